@@ -1,0 +1,144 @@
+//! Timers of programs: what `futures_timer::Delay` waits on in a simulation.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_timer::TimerId;
+
+use super::order::{Class, HostId};
+use super::queue::Ticket;
+use super::{Event, Kernel};
+
+/// The driver that a simulation installs on its thread.
+pub(crate) static DRIVER: KernelDriver = KernelDriver;
+
+pub(crate) struct KernelDriver;
+
+/// All timers of a simulation.
+#[derive(Default)]
+pub(crate) struct Timers {
+    entries: Vec<Timer>,
+    free: Vec<u32>,
+}
+
+struct Timer {
+    generation: u32,
+    host: HostId,
+    ticket: Option<Ticket>,
+    fired: bool,
+    waker: Option<Waker>,
+}
+
+fn id(slot: u32, generation: u32) -> TimerId {
+    TimerId(u64::from(generation) << 32 | u64::from(slot))
+}
+
+impl Timers {
+    /// The timer, unless the name is of another simulation or a past timer.
+    fn find(&mut self, timer: TimerId) -> Option<(u32, &mut Timer)> {
+        let slot = timer.0 as u32;
+        let entry = self.entries.get_mut(slot as usize)?;
+        (u64::from(entry.generation) == timer.0 >> 32).then_some((slot, entry))
+    }
+}
+
+impl Kernel {
+    fn timer_start(&mut self, delay: Duration) -> TimerId {
+        let host = self.running;
+        let slot = self.timers.free.pop().unwrap_or_else(|| {
+            self.timers.entries.push(Timer {
+                generation: 0,
+                host,
+                ticket: None,
+                fired: false,
+                waker: None,
+            });
+            self.timers.entries.len() as u32 - 1
+        });
+        let ticket = self.schedule(self.now + delay, Class::Timer, host, Event::Timer(slot));
+        let timer = &mut self.timers.entries[slot as usize];
+        timer.host = host;
+        timer.fired = false;
+        timer.ticket = Some(ticket);
+        id(slot, timer.generation)
+    }
+
+    fn timer_reset(&mut self, timer: TimerId, delay: Duration) {
+        let at = self.now + delay;
+        let Some((slot, entry)) = self.timers.find(timer) else {
+            return;
+        };
+        entry.fired = false;
+        let (host, ticket) = (entry.host, entry.ticket);
+        self.stats.timers_moved += 1;
+        if ticket.is_some_and(|ticket| self.reschedule(ticket, at, Class::Timer, host)) {
+            return;
+        }
+        let ticket = self.schedule(at, Class::Timer, host, Event::Timer(slot));
+        self.timers.entries[slot as usize].ticket = Some(ticket);
+    }
+
+    fn timer_poll(&mut self, timer: TimerId, cx: &mut Context<'_>) -> (Poll<()>, Option<Waker>) {
+        // A timer of a simulation that has ended never fires.
+        let Some((_, entry)) = self.timers.find(timer) else {
+            return (Poll::Pending, None);
+        };
+        if entry.fired {
+            return (Poll::Ready(()), None);
+        }
+        if entry
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            return (Poll::Pending, None);
+        }
+        (Poll::Pending, entry.waker.replace(cx.waker().clone()))
+    }
+
+    fn timer_cancel(&mut self, timer: TimerId) -> Option<Waker> {
+        let (slot, entry) = self.timers.find(timer)?;
+        entry.generation = entry.generation.wrapping_add(1);
+        let (ticket, waker) = (entry.ticket.take(), entry.waker.take());
+        self.timers.free.push(slot);
+        if ticket.and_then(|ticket| self.cancel(ticket)).is_some() {
+            self.stats.timers_moved += 1;
+        }
+        waker
+    }
+
+    /// A timer's time has come. Returns whom to wake.
+    pub(crate) fn timer_fire(&mut self, slot: u32) -> Option<Waker> {
+        let entry = &mut self.timers.entries[slot as usize];
+        entry.ticket = None;
+        entry.fired = true;
+        entry.waker.take()
+    }
+}
+
+impl futures_timer::Driver for KernelDriver {
+    fn start(&self, delay: Duration) -> TimerId {
+        super::with(|kernel| kernel.timer_start(delay))
+    }
+
+    fn reset(&self, timer: TimerId, delay: Duration) {
+        if super::is_running() {
+            super::with(|kernel| kernel.timer_reset(timer, delay));
+        }
+    }
+
+    fn poll(&self, timer: TimerId, cx: &mut Context<'_>) -> Poll<()> {
+        if !super::is_running() {
+            return Poll::Pending;
+        }
+        // The waker that is replaced is dropped after the kernel is released.
+        let (poll, _replaced) = super::with(|kernel| kernel.timer_poll(timer, cx));
+        poll
+    }
+
+    fn cancel(&self, timer: TimerId) {
+        if super::is_running() {
+            let _released = super::with(|kernel| kernel.timer_cancel(timer));
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The kernel: virtual time, the one event queue, and the running hash.
+//!
+//! A simulation lives on one thread, and so does its kernel: everything here is
+//! reached through thread-local state. This module knows events, timers and
+//! hosts by number; it does not know what a packet or a program is.
+//!
+//! Nothing here wakes a task while the kernel is borrowed: a waker may run any
+//! destructor, and destructors come back to cancel timers.
+
+use std::cell::RefCell;
+use std::task::Waker;
+
+use crate::clock::WallClock;
+use crate::interpose;
+use crate::time::SimTime;
+use crate::trace::Trace;
+
+pub use order::{Class, HostId, Key};
+
+mod driver;
+pub(crate) mod order;
+pub(crate) mod pump;
+pub mod queue;
+
+pub(crate) use driver::DRIVER;
+use queue::{Queue, Ticket};
+
+/// Something that waits for its time.
+pub(crate) enum Event {
+    /// A program's timer, by slot.
+    Timer(u32),
+    /// Something on the wires.
+    Net(crate::net::NetEvent),
+    /// A step of the experiment or of the world.
+    Call(Box<dyn FnOnce()>),
+}
+
+/// What went wrong inside a simulation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("host {host} at {at} (seed {seed}): {message}")]
+pub struct Failure {
+    /// The host's name, or `world`.
+    pub host: String,
+    /// Simulated time.
+    pub at: SimTime,
+    /// The simulation's seed.
+    pub seed: u64,
+    /// The panic's message and place, or the broken invariant.
+    pub message: String,
+}
+
+/// Figures about the kernel's own work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events delivered.
+    pub events: u64,
+    /// Events delivered that were timers of programs.
+    pub timers_fired: u64,
+    /// Timers that were cancelled or moved before they fired.
+    pub timers_moved: u64,
+    /// Polls of tasks.
+    pub polls: u64,
+    /// Turns given to the task scheduler until nothing was runnable.
+    pub yields: u64,
+    /// Most events that waited at once.
+    pub queue_max: u64,
+}
+
+pub(crate) struct Kernel {
+    seed: u64,
+    now: SimTime,
+    queue: Queue<Event>,
+    sequence: u64,
+    timers: driver::Timers,
+    /// Names and clocks by host, apart: clocks are asked for at every event.
+    names: Vec<String>,
+    clocks: Vec<WallClock>,
+    running: HostId,
+    /// The pump sleeps until this instant; an earlier event must wake it.
+    pump: Option<(SimTime, Waker)>,
+    trace: Trace,
+    stats: Stats,
+    failure: Option<Failure>,
+}
+
+thread_local! {
+    static KERNEL: RefCell<Option<Kernel>> = const { RefCell::new(None) };
+}
+
+/// Runs `f` on this thread's kernel.
+///
+/// # Panics
+/// Outside a simulation, or when called from within itself.
+#[inline]
+pub(crate) fn with<T>(f: impl FnOnce(&mut Kernel) -> T) -> T {
+    KERNEL.with_borrow_mut(|kernel| f(kernel.as_mut().expect("a simulation runs on this thread")))
+}
+
+/// Whether a simulation runs on this thread.
+pub(crate) fn is_running() -> bool {
+    KERNEL
+        .try_with(|kernel| kernel.try_borrow().is_ok_and(|kernel| kernel.is_some()))
+        .unwrap_or(false)
+}
+
+/// Starts a kernel on this thread.
+pub(crate) fn install(seed: u64, trace: Trace) {
+    let kernel = Kernel {
+        seed,
+        now: SimTime::ZERO,
+        queue: Queue::default(),
+        sequence: 0,
+        timers: driver::Timers::default(),
+        names: Vec::new(),
+        clocks: Vec::new(),
+        running: HostId::NONE,
+        pump: None,
+        trace,
+        stats: Stats::default(),
+        failure: None,
+    };
+    KERNEL.with_borrow_mut(|slot| {
+        assert!(slot.is_none(), "one simulation a thread");
+        *slot = Some(kernel);
+    });
+}
+
+/// Ends this thread's kernel and returns its trace and figures.
+pub(crate) fn uninstall() -> Option<(Trace, Stats, Option<Failure>)> {
+    let kernel = KERNEL.with_borrow_mut(Option::take)?;
+    // What still waits is dropped without the kernel being borrowed.
+    let Kernel {
+        trace,
+        stats,
+        failure,
+        queue,
+        timers,
+        ..
+    } = kernel;
+    drop((queue, timers));
+    Some((trace, stats, failure))
+}
+
+/// The time of the simulation on this thread.
+#[inline]
+pub fn now() -> SimTime {
+    interpose::now()
+}
+
+/// The host whose program runs at this moment, or [`HostId::NONE`].
+pub fn running_host() -> HostId {
+    if is_running() {
+        with(|kernel| kernel.running)
+    } else {
+        HostId::NONE
+    }
+}
+
+/// The seed of the simulation on this thread.
+pub fn seed() -> u64 {
+    with(|kernel| kernel.seed)
+}
+
+/// Schedules `action` as an event of `class` at `host`.
+pub fn call_at(at: SimTime, class: Class, host: HostId, action: impl FnOnce() + 'static) {
+    with(|kernel| kernel.schedule(at, class, host, Event::Call(Box::new(action))));
+}
+
+/// Puts what a program did into the trace.
+pub fn report(host: HostId, what: &[u8]) {
+    with(|kernel| {
+        kernel.record(Class::Report, host, |hasher| {
+            hasher.update(&(what.len() as u64).to_le_bytes());
+            hasher.update(what);
+        });
+    });
+}
+
+/// Ends the simulation because something is wrong. The first failure is kept.
+pub fn fail(message: String) {
+    with(|kernel| kernel.fail(message));
+}
+
+impl Kernel {
+    /// Adds an event. An instant in the past means now.
+    pub(crate) fn schedule(
+        &mut self,
+        at: SimTime,
+        class: Class,
+        host: HostId,
+        event: Event,
+    ) -> Ticket {
+        let key = self.next_key(at, class, host);
+        let ticket = self.queue.push(key, event);
+        self.stats.queue_max = self.stats.queue_max.max(self.queue.len() as u64);
+        ticket
+    }
+
+    /// Moves a waiting event to another instant, behind others of that instant.
+    pub(crate) fn reschedule(
+        &mut self,
+        ticket: Ticket,
+        at: SimTime,
+        class: Class,
+        host: HostId,
+    ) -> bool {
+        let key = self.next_key(at, class, host);
+        self.queue.reschedule(ticket, key)
+    }
+
+    /// Takes a waiting event out.
+    pub(crate) fn cancel(&mut self, ticket: Ticket) -> Option<Event> {
+        self.queue.cancel(ticket)
+    }
+
+    fn next_key(&mut self, at: SimTime, class: Class, host: HostId) -> Key {
+        let at = at.max(self.now);
+        self.sequence += 1;
+        if self.pump.as_ref().is_some_and(|(target, _)| at < *target)
+            && let Some((_, waker)) = self.pump.take()
+        {
+            // The pump's own waker: it only marks the root future as woken.
+            waker.wake();
+        }
+        Key::new(at, class, host, self.sequence)
+    }
+
+    /// Feeds a delivered event to the running hash.
+    pub(crate) fn record(
+        &mut self,
+        class: Class,
+        host: HostId,
+        carried: impl Fn(&mut blake3::Hasher),
+    ) {
+        self.trace.record(self.now, class, host, carried);
+    }
+
+    pub(crate) fn fail(&mut self, message: String) {
+        if self.failure.is_none() {
+            let host = self.host_name(self.running).to_owned();
+            self.failure = Some(Failure {
+                host,
+                at: self.now,
+                seed: self.seed,
+                message,
+            });
+        }
+    }
+
+    pub(crate) fn now(&self) -> SimTime {
+        self.now
+    }
+
+    pub(crate) fn count_poll(&mut self) {
+        self.stats.polls += 1;
+    }
+
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Adds a host and returns its number.
+    pub(crate) fn add_host(&mut self, name: String, clock: WallClock) -> HostId {
+        let host = HostId(self.names.len() as u32);
+        assert!(
+            host < HostId::NONE,
+            "more hosts than event keys can tell apart"
+        );
+        self.names.push(name);
+        self.clocks.push(clock);
+        host
+    }
+
+    pub(crate) fn host_name(&self, host: HostId) -> &str {
+        self.names.get(host.index()).map_or("world", String::as_str)
+    }
+
+    pub(crate) fn host_count(&self) -> usize {
+        self.names.len()
+    }
+
+    pub(crate) fn clock_mut(&mut self, host: HostId) -> &mut WallClock {
+        &mut self.clocks[host.index()]
+    }
+
+    fn set_now(&mut self, now: SimTime) {
+        self.now = now;
+        interpose::set_now(now);
+    }
+}
+
+/// While it lives, what runs is `host`'s: its wall clock shows, and what it
+/// schedules and logs is its own.
+pub(crate) struct HostScope {
+    before: HostId,
+}
+
+impl HostScope {
+    pub(crate) fn enter(host: HostId) -> Self {
+        Self {
+            before: switch(host),
+        }
+    }
+}
+
+impl Drop for HostScope {
+    fn drop(&mut self) {
+        if is_running() {
+            switch(self.before);
+        }
+    }
+}
+
+fn switch(host: HostId) -> HostId {
+    with(|kernel| {
+        let offset = kernel
+            .clocks
+            .get(host.index())
+            .map_or(0, |clock| clock.offset_ns(kernel.now));
+        interpose::set_wall_offset(offset);
+        std::mem::replace(&mut kernel.running, host)
+    })
+}

@@ -1,0 +1,25 @@
+//! The deterministic world: virtual time, wires, disks and clocks for
+//! unmodified programs.
+//!
+//! Nothing here reads a host clock, operating-system entropy, the environment
+//! or a hash-ordered collection, and nothing here knows which program runs.
+
+pub mod clock;
+pub mod disk;
+pub mod executor;
+pub mod host;
+pub mod interpose;
+pub mod kernel;
+pub mod log;
+pub mod net;
+pub mod random;
+pub mod simulation;
+pub mod tcp;
+pub mod time;
+pub mod trace;
+pub mod transport;
+pub mod units;
+
+pub use host::HostSpec;
+pub use kernel::{Class, Failure, HostId};
+pub use simulation::{Outcome, Simulation, SimulationError, World};

@@ -1,0 +1,53 @@
+//! Random loss, each packet on its own (Bernoulli).
+
+use super::{DropReason, Stage, Verdict};
+use crate::net::packet::Packet;
+use crate::random::Stream;
+use crate::time::SimTime;
+use crate::units::Ratio;
+
+/// Loses each packet with the same probability.
+#[derive(Debug, Clone, Copy)]
+pub struct Loss {
+    ratio: Ratio,
+}
+
+impl Loss {
+    /// Loss of this share of the packets.
+    pub const fn new(ratio: Ratio) -> Self {
+        Self { ratio }
+    }
+}
+
+impl Stage for Loss {
+    fn on_packet(&mut self, _now: SimTime, _packet: &Packet, rng: &mut Stream) -> Verdict {
+        if rng.chance(self.ratio) {
+            Verdict::Drop(DropReason::Loss)
+        } else {
+            Verdict::Pass
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::stage::tests::{packet, rng};
+
+    #[test]
+    fn the_share_of_losses_is_as_set() {
+        // Each within four standard deviations of n·p.
+        for (ratio, range) in [
+            (Ratio::ZERO, 0..=0),
+            (Ratio::from_ppm(1_000), 60..=140),
+            (Ratio::from_percent(20), 19_494..=20_506),
+            (Ratio::ONE, 100_000..=100_000),
+        ] {
+            let (mut stage, mut rng, packet) = (Loss::new(ratio), rng(), packet(100));
+            let lost = (0..100_000)
+                .filter(|_| stage.on_packet(SimTime::ZERO, &packet, &mut rng) != Verdict::Pass)
+                .count();
+            assert!(range.contains(&lost), "{ratio:?}: {lost}");
+        }
+    }
+}

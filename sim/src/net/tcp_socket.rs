@@ -1,0 +1,221 @@
+//! TCP sockets of simulated hosts, as programs hold them.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::{AsyncRead, AsyncWrite};
+
+use super::{FlowRef, Net, address, try_with, with};
+use crate::kernel::HostId;
+use crate::tcp::TcpError;
+
+/// A listening socket of one port, for both address families.
+#[derive(Debug)]
+pub struct TcpListener {
+    host: HostId,
+    port: u16,
+}
+
+impl TcpListener {
+    /// Listens on `port` of `host`, or on a free one if it is 0.
+    ///
+    /// # Errors
+    /// `AddrInUse`; `NetworkDown` if the host is down.
+    pub fn bind(host: HostId, port: u16) -> io::Result<Self> {
+        with(|net| {
+            if !net.fabric.is_up(host) {
+                return Err(io::ErrorKind::NetworkDown.into());
+            }
+            let port = net.tcp(host).listen(port)?;
+            Ok(Self { host, port })
+        })
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The next incoming connection.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<TcpStream> {
+        with(|net| {
+            let stack = net.tcp(self.host);
+            let Some(flow) = stack.accept(self.port, cx.waker()) else {
+                return Poll::Pending;
+            };
+            stack.flow_mut(flow).map_or(Poll::Pending, |entry| {
+                Poll::Ready(TcpStream {
+                    flow,
+                    local: entry.local,
+                    remote: entry.remote,
+                })
+            })
+        })
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        try_with(|net| net.tcp_unlisten(self.host, self.port));
+    }
+}
+
+/// One end of a TCP connection. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct TcpStream {
+    flow: FlowRef,
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+impl TcpStream {
+    /// Connects `host` to `remote`, from `port` if one is given.
+    ///
+    /// # Errors
+    /// `NetworkDown`; `AddrInUse` if `port` is connected to `remote` already or
+    /// no port is free; `ConnectionRefused`, `TimedOut`.
+    pub async fn connect(host: HostId, remote: SocketAddr, port: Option<u16>) -> io::Result<Self> {
+        let stream = with(|net| {
+            let flow = net.tcp_connect(host, remote, port)?;
+            let local = SocketAddr::new(
+                address::like(host, remote.ip()),
+                net.tcp(host)
+                    .flow_mut(flow)
+                    .map_or(0, |entry| entry.local.port()),
+            );
+            Ok::<_, io::Error>(Self {
+                flow,
+                local,
+                remote,
+            })
+        })?;
+        poll_fn(|cx| {
+            stream.with(|net, flow| {
+                let Some(entry) = net.tcp(flow.host).flow_mut(flow) else {
+                    return Poll::Ready(Err(lost()));
+                };
+                if let Some(error) = entry.tcp.error() {
+                    return Poll::Ready(Err(into_io(error)));
+                }
+                if entry.tcp.is_established() {
+                    return Poll::Ready(Ok(()));
+                }
+                entry.writer = Some(cx.waker().clone());
+                Poll::Pending
+            })
+        })
+        .await?;
+        Ok(stream)
+    }
+
+    /// The address of this end.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The address of the other end.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Net, FlowRef) -> T) -> T {
+        with(|net| f(net, self.flow))
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|net, flow| {
+            let Some(entry) = net.tcp(flow.host).flow_mut(flow) else {
+                return Poll::Ready(Err(lost()));
+            };
+            let read = entry.tcp.read(buffer);
+            if read > 0 {
+                // Reading may open the window, which the other side must learn.
+                net.tcp_drive(flow);
+                return Poll::Ready(Ok(read));
+            }
+            if buffer.is_empty() || entry.tcp.eof() {
+                return Poll::Ready(Ok(0));
+            }
+            if let Some(error) = entry.tcp.error() {
+                return Poll::Ready(Err(into_io(error)));
+            }
+            entry.reader = Some(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|net, flow| {
+            let Some(entry) = net.tcp(flow.host).flow_mut(flow) else {
+                return Poll::Ready(Err(lost()));
+            };
+            if let Some(error) = entry.tcp.error() {
+                return Poll::Ready(Err(into_io(error)));
+            }
+            let written = entry.tcp.write(data);
+            if written > 0 {
+                net.tcp_drive(flow);
+                return Poll::Ready(Ok(written));
+            }
+            if data.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            if !entry.tcp.is_write_open() {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            entry.writer = Some(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Written bytes are on their way; nothing is held back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|net, flow| {
+            if let Some(entry) = net.tcp(flow.host).flow_mut(flow) {
+                entry.tcp.shutdown_write();
+                net.tcp_drive(flow);
+            }
+        });
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for TcpStream {
+    fn drop(&mut self) {
+        try_with(|net| net.tcp_release(self.flow));
+    }
+}
+
+/// The host lost the connection with its power.
+fn lost() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
+fn into_io(error: TcpError) -> io::Error {
+    let kind = match error {
+        TcpError::Refused => io::ErrorKind::ConnectionRefused,
+        TcpError::Reset => io::ErrorKind::ConnectionReset,
+        TcpError::TimedOut => io::ErrorKind::TimedOut,
+        TcpError::Aborted => io::ErrorKind::ConnectionAborted,
+    };
+    io::Error::new(kind, error)
+}

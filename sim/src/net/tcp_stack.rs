@@ -1,0 +1,449 @@
+//! A host's TCP: ports, listeners, and the connections with their timeouts.
+//!
+//! The protocol itself is [`crate::tcp::Connection`]; here its segments become
+//! packets, its timeouts events, and its progress wakes programs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::packet::Packet;
+use super::{Net, NetEvent, address};
+use crate::kernel::queue::Ticket;
+use crate::kernel::{self, Class, Event, HostId};
+use crate::random::Stream;
+use crate::tcp::{Config, Connection, Segment};
+use crate::time::SimTime;
+
+/// Connections that wait for `accept`, handshakes included; further SYNs are
+/// dropped. Linux allows 4,096 and lets programs ask for less; libp2p asks for 1,024.
+const BACKLOG: usize = 1024;
+
+/// The dynamic ports (RFC 6335 §6).
+const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=u16::MAX;
+
+/// Names one end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlowRef {
+    pub(super) host: HostId,
+    slot: u32,
+    /// Differs for every connection of a host's slot.
+    generation: u32,
+}
+
+/// The TCP of one host.
+pub(crate) struct TcpStack {
+    config: Arc<Config>,
+    stream: Stream,
+    listeners: BTreeMap<u16, Listener>,
+    flows: Vec<FlowSlot>,
+    free: Vec<u32>,
+    by_tuple: BTreeMap<(u16, SocketAddr), u32>,
+    next_port: u16,
+}
+
+struct Listener {
+    ready: VecDeque<FlowRef>,
+    /// Connections on their way to `ready`.
+    handshakes: usize,
+    waker: Option<Waker>,
+}
+
+#[derive(Default)]
+struct FlowSlot {
+    generation: u32,
+    flow: Option<Box<Flow>>,
+}
+
+/// One end of a connection.
+pub(super) struct Flow {
+    pub(super) tcp: Connection,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+    timeout: Option<(Ticket, SimTime)>,
+    owner: Owner,
+}
+
+/// Who answers for a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// A listener, until the handshake is complete.
+    Handshake(u16),
+    /// A listener's queue.
+    Backlog(u16),
+    /// A program.
+    Program,
+    /// Nobody: the program has closed it, the protocol brings it to its end.
+    Nobody,
+}
+
+impl TcpStack {
+    pub(super) fn new(mut stream: Stream) -> Self {
+        let span = u64::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
+        let next_port = EPHEMERAL.start() + stream.below(span) as u16;
+        Self {
+            config: Arc::new(Config::default()),
+            stream,
+            listeners: BTreeMap::new(),
+            flows: Vec::new(),
+            free: Vec::new(),
+            by_tuple: BTreeMap::new(),
+            next_port,
+        }
+    }
+
+    /// Takes this host's timeouts out of the event queue.
+    pub(super) fn cancel_timeouts(&self) {
+        let waiting = self
+            .flows
+            .iter()
+            .filter_map(|slot| slot.flow.as_ref()?.timeout);
+        for (ticket, _) in waiting {
+            kernel::with(|kernel| kernel.cancel(ticket));
+        }
+    }
+
+    /// The stack after a loss of power: nothing is open, the settings stay, and
+    /// ports and sequence numbers differ from those before, which peers may
+    /// still take for living (RFC 9293 §3.4.1).
+    pub(super) fn restarted(&self) -> Self {
+        let config = Arc::clone(&self.config);
+        Self {
+            config,
+            ..Self::new(self.stream.clone())
+        }
+    }
+
+    pub(crate) fn set_config(&mut self, config: Arc<Config>) {
+        self.config = config;
+    }
+
+    pub(super) fn flow_mut(&mut self, flow: FlowRef) -> Option<&mut Flow> {
+        let slot = self.flows.get_mut(flow.slot as usize)?;
+        if slot.generation == flow.generation {
+            slot.flow.as_deref_mut()
+        } else {
+            None
+        }
+    }
+
+    fn insert(&mut self, host: HostId, flow: Flow) -> FlowRef {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.flows.push(FlowSlot::default());
+            self.flows.len() as u32 - 1
+        });
+        self.by_tuple.insert((flow.local.port(), flow.remote), slot);
+        let entry = &mut self.flows[slot as usize];
+        entry.flow = Some(Box::new(flow));
+        FlowRef {
+            host,
+            slot,
+            generation: entry.generation,
+        }
+    }
+
+    fn remove(&mut self, flow: FlowRef) {
+        let slot = &mut self.flows[flow.slot as usize];
+        let Some(gone) = slot.flow.take() else { return };
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(flow.slot);
+        self.by_tuple.remove(&(gone.local.port(), gone.remote));
+        if let Some((ticket, _)) = gone.timeout {
+            kernel::with(|kernel| kernel.cancel(ticket));
+        }
+    }
+
+    fn find(&self, host: HostId, port: u16, remote: SocketAddr) -> Option<FlowRef> {
+        let slot = *self.by_tuple.get(&(port, remote))?;
+        Some(FlowRef {
+            host,
+            slot,
+            generation: self.flows[slot as usize].generation,
+        })
+    }
+
+    /// A dynamic port from which `remote` is not yet connected.
+    fn free_port(&mut self, remote: SocketAddr) -> Option<u16> {
+        let span = usize::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
+        (0..span).find_map(|_| {
+            let port = self.next_port;
+            self.next_port = if port == *EPHEMERAL.end() {
+                *EPHEMERAL.start()
+            } else {
+                port + 1
+            };
+            let taken =
+                self.listeners.contains_key(&port) || self.by_tuple.contains_key(&(port, remote));
+            (!taken).then_some(port)
+        })
+    }
+
+    fn initial_sequence(&mut self) -> u32 {
+        self.stream.next_u32()
+    }
+
+    pub(super) fn listen(&mut self, port: u16) -> io::Result<u16> {
+        let port = match port {
+            0 => {
+                let anybody = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+                self.free_port(anybody).ok_or(io::ErrorKind::AddrInUse)?
+            }
+            port if self.listeners.contains_key(&port) => {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            port => port,
+        };
+        let listener = Listener {
+            ready: VecDeque::new(),
+            handshakes: 0,
+            waker: None,
+        };
+        self.listeners.insert(port, listener);
+        Ok(port)
+    }
+
+    /// The next connection of a listener; the waker is kept if there is none.
+    pub(super) fn accept(&mut self, port: u16, waker: &Waker) -> Option<FlowRef> {
+        let listener = self.listeners.get_mut(&port)?;
+        loop {
+            let Some(flow) = listener.ready.pop_front() else {
+                listener.waker = Some(waker.clone());
+                return None;
+            };
+            let slot = &mut self.flows[flow.slot as usize];
+            // A connection that ended while it waited has left its slot.
+            if slot.generation == flow.generation
+                && let Some(flow) = slot.flow.as_mut()
+            {
+                flow.owner = Owner::Program;
+            } else {
+                continue;
+            }
+            return Some(flow);
+        }
+    }
+}
+
+impl Net {
+    pub(crate) fn tcp(&mut self, host: HostId) -> &mut TcpStack {
+        &mut self.tcp[host.index()]
+    }
+
+    /// Starts a connection from `port`, or from a free one.
+    ///
+    /// # Errors
+    /// `NetworkDown`; `AddrInUse` if the connection exists or ports are exhausted.
+    pub(super) fn tcp_connect(
+        &mut self,
+        host: HostId,
+        remote: SocketAddr,
+        port: Option<u16>,
+    ) -> io::Result<FlowRef> {
+        if !self.fabric.is_up(host) {
+            return Err(io::ErrorKind::NetworkDown.into());
+        }
+        let stack = self.tcp(host);
+        let port = match port {
+            Some(port) if stack.by_tuple.contains_key(&(port, remote)) => None,
+            Some(port) => Some(port),
+            None => stack.free_port(remote),
+        };
+        let port = port.ok_or(io::ErrorKind::AddrInUse)?;
+        let local = SocketAddr::new(address::like(host, remote.ip()), port);
+        let sequence = stack.initial_sequence();
+        let tcp = Connection::connect(kernel::now(), &stack.config, local, remote, sequence);
+        let flow = stack.insert(host, Flow::new(tcp, local, remote, Owner::Program));
+        self.tcp_drive(flow);
+        Ok(flow)
+    }
+
+    /// A segment has reached the host.
+    pub(super) fn tcp_segment(
+        &mut self,
+        host: HostId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        segment: &Segment,
+    ) {
+        let now = kernel::now();
+        let stack = self.tcp(host);
+        let mut known = stack.find(host, local.port(), remote);
+        if let Some(flow) = known
+            && stack
+                .flow_mut(flow)
+                .is_some_and(|entry| entry.tcp.may_be_replaced_by(segment))
+        {
+            stack.remove(flow);
+            known = None;
+        }
+        if let Some(flow) = known {
+            if let Some(entry) = stack.flow_mut(flow) {
+                entry.tcp.on_segment(now, segment.clone());
+            }
+            self.tcp_drive(flow);
+            return;
+        }
+        if segment.is_connection_request()
+            && let Some(listener) = stack.listeners.get_mut(&local.port())
+        {
+            if listener.handshakes + listener.ready.len() >= BACKLOG {
+                self.fabric.count_drop("backlog-full");
+                return;
+            }
+            listener.handshakes += 1;
+            let sequence = stack.initial_sequence();
+            let tcp = Connection::accept(now, &stack.config, local, remote, sequence, segment);
+            let owner = Owner::Handshake(local.port());
+            let flow = stack.insert(host, Flow::new(tcp, local, remote, owner));
+            self.tcp_drive(flow);
+            return;
+        }
+        if let Some(reset) = segment.reset_reply() {
+            self.send(host, Packet::tcp(local, remote, reset));
+        }
+    }
+
+    pub(super) fn tcp_timeout(&mut self, flow: FlowRef) {
+        let Some(entry) = self.tcp(flow.host).flow_mut(flow) else {
+            return;
+        };
+        entry.timeout = None;
+        entry.tcp.on_timer(kernel::now());
+        kernel::with(|kernel| kernel.record(Class::Transport, flow.host, |_| {}));
+        self.tcp_drive(flow);
+    }
+
+    /// After anything has happened to a connection: sends what it has to send,
+    /// sets its next timeout, wakes its program, and removes it at its end.
+    pub(super) fn tcp_drive(&mut self, flow: FlowRef) {
+        let now = kernel::now();
+        loop {
+            let Some(entry) = self.tcp(flow.host).flow_mut(flow) else {
+                return;
+            };
+            let Some(segment) = entry.tcp.poll_transmit(now) else {
+                break;
+            };
+            let packet = Packet::tcp(entry.local, entry.remote, segment);
+            self.send(flow.host, packet);
+        }
+        let Self { tcp, wake, .. } = self;
+        let stack = &mut tcp[flow.host.index()];
+        let Some(entry) = stack.flow_mut(flow) else {
+            return;
+        };
+        entry.set_timeout(flow);
+        entry.wake_program(wake);
+        let (owner, established, closed) = (
+            entry.owner,
+            entry.tcp.is_established(),
+            entry.tcp.is_closed(),
+        );
+        if let Owner::Handshake(port) = owner
+            && (established || closed)
+            && let Some(listener) = stack.listeners.get_mut(&port)
+        {
+            listener.handshakes -= 1;
+            if established {
+                listener.ready.push_back(flow);
+                wake.extend(listener.waker.take());
+                if let Some(entry) = stack.flow_mut(flow) {
+                    entry.owner = Owner::Backlog(port);
+                }
+            }
+        }
+        if closed && owner != Owner::Program {
+            stack.remove(flow);
+        }
+    }
+
+    /// The program has dropped its end.
+    pub(super) fn tcp_release(&mut self, flow: FlowRef) {
+        let Some(entry) = self.tcp(flow.host).flow_mut(flow) else {
+            return;
+        };
+        entry.owner = Owner::Nobody;
+        (entry.reader, entry.writer) = (None, None);
+        entry.tcp.close(kernel::now());
+        self.tcp_drive(flow);
+    }
+
+    /// Ends a listener; connections that nobody accepted are reset.
+    pub(super) fn tcp_unlisten(&mut self, host: HostId, port: u16) {
+        let stack = self.tcp(host);
+        if stack.listeners.remove(&port).is_none() {
+            return;
+        }
+        let orphans: Vec<FlowRef> = (0..stack.flows.len() as u32)
+            .filter_map(|slot| {
+                let entry = &stack.flows[slot as usize];
+                let owner = entry.flow.as_ref()?.owner;
+                let orphan = owner == Owner::Handshake(port) || owner == Owner::Backlog(port);
+                orphan.then_some(FlowRef {
+                    host,
+                    slot,
+                    generation: entry.generation,
+                })
+            })
+            .collect();
+        for flow in orphans {
+            if let Some(entry) = self.tcp(host).flow_mut(flow) {
+                entry.owner = Owner::Nobody;
+                entry.tcp.abort();
+            }
+            self.tcp_drive(flow);
+        }
+    }
+}
+
+impl Flow {
+    fn new(tcp: Connection, local: SocketAddr, remote: SocketAddr, owner: Owner) -> Self {
+        Self {
+            tcp,
+            local,
+            remote,
+            reader: None,
+            writer: None,
+            timeout: None,
+            owner,
+        }
+    }
+
+    fn set_timeout(&mut self, flow: FlowRef) {
+        let next = self.tcp.next_timeout();
+        let host = flow.host;
+        match (self.timeout, next) {
+            (Some((_, at)), Some(next)) if at == next => {}
+            (Some((ticket, _)), Some(next)) => {
+                kernel::with(|k| k.reschedule(ticket, next, Class::Transport, host));
+                self.timeout = Some((ticket, next));
+            }
+            (None, Some(next)) => {
+                let event = Event::Net(NetEvent::TcpTimeout(flow));
+                let ticket = kernel::with(|k| k.schedule(next, Class::Transport, host, event));
+                self.timeout = Some((ticket, next));
+            }
+            (Some((ticket, _)), None) => {
+                kernel::with(|kernel| kernel.cancel(ticket));
+                self.timeout = None;
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn wake_program(&mut self, wake: &mut Vec<Waker>) {
+        let tcp = &self.tcp;
+        let over = tcp.is_closed();
+        if self.reader.is_some() && (tcp.readable() > 0 || tcp.eof() || over) {
+            wake.extend(self.reader.take());
+        }
+        // A writer waits for room or, while it connects, for the handshake.
+        if self.writer.is_some() && (tcp.writable() > 0 && tcp.is_established() || over) {
+            wake.extend(self.writer.take());
+        }
+    }
+}
