@@ -1,0 +1,265 @@
+//! The node's stable interface: commands in, replies and events out.
+//!
+//! Plain serde data. Programs drive a node only through these types, in memory
+//! or over its control socket, so that what works on one machine works
+//! everywhere.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A person: the Ed25519 public key in lower-case base32 without padding.
+pub type IdentityName = String;
+/// An operation: BLAKE3 of its header, lower-case hexadecimal.
+pub type OpName = String;
+
+/// Who may read a post.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Audience {
+    /// Anybody.
+    Public,
+    /// Everybody this identity follows, at the moment of posting.
+    Friends,
+    /// These identities. Their cards must be known.
+    Only(Vec<IdentityName>),
+}
+
+/// What one can ask of a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// Publish `body`, a JSON object with a `type`. Acknowledged once durable.
+    Post {
+        /// The post itself.
+        body: serde_json::Value,
+        /// Its readers.
+        to: Audience,
+    },
+    /// Learn a card (see `Reply::Card`), keep a connection to its peer and pull its feed.
+    Follow {
+        /// The card's text.
+        card: String,
+    },
+    /// Stop pulling the feed of `identity` and leave it out of the friends audience.
+    Unfollow {
+        /// Whom.
+        identity: IdentityName,
+    },
+    /// Refuse every request of `identity` and deny its peers.
+    Block {
+        /// Whom.
+        identity: IdentityName,
+    },
+    /// Undo `Block`.
+    Unblock {
+        /// Whom.
+        identity: IdentityName,
+    },
+    /// Let `reader` read an earlier post of ours.
+    Grant {
+        /// Which post.
+        op: OpName,
+        /// The new reader.
+        reader: IdentityName,
+    },
+    /// Pull now, from one followed identity or from all.
+    Pull {
+        /// From whom; everybody followed if absent.
+        from: Option<IdentityName>,
+    },
+    /// The newest readable posts first.
+    Timeline {
+        /// At most this many.
+        limit: u32,
+        /// Only of this author.
+        author: Option<IdentityName>,
+    },
+    /// Rebuild the index from the post files and compare state hashes.
+    Reindex,
+    /// This identity's card, to be given to friends.
+    Card,
+    /// Addresses, connections, counts.
+    Status,
+}
+
+/// What a node answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done, nothing to tell.
+    Done,
+    /// A post is durable.
+    Posted {
+        /// Its name.
+        op: OpName,
+        /// Place in its log, from 0.
+        seq: u64,
+    },
+    /// Pulls ended.
+    Pulled {
+        /// New items, over all peers asked.
+        items: u64,
+        /// Peers that could not be pulled, with the reason.
+        failed: Vec<(IdentityName, String)>,
+    },
+    /// Posts, newest first.
+    Timeline {
+        /// The posts.
+        posts: Vec<Post>,
+    },
+    /// Result of a reindex.
+    Reindexed {
+        /// Hash of the derived state before, hexadecimal.
+        before: String,
+        /// Hash of the derived state after, hexadecimal.
+        after: String,
+        /// Operations read.
+        ops: u64,
+    },
+    /// A contact card.
+    Card {
+        /// Text to hand to a friend.
+        card: String,
+    },
+    /// How the node is.
+    Status {
+        /// Own identity.
+        identity: IdentityName,
+        /// Own libp2p peer id.
+        peer: String,
+        /// Addresses listened on.
+        listening: Vec<String>,
+        /// Connected peers.
+        connections: Vec<String>,
+        /// Counters by name, sorted.
+        counters: std::collections::BTreeMap<String, u64>,
+    },
+}
+
+/// A readable post.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Post {
+    /// Its name.
+    pub op: OpName,
+    /// Who wrote it.
+    pub author: IdentityName,
+    /// The author's wall clock, milliseconds since 1970.
+    pub stamp_ms: u64,
+    /// The post itself.
+    pub body: serde_json::Value,
+}
+
+/// What a node tells of itself, as it happens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The node listens on a new address.
+    Listening {
+        /// Multiaddr.
+        address: String,
+    },
+    /// A connection is up.
+    Connected {
+        /// libp2p peer id.
+        peer: String,
+        /// Whether we dialled.
+        dialer: bool,
+    },
+    /// A connection is gone.
+    Disconnected {
+        /// libp2p peer id.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
+    /// A dial failed.
+    DialFailed {
+        /// libp2p peer id, if known.
+        peer: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// A connected peer answered a ping.
+    Pinged {
+        /// libp2p peer id.
+        peer: String,
+        /// Round trip in microseconds.
+        rtt_us: u64,
+    },
+    /// A connected peer proved which identity it speaks for.
+    Authenticated {
+        /// libp2p peer id.
+        peer: String,
+        /// Its identity.
+        identity: IdentityName,
+    },
+    /// An own post is durable, and was acknowledged.
+    Posted {
+        /// Its name.
+        op: OpName,
+        /// Its stamp.
+        stamp_ms: u64,
+        /// Its readers, resolved; empty for public.
+        readers: Vec<IdentityName>,
+    },
+    /// An own post was opened to one more reader, durably.
+    Granted {
+        /// Its name.
+        op: OpName,
+        /// The new reader.
+        reader: IdentityName,
+    },
+    /// A post of somebody else is stored durably and readable here.
+    Received {
+        /// Its name.
+        op: OpName,
+        /// Its author.
+        author: IdentityName,
+        /// Its stamp.
+        stamp_ms: u64,
+    },
+    /// A pull ended.
+    PullEnded {
+        /// From whom.
+        from: IdentityName,
+        /// Items that were new.
+        items: u64,
+        /// Microseconds from asking to the end of the answer, with all its items stored.
+        took_us: u64,
+    },
+    /// A pull failed.
+    PullFailed {
+        /// From whom.
+        from: IdentityName,
+        /// Why.
+        reason: String,
+    },
+    /// We refused a request.
+    Refused {
+        /// libp2p peer id.
+        peer: String,
+        /// Protocol.
+        protocol: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+    },
+    /// Two different headers for one place in a log: the log is frozen there.
+    Forked {
+        /// The author.
+        author: IdentityName,
+        /// Place in the log.
+        seq: u64,
+    },
+    /// A bound was reached.
+    LimitReached {
+        /// Which, kebab-case.
+        limit: String,
+    },
+    /// The disk refused us; the operation was not acknowledged.
+    StorageFailed {
+        /// What was being done.
+        doing: String,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,132 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples, in two terminals:
+  orrery-node --dir alice init            orrery-node --dir bob init
+  orrery-node --dir alice run             orrery-node --dir bob run
+and in a third:
+  orrery-node --dir bob follow $(orrery-node --dir alice card)
+  orrery-node --dir alice post \"Hello, world\" --to public
+  orrery-node --dir bob pull
+  orrery-node --dir bob timeline
+
+Two nodes on one machine need two ports: set listen.addresses in each
+DIR/config.toml, for example to [\"/ip4/127.0.0.1/tcp/0\"].
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 6 the disk or a
+permission refused.";
+
+/// A node of a peer-to-peer social network: your posts stay with you, and go
+/// straight to your friends.
+#[derive(Debug, Parser)]
+#[command(name = "orrery-node", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Folder with keys, posts and configuration [default: $ORRERY_DIR, else ./orrery]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// What to log to standard error, such as `debug` or `orrery_node=trace`
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What to do. Apart from `init` and `run`, commands go to the node that runs
+/// in the folder; without one, they work on the folder directly.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Make keys and a commented config.toml; refuses to touch existing ones
+    Init,
+    /// Run the node until it is interrupted
+    Run {
+        /// Print every event as a line of JSON
+        #[arg(long)]
+        events: bool,
+    },
+    /// Print your contact card, which lets others follow you
+    Card,
+    /// Publish a post; prints its name once it is safely stored
+    #[command(after_help = "\
+Examples:
+  orrery-node post \"Dinner at eight?\"
+  orrery-node post \"Hello, world\" --to public
+  orrery-node post --json event.json --to ID1 --to ID2")]
+    Post {
+        /// The text of a note
+        #[arg(required_unless_present = "json", conflicts_with = "json")]
+        text: Option<String>,
+        /// A JSON file to post as it is; it must be an object with a `type` (`-` reads standard input)
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Who may read it: `public`, `friends` (all you follow), or an identity; repeat for several
+        #[arg(long, value_name = "WHO", default_value = "friends")]
+        to: Vec<String>,
+    },
+    /// Follow somebody: keep a connection to their node and pull their posts
+    Follow {
+        /// Their contact card, `orrery1…`
+        card: String,
+    },
+    /// Stop following somebody
+    Unfollow {
+        /// Their identity
+        id: String,
+    },
+    /// Refuse everything somebody asks, and connections with them
+    Block {
+        /// Their identity
+        id: String,
+    },
+    /// Undo `block`
+    Unblock {
+        /// Their identity
+        id: String,
+    },
+    /// Let somebody read an earlier post of yours
+    Grant {
+        /// The post's name
+        op: String,
+        /// Their identity
+        reader: String,
+    },
+    /// Pull now; without a running node, one is started for it
+    Pull {
+        /// From whom [default: everybody you follow]
+        id: Option<String>,
+    },
+    /// Show posts, newest first
+    Timeline {
+        /// Show at most so many
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        /// Only posts of this identity
+        #[arg(long, value_name = "ID")]
+        author: Option<String>,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Rebuild the index from the post files
+    Reindex,
+    /// Show identity, addresses, connections and counters
+    Status {
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}

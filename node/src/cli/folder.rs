@@ -1,0 +1,144 @@
+//! A node's folder: what is in it, and how it is opened.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use orrery_node::config::Config;
+use orrery_node::environment::{Disk, Observer};
+use orrery_node::keys::Keys;
+use orrery_node::real::{FolderDisk, FolderLock, environment};
+use orrery_node::{Node, NodeHandle};
+
+use super::Failure;
+
+const CONFIG_NAME: &str = "config.toml";
+
+/// Where a node keeps everything.
+pub struct Folder {
+    path: PathBuf,
+}
+
+/// What a node in a folder may do on the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Listen and dial.
+    Full,
+    /// Dial only.
+    Dial,
+    /// Nothing.
+    None,
+}
+
+impl Folder {
+    /// The folder that was named, else `$ORRERY_DIR`, else `./orrery`.
+    pub fn new(named: Option<PathBuf>) -> Self {
+        let path = named
+            .or_else(|| env::var_os("ORRERY_DIR").map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from("orrery"));
+        Self { path }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the configuration is.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join(CONFIG_NAME)
+    }
+
+    /// A failure to use `path`.
+    pub fn disk_failure(path: &Path, error: &io::Error) -> Failure {
+        Failure::Disk(format!("`{}`: {error}", path.display()))
+    }
+
+    /// Its files as a disk; the folder is made if absent.
+    pub fn disk(&self) -> Result<Arc<dyn Disk>, Failure> {
+        FolderDisk::create(&self.path)
+            .map(|disk| Arc::new(disk) as Arc<dyn Disk>)
+            .map_err(|error| Self::disk_failure(&self.path, &error))
+    }
+
+    /// Reads the configuration.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let path = self.config_path();
+        let bytes = fs::read(&path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return self.not_made();
+            }
+            Self::disk_failure(&path, &error)
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::Input(format!("`{}` is not UTF-8 text", path.display())))?;
+        Config::from_toml(&text)
+            .map_err(|error| Failure::Input(format!("`{}`: {error}", path.display())))
+    }
+
+    fn not_made(&self) -> Failure {
+        Failure::Input(format!(
+            "`{}` holds no node; make one with `orrery-node --dir {} init`, or name another folder",
+            self.path.display(),
+            self.path.display()
+        ))
+    }
+
+    /// Starts the folder's node in this process, which then holds the folder.
+    pub async fn start(
+        &self,
+        network: Network,
+        observer: Arc<dyn Observer>,
+    ) -> Result<(NodeHandle, FolderLock), Failure> {
+        let mut config = self.config()?;
+        let lock = FolderLock::take(&self.path)?;
+        let keys = Keys::load(&self.disk()?)?.ok_or_else(|| self.not_made())?;
+        let mut environment = environment(&self.path, observer)
+            .map_err(|error| Self::disk_failure(&self.path, &error))?;
+        if network != Network::Full {
+            // A card made now can only name addresses that hold at any time.
+            if config.listen.announce.is_empty() {
+                config.listen.announce = config
+                    .listen
+                    .addresses
+                    .iter()
+                    .filter(|address| is_lasting(&address.to_string()))
+                    .cloned()
+                    .collect();
+            }
+            config.listen.addresses.clear();
+        }
+        if network == Network::None {
+            environment.wires.clear();
+        }
+        let handle = Node::start(config, keys, environment).await?;
+        Ok((handle, lock))
+    }
+}
+
+/// Whether an address to listen on is also one to dial: it names one interface
+/// and a port.
+fn is_lasting(address: &str) -> bool {
+    let wildcard = address.starts_with("/ip4/0.0.0.0/") || address.starts_with("/ip6/::/");
+    !wildcard && !format!("{address}/").contains("/tcp/0/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_lasting;
+
+    #[test]
+    fn only_full_addresses_go_on_a_card_made_offline() {
+        for (address, expected) in [
+            ("/ip4/192.0.2.1/tcp/4150", true),
+            ("/ip4/127.0.0.1/tcp/0", false),
+            ("/ip4/0.0.0.0/tcp/4150", false),
+            ("/ip6/::/tcp/4150", false),
+            ("/ip6/2001:db8::1/tcp/4150", true),
+        ] {
+            assert_eq!(is_lasting(address), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The command line: from arguments to output.
+//!
+//! Owns words, exit codes and formats. All that a node does is done by the
+//! library, whether the node runs already or is started for one command.
+
+mod args;
+mod ask;
+mod failure;
+mod folder;
+mod init;
+mod logging;
+mod print;
+mod run;
+
+pub use args::Arguments;
+pub use failure::Failure;
+
+use args::Action;
+
+/// Does what the arguments say.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    let default_filter = match arguments.action {
+        Action::Run { .. } => "warn,orrery_node=info",
+        _ => "error",
+    };
+    logging::start(arguments.log.as_deref().unwrap_or(default_filter))?;
+    let folder = folder::Folder::new(arguments.dir);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        match arguments.action {
+            Action::Init => init::init(&folder),
+            Action::Run { events } => run::run(&folder, events).await,
+            action => ask::ask(&folder, action).await,
+        }
+    })
+}

@@ -1,0 +1,201 @@
+//! The sections of a node's configuration, with their defaults.
+//!
+//! One struct per TOML table. Owns names, defaults and ranges; reading and
+//! error reports are the parent module's.
+
+use libp2p::Multiaddr;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+
+use super::time_span::TimeSpan;
+
+/// `[listen]`: where the node is reachable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Multiaddrs to listen on.
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<Multiaddr>,
+    /// Multiaddrs to put into the card instead of those listened on, for a
+    /// node whose friends must use another address than it sees itself.
+    #[schemars(with = "Vec<String>")]
+    pub announce: Vec<Multiaddr>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            addresses: vec![
+                "/ip4/0.0.0.0/tcp/4150"
+                    .parse()
+                    .expect("the default address is a multiaddr"),
+            ],
+            announce: Vec::new(),
+        }
+    }
+}
+
+/// `[connections]`: how many connections there may be, and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Connections {
+    /// Connections with one peer. Two are needed while both dial at once.
+    pub max_per_peer: u32,
+    /// Established connections that others dialled. Friends are let in beyond it.
+    pub max_established_incoming: u32,
+    /// Established connections that this node dialled.
+    pub max_established_outgoing: u32,
+    /// Connections of others on which the handshakes still run.
+    pub max_pending_incoming: u32,
+    /// Dials under way.
+    pub max_pending_outgoing: u32,
+    /// Time that the handshakes of one connection may take.
+    pub upgrade_timeout: TimeSpan,
+    /// A connection nobody uses is closed after this time.
+    pub idle_timeout: TimeSpan,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            max_per_peer: 3,
+            max_established_incoming: 256,
+            max_established_outgoing: 256,
+            max_pending_incoming: 64,
+            max_pending_outgoing: 64,
+            upgrade_timeout: TimeSpan::from_secs(20),
+            idle_timeout: TimeSpan::from_secs(30),
+        }
+    }
+}
+
+/// `[dial]`: how often a friend who cannot be reached is tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dial {
+    /// Pause after the first failure; it doubles with each further one.
+    pub backoff_first: TimeSpan,
+    /// Longest pause.
+    pub backoff_max: TimeSpan,
+}
+
+impl Default for Dial {
+    fn default() -> Self {
+        Self {
+            backoff_first: TimeSpan::from_secs(1),
+            backoff_max: TimeSpan::from_secs(120),
+        }
+    }
+}
+
+/// `[ping]`: how soon a dead connection is noticed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ping {
+    /// Pause between two pings on a connection.
+    pub interval: TimeSpan,
+    /// A connection whose ping takes longer is closed.
+    pub timeout: TimeSpan,
+}
+
+impl Default for Ping {
+    fn default() -> Self {
+        Self {
+            interval: TimeSpan::from_secs(15),
+            timeout: TimeSpan::from_secs(20),
+        }
+    }
+}
+
+/// `[identify]`: what peers are told of this node's software and addresses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identify {
+    /// Pause between two tellings on a connection.
+    pub interval: TimeSpan,
+    /// Name and version of the program, told to every peer.
+    pub agent: String,
+}
+
+impl Default for Identify {
+    fn default() -> Self {
+        Self {
+            interval: TimeSpan::from_secs(300),
+            agent: concat!("orrery-node/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// `[auth]`: the proof of identity at the start of a connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// A connection whose peer has not proved its identity by then is closed.
+    pub timeout: TimeSpan,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            timeout: TimeSpan::from_secs(15),
+        }
+    }
+}
+
+/// `[sync]`: pulling the feeds of those one follows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sync {
+    /// How a reader says what it holds already.
+    pub engine: Engine,
+    /// Pause between two pulls of one feed.
+    pub pull_interval: TimeSpan,
+    /// Only for `after_ts`: ask for what is this much older than T again.
+    pub overlap: TimeSpan,
+    /// Most items in one page.
+    pub limit: u32,
+    /// A pull whose peer sends nothing for this long has failed.
+    pub timeout: TimeSpan,
+    /// Pulls that this node runs at once; the others wait.
+    pub max_pulls: u32,
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self {
+            engine: Engine::default(),
+            pull_interval: TimeSpan::from_secs(30),
+            overlap: TimeSpan::from_secs(0),
+            limit: 256,
+            timeout: TimeSpan::from_secs(30),
+            max_pulls: 64,
+        }
+    }
+}
+
+/// `[serve]`: answering the pulls of others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Serve {
+    /// Pulls answered at once, all peers together.
+    pub max_pulls: u32,
+    /// Pulls answered at once on one connection.
+    pub max_pulls_per_peer: u32,
+    /// A request that is not complete by then is refused.
+    pub request_timeout: TimeSpan,
+    /// A reader that does not take a page within this time is dropped.
+    pub page_timeout: TimeSpan,
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self {
+            max_pulls: 64,
+            max_pulls_per_peer: 4,
+            request_timeout: TimeSpan::from_secs(10),
+            page_timeout: TimeSpan::from_secs(20),
+        }
+    }
+}

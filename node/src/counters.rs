@@ -1,0 +1,73 @@
+//! What happened so far, as numbers, and the one place where events leave the node.
+//!
+//! Every event is counted before it is shown, so that counters and events
+//! never disagree. Owns no behaviour.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::api::Event;
+use crate::environment::Observer;
+
+/// Shows events to the observer and counts them by kind.
+#[derive(Clone)]
+pub struct Outlet {
+    observer: Arc<dyn Observer>,
+    counters: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+}
+
+impl Outlet {
+    /// An outlet to `observer`, all counters absent.
+    pub fn new(observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer,
+            counters: Arc::default(),
+        }
+    }
+
+    /// Counts `event` and shows it.
+    pub fn emit(&self, event: &Event) {
+        self.add(name(event), 1);
+        self.observer.event(event);
+    }
+
+    /// Adds to a counter that no event stands for.
+    pub fn add(&self, counter: &'static str, amount: u64) {
+        if amount == 0 {
+            return;
+        }
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = counters.entry(counter).or_insert(0);
+        *value = value.saturating_add(amount);
+    }
+
+    /// All counters that are not zero, sorted by name.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect()
+    }
+}
+
+/// The counter of an event's kind.
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Listening { .. } => "listening",
+        Event::Connected { .. } => "connected",
+        Event::Disconnected { .. } => "disconnected",
+        Event::DialFailed { .. } => "dial-failed",
+        Event::Pinged { .. } => "pinged",
+        Event::Authenticated { .. } => "authenticated",
+        Event::Posted { .. } => "posted",
+        Event::Granted { .. } => "granted",
+        Event::Received { .. } => "received",
+        Event::PullEnded { .. } => "pull-ended",
+        Event::PullFailed { .. } => "pull-failed",
+        Event::Refused { .. } => "refused",
+        Event::Forked { .. } => "forked",
+        Event::LimitReached { .. } => "limit-reached",
+        Event::StorageFailed { .. } => "storage-failed",
+    }
+}

@@ -1,0 +1,69 @@
+//! Whole small files on a [`Disk`]: read, and replaced all or nothing.
+//!
+//! A file is written beside its place, synced, and renamed into it. The name
+//! is durable only after [`sync_dir_of`], which callers do once for several
+//! files of a folder. A name that ends in [`TEMPORARY`] is what a crash left,
+//! and means nothing.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::environment::Disk;
+
+/// The ending of files that are not finished.
+pub(crate) const TEMPORARY: &str = ".tmp";
+
+/// The content of the file at `path`, at most `max_bytes` of it; `None` if there is no such file.
+///
+/// # Errors
+/// `InvalidData` for a longer file; whatever the disk reports.
+pub(crate) fn read(
+    disk: &Arc<dyn Disk>,
+    path: &str,
+    max_bytes: u64,
+) -> io::Result<Option<Vec<u8>>> {
+    let file = match disk.open(path, false) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let len = file.len()?;
+    if len > max_bytes {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{path} has {len} bytes, more than the {max_bytes} it may have"),
+        ));
+    }
+    let mut content = vec![0; len as usize];
+    file.read_at(0, &mut content)?;
+    Ok(Some(content))
+}
+
+/// Puts `content` at `path`. Old or new content is found there after a crash, never a mixture.
+pub(crate) fn replace(disk: &Arc<dyn Disk>, path: &str, content: &[u8]) -> io::Result<()> {
+    let temporary = format!("{path}{TEMPORARY}");
+    let file = disk.open(&temporary, true)?;
+    // The file may be what an earlier crash left half-written.
+    file.set_len(0)?;
+    file.write_at(0, content)?;
+    file.sync()?;
+    drop(file);
+    disk.rename(&temporary, path)
+}
+
+/// Makes the folder `path`, and the names of it and of those above it durable.
+pub(crate) fn make_dir(disk: &Arc<dyn Disk>, path: &str) -> io::Result<()> {
+    disk.create_dir_all(path)?;
+    let mut folder = path;
+    while let Some((above, _)) = folder.rsplit_once('/') {
+        disk.sync_dir(above)?;
+        folder = above;
+    }
+    disk.sync_dir("")
+}
+
+/// Makes the names in the folder of the file `path` durable.
+pub(crate) fn sync_dir_of(disk: &Arc<dyn Disk>, path: &str) -> io::Result<()> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    disk.sync_dir(folder)
+}

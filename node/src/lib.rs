@@ -1,0 +1,31 @@
+//! The reference node: a person's key is the identity, posts are signed local
+//! files, feeds are exchanged directly and encrypted to their readers.
+
+pub mod api;
+pub mod audience;
+pub mod body;
+pub mod card;
+mod codec;
+pub mod config;
+mod counters;
+pub mod delegation;
+pub mod engine;
+mod entropy;
+pub mod environment;
+mod files;
+pub mod identity;
+pub mod keys;
+#[cfg(test)]
+mod memory_disk;
+pub mod node;
+pub mod op;
+pub mod protocol;
+pub mod pull;
+pub mod real;
+pub mod seal;
+mod shelf;
+pub mod store;
+mod transport;
+
+pub use codec::DecodeError;
+pub use node::{CommandError, Node, NodeHandle, StartError};

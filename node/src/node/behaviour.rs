@@ -1,0 +1,66 @@
+//! The libp2p behaviours that the node is made of.
+
+use std::sync::Arc;
+
+use libp2p::allow_block_list::{self, BlockedPeers};
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::{identify, ping};
+
+use crate::config::Config;
+use crate::protocol::{self, Context};
+
+/// What identify calls the family of nodes that understand each other.
+const PROTOCOL_VERSION: &str = "orrery/1";
+
+/// All behaviours. Those that may deny a connection come first, so that no
+/// other builds state for it.
+#[derive(NetworkBehaviour)]
+pub struct NodeBehaviour {
+    /// Denies blocked peers.
+    pub denied: allow_block_list::Behaviour<BlockedPeers>,
+    /// Bounds the number of connections.
+    pub limits: connection_limits::Behaviour,
+    /// Tells peers our addresses and software.
+    pub identify: identify::Behaviour,
+    /// Notices dead connections.
+    pub ping: ping::Behaviour,
+    /// The node's own protocols.
+    pub protocol: protocol::Behaviour,
+}
+
+impl NodeBehaviour {
+    /// All behaviours as `context` configures them.
+    pub fn new(context: &Arc<Context>) -> Self {
+        let Config {
+            connections,
+            identify,
+            ping,
+            ..
+        } = &context.config;
+        let limits = ConnectionLimits::default()
+            .with_max_pending_incoming(Some(connections.max_pending_incoming))
+            .with_max_pending_outgoing(Some(connections.max_pending_outgoing))
+            .with_max_established_incoming(Some(connections.max_established_incoming))
+            .with_max_established_outgoing(Some(connections.max_established_outgoing))
+            .with_max_established_per_peer(Some(connections.max_per_peer));
+        Self {
+            denied: allow_block_list::Behaviour::default(),
+            limits: connection_limits::Behaviour::new(limits),
+            identify: identify::Behaviour::new(
+                identify::Config::new(
+                    PROTOCOL_VERSION.to_owned(),
+                    context.keys.transport().public(),
+                )
+                .with_agent_version(identify.agent.clone())
+                .with_interval(identify.interval.get()),
+            ),
+            ping: ping::Behaviour::new(
+                ping::Config::new()
+                    .with_interval(ping.interval.get())
+                    .with_timeout(ping.timeout.get()),
+            ),
+            protocol: protocol::Behaviour::new(Arc::clone(context)),
+        }
+    }
+}

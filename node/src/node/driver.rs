@@ -1,0 +1,223 @@
+//! The node's loop: the one task that owns the swarm, and decides.
+//!
+//! It never waits for anything but the next thing to happen: storage work and
+//! conversations run beside it, and report back.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::channel::{mpsc, oneshot};
+use futures::future::{BoxFuture, Fuse};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt, select_biased};
+use futures_timer::Delay;
+use libp2p::PeerId;
+use libp2p::swarm::{self, Swarm};
+
+use crate::api::Event;
+use crate::config::Config;
+use crate::counters::Outlet;
+use crate::environment::{Environment, Executor};
+use crate::identity::IdentityId;
+use crate::keys::Keys;
+use crate::protocol::{Context, within};
+use crate::shelf::Shelf;
+use crate::transport;
+
+use super::agenda::{Agenda, Errand};
+use super::behaviour::NodeBehaviour;
+use super::friends::Friend;
+use super::links::Links;
+use super::waiters::Waiters;
+use super::{Order, StartError};
+
+/// Pieces of work beside the loop; commands beyond it are refused.
+pub(super) const JOBS_MAX: usize = 1024;
+
+/// Time that connections get to close when the node stops.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+/// What the loop does when a piece of work has ended.
+pub(super) type Then = Box<dyn FnOnce(&mut Driver) + Send>;
+
+/// The loop's state.
+pub(super) struct Driver {
+    pub(super) swarm: Swarm<NodeBehaviour>,
+    pub(super) context: Arc<Context>,
+    pub(super) inbox: mpsc::Receiver<Order>,
+    pub(super) jobs: FuturesUnordered<BoxFuture<'static, Then>>,
+    pub(super) links: Links,
+    pub(super) friends: BTreeMap<IdentityId, Friend>,
+    /// Peers denied on account of a blocked identity.
+    pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
+    pub(super) agenda: Agenda,
+    pub(super) waiters: Waiters,
+    /// Number of the next pull.
+    pub(super) next_pull: u64,
+    /// Pulls under way.
+    pub(super) pulls_running: usize,
+    /// Friends whose pull waits for a place.
+    pub(super) pulls_waiting: VecDeque<IdentityId>,
+    alarm: Fuse<Delay>,
+    alarm_at: Option<Instant>,
+}
+
+impl Driver {
+    /// Opens the store, builds the swarm and listens.
+    pub(super) async fn build(
+        config: Config,
+        keys: Keys,
+        environment: Environment,
+        outlet: Outlet,
+        inbox: mpsc::Receiver<Order>,
+    ) -> Result<Self, StartError> {
+        let shelf = Shelf::new(environment.storage, keys.clone());
+        let known = shelf
+            .with(|store| {
+                let blocked: BTreeSet<_> = store.blocked()?.into_iter().collect();
+                let mut denied = BTreeMap::new();
+                for identity in &blocked {
+                    let card = store.card_of(*identity)?;
+                    denied.insert(*identity, card.map(|card| card.peer).into_iter().collect());
+                }
+                Ok::<_, crate::store::StoreError>((store.following()?, blocked, denied))
+            })
+            .await?;
+        let (following, blocked, denied) = known?;
+        let transport = transport::build(
+            environment.wires,
+            keys.transport(),
+            config.connections.upgrade_timeout.get(),
+        )?;
+        let peer = keys.peer();
+        let executor = environment.executor;
+        let swarm_config = swarm_config(&config, Arc::clone(&executor));
+        let context = Arc::new(Context::new(keys, config, shelf, outlet, executor, blocked));
+        let behaviour = NodeBehaviour::new(&context);
+        let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
+        let mut driver = Self {
+            swarm,
+            context,
+            inbox,
+            jobs: FuturesUnordered::new(),
+            links: Links::new(peer),
+            friends: BTreeMap::new(),
+            denied: BTreeMap::new(),
+            agenda: Agenda::default(),
+            waiters: Waiters::default(),
+            next_pull: 0,
+            pulls_running: 0,
+            pulls_waiting: VecDeque::new(),
+            alarm: Fuse::terminated(),
+            alarm_at: None,
+        };
+        driver.listen()?;
+        for (identity, peers) in denied {
+            driver.deny(identity, peers);
+        }
+        for card in following {
+            driver.befriend(card);
+        }
+        Ok(driver)
+    }
+
+    fn listen(&mut self) -> Result<(), StartError> {
+        for address in self.context.config.listen.addresses.clone() {
+            self.swarm
+                .listen_on(address.clone())
+                .map_err(|error| StartError::Listen {
+                    address,
+                    reason: error.to_string(),
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Runs until the node is stopped.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.set_alarm();
+            select_biased! {
+                order = self.inbox.next() => match order {
+                    Some(Order::Command(command, reply)) => self.command(command, reply),
+                    Some(Order::Stop(done)) => return self.stop(Some(done)).await,
+                    None => return self.stop(None).await,
+                },
+                then = self.jobs.select_next_some() => then(&mut self),
+                () = &mut self.alarm => {
+                    self.alarm_at = None;
+                    self.run_errands(Instant::now());
+                }
+                event = self.swarm.select_next_some() => self.swarm_event(event),
+            }
+        }
+    }
+
+    /// Sets the alarm to the first errand, if it stands at another time.
+    fn set_alarm(&mut self) {
+        let wanted = self.agenda.next_time();
+        if wanted == self.alarm_at {
+            return;
+        }
+        self.alarm_at = wanted;
+        self.alarm = wanted.map_or_else(Fuse::terminated, |time| {
+            Delay::new(time.saturating_duration_since(Instant::now())).fuse()
+        });
+    }
+
+    fn run_errands(&mut self, now: Instant) {
+        while let Some(errand) = self.agenda.take_due(now) {
+            match errand {
+                Errand::Dial(friend) => self.dial(friend),
+                Errand::Pull(friend) => self.pull_is_due(friend, now),
+                Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
+            }
+        }
+    }
+
+    /// Runs `job` beside the loop.
+    pub(super) fn start_job(&mut self, job: impl Future<Output = Then> + Send + 'static) {
+        self.jobs.push(job.boxed());
+    }
+
+    /// Shows an event.
+    pub(super) fn emit(&self, event: &Event) {
+        self.context.outlet.emit(event);
+    }
+
+    /// Closes every connection and lets storage work end.
+    async fn stop(mut self, done: Option<oneshot::Sender<()>>) {
+        for id in self.links.ids() {
+            self.swarm.close_connection(id);
+        }
+        // Whoever does not close in time is left behind; its socket goes with us.
+        let _ = within(CLOSE_TIME, async {
+            while !self.links.is_empty() {
+                if let swarm::SwarmEvent::ConnectionClosed { connection_id, .. } =
+                    self.swarm.select_next_some().await
+                {
+                    self.links.remove(connection_id);
+                }
+            }
+        })
+        .await;
+        while let Some(then) = self.jobs.next().await {
+            then(&mut self);
+        }
+        // Storage jobs run in order: when this one has run, so have all others.
+        if self.context.shelf.with(|_| ()).await.is_err() {
+            tracing::warn!("storage ended before the node");
+        }
+        drop(self);
+        if let Some(done) = done {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+    }
+}
+
+fn swarm_config(config: &Config, executor: Arc<dyn Executor>) -> swarm::Config {
+    swarm::Config::with_executor(move |task| executor.spawn("connection", task))
+        .with_idle_connection_timeout(config.connections.idle_timeout.get())
+}

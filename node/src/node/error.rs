@@ -1,0 +1,92 @@
+//! Why a node does not start, or does not do what it is told.
+
+use libp2p::{Multiaddr, noise};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::environment::StorageClosed;
+use crate::shelf::ShelfError;
+use crate::store::StoreError;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error("cannot open the store: {0}")]
+    Store(#[from] StoreError),
+    /// There is no disk.
+    #[error(transparent)]
+    Closed(StorageClosed),
+    /// The transport key cannot be used.
+    #[error("cannot use the transport key: {0}")]
+    Noise(#[from] noise::Error),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}; choose another in `listen.addresses`")]
+    Listen {
+        /// Which.
+        address: Multiaddr,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a command was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "error", rename_all = "kebab-case")]
+pub enum CommandError {
+    /// Too many commands are waiting.
+    #[error("the node is busy; try again")]
+    Busy,
+    /// The node has ended.
+    #[error("the node has stopped")]
+    Stopped,
+    /// What was asked makes no sense, or not now.
+    #[error("{reason}")]
+    Invalid {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The disk refused; nothing was acknowledged.
+    #[error("the disk refused: {reason}")]
+    Storage {
+        /// What the store reports.
+        reason: String,
+    },
+}
+
+impl CommandError {
+    /// What was asked makes no sense.
+    pub(crate) fn invalid(reason: &impl ToString) -> Self {
+        Self::Invalid {
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        let reason = error.to_string();
+        if error.is_storage() {
+            Self::Storage { reason }
+        } else {
+            Self::Invalid { reason }
+        }
+    }
+}
+
+impl From<ShelfError> for StartError {
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::Closed(error) => Self::Closed(error),
+            ShelfError::Open(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<ShelfError> for CommandError {
+    fn from(error: ShelfError) -> Self {
+        Self::Storage {
+            reason: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Friends: keeping a connection to each, and pulling each one's feed in turn.
+
+use std::time::{Duration, Instant};
+
+use libp2p::swarm::ConnectionId;
+use libp2p::swarm::DialError;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+
+use crate::api::Event;
+use crate::card::Card;
+use crate::identity::IdentityId;
+use crate::protocol::{PullError, PullOrder, Pulled};
+
+use super::agenda::Errand;
+use super::backoff::Backoff;
+use super::driver::Driver;
+
+/// Most friends that a node keeps connections to.
+pub(super) const FRIENDS_MAX: usize = 10_000;
+
+/// Somebody followed and not blocked.
+pub(super) struct Friend {
+    /// Where to find them.
+    pub(super) card: Card,
+    backoff: Backoff,
+    /// A pull is owed, and made as soon as it can be.
+    pull_due: bool,
+    /// The pull under way, and its connection.
+    pulling: Option<(PullOrder, ConnectionId)>,
+}
+
+impl Driver {
+    /// Keeps a connection to the card's peer from now on, and pulls its feed
+    /// at intervals that begin at a random moment.
+    pub(super) fn befriend(&mut self, card: Card) {
+        let identity = card.identity();
+        if self.context.is_blocked(&identity) {
+            return;
+        }
+        if self.friends.len() >= FRIENDS_MAX && !self.friends.contains_key(&identity) {
+            self.context.limit_reached("friends");
+            return;
+        }
+        self.swarm.behaviour_mut().limits.bypass_peer_id(&card.peer);
+        let config = &self.context.config;
+        let dial_in = random_below(config.dial.backoff_first.get());
+        let pull_in = random_below(config.sync.pull_interval.get());
+        let now = Instant::now();
+        if !self.links.has_peer(&card.peer) {
+            self.agenda.set(Errand::Dial(identity), now + dial_in);
+        }
+        self.agenda.set(Errand::Pull(identity), now + pull_in);
+        let friend = self.friends.entry(identity).or_insert_with(|| Friend {
+            card: card.clone(),
+            backoff: Backoff::default(),
+            pull_due: false,
+            pulling: None,
+        });
+        friend.card = card;
+    }
+
+    /// Lets go of a friend. The connection stays as long as it is used.
+    pub(super) fn unfriend(&mut self, identity: IdentityId) {
+        let Some(friend) = self.friends.remove(&identity) else {
+            return;
+        };
+        self.agenda.cancel(Errand::Dial(identity));
+        self.agenda.cancel(Errand::Pull(identity));
+        self.pulls_waiting.retain(|waiting| *waiting != identity);
+        if let Some((order, _)) = friend.pulling {
+            self.pulls_running -= 1;
+            self.waiters
+                .ended(identity, order.number, Err("no longer followed"));
+        }
+        let peer = friend.card.peer;
+        let still_wanted = self.friends.values().any(|other| other.card.peer == peer);
+        if !still_wanted {
+            self.swarm.behaviour_mut().limits.remove_peer_id(&peer);
+        }
+    }
+
+    /// Dials a friend who is not connected.
+    pub(super) fn dial(&mut self, identity: IdentityId) {
+        self.agenda.cancel(Errand::Dial(identity));
+        let Some(friend) = self.friends.get(&identity) else {
+            return;
+        };
+        let peer = friend.card.peer;
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(friend.card.addresses.clone())
+            .build();
+        match self.swarm.dial(options) {
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+            // The swarm makes no event of a dial that it refuses at once.
+            Err(error) => {
+                if let DialError::Denied { cause } = &error {
+                    self.denied_by(Some(peer), cause);
+                }
+                self.dial_failed(identity, &error.to_string());
+            }
+        }
+    }
+
+    /// Tries a friend again later.
+    pub(super) fn dial_failed(&mut self, identity: IdentityId, reason: &str) {
+        let Some(friend) = self.friends.get_mut(&identity) else {
+            return;
+        };
+        self.context.outlet.emit(&Event::DialFailed {
+            peer: Some(friend.card.peer.to_string()),
+            reason: reason.to_owned(),
+        });
+        self.retry_later(identity);
+        // Who waits for this pull has nothing to wait for now.
+        self.waiters.ended(
+            identity,
+            u64::MAX,
+            Err(&format!("cannot connect: {reason}")),
+        );
+    }
+
+    /// Puts the next dial of a friend on the agenda.
+    pub(super) fn retry_later(&mut self, identity: IdentityId) {
+        if let Some(friend) = self.friends.get_mut(&identity) {
+            let pause = friend.backoff.fail(&self.context.config.dial);
+            self.agenda
+                .set(Errand::Dial(identity), Instant::now() + pause);
+        }
+    }
+
+    /// A friend's connection has proved to be theirs.
+    pub(super) fn friend_is_here(&mut self, identity: IdentityId) {
+        if let Some(friend) = self.friends.get_mut(&identity) {
+            friend.backoff.reset();
+            self.agenda.cancel(Errand::Dial(identity));
+            self.try_pull(identity);
+        }
+    }
+
+    /// The time of a friend's regular pull has come.
+    pub(super) fn pull_is_due(&mut self, identity: IdentityId, now: Instant) {
+        let interval = self.context.config.sync.pull_interval.get();
+        self.agenda.set(Errand::Pull(identity), now + interval);
+        self.want_pull(identity);
+    }
+
+    /// Pulls a friend's feed as soon as possible.
+    pub(super) fn want_pull(&mut self, identity: IdentityId) {
+        if let Some(friend) = self.friends.get_mut(&identity) {
+            friend.pull_due = true;
+            self.try_pull(identity);
+        }
+    }
+
+    /// Starts the pull that is owed to a friend, if it can be made now.
+    fn try_pull(&mut self, identity: IdentityId) {
+        let Some(friend) = self.friends.get_mut(&identity) else {
+            return;
+        };
+        if !friend.pull_due || friend.pulling.is_some() {
+            return;
+        }
+        let Some((connection, peer)) = self.links.of_identity(identity) else {
+            return;
+        };
+        if self.pulls_running >= self.context.config.sync.max_pulls as usize {
+            if !self.pulls_waiting.contains(&identity) {
+                self.pulls_waiting.push_back(identity);
+                self.context.limit_reached("pulls-running");
+            }
+            return;
+        }
+        let order = PullOrder {
+            author: identity,
+            number: self.next_pull,
+        };
+        self.next_pull += 1;
+        self.pulls_running += 1;
+        friend.pull_due = false;
+        friend.pulling = Some((order, connection));
+        self.swarm
+            .behaviour_mut()
+            .protocol
+            .pull(peer, connection, order);
+    }
+
+    /// A pull ended; late answers to an earlier order are ignored.
+    pub(super) fn pull_ended(&mut self, order: PullOrder, result: &Result<Pulled, PullError>) {
+        let identity = order.author;
+        let Some(friend) = self.friends.get_mut(&identity) else {
+            return;
+        };
+        if friend.pulling.is_none_or(|(running, _)| running != order) {
+            return;
+        }
+        friend.pulling = None;
+        self.pulls_running -= 1;
+        let from = identity.to_string();
+        match result {
+            Ok(pulled) => {
+                self.emit(&Event::PullEnded {
+                    from,
+                    items: pulled.items,
+                    took_us: u64::try_from(pulled.took.as_micros()).unwrap_or(u64::MAX),
+                });
+                self.waiters.ended(identity, order.number, Ok(pulled.items));
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.waiters.ended(identity, order.number, Err(&reason));
+                self.pull_failure(error);
+                self.emit(&Event::PullFailed { from, reason });
+            }
+        }
+        self.try_pull(identity);
+        while self.pulls_running < self.context.config.sync.max_pulls as usize
+            && let Some(waiting) = self.pulls_waiting.pop_front()
+        {
+            self.try_pull(waiting);
+        }
+    }
+
+    fn pull_failure(&mut self, error: &PullError) {
+        let ours = match error {
+            PullError::Store(error) => error.is_storage(),
+            PullError::Closed(_) => true,
+            _ => false,
+        };
+        if ours {
+            self.storage_failed("keeping a pulled page", &error.to_string());
+        }
+    }
+
+    /// Pulls over a closed connection: made again if there is another one,
+    /// failed otherwise.
+    pub(super) fn pulls_lost(&mut self, connection: ConnectionId) {
+        let lost: Vec<_> = self
+            .friends
+            .values()
+            .filter_map(|friend| friend.pulling)
+            .filter(|(_, over)| *over == connection)
+            .map(|(order, _)| order)
+            .collect();
+        for order in lost {
+            if self.links.of_identity(order.author).is_some()
+                && let Some(friend) = self.friends.get_mut(&order.author)
+            {
+                friend.pulling = None;
+                friend.pull_due = true;
+                self.pulls_running -= 1;
+                self.try_pull(order.author);
+            } else {
+                self.pull_ended(order, &Err(PullError::ConnectionClosed));
+            }
+        }
+    }
+
+    /// Tells that the disk refused, and has the store opened anew.
+    pub(super) fn storage_failed(&mut self, doing: &str, reason: &str) {
+        self.emit(&Event::StorageFailed {
+            doing: doing.to_owned(),
+            reason: reason.to_owned(),
+        });
+        self.close_store();
+    }
+}
+
+/// A random span shorter than `bound`.
+fn random_below(bound: Duration) -> Duration {
+    rand::random_range(Duration::ZERO..bound)
+}

@@ -1,0 +1,185 @@
+//! The connections that are up, and which of several to one peer stays.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use libp2p::PeerId;
+use libp2p::swarm::ConnectionId;
+
+use crate::identity::IdentityId;
+
+/// Two connections that began within this time are taken for both sides
+/// having dialled at once.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// A connection that is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// At the other end.
+    pub peer: PeerId,
+    /// Whether we dialled.
+    pub dialer: bool,
+    /// When it came up.
+    pub since: Instant,
+    /// Whom the peer proved to speak for.
+    pub identity: Option<IdentityId>,
+}
+
+/// All connections.
+#[derive(Debug)]
+pub struct Links {
+    us: PeerId,
+    up: BTreeMap<ConnectionId, Link>,
+}
+
+impl Links {
+    /// No connections of the node `us`.
+    pub fn new(us: PeerId) -> Self {
+        Self {
+            us,
+            up: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a connection and names those that must be closed, so that one to
+    /// its peer stays. Both ends choose the same.
+    pub fn add(&mut self, id: ConnectionId, link: Link) -> Vec<ConnectionId> {
+        let mut close = Vec::new();
+        for (old_id, old) in &self.up {
+            if old.peer != link.peer {
+                continue;
+            }
+            if self.stays(old, &link) {
+                close.push(id);
+            } else {
+                close.push(*old_id);
+            }
+        }
+        self.up.insert(id, link);
+        close.dedup();
+        close
+    }
+
+    /// Whether `old` is kept rather than `new`, which has just come up.
+    fn stays(&self, old: &Link, new: &Link) -> bool {
+        // Nobody dials a peer it is connected with. So a second connection
+        // by the same dialer, or a late one by the other, means that its
+        // dialer has lost the first, though this end may not know it yet.
+        if old.dialer == new.dialer || new.since.duration_since(old.since) > AT_ONCE {
+            return false;
+        }
+        // Both dialled at once: the smaller peer's connection is kept.
+        let we_are_smaller = self.us.to_bytes() < old.peer.to_bytes();
+        old.dialer == we_are_smaller
+    }
+
+    /// Takes a connection out.
+    pub fn remove(&mut self, id: ConnectionId) -> Option<Link> {
+        self.up.remove(&id)
+    }
+
+    /// Notes whom a connection's peer speaks for.
+    pub fn prove(&mut self, id: ConnectionId, identity: IdentityId) {
+        if let Some(link) = self.up.get_mut(&id) {
+            link.identity = Some(identity);
+        }
+    }
+
+    /// The oldest connection on which `identity` has been proved.
+    pub fn of_identity(&self, identity: IdentityId) -> Option<(ConnectionId, PeerId)> {
+        self.up
+            .iter()
+            .find(|(_, link)| link.identity == Some(identity))
+            .map(|(id, link)| (*id, link.peer))
+    }
+
+    /// Peers that have proved to speak for `identity`.
+    pub fn peers_of(&self, identity: IdentityId) -> Vec<PeerId> {
+        self.up
+            .values()
+            .filter(|link| link.identity == Some(identity))
+            .map(|link| link.peer)
+            .collect()
+    }
+
+    /// Whether there is a connection with `peer`.
+    pub fn has_peer(&self, peer: &PeerId) -> bool {
+        self.up.values().any(|link| link.peer == *peer)
+    }
+
+    /// Whether there is no connection at all.
+    pub fn is_empty(&self) -> bool {
+        self.up.is_empty()
+    }
+
+    /// All connections.
+    pub fn ids(&self) -> Vec<ConnectionId> {
+        self.up.keys().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libp2p::identity::Keypair;
+
+    /// Two peers, the smaller first.
+    fn peers() -> (PeerId, PeerId) {
+        let peer = |seed| {
+            let keys = Keypair::ed25519_from_bytes([seed; 32]).expect("any seed is a key");
+            keys.public().to_peer_id()
+        };
+        let (a, b) = (peer(1), peer(2));
+        if a.to_bytes() < b.to_bytes() {
+            (a, b)
+        } else {
+            (b, a)
+        }
+    }
+
+    /// Who dialled.
+    #[derive(Clone, Copy, PartialEq)]
+    enum By {
+        Us,
+        Them,
+    }
+
+    /// Which of an old and a new connection one end closes: the new one?
+    fn check(us_smaller: bool, [old_by, new_by]: [By; 2], gap_s: u64, closes_new: bool) {
+        let (small, large) = peers();
+        let (us, peer) = if us_smaller {
+            (small, large)
+        } else {
+            (large, small)
+        };
+        let start = Instant::now();
+        let link = |by, after_s| Link {
+            peer,
+            dialer: by == By::Us,
+            since: start + Duration::from_secs(after_s),
+            identity: None,
+        };
+        let old = ConnectionId::new_unchecked(1);
+        let new = ConnectionId::new_unchecked(2);
+        let mut links = Links::new(us);
+        assert!(links.add(old, link(old_by, 0)).is_empty());
+        let expected = if closes_new { new } else { old };
+        assert_eq!(links.add(new, link(new_by, gap_s)), [expected]);
+    }
+
+    #[test]
+    fn of_two_dials_at_once_both_ends_keep_the_smaller_peers() {
+        check(true, [By::Us, By::Them], 1, true);
+        check(false, [By::Them, By::Us], 1, true);
+        check(true, [By::Them, By::Us], 1, false);
+        check(false, [By::Us, By::Them], 1, false);
+    }
+
+    #[test]
+    fn a_dialer_that_comes_again_has_lost_its_connection() {
+        check(true, [By::Us, By::Them], 60, false);
+        check(false, [By::Them, By::Us], 60, false);
+        check(true, [By::Them, By::Them], 1, false);
+        check(false, [By::Us, By::Us], 1, false);
+    }
+}

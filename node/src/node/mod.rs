@@ -1,0 +1,123 @@
+//! A running node: starting it, and the handle by which it is driven.
+//!
+//! [`Node::start`] opens the store, builds the swarm and leaves one task
+//! running that owns both. Everything else goes through the [`NodeHandle`].
+
+mod agenda;
+mod backoff;
+mod behaviour;
+mod commands;
+mod driver;
+mod error;
+mod friends;
+mod links;
+mod swarm_events;
+mod waiters;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::channel::{mpsc, oneshot};
+use futures::{FutureExt, SinkExt};
+
+use crate::api::{Command, Reply};
+use crate::config::Config;
+use crate::counters::Outlet;
+use crate::environment::Environment;
+use crate::keys::Keys;
+
+use driver::Driver;
+pub use error::{CommandError, StartError};
+use waiters::ReplySender;
+
+/// Commands that may wait for the node's loop.
+const ORDERS_MAX: usize = 256;
+
+/// What a handle asks of the node's loop.
+enum Order {
+    /// Do this, and answer there.
+    Command(Command, ReplySender),
+    /// Close everything, then answer.
+    Stop(oneshot::Sender<()>),
+}
+
+/// The reference node.
+pub struct Node;
+
+impl Node {
+    /// Starts a node that speaks for `keys` in the world of `environment`.
+    ///
+    /// It runs until [`NodeHandle::stop`], until its last handle is dropped,
+    /// or until the environment's executor ends its tasks.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(
+        config: Config,
+        keys: Keys,
+        environment: Environment,
+    ) -> Result<NodeHandle, StartError> {
+        let outlet = Outlet::new(Arc::clone(&environment.observer));
+        let executor = Arc::clone(&environment.executor);
+        let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+        let driver = Driver::build(config, keys, environment, outlet.clone(), inbox).await?;
+        executor.spawn("node", driver.run().boxed());
+        Ok(NodeHandle {
+            orders: Arc::new(Mutex::new(orders)),
+            outlet,
+        })
+    }
+}
+
+/// Drives a running node. Copies drive the same node.
+#[derive(Clone)]
+pub struct NodeHandle {
+    orders: Arc<Mutex<mpsc::Sender<Order>>>,
+    outlet: Outlet,
+}
+
+impl NodeHandle {
+    /// Gives the node a command and waits for its reply.
+    ///
+    /// # Errors
+    /// [`CommandError`], by what went wrong.
+    pub async fn command(&self, command: Command) -> Result<Reply, CommandError> {
+        let (reply, replied) = oneshot::channel();
+        self.send(Order::Command(command, reply))?;
+        replied.await.map_err(|_| CommandError::Stopped)?
+    }
+
+    /// What happened so far, by name.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        self.outlet.counters()
+    }
+
+    /// Closes all connections, lets storage work end, and ends the node. A
+    /// node that has ended already is left as it is.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        // A copy of the sender has a place of its own, so that a full queue
+        // never keeps a node from being stopped.
+        let mut orders = self.sender().clone();
+        if orders.send(Order::Stop(done)).await.is_ok() {
+            // An error means that the node ended in another way meanwhile.
+            let _ = stopped.await;
+        }
+    }
+
+    fn sender(&self) -> MutexGuard<'_, mpsc::Sender<Order>> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, order: Order) -> Result<(), CommandError> {
+        // One sender for all copies: each sender of its own would add a place
+        // to the queue and make it unbounded.
+        self.sender().try_send(order).map_err(|error| {
+            if error.is_full() {
+                CommandError::Busy
+            } else {
+                CommandError::Stopped
+            }
+        })
+    }
+}

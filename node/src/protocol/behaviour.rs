@@ -1,0 +1,124 @@
+//! The node's protocols as a libp2p behaviour: one [`Handler`] per connection,
+//! orders down, happenings up.
+//!
+//! libp2p-stream would hand out bare substreams too, but it names only the
+//! peer and not the connection, and drops substreams that come in bursts. A
+//! proof belongs to one connection, and a refusal must reach the peer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use libp2p::core::Endpoint;
+use libp2p::core::transport::PortUse;
+use libp2p::swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm,
+};
+use libp2p::{Multiaddr, PeerId};
+
+use crate::identity::IdentityId;
+
+use super::auth::AuthError;
+use super::context::Context;
+use super::handler::{Handler, Told};
+use super::pull::{PullError, PullOrder, Pulled};
+
+/// What the node's loop is told.
+#[derive(Debug)]
+pub enum Happening {
+    /// A connection's proof of identity ended.
+    Proved {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its peer.
+        peer: PeerId,
+        /// Whom it speaks for.
+        result: Result<IdentityId, AuthError>,
+    },
+    /// A pull ended.
+    Pulled {
+        /// Which.
+        order: PullOrder,
+        /// How.
+        result: Result<Pulled, PullError>,
+    },
+}
+
+/// The node's protocols on all connections.
+pub struct Behaviour {
+    context: Arc<Context>,
+    queue: VecDeque<ToSwarm<Happening, PullOrder>>,
+}
+
+impl Behaviour {
+    /// No connection yet.
+    pub fn new(context: Arc<Context>) -> Self {
+        Self {
+            context,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Pulls over `connection`, which leads to `peer`.
+    pub fn pull(&mut self, peer: PeerId, connection: ConnectionId, order: PullOrder) {
+        self.queue.push_back(ToSwarm::NotifyHandler {
+            peer_id: peer,
+            handler: NotifyHandler::One(connection),
+            event: order,
+        });
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Happening;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(Handler::new(Arc::clone(&self.context), peer, false))
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(Handler::new(Arc::clone(&self.context), peer, true))
+    }
+
+    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        told: THandlerOutEvent<Self>,
+    ) {
+        self.queue.push_back(ToSwarm::GenerateEvent(match told {
+            Told::Proved(result) => Happening::Proved {
+                connection,
+                peer,
+                result,
+            },
+            Told::Pulled(order, result) => Happening::Pulled { order, result },
+        }));
+    }
+
+    fn poll(
+        &mut self,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        // Orders come from the loop that polls the swarm right after, so
+        // nobody has to be woken for them.
+        self.queue.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+}

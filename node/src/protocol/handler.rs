@@ -1,0 +1,284 @@
+//! The node's protocols on one connection: the proof of identity, the pulls
+//! being answered, and the pulls being made.
+//!
+//! Owns the conversations of its connection and ends them with it. Decides
+//! nothing: what happened goes up to the [behaviour](super::behaviour).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use futures::channel::oneshot;
+use futures::future::{BoxFuture, Shared};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use futures_timer::Delay;
+use libp2p::swarm::handler::{
+    ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, DialUpgradeError,
+    FullyNegotiatedInbound, FullyNegotiatedOutbound, SubstreamProtocol,
+};
+use libp2p::{PeerId, Stream};
+
+use crate::identity::IdentityId;
+
+use super::auth::{AuthError, Ends, prove};
+use super::context::Context;
+use super::pull::{PullError, PullOrder, Pulled, pull};
+use super::refusal::Reason;
+use super::serve::{refuse, serve};
+use super::streams::{AUTH_PROTOCOL, FEED_PROTOCOL, OneOf};
+
+/// Refusals being told at once on one connection; more are not told at all.
+const REFUSALS_MAX: usize = 4;
+
+/// What a handler tells its behaviour.
+#[derive(Debug)]
+pub enum Told {
+    /// The proof of identity ended.
+    Proved(Result<IdentityId, AuthError>),
+    /// A pull ended.
+    Pulled(PullOrder, Result<Pulled, PullError>),
+}
+
+/// Why an outbound substream is opened.
+#[derive(Debug)]
+pub enum Purpose {
+    /// To prove identities.
+    Auth,
+    /// To pull a feed.
+    Pull(PullOrder),
+}
+
+/// Ends with the identity that the peer proved, or nothing.
+type Viewer = Shared<BoxFuture<'static, Option<IdentityId>>>;
+
+/// The proof of identity on this connection.
+enum Auth {
+    /// The dialer is to open the substream.
+    Due,
+    /// The substream is being opened by us, or awaited from the peer.
+    Awaited,
+    /// The proofs are being exchanged.
+    Running(BoxFuture<'static, Result<IdentityId, AuthError>>),
+    /// It ended, one way or the other.
+    Over,
+}
+
+/// The protocols of one connection.
+pub struct Handler {
+    context: Arc<Context>,
+    ends: Ends,
+    auth: Auth,
+    authenticated: bool,
+    deadline: Delay,
+    viewer: Viewer,
+    prove_viewer: Option<oneshot::Sender<IdentityId>>,
+    orders: VecDeque<PullOrder>,
+    serving: FuturesUnordered<BoxFuture<'static, ()>>,
+    refusing: FuturesUnordered<BoxFuture<'static, ()>>,
+    pulling: FuturesUnordered<BoxFuture<'static, (PullOrder, Result<Pulled, PullError>)>>,
+    told: VecDeque<Told>,
+}
+
+impl Handler {
+    /// The protocols of a new connection to `remote`.
+    pub fn new(context: Arc<Context>, remote: PeerId, dialer: bool) -> Self {
+        let (prove_viewer, viewer) = oneshot::channel();
+        Self {
+            ends: Ends {
+                keys: context.keys.clone(),
+                remote,
+                dialer,
+            },
+            auth: if dialer { Auth::Due } else { Auth::Awaited },
+            authenticated: false,
+            deadline: Delay::new(context.config.auth.timeout.get()),
+            viewer: viewer.map(Result::ok).boxed().shared(),
+            prove_viewer: Some(prove_viewer),
+            orders: VecDeque::new(),
+            serving: FuturesUnordered::new(),
+            refusing: FuturesUnordered::new(),
+            pulling: FuturesUnordered::new(),
+            told: VecDeque::new(),
+            context,
+        }
+    }
+
+    fn start_auth(&mut self, stream: Stream) {
+        let (context, ends) = (Arc::clone(&self.context), self.ends.clone());
+        self.auth = Auth::Running(
+            async move {
+                prove(stream, &ends, |identity| {
+                    if context.is_blocked(&identity) {
+                        Err(Reason::Blocked)
+                    } else {
+                        Ok(())
+                    }
+                })
+                .await
+            }
+            .boxed(),
+        );
+    }
+
+    fn end_auth(&mut self, result: Result<IdentityId, AuthError>) {
+        self.auth = Auth::Over;
+        // Dropping the sender tells those who wait that nobody was proved.
+        let prove_viewer = self.prove_viewer.take();
+        if let (Ok(identity), Some(sender)) = (&result, prove_viewer) {
+            self.authenticated = true;
+            // Nobody may be waiting yet; the shared future keeps the answer.
+            let _ = sender.send(*identity);
+        }
+        self.told.push_back(Told::Proved(result));
+    }
+
+    /// Answers a pull of the peer, or refuses it.
+    fn start_serving(&mut self, stream: Stream) {
+        let unproved = matches!(self.auth, Auth::Awaited) && !self.ends.dialer;
+        if unproved {
+            return self.start_refusing(Reason::Unauthenticated, stream);
+        }
+        let max = self.context.config.serve.max_pulls_per_peer as usize;
+        let place = (self.serving.len() < max)
+            .then(|| self.context.serve_one())
+            .flatten();
+        let Some(place) = place else {
+            self.context.limit_reached("pulls-served");
+            return self.start_refusing(Reason::Busy, stream);
+        };
+        let (context, remote) = (Arc::clone(&self.context), self.ends.remote);
+        let viewer = self.viewer.clone();
+        self.serving.push(
+            async move {
+                serve(&context, remote, viewer, stream).await;
+                drop(place);
+            }
+            .boxed(),
+        );
+    }
+
+    fn start_refusing(&mut self, reason: Reason, stream: Stream) {
+        if self.refusing.len() >= REFUSALS_MAX {
+            self.context
+                .refused(&self.ends.remote, FEED_PROTOCOL.as_ref(), reason);
+            return;
+        }
+        let (context, remote) = (Arc::clone(&self.context), self.ends.remote);
+        self.refusing
+            .push(async move { refuse(&context, remote, reason, stream).await }.boxed());
+    }
+
+    fn start_pulling(&mut self, order: PullOrder, stream: Stream) {
+        let context = Arc::clone(&self.context);
+        self.pulling
+            .push(async move { (order, pull(&context, order.author, stream).await) }.boxed());
+    }
+
+    fn no_stream(&mut self, purpose: &Purpose, reason: String) {
+        match purpose {
+            Purpose::Auth => self.end_auth(Err(AuthError::NoStream(reason))),
+            Purpose::Pull(order) => self
+                .told
+                .push_back(Told::Pulled(*order, Err(PullError::NoStream(reason)))),
+        }
+    }
+
+    /// Lets the proof of identity go on, and ends it when its time is over.
+    fn poll_auth(&mut self, cx: &mut TaskContext<'_>) {
+        if let Auth::Running(proof) = &mut self.auth
+            && let Poll::Ready(result) = proof.poll_unpin(cx)
+        {
+            self.end_auth(result);
+        }
+        if !matches!(self.auth, Auth::Over) && self.deadline.poll_unpin(cx).is_ready() {
+            self.end_auth(Err(AuthError::TooSlow));
+        }
+    }
+}
+
+impl ConnectionHandler for Handler {
+    type FromBehaviour = PullOrder;
+    type ToBehaviour = Told;
+    type InboundProtocol = OneOf;
+    type OutboundProtocol = OneOf;
+    type InboundOpenInfo = ();
+    type OutboundOpenInfo = Purpose;
+
+    fn listen_protocol(&self) -> SubstreamProtocol<OneOf> {
+        SubstreamProtocol::new(OneOf::served(), ())
+    }
+
+    /// A connection whose peer is known stays: either side may want to pull.
+    /// How many there are is bounded by the connection limits.
+    fn connection_keep_alive(&self) -> bool {
+        self.authenticated || !matches!(self.auth, Auth::Over)
+    }
+
+    fn on_behaviour_event(&mut self, order: PullOrder) {
+        self.orders.push_back(order);
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<ConnectionHandlerEvent<OneOf, Purpose, Told>> {
+        self.poll_auth(cx);
+        while let Poll::Ready(Some(())) = self.serving.poll_next_unpin(cx) {}
+        while let Poll::Ready(Some(())) = self.refusing.poll_next_unpin(cx) {}
+        while let Poll::Ready(Some((order, result))) = self.pulling.poll_next_unpin(cx) {
+            self.told.push_back(Told::Pulled(order, result));
+        }
+        if let Some(told) = self.told.pop_front() {
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(told));
+        }
+        let open = |protocol, purpose| {
+            Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
+                protocol: SubstreamProtocol::new(OneOf::only(protocol), purpose),
+            })
+        };
+        if matches!(self.auth, Auth::Due) {
+            self.auth = Auth::Awaited;
+            return open(AUTH_PROTOCOL, Purpose::Auth);
+        }
+        if let Some(order) = self.orders.pop_front() {
+            return open(FEED_PROTOCOL, Purpose::Pull(order));
+        }
+        Poll::Pending
+    }
+
+    fn on_connection_event(&mut self, event: ConnectionEvent<'_, OneOf, OneOf, (), Purpose>) {
+        match event {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol: (stream, protocol),
+                info: (),
+            }) => {
+                if protocol == FEED_PROTOCOL {
+                    self.start_serving(stream);
+                } else if matches!(self.auth, Auth::Awaited) && !self.ends.dialer {
+                    self.start_auth(stream);
+                } else {
+                    // One proof per connection, opened by its dialer.
+                    self.context.refused(
+                        &self.ends.remote,
+                        AUTH_PROTOCOL.as_ref(),
+                        Reason::Malformed,
+                    );
+                }
+            }
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol: (stream, _),
+                info,
+            }) => match info {
+                Purpose::Auth if matches!(self.auth, Auth::Awaited) => self.start_auth(stream),
+                // Its time was over before the substream was open.
+                Purpose::Auth => {}
+                Purpose::Pull(order) => self.start_pulling(order, stream),
+            },
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
+                self.no_stream(&info, error.to_string());
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The node's own protocols: who speaks on a connection, and the exchange of
+//! feeds over it.
+//!
+//! Owns what goes over the wire and what it may cost. When to connect and when
+//! to pull is decided elsewhere.
+
+pub mod auth;
+mod behaviour;
+mod context;
+mod deadline;
+pub mod feed;
+pub mod frame;
+mod handler;
+#[cfg(test)]
+mod pipe;
+mod pull;
+mod refusal;
+mod serve;
+mod streams;
+
+pub use auth::AuthError;
+pub(crate) use behaviour::{Behaviour, Happening};
+pub(crate) use context::Context;
+pub(crate) use deadline::within;
+pub use pull::PullError;
+pub(crate) use pull::{PullOrder, Pulled};
+pub use refusal::Reason;
+pub(crate) use streams::AUTH_PROTOCOL;

@@ -1,0 +1,92 @@
+//! Why one node turns another's request down, as both sides name it.
+
+use std::fmt;
+
+/// A typed refusal. The number is what goes over the wire and never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Reason {
+    /// The peer has not proved whom it speaks for.
+    Unauthenticated = 1,
+    /// Requests of this identity are not wanted.
+    Blocked = 2,
+    /// A signature is not by the stated key, or not over this connection.
+    Forged = 3,
+    /// The request is not in the protocol's format, or out of its order.
+    Malformed = 4,
+    /// The request is longer than the protocol allows.
+    Oversized = 5,
+    /// The request did not come in time.
+    TooSlow = 6,
+    /// Too many requests at once.
+    Busy = 7,
+    /// The request is in the name of somebody else than the connection.
+    WrongViewer = 8,
+    /// The responder's own storage failed.
+    Storage = 9,
+    /// The responder does not have the feed that is asked for.
+    NotServed = 10,
+}
+
+impl Reason {
+    const ALL: [Self; 10] = [
+        Self::Unauthenticated,
+        Self::Blocked,
+        Self::Forged,
+        Self::Malformed,
+        Self::Oversized,
+        Self::TooSlow,
+        Self::Busy,
+        Self::WrongViewer,
+        Self::Storage,
+        Self::NotServed,
+    ];
+
+    /// The number on the wire.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason with this number, if there is one.
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| u64::from(reason.code()) == code)
+    }
+
+    /// The name in events, kebab-case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Blocked => "blocked",
+            Self::Forged => "forged",
+            Self::Malformed => "malformed",
+            Self::Oversized => "oversized",
+            Self::TooSlow => "too-slow",
+            Self::Busy => "busy",
+            Self::WrongViewer => "wrong-viewer",
+            Self::Storage => "storage",
+            Self::NotServed => "not-served",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_survives_the_wire() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code().into()), Some(reason));
+        }
+        assert_eq!(Reason::from_code(0), None);
+        assert_eq!(Reason::from_code(11), None);
+    }
+}

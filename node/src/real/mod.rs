@@ -1,0 +1,54 @@
+//! The operating system as a node's environment: TCP sockets, files, a tokio
+//! runtime.
+//!
+//! The only place of the crate that starts threads, spawns tasks on tokio, or
+//! touches `std::fs`. No policy of the node lives here.
+
+mod control;
+mod disk;
+mod executor;
+mod lock;
+mod storage;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use libp2p::{Transport, dns, tcp};
+
+use crate::environment::{ByteStream, Environment, Observer, Wire};
+
+pub use control::{ControlError, ControlSocket, SOCKET_NAME, ask};
+pub use disk::FolderDisk;
+pub use executor::TokioExecutor;
+pub use lock::{FolderLock, LockError};
+pub use storage::StorageThread;
+
+/// The outside world for a node whose data live in `folder`, on the tokio
+/// runtime of the caller.
+///
+/// # Errors
+/// When the folder cannot be made, or the system's resolver not be read.
+pub fn environment(folder: &Path, observer: Arc<dyn Observer>) -> io::Result<Environment> {
+    let disk = FolderDisk::create(folder)?;
+    Ok(Environment {
+        wires: vec![tcp_wire()?],
+        executor: Arc::new(TokioExecutor::current()),
+        storage: Arc::new(StorageThread::start(Arc::new(disk))?),
+        observer,
+    })
+}
+
+/// TCP, with names resolved as the system is set up to.
+///
+/// # Errors
+/// When the system's resolver settings cannot be read.
+fn tcp_wire() -> io::Result<Wire> {
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let named = dns::tokio::Transport::system(tcp)?;
+    Ok(Wire::Stream(
+        named
+            .map(|stream, _| -> ByteStream { Box::pin(stream) })
+            .boxed(),
+    ))
+}

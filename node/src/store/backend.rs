@@ -1,0 +1,79 @@
+//! The index's file: redb upon the environment's disk.
+//!
+//! A new index is made beside its place and renamed into it when it is whole,
+//! since redb refuses a file that a crash left half-initialised. What it may
+//! not do is know any table.
+
+use std::io;
+use std::sync::Arc;
+
+use redb::{Database, StorageBackend};
+
+use super::StoreError;
+use crate::environment::{Disk, DiskFile};
+use crate::files::TEMPORARY;
+
+const INDEX_FILE: &str = "index.redb";
+/// Enough for the index of some thousand posts; more is read again from the disk.
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+struct Backend(Box<dyn DiskFile>);
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Backend")
+    }
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_at(offset, data)
+    }
+}
+
+/// Opens the index. If there is none, an empty one is made and `initialise`d
+/// before it takes its name.
+pub(super) fn open(
+    disk: &Arc<dyn Disk>,
+    initialise: impl FnOnce(&Database) -> Result<(), StoreError>,
+) -> Result<Database, StoreError> {
+    match disk.open(INDEX_FILE, false) {
+        Ok(file) => return database(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let temporary = format!("{INDEX_FILE}{TEMPORARY}");
+    let file = disk.open(&temporary, true)?;
+    file.set_len(0)?;
+    let new = database(file)?;
+    initialise(&new)?;
+    // Closing writes the file's last pages; only then may it be renamed.
+    drop(new);
+    disk.open(&temporary, false)?.sync()?;
+    disk.rename(&temporary, INDEX_FILE)?;
+    disk.sync_dir("")?;
+    database(disk.open(INDEX_FILE, false)?)
+}
+
+fn database(file: Box<dyn DiskFile>) -> Result<Database, StoreError> {
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(Backend(file))?;
+    Ok(database)
+}

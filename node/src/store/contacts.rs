@@ -1,0 +1,113 @@
+//! Whom the owner knows, follows and blocks.
+//!
+//! A card once seen is kept after unfollowing, so that single readers can
+//! still be named. Blocking does not unfollow.
+
+use redb::{ReadTransaction, ReadableTable};
+
+use super::tables::{BLOCKS, CARDS, FOLLOWS};
+use super::{Store, StoreError};
+use crate::card::Card;
+use crate::identity::IdentityId;
+
+impl Store {
+    /// Follows whom `card` names, and keeps the card. False if they were
+    /// followed with the same card. Durable on return.
+    ///
+    /// # Errors
+    /// `OwnCard`; `Disk` and `Index`.
+    pub fn follow(&mut self, card: &Card) -> Result<bool, StoreError> {
+        let identity = card.identity();
+        if identity == self.keys.identity() {
+            return Err(StoreError::OwnCard);
+        }
+        let card = card.encode();
+        self.write(|txn, _| {
+            let known = txn
+                .open_table(CARDS)?
+                .insert(&identity.0, card.as_slice())?
+                .is_some_and(|old| old.value() == card);
+            let followed = txn.open_table(FOLLOWS)?.insert(&identity.0, ())?.is_some();
+            Ok(!(known && followed))
+        })
+    }
+
+    /// Stops following `identity`. False if they were not followed. Durable on return.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn unfollow(&mut self, identity: IdentityId) -> Result<bool, StoreError> {
+        self.write(|txn, _| Ok(txn.open_table(FOLLOWS)?.remove(&identity.0)?.is_some()))
+    }
+
+    /// Refuses `identity` everything from now on. False if that was so. Durable on return.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn block(&mut self, identity: IdentityId) -> Result<bool, StoreError> {
+        self.write(|txn, _| Ok(txn.open_table(BLOCKS)?.insert(&identity.0, ())?.is_none()))
+    }
+
+    /// Undoes [`Store::block`]. False if `identity` was not blocked. Durable on return.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn unblock(&mut self, identity: IdentityId) -> Result<bool, StoreError> {
+        self.write(|txn, _| Ok(txn.open_table(BLOCKS)?.remove(&identity.0)?.is_some()))
+    }
+
+    /// Cards of everybody followed, by identity.
+    ///
+    /// # Errors
+    /// `Disk`, `Index` and `DamagedEntry`.
+    pub fn following(&self) -> Result<Vec<Card>, StoreError> {
+        let txn = self.read()?;
+        let cards = txn.open_table(CARDS)?;
+        let mut following = Vec::new();
+        for entry in txn.open_table(FOLLOWS)?.iter()? {
+            if let Some(card) = cards.get(entry?.0.value())? {
+                following.push(Card::decode(card.value()).map_err(StoreError::DamagedEntry)?);
+            }
+        }
+        Ok(following)
+    }
+
+    /// Everybody blocked, sorted.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn blocked(&self) -> Result<Vec<IdentityId>, StoreError> {
+        let txn = self.read()?;
+        let mut blocked = Vec::new();
+        for entry in txn.open_table(BLOCKS)?.iter()? {
+            blocked.push(IdentityId(*entry?.0.value()));
+        }
+        Ok(blocked)
+    }
+
+    /// Whether `identity` is blocked.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn is_blocked(&self, identity: IdentityId) -> Result<bool, StoreError> {
+        is_blocked(&self.read()?, identity)
+    }
+
+    /// The card of `identity`, followed or not, if it was ever seen.
+    ///
+    /// # Errors
+    /// `Disk`, `Index` and `DamagedEntry`.
+    pub fn card_of(&self, identity: IdentityId) -> Result<Option<Card>, StoreError> {
+        let txn = self.read()?;
+        let cards = txn.open_table(CARDS)?;
+        cards
+            .get(&identity.0)?
+            .map(|card| Card::decode(card.value()).map_err(StoreError::DamagedEntry))
+            .transpose()
+    }
+}
+
+/// Whether `identity` is blocked, as `txn` sees it.
+pub(super) fn is_blocked(txn: &ReadTransaction, identity: IdentityId) -> Result<bool, StoreError> {
+    Ok(txn.open_table(BLOCKS)?.get(&identity.0)?.is_some())
+}

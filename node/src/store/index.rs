@@ -1,0 +1,120 @@
+//! Entering ops into the derived tables: the same way when they are made, when
+//! they are received, and when the index is rebuilt.
+//!
+//! Checks nothing: what comes here was verified.
+
+use redb::ReadableTable;
+
+use super::StoreError;
+use super::post_files::{OwnGrant, OwnPost};
+use super::record::Record;
+use super::tables::{ANYBODY, Derived, HLC_COUNTER, HLC_LOGICAL_MS, NEXT_ARRIVAL};
+use crate::audience::Readers;
+use crate::codec::Writer;
+use crate::identity::IdentityId;
+use crate::keys::Keys;
+use crate::op::Header;
+use crate::seal::Wrap;
+
+impl Derived<'_> {
+    /// Enters an op of anybody.
+    pub(super) fn enter(&mut self, record: &Record, header: &Header) -> Result<(), StoreError> {
+        let op = record.item.id();
+        self.ops.insert(&op.0, record.encode().as_slice())?;
+        self.enter_views(record, header)
+    }
+
+    /// Enters an op whose record is in place already.
+    pub(super) fn enter_views(
+        &mut self,
+        record: &Record,
+        header: &Header,
+    ) -> Result<(), StoreError> {
+        let op = record.item.id();
+        let stamp = header.hlc.stamp_ms;
+        let log = (&header.device, &header.log.0);
+        self.places.insert((log.0, log.1, header.seq), &op.0)?;
+        let held = self.log_lengths.get(log)?.map_or(0, |held| held.value());
+        self.log_lengths.insert(log, held + 1)?;
+        self.held.insert((&record.author.0, stamp, &op.0), ())?;
+        self.timeline.insert((stamp, &op.0), &record.author.0)?;
+        Ok(())
+    }
+
+    /// Enters an own post with its readers.
+    pub(super) fn enter_own(&mut self, post: &OwnPost, keys: &Keys) -> Result<(), StoreError> {
+        let author = keys.identity();
+        let header = &post.header;
+        let op = post.id();
+        self.enter(&post.record(keys)?, header)?;
+        let readers = post.readers(author);
+        self.audiences.insert(&readers.key(), &header.log.0)?;
+        self.heads
+            .insert(&header.log.0, (header.seq, &op.0, post.arrival))?;
+        if readers == Readers::Public {
+            self.open_to(ANYBODY, post)?;
+        }
+        for (reader, wrap) in &post.wraps {
+            self.open_to(reader.0, post)?;
+            self.enter_wrap(post, *reader, wrap)?;
+        }
+        self.advance(NEXT_ARRIVAL, post.arrival.saturating_add(1))?;
+        let clock = (header.hlc.logical_ms, header.hlc.counter);
+        if clock >= (self.number(HLC_LOGICAL_MS)?, self.number(HLC_COUNTER)?) {
+            self.numbers.insert(HLC_LOGICAL_MS, clock.0)?;
+            self.numbers.insert(HLC_COUNTER, clock.1)?;
+        }
+        Ok(())
+    }
+
+    /// Enters a grant of a post that is entered already.
+    pub(super) fn enter_grant(&mut self, grant: &OwnGrant) -> Result<(), StoreError> {
+        let record = self
+            .ops
+            .get(&grant.op.0)?
+            .map(|record| Record::decode(record.value()))
+            .transpose()?
+            .ok_or(StoreError::UnknownOp(grant.op))?;
+        let stamp = record.header()?.hlc.stamp_ms;
+        let (op, reader) = (&grant.op.0, &grant.reader.0);
+        self.feed_by_stamp.insert((reader, stamp, op), ())?;
+        self.feed_by_arrival.insert((reader, grant.arrival), op)?;
+        self.wraps
+            .insert((op, reader), encode_wrap(&grant.wrap).as_slice())?;
+        self.advance(NEXT_ARRIVAL, grant.arrival.saturating_add(1))
+    }
+
+    fn open_to(&mut self, reader: [u8; 32], post: &OwnPost) -> Result<(), StoreError> {
+        let op = post.id().0;
+        let stamp = post.header.hlc.stamp_ms;
+        self.introduced.insert((&reader, &post.header.log.0), ())?;
+        self.feed_by_stamp.insert((&reader, stamp, &op), ())?;
+        self.feed_by_arrival.insert((&reader, post.arrival), &op)?;
+        Ok(())
+    }
+
+    fn enter_wrap(
+        &mut self,
+        post: &OwnPost,
+        reader: IdentityId,
+        wrap: &Wrap,
+    ) -> Result<(), StoreError> {
+        let op = post.id();
+        self.wraps
+            .insert((&op.0, &reader.0), encode_wrap(wrap).as_slice())?;
+        Ok(())
+    }
+
+    fn advance(&mut self, name: &str, to: u64) -> Result<(), StoreError> {
+        if self.number(name)? < to {
+            self.numbers.insert(name, to)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_wrap(wrap: &Wrap) -> Vec<u8> {
+    let mut writer = Writer::default();
+    wrap.write(&mut writer);
+    writer.finish()
+}

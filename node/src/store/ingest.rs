@@ -1,0 +1,360 @@
+//! Asking others, and taking what they answer.
+//!
+//! Everything that arrives is checked op by op; what fails is refused by
+//! itself and does not hold up the rest. One page is one durable transaction.
+
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use super::record::{self, Record, wrap_binding};
+use super::tables::{CURSORS, Derived, FOLLOWS, FORKS, HELD, Log, Name};
+use super::{Store, StoreError};
+use crate::codec::Writer;
+use crate::delegation::Delegation;
+use crate::engine::after_ts::AfterTs;
+use crate::engine::cursor::Cursor;
+use crate::engine::{Engine, PullState};
+use crate::identity::IdentityId;
+use crate::keys::Keys;
+use crate::op::{Encryption, Header, OpId, OpRefusal, SignedHeader};
+use crate::pull::{Item, PullPage, PullRequest, Scope};
+
+/// What became of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ingested {
+    /// Ops that are new, durable and readable, in the page's order.
+    pub new: Vec<Received>,
+    /// Items that were held already.
+    pub duplicates: u64,
+    /// Items that were not taken, by place on the page.
+    pub refused: Vec<(usize, OpRefusal)>,
+    /// Places at which this page proved a log forked, in the page's order.
+    pub forks: Vec<u64>,
+    /// Ops that the signed heads prove to exist for this reader and that are
+    /// not held after this page. 0 before the last page.
+    pub missing: u64,
+}
+
+/// A new op of somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Its name.
+    pub op: OpId,
+    /// Its author.
+    pub author: IdentityId,
+    /// Its stamp: the author's wall clock, ms since 1970.
+    pub stamp_ms: u64,
+}
+
+impl Store {
+    /// The request that asks `author` for what is new. `overlap_ms` is read
+    /// by `after_ts` only.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn pull_request(
+        &self,
+        author: IdentityId,
+        engine: Engine,
+        overlap_ms: u64,
+        limit: u32,
+    ) -> Result<PullRequest, StoreError> {
+        let txn = self.read()?;
+        let state = match engine {
+            Engine::AfterTs => {
+                let held = txn.open_table(HELD)?;
+                let of_author = (&author.0, 0, &[0; 32])..=(&author.0, u64::MAX, &[0xff; 32]);
+                let newest = held.range(of_author)?.next_back().transpose()?;
+                PullState::AfterTs(AfterTs {
+                    after_ms: newest.map(|(key, _)| key.value().1),
+                    overlap_ms,
+                    within: None,
+                })
+            }
+            Engine::Cursor => {
+                let cursors = txn.open_table(CURSORS)?;
+                let cursor = cursors.get(&author.0)?;
+                PullState::Cursor(cursor.map_or_else(Cursor::default, |cursor| {
+                    let (epoch, arrival) = cursor.value();
+                    Cursor {
+                        epoch: Some(*epoch),
+                        arrival,
+                    }
+                }))
+            }
+        };
+        Ok(PullRequest {
+            viewer: self.keys.identity(),
+            scope: Scope::Author(author),
+            types: Vec::new(),
+            limit,
+            state,
+        })
+    }
+
+    /// Checks, opens and keeps the page by which `author` answered `request`.
+    /// Durable on return.
+    ///
+    /// A page for a request that names types keeps its ops, but does not move
+    /// the cursor: the reader has not seen the other types.
+    ///
+    /// # Errors
+    /// `NotFollowed`, `OtherEngine` and `NoProgress`: nothing was done. `Disk` and `Index`:
+    /// the page must be asked for again.
+    pub fn ingest(
+        &mut self,
+        author: IdentityId,
+        request: &PullRequest,
+        page: &PullPage,
+    ) -> Result<Ingested, StoreError> {
+        if page.next.engine() != request.engine() {
+            return Err(StoreError::OtherEngine);
+        }
+        if page.end.is_none() && page.next == request.state {
+            return Err(StoreError::NoProgress);
+        }
+        self.settle()?;
+        let txn = self.index.begin_write()?;
+        if txn.open_table(FOLLOWS)?.get(&author.0)?.is_none() {
+            return Err(StoreError::NotFollowed(author));
+        }
+        let result = self.take_page(&txn, author, page)?;
+        let moved = move_cursor(&txn, author, request, page)?;
+        // Most pulls bring nothing: they then cost no sync.
+        if moved || !result.new.is_empty() || !result.forks.is_empty() {
+            txn.commit()?;
+        } else {
+            txn.abort()?;
+        }
+        Ok(result)
+    }
+
+    fn take_page(
+        &self,
+        txn: &WriteTransaction,
+        author: IdentityId,
+        page: &PullPage,
+    ) -> Result<Ingested, StoreError> {
+        let mut intake = Intake::open(txn, &self.keys, author)?;
+        for (place, item) in page.items.iter().enumerate() {
+            if let Err(refusal) = intake.take(item)? {
+                intake.result.refused.push((place, refusal));
+            }
+        }
+        if let Some(end) = &page.end {
+            intake.count_missing(&end.delegation, &end.heads)?;
+        }
+        Ok(intake.result)
+    }
+}
+
+/// Keeps where the next pull goes on; whether that is elsewhere than before.
+fn move_cursor(
+    txn: &WriteTransaction,
+    author: IdentityId,
+    request: &PullRequest,
+    page: &PullPage,
+) -> Result<bool, StoreError> {
+    let PullState::Cursor(Cursor {
+        epoch: Some(epoch),
+        arrival,
+    }) = page.next
+    else {
+        return Ok(false);
+    };
+    if !request.types.is_empty() {
+        return Ok(false);
+    }
+    let mut cursors = txn.open_table(CURSORS)?;
+    let old = cursors.insert(&author.0, (&epoch, arrival))?;
+    Ok(old.is_none_or(|old| old.value() != (&epoch, arrival)))
+}
+
+/// One page on its way into the index.
+struct Intake<'txn> {
+    derived: Derived<'txn>,
+    forks: Table<'txn, (Name, Log), (u64, &'static [u8])>,
+    keys: &'txn Keys,
+    author: IdentityId,
+    /// The certificate seen last, which the next item mostly has too.
+    certificate: Option<(Vec<u8>, Delegation)>,
+    result: Ingested,
+}
+
+impl<'txn> Intake<'txn> {
+    fn open(
+        txn: &'txn WriteTransaction,
+        keys: &'txn Keys,
+        author: IdentityId,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            derived: Derived::open(txn)?,
+            forks: txn.open_table(FORKS)?,
+            keys,
+            author,
+            certificate: None,
+            result: Ingested::default(),
+        })
+    }
+
+    /// Takes one item, or says why not.
+    fn take(&mut self, item: &Item) -> Result<Result<(), OpRefusal>, StoreError> {
+        let op = item.id();
+        if self.derived.ops.get(&op.0)?.is_some() {
+            self.result.duplicates += 1;
+            return Ok(Ok(()));
+        }
+        let header = match self.verify(&item.delegation, &item.header) {
+            Ok(header) => header,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Some(refusal) = self.check_place(op, &header, &item.header)? {
+            return Ok(Err(refusal));
+        }
+        let record = match self.read(item, &header) {
+            Ok(record) => record,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.derived.enter(&record, &header)?;
+        self.result.new.push(Received {
+            op,
+            author: self.author,
+            stamp_ms: header.hlc.stamp_ms,
+        });
+        Ok(Ok(()))
+    }
+
+    fn verify(&mut self, certificate: &[u8], signed: &SignedHeader) -> Result<Header, OpRefusal> {
+        let cached = self
+            .certificate
+            .take()
+            .filter(|(bytes, _)| bytes == certificate);
+        let cached = if let Some(cached) = cached {
+            cached
+        } else {
+            let delegation = record::certificate(certificate, self.author)?;
+            (certificate.to_vec(), delegation)
+        };
+        let header = signed.verify(&cached.1);
+        self.certificate = Some(cached);
+        header
+    }
+
+    /// Whether the op fits what is held of its log.
+    fn check_place(
+        &mut self,
+        op: OpId,
+        header: &Header,
+        signed: &SignedHeader,
+    ) -> Result<Option<OpRefusal>, StoreError> {
+        let log = (&header.device, &header.log.0);
+        let frozen = self.forks.get(log)?.map(|fork| fork.value().0);
+        if let Some(seq) = frozen.filter(|seq| *seq <= header.seq) {
+            return Ok(Some(OpRefusal::Fork { seq }));
+        }
+        if let Some(held) = self.held_at(header, header.seq)?
+            && held != op
+        {
+            let proof = self.signed_header(held)?;
+            self.freeze(header, &[&proof, signed])?;
+            return Ok(Some(OpRefusal::Fork { seq: header.seq }));
+        }
+        if let Some(before) = header.seq.checked_sub(1)
+            && let Some(held) = self.held_at(header, before)?
+            && Some(held) != header.prev
+        {
+            return Ok(Some(OpRefusal::Prev));
+        }
+        if let Some(after) = header.seq.checked_add(1)
+            && let Some(held) = self.held_at(header, after)?
+        {
+            let after = Header::decode(&self.signed_header(held)?.bytes)
+                .map_err(StoreError::DamagedEntry)?;
+            if after.prev != Some(op) {
+                return Ok(Some(OpRefusal::Prev));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the body of a verified header.
+    fn read(&self, item: &Item, header: &Header) -> Result<Record, OpRefusal> {
+        record::check_hash(header, &item.body)?;
+        let content_key = match header.encryption {
+            Encryption::None => None,
+            Encryption::ContentKey => {
+                let wrap = item.wrap.as_ref().ok_or(OpRefusal::Unreadable)?;
+                let binding = wrap_binding(item.id(), self.keys.identity());
+                let key = wrap.open(self.keys.decryption(), &binding);
+                Some(key.map_err(|_| OpRefusal::Unreadable)?)
+            }
+        };
+        let body = record::open(header, &item.body, content_key.as_ref())?;
+        Ok(Record {
+            item: Item {
+                wrap: None,
+                ..item.clone()
+            },
+            author: self.author,
+            kind: body.kind().to_owned(),
+            content_key,
+        })
+    }
+
+    /// Compares the signed heads with what is held. Heads that do not verify
+    /// prove nothing and are passed over.
+    fn count_missing(
+        &mut self,
+        certificate: &[u8],
+        heads: &[SignedHeader],
+    ) -> Result<(), StoreError> {
+        for signed in heads {
+            let Ok(header) = self.verify(certificate, signed) else {
+                continue;
+            };
+            if let Some(held) = self.held_at(&header, header.seq)?
+                && held != signed.id()
+            {
+                let proof = self.signed_header(held)?;
+                self.freeze(&header, &[&proof, signed])?;
+                continue;
+            }
+            let log = (&header.device, &header.log.0);
+            let held = self.derived.log_lengths.get(log)?;
+            let held = held.map_or(0, |held| held.value());
+            let exist = header.seq.saturating_add(1);
+            let missing = exist.saturating_sub(held);
+            self.result.missing = self.result.missing.saturating_add(missing);
+        }
+        Ok(())
+    }
+
+    fn held_at(&self, header: &Header, seq: u64) -> Result<Option<OpId>, StoreError> {
+        let place = (&header.device, &header.log.0, seq);
+        let held = self.derived.places.get(place)?;
+        Ok(held.map(|op| OpId(*op.value())))
+    }
+
+    fn signed_header(&self, op: OpId) -> Result<SignedHeader, StoreError> {
+        let record = self.derived.ops.get(&op.0)?;
+        let record = record.ok_or(StoreError::UnknownOp(op))?;
+        Ok(Record::decode(record.value())?.item.header)
+    }
+
+    /// Freezes the log of `header` at its place, with both headers as proof.
+    fn freeze(&mut self, header: &Header, proof: &[&SignedHeader; 2]) -> Result<(), StoreError> {
+        let log = (&header.device, &header.log.0);
+        let frozen = self.forks.get(log)?.map(|fork| fork.value().0);
+        if frozen.is_some_and(|seq| seq <= header.seq) {
+            return Ok(());
+        }
+        let mut writer = Writer::default();
+        writer.array(proof.len());
+        for signed in proof {
+            signed.write(&mut writer);
+        }
+        self.forks
+            .insert(log, (header.seq, writer.finish().as_slice()))?;
+        self.result.forks.push(header.seq);
+        Ok(())
+    }
+}

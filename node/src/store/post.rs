@@ -1,0 +1,292 @@
+//! Making posts, and opening them to readers later.
+//!
+//! Owns the order in which a post becomes durable: its files, their folder,
+//! the index, and only then the caller hears of it.
+
+use std::collections::BTreeSet;
+
+use redb::ReadableTable;
+use serde_json::Value;
+
+use super::post_files::{OwnGrant, OwnPost, log_dir};
+use super::record::{Record, wrap_binding};
+use super::tables::{AUDIENCES, CARDS, Derived, FOLLOWS, HEADS, HLC_COUNTER, HLC_LOGICAL_MS};
+use super::tables::{NEXT_ARRIVAL, NUMBERS, OPS, WRAPS};
+use super::{Store, StoreError, contacts};
+use crate::audience::{Audience, READERS_MAX, Readers};
+use crate::body::Body;
+use crate::card::Card;
+use crate::entropy;
+use crate::files;
+use crate::identity::IdentityId;
+use crate::op::{Encryption, Header, Hlc, LogId, OP_CONTEXT, OpId, SignedHeader};
+use crate::seal::{self, EncryptionKey, Wrap};
+
+/// A post that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// Its name.
+    pub op: OpId,
+    /// Its place in its log, from 0.
+    pub seq: u64,
+    /// Its stamp: the wall clock it was made at, ms since 1970.
+    pub stamp_ms: u64,
+    /// Its readers, sorted; none if public.
+    pub readers: Vec<IdentityId>,
+}
+
+/// What became of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granted {
+    /// The reader can read the post from now on; this is durable.
+    New,
+    /// The reader could read it before.
+    Already,
+}
+
+/// Where the next op of a log goes.
+struct Place {
+    log: LogId,
+    seq: u64,
+    prev: Option<OpId>,
+    hlc: Hlc,
+    arrival: u64,
+}
+
+impl Store {
+    /// Publishes `body` to `to`, stamped `wall_ms`. Durable on return.
+    ///
+    /// # Errors
+    /// `Body`, `TooManyReaders`, `UnknownReader`, `UnusableReader`, `Blocked` and `Sign`:
+    /// nothing was done. `Disk` and `Index`: the post is not acknowledged; it
+    /// may turn up once the disk works again.
+    pub fn post(&mut self, body: Value, to: &Audience, wall_ms: u64) -> Result<Posted, StoreError> {
+        self.settle()?;
+        let body = Body::encode(body).map_err(StoreError::Body)?;
+        let readers = self.resolve(to)?;
+        let place = self.place(&readers, wall_ms)?;
+        let post = self.make(body, &readers, &place)?;
+        if place.seq == 0 {
+            files::make_dir(&self.disk, &log_dir(self.keys.identity(), place.log))?;
+        }
+        // From the first rename on, a failure leaves open whether the post is there.
+        self.unsettled = true;
+        post.write(&self.disk, self.keys.identity())?;
+        self.commit(|derived, keys| derived.enter_own(&post, keys))?;
+        Ok(Posted {
+            op: post.id(),
+            seq: place.seq,
+            stamp_ms: place.hlc.stamp_ms,
+            readers: readers.names(),
+        })
+    }
+
+    /// Opens the own post `op` to `reader` too. Durable on return.
+    ///
+    /// # Errors
+    /// `UnknownOp`, `UnknownReader`, `UnusableReader` and `Blocked`: nothing was done.
+    /// `Disk` and `Index`: not acknowledged; it may hold once the disk
+    /// works again.
+    pub fn grant(&mut self, op: OpId, reader: IdentityId) -> Result<Granted, StoreError> {
+        self.settle()?;
+        let Some(grant) = self.make_grant(op, reader)? else {
+            return Ok(Granted::Already);
+        };
+        self.unsettled = true;
+        grant.write(&self.disk, self.keys.identity())?;
+        self.commit(|derived, _| derived.enter_grant(&grant))?;
+        Ok(Granted::New)
+    }
+
+    /// Ends a change of the files: enters it into the index, durably.
+    fn commit(
+        &mut self,
+        enter: impl FnOnce(&mut Derived<'_>, &crate::keys::Keys) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let txn = self.index.begin_write()?;
+        enter(&mut Derived::open(&txn)?, &self.keys)?;
+        txn.commit()?;
+        self.unsettled = false;
+        Ok(())
+    }
+
+    /// Who `to` means now. The author is left out: they read their own posts anyway.
+    fn resolve(&self, to: &Audience) -> Result<Readers, StoreError> {
+        let mut readers = match to {
+            Audience::Public => return Ok(Readers::Public),
+            Audience::Friends => {
+                let txn = self.read()?;
+                let follows = txn.open_table(FOLLOWS)?;
+                let mut friends = BTreeSet::new();
+                for entry in follows.iter()? {
+                    let friend = IdentityId(*entry?.0.value());
+                    if !contacts::is_blocked(&txn, friend)? {
+                        friends.insert(friend);
+                    }
+                }
+                friends
+            }
+            Audience::Only(readers) => readers.clone(),
+        };
+        readers.remove(&self.keys.identity());
+        if readers.len() > READERS_MAX {
+            return Err(StoreError::TooManyReaders {
+                found: readers.len(),
+                max: READERS_MAX,
+            });
+        }
+        Ok(Readers::Only(readers))
+    }
+
+    fn place(&self, readers: &Readers, wall_ms: u64) -> Result<Place, StoreError> {
+        let txn = self.read()?;
+        let numbers = txn.open_table(NUMBERS)?;
+        let number = |name| -> Result<Option<u64>, StoreError> {
+            Ok(numbers.get(name)?.map(|number| number.value()))
+        };
+        let hlc = match (number(HLC_LOGICAL_MS)?, number(HLC_COUNTER)?) {
+            (Some(logical_ms), Some(counter)) => Hlc {
+                logical_ms,
+                counter,
+                stamp_ms: 0,
+            }
+            .next(wall_ms),
+            _ => Hlc::first(wall_ms),
+        };
+        let arrival = number(NEXT_ARRIVAL)?.unwrap_or(0);
+        let log = txn
+            .open_table(AUDIENCES)?
+            .get(&readers.key())?
+            .map(|log| *log.value());
+        let Some(log) = log else {
+            return Ok(Place {
+                log: LogId(entropy::bytes()),
+                seq: 0,
+                prev: None,
+                hlc,
+                arrival,
+            });
+        };
+        let heads = txn.open_table(HEADS)?;
+        let head = heads.get(&log)?;
+        let head = head.as_ref().map(redb::AccessGuard::value);
+        Ok(Place {
+            log: LogId(log),
+            seq: head.map_or(0, |(seq, _, _)| seq + 1),
+            prev: head.map(|(_, op, _)| OpId(*op)),
+            hlc,
+            arrival,
+        })
+    }
+
+    fn make(&self, body: Body, readers: &Readers, place: &Place) -> Result<OwnPost, StoreError> {
+        let author = self.keys.identity();
+        let delegation = self.keys.delegation();
+        let mut header = Header {
+            log: place.log,
+            device: delegation.device,
+            seq: place.seq,
+            prev: place.prev,
+            hlc: place.hlc,
+            body_hash: [0; 32],
+            body_len: 0,
+            encryption: match readers {
+                Readers::Public => Encryption::None,
+                Readers::Only(_) => Encryption::ContentKey,
+            },
+            expires_ms: None,
+            deps: Vec::new(),
+            flags: 0,
+        };
+        let content_key = seal::fresh_content_key();
+        let travelling = match header.encryption {
+            Encryption::None => body.text.clone(),
+            Encryption::ContentKey => seal::seal_body(&content_key, &header.binding(), &body.text),
+        };
+        header.body_hash = blake3::hash(&travelling).into();
+        header.body_len = travelling.len() as u32;
+        let bytes = header.encode();
+        let signature = self.keys.sign_as_device(OP_CONTEXT, &bytes)?;
+        let signed = SignedHeader { bytes, signature };
+        let mut wraps = Vec::new();
+        if let Readers::Only(readers) = readers {
+            let txn = self.read()?;
+            for reader in std::iter::once(&author).chain(readers) {
+                let key = if *reader == author {
+                    delegation.encryption
+                } else {
+                    reader_key(&txn, *reader)?
+                };
+                let wrap = wrap(&content_key, &key, signed.id(), *reader)?;
+                wraps.push((*reader, wrap));
+            }
+        }
+        Ok(OwnPost {
+            signed,
+            header,
+            delegation: delegation.encode(),
+            arrival: place.arrival,
+            wraps,
+            body,
+        })
+    }
+
+    /// The grant, unless `reader` can read `op` already.
+    fn make_grant(&self, op: OpId, reader: IdentityId) -> Result<Option<OwnGrant>, StoreError> {
+        let txn = self.read()?;
+        let record = txn
+            .open_table(OPS)?
+            .get(&op.0)?
+            .map(|record| Record::decode(record.value()))
+            .transpose()?
+            .filter(|record| record.author == self.keys.identity())
+            .ok_or(StoreError::UnknownOp(op))?;
+        let Some(content_key) = &record.content_key else {
+            return Ok(None);
+        };
+        if txn.open_table(WRAPS)?.get((&op.0, &reader.0))?.is_some() {
+            return Ok(None);
+        }
+        let key = reader_key(&txn, reader)?;
+        let header = record.header()?;
+        let arrival = txn.open_table(NUMBERS)?.get(NEXT_ARRIVAL)?;
+        Ok(Some(OwnGrant {
+            log: header.log,
+            seq: header.seq,
+            op,
+            reader,
+            arrival: arrival.map_or(0, |arrival| arrival.value()),
+            wrap: wrap(content_key, &key, op, reader)?,
+        }))
+    }
+}
+
+/// The key to which content keys for `reader` are wrapped.
+fn reader_key(
+    txn: &redb::ReadTransaction,
+    reader: IdentityId,
+) -> Result<EncryptionKey, StoreError> {
+    if contacts::is_blocked(txn, reader)? {
+        return Err(StoreError::Blocked(reader));
+    }
+    let cards = txn.open_table(CARDS)?;
+    let card = cards
+        .get(&reader.0)?
+        .ok_or(StoreError::UnknownReader(reader))?;
+    let card = Card::decode(card.value()).map_err(StoreError::DamagedEntry)?;
+    Ok(card.encryption())
+}
+
+fn wrap(
+    content_key: &seal::ContentKey,
+    key: &EncryptionKey,
+    op: OpId,
+    reader: IdentityId,
+) -> Result<Wrap, StoreError> {
+    Wrap::seal(content_key, key, &wrap_binding(op, reader)).map_err(|reason| {
+        StoreError::UnusableReader {
+            identity: reader,
+            reason,
+        }
+    })
+}

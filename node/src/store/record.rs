@@ -1,0 +1,113 @@
+//! What the index keeps of one op: as it travels, and the key that opens it.
+
+use zeroize::Zeroizing;
+
+use super::StoreError;
+use crate::body::{Body, TYPE_BYTES_MAX};
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::delegation::Delegation;
+use crate::identity::IdentityId;
+use crate::op::{Encryption, Header, OpRefusal, SEALED_BODY_BYTES_MAX};
+use crate::pull::{ITEM_BYTES_MAX, Item};
+use crate::seal::{self, ContentKey};
+
+const WHAT: &str = "index entry of an op";
+
+/// One op held, verified.
+pub(super) struct Record {
+    /// The op as it travels, without a wrap.
+    pub(super) item: Item,
+    /// Whose it is.
+    pub(super) author: IdentityId,
+    /// The type of its body.
+    pub(super) kind: String,
+    /// The key of its body, unless public.
+    pub(super) content_key: Option<ContentKey>,
+}
+
+impl Record {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        Writer::default()
+            .array(4)
+            .bytes(&self.item.encode())
+            .bytes(&self.author.0)
+            .text(&self.kind)
+            .option(self.content_key.as_ref(), |writer, key| {
+                writer.bytes(&**key);
+            })
+            .finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        Self::read(bytes).map_err(StoreError::DamagedEntry)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(WHAT, bytes);
+        reader.array(4)?;
+        let record = Self {
+            item: Item::decode(reader.bytes(ITEM_BYTES_MAX)?)?,
+            author: IdentityId(reader.fixed()?),
+            kind: reader.text(TYPE_BYTES_MAX)?.to_owned(),
+            content_key: reader.option(|reader| reader.fixed().map(Zeroizing::new))?,
+        };
+        reader.end()?;
+        Ok(record)
+    }
+
+    pub(super) fn header(&self) -> Result<Header, StoreError> {
+        Header::decode(&self.item.header.bytes).map_err(StoreError::DamagedEntry)
+    }
+
+    /// The readable body.
+    pub(super) fn body(&self) -> Result<Body, StoreError> {
+        let damaged =
+            |reason| StoreError::DamagedEntry(DecodeError::Invalid { what: WHAT, reason });
+        let header = self.header()?;
+        open(&header, &self.item.body, self.content_key.as_ref())
+            .map_err(|_| damaged("its body cannot be opened"))
+    }
+}
+
+/// Checks that `header` was made for `body`.
+pub(super) fn check_hash(header: &Header, body: &[u8]) -> Result<(), OpRefusal> {
+    let fits = body.len() <= SEALED_BODY_BYTES_MAX
+        && body.len() as u64 == u64::from(header.body_len)
+        && *blake3::hash(body).as_bytes() == header.body_hash;
+    if fits {
+        Ok(())
+    } else {
+        Err(OpRefusal::BodyHash)
+    }
+}
+
+/// The readable body of an op whose body travels as `body`.
+pub(super) fn open(
+    header: &Header,
+    body: &[u8],
+    key: Option<&ContentKey>,
+) -> Result<Body, OpRefusal> {
+    match header.encryption {
+        Encryption::None => Ok(Body::decode(body)?),
+        Encryption::ContentKey => {
+            let key = key.ok_or(OpRefusal::Unreadable)?;
+            let text =
+                seal::open_body(key, &header.binding(), body).map_err(|_| OpRefusal::Unreadable)?;
+            Ok(Body::decode(&text)?)
+        }
+    }
+}
+
+/// The author's certificate of a verified item.
+pub(super) fn certificate(bytes: &[u8], author: IdentityId) -> Result<Delegation, OpRefusal> {
+    let delegation = Delegation::decode(bytes)?;
+    if delegation.identity != author {
+        return Err(OpRefusal::Author);
+    }
+    Ok(delegation)
+}
+
+/// What a wrapped content key is bound to: the op and its reader.
+pub(super) fn wrap_binding(op: crate::op::OpId, reader: IdentityId) -> Vec<u8> {
+    [op.0, reader.0].concat()
+}

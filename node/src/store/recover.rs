@@ -1,0 +1,193 @@
+//! From files to index: what a crash left between the two, and all of it anew.
+//!
+//! A post whose files are whole and that the index does not know was never
+//! acknowledged, or the index was lost; either way it is entered. Reindexing
+//! trusts only the files for own posts, and the index for those of others.
+
+use std::collections::BTreeMap;
+
+use redb::ReadableTable;
+
+use super::post_files::{self, Listing, OwnGrant, OwnPost, log_dir};
+use super::record::Record;
+use super::tables::{Derived, HEADS, NEXT_ARRIVAL, NUMBERS};
+use super::{Store, StoreError};
+use crate::files;
+use crate::op::LogId;
+
+/// What a reindex found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reindexed {
+    /// State hash before.
+    pub before: [u8; 32],
+    /// State hash after. Equal, unless files or index were changed by others.
+    pub after: [u8; 32],
+    /// Ops read.
+    pub ops: u64,
+}
+
+/// A post or a grant, by its arrival.
+enum Found {
+    Post(Box<OwnPost>),
+    Grant(OwnGrant),
+}
+
+impl Store {
+    /// Rebuilds everything derived: from the post files, and from others' ops
+    /// in the index. One transaction.
+    ///
+    /// # Errors
+    /// `Damaged` names a file that is not as written, and nothing is changed;
+    /// `Disk` and `Index`.
+    pub fn reindex(&mut self) -> Result<Reindexed, StoreError> {
+        self.settle()?;
+        let mut found = BTreeMap::new();
+        for log in post_files::logs(&self.disk, self.keys.identity())? {
+            let listing = self.listing(log)?;
+            for seq in listing.posts {
+                let post = OwnPost::read(&self.disk, &self.keys, log, seq)?;
+                found.insert(post.arrival, Found::Post(Box::new(post)));
+            }
+            for (arrival, seq) in listing.grants {
+                let place = (log, seq, arrival);
+                let grant = OwnGrant::read(&self.disk, self.keys.identity(), place)?;
+                found.insert(arrival, Found::Grant(grant));
+            }
+        }
+        let me = self.keys.identity();
+        self.write(|txn, keys| {
+            let mut derived = Derived::open(txn)?;
+            let before = derived.hash()?;
+            derived.clear_all_but_ops()?;
+            let mut others = Vec::new();
+            let mut own = Vec::new();
+            for entry in derived.ops.iter()? {
+                let (op, record) = entry?;
+                let record = Record::decode(record.value())?;
+                if record.author == me {
+                    own.push(*op.value());
+                } else {
+                    others.push(record);
+                }
+            }
+            let mut ops = others.len() as u64;
+            for op in own {
+                derived.ops.remove(&op)?;
+            }
+            for record in others {
+                derived.enter_views(&record, &record.header()?)?;
+            }
+            for found in found.values() {
+                match found {
+                    Found::Post(post) => {
+                        derived.enter_own(post, keys)?;
+                        ops += 1;
+                    }
+                    Found::Grant(grant) => derived.enter_grant(grant)?,
+                }
+            }
+            let after = derived.hash()?;
+            Ok(Reindexed { before, after, ops })
+        })
+    }
+
+    /// Hash of everything derived: equal for equal ops, grants and arrivals.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn state_hash(&self) -> Result<[u8; 32], StoreError> {
+        let txn = self.index.begin_write()?;
+        let hash = Derived::open(&txn)?.hash()?;
+        txn.abort()?;
+        Ok(hash)
+    }
+
+    /// Makes files and index agree again, after a crash or a failed write.
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        if self.unsettled {
+            self.repair()?;
+            self.unsettled = false;
+        }
+        Ok(())
+    }
+
+    /// Enters posts and grants that are in files only.
+    fn repair(&self) -> Result<(), StoreError> {
+        let txn = self.read()?;
+        let heads = txn.open_table(HEADS)?;
+        let next_arrival = txn.open_table(NUMBERS)?.get(NEXT_ARRIVAL)?;
+        let mut next_arrival = next_arrival.map_or(0, |number| number.value());
+        let mut found = BTreeMap::new();
+        for log in post_files::logs(&self.disk, self.keys.identity())? {
+            let listing = self.listing(log)?;
+            let known = heads.get(&log.0)?.map_or(0, |head| head.value().0 + 1);
+            for seq in listing.posts.range(known..) {
+                if let Some(post) = self.unknown_post(log, *seq, listing.posts.last())? {
+                    found.insert((post.arrival, log, *seq), Found::Post(Box::new(post)));
+                }
+            }
+            for (arrival, seq) in listing.grants.range((next_arrival, 0)..) {
+                let place = (log, *seq, *arrival);
+                let grant = OwnGrant::read(&self.disk, self.keys.identity(), place)?;
+                found.insert((*arrival, log, *seq), Found::Grant(grant));
+            }
+        }
+        drop((heads, txn));
+        if found.is_empty() {
+            return Ok(());
+        }
+        // What is in files may not be durable: the sync that failed may be
+        // why it is not in the index. It is written anew before it counts.
+        for found in found.values_mut() {
+            match found {
+                Found::Post(post) => {
+                    post.arrival = post.arrival.max(next_arrival);
+                    next_arrival = post.arrival.saturating_add(1);
+                    post.write(&self.disk, self.keys.identity())?;
+                }
+                Found::Grant(grant) => {
+                    next_arrival = next_arrival.max(grant.arrival.saturating_add(1));
+                    grant.write(&self.disk, self.keys.identity())?;
+                }
+            }
+        }
+        let txn = self.index.begin_write()?;
+        {
+            let mut derived = Derived::open(&txn)?;
+            for found in found.values() {
+                match found {
+                    Found::Post(post) => derived.enter_own(post, &self.keys)?,
+                    Found::Grant(grant) => derived.enter_grant(grant)?,
+                }
+            }
+        }
+        txn.commit()?;
+        Ok(())
+    }
+
+    /// A post that the index does not know. The last of a log may be torn: it
+    /// was never acknowledged, and is set aside so that its place can be used.
+    fn unknown_post(
+        &self,
+        log: LogId,
+        seq: u64,
+        last: Option<&u64>,
+    ) -> Result<Option<OwnPost>, StoreError> {
+        match OwnPost::read(&self.disk, &self.keys, log, seq) {
+            Ok(post) => Ok(Some(post)),
+            Err(StoreError::Damaged { path, reason }) if last == Some(&seq) => {
+                tracing::warn!(path, reason, "set aside a post that was never acknowledged");
+                let op = format!("{}/{seq:08}.op", log_dir(self.keys.identity(), log));
+                self.disk.rename(&op, &format!("{op}.damaged"))?;
+                files::sync_dir_of(&self.disk, &op)?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn listing(&self, log: LogId) -> Result<Listing, StoreError> {
+        let names = self.disk.list(&log_dir(self.keys.identity(), log))?;
+        Ok(Listing::of(&names))
+    }
+}

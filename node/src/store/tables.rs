@@ -1,0 +1,156 @@
+//! The index's tables: their keys, their order, and which of them can be rebuilt.
+//!
+//! Owns names and shapes. Names of identities, ops and logs are keys as raw
+//! bytes, numbers sort by value, so that each question of the store is one range.
+
+use redb::{Key, ReadableTable, Table, TableDefinition, Value, WriteTransaction};
+
+use super::StoreError;
+
+pub(super) type Name = &'static [u8; 32];
+pub(super) type Log = &'static [u8; 16];
+
+/// The reader in whose name public ops are listed: no Ed25519 key is all zero
+/// bytes and held by somebody.
+pub(super) const ANYBODY: [u8; 32] = [0; 32];
+
+/// Numbers by name, see the constants below.
+pub(super) const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
+/// The next arrival number.
+pub(super) const NEXT_ARRIVAL: &str = "next-arrival";
+/// The logical part of the device's clock.
+pub(super) const HLC_LOGICAL_MS: &str = "hlc-logical-ms";
+/// The counter part of the device's clock.
+pub(super) const HLC_COUNTER: &str = "hlc-counter";
+
+/// The numbering of arrivals, one entry. Made with the index, never changed.
+pub(super) const EPOCH: TableDefinition<(), &[u8; 16]> = TableDefinition::new("epoch");
+/// Cards of everybody known.
+pub(super) const CARDS: TableDefinition<Name, &[u8]> = TableDefinition::new("cards");
+/// Whom the owner follows.
+pub(super) const FOLLOWS: TableDefinition<Name, ()> = TableDefinition::new("follows");
+/// Whom the owner blocks.
+pub(super) const BLOCKS: TableDefinition<Name, ()> = TableDefinition::new("blocks");
+/// Per author, where the cursor engine goes on: epoch and arrival.
+pub(super) const CURSORS: TableDefinition<Name, (&[u8; 16], u64)> = TableDefinition::new("cursors");
+/// Forked logs: the first forked place, and two headers for it as proof.
+pub(super) const FORKS: TableDefinition<(Name, Log), (u64, &[u8])> = TableDefinition::new("forks");
+
+/// Every op held, see `record`. The truth of others' ops; rebuilt for own ones.
+pub(super) const OPS: TableDefinition<Name, &[u8]> = TableDefinition::new("ops");
+/// Ops by (device, log, place).
+pub(super) const PLACES: TableDefinition<(Name, Log, u64), Name> = TableDefinition::new("places");
+/// How many ops are held by (device, log).
+pub(super) const LOG_LENGTHS: TableDefinition<(Name, Log), u64> =
+    TableDefinition::new("log-lengths");
+/// Ops by (author, stamp, op).
+pub(super) const HELD: TableDefinition<(Name, u64, Name), ()> = TableDefinition::new("held");
+/// Authors by (stamp, op).
+pub(super) const TIMELINE: TableDefinition<(u64, Name), Name> = TableDefinition::new("timeline");
+
+/// Own logs by distinct audience.
+pub(super) const AUDIENCES: TableDefinition<Name, Log> = TableDefinition::new("audiences");
+/// Newest op of each own log: place, op, arrival.
+pub(super) const HEADS: TableDefinition<Log, (u64, Name, u64)> = TableDefinition::new("heads");
+/// Own logs by (reader, log): those whose every op the reader may read.
+pub(super) const INTRODUCED: TableDefinition<(Name, Log), ()> = TableDefinition::new("introduced");
+/// Own ops by (reader, stamp, op).
+pub(super) const FEED_BY_STAMP: TableDefinition<(Name, u64, Name), ()> =
+    TableDefinition::new("feed-by-stamp");
+/// Own ops by (reader, arrival).
+pub(super) const FEED_BY_ARRIVAL: TableDefinition<(Name, u64), Name> =
+    TableDefinition::new("feed-by-arrival");
+/// Wrapped content keys by (op, reader).
+pub(super) const WRAPS: TableDefinition<(Name, Name), &[u8]> = TableDefinition::new("wraps");
+
+/// Everything that `reindex` rebuilds, open for writing.
+pub(super) struct Derived<'txn> {
+    pub(super) numbers: Table<'txn, &'static str, u64>,
+    pub(super) ops: Table<'txn, Name, &'static [u8]>,
+    pub(super) places: Table<'txn, (Name, Log, u64), Name>,
+    pub(super) log_lengths: Table<'txn, (Name, Log), u64>,
+    pub(super) held: Table<'txn, (Name, u64, Name), ()>,
+    pub(super) timeline: Table<'txn, (u64, Name), Name>,
+    pub(super) audiences: Table<'txn, Name, Log>,
+    pub(super) heads: Table<'txn, Log, (u64, Name, u64)>,
+    pub(super) introduced: Table<'txn, (Name, Log), ()>,
+    pub(super) feed_by_stamp: Table<'txn, (Name, u64, Name), ()>,
+    pub(super) feed_by_arrival: Table<'txn, (Name, u64), Name>,
+    pub(super) wraps: Table<'txn, (Name, Name), &'static [u8]>,
+}
+
+impl<'txn> Derived<'txn> {
+    /// Opens the tables, making those that are missing.
+    pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            numbers: txn.open_table(NUMBERS)?,
+            ops: txn.open_table(OPS)?,
+            places: txn.open_table(PLACES)?,
+            log_lengths: txn.open_table(LOG_LENGTHS)?,
+            held: txn.open_table(HELD)?,
+            timeline: txn.open_table(TIMELINE)?,
+            audiences: txn.open_table(AUDIENCES)?,
+            heads: txn.open_table(HEADS)?,
+            introduced: txn.open_table(INTRODUCED)?,
+            feed_by_stamp: txn.open_table(FEED_BY_STAMP)?,
+            feed_by_arrival: txn.open_table(FEED_BY_ARRIVAL)?,
+            wraps: txn.open_table(WRAPS)?,
+        })
+    }
+
+    /// Empties all of them but the ops, which others' part of is the truth.
+    pub(super) fn clear_all_but_ops(&mut self) -> Result<(), StoreError> {
+        self.numbers.retain(|_, _| false)?;
+        self.places.retain(|_, _| false)?;
+        self.log_lengths.retain(|_, _| false)?;
+        self.held.retain(|_, ()| false)?;
+        self.timeline.retain(|_, _| false)?;
+        self.audiences.retain(|_, _| false)?;
+        self.heads.retain(|_, _| false)?;
+        self.introduced.retain(|_, ()| false)?;
+        self.feed_by_stamp.retain(|_, ()| false)?;
+        self.feed_by_arrival.retain(|_, _| false)?;
+        self.wraps.retain(|_, _| false)?;
+        Ok(())
+    }
+
+    /// Hash of all their entries, in order.
+    pub(super) fn hash(&self) -> Result<[u8; 32], StoreError> {
+        let mut hasher = blake3::Hasher::new_derive_key("orrery 2025 state");
+        hash_table(&mut hasher, &self.numbers)?;
+        hash_table(&mut hasher, &self.ops)?;
+        hash_table(&mut hasher, &self.places)?;
+        hash_table(&mut hasher, &self.log_lengths)?;
+        hash_table(&mut hasher, &self.held)?;
+        hash_table(&mut hasher, &self.timeline)?;
+        hash_table(&mut hasher, &self.audiences)?;
+        hash_table(&mut hasher, &self.heads)?;
+        hash_table(&mut hasher, &self.introduced)?;
+        hash_table(&mut hasher, &self.feed_by_stamp)?;
+        hash_table(&mut hasher, &self.feed_by_arrival)?;
+        hash_table(&mut hasher, &self.wraps)?;
+        Ok(hasher.finalize().into())
+    }
+
+    /// The number kept as `name`, 0 if none.
+    pub(super) fn number(&self, name: &str) -> Result<u64, StoreError> {
+        Ok(self.numbers.get(name)?.map_or(0, |number| number.value()))
+    }
+}
+
+fn hash_table<K: Key + 'static, V: Value + 'static>(
+    hasher: &mut blake3::Hasher,
+    table: &impl ReadableTable<K, V>,
+) -> Result<(), StoreError> {
+    let mut field = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    field(&table.len()?.to_le_bytes());
+    for entry in table.iter()? {
+        let (key, value) = entry?;
+        field(K::as_bytes(&key.value()).as_ref());
+        field(V::as_bytes(&value.value()).as_ref());
+    }
+    Ok(())
+}

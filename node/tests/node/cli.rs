@@ -1,0 +1,189 @@
+//! The program as a user meets it: two folders, two processes, one machine.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+/// A folder with a node.
+struct Terminal {
+    folder: PathBuf,
+}
+
+/// A node that runs in a folder; killed if the test fails.
+struct Running {
+    process: Child,
+    events: BufReader<ChildStdout>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already if the test went well.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Running {
+    /// Reads events until one has this kind.
+    fn wait_for(&mut self, kind: &str) -> serde_json::Value {
+        for line in (&mut self.events).lines() {
+            let line = line.expect("text");
+            let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            if event["event"] == kind {
+                return event;
+            }
+        }
+        panic!("the node ended before `{kind}`");
+    }
+}
+
+impl Terminal {
+    fn new(root: &Path, name: &str) -> Self {
+        let folder = root.join(name);
+        let terminal = Self { folder };
+        terminal.ok(&["init"]);
+        let path = terminal.folder.join("config.toml");
+        let config = std::fs::read_to_string(&path).expect("made by init");
+        let local = "addresses = [\"/ip4/127.0.0.1/tcp/0\"]\n[sync]\npull_interval = \"1h\"";
+        let config = config
+            .replace("[sync]", "")
+            .replace("#:addresses = [\"/ip4/0.0.0.0/tcp/4150\"]", local);
+        std::fs::write(&path, config).expect("written");
+        terminal
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-node"));
+        command.arg("--dir").arg(&self.folder).args(arguments);
+        command
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("runs")
+    }
+
+    /// Standard output of a command that must succeed.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout)
+            .expect("UTF-8")
+            .trim()
+            .to_owned()
+    }
+
+    /// A command must fail with `code` and say `part`.
+    fn fails(&self, arguments: &[&str], code: i32, part: &str) {
+        let output = self.output(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {output:?}"
+        );
+        let told = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(told.contains(part), "{arguments:?}: {told}");
+    }
+
+    fn run(&self) -> Running {
+        let mut process = self
+            .command(&["run", "--events"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("runs");
+        let events = BufReader::new(process.stdout.take().expect("piped"));
+        let mut running = Running { process, events };
+        running.wait_for("listening");
+        // The control socket opens right after; wait until it answers.
+        while self.output(&["status"]).status.code() != Some(0) {
+            std::thread::yield_now();
+        }
+        running
+    }
+}
+
+#[test]
+fn two_terminals_exchange_posts() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    let bob = Terminal::new(root.path(), "bob");
+    let mut alice_runs = alice.run();
+    let bob_runs = bob.run();
+
+    bob.ok(&["follow", &alice.ok(&["card"])]);
+    alice.ok(&["follow", &bob.ok(&["card"])]);
+    alice_runs.wait_for("authenticated");
+    let name = alice.ok(&["post", "Hello, world", "--to", "public"]);
+    alice.ok(&["post", "only for friends"]);
+    bob.ok(&["pull"]);
+    let timeline = bob.ok(&["timeline"]);
+    assert!(timeline.contains("Hello, world"), "{timeline}");
+    assert!(timeline.contains("only for friends"), "{timeline}");
+    let json: serde_json::Value =
+        serde_json::from_str(&bob.ok(&["timeline", "--format", "json"])).expect("JSON");
+    assert!(
+        json.as_array()
+            .is_some_and(|posts| posts.iter().any(|post| post["op"] == name.as_str()))
+    );
+    bob.fails(&["run"], 1, "in use by another orrery-node");
+    bob.fails(&["unfollow", "nobody"], 2, "identity");
+    drop(bob_runs);
+
+    // The same folder without a running node: what was acknowledged is there,
+    // and a pull starts a node of its own.
+    assert!(bob.ok(&["timeline"]).contains("Hello, world"));
+    alice.ok(&["post", "while bob was away", "--to", "public"]);
+    assert_eq!(bob.ok(&["pull"]), "1 new");
+    assert!(bob.ok(&["timeline"]).contains("while bob was away"));
+    assert!(bob.ok(&["reindex"]).contains("posts read"));
+}
+
+#[test]
+fn wrong_use_is_told_with_its_exit_code() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    alice.fails(&["init"], 2, "holds a node already");
+    alice.fails(&["follow", "orrery1nonsense"], 2, "card");
+    alice.fails(&["post", "x", "--json", "y"], 2, "cannot be used with");
+    alice.fails(
+        &["post", "x", "--to", "public", "--to", "friends"],
+        2,
+        "alone",
+    );
+    alice.fails(&["post", "--json", "/nonexistent"], 2, "/nonexistent");
+    alice.fails(&["dance"], 2, "unrecognized");
+    alice.fails(&["card"], 1, "start it with `run`");
+    alice.fails(&["status", "--log", "=="], 2, "--log");
+    let nobody = Terminal {
+        folder: root.path().join("nobody"),
+    };
+    nobody.fails(&["timeline"], 2, "init");
+    std::fs::write(alice.folder.join("config.toml"), "[sync]\nengin = 1").expect("written");
+    alice.fails(&["timeline"], 2, "did you mean `sync.engine`?");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_a_disk_failure() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let file = root.path().join("file");
+    std::fs::write(&file, "").expect("written");
+    let nowhere = Terminal {
+        folder: file.join("below"),
+    };
+    nowhere.fails(&["init"], 6, "below");
+}
+
+#[test]
+fn a_terminated_node_ends_cleanly() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    let mut running = alice.run();
+    let killed = Command::new("kill")
+        .args(["-TERM", &running.process.id().to_string()])
+        .status()
+        .expect("runs");
+    assert!(killed.success());
+    let status = running.process.wait().expect("ends");
+    assert_eq!(status.code(), Some(0));
+    assert!(!alice.folder.join("control.sock").exists());
+}

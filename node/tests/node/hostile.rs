@@ -1,0 +1,276 @@
+//! Peers that lie, babble, stall or flood are refused by kind, at bounded cost.
+
+use std::time::Duration;
+
+use futures::{AsyncWriteExt, StreamExt};
+use libp2p::core::transport::MemoryTransport;
+use libp2p::core::upgrade::Version;
+use libp2p::swarm::Swarm;
+use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Transport, noise, yamux};
+use orrery_node::api::{Audience, Event};
+use orrery_node::card::Card;
+use orrery_node::keys::Keys;
+use orrery_node::protocol::Reason;
+use orrery_node::protocol::auth::{AuthMessage, Ends, prove};
+use orrery_node::protocol::feed::{FeedReply, REPLY_BYTES_MAX};
+use orrery_node::protocol::frame::{read_frame, write_frame};
+use orrery_node::pull::{PullRequest, Scope};
+
+use crate::world::TestNode;
+
+const AUTH: StreamProtocol = StreamProtocol::new("/orrery/auth/1");
+const FEED: StreamProtocol = StreamProtocol::new("/orrery/feed/1");
+
+/// A peer that speaks only as the test tells it to.
+struct Peer {
+    keys: Keys,
+    control: libp2p_stream::Control,
+    target: PeerId,
+    swarm: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.swarm.abort();
+    }
+}
+
+impl Peer {
+    /// Connects to `node`, proving nothing.
+    async fn connect(seed: u8, node: &TestNode) -> Self {
+        let keys = Keys::generate(Some([seed; 32]));
+        let card: Card = node.card.parse().expect("a card");
+        let behaviour = libp2p_stream::Behaviour::new();
+        let control = behaviour.new_control();
+        let transport = MemoryTransport::default()
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise::Config::new(keys.transport()).expect("a key"))
+            .multiplex(yamux::Config::default())
+            .boxed();
+        let config = libp2p::swarm::Config::with_executor(|task| {
+            tokio::spawn(task);
+        })
+        .with_idle_connection_timeout(Duration::from_secs(60));
+        let mut swarm = Swarm::new(transport, behaviour, keys.peer(), config);
+        let address: Multiaddr = card.addresses[0].clone();
+        swarm
+            .dial(address.with_p2p(card.peer).expect("no other peer in it"))
+            .expect("dials");
+        let (up, is_up) = tokio::sync::oneshot::channel();
+        let swarm = tokio::spawn(async move {
+            let mut up = Some(up);
+            loop {
+                let event = swarm.select_next_some().await;
+                if let libp2p::swarm::SwarmEvent::ConnectionEstablished { .. } = event
+                    && let Some(up) = up.take()
+                {
+                    let _ = up.send(());
+                }
+            }
+        });
+        is_up.await.expect("connects");
+        Self {
+            keys,
+            control,
+            target: card.peer,
+            swarm,
+        }
+    }
+
+    /// Connects and proves an identity.
+    async fn authenticate(seed: u8, node: &TestNode) -> Self {
+        let mut peer = Self::connect(seed, node).await;
+        let stream = peer.open(AUTH).await;
+        let ends = Ends {
+            keys: peer.keys.clone(),
+            remote: peer.target,
+            dialer: true,
+        };
+        let identity = prove(stream, &ends, |_| Ok(())).await.expect("accepted");
+        assert_eq!(identity, node.keys.identity());
+        peer
+    }
+
+    async fn open(&mut self, protocol: StreamProtocol) -> Stream {
+        self.control
+            .open_stream(self.target, protocol)
+            .await
+            .expect("a substream")
+    }
+
+    /// A proper request for the feed of `node`.
+    fn request(&self, node: &TestNode) -> PullRequest {
+        let own = node.keys.identity();
+        PullRequest {
+            viewer: self.keys.identity(),
+            scope: Scope::Author(own),
+            types: vec![],
+            limit: 100,
+            state: orrery_node::engine::PullState::AfterTs(
+                orrery_node::engine::after_ts::AfterTs::default(),
+            ),
+        }
+    }
+}
+
+/// Reads replies until a refusal.
+async fn refusal(stream: &mut Stream) -> Reason {
+    loop {
+        let frame = read_frame(stream, REPLY_BYTES_MAX).await.expect("a reply");
+        if let FeedReply::Refused(reason) = FeedReply::decode(&frame).expect("readable") {
+            return reason;
+        }
+    }
+}
+
+/// What a node answers to a substream whose opener writes `bytes`.
+async fn check_feed(node: &TestNode, peer: &mut Peer, bytes: &[u8], expected: Reason) {
+    let mut stream = peer.open(FEED).await;
+    stream.write_all(bytes).await.expect("written");
+    stream.flush().await.expect("flushed");
+    assert_eq!(refusal(&mut stream).await, expected);
+    node.seen.refusal("/orrery/feed/1", expected.name()).await;
+}
+
+fn framed(frame: &[u8]) -> Vec<u8> {
+    let mut bytes = futures::io::Cursor::new(Vec::new());
+    futures::executor::block_on(write_frame(&mut bytes, frame)).expect("memory takes it");
+    bytes.into_inner()
+}
+
+#[tokio::test]
+async fn a_request_without_a_proof_is_refused() {
+    let node = TestNode::start(1, "").await;
+    let mut peer = Peer::connect(9, &node).await;
+    let request = framed(&peer.request(&node).encode());
+    check_feed(&node, &mut peer, &request, Reason::Unauthenticated).await;
+}
+
+#[tokio::test]
+async fn a_forged_proof_is_refused() {
+    let node = TestNode::start(1, "").await;
+    let victim = Keys::generate(Some([2; 32]));
+    let mut peer = Peer::connect(9, &node).await;
+    let mut stream = peer.open(AUTH).await;
+    let forged = AuthMessage::Proof {
+        delegation: victim.delegation().clone(),
+        signature: [7; 64],
+    };
+    for message in [AuthMessage::Nonce([1; 32]), forged] {
+        write_frame(&mut stream, &message.encode())
+            .await
+            .expect("written");
+    }
+    let mut last = None;
+    while let Ok(frame) = read_frame(&mut stream, 1024).await {
+        last = AuthMessage::decode(&frame).ok();
+    }
+    assert_eq!(last, Some(AuthMessage::Refused(Reason::Forged)));
+    node.seen.refusal("/orrery/auth/1", "forged").await;
+    node.seen
+        .wait("the connection is closed", |event| {
+            matches!(event, Event::Disconnected { .. })
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_proves_nothing_is_let_go() {
+    let node = TestNode::start(1, "auth.timeout = \"100ms\"").await;
+    let _peer = Peer::connect(9, &node).await;
+    node.seen.refusal("/orrery/auth/1", "too-slow").await;
+    node.seen
+        .wait("the connection is closed", |event| {
+            matches!(event, Event::Disconnected { .. })
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn nonsense_on_the_feed_is_refused_by_kind() {
+    let node = TestNode::start(1, "serve.request_timeout = \"200ms\"").await;
+    let mut peer = Peer::authenticate(9, &node).await;
+    check_feed(&node, &mut peer, &framed(&[0xff; 40]), Reason::Malformed).await;
+    check_feed(&node, &mut peer, &[0xff; 8], Reason::Malformed).await;
+    check_feed(&node, &mut peer, &framed(&[0; 5000]), Reason::Oversized).await;
+    check_feed(&node, &mut peer, &[20, 1, 2], Reason::TooSlow).await;
+    let mut request = peer.request(&node);
+    request.viewer = node.keys.identity();
+    check_feed(
+        &node,
+        &mut peer,
+        &framed(&request.encode()),
+        Reason::WrongViewer,
+    )
+    .await;
+    let mut request = peer.request(&node);
+    request.scope = Scope::Author(peer.keys.identity());
+    check_feed(
+        &node,
+        &mut peer,
+        &framed(&request.encode()),
+        Reason::NotServed,
+    )
+    .await;
+    // The connection has survived all of it.
+    let request = framed(&peer.request(&node).encode());
+    let mut stream = peer.open(FEED).await;
+    stream.write_all(&request).await.expect("written");
+    let frame = read_frame(&mut stream, REPLY_BYTES_MAX)
+        .await
+        .expect("a page");
+    assert!(matches!(FeedReply::decode(&frame), Ok(FeedReply::Page(_))));
+}
+
+#[tokio::test]
+async fn a_flood_of_pulls_meets_its_bound() {
+    let node = TestNode::start(1, "serve.max_pulls_per_peer = 2").await;
+    let mut peer = Peer::authenticate(9, &node).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = peer.open(FEED).await;
+        stream.write_all(&[20]).await.expect("written");
+        stream.flush().await.expect("flushed");
+        held.push(stream);
+    }
+    check_feed(&node, &mut peer, &[20], Reason::Busy).await;
+    node.seen
+        .wait(
+            "the bound is told",
+            |event| matches!(event, Event::LimitReached { limit } if limit == "pulls-served"),
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_reading_is_dropped() {
+    let node = TestNode::start(1, "serve.page_timeout = \"200ms\"").await;
+    let text = "x".repeat(200 * 1024);
+    for _ in 0..12 {
+        node.post(&text, Audience::Public).await;
+    }
+    let mut peer = Peer::authenticate(9, &node).await;
+    let request = framed(&peer.request(&node).encode());
+    let mut stream = peer.open(FEED).await;
+    stream.write_all(&request).await.expect("written");
+    stream.flush().await.expect("flushed");
+    node.seen
+        .wait(
+            "the bound is told",
+            |event| matches!(event, Event::LimitReached { limit } if limit == "slow-reader"),
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_denied() {
+    let node = TestNode::start(1, "connections.max_established_incoming = 1").await;
+    let _first = Peer::authenticate(9, &node).await;
+    let _second = Peer::connect(8, &node).await;
+    node.seen
+        .wait(
+            "the bound is told",
+            |event| matches!(event, Event::LimitReached { limit } if limit == "connections"),
+        )
+        .await;
+}

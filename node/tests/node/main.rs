@@ -1,0 +1,7 @@
+//! Whole nodes against each other, against hostile peers, and from a terminal.
+
+mod cli;
+mod exchange;
+mod flaky;
+mod hostile;
+mod world;

@@ -1,0 +1,210 @@
+//! A small world for nodes: memory transport, temporary folders, and events
+//! that can be waited for. Start here when writing a test.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use libp2p::Transport;
+use libp2p::core::transport::MemoryTransport;
+use orrery_node::api::{Audience, Command, Event, Post, Reply};
+use orrery_node::config::Config;
+use orrery_node::environment::{ByteStream, Environment, Observer, Wire};
+use orrery_node::keys::Keys;
+use orrery_node::real::{FolderDisk, StorageThread, TokioExecutor};
+use orrery_node::{CommandError, Node, NodeHandle};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use crate::flaky::FlakyDisk;
+
+/// Longer than anything that a test waits for should take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Remembers events.
+#[derive(Default)]
+pub struct Seen {
+    events: Mutex<Vec<Event>>,
+    news: Notify,
+}
+
+impl Observer for Seen {
+    fn event(&self, event: &Event) {
+        self.events.lock().expect("no panic").push(event.clone());
+        self.news.notify_waiters();
+    }
+}
+
+impl Seen {
+    /// Waits until an event, old or new, fits.
+    pub async fn wait(&self, what: &str, fits: impl Fn(&Event) -> bool) {
+        let found = async {
+            loop {
+                let news = self.news.notified();
+                if self.events.lock().expect("no panic").iter().any(&fits) {
+                    return;
+                }
+                news.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, found).await.is_err() {
+            let events = self.events.lock().expect("no panic");
+            panic!("no event shows that {what}: {events:#?}");
+        }
+    }
+
+    /// Waits for a refusal.
+    pub async fn refusal(&self, of: &str, why: &str) {
+        let what = format!("{of} is refused: {why}");
+        self.wait(&what, |event| {
+            matches!(event, Event::Refused { protocol, reason, .. }
+                if protocol == of && reason == why)
+        })
+        .await;
+    }
+
+    /// Events that fit so far.
+    pub fn count(&self, fits: impl Fn(&Event) -> bool) -> usize {
+        let events = self.events.lock().expect("no panic");
+        events.iter().filter(|event| fits(event)).count()
+    }
+}
+
+/// A running node.
+pub struct TestNode {
+    pub handle: NodeHandle,
+    pub keys: Keys,
+    pub seen: Arc<Seen>,
+    pub card: String,
+    /// While set, the node's disk refuses to sync.
+    pub disk_broken: Arc<AtomicBool>,
+    folder: Option<TempDir>,
+}
+
+/// Memory transport addresses are shared by the process.
+static NEXT_PORT: AtomicU64 = AtomicU64::new(1000);
+
+impl TestNode {
+    /// A node whose configuration is the default but for `settings` (TOML).
+    pub async fn start(seed: u8, settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_in(folder, seed, settings).await
+    }
+
+    /// The same node again, after it has been stopped.
+    pub async fn restart(mut self, seed: u8, settings: &str) -> Self {
+        self.handle.stop().await;
+        let folder = self.folder.take().expect("held until now");
+        drop(self);
+        Self::start_in(folder, seed, settings).await
+    }
+
+    async fn start_in(folder: TempDir, seed: u8, settings: &str) -> Self {
+        let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        let mut config = Config::from_toml(settings).expect("a valid configuration");
+        config.listen.addresses = vec![format!("/memory/{port}").parse().expect("an address")];
+        let keys = Keys::generate(Some([seed; 32]));
+        let seen = Arc::new(Seen::default());
+        let disk = FolderDisk::create(folder.path()).expect("a disk");
+        let disk_broken = Arc::new(AtomicBool::new(false));
+        let disk = FlakyDisk::new(Box::new(disk), Arc::clone(&disk_broken));
+        let memory = MemoryTransport::default();
+        let environment = Environment {
+            wires: vec![Wire::Stream(
+                memory
+                    .map(|stream, _| -> ByteStream { Box::pin(stream) })
+                    .boxed(),
+            )],
+            executor: Arc::new(TokioExecutor::current()),
+            storage: Arc::new(StorageThread::start(Arc::new(disk)).expect("a thread")),
+            observer: Arc::clone(&seen) as Arc<dyn Observer>,
+        };
+        let handle = Node::start(config, keys.clone(), environment)
+            .await
+            .expect("starts");
+        seen.wait("the node listens", |event| {
+            matches!(event, Event::Listening { .. })
+        })
+        .await;
+        let Ok(Reply::Card { card }) = handle.command(Command::Card).await else {
+            panic!("no card");
+        };
+        Self {
+            handle,
+            keys,
+            seen,
+            card,
+            disk_broken,
+            folder: Some(folder),
+        }
+    }
+
+    pub fn identity(&self) -> String {
+        self.keys.identity().to_string()
+    }
+
+    pub async fn follow(&self, other: &Self) {
+        let card = other.card.clone();
+        let done = self.handle.command(Command::Follow { card }).await;
+        assert_eq!(done, Ok(Reply::Done));
+    }
+
+    /// Posts a note and returns its name.
+    pub async fn post(&self, text: &str, to: Audience) -> String {
+        let body = json!({"type": "note/1", "text": text});
+        match self.handle.command(Command::Post { body, to }).await {
+            Ok(Reply::Posted { op, .. }) => op,
+            other => panic!("not posted: {other:?}"),
+        }
+    }
+
+    /// Pulls from everybody.
+    pub async fn pull(&self) -> Result<Reply, CommandError> {
+        self.handle.command(Command::Pull { from: None }).await
+    }
+
+    pub async fn timeline(&self) -> Vec<Post> {
+        let command = Command::Timeline {
+            limit: 100,
+            author: None,
+        };
+        match self.handle.command(command).await {
+            Ok(Reply::Timeline { posts }) => posts,
+            other => panic!("no timeline: {other:?}"),
+        }
+    }
+
+    /// Texts of the timeline, sorted.
+    pub async fn texts(&self) -> Vec<String> {
+        let mut texts: Vec<_> = self
+            .timeline()
+            .await
+            .iter()
+            .filter_map(|post| post.body["text"].as_str().map(str::to_owned))
+            .collect();
+        texts.sort();
+        texts
+    }
+
+    /// Waits until a post has been received.
+    pub async fn received(&self, name: &str) {
+        self.seen
+            .wait(
+                "the post came",
+                |event| matches!(event, Event::Received { op, .. } if op == name),
+            )
+            .await;
+    }
+
+    /// Waits until `other` has proved itself.
+    pub async fn meets(&self, other: &Self) {
+        let name = other.identity();
+        self.seen
+            .wait(
+                "the peer is known",
+                |event| matches!(event, Event::Authenticated { identity, .. } if *identity == name),
+            )
+            .await;
+    }
+}
