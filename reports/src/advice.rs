@@ -1,0 +1,218 @@
+//! What a reader must know before trusting the figures, each with what to do about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    command,
+    format::{interval_parts, plural, printable},
+    headline,
+    record::{Record, Variant},
+    stats::{self, PAIRS_MIN},
+};
+
+/// Names in one warning before the rest is counted.
+const NAMES_MAX: usize = 5;
+
+/// Warnings, the gravest first; empty if there is nothing to warn of.
+pub fn advice(record: &Record) -> Vec<String> {
+    let mut all = Vec::new();
+    early_ends(record, &mut all);
+    broken_invariants(record, &mut all);
+    silent_faults(record, &mut all);
+    unexplained_losses(record, &mut all);
+    suspicious_hashes(record, &mut all);
+    few_seeds(record, &mut all);
+    undecided(record, &mut all);
+    all
+}
+
+fn early_ends(record: &Record, all: &mut Vec<String>) {
+    for variant in &record.variants {
+        let ended: Vec<_> = variant
+            .seeds
+            .iter()
+            .filter(|s| s.failure.is_some())
+            .collect();
+        if let Some((seed, failure)) = ended
+            .first()
+            .and_then(|seed| Some((seed, seed.failure.as_ref()?)))
+        {
+            all.push(format!(
+                "{} of {} ended early and {} left out of every figure; seed {}: {}. Repeat it: {}",
+                plural(ended.len(), "seed"),
+                printable(&variant.name),
+                if ended.len() == 1 { "is" } else { "are" },
+                printable(&seed.seed),
+                printable(failure.lines().next().unwrap_or_default()),
+                command::one_seed(record, &variant.name, &seed.seed),
+            ));
+        }
+    }
+}
+
+fn broken_invariants(record: &Record, all: &mut Vec<String>) {
+    for variant in &record.variants {
+        let mut broken: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for seed in &variant.seeds {
+            for invariant in seed.invariants.iter().filter(|i| !i.held) {
+                broken.entry(&invariant.name).or_default().push(&seed.seed);
+            }
+        }
+        for (name, seeds) in broken {
+            all.push(format!(
+                "invariant {} broke in {}, {}. Repeat it: {}",
+                printable(name),
+                printable(&variant.name),
+                seed_list(&seeds),
+                command::one_seed(record, &variant.name, seeds[0]),
+            ));
+        }
+    }
+}
+
+fn silent_faults(record: &Record, all: &mut Vec<String>) {
+    for variant in &record.variants {
+        let mut silent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for seed in variant.seeds.iter().filter(|s| s.failure.is_none()) {
+            for fault in seed.faults.iter().filter(|f| f.fired == 0) {
+                silent.entry(&fault.kind).or_default().push(&seed.seed);
+            }
+        }
+        for (kind, seeds) in silent {
+            all.push(format!(
+                "fault {} never fired in {}, {}: move it to where it meets traffic, or drop it",
+                printable(kind),
+                printable(&variant.name),
+                seed_list(&seeds),
+            ));
+        }
+    }
+}
+
+fn unexplained_losses(record: &Record, all: &mut Vec<String>) {
+    let unknown: u64 = record
+        .variants
+        .iter()
+        .flat_map(|variant| &variant.seeds)
+        .filter_map(|seed| loss_causes(seed).remove("unknown"))
+        .sum();
+    if unknown > 0 {
+        let losses = plural(unknown as usize, "loss").replace("losss", "losses");
+        all.push(format!(
+            "{losses} without a known cause: a defect of the ledger, please report it"
+        ));
+    }
+}
+
+fn suspicious_hashes(record: &Record, all: &mut Vec<String>) {
+    for variant in &record.variants {
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut seeds = BTreeSet::new();
+        for seed in &variant.seeds {
+            if !seeds.insert(&seed.seed) {
+                all.push(format!(
+                    "seed {} stands twice in {}: its first entry alone counts as a pair; run again",
+                    printable(&seed.seed),
+                    printable(&variant.name)
+                ));
+                continue;
+            }
+            if let Some(other) = seen.insert(&seed.trace_hash, &seed.seed) {
+                all.push(format!(
+                    "seeds {} and {} of {} have one trace hash: the seed changes nothing there, \
+                     so more seeds add no evidence",
+                    printable(other),
+                    printable(&seed.seed),
+                    printable(&variant.name)
+                ));
+                break;
+            }
+        }
+    }
+}
+
+fn few_seeds(record: &Record, all: &mut Vec<String>) {
+    let fewest = record.variants.iter().map(whole_seeds).min().unwrap_or(0);
+    if fewest == 1 {
+        all.push(
+            "one seed: its figures have no interval and prove nothing; run with --seeds 10"
+                .to_owned(),
+        );
+    } else if fewest < PAIRS_MIN {
+        all.push(format!(
+            "{}: intervals are rough and no difference counts as significant below {PAIRS_MIN}; \
+             run with --seeds 10",
+            plural(fewest, "seed")
+        ));
+    }
+}
+
+/// Names the headline differences whose interval includes 0, with the seeds that would decide if
+/// the differences were as large as they look.
+fn undecided(record: &Record, all: &mut Vec<String>) {
+    let figures: BTreeMap<&str, _> = record
+        .variants
+        .iter()
+        .map(|v| (v.name.as_str(), stats::figures(v)))
+        .collect();
+    for row in headline::rows(record) {
+        for difference in row.differences.iter().flatten() {
+            if headline::in_words(difference) != "undecided" || row.expected.is_none() {
+                continue;
+            }
+            let by_seed = |name: &str| figures.get(name).and_then(|f| f.get(&row.key));
+            let (Some(a), Some(b)) = (by_seed(&difference.a), by_seed(&difference.b)) else {
+                continue;
+            };
+            let needed = stats::needed_seeds(&stats::paired(a, b), difference.mean.abs());
+            let (mean, ends) = interval_parts(difference.mean, difference.ci95, &row.unit, true);
+            let wanted = match needed {
+                Some(n) if n > difference.n => {
+                    format!(
+                        "about {n} seeds would decide if it is as large as it looks: --seeds {n}"
+                    )
+                }
+                Some(_) => format!("run with --seeds {}", difference.n * 2),
+                None => "it is too small for any reasonable number of seeds".to_owned(),
+            };
+            all.push(format!(
+                "{}: {} against {} is undecided, {mean} {ends}; {wanted}",
+                printable(&row.key),
+                printable(&difference.b),
+                printable(&difference.a),
+            ));
+        }
+    }
+}
+
+fn whole_seeds(variant: &Variant) -> usize {
+    variant
+        .seeds
+        .iter()
+        .filter(|seed| seed.failure.is_none())
+        .count()
+}
+
+fn seed_list(seeds: &[&str]) -> String {
+    let named: Vec<String> = seeds.iter().take(NAMES_MAX).map(|s| printable(s)).collect();
+    let rest = seeds.len().saturating_sub(NAMES_MAX);
+    let ending = if rest > 0 {
+        format!(" and {rest} more")
+    } else {
+        String::new()
+    };
+    let noun = if seeds.len() == 1 { "seed" } else { "seeds" };
+    format!("{noun} {}{ending}", named.join(", "))
+}
+
+/// Losses of a seed by cause, whether or not its list was cut short.
+pub(crate) fn loss_causes(seed: &crate::record::SeedResult) -> BTreeMap<String, u64> {
+    if !seed.loss_causes.is_empty() {
+        return seed.loss_causes.clone();
+    }
+    let mut causes = BTreeMap::new();
+    for loss in &seed.losses {
+        *causes.entry(loss.cause.clone()).or_default() += 1;
+    }
+    causes
+}

@@ -1,0 +1,133 @@
+//! The share of samples at or below each value, on a logarithmic axis.
+
+use super::{
+    Chart, Figure, Section,
+    canvas::{Ink, Shape, draw},
+    distributions, legend, merged,
+    plot::{Plot, Scale, Tick, log_axis},
+};
+use crate::{
+    format::count,
+    record::{Metric, Record},
+    stats::{decode, scale_of},
+};
+
+/// The registry's entry.
+pub const CHART: Chart = Chart {
+    section: Section::Latency,
+    figures,
+};
+
+fn figures(record: &Record) -> Vec<Figure> {
+    distributions(record)
+        .into_iter()
+        .filter_map(|(name, unit)| figure_of(record, &name, &unit))
+        .collect()
+}
+
+fn figure_of(record: &Record, name: &str, unit: &str) -> Option<Figure> {
+    let curves: Vec<(usize, Vec<(f64, f64)>)> = (0..record.variants.len())
+        .filter_map(|place| Some((place, curve(merged(record, place, name)?)?)))
+        .collect();
+    if curves.is_empty() {
+        return None;
+    }
+    let samples: Vec<String> = curves
+        .iter()
+        .map(|(place, _)| match merged(record, *place, name) {
+            Some(Metric::Distribution { count: n, .. }) => {
+                format!("{} {}", record.variants[*place].name, count(*n))
+            }
+            _ => record.variants[*place].name.clone(),
+        })
+        .collect();
+    let caption = format!(
+        "All seeds together; samples: {}. What never arrived has no latency and is not in these \
+         curves.",
+        samples.join(", ")
+    );
+    let title = format!("{name}: share at or below");
+    let known = legend(record, |place| {
+        curves.iter().any(|(drawn, _)| *drawn == place)
+    });
+    Some(Figure::new(title.clone(), caption, known, |shape| {
+        paint(shape, &title, unit, &curves)
+    }))
+}
+
+fn paint(shape: Shape, title: &str, unit: &str, curves: &[(usize, Vec<(f64, f64)>)]) -> String {
+    let points = || {
+        curves
+            .iter()
+            .flat_map(|(_, points)| points.iter().map(|p| p.0))
+    };
+    // The lowest thousandth is let go: one early sample would stretch the axis.
+    let low = curves
+        .iter()
+        .filter_map(|(_, points)| points.iter().find(|p| p.1 >= 0.001).map(|p| p.0))
+        .fold(f64::INFINITY, f64::min);
+    let high = points().fold(0.0, f64::max);
+    let (x, x_ticks) = log_axis(low, high, unit, shape.ticks_max);
+    let y_ticks: Vec<Tick> = [0, 25, 50, 75, 100]
+        .map(|p| (f64::from(p) / 100.0, format!("{p} %")))
+        .to_vec();
+    draw(shape, title, |canvas| {
+        let plot = Plot::new(canvas, shape, x, Scale::Linear(0.0, 1.0));
+        plot.x_grid(&x_ticks);
+        let x_title = if unit == "ms" {
+            "latency, logarithmic"
+        } else {
+            "logarithmic"
+        };
+        plot.axes(&x_ticks, x_title, &y_ticks, "share of samples");
+        for (place, points) in curves {
+            let line: Vec<_> = points
+                .iter()
+                .map(|(value, share)| plot.at(*value, *share))
+                .collect();
+            canvas.line(&thin(&line), Ink::Series(*place), 2.0);
+        }
+    })
+}
+
+/// Value and share at or below it, for every value recorded.
+pub(super) fn curve(metric: &Metric) -> Option<Vec<(f64, f64)>> {
+    let Metric::Distribution {
+        unit,
+        histogram: Some(text),
+        count: 1..,
+        ..
+    } = metric
+    else {
+        return None;
+    };
+    let histogram = decode(text).ok()?;
+    let scale = f64::from(scale_of(unit));
+    let total = histogram.len() as f64;
+    let mut below = 0;
+    let points = histogram
+        .iter_recorded()
+        .map(|step| {
+            below += step.count_at_value();
+            (
+                step.value_iterated_to() as f64 / scale,
+                below as f64 / total,
+            )
+        })
+        .collect();
+    Some(points)
+}
+
+/// Leaves out points nearer than two thirds of a pixel to the last one kept; the ends stay.
+pub(super) fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut kept: Vec<(f64, f64)> = Vec::new();
+    for (place, point) in points.iter().enumerate() {
+        let is_far = kept
+            .last()
+            .is_none_or(|last| (point.0 - last.0).abs().max((point.1 - last.1).abs()) >= 0.66);
+        if is_far || place + 1 == points.len() {
+            kept.push(*point);
+        }
+    }
+    kept
+}

@@ -1,0 +1,117 @@
+//! Charts of a record, as SVG that takes its colours from the page.
+//!
+//! One chart a file, one line in [`CHARTS`]. A chart looks at a record and draws as many figures
+//! as the record has material for; none is an answer too. It must not carry meaning by colour
+//! alone, and must not run or load anything.
+
+mod canvas;
+mod cdf;
+mod losses;
+mod plot;
+mod seeds;
+mod tail;
+mod timeline;
+
+pub(crate) use canvas::Shape;
+
+use crate::{
+    headline,
+    record::{Metric, Record},
+};
+
+/// Where on the page a chart belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Beside the headline figures.
+    Headline,
+    /// How long things took.
+    Latency,
+    /// How things went over simulated time.
+    Time,
+}
+
+/// A chart that the page may show.
+pub struct Chart {
+    /// Where it belongs.
+    pub section: Section,
+    /// Draws its figures; bounded by [`METRICS_MAX`].
+    pub figures: fn(&Record) -> Vec<Figure>,
+}
+
+/// All charts, in the order of the page.
+pub const CHARTS: &[Chart] = &[
+    seeds::CHART,
+    cdf::CHART,
+    tail::CHART,
+    timeline::CHART,
+    losses::CHART,
+];
+
+/// Most metrics that one chart draws; the rest stays in the tables.
+pub const METRICS_MAX: usize = 6;
+
+/// Variants that have a line style of their own; further ones repeat them.
+pub const STYLES: usize = 6;
+
+/// One drawing, in a wide and a narrow shape for the page to choose from.
+pub struct Figure {
+    /// Its heading, as plain text.
+    pub title: String,
+    /// What to know when reading it, as plain text.
+    pub caption: String,
+    /// Line styles and the names they stand for, as plain text.
+    pub legend: Vec<(usize, String)>,
+    /// Numbered stretches of time, as plain text.
+    pub marks: Vec<String>,
+    /// SVG for desktops and paper.
+    pub wide: String,
+    /// SVG for phones.
+    pub narrow: String,
+}
+
+impl Figure {
+    fn new(
+        title: String,
+        caption: String,
+        legend: Vec<(usize, String)>,
+        paint: impl Fn(Shape) -> String,
+    ) -> Self {
+        Self {
+            title,
+            caption,
+            legend,
+            marks: Vec::new(),
+            wide: paint(Shape::WIDE),
+            narrow: paint(Shape::NARROW),
+        }
+    }
+}
+
+/// The merged distributions worth a chart, by name and unit: those that an expectation speaks of
+/// first.
+fn distributions(record: &Record) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for row in headline::rows(record) {
+        let (name, stat) = headline::split_stat(record, &row.key);
+        let is_new = found.iter().all(|(known, _)| known != name);
+        if stat.is_some() && is_new && found.len() < METRICS_MAX {
+            found.push((name.to_owned(), headline::unit_of(record, name)));
+        }
+    }
+    found
+}
+
+/// Style and name of each variant for which `has` says that there is something to draw.
+fn legend(record: &Record, has: impl Fn(usize) -> bool) -> Vec<(usize, String)> {
+    let named = record.variants.iter().enumerate();
+    named
+        .filter(|(place, _)| has(*place))
+        .map(|(place, v)| (place % STYLES, v.name.clone()))
+        .collect()
+}
+
+/// The merged distribution of a metric in one variant, if it has any sample.
+fn merged<'a>(record: &'a Record, variant: usize, name: &str) -> Option<&'a Metric> {
+    let metric = record.variants[variant].merged.get(name)?;
+    matches!(metric, Metric::Distribution { count: 1.., .. }).then_some(metric)
+}

@@ -1,0 +1,99 @@
+//! Every seed's figure, its mean and interval, for what the expectations speak of.
+
+use super::{
+    Chart, Figure, METRICS_MAX, Section,
+    canvas::{Anchor, Ink, Shape, draw},
+    plot::{Plot, Scale, linear_axis},
+};
+use crate::{
+    headline::{self, Row},
+    record::Record,
+    stats,
+};
+
+/// The registry's entry.
+pub const CHART: Chart = Chart {
+    section: Section::Headline,
+    figures,
+};
+
+/// Height of a variant's strip in pixels.
+const STRIP_PX: f64 = 52.0;
+
+fn figures(record: &Record) -> Vec<Figure> {
+    let most = record
+        .variants
+        .iter()
+        .map(|v| v.seeds.len())
+        .max()
+        .unwrap_or(0);
+    if most < 2 {
+        return Vec::new();
+    }
+    headline::rows(record)
+        .into_iter()
+        .filter(|row| row.expected.is_some())
+        .take(METRICS_MAX)
+        .map(|row| figure_of(record, &row))
+        .collect()
+}
+
+fn figure_of(record: &Record, row: &Row) -> Figure {
+    let by_seed: Vec<Vec<f64>> = record
+        .variants
+        .iter()
+        .map(|v| {
+            stats::figures(v)
+                .get(&row.key)
+                .map(|f| f.values().copied().collect())
+        })
+        .map(Option::unwrap_or_default)
+        .collect();
+    let title = format!("{}, seed by seed", row.key);
+    let caption =
+        "A mark a seed; the bar is the mean with its 95 % interval over seeds.".to_owned();
+    Figure::new(title.clone(), caption, Vec::new(), |shape| {
+        paint(shape, &title, record, row, &by_seed)
+    })
+}
+
+fn paint(shape: Shape, title: &str, record: &Record, row: &Row, by_seed: &[Vec<f64>]) -> String {
+    let strips = by_seed.len();
+    let shape = Shape {
+        height: 50.0 + STRIP_PX * strips as f64,
+        ..shape
+    };
+    let high = by_seed.iter().flatten().copied().fold(0.0, f64::max);
+    let (x, x_ticks) = linear_axis(high, &row.unit);
+    let y = Scale::Linear(0.0, strips as f64);
+    draw(shape, title, |canvas| {
+        let plot = Plot::new(canvas, shape, x, y).without_y_title();
+        plot.x_grid(&x_ticks);
+        plot.axes(&x_ticks, &row.key, &[], "");
+        for (place, values) in by_seed.iter().enumerate() {
+            let middle = (strips - place) as f64 - 0.5;
+            let (_, y) = plot.at(0.0, middle);
+            let name = &record.variants[place].name;
+            let label = (4.0, y - 17.0);
+            canvas.text(label, Anchor::Start, Ink::Text, 12.0, name);
+            for (nth, value) in values.iter().enumerate() {
+                // Three lanes keep near seeds apart.
+                let lane = (nth % 3) as f64 * 5.0 - 5.0;
+                let (x, _) = plot.at(*value, middle);
+                canvas.marker((x, y - 1.0 + lane), place);
+            }
+            if let Some(cell) = row.cells[place] {
+                let (low, _) = plot.at(cell.ci95[0], middle);
+                let (high, _) = plot.at(cell.ci95[1], middle);
+                let (mean, _) = plot.at(cell.mean, middle);
+                let under = y + 14.0;
+                canvas.line(
+                    &[(low, under), (high.max(low + 1.0), under)],
+                    Ink::Text,
+                    1.5,
+                );
+                canvas.line(&[(mean, under - 5.0), (mean, under + 5.0)], Ink::Text, 2.5);
+            }
+        }
+    })
+}

@@ -1,0 +1,334 @@
+//! Which figures a reader should see first, and what can be said about them in words.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    format::{figure_beside, interval_parts},
+    record::{Difference, Interval, Metric, Record},
+    stats::{PAIRS_MIN, STATS},
+};
+
+/// A row of the headline table: one figure in every variant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// `metric` or `metric.stat`.
+    pub key: String,
+    /// Unit of its figures.
+    pub unit: String,
+    /// The place of the first expectation that speaks of it, if one does.
+    pub expected: Option<usize>,
+    /// One entry a variant, in the record's order.
+    pub cells: Vec<Option<Interval>>,
+    /// Against the first variant; one entry a further variant.
+    pub differences: Vec<Option<Difference>>,
+}
+
+/// What stands where there is no figure.
+const NOTHING: &str = "–";
+
+/// Figures of a distribution that are worth a headline.
+const SHOWN_STATS: [&str; 3] = ["p50", "p95", "p99"];
+
+/// Rows for metrics without labels: what expectations speak of first, in their order, then by
+/// name.
+///
+/// A labelled metric, or a statistic not usually shown, is a row only if an expectation names it.
+pub fn rows(record: &Record) -> Vec<Row> {
+    let mut rows: Vec<Row> = all_rows(record)
+        .into_iter()
+        .filter(|row| {
+            let (name, stat) = split_stat(record, &row.key);
+            let is_usual = stat.is_none_or(|stat| SHOWN_STATS.contains(&stat));
+            row.expected.is_some() || (is_usual && !name.contains('{'))
+        })
+        .collect();
+    rows.sort_by_key(|row| row.expected.unwrap_or(usize::MAX));
+    rows
+}
+
+/// Rows for labelled metrics (`net.drops{reason=…}`) that are not already a headline.
+pub fn labelled_rows(record: &Record) -> Vec<Row> {
+    let shown = |row: &Row| {
+        let (name, stat) = split_stat(record, &row.key);
+        name.contains('{')
+            && row.expected.is_none()
+            && stat.is_none_or(|stat| SHOWN_STATS.contains(&stat))
+    };
+    all_rows(record).into_iter().filter(shown).collect()
+}
+
+/// The unit of a `metric[.stat]` key; empty if no seed has it.
+pub fn unit_of(record: &Record, key: &str) -> String {
+    let (name, stat) = split_stat(record, key);
+    if stat == Some("count") {
+        return "1".to_owned();
+    }
+    let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
+    let metric = seeds.find_map(|seed| seed.metrics.get(name));
+    match metric {
+        Some(Metric::Distribution { unit, .. } | Metric::Value { unit, .. }) => unit.clone(),
+        None => String::new(),
+    }
+}
+
+/// What a difference says, in a word or two.
+pub fn in_words(difference: &Difference) -> &'static str {
+    match difference {
+        d if d.ci95 == [0.0, 0.0] && d.mean == 0.0 => "equal",
+        d if (d.n as usize) < PAIRS_MIN => "too few seeds",
+        d if !d.significant => "undecided",
+        d if d.mean > 0.0 => "higher",
+        _ => "lower",
+    }
+}
+
+/// How a report writes names and figures.
+pub struct Writing<'a> {
+    /// Makes a variant's name fit for the report.
+    pub name: &'a dyn Fn(&str) -> String,
+    /// Makes a metric's key fit for the report.
+    pub key: &'a dyn Fn(&str) -> String,
+    /// Writes a mean and its interval, in the unit given.
+    pub cell: &'a dyn Fn(&Interval, &str) -> String,
+    /// Writes a difference, in the unit given.
+    pub difference: &'a dyn Fn(&Difference, &str) -> String,
+}
+
+/// Lays rows out as a table whose first line is its head.
+///
+/// Two variants stand side by side. More would make a table wider than a terminal or a page, so
+/// each gets a line of its own.
+pub fn layout(record: &Record, rows: &[Row], writing: &Writing<'_>) -> Vec<Vec<String>> {
+    let names: Vec<String> = record
+        .variants
+        .iter()
+        .map(|v| (writing.name)(&v.name))
+        .collect();
+    let cell_of = |row: &Row, place: usize| match row.cells.get(place) {
+        Some(Some(cell)) => (writing.cell)(cell, &row.unit),
+        _ => NOTHING.to_owned(),
+    };
+    let difference_of = |row: &Row, place: usize| match place
+        .checked_sub(1)
+        .and_then(|further| row.differences.get(further))
+    {
+        Some(Some(difference)) => (writing.difference)(difference, &row.unit),
+        _ => NOTHING.to_owned(),
+    };
+    let figure = "mean [95 % interval]".to_owned();
+    if let [first, rest @ ..] = &names[..]
+        && names.len() > 2
+    {
+        let head = vec![
+            "figure".into(),
+            "variant".into(),
+            figure,
+            format!("minus {first}"),
+        ];
+        let lines = rows.iter().flat_map(|row| {
+            std::iter::once(first)
+                .chain(rest)
+                .enumerate()
+                .map(move |(place, name)| {
+                    let key = if place == 0 {
+                        (writing.key)(&row.key)
+                    } else {
+                        String::new()
+                    };
+                    vec![
+                        key,
+                        name.clone(),
+                        cell_of(row, place),
+                        difference_of(row, place),
+                    ]
+                })
+        });
+        return std::iter::once(head).chain(lines).collect();
+    }
+    let mut head = vec![figure];
+    head.extend(names.iter().cloned());
+    head.extend(
+        names
+            .iter()
+            .skip(1)
+            .map(|name| format!("{name} − {}", names[0])),
+    );
+    let lines = rows.iter().map(|row| {
+        let mut line = vec![(writing.key)(&row.key)];
+        line.extend((0..names.len()).map(|place| cell_of(row, place)));
+        line.extend((1..names.len()).map(|place| difference_of(row, place)));
+        line
+    });
+    std::iter::once(head).chain(lines).collect()
+}
+
+/// A mean and its interval, or a difference and its word, as plain text.
+pub fn plain_cell(cell: &Interval, unit: &str) -> String {
+    let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
+    format!("{mean} {ends}")
+}
+
+/// A difference, its interval and what it says, as plain text.
+pub fn plain_difference(difference: &Difference, unit: &str) -> String {
+    let (mean, ends) = interval_parts(difference.mean, difference.ci95, unit, true);
+    match in_words(difference) {
+        "equal" => "equal".to_owned(),
+        words => format!("{mean} {ends} {words}"),
+    }
+}
+
+/// What the differences say about the figures that expectations speak of, a sentence each.
+pub fn sentences(record: &Record) -> Vec<String> {
+    let first = record
+        .variants
+        .first()
+        .map_or("", |variant| variant.name.as_str());
+    let mut all = Vec::new();
+    for row in rows(record).iter().filter(|row| row.expected.is_some()) {
+        let further = record
+            .variants
+            .iter()
+            .zip(&row.cells)
+            .skip(1)
+            .zip(&row.differences);
+        for ((variant, cell), difference) in further {
+            let (Some(of_b), Some(Some(of_a)), Some(difference)) =
+                (cell, row.cells.first(), difference)
+            else {
+                continue;
+            };
+            let (name, key, n) = (&variant.name, &row.key, difference.n);
+            let relation = match in_words(difference) {
+                "higher" => format!("higher with {name} than with {first}"),
+                "lower" => format!("lower with {name} than with {first}"),
+                "equal" => format!("the same with {name} and with {first}"),
+                _ => format!("not shown to differ between {name} and {first}"),
+            };
+            let greatest = of_a.mean.abs().max(of_b.mean.abs());
+            let [a, b] = [of_a, of_b].map(|i| figure_beside(i.mean, greatest, &row.unit));
+            let (mean, ends) = interval_parts(difference.mean, difference.ci95, &row.unit, true);
+            all.push(if in_words(difference) == "equal" {
+                format!("{key} is {relation}: {a}; equal in n = {n} pairs.")
+            } else {
+                format!(
+                    "{key} is {relation}: {b} against {a}; difference {mean} {ends}, n = {n} pairs."
+                )
+            });
+        }
+    }
+    all
+}
+
+/// The key of the figure that an expectation speaks of: the longest one that stands in it as a
+/// whole word.
+pub fn expected_key<'a>(expr: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let stands_alone = |key: &str| {
+        expr.match_indices(key).any(|(at, _)| {
+            let before = expr[..at].chars().next_back();
+            let after = expr[at + key.len()..].chars().next();
+            let is_part = |c: char| c.is_alphanumeric() || "._-{".contains(c);
+            !before.is_some_and(is_part) && !after.is_some_and(is_part)
+        })
+    };
+    keys.filter(|key| stands_alone(key))
+        .max_by_key(|key| key.len())
+}
+
+/// Splits `metric.stat` where `metric` is a distribution.
+pub(crate) fn split_stat<'a>(record: &Record, key: &'a str) -> (&'a str, Option<&'a str>) {
+    let Some((name, stat)) = key.rsplit_once('.') else {
+        return (key, None);
+    };
+    let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
+    let is_distribution =
+        seeds.any(|seed| matches!(seed.metrics.get(name), Some(Metric::Distribution { .. })));
+    if is_distribution && STATS.contains(&stat) {
+        (name, Some(stat))
+    } else {
+        (key, None)
+    }
+}
+
+fn all_rows(record: &Record) -> Vec<Row> {
+    let mut keys: Vec<&str> = record
+        .variants
+        .iter()
+        .flat_map(|v| v.summary.keys().map(String::as_str))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let expected: Vec<&str> = record
+        .expectations
+        .iter()
+        .filter_map(|e| expected_key(&e.expr, keys.iter().copied()))
+        .collect();
+    let first = record
+        .variants
+        .first()
+        .map_or("", |variant| variant.name.as_str());
+    let by_key: BTreeMap<(&str, &str), &Difference> = record
+        .differences
+        .iter()
+        .filter(|d| d.a == first)
+        .map(|d| ((d.metric.as_str(), d.b.as_str()), d))
+        .collect();
+    keys.iter()
+        .map(|key| Row {
+            key: (*key).to_owned(),
+            unit: unit_of(record, key),
+            expected: expected.iter().position(|named| named == key),
+            cells: record
+                .variants
+                .iter()
+                .map(|v| v.summary.get(*key).copied())
+                .collect(),
+            differences: record
+                .variants
+                .iter()
+                .skip(1)
+                .map(|v| by_key.get(&(*key, v.name.as_str())).map(|d| (*d).clone()))
+                .collect(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expectation_names_the_longest_whole_key() {
+        let keys = [
+            "feed.delivery",
+            "feed.delivery.latency.p9",
+            "feed.delivery.latency.p99",
+            "p99",
+        ];
+        let found = |expr| expected_key(expr, keys.iter().copied());
+        assert_eq!(
+            found("cursor: feed.delivery.latency.p99 < 3m"),
+            Some(keys[2])
+        );
+        assert_eq!(found("feed.delivery == 1"), Some(keys[0]));
+        assert_eq!(found("feed.delivery{to=x} == 1"), None);
+        assert_eq!(found("other > 1"), None);
+    }
+
+    #[test]
+    fn words_follow_the_interval_and_the_pairs() {
+        let of = |mean, ci95, significant, n| Difference {
+            metric: "m".into(),
+            a: "a".into(),
+            b: "b".into(),
+            mean,
+            ci95,
+            significant,
+            n,
+        };
+        assert_eq!(in_words(&of(0.0, [0.0, 0.0], false, 10)), "equal");
+        assert_eq!(in_words(&of(1.0, [0.5, 2.0], false, 3)), "too few seeds");
+        assert_eq!(in_words(&of(1.0, [-0.5, 2.0], false, 10)), "undecided");
+        assert_eq!(in_words(&of(1.0, [0.5, 2.0], true, 10)), "higher");
+        assert_eq!(in_words(&of(-1.0, [-2.0, -0.5], true, 10)), "lower");
+    }
+}

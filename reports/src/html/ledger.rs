@@ -1,0 +1,83 @@
+//! The ledger of losses: how many by cause, and which.
+
+use super::{seed_anchor, table};
+use crate::{
+    audit,
+    format::{clock, count, html},
+    record::Record,
+};
+
+/// Losses listed by name; the counts by cause are of all.
+const LISTED_MAX: usize = 60;
+
+/// Losses listed of one seed, so that the list shows several.
+const LISTED_OF_SEED: usize = 12;
+
+pub(super) fn ledger(record: &Record) -> String {
+    let by_cause = audit::losses(record);
+    if by_cause.is_empty() {
+        return "<h2 id=\"losses\">Losses</h2>\n<p>Nothing was lost: every intended reader has \
+                every item.</p>\n"
+            .to_owned();
+    }
+    let mut head = vec!["cause".to_owned()];
+    head.extend(record.variants.iter().map(|v| html(&v.name)));
+    let mut rows: Vec<Vec<String>> = by_cause
+        .iter()
+        .map(|(cause, sums)| {
+            let mut cells = vec![format!("<span class=\"code\">{}</span>", html(cause))];
+            cells.extend(sums.iter().map(|n| count(*n)));
+            cells
+        })
+        .collect();
+    if rows.len() > 1 {
+        let mut total = vec!["all causes".to_owned()];
+        total.extend((0..record.variants.len()).map(|place| {
+            let sum: u64 = by_cause.values().map(|sums| sums[place]).sum();
+            format!("<b>{}</b>", count(sum))
+        }));
+        rows.push(total);
+    }
+    format!(
+        "<h2 id=\"losses\">Losses</h2>\n<p class=\"note\">Pairs of item and intended reader that \
+         never met, all seeds together.</p>\n{}{}",
+        table(&head, &rows),
+        listed(record)
+    )
+}
+
+fn listed(record: &Record) -> String {
+    let mut rows = Vec::new();
+    let mut all = 0;
+    for (place, variant) in record.variants.iter().enumerate() {
+        for seed in &variant.seeds {
+            all += seed.losses.len();
+            let room = LISTED_MAX.saturating_sub(rows.len()).min(LISTED_OF_SEED);
+            rows.extend(seed.losses.iter().take(room).map(|loss| {
+                vec![
+                    html(&loss.item),
+                    html(&variant.name),
+                    format!(
+                        "<a href=\"#{}\">seed {}</a>",
+                        seed_anchor(place, &seed.seed),
+                        html(&seed.seed)
+                    ),
+                    clock(loss.created_s),
+                    format!("{} → {}", html(&loss.author), html(&loss.reader)),
+                    format!("<span class=\"code\">{}</span>", html(&loss.cause)),
+                ]
+            }));
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = ["item", "variant", "seed", "made at", "from → to", "cause"].map(String::from);
+    format!(
+        "<details><summary>Which ones: {} of {} recorded, at most {LISTED_OF_SEED} a seed; \
+         the others are in result.json</summary>\n{}</details>\n",
+        count(rows.len() as u64),
+        count(all as u64),
+        table(&head, &rows)
+    )
+}

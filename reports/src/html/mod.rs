@@ -1,0 +1,101 @@
+//! `report.html`: one file that needs nothing else, no script and no network.
+//!
+//! Owns the order of the page and its style. Every string of the record passes
+//! [`crate::format::html`] on its way in; markup is written here and in the sections only.
+
+/// Writes formatted markup at the end of a string.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => {
+        ::std::fmt::Write::write_fmt(&mut $out, format_args!($($arg)*))
+            .expect("a string takes every write")
+    };
+}
+
+mod figures;
+mod ledger;
+mod opening;
+mod runs;
+mod tables;
+
+use crate::{Error, chart::Section, format::html, record::Record};
+
+const STYLE: &str = include_str!("style.css");
+
+/// The page.
+///
+/// # Errors
+/// [`Error::Histogram`] if a merged histogram, from which curves are drawn, cannot be decoded.
+pub fn page(record: &Record) -> Result<String, Error> {
+    for metric in record
+        .variants
+        .iter()
+        .flat_map(|variant| variant.merged.values())
+    {
+        if let crate::record::Metric::Distribution {
+            histogram: Some(text),
+            ..
+        } = metric
+        {
+            crate::stats::decode(text)?;
+        }
+    }
+    let sections = [
+        opening::opening(record),
+        tables::headline(record),
+        figures::section(record, Section::Headline, None),
+        figures::section(record, Section::Latency, Some("Latency")),
+        figures::section(record, Section::Time, Some("Over simulated time")),
+        ledger::ledger(record),
+        tables::faults(record),
+        tables::invariants(record),
+        tables::labelled(record),
+        runs::resources(record),
+        runs::seeds(record),
+        runs::method(record),
+    ];
+    Ok(format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"generator\" content=\"orrery-reports {}\">\n<title>{} · Orrery</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION"),
+        html(&record.scenario),
+        sections.concat(),
+    ))
+}
+
+/// A table in a box that scrolls on its own: head cells, then rows of cells that are markup.
+fn table(head: &[String], rows: &[Vec<String>]) -> String {
+    let mut out = String::from("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>");
+    for cell in head {
+        put!(out, "<th scope=\"col\">{cell}</th>");
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for row in rows {
+        out.push_str("<tr>");
+        for (place, cell) in row.iter().enumerate() {
+            if place == 0 {
+                put!(out, "<th scope=\"row\">{cell}</th>");
+            } else {
+                put!(out, "<td>{cell}</td>");
+            }
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
+    out
+}
+
+fn concat(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<String>>().concat()
+}
+
+/// The anchor of a seed's line, made of letters that need no escaping.
+fn seed_anchor(variant: usize, seed: &str) -> String {
+    let seed: String = seed
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(40)
+        .collect();
+    format!("seed-{variant}-{seed}")
+}

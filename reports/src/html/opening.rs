@@ -1,0 +1,129 @@
+//! The top of the page: what was run, what came of it, and how to do it again.
+
+use super::concat;
+use crate::{
+    advice::advice,
+    audit, command,
+    format::{duration, figure, html, plural},
+    headline,
+    record::{Record, Verdict},
+};
+
+pub(super) fn opening(record: &Record) -> String {
+    let mut out = format!(
+        "<header>\n<p class=\"kind\">Orrery report</p>\n<h1>{}</h1>\n",
+        html(&record.scenario)
+    );
+    if !record.summary.is_empty() {
+        put!(out, "<p class=\"lead\">{}</p>\n", html(&record.summary));
+    }
+    out.push_str(&verdict(record));
+    out.push_str(&findings(record));
+    out.push_str("</header>\n");
+    out.push_str(&expectations(record));
+    out.push_str(&warnings(record));
+    out.push_str(&facts(record));
+    put!(
+        out,
+        "<p class=\"note\">Repeat this run, at commit {}:</p>\n<pre>{}</pre>\n",
+        html(&record.commit),
+        html(&command::whole(record))
+    );
+    out
+}
+
+fn verdict(record: &Record) -> String {
+    let (word, meaning) = audit::verdict_words(record.verdict);
+    let (class, sign) = if record.verdict == Verdict::Held {
+        ("good", "✓")
+    } else {
+        ("bad", "✗")
+    };
+    format!(
+        "<div class=\"verdict {class}\"><strong>{sign} {word}</strong><span>{meaning}</span></div>\n"
+    )
+}
+
+fn findings(record: &Record) -> String {
+    let items = concat(
+        headline::sentences(record)
+            .iter()
+            .map(|sentence| format!("<li>{}</li>\n", html(sentence))),
+    );
+    if items.is_empty() {
+        items
+    } else {
+        format!("<ul class=\"findings\">\n{items}</ul>\n")
+    }
+}
+
+fn expectations(record: &Record) -> String {
+    if record.expectations.is_empty() {
+        return "<p class=\"note\">This scenario states no expectations.</p>\n".to_owned();
+    }
+    let items = concat(record.expectations.iter().map(|expectation| {
+        let (class, word) = if expectation.held {
+            ("is-good", "✓ held")
+        } else {
+            ("is-bad", "✗ failed")
+        };
+        let keys = record
+            .variants
+            .iter()
+            .flat_map(|v| v.summary.keys().map(String::as_str));
+        let unit = headline::expected_key(&expectation.expr, keys)
+            .map_or_else(String::new, |key| headline::unit_of(record, key));
+        let value = match expectation.value {
+            Some(value) => format!("worst seed: {}", html(&figure(value, &unit))),
+            None => "no sample".to_owned(),
+        };
+        format!(
+            "<li><b class=\"{class}\">{word}</b><span class=\"code\">{}</span>\
+                 <span class=\"note\">{value}</span></li>\n",
+            html(&expectation.expr)
+        )
+    }));
+    format!("<ul class=\"checks\" aria-label=\"Expectations\">\n{items}</ul>\n")
+}
+
+fn warnings(record: &Record) -> String {
+    let all = advice(record);
+    if all.is_empty() {
+        return String::new();
+    }
+    let items = concat(
+        all.iter()
+            .map(|warning| format!("<li><b>Warning:</b> {}</li>\n", html(warning))),
+    );
+    format!("<ul class=\"warnings\">\n{items}</ul>\n")
+}
+
+fn facts(record: &Record) -> String {
+    let names: Vec<&str> = record.variants.iter().map(|v| v.name.as_str()).collect();
+    let measured = format!(
+        "{} of {} simulated a seed",
+        duration(record.duration_s - record.warmup_s),
+        duration(record.duration_s + record.drain_s)
+    );
+    let facts = [
+        ("Seeds", plural(audit::seed_count(record), "seed")),
+        ("Variants", names.join(", ")),
+        ("Measured", measured),
+        (
+            "Warm-up, drain",
+            format!(
+                "{}, {}",
+                duration(record.warmup_s),
+                duration(record.drain_s)
+            ),
+        ),
+        ("Engine", record.engine.clone()),
+        ("Commit", record.commit.clone()),
+    ];
+    let items = concat(
+        facts
+            .iter()
+            .map(|(term, text)| format!("<div><dt>{term}</dt><dd>{}</dd></div>\n", html(text))),
+    );
+    format!("<dl class=\"facts\">\n{items}</dl>\n")
+}

@@ -1,0 +1,49 @@
+//! The run record and everything drawn from it.
+//!
+//! Owns the one schema that every engine writes ([`record`]), the statistics over seeds
+//! ([`stats`]), and what people read: the terminal's [`table`], `summary.md`, `metrics.csv` and
+//! `report.html`. It must not know who makes records: neither the node, nor the simulator, nor
+//! scenarios. It reads no clock and no network, and equal records give equal bytes.
+//!
+//! ```
+//! use orrery_reports::{record::{Record, SCHEMA, Variant, Verdict}, stats, table};
+//!
+//! let mut record = Record {
+//!     schema: SCHEMA,
+//!     scenario: "feed/quiet".into(),
+//!     summary: String::new(),
+//!     commit: "0.1.0".into(),
+//!     engine: "sim".into(),
+//!     arguments: vec!["run".into(), "feed/quiet".into()],
+//!     warmup_s: 0.0,
+//!     duration_s: 60.0,
+//!     drain_s: 0.0,
+//!     marks: vec![],
+//!     definitions: Default::default(),
+//!     variants: vec![Variant { name: "default".into(), ..Variant::default() }],
+//!     differences: vec![],
+//!     expectations: vec![],
+//!     verdict: Verdict::Held,
+//! };
+//! stats::summarise(&mut record)?;
+//! assert!(table::table(&record, table::Colour::Never).starts_with("feed/quiet  0 seeds"));
+//! # Ok::<(), orrery_reports::Error>(())
+//! ```
+
+pub mod advice;
+pub mod audit;
+pub mod chart;
+pub mod command;
+mod error;
+pub mod format;
+pub mod headline;
+pub mod html;
+pub mod metrics_csv;
+pub mod record;
+pub mod schema;
+pub mod stats;
+pub mod summary_md;
+pub mod table;
+pub mod write;
+
+pub use error::Error;

@@ -1,0 +1,246 @@
+//! The run record: the one schema that every engine writes and every report reads.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Version of the schema below. It grows when a field changes its meaning or goes.
+pub const SCHEMA: u32 = 1;
+
+/// Everything a run leaves behind (`result.json`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The scenario's summary sentence.
+    #[serde(default)]
+    pub summary: String,
+    /// The tool's commit, or its version outside a checkout.
+    pub commit: String,
+    /// `sim`, `turmoil`, `testnet` or `netns`.
+    pub engine: String,
+    /// Arguments that repeat this run, without the program's name.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// Start of measurement in simulated seconds.
+    #[serde(default)]
+    pub warmup_s: f64,
+    /// End of measurement in simulated seconds.
+    #[serde(default)]
+    pub duration_s: f64,
+    /// Drain after `duration_s`, in simulated seconds.
+    #[serde(default)]
+    pub drain_s: f64,
+    /// Faults as declared, for marking timelines.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
+    /// What each metric means, by its plain name; the report's glossary.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub definitions: BTreeMap<String, String>,
+    /// One entry a variant, in the scenario's order; `default` if it has none.
+    pub variants: Vec<Variant>,
+    /// Paired differences between variants.
+    pub differences: Vec<Difference>,
+    /// The scenario's expectations and what became of them.
+    pub expectations: Vec<Expectation>,
+    /// The worst that happened.
+    pub verdict: Verdict,
+}
+
+/// A stretch of time to be marked on timelines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Mark {
+    /// What happened, for people.
+    pub label: String,
+    /// Begin, simulated seconds.
+    pub from_s: f64,
+    /// End, simulated seconds; equal to the begin for an instant.
+    pub to_s: f64,
+}
+
+/// All seeds of one variant.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Variant {
+    /// Its name.
+    pub name: String,
+    /// One entry a seed, ascending.
+    pub seeds: Vec<SeedResult>,
+    /// By metric, or `metric.stat` for distributions: mean over seeds and its interval.
+    pub summary: BTreeMap<String, Interval>,
+    /// By metric: all seeds' samples poured together, with their percentiles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub merged: BTreeMap<String, Metric>,
+}
+
+/// One simulation.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SeedResult {
+    /// The seed, a string so that no reader loses digits.
+    pub seed: String,
+    /// Running hash of every delivered event, hexadecimal.
+    pub trace_hash: String,
+    /// Simulated seconds.
+    pub simulated_s: f64,
+    /// Wall-clock seconds.
+    pub wall_s: f64,
+    /// CPU seconds.
+    pub cpu_s: f64,
+    /// Delivered events.
+    pub events: u64,
+    /// Peak resident memory of the worker.
+    pub peak_rss_bytes: u64,
+    /// By key: `name` or `name{label=value,…}` with sorted labels.
+    pub metrics: BTreeMap<String, Metric>,
+    /// Declared faults and what they did.
+    pub faults: Vec<Fault>,
+    /// Invariants checked.
+    pub invariants: Vec<Invariant>,
+    /// What did not arrive, bounded; the ledger of losses.
+    #[serde(default)]
+    pub losses: Vec<Loss>,
+    /// All losses by cause, when `losses` was cut short; empty if it is whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub loss_causes: BTreeMap<String, u64>,
+    /// Set when the worker ended early: the panic, the stall, the broken invariant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// One metric of one seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Metric {
+    /// A distribution.
+    Distribution {
+        /// Unit of all that follows, such as `ms`.
+        unit: String,
+        /// Samples.
+        count: u64,
+        /// Arithmetic mean.
+        mean: f64,
+        /// Median.
+        p50: f64,
+        /// 90th percentile.
+        p90: f64,
+        /// 95th percentile.
+        p95: f64,
+        /// 99th percentile.
+        p99: f64,
+        /// Greatest sample.
+        max: f64,
+        /// The whole HDR histogram (V2, base64), in microseconds where the unit is `ms`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        histogram: Option<String>,
+        /// Mean by simulated second of the timeline bucket: `(second, count, mean)`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        timeline: Vec<(f64, u64, f64)>,
+    },
+    /// A counted or computed thing.
+    Value {
+        /// Its unit, such as `1`, `B` or `ratio`.
+        unit: String,
+        /// The figure.
+        value: f64,
+    },
+}
+
+/// A declared fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Fault {
+    /// Its kind, with its place among the scenario's faults: `partition#2`.
+    pub kind: String,
+    /// Effects that were scheduled.
+    pub declared: u64,
+    /// Effects that happened: packets dropped, hosts cut, clocks stepped.
+    pub fired: u64,
+}
+
+/// A checked invariant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Invariant {
+    /// Its name.
+    pub name: String,
+    /// Whether it held.
+    pub held: bool,
+    /// What broke it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Something that an intended reader never got.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Loss {
+    /// The thing's name.
+    pub item: String,
+    /// Who made it (host name).
+    pub author: String,
+    /// Who should have had it (host name).
+    pub reader: String,
+    /// When it was made, simulated seconds.
+    pub created_s: f64,
+    /// Cause, kebab-case; `unknown` is a defect.
+    pub cause: String,
+}
+
+/// Mean over seeds and a 95 % bootstrap interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interval {
+    /// Mean over seeds.
+    pub mean: f64,
+    /// Lower and upper end; both equal the mean where one seed is all there is.
+    pub ci95: [f64; 2],
+    /// Seeds behind it.
+    #[serde(default)]
+    pub n: u32,
+}
+
+/// A difference between two variants, `b` − `a`, paired by seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// Metric, or `metric.stat`.
+    pub metric: String,
+    /// First variant.
+    pub a: String,
+    /// Second variant.
+    pub b: String,
+    /// Mean of the per-seed differences.
+    pub mean: f64,
+    /// 95 % bootstrap interval.
+    pub ci95: [f64; 2],
+    /// Whether the interval excludes 0 and enough pairs stand behind it
+    /// ([`crate::stats::PAIRS_MIN`]).
+    pub significant: bool,
+    /// Pairs of seeds behind it.
+    #[serde(default)]
+    pub n: u32,
+}
+
+/// An expectation of the scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Expectation {
+    /// As written: `cursor: feed.missed_forever == 0`.
+    pub expr: String,
+    /// Worst value over the seeds; absent if the metric had no sample.
+    pub value: Option<f64>,
+    /// Whether it held in every seed.
+    pub held: bool,
+}
+
+/// The worst that happened in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every expectation held.
+    Held,
+    /// An expectation failed.
+    Failed,
+    /// An invariant broke, a node panicked, or a declared fault never fired.
+    Invariant,
+    /// No progress.
+    Stalled,
+    /// Two runs of one seed differed.
+    Irreproducible,
+}

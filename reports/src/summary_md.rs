@@ -1,0 +1,148 @@
+//! `summary.md`: what one pastes into a pull request.
+
+use crate::{
+    advice::advice,
+    audit, command,
+    format::{count, duration, figure, interval_parts, markdown, plural},
+    headline,
+    record::{Record, Verdict},
+};
+
+/// The summary in GitHub-flavoured Markdown, ending in a newline.
+pub fn summary(record: &Record) -> String {
+    let mut lines = Vec::new();
+    let (word, meaning) = audit::verdict_words(record.verdict);
+    let sign = if record.verdict == Verdict::Held {
+        "✓"
+    } else {
+        "✗"
+    };
+    lines.push(format!("### {}: {sign} {word}", markdown(&record.scenario)));
+    lines.push(String::new());
+    if !record.summary.is_empty() {
+        lines.push(markdown(&record.summary));
+        lines.push(String::new());
+    }
+    lines.push(format!(
+        "{}, {} of measured time each, engine {}, commit {}; {meaning}.",
+        plural(audit::seed_count(record), "seed"),
+        duration(record.duration_s - record.warmup_s),
+        markdown(&record.engine),
+        markdown(&record.commit),
+    ));
+    let sentences = headline::sentences(record);
+    if !sentences.is_empty() {
+        lines.push(String::new());
+        lines.extend(
+            sentences
+                .iter()
+                .map(|sentence| format!("- {}", markdown(sentence))),
+        );
+    }
+    headlines(&mut lines, record);
+    expectations(&mut lines, record);
+    audits(&mut lines, record);
+    let warnings = advice(record);
+    if !warnings.is_empty() {
+        lines.push(String::new());
+        lines.extend(
+            warnings
+                .iter()
+                .map(|warning| format!("- ⚠ {}", markdown(warning))),
+        );
+    }
+    lines.push(String::new());
+    lines.push("Repeat it with".to_owned());
+    lines.push(String::new());
+    // An indented block needs no fence that its content could close.
+    lines.push(format!("    {}", command::whole(record)));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn headlines(lines: &mut Vec<String>, record: &Record) {
+    let rows = headline::rows(record);
+    if rows.is_empty() {
+        return;
+    }
+    let writing = headline::Writing {
+        name: &markdown,
+        key: &markdown,
+        cell: &|cell, unit| {
+            let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
+            format!("**{mean}** {ends}")
+        },
+        difference: &headline::plain_difference,
+    };
+    let table = headline::layout(record, &rows, &writing);
+    lines.push(String::new());
+    for (place, cells) in table.iter().enumerate() {
+        lines.push(table_row(cells));
+        if place == 0 {
+            lines.push(table_row(&vec!["---".to_owned(); cells.len()]));
+        }
+    }
+}
+
+fn expectations(lines: &mut Vec<String>, record: &Record) {
+    if record.expectations.is_empty() {
+        return;
+    }
+    lines.push(String::new());
+    for expectation in &record.expectations {
+        let word = if expectation.held {
+            "✓ held"
+        } else {
+            "✗ failed"
+        };
+        let keys = record
+            .variants
+            .iter()
+            .flat_map(|v| v.summary.keys().map(String::as_str));
+        let unit = headline::expected_key(&expectation.expr, keys)
+            .map_or_else(String::new, |key| headline::unit_of(record, key));
+        let value = match expectation.value {
+            Some(value) => format!("worst {}", figure(value, &unit)),
+            None => "no sample".to_owned(),
+        };
+        lines.push(format!(
+            "- {word}: {} ({value})",
+            markdown(&expectation.expr)
+        ));
+    }
+}
+
+fn audits(lines: &mut Vec<String>, record: &Record) {
+    let mut all = Vec::new();
+    for (cause, sums) in audit::losses(record) {
+        all.push(format!(
+            "- lost by {}: {}",
+            markdown(&cause),
+            by_variant(record, &sums)
+        ));
+    }
+    for (kind, sums) in audit::faults(record) {
+        let fired: Vec<u64> = sums.iter().map(|sum| sum.fired).collect();
+        all.push(format!(
+            "- fault {} fired: {}",
+            markdown(kind),
+            by_variant(record, &fired)
+        ));
+    }
+    if !all.is_empty() {
+        lines.push(String::new());
+        lines.extend(all);
+    }
+}
+
+fn by_variant(record: &Record, sums: &[u64]) -> String {
+    let named = record.variants.iter().zip(sums);
+    let parts: Vec<String> = named
+        .map(|(variant, n)| format!("{} {}", markdown(&variant.name), count(*n)))
+        .collect();
+    parts.join(", ")
+}
+
+fn table_row(cells: &[String]) -> String {
+    format!("| {} |", cells.join(" | "))
+}

@@ -1,0 +1,233 @@
+//! The text that a terminal shows after a run.
+
+use std::fmt::Write as _;
+
+use crate::{
+    advice::advice,
+    audit, command,
+    format::{count, duration, figure, plural, printable},
+    headline,
+    record::{Record, Verdict},
+};
+
+/// Rows of the headline table before the rest is left to the report.
+const ROWS_MAX: usize = 16;
+
+/// Whether to use ANSI colours. The text says the same without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Plain text.
+    Never,
+    /// ANSI escape sequences around verdicts, headings and warnings.
+    Ansi,
+}
+
+/// The table, ending in a newline; its last line, if the run did not hold, repeats it.
+pub fn table(record: &Record, colour: Colour) -> String {
+    let paint = Paint(colour);
+    let mut out = String::new();
+    let seeds = plural(audit::seed_count(record), "seed");
+    line(
+        &mut out,
+        &format!(
+            "{}  {seeds}  commit {}",
+            paint.bold(&printable(&record.scenario)),
+            printable(&record.commit)
+        ),
+    );
+    let cost = record.variants.iter().map(audit::cost);
+    let (simulated, wall) = cost.fold((0.0, 0.0), |sum, c| {
+        (sum.0 + c.simulated_s, sum.1 + c.wall_s)
+    });
+    line(
+        &mut out,
+        &format!(
+            "engine {}, {} simulated in {} of wall time, all workers together",
+            printable(&record.engine),
+            duration(simulated),
+            figure(wall, "s"),
+        ),
+    );
+    headlines(&mut out, record, paint);
+    expectations(&mut out, record, paint);
+    faults(&mut out, record, paint);
+    losses(&mut out, record);
+    for warning in advice(record) {
+        line(
+            &mut out,
+            &format!("\n{} {warning}", paint.yellow("warning:")),
+        );
+    }
+    let (word, meaning) = audit::verdict_words(record.verdict);
+    let word = if record.verdict == Verdict::Held {
+        paint.green(word)
+    } else {
+        paint.red(word)
+    };
+    line(&mut out, &format!("\nverdict: {word} ({meaning})"));
+    if record.verdict != Verdict::Held {
+        line(&mut out, &format!("repeat: {}", command::whole(record)));
+    }
+    out
+}
+
+fn headlines(out: &mut String, record: &Record, paint: Paint) {
+    let rows = headline::rows(record);
+    if rows.is_empty() {
+        return;
+    }
+    let shown = &rows[..rows.len().min(ROWS_MAX)];
+    let writing = headline::Writing {
+        name: &printable,
+        key: &printable,
+        cell: &headline::plain_cell,
+        difference: &headline::plain_difference,
+    };
+    let grid = Grid {
+        rows: headline::layout(record, shown, &writing),
+    };
+    out.push('\n');
+    grid.print(out, paint);
+    if rows.len() > ROWS_MAX {
+        line(
+            out,
+            &format!("… and {} more in report.html", rows.len() - ROWS_MAX),
+        );
+    }
+}
+
+fn expectations(out: &mut String, record: &Record, paint: Paint) {
+    if record.expectations.is_empty() {
+        return;
+    }
+    line(out, &format!("\n{}", paint.bold("expectations")));
+    for expectation in &record.expectations {
+        let word = if expectation.held {
+            paint.green("✓ held  ")
+        } else {
+            paint.red("✗ failed")
+        };
+        let keys = record
+            .variants
+            .iter()
+            .flat_map(|v| v.summary.keys().map(String::as_str));
+        let unit = headline::expected_key(&expectation.expr, keys)
+            .map_or_else(String::new, |key| headline::unit_of(record, key));
+        let value = match expectation.value {
+            Some(value) => format!("worst {}", figure(value, &unit)),
+            None => "no sample".to_owned(),
+        };
+        line(
+            out,
+            &format!("  {word}  {}  ({value})", printable(&expectation.expr)),
+        );
+    }
+}
+
+fn faults(out: &mut String, record: &Record, paint: Paint) {
+    let faults = audit::faults(record);
+    if faults.is_empty() {
+        return;
+    }
+    let mut grid = Grid::default();
+    let mut head = vec!["faults: effects fired".to_owned()];
+    head.extend(record.variants.iter().map(|v| printable(&v.name)));
+    grid.rows.push(head);
+    for (kind, sums) in faults {
+        let mut cells = vec![printable(kind)];
+        cells.extend(sums.iter().map(|sum| {
+            let word = if sum.seeds_fired == sum.seeds {
+                "✓"
+            } else {
+                "✗"
+            };
+            format!(
+                "{word} {}, in {} of {} seeds",
+                count(sum.fired),
+                sum.seeds_fired,
+                sum.seeds
+            )
+        }));
+        grid.rows.push(cells);
+    }
+    out.push('\n');
+    grid.print(out, paint);
+}
+
+fn losses(out: &mut String, record: &Record) {
+    for (cause, sums) in audit::losses(record) {
+        let by_variant: Vec<String> = record
+            .variants
+            .iter()
+            .zip(sums)
+            .map(|(variant, n)| format!("{} {}", printable(&variant.name), count(n)))
+            .collect();
+        line(
+            out,
+            &format!("lost by {}: {}", printable(&cause), by_variant.join(", ")),
+        );
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+/// Columns as wide as their widest cell, the first to the left and the rest to the left too:
+/// figures carry units, so their points could not line up.
+#[derive(Default)]
+struct Grid {
+    rows: Vec<Vec<String>>,
+}
+
+impl Grid {
+    fn print(&self, out: &mut String, paint: Paint) {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for (place, row) in self.rows.iter().enumerate() {
+            let mut text = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                write!(text, "{cell:<width$}  ").expect("a string takes every write");
+            }
+            let text = text.trim_end();
+            if place == 0 {
+                line(out, &paint.bold(text));
+            } else {
+                line(out, text);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Paint(Colour);
+
+impl Paint {
+    fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn green(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
+    fn red(self, text: &str) -> String {
+        self.wrap("1;31", text)
+    }
+
+    fn yellow(self, text: &str) -> String {
+        self.wrap("33", text)
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        match self.0 {
+            Colour::Never => text.to_owned(),
+            Colour::Ansi => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! What people and programs read of a record.
+
+mod fixture;
+
+use orrery_reports::{
+    chart, html, metrics_csv,
+    record::{Invariant, Loss, Mark, Record, Verdict},
+    schema, stats, summary_md,
+    table::{Colour, table},
+};
+
+fn spoiled() -> Record {
+    let mut record = fixture::skewed_clocks(3);
+    record.verdict = Verdict::Invariant;
+    record.expectations[1].held = false;
+    record.expectations[2].value = None;
+    let seed = &mut record.variants[0].seeds[1];
+    seed.failure = Some("host home-3 panicked at 12.5 s\nmore".into());
+    let twin_hash = record.variants[1].seeds[2].trace_hash.clone();
+    let seed = &mut record.variants[1].seeds[0];
+    seed.faults[1].fired = 0;
+    seed.invariants[0] = Invariant {
+        name: "acked-is-durable".into(),
+        held: false,
+        detail: Some("post 7 of home-3".into()),
+    };
+    seed.trace_hash = twin_hash;
+    let seed = &mut record.variants[1].seeds[0];
+    seed.losses.push(Loss {
+        item: "post 7".into(),
+        author: "home-3".into(),
+        reader: "home-4".into(),
+        created_s: 61.0,
+        cause: "unknown".into(),
+    });
+    stats::summarise(&mut record).expect("valid histograms");
+    record
+}
+
+/// Puts hostile text into every string that a scenario or a node can choose.
+fn hostile() -> Record {
+    let evil = "<img src=x onerror=\"alert(1)\">|`\u{1b}[31m\n</style>'";
+    let mut record = spoiled();
+    record.scenario = evil.into();
+    record.summary = evil.into();
+    record.commit = evil.into();
+    record.engine = evil.into();
+    record.arguments = vec!["run".into(), evil.into()];
+    record.marks[0].label = evil.into();
+    record.definitions.insert(evil.into(), evil.into());
+    for expectation in &mut record.expectations {
+        expectation.expr = format!("{evil} == 0");
+    }
+    for variant in &mut record.variants {
+        variant.name = format!("{evil}{}", variant.name);
+        for seed in &mut variant.seeds {
+            seed.trace_hash = evil.into();
+            seed.failure = seed.failure.as_ref().map(|_| evil.into());
+            let latency = seed.metrics["feed.delivery.latency"].clone();
+            let dropped = seed.metrics["net.bytes"].clone();
+            seed.metrics.insert(format!("{evil}.latency"), latency);
+            seed.metrics
+                .insert(format!("net.drops{{reason={evil}}}"), dropped);
+            seed.faults[0].kind = evil.into();
+            seed.invariants[1].name = evil.into();
+            seed.invariants[0].detail = Some(evil.into());
+            for loss in &mut seed.losses {
+                for field in [
+                    &mut loss.item,
+                    &mut loss.author,
+                    &mut loss.reader,
+                    &mut loss.cause,
+                ] {
+                    *field = evil.into();
+                }
+            }
+        }
+        variant.seeds[0].seed = evil.into();
+    }
+    stats::summarise(&mut record).expect("valid histograms");
+    record
+}
+
+#[test]
+fn the_terminal_shows_what_was_run_and_what_came_of_it() {
+    insta::assert_snapshot!("table", table(&fixture::skewed_clocks(10), Colour::Never));
+}
+
+#[test]
+fn a_spoiled_run_says_what_broke_and_how_to_repeat_it() {
+    insta::assert_snapshot!("table_of_a_spoiled_run", table(&spoiled(), Colour::Never));
+}
+
+#[test]
+fn the_page_counts_what_broke_not_what_held() {
+    let page = html::page(&spoiled()).expect("valid");
+    for wanted in [
+        "✗ invariant broken",
+        "✗ failed</b>",
+        "✗ broke</b> in 1 of 6 runs",
+        "✓ held</b> in 6 of 6 runs",
+        "✗ silent</b> in 1 of 3 seeds",
+        "✗ ended early: host home-3 panicked at 12.5 s",
+        "cursor, seed 1: post 7 of home-3",
+    ] {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+}
+
+#[test]
+fn colour_adds_nothing_but_escape_sequences() {
+    let record = spoiled();
+    let mut plain = String::new();
+    let mut rest = table(&record, Colour::Ansi);
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after
+            .split_once('m')
+            .expect("a complete sequence")
+            .1
+            .to_owned();
+    }
+    assert_eq!(plain + &rest, table(&record, Colour::Never));
+}
+
+#[test]
+fn the_summary_is_ready_for_a_pull_request() {
+    insta::assert_snapshot!("summary", summary_md::summary(&fixture::skewed_clocks(10)));
+}
+
+#[test]
+fn figures_are_tidy() {
+    insta::assert_snapshot!(
+        "csv",
+        metrics_csv::table(&fixture::skewed_clocks(1)).expect("fits")
+    );
+}
+
+#[test]
+fn one_seed_has_no_interval_and_says_so() {
+    let record = fixture::skewed_clocks(1);
+    let summary = &record.variants[0].summary["feed.missed_forever"];
+    assert!(
+        summary
+            .ci95
+            .iter()
+            .all(|end| end.total_cmp(&summary.mean).is_eq())
+    );
+    assert!(
+        record
+            .differences
+            .iter()
+            .all(|difference| !difference.significant)
+    );
+    assert!(table(&record, Colour::Never).contains("one seed: its figures have no interval"));
+}
+
+#[test]
+fn more_than_two_variants_stand_beneath_each_other() {
+    let mut record = fixture::skewed_clocks(6);
+    let mut third = record.variants[1].clone();
+    third.name = "seqvec".into();
+    record.variants.push(third);
+    stats::summarise(&mut record).expect("valid histograms");
+    assert_eq!(
+        record
+            .differences
+            .iter()
+            .filter(|d| d.b == "seqvec")
+            .count(),
+        26
+    );
+    let text = table(&record, Colour::Never);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("  ") && line.contains("seqvec"))
+        .collect();
+    assert!(lines.len() >= 7, "{text}");
+    assert!(
+        lines.iter().all(|line| line.chars().count() < 110),
+        "{text}"
+    );
+    let page = html::page(&record).expect("valid");
+    assert!(
+        page.contains("stroke-s2")
+            && page.contains("minus <span class=\"name\">after_ts</span></th>")
+    );
+    assert!(summary_md::summary(&record).contains("| figure | variant |"));
+}
+
+#[test]
+fn every_bound_says_what_it_left_out() {
+    let mut record = fixture::skewed_clocks(8);
+    record.marks = (0..15)
+        .map(|n| Mark {
+            label: format!("cut {n}"),
+            from_s: f64::from(n) * 60.0,
+            to_s: 900.0,
+        })
+        .collect();
+    for seed in record
+        .variants
+        .iter_mut()
+        .flat_map(|variant| &mut variant.seeds)
+    {
+        let latency = seed.metrics["feed.delivery.latency"].clone();
+        let bytes = seed.metrics["net.bytes"].clone();
+        for n in 0..9 {
+            seed.metrics
+                .insert(format!("op{n}.latency"), latency.clone());
+        }
+        for n in 0..401 {
+            seed.metrics
+                .insert(format!("net.pair{{to={n}}}"), bytes.clone());
+        }
+        seed.faults[0].fired = 0;
+    }
+    stats::summarise(&mut record).expect("valid histograms");
+    let page = html::page(&record).expect("valid");
+    assert!(page.contains("<li>3 more are not drawn</li>"), "marks");
+    assert!(
+        page.contains("3 further rows are in metrics.csv"),
+        "labelled rows"
+    );
+    assert!(page.contains("Which ones: 60 of "), "losses");
+    assert_eq!(
+        page.matches(": share at or below</h3>").count(),
+        chart::METRICS_MAX
+    );
+    let text = table(&record, Colour::Never);
+    assert!(text.contains("more in report.html"), "rows of the terminal");
+    assert!(
+        text.contains("seeds 1, 2, 3, 4, 5 and 3 more"),
+        "seeds of a warning"
+    );
+}
+
+#[test]
+fn the_page_needs_nothing_from_anywhere() {
+    let page = html::page(&fixture::skewed_clocks(10)).expect("valid");
+    for forbidden in [
+        "<script", "http://", "https://", "src=", "url(", "@import", "<link",
+    ] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    for wanted in [
+        "prefers-color-scheme: dark",
+        "width=device-width",
+        "@media print",
+        "<svg",
+    ] {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+    assert!(page.contains("orrery run feed/skewed-clocks --variant after_ts --seed 3"));
+}
+
+#[test]
+fn every_link_of_the_page_has_its_target() {
+    let page = html::page(&fixture::skewed_clocks(10)).expect("valid");
+    let links: Vec<&str> = page
+        .split("href=\"#")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(!links.is_empty());
+    for link in links {
+        assert!(page.contains(&format!("id=\"{link}\"")), "{link}");
+    }
+}
+
+#[test]
+fn hostile_text_stays_text_everywhere() {
+    let record = hostile();
+    let page = html::page(&record).expect("valid");
+    assert!(!page.contains("<img") && !page.contains('\u{1b}'));
+    assert_eq!(page.matches("</style>").count(), 1);
+    assert!(page.contains("&lt;img src=x onerror=&quot;alert(1)&quot;&gt;"));
+    let summary = summary_md::summary(&record);
+    let outside_code = summary.lines().filter(|line| !line.starts_with("    "));
+    for line in outside_code {
+        assert!(!line.contains("<img"), "{line}");
+        let unescaped = line.replace("\\|", "");
+        assert!(unescaped.matches('|').count() <= 5, "{line}");
+    }
+    let text = table(&record, Colour::Never);
+    assert!(!text.contains('\u{1b}') && !summary.contains('\u{1b}'));
+}
+
+#[test]
+fn a_record_without_anything_still_makes_a_page() {
+    let mut record = fixture::skewed_clocks(1);
+    record.variants.clear();
+    record.marks.clear();
+    record.expectations.clear();
+    record.arguments.clear();
+    record.duration_s = 0.0;
+    stats::summarise(&mut record).expect("nothing to decode");
+    for text in [
+        html::page(&record).expect("valid"),
+        summary_md::summary(&record),
+        table(&record, Colour::Never),
+        metrics_csv::table(&record).expect("fits"),
+    ] {
+        assert!(text.ends_with('\n'));
+    }
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let committed = include_str!("../schema/result.schema.json");
+    assert!(
+        committed == schema::schema(),
+        "run: cargo run -p orrery-reports --example schema > reports/schema/result.schema.json"
+    );
+}
