@@ -1,0 +1,106 @@
+//! Builds the catalog and the profiles in, and tells the program which commit it was built from.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    embed();
+    // Crates look some of these up by name; see `orrery_sim::interpose`.
+    for name in [
+        "clock_gettime",
+        "gettimeofday",
+        "time",
+        "getrandom",
+        "getentropy",
+        "syscall",
+    ] {
+        println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={name}");
+    }
+    // The commit is part of what reproduces a result, so a change of any source asks anew.
+    for path in [
+        "src",
+        "catalog",
+        "profiles",
+        "../node/src",
+        "../sim/src",
+        "../reports/src",
+    ] {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    if let Some(folder) = git(&["rev-parse", "--absolute-git-dir"]) {
+        for file in ["HEAD", "index", "logs/HEAD"] {
+            let path = std::path::Path::new(&folder).join(file);
+            if path.exists() {
+                println!("cargo:rerun-if-changed={}", path.display());
+            }
+        }
+    }
+    let commit = git(&["describe", "--always", "--dirty", "--abbrev=12"])
+        .unwrap_or_else(|| format!("v{}", env!("CARGO_PKG_VERSION")));
+    println!("cargo:rustc-env=ORRERY_COMMIT={commit}");
+}
+
+/// The trimmed output of a git command, if git and a repository are there.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// Writes one list for each folder of files that are built in: name and text of every TOML file,
+/// and the table beside it, ascending by name.
+fn embed() {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    for (list, folder) in [
+        ("catalog", "catalog"),
+        ("delays", "profiles/delay"),
+        ("accesses", "profiles/access"),
+    ] {
+        let root =
+            Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join(folder);
+        let mut files = Vec::new();
+        collect(&root, &mut files);
+        files.sort();
+        let mut code = String::from("&[\n");
+        for file in files {
+            let name = file
+                .strip_prefix(&root)
+                .expect("it was found there")
+                .with_extension("");
+            let table = file.with_extension("csv");
+            let table = if table.exists() {
+                include(&table)
+            } else {
+                "\"\"".to_owned()
+            };
+            let name = name.to_str().expect("names are UTF-8");
+            writeln!(
+                code,
+                "    BuiltIn {{ name: {name:?}, text: {}, table: {table} }},",
+                include(&file)
+            )
+            .expect("a string takes everything");
+        }
+        code.push_str("]\n");
+        std::fs::write(out.join(format!("{list}.rs")), code).expect("cargo's folder is writable");
+    }
+}
+
+/// The expression that stands for a file's text.
+fn include(file: &Path) -> String {
+    let path = file.to_str().expect("the package lies under a UTF-8 path");
+    format!("include_str!({path:?})")
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    println!("cargo:rerun-if-changed={}", folder.display());
+    for item in std::fs::read_dir(folder).expect("the folder is part of the package") {
+        let path = item.expect("it can be listed").path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "toml") {
+            found.push(path);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Finds a scenario by catalog name or file path, and reads it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::CliError;
+use crate::catalog;
+use crate::format::plan::FILE_BYTES_MAX;
+use crate::format::{Plan, read};
+
+/// Reads the scenario that `name` means: an entry of the catalog, else a file.
+pub fn load(name: &str, settings: &[String]) -> Result<Plan, CliError> {
+    let path = Path::new(name);
+    let (shown, text, folder) = match catalog::find(name) {
+        Some(entry) => (format!("catalog/{name}.toml"), entry.text.to_owned(), None),
+        None => (name.to_owned(), read_file(name)?, path.parent()),
+    };
+    read(&shown, &text, folder, settings).map_err(|problems| {
+        let count = problems.sorted().len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        CliError::Input(format!("{count} {noun} in the scenario\n\n{problems}"))
+    })
+}
+
+fn read_file(name: &str) -> Result<String, CliError> {
+    let path = Path::new(name);
+    let cannot =
+        |why: &dyn std::fmt::Display| CliError::Input(format!("{name}: cannot be read: {why}"));
+    if !path.exists() {
+        let message = if path.extension().is_some_and(|ending| ending == "toml") {
+            format!("{name}: there is no such file")
+        } else {
+            format!("there is no scenario \"{name}\"; {}", catalog::hint(name))
+        };
+        return Err(CliError::Input(message));
+    }
+    if path.is_dir() {
+        return Err(cannot(&"it is a folder"));
+    }
+    let file = File::open(path).map_err(|error| cannot(&error))?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| cannot(&error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(CliError::Input(format!(
+            "{name}: larger than 1 MiB, the limit for a scenario"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+        let line = before.matches('\n').count() + 1;
+        CliError::Input(format!(
+            "{name}:{line}: not UTF-8 at byte {valid}: a scenario is UTF-8 text"
+        ))
+    })
+}

@@ -1,0 +1,102 @@
+//! A progress bar with simulated time, events a second and time left; on a terminal only.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::engine::{Job, Outcome, Progress, Watcher};
+
+/// Shows how far a run is.
+pub struct Bar {
+    bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Simulated nanoseconds at the end of each job.
+    ends_ns: Vec<u64>,
+    so_far: BTreeMap<usize, Progress>,
+    ended: usize,
+    failed: usize,
+}
+
+impl Bar {
+    /// A bar for `jobs`; invisible off a terminal.
+    pub fn new(jobs: &[Job]) -> Self {
+        let ends_ns: Vec<u64> = jobs.iter().map(Job::end_ns).collect();
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr_with_hz(8)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        // The length is in simulated milliseconds over all jobs.
+        let length = ends_ns.iter().map(|ns| ns / 1_000_000).sum();
+        let bar = ProgressBar::with_draw_target(Some(length), target);
+        let template = "{wide_bar} {percent:>3} %  {msg}  {eta} left (wall)";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.enable_steady_tick(Duration::from_millis(500));
+        let state = State {
+            ends_ns,
+            so_far: BTreeMap::new(),
+            ended: 0,
+            failed: 0,
+        };
+        Self {
+            bar,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn show(&self, state: &State) {
+        let simulated_ns: u64 = state
+            .so_far
+            .values()
+            .map(|progress| progress.simulated_ns)
+            .sum();
+        let events: u64 = state.so_far.values().map(|progress| progress.events).sum();
+        let wall_s = self.bar.elapsed().as_secs_f64().max(0.001);
+        self.bar.set_position(simulated_ns / 1_000_000);
+        let failed = match state.failed {
+            0 => String::new(),
+            count => format!(", {count} failed"),
+        };
+        self.bar.set_message(format!(
+            "{}/{} seeds{failed}  {:.1} simulated min  {:.0} k events/s",
+            state.ended,
+            state.ends_ns.len(),
+            simulated_ns as f64 / 60e9,
+            events as f64 / wall_s / 1e3,
+        ));
+    }
+}
+
+impl Watcher for Bar {
+    fn progress(&self, job: usize, progress: Progress) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.so_far.insert(job, progress);
+        self.show(&state);
+    }
+
+    fn ended(&self, job: usize, outcome: &Outcome) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let simulated_ns = state.ends_ns.get(job).copied().unwrap_or(0);
+        state.so_far.entry(job).or_default().simulated_ns = simulated_ns;
+        state.ended += 1;
+        let failed = match outcome {
+            Outcome::Result(result) => result.failure.is_some(),
+            Outcome::Died(_) => true,
+        };
+        state.failed += usize::from(failed);
+        self.show(&state);
+    }
+}

@@ -1,0 +1,55 @@
+//! What a worker is asked to do, and what it tells meanwhile.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::format::Scenario;
+
+/// One simulation to be played.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The scenario, resolved for the variant.
+    pub scenario: Scenario,
+    /// The variant's name.
+    pub variant: String,
+    /// The seed.
+    pub seed: u64,
+    /// Stop at this simulated time, if it comes before the end.
+    pub until_ns: Option<u64>,
+    /// Where the hosts' logs go.
+    pub log: Option<LogTo>,
+    /// Where a record of every event goes, for comparing two runs.
+    pub trace: Option<PathBuf>,
+}
+
+impl Job {
+    /// When the simulation ends, in simulated nanoseconds.
+    pub fn end_ns(&self) -> u64 {
+        let end_ns = self.scenario.end_ns();
+        self.until_ns
+            .map_or(end_ns, |until_ns| until_ns.min(end_ns))
+    }
+}
+
+/// Where the hosts' logs go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTo {
+    /// What is logged, as tracing's targets are written: `info`, `orrery_node=debug`.
+    pub filter: String,
+    /// The folder, which gets one file a host.
+    pub folder: PathBuf,
+}
+
+/// How far a simulation is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Simulated nanoseconds.
+    pub simulated_ns: u64,
+    /// Delivered events.
+    pub events: u64,
+}
+
+/// How the failure of a simulation begins that made no progress any more; every other failure
+/// is a broken invariant.
+pub const STALLED: &str = "stalled: ";

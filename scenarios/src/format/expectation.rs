@@ -1,0 +1,383 @@
+//! What a scenario expects of its result, and whether it held.
+
+use orrery_reports::record::{Metric, SeedResult};
+use serde::{Deserialize, Serialize};
+
+use super::plan::Case;
+use super::problem::{Problems, quoted, suggestion};
+use super::quantity::{Expected, bytes, share_ppm, time_ns};
+use super::tree::Entry;
+use crate::metrics::{self, Definition, METRICS, STATS, Shape};
+
+/// One expectation, to hold in every seed of its variants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// As written: `cursor: feed.delivery.latency.p99 < 3m`.
+    pub expr: String,
+    /// The variant; all of them if absent.
+    pub variant: Option<String>,
+    /// The metric's key: name, with labels if any.
+    pub metric: String,
+    /// A statistic of a distribution.
+    pub stat: Option<String>,
+    /// How to compare.
+    pub comparison: Comparison,
+    /// With what, in the metric's unit.
+    pub bound: f64,
+}
+
+/// How a figure is compared with its bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Comparison {
+    /// `==`
+    Equal,
+    /// `!=`
+    Unequal,
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+}
+
+const COMPARISONS: [(&str, Comparison); 6] = [
+    ("==", Comparison::Equal),
+    ("!=", Comparison::Unequal),
+    ("<=", Comparison::AtMost),
+    (">=", Comparison::AtLeast),
+    ("<", Comparison::Below),
+    (">", Comparison::Above),
+];
+
+impl Comparison {
+    /// Whether `value` compares so with `bound`. The bounds are parsed decimals and counts, so
+    /// equality is meant exactly.
+    #[expect(clippy::float_cmp, reason = "== in an expectation means equality")]
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Equal => value == bound,
+            Self::Unequal => value != bound,
+            Self::Below => value < bound,
+            Self::AtMost => value <= bound,
+            Self::Above => value > bound,
+            Self::AtLeast => value >= bound,
+        }
+    }
+
+    /// How bad `value` is: the greatest is the worst.
+    fn badness(self, value: f64, bound: f64) -> f64 {
+        match self {
+            Self::Below | Self::AtMost => value,
+            Self::Above | Self::AtLeast => -value,
+            Self::Equal => (value - bound).abs(),
+            Self::Unequal => -(value - bound).abs(),
+        }
+    }
+}
+
+impl Expectation {
+    /// Judges the seeds of one variant after the other: the worst value, and whether it held in
+    /// every one of them. A seed without the figure did not hold it.
+    pub fn judge<'a>(&self, seeds: impl Iterator<Item = &'a SeedResult>) -> (Option<f64>, bool) {
+        let mut worst: Option<f64> = None;
+        let mut held = true;
+        let mut any = false;
+        for seed in seeds {
+            any = true;
+            let Some(value) = self.figure(seed) else {
+                held = false;
+                continue;
+            };
+            held &= self.comparison.holds(value, self.bound);
+            let badness = |value| self.comparison.badness(value, self.bound);
+            if worst.is_none_or(|worst| badness(value) > badness(worst)) {
+                worst = Some(value);
+            }
+        }
+        (worst, held && any)
+    }
+
+    fn figure(&self, seed: &SeedResult) -> Option<f64> {
+        match (seed.metrics.get(&self.metric)?, self.stat.as_deref()) {
+            (Metric::Value { value, .. }, None) => Some(*value),
+            (distribution @ Metric::Distribution { .. }, Some(stat)) => {
+                orrery_reports::stats::metric_value(distribution, stat)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads one entry of `[expect]`. Whether its metric is measured can only be told if the
+    /// workloads of `cases` are `complete`.
+    pub fn read(
+        entry: &Entry,
+        cases: &[Case],
+        complete: bool,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let Some(right) = entry.value.as_text() else {
+            super::reader::wrong_type(
+                &entry.value,
+                &entry.key,
+                "a comparison such as \"< 3m\"",
+                problems,
+            );
+            return None;
+        };
+        let (variant, figure) = match entry.key.split_once(':') {
+            Some((variant, figure)) => (Some(variant.trim()), figure.trim()),
+            None => (None, entry.key.trim()),
+        };
+        let concerned: Vec<&Case> = cases
+            .iter()
+            .filter(|case| variant.is_none_or(|name| name == case.name))
+            .collect();
+        if let (Some(name), true) = (variant, concerned.is_empty()) {
+            let message = format!("there is no variant {}", quoted(name));
+            let help = suggestion(name, cases.iter().map(|case| case.name.as_str()));
+            problems.push_with_help(entry.key_span, message, Some(help));
+        }
+        let (definition, metric, stat) = read_figure(figure, entry, problems)?;
+        if complete {
+            note_unmeasured(definition, &concerned, entry, problems);
+        }
+        let (comparison, bound) = read_comparison(right, definition, stat, entry, problems)?;
+        Some(Self {
+            expr: format!("{} {}", entry.key, right.trim()),
+            variant: variant.map(str::to_owned),
+            metric,
+            stat: stat.map(str::to_owned),
+            comparison,
+            bound,
+        })
+    }
+}
+
+/// A metric with what follows it: labels and statistic.
+fn read_figure<'a>(
+    figure: &'a str,
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<(&'static Definition, String, Option<&'a str>)> {
+    // The longest metric that the text begins with, so that statistics are told from names.
+    let found = METRICS
+        .iter()
+        .filter(|metric| {
+            figure
+                .strip_prefix(metric.name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '{']))
+        })
+        .max_by_key(|metric| metric.name.len());
+    let Some(definition) = found else {
+        let name = figure.split('{').next().unwrap_or_default();
+        let stem = STATS
+            .iter()
+            .find_map(|stat| name.strip_suffix(stat)?.strip_suffix('.'))
+            .unwrap_or(name);
+        let message = format!("unknown metric {}", quoted(stem));
+        let help = suggestion(stem, METRICS.iter().map(|metric| metric.name));
+        problems.push_with_help(entry.key_span, message, Some(help));
+        return None;
+    };
+    let rest = &figure[definition.name.len()..];
+    let (labels, rest) = match rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        Some((labels, rest)) => (Some(labels), rest),
+        None => (None, rest),
+    };
+    let stat = rest.strip_prefix('.');
+    let expected = match (definition.shape, stat) {
+        (Shape::Value, None) | (Shape::Distribution, Some(_))
+            if rest.len() == stat.map_or(0, |s| s.len() + 1) =>
+        {
+            None
+        }
+        (Shape::Value, _) => Some(format!(
+            "\"{}\" is one figure: nothing may follow its name",
+            definition.name
+        )),
+        (Shape::Distribution, _) => Some(format!(
+            "\"{}\" is a distribution: add a statistic",
+            definition.name
+        )),
+    };
+    let stat_known = stat.is_none_or(|stat| STATS.contains(&stat));
+    if expected.is_some() || !stat_known {
+        let message = expected
+            .unwrap_or_else(|| format!("unknown statistic {}", quoted(stat.unwrap_or_default())));
+        let help = (definition.shape == Shape::Distribution)
+            .then(|| suggestion(stat.unwrap_or_default(), STATS));
+        problems.push_with_help(entry.key_span, message, help);
+        return None;
+    }
+    let metric = match labels {
+        None => definition.name.to_owned(),
+        Some(labels) => format!(
+            "{}{{{}}}",
+            definition.name,
+            read_labels(labels, definition, entry, problems)?
+        ),
+    };
+    Some((definition, metric, stat))
+}
+
+fn read_labels(
+    text: &str,
+    definition: &Definition,
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for label in text.split(',') {
+        let (name, value) = label.split_once('=').unwrap_or((label, ""));
+        if !definition.labels.contains(&name.trim()) || value.trim().is_empty() {
+            let message = format!(
+                "\"{}\" has no label {}",
+                definition.name,
+                quoted(label.trim())
+            );
+            let help = suggestion(name.trim(), definition.labels.iter().copied());
+            problems.push_with_help(entry.key_span, message, Some(help));
+            return None;
+        }
+        labels.push(format!("{}={}", name.trim(), value.trim()));
+    }
+    labels.sort();
+    Some(labels.join(","))
+}
+
+/// An expectation on what no workload produces could never hold or never fail.
+fn note_unmeasured(
+    definition: &Definition,
+    concerned: &[&Case],
+    entry: &Entry,
+    problems: &mut Problems,
+) {
+    let measured = |case: &&Case| {
+        definition.needs.is_empty()
+            || case
+                .scenario
+                .workload_kinds()
+                .iter()
+                .any(|kind| definition.needs.contains(kind))
+    };
+    if !concerned.is_empty() && !concerned.iter().all(measured) {
+        let message = format!("no workload produces \"{}\"", definition.name);
+        let help = format!(
+            "it needs a workload of kind {}",
+            definition.needs.join(", ")
+        );
+        problems.push_with_help(entry.key_span, message, Some(help));
+    }
+}
+
+fn read_comparison(
+    text: &str,
+    definition: &Definition,
+    stat: Option<&str>,
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<(Comparison, f64)> {
+    let text = text.trim();
+    let found = COMPARISONS
+        .iter()
+        .find_map(|(sign, comparison)| Some((*comparison, text.strip_prefix(sign)?.trim())));
+    let Some((comparison, bound)) = found else {
+        let message = format!(
+            "expected a comparison such as \"< 3m\" or \"== 0\", found {}",
+            quoted(text)
+        );
+        problems.push(entry.value.span, message);
+        return None;
+    };
+    let unit = if stat == Some("count") {
+        "1"
+    } else {
+        definition.unit
+    };
+    let read = match unit {
+        "ms" => time_ns(bound).map(|ns| ns as f64 / 1e6),
+        "ratio" => share_ppm(bound).map(|ppm| f64::from(ppm) / 1e6),
+        "B" => bytes(bound).map(|bytes| bytes as f64),
+        _ => bound
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite())
+            .ok_or(Expected("expected a number without a unit")),
+    };
+    match read {
+        Ok(bound) => Some((comparison, bound)),
+        Err(expected) => {
+            let message = format!("{}: {}, found {}", entry.key, expected.0, quoted(bound));
+            problems.push(entry.value.span, message);
+            None
+        }
+    }
+}
+
+/// The definitions of the metrics that are named, for reports.
+pub fn definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    metrics::METRICS
+        .iter()
+        .map(|metric| (metric.name, metric.meaning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seed(value: f64) -> SeedResult {
+        let metric = Metric::Value {
+            unit: "1".into(),
+            value,
+        };
+        SeedResult {
+            metrics: [("m".to_owned(), metric)].into(),
+            ..SeedResult::default()
+        }
+    }
+
+    #[test]
+    fn the_worst_seed_decides() {
+        let check = |comparison, values: &[f64], expected| {
+            let expectation = Expectation {
+                expr: String::new(),
+                variant: None,
+                metric: "m".into(),
+                stat: None,
+                comparison,
+                bound: 2.0,
+            };
+            let seeds: Vec<SeedResult> = values.iter().map(|value| seed(*value)).collect();
+            assert_eq!(
+                expectation.judge(seeds.iter()),
+                expected,
+                "{comparison:?} {values:?}"
+            );
+        };
+        check(Comparison::Below, &[1.0, 3.0, 0.0], (Some(3.0), false));
+        check(Comparison::AtMost, &[1.0, 2.0], (Some(2.0), true));
+        check(Comparison::Above, &[5.0, 3.0], (Some(3.0), true));
+        check(Comparison::AtLeast, &[1.0, 3.0], (Some(1.0), false));
+        check(Comparison::Equal, &[2.0, 2.0], (Some(2.0), true));
+        check(Comparison::Equal, &[2.0, 7.0, 1.0], (Some(7.0), false));
+        check(Comparison::Unequal, &[5.0, 2.0], (Some(2.0), false));
+        check(Comparison::Below, &[], (None, false));
+    }
+
+    #[test]
+    fn a_seed_without_the_figure_does_not_hold() {
+        let expectation = Expectation {
+            expr: String::new(),
+            variant: None,
+            metric: "other".into(),
+            stat: None,
+            comparison: Comparison::Equal,
+            bound: 0.0,
+        };
+        assert_eq!(expectation.judge([seed(0.0)].iter()), (None, false));
+    }
+}

@@ -1,0 +1,285 @@
+//! What goes wrong, to whom and when.
+//!
+//! A new fault is a member of [`FaultFields`] (its documentation), one of [`Harm`] (its resolved
+//! form) and an arm in [`Fault::read`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::amount::{Amount, AmountText, Draw};
+use super::group::Group;
+use super::pace::{read_at, read_length};
+use super::problem::Problems;
+use super::quantity::{bits_per_second, time_ns};
+use super::reader::{Reader, fields_of_kind};
+use super::selector::{self, Hosts};
+use super::tree::{Kind, Table};
+use super::workload::{HostsText, read_kind};
+
+/// `[[fault]]`: what goes wrong. Every fault ends with the run at the latest: it heals before
+/// the drain. A run in which a declared fault had no effect fails.
+#[derive(JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FaultFields {
+    /// No packet passes between two sets of hosts.
+    Partition {
+        /// When it begins.
+        at: AmountText,
+        /// How long it lasts.
+        #[serde(rename = "for")]
+        length: AmountText,
+        /// The two sides.
+        between: [HostsText; 2],
+        /// `both` (if absent), or `a-to-b`: only packets from the first to the second side go.
+        direction: Option<DirectionName>,
+    },
+    /// Hosts lose power: memory and everything not yet synced to disk is gone.
+    PowerCut {
+        /// Who.
+        hosts: HostsText,
+        /// When; `each uniform(a, b)` draws a time for each host.
+        at: AmountText,
+        /// How long until they start again.
+        #[serde(rename = "for")]
+        length: AmountText,
+    },
+    /// Access links change for a while.
+    Link {
+        /// Whose.
+        hosts: HostsText,
+        /// When; `each uniform(a, b)` draws a time for each host.
+        at: AmountText,
+        /// How long; to the end of the run if absent.
+        #[serde(rename = "for")]
+        length: Option<AmountText>,
+        /// New rate up, such as `1Mbit/s`.
+        up: Option<String>,
+        /// New rate down.
+        down: Option<String>,
+        /// New one-way delay of the access link.
+        delay: Option<String>,
+        /// New share of packets lost, each way.
+        loss: Option<String>,
+    },
+    /// Wall clocks are set.
+    ClockStep {
+        /// Whose.
+        hosts: HostsText,
+        /// When; `each uniform(a, b)` draws a time for each host.
+        at: AmountText,
+        /// By how much; negative sets back. Every host draws its own.
+        by: AmountText,
+    },
+}
+
+/// Which way a partition cuts.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectionName {
+    /// Both ways.
+    Both,
+    /// Only from the first side to the second.
+    AToB,
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// When it begins, in nanoseconds; it has bounds and lies within the run.
+    pub at_ns: Amount,
+    /// How long it lasts, in nanoseconds; `None` for what is not undone or lasts to the end.
+    pub length_ns: Option<Amount>,
+    /// What goes wrong.
+    pub harm: Harm,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Harm {
+    /// No packet passes from `a` to `b`, nor back unless it is one-way.
+    Partition {
+        /// First side.
+        a: Hosts,
+        /// Second side; no host is on both.
+        b: Hosts,
+        /// Only packets from `a` to `b` are dropped.
+        one_way: bool,
+    },
+    /// Hosts lose power.
+    PowerCut {
+        /// Who.
+        hosts: Hosts,
+    },
+    /// Access links change.
+    Link {
+        /// Whose.
+        hosts: Hosts,
+        /// To what.
+        change: LinkChange,
+    },
+    /// Wall clocks are set.
+    ClockStep {
+        /// Whose.
+        hosts: Hosts,
+        /// By how much, in nanoseconds.
+        by_ns: Amount,
+    },
+}
+
+/// What changes of an access link; the rest stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkChange {
+    /// Rate up in bits per second.
+    pub up_bps: Option<u64>,
+    /// Rate down in bits per second.
+    pub down_bps: Option<u64>,
+    /// One-way delay, each way.
+    pub delay_ns: Option<u64>,
+    /// Share of packets lost in parts per million, each way.
+    pub loss_ppm: Option<u32>,
+}
+
+impl Fault {
+    /// The fault's kind, as written.
+    pub fn kind(&self) -> &'static str {
+        match self.harm {
+            Harm::Partition { .. } => "partition",
+            Harm::PowerCut { .. } => "power-cut",
+            Harm::Link { .. } => "link",
+            Harm::ClockStep { .. } => "clock-step",
+        }
+    }
+
+    /// Hosts that may be hit.
+    pub fn hosts(&self) -> impl Iterator<Item = u32> + '_ {
+        let (first, second) = match &self.harm {
+            Harm::Partition { a, b, .. } => (a, Some(b)),
+            Harm::PowerCut { hosts } | Harm::Link { hosts, .. } | Harm::ClockStep { hosts, .. } => {
+                (hosts, None)
+            }
+        };
+        first.iter().chain(second.into_iter().flat_map(Hosts::iter))
+    }
+
+    /// Reads a fault; `None` if a problem was noted that leaves nothing to play.
+    pub fn read(
+        table: &Table,
+        groups: &[Group],
+        duration_ns: u64,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let kind = read_kind::<FaultFields>(table, "fault", problems)?;
+        let what = format!("fault \"{kind}\"");
+        let fields = fields_of_kind::<FaultFields>(&kind)?;
+        let reader = Reader::new(table, &what, &fields, problems);
+        let at_ns = read_at(&reader, duration_ns, problems);
+        let length_ns = read_length(&reader, "for", problems);
+        let harm = match kind.as_str() {
+            "partition" => read_partition(&reader, groups, problems),
+            "power-cut" => selector::read(&reader, "hosts", groups, problems)
+                .map(|hosts| Harm::PowerCut { hosts }),
+            "link" => read_link(&reader, groups, problems),
+            _ => read_clock_step(&reader, groups, problems),
+        };
+        let needs_length = matches!(kind.as_str(), "partition" | "power-cut");
+        if needs_length && length_ns.is_none() {
+            return None;
+        }
+        Some(Self {
+            at_ns: at_ns?,
+            length_ns,
+            harm: harm?,
+        })
+    }
+}
+
+fn read_partition(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) -> Option<Harm> {
+    let value = reader.value("between")?;
+    for key in ["at", "for"] {
+        let text = reader.value(key).and_then(|value| value.as_text());
+        if text.is_some_and(|text| text.trim().starts_with("each ")) {
+            let message = format!(
+                "\"{key}\": a partition is one event for all, so \"each\" means nothing here"
+            );
+            problems.push(reader.span(key), message);
+        }
+    }
+    let sides = match &value.kind {
+        Kind::Array(sides) if sides.len() == 2 => sides,
+        _ => {
+            let message =
+                "\"between\": expected two sides, such as [\"home[0..20]\", \"home[20..40]\"]";
+            problems.push(value.span, message);
+            return None;
+        }
+    };
+    let side = |index: usize, problems: &mut Problems| {
+        // A side is read as a field of its own, so that it may be a list too.
+        let entry = super::tree::Entry {
+            key: "between".to_owned(),
+            key_span: value.span,
+            value: sides[index].clone(),
+        };
+        let table = Table {
+            span: value.span,
+            entries: vec![entry],
+        };
+        let reader = Reader {
+            table: &table,
+            what: reader.what,
+        };
+        selector::read(&reader, "between", groups, problems)
+    };
+    let (a, b) = (side(0, problems), side(1, problems));
+    let directions = [("both", false), ("a-to-b", true)];
+    let one_way = reader
+        .choice("direction", &directions, problems)
+        .unwrap_or(false);
+    let (a, b) = (a?, b?);
+    if a.overlaps(&b) {
+        problems.push(value.span, "\"between\": a host cannot be on both sides");
+        return None;
+    }
+    Some(Harm::Partition { a, b, one_way })
+}
+
+fn read_link(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) -> Option<Harm> {
+    let before = problems.len();
+    let hosts = selector::read(reader, "hosts", groups, problems);
+    let delay_ns = reader.quantity("delay", time_ns, problems);
+    if delay_ns.is_some_and(|delay| delay < 0) {
+        problems.push(
+            reader.span("delay"),
+            "\"delay\": expected a delay of at least 0",
+        );
+    }
+    let change = LinkChange {
+        up_bps: reader.quantity("up", bits_per_second, problems),
+        down_bps: reader.quantity("down", bits_per_second, problems),
+        delay_ns: delay_ns.map(|delay| delay.max(0) as u64),
+        loss_ppm: reader.share("loss", problems),
+    };
+    if change == LinkChange::default() && problems.len() == before {
+        let message = "the fault changes nothing: give \"up\", \"down\", \"delay\" or \"loss\"";
+        problems.push(reader.table.span, message);
+        return None;
+    }
+    Some(Harm::Link {
+        hosts: hosts?,
+        change,
+    })
+}
+
+fn read_clock_step(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) -> Option<Harm> {
+    let hosts = selector::read(reader, "hosts", groups, problems);
+    let by_ns = reader.amount("by", time_ns, problems)?;
+    if by_ns.draw == Draw::Constant(0) {
+        problems.push(reader.span("by"), "\"by\": a step by 0s changes nothing");
+        return None;
+    }
+    Some(Harm::ClockStep {
+        hosts: hosts?,
+        by_ns,
+    })
+}

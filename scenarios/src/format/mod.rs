@@ -1,0 +1,30 @@
+//! The scenario format: from TOML text to a validated [`Plan`].
+//!
+//! Owns reading, checking and explaining scenario files. It plays nothing and draws nothing; the
+//! same text and arguments give the same plan. All problems of a file are reported together.
+
+pub mod amount;
+pub mod apportion;
+pub mod clock;
+pub mod expectation;
+pub mod fault;
+pub mod fields;
+pub mod friends;
+pub mod group;
+pub mod network;
+pub mod node_settings;
+pub mod pace;
+pub mod plan;
+pub mod problem;
+pub mod quantity;
+pub mod reader;
+pub mod scenario;
+pub mod selector;
+pub mod source;
+pub mod tree;
+pub mod variant;
+pub mod workload;
+
+pub use plan::{Case, Plan, read};
+pub use problem::Problems;
+pub use scenario::Scenario;

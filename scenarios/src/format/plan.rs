@@ -1,0 +1,190 @@
+//! A whole scenario file, read: its variants, resolved, and its expectations.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::expectation::Expectation;
+use super::problem::Problems;
+use super::reader::Reader;
+use super::scenario::Scenario;
+use super::source::Span;
+use super::tree::{self, Table};
+use super::variant::Variant;
+use crate::profiles::Profiles;
+
+/// A scenario file, read and found sound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The scenario's name.
+    pub name: String,
+    /// Its summary sentence.
+    pub summary: String,
+    /// How many seeds it asks for.
+    pub seeds: u32,
+    /// Its variants in the file's order, at least one.
+    pub cases: Vec<Case>,
+    /// What it expects.
+    pub expectations: Vec<Expectation>,
+}
+
+/// A variant, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// The variant's name.
+    pub name: String,
+    /// What is played for it.
+    pub scenario: Scenario,
+}
+
+/// A scenario file at most.
+pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Seeds of one run at most.
+pub const SEEDS_MAX: u32 = 10_000;
+
+/// Reads a scenario.
+///
+/// `name` is the file's name for messages, `folder` where profiles beside it are looked for, and
+/// `settings` are the `path=value` of `--set`, which change the text before it is checked and
+/// before variants make their own changes.
+///
+/// # Errors
+/// All problems that were found.
+pub fn read(
+    name: &str,
+    text: &str,
+    folder: Option<&Path>,
+    settings: &[String],
+) -> Result<Plan, Problems> {
+    let mut problems = Problems::new(name, text);
+    let start = Span {
+        source: 0,
+        start: 0,
+        end: 0,
+    };
+    if text.trim().is_empty() {
+        problems.push(
+            start,
+            "the file is empty: a scenario needs a name, a duration, a network and a group",
+        );
+        return Err(problems);
+    }
+    if text.len() as u64 > FILE_BYTES_MAX {
+        problems.push(
+            start,
+            "the file is larger than 1 MiB, the limit for a scenario",
+        );
+        return Err(problems);
+    }
+    let Some(mut root) = tree::parse(text, &mut problems) else {
+        return Err(problems);
+    };
+    // What is missing from the whole file is told at its first line.
+    root.span = start;
+    for setting in settings {
+        apply_setting(&mut root, setting, &mut problems);
+    }
+    let variants = Variant::read_all(&root, &mut problems);
+    let profiles = Profiles::new(folder);
+    let mut cases: Vec<Case> = Vec::new();
+    for variant in &variants {
+        let changed = variant.apply(&root, &mut problems);
+        let scenario = Scenario::read(&changed, &profiles, &mut problems);
+        cases.push(Case {
+            name: variant.name.to_owned(),
+            scenario,
+        });
+    }
+    note_unlike_worlds(&variants, &cases, &mut problems);
+    let plan = read_rest(&root, cases, &mut problems);
+    if problems.is_empty() {
+        Ok(plan)
+    } else {
+        Err(problems)
+    }
+}
+
+fn read_rest(root: &Table, cases: Vec<Case>, problems: &mut Problems) -> Plan {
+    let reader = Reader {
+        table: root,
+        what: "the scenario",
+    };
+    let summary = reader.text("summary", problems).unwrap_or_default();
+    let seeds = reader
+        .whole("seeds", 1..=i64::from(SEEDS_MAX), problems)
+        .unwrap_or(1);
+    let expect = reader.table("expect", problems);
+    // Where a workload could not be read, what it would have produced is unknown.
+    let declared = reader
+        .tables("workload", usize::MAX, &mut Problems::default())
+        .len();
+    let complete = cases
+        .iter()
+        .all(|case| case.scenario.workloads.len() == declared);
+    let expectations = expect
+        .into_iter()
+        .flat_map(|table| &table.entries)
+        .take(1_000)
+        .filter_map(|entry| Expectation::read(entry, &cases, complete, problems))
+        .collect();
+    Plan {
+        name: reader
+            .value("name")
+            .and_then(|value| value.as_text())
+            .unwrap_or_default()
+            .to_owned(),
+        summary: summary.to_owned(),
+        seeds: seeds as u32,
+        cases,
+        expectations,
+    }
+}
+
+/// Paired differences need the same hosts in every variant.
+fn note_unlike_worlds(variants: &[Variant<'_>], cases: &[Case], problems: &mut Problems) {
+    let hosts = |case: &Case| -> Vec<(String, u32)> {
+        let groups = &case.scenario.groups;
+        groups
+            .iter()
+            .map(|group| (group.name.clone(), group.count))
+            .collect()
+    };
+    let Some(first) = cases.first() else {
+        return;
+    };
+    for (variant, case) in variants.iter().zip(cases).skip(1) {
+        if hosts(case) != hosts(first) {
+            let message = format!(
+                "variants \"{}\" and \"{}\" have different hosts, so they cannot be compared pair by pair",
+                first.name, case.name
+            );
+            problems.push(variant.span, message);
+        }
+    }
+}
+
+fn apply_setting(root: &mut Table, setting: &str, problems: &mut Problems) {
+    let source = problems.add_argument(setting);
+    let Some(equals) = setting.find('=') else {
+        let span = Span {
+            source,
+            start: 0,
+            end: setting.len(),
+        };
+        problems.push(span, "expected path=value, such as group.home.count=8");
+        return;
+    };
+    let path_span = Span {
+        source,
+        start: 0,
+        end: equals,
+    };
+    let value_span = Span {
+        source,
+        start: equals + 1,
+        end: setting.len(),
+    };
+    let value = tree::parse_argument_value(setting[equals + 1..].trim(), value_span);
+    tree::set(root, &setting[..equals], path_span, value, problems);
+}

@@ -1,0 +1,239 @@
+//! A resolved scenario: what is played for one variant and any seed.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, FaultFields};
+use super::group::{Group, GroupFields, HOSTS_MAX};
+use super::network::{Network, NetworkFields};
+use super::problem::{Problems, quoted};
+use super::quantity::time_ns;
+use super::reader::{Reader, fields_of};
+use super::tree::Table;
+use super::variant::VariantFields;
+use super::workload::{ACTIONS_MAX, Workload, WorkloadFields};
+use crate::profiles::Profiles;
+
+/// A scenario file.
+#[derive(JsonSchema)]
+#[schemars(title = "Orrery scenario")]
+pub struct ScenarioFields {
+    /// The scenario's name; in the catalog, its path without the ending.
+    pub name: String,
+    /// One sentence: what the scenario asks.
+    pub summary: Option<String>,
+    /// Simulated time, the warm-up included, such as `20m`.
+    pub duration: String,
+    /// What starts before is not measured; `0s` if absent.
+    pub warmup: Option<String>,
+    /// Time after `duration`: workloads stop, faults heal, readers pull until two empty replies;
+    /// `0s` if absent.
+    pub drain: Option<String>,
+    /// Seeds that are played unless the command line says otherwise; 1 if absent.
+    pub seeds: Option<u32>,
+    /// The core of the network.
+    pub network: NetworkFields,
+    /// Groups of hosts that are alike.
+    pub group: Vec<GroupFields>,
+    /// What people do with their nodes.
+    pub workload: Option<Vec<WorkloadFields>>,
+    /// What goes wrong.
+    pub fault: Option<Vec<FaultFields>>,
+    /// What is compared: every variant meets the same world.
+    pub variant: Option<Vec<VariantFields>>,
+    /// What must hold in every seed: `"variant: metric.stat" = "< 3m"`; without `variant:` it
+    /// must hold in all of them. `orrery explain metrics` lists the metrics.
+    pub expect: Option<BTreeMap<String, String>>,
+}
+
+/// What is played for one variant and any seed. Plain data: it travels to workers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scenario {
+    /// The scenario's name.
+    pub name: String,
+    /// End of the workloads and faults, in simulated nanoseconds.
+    pub duration_ns: u64,
+    /// Begin of measurement; below `duration_ns`.
+    pub warmup_ns: u64,
+    /// Time after `duration_ns`.
+    pub drain_ns: u64,
+    /// The core of the network.
+    pub network: Network,
+    /// The groups; their hosts are numbered through in this order.
+    pub groups: Vec<Group>,
+    /// The workloads.
+    pub workloads: Vec<Workload>,
+    /// The faults.
+    pub faults: Vec<Fault>,
+}
+
+impl Scenario {
+    /// Number of hosts.
+    pub fn hosts(&self) -> u32 {
+        self.groups
+            .last()
+            .map_or(0, |group| group.first_host + group.count)
+    }
+
+    /// The group of a host.
+    ///
+    /// # Panics
+    /// If there is no such host.
+    pub fn group_of(&self, host: u32) -> &Group {
+        let after = self
+            .groups
+            .partition_point(|group| group.first_host <= host);
+        let group = &self.groups[after.checked_sub(1).expect("groups start at host 0")];
+        assert!(group.hosts().contains(&host), "there is no host {host}");
+        group
+    }
+
+    /// A host's name: `home[3]`.
+    pub fn host_name(&self, host: u32) -> String {
+        let group = self.group_of(host);
+        format!("{}[{}]", group.name, host - group.first_host)
+    }
+
+    /// End of the whole run in nanoseconds.
+    pub fn end_ns(&self) -> u64 {
+        self.duration_ns + self.drain_ns
+    }
+
+    /// Kinds of the workloads, as written.
+    pub fn workload_kinds(&self) -> Vec<&'static str> {
+        self.workloads
+            .iter()
+            .map(|workload| workload.action.kind())
+            .collect()
+    }
+
+    /// Reads the part of a scenario file that is played.
+    pub fn read(root: &Table, profiles: &Profiles<'_>, problems: &mut Problems) -> Self {
+        let reader = Reader::new(
+            root,
+            "the scenario",
+            &fields_of::<ScenarioFields>(),
+            problems,
+        );
+        let name = reader.text("name", problems).unwrap_or_default();
+        if !name.is_empty() && !is_scenario_name(name) {
+            let message = format!(
+                "{} is no scenario name: expected words of letters, digits, - and _, with / between them",
+                quoted(name)
+            );
+            problems.push(reader.span("name"), message);
+        }
+        let duration_ns = read_time(&reader, "duration", problems);
+        if reader
+            .value("duration")
+            .is_some_and(|v| v.as_text().is_some_and(|t| time_ns(t) == Ok(0)))
+        {
+            problems.push(
+                reader.span("duration"),
+                "\"duration\": expected a time above 0s",
+            );
+        }
+        let warmup_ns = read_time(&reader, "warmup", problems);
+        if duration_ns > 0 && warmup_ns >= duration_ns {
+            problems.push(
+                reader.span("warmup"),
+                "the warm-up leaves nothing to measure: it must end before the duration",
+            );
+        }
+        let drain_ns = read_time(&reader, "drain", problems);
+        let network = Network::read(&reader, profiles, problems);
+        let groups = read_groups(&reader, &network, profiles, problems);
+        let workloads: Vec<Workload> = reader
+            .tables("workload", 200, problems)
+            .into_iter()
+            .filter_map(|table| Workload::read(table, &groups, duration_ns, problems))
+            .collect();
+        let actions: u64 = workloads
+            .iter()
+            .map(|workload| workload.expected_actions(duration_ns))
+            .fold(0, u64::saturating_add);
+        if actions > ACTIONS_MAX {
+            let message = format!("the workloads would act {actions} times: at most {ACTIONS_MAX}");
+            problems.push(reader.span("workload"), message);
+        }
+        let faults = reader
+            .tables("fault", 1_000, problems)
+            .into_iter()
+            .filter_map(|table| Fault::read(table, &groups, duration_ns, problems))
+            .collect();
+        Self {
+            name: name.to_owned(),
+            duration_ns,
+            warmup_ns,
+            drain_ns,
+            network,
+            groups,
+            workloads,
+            faults,
+        }
+    }
+}
+
+/// Whether `name` can name a scenario, and so a folder.
+fn is_scenario_name(name: &str) -> bool {
+    name.len() <= 200 && name.split('/').all(super::group::is_name)
+}
+
+/// A time of at least 0; 0 if absent or wrong, which is noted.
+fn read_time(reader: &Reader<'_>, key: &str, problems: &mut Problems) -> u64 {
+    let time = reader.quantity(key, time_ns, problems).unwrap_or(0);
+    if time < 0 {
+        problems.push(
+            reader.span(key),
+            format!("\"{key}\": expected a time of at least 0s"),
+        );
+    }
+    time.max(0) as u64
+}
+
+fn read_groups(
+    scenario: &Reader<'_>,
+    network: &Network,
+    profiles: &Profiles<'_>,
+    problems: &mut Problems,
+) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut first_host: u32 = 0;
+    let tables = scenario.tables("group", 1_000, problems);
+    if tables.is_empty() && scenario.value("group").is_some() {
+        problems.push(
+            scenario.span("group"),
+            "a scenario needs at least one group",
+        );
+    }
+    for table in tables {
+        let group = Group::read(
+            table,
+            first_host,
+            &network.delays.regions,
+            profiles,
+            problems,
+        );
+        let span = table.value("name").map_or(table.span, |value| value.span);
+        if groups.iter().any(|other| other.name == group.name) {
+            problems.push(
+                span,
+                format!("there are two groups {}", quoted(&group.name)),
+            );
+            continue;
+        }
+        if first_host + group.count > HOSTS_MAX {
+            let span = table.value("count").map_or(table.span, |value| value.span);
+            problems.push(
+                span,
+                format!("all groups together may have at most {HOSTS_MAX} hosts"),
+            );
+            continue;
+        }
+        first_host += group.count;
+        groups.push(group);
+    }
+    groups
+}

@@ -1,0 +1,275 @@
+//! What people do with their nodes.
+//!
+//! A new workload is a member of [`WorkloadFields`] (its documentation), one of [`Action`] (its
+//! resolved form), an arm in [`Workload::read`], and its metrics in `metrics.rs`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::amount::{Amount, AmountText};
+use super::friends::Graph;
+use super::group::Group;
+use super::pace::{Pace, PaceFields, read_length};
+use super::problem::{Problems, quoted, suggestion};
+use super::quantity::bytes;
+use super::reader::{Reader, fields_of_kind, kinds_of};
+use super::selector::{self, Hosts};
+use super::tree::Table;
+
+/// Hosts as text (`home`, `home[3]`, `home[0..20]`) or a list of such texts.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum HostsText {
+    /// One selector.
+    One(String),
+    /// Several; their union is meant.
+    Several(Vec<String>),
+}
+
+/// `[[workload]]`: what people do with their nodes.
+#[derive(JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum WorkloadFields {
+    /// Hosts write posts.
+    Post {
+        /// Who posts.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// Who may read: `friends` (if absent) or `public`.
+        to: Option<AudienceName>,
+        /// Size of a post's text, such as `uniform(100B, 2kB)`; `200B` if absent.
+        size: Option<AmountText>,
+    },
+    /// Hosts pull from everybody they follow, beyond the node's own regular pulls.
+    Pull {
+        /// Who pulls.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+    },
+    /// Hosts write posts to all friends but one, who is let in only later.
+    LateGrant {
+        /// Who posts.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// How old a post is when the last friend may read it, such as `uniform(1m, 5m)`.
+        age: AmountText,
+        /// Size of a post's text; `200B` if absent.
+        size: Option<AmountText>,
+    },
+    /// Hosts block others: refuse their requests and leave them out of later posts.
+    Block {
+        /// Who blocks.
+        from: HostsText,
+        /// Who is blocked: those of them who are friends of the one who blocks.
+        whom: HostsText,
+        /// When.
+        at: AmountText,
+    },
+}
+
+/// Who may read a post.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AudienceName {
+    /// Everybody the author follows.
+    Friends,
+    /// Anybody.
+    Public,
+}
+
+/// Who may read a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readers {
+    /// Everybody the author follows.
+    Friends,
+    /// Anybody.
+    Public,
+}
+
+/// What people do with their nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workload {
+    /// Who.
+    pub from: Hosts,
+    /// When.
+    pub pace: Pace,
+    /// What.
+    pub action: Action,
+}
+
+/// What a workload does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Write a post.
+    Post {
+        /// Who may read it.
+        to: Readers,
+        /// Size of its text in bytes.
+        size_bytes: Amount,
+    },
+    /// Pull from everybody followed.
+    Pull,
+    /// Write a post and let one friend in later.
+    LateGrant {
+        /// Age of the post at that moment, in nanoseconds.
+        age_ns: Amount,
+        /// Size of its text in bytes.
+        size_bytes: Amount,
+    },
+    /// Block others.
+    Block {
+        /// Whom.
+        whom: Hosts,
+    },
+}
+
+impl Action {
+    /// The workload's kind, as written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Post { .. } => "post",
+            Self::Pull => "pull",
+            Self::LateGrant { .. } => "late-grant",
+            Self::Block { .. } => "block",
+        }
+    }
+}
+
+/// Actions of all workloads together at most, as expected from their paces.
+pub const ACTIONS_MAX: u64 = 5_000_000;
+
+impl Workload {
+    /// Actions to be expected within `duration_ns`.
+    pub fn expected_actions(&self, duration_ns: u64) -> u64 {
+        u64::from(self.from.len()) * self.pace.expected(duration_ns)
+    }
+
+    /// Reads a workload; `None` if a problem was noted that leaves nothing to play.
+    pub fn read(
+        table: &Table,
+        groups: &[Group],
+        duration_ns: u64,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let kind = read_kind::<WorkloadFields>(table, "workload", problems)?;
+        let what = format!("workload \"{kind}\"");
+        let fields = fields_of_kind::<WorkloadFields>(&kind)?;
+        let reader = Reader::new(table, &what, &fields, problems);
+        let from = selector::read(&reader, "from", groups, problems);
+        let pace = if kind == "block" {
+            super::pace::read_at(&reader, duration_ns, problems).map_or(
+                Pace::At {
+                    at_ns: Amount::constant(0),
+                    count: 1,
+                },
+                |at_ns| Pace::At { at_ns, count: 1 },
+            )
+        } else {
+            Pace::read(&reader, duration_ns, problems)
+        };
+        let action = match kind.as_str() {
+            "post" => {
+                let choices = [("friends", Readers::Friends), ("public", Readers::Public)];
+                let to = reader
+                    .choice("to", &choices, problems)
+                    .unwrap_or(Readers::Friends);
+                Action::Post {
+                    to,
+                    size_bytes: read_size(&reader, problems),
+                }
+            }
+            "pull" => Action::Pull,
+            "late-grant" => Action::LateGrant {
+                age_ns: read_age(&reader, duration_ns, problems)?,
+                size_bytes: read_size(&reader, problems),
+            },
+            _ => Action::Block {
+                whom: selector::read(&reader, "whom", groups, problems)?,
+            },
+        };
+        let workload = Self {
+            from: from?,
+            pace,
+            action,
+        };
+        workload.note_lonely(&reader, groups, problems);
+        Some(workload)
+    }
+
+    /// Whatever people without friends do reaches nobody.
+    fn note_lonely(&self, reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) {
+        let lonely = groups.iter().all(|group| {
+            let concerned = self.from.iter().any(|host| group.hosts().contains(&host));
+            !concerned
+                || group.friends.friendships(group.count) == 0
+                || group.friends == Graph::None
+        });
+        if lonely {
+            let message = format!("{} reaches nobody: its hosts have no friends", reader.what);
+            let help = "give their group friends, such as { graph = \"ring\" }".to_owned();
+            problems.push_with_help(reader.span("from"), message, Some(help));
+        }
+    }
+}
+
+/// Reads the `kind` of a workload or fault.
+pub fn read_kind<T: JsonSchema>(
+    table: &Table,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<String> {
+    let kinds = kinds_of::<T>();
+    let names = || kinds.iter().map(String::as_str);
+    let Some(value) = table.value("kind") else {
+        let message = format!("a {what} lacks the field \"kind\"");
+        problems.push_with_help(table.span, message, Some(suggestion("", names())));
+        return None;
+    };
+    let Some(text) = value.as_text() else {
+        super::reader::wrong_type(value, "kind", "a string", problems);
+        return None;
+    };
+    if !kinds.iter().any(|kind| kind == text) {
+        let message = format!("unknown kind of {what} {}", quoted(text));
+        problems.push_with_help(value.span, message, Some(suggestion(text, names())));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// A post's text at most.
+const SIZE_MAX_BYTES: i64 = 32 * 1024;
+
+fn read_size(reader: &Reader<'_>, problems: &mut Problems) -> Amount {
+    let default = Amount::constant(200);
+    let Some(size) = reader.amount("size", bytes, problems) else {
+        return default;
+    };
+    match size.bounds() {
+        Some((low, high)) if low >= 0 && high <= SIZE_MAX_BYTES => size,
+        _ => {
+            let message = "\"size\": expected a constant or uniform(a, b) of at most 32KiB";
+            problems.push(reader.span("size"), message);
+            default
+        }
+    }
+}
+
+fn read_age(reader: &Reader<'_>, duration_ns: u64, problems: &mut Problems) -> Option<Amount> {
+    let age = read_length(reader, "age", problems)?;
+    let least = age.bounds().map_or(0, |(low, _)| low);
+    if duration_ns > 0 && least >= duration_ns as i64 {
+        let message = "\"age\": every grant would come after the end of the run";
+        problems.push(reader.span("age"), message);
+        return None;
+    }
+    Some(age)
+}

@@ -1,0 +1,20 @@
+//! Experiments as data: the scenario format, its catalog and profiles, and what plays them.
+//!
+//! Owns everything between a scenario file and a run record: reading and checking ([`format`]),
+//! what ships with the tool ([`catalog`], [`profiles`], [`metrics`]), the world that a seed draws
+//! ([`world`]), playing one seed ([`play`]), many of them in worker processes ([`engine`]) and
+//! the command line ([`cli`]). It is the only crate in which the node and the simulator meet, and
+//! it holds no protocol and no network model of its own.
+
+mod built_in;
+pub mod catalog;
+pub mod cli;
+pub mod engine;
+pub mod format;
+pub mod metrics;
+mod output;
+pub mod play;
+pub mod profiles;
+mod text;
+pub mod validation;
+pub mod world;

@@ -1,0 +1,232 @@
+//! The registry of metrics: every name that a result may contain, and what it means.
+//!
+//! Owns names, units and definitions. It measures nothing. A new metric is one line here.
+
+/// What a metric's figure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Many samples: an expectation names one of [`STATS`].
+    Distribution,
+    /// One figure for each seed.
+    Value,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name, without labels.
+    pub name: &'static str,
+    /// Its unit: `ms`, `1` (a count), `B` or `ratio`.
+    pub unit: &'static str,
+    /// Distribution or value.
+    pub shape: Shape,
+    /// Labels by which it is also reported apart.
+    pub labels: &'static [&'static str],
+    /// What it is, in one sentence or two.
+    pub meaning: &'static str,
+    /// Kinds of workloads or faults of which one must be there; empty: it is always there.
+    pub needs: &'static [&'static str],
+}
+
+/// Statistics of a distribution.
+pub const STATS: [&str; 7] = ["count", "mean", "p50", "p90", "p95", "p99", "max"];
+
+const fn value(
+    name: &'static str,
+    unit: &'static str,
+    needs: &'static [&'static str],
+    meaning: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        unit,
+        shape: Shape::Value,
+        labels: &[],
+        meaning,
+        needs,
+    }
+}
+
+const fn latency(
+    name: &'static str,
+    needs: &'static [&'static str],
+    meaning: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        unit: "ms",
+        shape: Shape::Distribution,
+        labels: &[],
+        meaning,
+        needs,
+    }
+}
+
+const FEED: &[&str] = &["post", "late-grant"];
+
+/// All metrics, by name.
+pub const METRICS: &[Definition] = &[
+    value(
+        "disk.acked_lost",
+        "1",
+        FEED,
+        "Own posts that were acknowledged to the author and are gone from the author's disk at the end.",
+    ),
+    value(
+        "feed.delivered",
+        "1",
+        FEED,
+        "Pairs of a measured post and an intended reader in which the reader has the post at the end of the drain.",
+    ),
+    latency(
+        "feed.delivery.latency",
+        FEED,
+        "From the moment a post was acknowledged to its author (or granted to a late reader) until it was stored durably at an intended reader. Missing posts have no sample: see feed.missed_forever.",
+    ),
+    value(
+        "feed.leaked",
+        "1",
+        FEED,
+        "Pairs of a post and a host that can read it though it is not among its intended readers.",
+    ),
+    value(
+        "feed.missed_forever",
+        "1",
+        FEED,
+        "Pairs of a measured post and an intended reader in which the post is still absent at the end of the drain. Once one of the two has blocked the other, the reader is intended no more.",
+    ),
+    value(
+        "feed.refused",
+        "1",
+        &["post", "late-grant", "pull", "block"],
+        "Requests that nodes refused, for whatever reason.",
+    ),
+    value(
+        "net.bytes",
+        "B",
+        &[],
+        "Bytes of all packets that hosts sent, headers included.",
+    ),
+    Definition {
+        labels: &["reason"],
+        ..value(
+            "net.drops",
+            "1",
+            &[],
+            "Packets that were dropped, also by reason.",
+        )
+    },
+    value("net.packets", "1", &[], "Packets that hosts sent."),
+    value(
+        "node.connections",
+        "1",
+        &[],
+        "Most connections that any one node had at any one time.",
+    ),
+    Definition {
+        labels: &["from", "to"],
+        ..latency(
+            "ping.rtt",
+            &[],
+            "Round-trip time that nodes measured over their connections (libp2p ping), also by the regions of the two ends.",
+        )
+    },
+    latency(
+        "post.latency",
+        FEED,
+        "From the command to post until the acknowledgement that the post is durable.",
+    ),
+    value(
+        "post.success",
+        "ratio",
+        FEED,
+        "Share of the measured commands to post that were acknowledged.",
+    ),
+    latency(
+        "pull.latency",
+        &["post", "pull", "late-grant"],
+        "From asking a friend to the end of the answer, with all its items stored.",
+    ),
+    value(
+        "pull.success",
+        "ratio",
+        &["post", "pull", "late-grant"],
+        "Share of the measured pulls that ended without failure.",
+    ),
+];
+
+/// The metric of that name.
+pub fn find(name: &str) -> Option<&'static Definition> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+/// The registry as text for people.
+pub fn explain() -> String {
+    let mut out = String::from(
+        "Metrics of a result, with unit and definition. An expectation names a statistic of a\n",
+    );
+    out.push_str("distribution (");
+    out.push_str(&STATS.join(", "));
+    out.push_str("), and a value by its name alone.\n");
+    for metric in METRICS {
+        out.push('\n');
+        out.push_str(&describe(metric));
+    }
+    out
+}
+
+/// One metric as text for people.
+pub fn describe(metric: &Definition) -> String {
+    let shape = match metric.shape {
+        Shape::Distribution => "distribution",
+        Shape::Value => "value",
+    };
+    let unit = if metric.unit == "1" {
+        "count"
+    } else {
+        metric.unit
+    };
+    let mut lines = vec![format!("{} ({shape}, {unit})", metric.name)];
+    lines.extend(
+        crate::text::wrap(metric.meaning, 92)
+            .into_iter()
+            .map(|line| format!("    {line}")),
+    );
+    if !metric.labels.is_empty() {
+        lines.push(format!("    labels: {}", metric.labels.join(", ")));
+    }
+    if !metric.needs.is_empty() {
+        lines.push(format!(
+            "    needs a workload of kind: {}",
+            metric.needs.join(", ")
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_unique_and_described() {
+        assert!(METRICS.windows(2).all(|pair| pair[0].name < pair[1].name));
+        assert!(METRICS.iter().all(|metric| metric.meaning.ends_with('.')));
+    }
+
+    #[test]
+    fn every_needed_workload_exists() {
+        use crate::format::reader::kinds_of;
+        use crate::format::workload::WorkloadFields;
+        let kinds = kinds_of::<WorkloadFields>();
+        for metric in METRICS {
+            for kind in metric.needs {
+                assert!(
+                    kinds.iter().any(|known| known == kind),
+                    "{}: {kind}",
+                    metric.name
+                );
+            }
+        }
+    }
+}

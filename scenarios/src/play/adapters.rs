@@ -1,0 +1,113 @@
+//! The node's environment, filled with a simulated machine.
+//!
+//! Each type here turns one thing of the simulator into the node's trait for it
+//! and adds nothing of its own.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures_timer::Delay;
+use libp2p::core::Transport as _;
+use orrery_node::environment::{
+    ByteStream, Disk, DiskFile, Environment, Executor, Job, Observer, Storage, StorageClosed, Wire,
+};
+use orrery_sim::disk::{SimDisk, SimFile};
+use orrery_sim::transport::SimTcp;
+use orrery_sim::{HostId, executor, host, kernel};
+
+/// The environment of a node that starts now on `machine`.
+pub fn environment(machine: HostId, observer: Arc<dyn Observer>) -> Environment {
+    let tcp = SimTcp::new(machine).map(|stream, _| -> ByteStream { Box::pin(stream) });
+    Environment {
+        wires: vec![Wire::Stream(tcp.boxed())],
+        executor: Arc::new(HostExecutor(host::executor(machine))),
+        storage: Arc::new(HostStorage::of(machine)),
+        observer,
+    }
+}
+
+struct HostExecutor(executor::Executor);
+
+impl Executor for HostExecutor {
+    fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
+        self.0.spawn(task);
+    }
+}
+
+/// Runs jobs on the machine's disk at once, and lets their disk time pass
+/// before it acknowledges them.
+pub struct HostStorage {
+    disk: SimDisk,
+    files: Arc<dyn Disk>,
+}
+
+impl HostStorage {
+    /// The storage of one life of `machine`.
+    pub fn of(machine: HostId) -> Self {
+        let disk = host::disk(machine);
+        let files: Arc<dyn Disk> = Arc::new(Files(disk.clone()));
+        Self { disk, files }
+    }
+
+    /// The files, for inspection without disk time.
+    pub fn files(&self) -> &Arc<dyn Disk> {
+        &self.files
+    }
+}
+
+impl Storage for HostStorage {
+    fn execute(&self, job: Job) -> BoxFuture<'_, Result<(), StorageClosed>> {
+        async move {
+            self.disk.begin(kernel::now());
+            job(&self.files);
+            Delay::new(self.disk.end()).await;
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+struct Files(SimDisk);
+
+impl Disk for Files {
+    fn open(&self, path: &str, create: bool) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(OpenFile(self.0.open(path, create)?)))
+    }
+    fn create_dir_all(&self, path: &str) -> io::Result<()> {
+        self.0.create_dir_all(path)
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        self.0.list(path)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.0.remove(path)
+    }
+    fn sync_dir(&self, path: &str) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+}
+
+struct OpenFile(SimFile);
+
+impl DiskFile for OpenFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_at(offset, data)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+}

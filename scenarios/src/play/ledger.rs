@@ -1,0 +1,282 @@
+//! Every post has a fate: a ledger from its acknowledgement to each reader.
+//!
+//! It is told what nodes did and judges nothing until the end. Times are
+//! simulated nanoseconds; hosts and their identities are by number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orrery_node::api::OpName;
+use orrery_reports::stats::Recorder;
+
+/// A post that its author's node acknowledged.
+#[derive(Debug)]
+pub struct Entry {
+    /// The author's host.
+    pub author: u32,
+    /// When it was acknowledged.
+    pub created_ns: u64,
+    /// The author's wall clock, in milliseconds since 1970.
+    pub stamp_ms: u64,
+    /// By intended reader, the moment from which the reader was to have it, and
+    /// the moment at which it was stored there.
+    pub readers: BTreeMap<u32, Fate>,
+    /// Anybody may read it.
+    pub public: bool,
+}
+
+/// What became of a post at one reader.
+#[derive(Debug, Clone, Copy)]
+pub struct Fate {
+    /// Since when the reader is meant to have it.
+    pub since_ns: u64,
+    /// When it was stored there.
+    pub delivered_ns: Option<u64>,
+    /// Found on the reader's disk at the end.
+    pub held: bool,
+}
+
+/// All posts of a run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: BTreeMap<OpName, Entry>,
+    /// Who blocked whom.
+    blocks: BTreeSet<(u32, u32)>,
+    /// By post, hosts that stored it though they may not read it.
+    leaks: BTreeSet<(OpName, u32)>,
+    /// Deliveries that were told before the post's acknowledgement.
+    early: BTreeMap<OpName, Vec<(u32, u64)>>,
+}
+
+impl Ledger {
+    /// A node acknowledged a post. `readers` are hosts.
+    pub fn posted(
+        &mut self,
+        op: &OpName,
+        author: u32,
+        now_ns: u64,
+        stamp_ms: u64,
+        readers: impl IntoIterator<Item = u32>,
+        public: bool,
+    ) {
+        let fate = Fate {
+            since_ns: now_ns,
+            delivered_ns: None,
+            held: false,
+        };
+        let readers = readers.into_iter().map(|reader| (reader, fate)).collect();
+        let entry = Entry {
+            author,
+            created_ns: now_ns,
+            stamp_ms,
+            readers,
+            public,
+        };
+        self.entries.insert(op.clone(), entry);
+        for (reader, at_ns) in self.early.remove(op).unwrap_or_default() {
+            self.received(op, reader, at_ns);
+        }
+    }
+
+    /// A post was opened to one more reader.
+    pub fn granted(&mut self, op: &OpName, reader: u32, now_ns: u64) {
+        if let Some(entry) = self.entries.get_mut(op) {
+            let fate = Fate {
+                since_ns: now_ns,
+                delivered_ns: None,
+                held: false,
+            };
+            entry.readers.entry(reader).or_insert(fate);
+        }
+    }
+
+    /// A post is stored durably at a reader.
+    pub fn received(&mut self, op: &OpName, reader: u32, now_ns: u64) {
+        let Some(entry) = self.entries.get_mut(op) else {
+            // The author's power may fail between a durable post and its
+            // acknowledgement; such a post is nobody's promise.
+            self.early
+                .entry(op.clone())
+                .or_default()
+                .push((reader, now_ns));
+            return;
+        };
+        match entry.readers.get_mut(&reader) {
+            Some(fate) => {
+                fate.delivered_ns.get_or_insert(now_ns);
+            }
+            None if entry.public || entry.author == reader => {}
+            None => {
+                self.leaks.insert((op.clone(), reader));
+            }
+        }
+    }
+
+    /// `whom` is not to read anything of `host` any more.
+    pub fn blocked(&mut self, host: u32, whom: u32) {
+        self.blocks.insert((host, whom));
+    }
+
+    /// Whether `host` has blocked `whom`.
+    pub fn has_blocked(&self, host: u32, whom: u32) -> bool {
+        self.blocks.contains(&(host, whom))
+    }
+
+    /// What is readable on a host's disk at the end.
+    pub fn found(&mut self, host: u32, ops: &BTreeSet<OpName>) {
+        for (op, entry) in &mut self.entries {
+            if !ops.contains(op) {
+                continue;
+            }
+            match entry.readers.get_mut(&host) {
+                Some(fate) => fate.held = true,
+                None if entry.public || entry.author == host => {}
+                None => {
+                    self.leaks.insert((op.clone(), host));
+                }
+            }
+        }
+    }
+
+    /// Acknowledged posts of `author` that are not among `ops`.
+    pub fn lost_by_author(&self, author: u32, ops: &BTreeSet<OpName>) -> Vec<OpName> {
+        self.entries
+            .iter()
+            .filter(|(op, entry)| entry.author == author && !ops.contains(*op))
+            .map(|(op, _)| op.clone())
+            .collect()
+    }
+
+    /// Pairs of a post and a host that must not have it.
+    pub fn leaks(&self) -> usize {
+        self.leaks.len()
+    }
+
+    /// Every intended pair that was due within the window, unless one of the
+    /// two has blocked the other: then their nodes speak no more.
+    pub fn due(
+        &self,
+        window_ns: std::ops::Range<u64>,
+    ) -> impl Iterator<Item = (&OpName, &Entry, u32, Fate)> {
+        self.entries.iter().flat_map(move |(op, entry)| {
+            let window_ns = window_ns.clone();
+            entry
+                .readers
+                .iter()
+                .filter(move |(reader, fate)| {
+                    window_ns.contains(&fate.since_ns)
+                        && !self.has_blocked(entry.author, **reader)
+                        && !self.has_blocked(**reader, entry.author)
+                })
+                .map(move |(reader, fate)| (op, entry, *reader, *fate))
+        })
+    }
+
+    /// Latencies of the deliveries that were due within the window.
+    pub fn latencies(&self, window_ns: std::ops::Range<u64>) -> Recorder {
+        let mut recorder = Recorder::of_microseconds();
+        for (_, _, _, fate) in self.due(window_ns) {
+            if let Some(delivered_ns) = fate.delivered_ns {
+                let took_ns = delivered_ns.saturating_sub(fate.since_ns);
+                recorder.record(fate.since_ns, took_ns / 1000);
+            }
+        }
+        recorder
+    }
+
+    /// The highest stamp of `author` that `reader` holds, in milliseconds.
+    pub fn highest_stamp_ms(&self, author: u32, reader: u32) -> Option<u64> {
+        self.entries
+            .values()
+            .filter(|entry| entry.author == author)
+            .filter(|entry| {
+                entry
+                    .readers
+                    .get(&reader)
+                    .is_some_and(|fate| fate.held || fate.delivered_ns.is_some())
+            })
+            .map(|entry| entry.stamp_ms)
+            .max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn ledger() -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.posted(&"a".into(), 0, 10 * S, 100, [1, 2], false);
+        ledger.posted(&"b".into(), 0, 20 * S, 90, [1, 2], false);
+        ledger
+    }
+
+    fn missing(ledger: &Ledger) -> Vec<(String, u32)> {
+        ledger
+            .due(0..100 * S)
+            .filter(|(_, _, _, fate)| fate.delivered_ns.is_none() && !fate.held)
+            .map(|(op, _, reader, _)| (op.clone(), reader))
+            .collect()
+    }
+
+    #[test]
+    fn each_intended_reader_has_a_fate_of_its_own() {
+        let mut ledger = ledger();
+        ledger.received(&"a".into(), 1, 11 * S);
+        ledger.received(&"a".into(), 1, 50 * S);
+        ledger.found(2, &BTreeSet::from(["a".into()]));
+        assert_eq!(missing(&ledger), [("b".into(), 1), ("b".into(), 2)]);
+        assert_eq!(ledger.latencies(0..100 * S).count(), 1);
+        assert_eq!(ledger.highest_stamp_ms(0, 1), Some(100));
+        assert_eq!(ledger.highest_stamp_ms(1, 0), None);
+    }
+
+    #[test]
+    fn only_what_was_due_in_the_window_counts() {
+        let ledger = ledger();
+        assert_eq!(ledger.due(15 * S..100 * S).count(), 2);
+        assert_eq!(ledger.due(10 * S..20 * S).count(), 2);
+        assert_eq!(ledger.due(21 * S..100 * S).count(), 0);
+    }
+
+    #[test]
+    fn a_blocked_reader_is_intended_no_more_and_a_stranger_is_a_leak() {
+        let mut ledger = ledger();
+        ledger.blocked(0, 1);
+        assert_eq!(missing(&ledger), [("a".into(), 2), ("b".into(), 2)]);
+        ledger.blocked(2, 0);
+        assert!(
+            missing(&ledger).is_empty(),
+            "a reader who blocks the author waits for nothing"
+        );
+        ledger.received(&"a".into(), 7, 30 * S);
+        ledger.found(7, &BTreeSet::from(["a".into()]));
+        assert_eq!(ledger.leaks(), 1);
+    }
+
+    #[test]
+    fn a_grant_starts_its_own_wait() {
+        let mut ledger = ledger();
+        ledger.granted(&"a".into(), 3, 60 * S);
+        ledger.received(&"a".into(), 3, 61 * S);
+        assert_eq!(ledger.leaks(), 0);
+        assert_eq!(ledger.due(60 * S..61 * S).count(), 1);
+    }
+
+    #[test]
+    fn a_delivery_before_the_acknowledgement_counts() {
+        let mut ledger = Ledger::default();
+        ledger.received(&"a".into(), 1, 9 * S);
+        ledger.posted(&"a".into(), 0, 10 * S, 100, [1], false);
+        assert!(missing(&ledger).is_empty());
+    }
+
+    #[test]
+    fn a_post_that_left_its_authors_disk_is_found_out() {
+        let ledger = ledger();
+        let kept = BTreeSet::from(["b".to_owned()]);
+        assert_eq!(ledger.lost_by_author(0, &kept), ["a"]);
+        assert!(ledger.lost_by_author(1, &kept).is_empty());
+    }
+}

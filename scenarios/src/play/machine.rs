@@ -1,0 +1,268 @@
+//! The machines of a run and the people at them: keys, nodes, and what is known of both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+use orrery_node::api::{Command, Event, OpName};
+use orrery_node::config::Config;
+use orrery_node::engine::Engine;
+use orrery_node::environment::{Observer, Storage};
+use orrery_node::keys::Keys;
+use orrery_node::node::{Node, NodeHandle};
+use orrery_sim::net::address;
+use orrery_sim::net::partition::PartitionId;
+use orrery_sim::random::Stream;
+use orrery_sim::{HostId, host, kernel};
+
+use super::adapters::{HostStorage, environment};
+use super::ledger::Ledger;
+use super::tally::Tally;
+use crate::format::Scenario;
+use crate::world::World;
+
+/// The port on which every node listens.
+const PORT: u16 = 4150;
+
+/// Everything of a run that its steps and its nodes share.
+pub struct Machines {
+    pub scenario: Scenario,
+    pub world: World,
+    people: Vec<Person>,
+    state: Mutex<State>,
+}
+
+/// Who uses a machine.
+struct Person {
+    keys: Keys,
+    card: String,
+    identity: String,
+}
+
+/// What changes during a run.
+pub struct State {
+    /// The running node of each machine.
+    pub nodes: Vec<Option<NodeHandle>>,
+    /// Friends whom each machine's node has acknowledged to follow.
+    followed: Vec<BTreeSet<u32>>,
+    pub ledger: Ledger,
+    pub tally: Tally,
+    /// Names of posts by their tickets.
+    pub tickets: BTreeMap<u32, OpName>,
+    /// Partitions in force, by fault.
+    pub partitions: BTreeMap<usize, PartitionId>,
+    /// Effects of each fault.
+    pub fired: Vec<u64>,
+    /// Machines that pulled nothing new twice after the end.
+    pub drained: BTreeSet<u32>,
+    hosts_by_identity: BTreeMap<String, u32>,
+    hosts_by_peer: BTreeMap<String, u32>,
+}
+
+impl Machines {
+    /// The machines of `scenario` in the world that `seed` draws; nothing runs yet.
+    pub fn new(scenario: Scenario, world: World, seed: u64) -> Arc<Self> {
+        let people: Vec<Person> = world
+            .hosts
+            .iter()
+            .map(|plan| Person::new(seed, plan.host))
+            .collect();
+        let index = |name: fn(&Person) -> String| {
+            people
+                .iter()
+                .map(name)
+                .zip(0..)
+                .collect::<BTreeMap<String, u32>>()
+        };
+        let state = State {
+            nodes: people.iter().map(|_| None).collect(),
+            followed: people.iter().map(|_| BTreeSet::new()).collect(),
+            ledger: Ledger::default(),
+            tally: Tally::new(people.len()),
+            tickets: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            fired: vec![0; scenario.faults.len()],
+            drained: BTreeSet::new(),
+            hosts_by_identity: index(|person| person.identity.clone()),
+            hosts_by_peer: index(|person| person.keys.peer().to_string()),
+        };
+        Arc::new(Self {
+            scenario,
+            world,
+            people,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// What changes. Not to be held while nodes run.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        // One thread uses it; a panic on it ends the run anyway.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The node that runs on a machine.
+    pub fn node(&self, machine: u32) -> Option<NodeHandle> {
+        self.state().nodes[machine as usize].clone()
+    }
+
+    /// The name of the person at a machine.
+    pub fn identity(&self, machine: u32) -> &str {
+        &self.people[machine as usize].identity
+    }
+
+    /// The keys of the person at a machine.
+    pub fn keys(&self, machine: u32) -> &Keys {
+        &self.people[machine as usize].keys
+    }
+
+    /// Whether `now_ns` is measured.
+    pub fn is_measured(&self, now_ns: u64) -> bool {
+        (self.scenario.warmup_ns..self.scenario.duration_ns).contains(&now_ns)
+    }
+
+    /// The name of the region in which a machine stands.
+    pub fn region(&self, machine: u32) -> &str {
+        let region = self.world.hosts[machine as usize].region;
+        self.scenario
+            .network
+            .delays
+            .regions
+            .get(region)
+            .map_or("core", String::as_str)
+    }
+
+    /// Starts the node of a machine, and follows friends whom it does not yet follow.
+    pub fn boot(self: &Arc<Self>, machine: u32) {
+        let machines = Arc::clone(self);
+        host::executor(HostId(machine)).spawn(async move {
+            if let Err(error) = machines.start(machine).await {
+                kernel::fail(format!("the node does not start: {error}"));
+            }
+        });
+    }
+
+    async fn start(self: &Arc<Self>, machine: u32) -> Result<(), String> {
+        let storage = HostStorage::of(HostId(machine));
+        let keys = self.keys(machine).clone();
+        let keys = (&storage as &dyn Storage)
+            .run(move |disk| match Keys::load(disk)? {
+                Some(keys) => Ok(keys),
+                None => keys.save(disk).map(|()| keys),
+            })
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+        let observer: Arc<dyn Observer> = Arc::new(Witness {
+            machines: Arc::clone(self),
+            machine,
+        });
+        let environment = environment(HostId(machine), observer);
+        let node = Node::start(self.config(machine)?, keys, environment)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.state().nodes[machine as usize] = Some(node.clone());
+        for &friend in self.world.friends.of(machine) {
+            if self.state().followed[machine as usize].contains(&friend) {
+                continue;
+            }
+            let card = self.people[friend as usize].card.clone();
+            node.command(Command::Follow { card })
+                .await
+                .map_err(|error| error.to_string())?;
+            self.state().followed[machine as usize].insert(friend);
+        }
+        Ok(())
+    }
+
+    /// The engine with which a machine's node pulls; `None` if its settings are wrong.
+    pub fn engine(&self, machine: u32) -> Option<Engine> {
+        self.config(machine).ok().map(|config| config.sync.engine)
+    }
+
+    fn config(&self, machine: u32) -> Result<Config, String> {
+        let mut table = self.scenario.group_of(machine).node_table();
+        if !table.contains_key("listen.addresses") {
+            let everywhere = format!("/ip4/0.0.0.0/tcp/{PORT}");
+            table.insert("listen.addresses".to_owned(), vec![everywhere].into());
+        }
+        Config::from_table(table).map_err(|error| error.to_string())
+    }
+
+    fn note(&self, machine: u32, event: &Event) {
+        let now_ns = kernel::now().as_nanos();
+        let measured = self.is_measured(now_ns);
+        let mut state = self.state();
+        let state = &mut *state;
+        match event {
+            Event::Posted {
+                op,
+                stamp_ms,
+                readers,
+            } => {
+                let public = readers.is_empty();
+                let readers: Vec<u32> = if public {
+                    self.world.friends.of(machine).to_vec()
+                } else {
+                    readers
+                        .iter()
+                        .filter_map(|reader| state.hosts_by_identity.get(reader).copied())
+                        .collect()
+                };
+                state
+                    .ledger
+                    .posted(op, machine, now_ns, *stamp_ms, readers, public);
+            }
+            Event::Granted { op, reader } => {
+                if let Some(&reader) = state.hosts_by_identity.get(reader) {
+                    state.ledger.granted(op, reader, now_ns);
+                }
+            }
+            Event::Received { op, .. } => state.ledger.received(op, machine, now_ns),
+            Event::Pinged { peer, rtt_us } => {
+                if let Some(&peer) = state.hosts_by_peer.get(peer).filter(|_| measured) {
+                    let ends = (self.region(machine), self.region(peer));
+                    state.tally.pinged(now_ns, ends, *rtt_us);
+                }
+            }
+            other => state.tally.note(machine, now_ns, measured, other),
+        }
+    }
+}
+
+impl State {
+    /// The machine of a person.
+    pub fn host_of(&self, identity: &str) -> Option<u32> {
+        self.hosts_by_identity.get(identity).copied()
+    }
+}
+
+impl Person {
+    fn new(seed: u64, machine: u32) -> Self {
+        let mut secret = [0; 32];
+        Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
+        let keys = Keys::generate(Some(secret));
+        let address = Multiaddr::from(address::v4(HostId(machine))).with(Protocol::Tcp(PORT));
+        let card = keys.card(&[address]).expect("keys in memory always sign");
+        let identity = keys.identity().to_string();
+        Self {
+            card: card.to_string(),
+            identity,
+            keys,
+        }
+    }
+}
+
+/// Passes on what the node of a machine tells.
+struct Witness {
+    machines: Arc<Machines>,
+    machine: u32,
+}
+
+impl Observer for Witness {
+    fn event(&self, event: &Event) {
+        let told = serde_json::to_vec(event).expect("events are plain data");
+        kernel::report(HostId(self.machine), &told);
+        self.machines.note(self.machine, event);
+    }
+}

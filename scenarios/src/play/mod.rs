@@ -1,0 +1,136 @@
+//! Plays one (variant, seed): puts nodes into the simulated world and measures.
+//!
+//! The only place where the node and the simulator meet. The world comes from
+//! [`crate::world`]; what happens in it is performed by `steps`, told to the
+//! `ledger` and the `tally`, and judged by `verdict` once everything is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orrery_reports::record::SeedResult;
+use orrery_sim::clock::WallClock;
+use orrery_sim::log::LogSpec;
+use orrery_sim::random::Stream;
+use orrery_sim::time::SimTime;
+use orrery_sim::{Class, HostId, HostSpec, Simulation, host, interpose, kernel, tcp};
+
+use crate::engine::{Job, Progress};
+use crate::format::fault::LinkChange;
+use crate::world::World;
+
+mod adapters;
+mod drain;
+mod ledger;
+mod machine;
+mod steps;
+mod tally;
+mod verdict;
+
+use machine::Machines;
+
+/// Simulated time between two tellings of progress.
+const STRIDE: Duration = Duration::from_secs(5);
+
+/// Nodes start one after the other, within this time or a quarter of the warm-up.
+const BOOT_SPAN_MAX: Duration = Duration::from_secs(10);
+
+/// Plays a job to its end. `progress` is told now and then how far it is.
+///
+/// What keeps a run from its end is in the result's `failure`.
+pub fn run(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> SeedResult {
+    let (wall_ns, cpu_ns) = (interpose::real_monotonic_ns(), interpose::process_cpu_ns());
+    let mut result = play(job, progress).unwrap_or_else(|failure| SeedResult {
+        failure: Some(failure),
+        ..SeedResult::default()
+    });
+    result.seed = job.seed.to_string();
+    result.wall_s = (interpose::real_monotonic_ns() - wall_ns) as f64 / 1e9;
+    result.cpu_s = (interpose::process_cpu_ns() - cpu_ns) as f64 / 1e9;
+    result.peak_rss_bytes = peak_rss_bytes();
+    result
+}
+
+fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedResult, String> {
+    let mut simulation = Simulation::new(job.seed);
+    if let Some(log) = &job.log {
+        let spec = LogSpec::new(&log.filter, &log.folder).map_err(|error| error.to_string())?;
+        simulation = simulation.logging(spec);
+    }
+    if let Some(path) = &job.trace {
+        simulation = simulation.recording(path);
+    }
+    let world = World::build(&job.scenario, job.seed);
+    let (mut result, outcome) = simulation
+        .run(|simulated| {
+            let machines = Machines::new(job.scenario.clone(), world, job.seed);
+            furnish(&machines, job.seed);
+            steps::schedule(&machines);
+            let end = SimTime::from_nanos(job.end_ns());
+            drain::schedule(&machines);
+            while kernel::now() < end && simulated.failure().is_none() {
+                simulated.run_until((kernel::now() + STRIDE).min(end));
+                progress(Progress {
+                    simulated_ns: kernel::now().as_nanos(),
+                    events: simulated.stats().events,
+                });
+            }
+            let failed = simulated.failure().is_some();
+            verdict::judge(&machines, job, failed)
+        })
+        .map_err(|error| error.to_string())?;
+    result.trace_hash = outcome.trace_hash;
+    result.events = outcome.stats.events;
+    result.simulated_s = outcome.simulated.as_secs_f64();
+    if let Some(failure) = outcome.failure {
+        result.failure = Some(failure.to_string());
+    }
+    Ok(result)
+}
+
+/// Sets up the hosts and the core, and boots the machines one after the other.
+fn furnish(machines: &Arc<Machines>, seed: u64) {
+    let delays = &machines.scenario.network.delays;
+    let nanos = |row: &Vec<u64>| row.iter().map(|&ns| Duration::from_nanos(ns)).collect();
+    host::set_delays(delays.one_way_ns.iter().map(nanos).collect());
+    let quarter = Duration::from_nanos(machines.scenario.warmup_ns / 4);
+    let span = quarter.min(BOOT_SPAN_MAX);
+    for plan in &machines.world.hosts {
+        let group = &machines.scenario.groups[plan.group];
+        let machine = host::add(HostSpec {
+            name: plan.name.clone(),
+            region: plan.region,
+            access: steps::access(&group.access, &LinkChange::default()),
+            clock: WallClock::new(plan.clock_offset_ns, plan.clock_drift_ppb),
+            ..HostSpec::default()
+        });
+        assert_eq!(
+            machine,
+            HostId(plan.host),
+            "hosts are added in the order of their numbers"
+        );
+        let mtu = group.access.mtu_bytes as u16;
+        host::set_tcp(
+            machine,
+            tcp::Config {
+                mtu,
+                ..tcp::Config::default()
+            },
+        );
+        let at = Stream::new(seed, "boot", plan.host).uniform(Duration::ZERO, span);
+        let machines = Arc::clone(machines);
+        kernel::call_at(SimTime::ZERO + at, Class::World, machine, move || {
+            // A power cut so early lets the machine start with the return of power.
+            if host::is_up(machine) {
+                machines.boot(machine.0);
+            }
+        });
+    }
+}
+
+/// Most memory that this process ever held, in bytes; 0 where the system does not tell.
+fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

@@ -1,0 +1,238 @@
+//! Performs the steps of a schedule: what people do, and what goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orrery_node::api::{Audience, Command, Reply};
+use orrery_sim::net::link::{Access, LinkSpec};
+use orrery_sim::net::stage::Spread;
+use orrery_sim::time::SimTime;
+use orrery_sim::units::{Rate, Ratio};
+use orrery_sim::{Class, HostId, host, kernel};
+
+use super::machine::Machines;
+use crate::format::amount::Draw;
+use crate::format::fault::{Harm, LinkChange};
+use crate::format::selector::Hosts;
+use crate::format::workload::Readers;
+use crate::profiles::{AccessProfile, Direction};
+use crate::world::{Change, Step};
+
+/// Puts all steps of the machines' world into the event queue.
+pub fn schedule(machines: &Arc<Machines>) {
+    for (at_ns, step) in machines.world.steps.clone() {
+        let (class, host) = match &step {
+            Step::Post { host, .. }
+            | Step::Grant { host, .. }
+            | Step::Pull { host }
+            | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
+            Step::Fault { .. } => (Class::World, HostId::NONE),
+        };
+        let machines = Arc::clone(machines);
+        kernel::call_at(SimTime::from_nanos(at_ns), class, host, move || {
+            perform(&machines, &step);
+        });
+    }
+}
+
+fn perform(machines: &Arc<Machines>, step: &Step) {
+    match *step {
+        Step::Post {
+            host,
+            to,
+            except,
+            size_bytes,
+            ticket,
+        } => {
+            post(machines, host, to, except, size_bytes, ticket);
+        }
+        Step::Grant {
+            host,
+            reader,
+            ticket,
+        } => {
+            let op = machines.state().tickets.get(&ticket).cloned();
+            if let Some(op) = op {
+                let reader = machines.identity(reader).to_owned();
+                command(machines, host, Command::Grant { op, reader });
+            }
+        }
+        Step::Pull { host } => command(machines, host, Command::Pull { from: None }),
+        Step::Block { host, whom } => {
+            machines.state().ledger.blocked(host, whom);
+            let identity = machines.identity(whom).to_owned();
+            command(machines, host, Command::Block { identity });
+        }
+        Step::Fault { fault, ref change } => {
+            let fired = harm(machines, fault, change);
+            machines.state().fired[fault] += fired;
+        }
+    }
+}
+
+/// Somebody posts, if their machine is on.
+fn post(
+    machines: &Arc<Machines>,
+    author: u32,
+    to: Readers,
+    except: Option<u32>,
+    size_bytes: u32,
+    ticket: u32,
+) {
+    let Some(node) = machines.node(author) else {
+        return;
+    };
+    let to = match (to, except) {
+        (Readers::Public, _) => Audience::Public,
+        (Readers::Friends, None) => Audience::Friends,
+        (Readers::Friends, Some(except)) => {
+            let friends = machines.world.friends.of(author).iter();
+            let others = friends.filter(|&&friend| friend != except);
+            Audience::Only(
+                others
+                    .map(|&friend| machines.identity(friend).to_owned())
+                    .collect(),
+            )
+        }
+    };
+    let body = note(ticket, size_bytes);
+    let machines = Arc::clone(machines);
+    host::executor(HostId(author)).spawn(async move {
+        let asked = kernel::now();
+        let reply = node.command(Command::Post { body, to }).await;
+        let took_us = (kernel::now() - asked).as_micros() as u64;
+        let mut state = machines.state();
+        if let Ok(Reply::Posted { op, .. }) = &reply {
+            state.tickets.insert(ticket, op.clone());
+        }
+        if machines.is_measured(asked.as_nanos()) {
+            state.tally.posted(asked.as_nanos(), took_us, reply.is_ok());
+        }
+    });
+}
+
+/// A note of `size_bytes` characters that names its ticket.
+fn note(ticket: u32, size_bytes: u32) -> serde_json::Value {
+    const FILLER: &str = "the quick brown fox jumps over the lazy dog ";
+    let begin = format!("post {ticket}: ");
+    let rest = (size_bytes as usize).saturating_sub(begin.len());
+    let filler: String = FILLER.chars().cycle().take(rest).collect();
+    serde_json::json!({ "type": "note/1", "text": begin + &filler })
+}
+
+/// Somebody tells their node something, if their machine is on. What becomes of
+/// it shows in the node's events.
+fn command(machines: &Arc<Machines>, machine: u32, command: Command) {
+    let Some(node) = machines.node(machine) else {
+        return;
+    };
+    host::executor(HostId(machine)).spawn(async move {
+        if let Err(error) = node.command(command).await {
+            tracing::warn!(%error, "a command was not done");
+        }
+    });
+}
+
+/// Changes the world. Returns the effects that this had; those of a partition
+/// are counted at its end, by the packets that it stopped.
+fn harm(machines: &Arc<Machines>, fault: usize, change: &Change) -> u64 {
+    match *change {
+        Change::PartitionBegins => {
+            let Harm::Partition { a, b, one_way } = &machines.scenario.faults[fault].harm else {
+                return 0;
+            };
+            match host::partition(&ids(a), &ids(b), !one_way) {
+                Ok(id) => {
+                    machines.state().partitions.insert(fault, id);
+                }
+                Err(error) => kernel::fail(error.to_string()),
+            }
+            0
+        }
+        Change::PartitionEnds => {
+            let id = machines.state().partitions.remove(&fault);
+            id.map_or(0, host::heal)
+        }
+        Change::PowerGoes { host } => u64::from(power_cut(machines, host)),
+        Change::PowerReturns { host } => {
+            host::power_on(HostId(host));
+            machines.boot(host);
+            0
+        }
+        Change::LinkChanges { host } => {
+            let Harm::Link { change, .. } = &machines.scenario.faults[fault].harm else {
+                return 0;
+            };
+            let profile = &machines.scenario.group_of(host).access;
+            host::set_access(HostId(host), &access(profile, change));
+            1
+        }
+        Change::LinkReturns { host } => {
+            let profile = &machines.scenario.group_of(host).access;
+            host::set_access(HostId(host), &access(profile, &LinkChange::default()));
+            0
+        }
+        Change::ClockSteps { host, by_ns } => {
+            host::step_clock(HostId(host), by_ns);
+            u64::from(by_ns != 0)
+        }
+    }
+}
+
+/// Cuts a machine's power. False if it had none.
+pub fn power_cut(machines: &Machines, machine: u32) -> bool {
+    if !host::is_up(HostId(machine)) {
+        return false;
+    }
+    let node = {
+        let mut state = machines.state();
+        state.tally.power_cut(machine);
+        state.nodes[machine as usize].take()
+    };
+    host::power_cut(HostId(machine));
+    drop(node);
+    true
+}
+
+fn ids(hosts: &Hosts) -> Vec<HostId> {
+    hosts.iter().map(HostId).collect()
+}
+
+/// The access link of a profile, changed by a fault.
+pub fn access(profile: &AccessProfile, change: &LinkChange) -> Access {
+    let direction = |direction: &Direction, rate_bps: Option<u64>| {
+        let (least, jitter) = jitter(direction);
+        LinkSpec {
+            rate: rate_bps.or(direction.rate_bps).and_then(Rate::from_bps),
+            queue_bytes: direction.queue_bytes,
+            delay: Duration::from_nanos(change.delay_ns.unwrap_or(direction.delay_ns)) + least,
+            jitter,
+            loss: Ratio::from_ppm(change.loss_ppm.unwrap_or(direction.loss_ppm)),
+            mtu: profile.mtu_bytes as u16,
+        }
+    };
+    Access {
+        up: direction(&profile.up, change.up_bps),
+        down: direction(&profile.down, change.down_bps),
+    }
+}
+
+/// The least delay that a profile's jitter adds, and how it varies beyond.
+fn jitter(direction: &Direction) -> (Duration, Option<Spread>) {
+    let time = |ns: i64| Duration::from_nanos(ns.max(0) as u64);
+    match direction.jitter_ns.draw {
+        Draw::Constant(ns) => (time(ns), None),
+        Draw::Uniform(low, high) => {
+            let max = time(high - low);
+            (time(low), Some(Spread::Uniform { max }))
+        }
+        Draw::Normal(mean, deviation) => {
+            let (mean, deviation) = (time(mean), time(deviation));
+            (Duration::ZERO, Some(Spread::Normal { mean, deviation }))
+        }
+        Draw::Exponential(mean) => (
+            Duration::ZERO,
+            Some(Spread::Exponential { mean: time(mean) }),
+        ),
+    }
+}

@@ -1,0 +1,86 @@
+//! Counts and samples of what nodes tell, feeds aside (those are the ledger's).
+
+use std::collections::BTreeMap;
+
+use orrery_node::api::Event;
+use orrery_reports::stats::Recorder;
+
+/// Everything counted in a run.
+#[derive(Debug)]
+pub struct Tally {
+    /// Open connections of each machine.
+    connections: Vec<u32>,
+    /// Most connections that any machine had at once.
+    pub connections_max: u32,
+    /// Requests that nodes refused.
+    pub refused: u64,
+    /// Duration of measured pulls.
+    pub pulls: Recorder,
+    /// Measured pulls that failed.
+    pub pulls_failed: u64,
+    /// From command to acknowledgement of measured posts.
+    pub posts: Recorder,
+    /// Measured commands to post that were not acknowledged.
+    pub posts_failed: u64,
+    /// Measured round trips, over all and by the regions of the two ends.
+    pub pings: BTreeMap<Option<(String, String)>, Recorder>,
+}
+
+impl Tally {
+    /// Nothing has happened on `machines` machines.
+    pub fn new(machines: usize) -> Self {
+        Self {
+            connections: vec![0; machines],
+            connections_max: 0,
+            refused: 0,
+            pulls: Recorder::of_microseconds(),
+            pulls_failed: 0,
+            posts: Recorder::of_microseconds(),
+            posts_failed: 0,
+            pings: BTreeMap::new(),
+        }
+    }
+
+    /// Takes note of an event of the node on `machine`.
+    pub fn note(&mut self, machine: u32, now_ns: u64, measured: bool, event: &Event) {
+        let open = &mut self.connections[machine as usize];
+        match event {
+            Event::Connected { .. } => {
+                *open += 1;
+                self.connections_max = self.connections_max.max(*open);
+            }
+            Event::Disconnected { .. } => *open = open.saturating_sub(1),
+            Event::Refused { .. } => self.refused += 1,
+            Event::PullEnded { took_us, .. } if measured => {
+                self.pulls.record(now_ns, *took_us);
+            }
+            Event::PullFailed { .. } if measured => self.pulls_failed += 1,
+            _ => {}
+        }
+    }
+
+    /// A node measured a round trip between machines in two regions.
+    pub fn pinged(&mut self, now_ns: u64, (from, to): (&str, &str), rtt_us: u64) {
+        let ends = Some((from.to_owned(), to.to_owned()));
+        for key in [None, ends] {
+            self.pings
+                .entry(key)
+                .or_insert_with(Recorder::of_microseconds)
+                .record(now_ns, rtt_us);
+        }
+    }
+
+    /// A command to post was answered after `took_us`, or failed.
+    pub fn posted(&mut self, now_ns: u64, took_us: u64, acknowledged: bool) {
+        if acknowledged {
+            self.posts.record(now_ns, took_us);
+        } else {
+            self.posts_failed += 1;
+        }
+    }
+
+    /// The machine lost power, and all connections with it.
+    pub fn power_cut(&mut self, machine: u32) {
+        self.connections[machine as usize] = 0;
+    }
+}

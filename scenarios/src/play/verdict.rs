@@ -1,0 +1,311 @@
+//! What a run has shown: metrics, losses with their causes, faults and invariants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use orrery_node::engine::Engine;
+use orrery_node::store::Store;
+use orrery_reports::record::{Fault, Invariant, Loss, Metric, SeedResult};
+use orrery_reports::stats::Recorder;
+use orrery_sim::{HostId, host, kernel, net};
+
+use super::adapters::HostStorage;
+use super::ledger::{Entry, Fate};
+use super::machine::{Machines, State};
+use crate::engine::{Job, STALLED};
+use crate::world::Step;
+
+/// Losses that are listed one by one; all are counted by cause.
+const LOSSES_LISTED_MAX: usize = 500;
+
+/// Names of stalled machines in a failure's text.
+const STALLED_NAMED_MAX: usize = 5;
+
+/// Judges a run that has ended, or `failed` on its way.
+pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
+    let mut result = SeedResult {
+        faults: faults(machines),
+        ..SeedResult::default()
+    };
+    let whole = job.end_ns() == machines.scenario.end_ns();
+    let mut metrics = Metrics::default();
+    network(machines, &mut metrics);
+    told(machines, &mut metrics);
+    if !failed {
+        if whole {
+            result.failure = stalled(machines);
+        }
+        feeds(machines, whole, &mut metrics, &mut result);
+    }
+    result.metrics = metrics.0;
+    result
+}
+
+#[derive(Default)]
+struct Metrics(BTreeMap<String, Metric>);
+
+impl Metrics {
+    fn value(&mut self, name: &str, unit: &str, value: f64) {
+        self.0.insert(
+            name.to_owned(),
+            Metric::Value {
+                unit: unit.to_owned(),
+                value,
+            },
+        );
+    }
+
+    fn count(&mut self, name: &str, count: usize) {
+        self.value(name, "1", count as f64);
+    }
+
+    fn ratio(&mut self, name: &str, good: u64, bad: u64) {
+        if good + bad > 0 {
+            self.value(name, "ratio", good as f64 / (good + bad) as f64);
+        }
+    }
+
+    fn samples(&mut self, name: &str, recorder: &Recorder) {
+        if recorder.count() > 0 {
+            self.0.insert(name.to_owned(), recorder.finish());
+        }
+    }
+}
+
+fn faults(machines: &Machines) -> Vec<Fault> {
+    let mut declared = vec![0; machines.scenario.faults.len()];
+    for (_, step) in &machines.world.steps {
+        if let Step::Fault { fault, change } = step {
+            declared[*fault] += u64::from(change.is_effect());
+        }
+    }
+    let state = machines.state();
+    machines
+        .scenario
+        .faults
+        .iter()
+        .enumerate()
+        .map(|(place, fault)| Fault {
+            kind: format!("{}#{}", fault.kind(), place + 1),
+            declared: declared[place],
+            fired: state.fired[place],
+        })
+        .collect()
+}
+
+fn network(machines: &Machines, metrics: &mut Metrics) {
+    let (mut bytes, mut packets) = (0, 0);
+    for plan in &machines.world.hosts {
+        let traffic = net::traffic(HostId(plan.host));
+        bytes += traffic.sent_bytes;
+        packets += traffic.sent_packets;
+    }
+    metrics.value("net.bytes", "B", bytes as f64);
+    metrics.value("net.packets", "1", packets as f64);
+    let drops = net::drops();
+    metrics.value("net.drops", "1", drops.values().sum::<u64>() as f64);
+    for (reason, count) in drops {
+        metrics.value(&format!("net.drops{{reason={reason}}}"), "1", count as f64);
+    }
+}
+
+/// What nodes told of themselves.
+fn told(machines: &Machines, metrics: &mut Metrics) {
+    let state = machines.state();
+    let tally = &state.tally;
+    metrics.value("node.connections", "1", f64::from(tally.connections_max));
+    metrics.value("feed.refused", "1", tally.refused as f64);
+    metrics.samples("pull.latency", &tally.pulls);
+    metrics.ratio("pull.success", tally.pulls.count(), tally.pulls_failed);
+    metrics.samples("post.latency", &tally.posts);
+    metrics.ratio("post.success", tally.posts.count(), tally.posts_failed);
+    for (ends, recorder) in &tally.pings {
+        let name = match ends {
+            None => "ping.rtt".to_owned(),
+            Some((from, to)) => format!("ping.rtt{{from={from},to={to}}}"),
+        };
+        metrics.samples(&name, recorder);
+    }
+}
+
+/// Machines that still pulled something new, or could not pull, when the drain ended.
+fn stalled(machines: &Machines) -> Option<String> {
+    if machines.scenario.drain_ns == 0 {
+        return None;
+    }
+    let drained = &machines.state().drained;
+    let names: Vec<&str> = machines
+        .world
+        .hosts
+        .iter()
+        .filter(|plan| !drained.contains(&plan.host))
+        .map(|plan| plan.name.as_str())
+        .collect();
+    let (first, _) = names
+        .split_at_checked(STALLED_NAMED_MAX)
+        .unwrap_or((&names, &[]));
+    (!names.is_empty()).then(|| {
+        format!(
+            "{STALLED}{} of {} machines, {} among them, did not reach two empty pulls before the \
+             drain ended; see their logs with --log info, or give a longer drain",
+            names.len(),
+            machines.world.hosts.len(),
+            first.join(", ")
+        )
+    })
+}
+
+fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut SeedResult) {
+    let lost_by_authors = match inspect(machines) {
+        Ok(lost) => lost,
+        Err(error) => {
+            result.failure = Some(error);
+            return;
+        }
+    };
+    let state = machines.state();
+    let window_ns = machines.scenario.warmup_ns..machines.scenario.duration_ns;
+    metrics.samples(
+        "feed.delivery.latency",
+        &state.ledger.latencies(window_ns.clone()),
+    );
+    metrics.count("disk.acked_lost", lost_by_authors.len());
+    metrics.count("feed.leaked", state.ledger.leaks());
+    let mut causes: BTreeMap<String, u64> = BTreeMap::new();
+    let mut delivered = 0;
+    for (op, entry, reader, fate) in state.ledger.due(window_ns) {
+        if fate.delivered_ns.is_some() || fate.held {
+            delivered += 1;
+            continue;
+        }
+        let cause = cause(
+            machines,
+            &state,
+            entry,
+            reader,
+            fate,
+            lost_by_authors.contains(op),
+        );
+        *causes.entry(cause.to_owned()).or_default() += 1;
+        if result.losses.len() < LOSSES_LISTED_MAX {
+            result.losses.push(Loss {
+                item: op.clone(),
+                author: machines.world.hosts[entry.author as usize].name.clone(),
+                reader: machines.world.hosts[reader as usize].name.clone(),
+                created_s: fate.since_ns as f64 / 1e9,
+                cause: cause.to_owned(),
+            });
+        }
+    }
+    metrics.count("feed.delivered", delivered);
+    if whole {
+        metrics.count("feed.missed_forever", causes.values().sum::<u64>() as usize);
+    }
+    result.invariants = invariants(&lost_by_authors, state.ledger.leaks(), &causes, whole);
+    if causes.values().sum::<u64>() > result.losses.len() as u64 {
+        result.loss_causes = causes;
+    }
+}
+
+fn invariants(
+    lost_by_authors: &BTreeSet<String>,
+    leaks: usize,
+    causes: &BTreeMap<String, u64>,
+    whole: bool,
+) -> Vec<Invariant> {
+    let check = |name: &str, broken: Option<String>| Invariant {
+        name: name.to_owned(),
+        held: broken.is_none(),
+        detail: broken,
+    };
+    let unknown = causes.get(UNKNOWN).copied().unwrap_or(0);
+    let mut invariants = vec![
+        check(
+            "acknowledged-posts-survive",
+            lost_by_authors.first().map(|first| {
+                format!(
+                    "{} acknowledged posts are gone, {first} first",
+                    lost_by_authors.len()
+                )
+            }),
+        ),
+        check(
+            "nothing-leaks",
+            (leaks > 0).then(|| format!("{leaks} posts are held by hosts that may not read them")),
+        ),
+    ];
+    if whole {
+        let broken = (unknown > 0).then(|| format!("{unknown} losses have no known cause"));
+        invariants.push(check("every-loss-has-a-cause", broken));
+    }
+    invariants
+}
+
+const UNKNOWN: &str = "unknown";
+
+/// Why a post is not at a reader.
+fn cause(
+    machines: &Machines,
+    state: &State,
+    entry: &Entry,
+    reader: u32,
+    fate: Fate,
+    lost_by_author: bool,
+) -> &'static str {
+    if lost_by_author {
+        return "lost-by-author";
+    }
+    if !host::is_up(HostId(reader)) && state.nodes[reader as usize].is_none() {
+        return "reader-down";
+    }
+    let behind = state
+        .ledger
+        .highest_stamp_ms(entry.author, reader)
+        .is_some_and(|highest| entry.stamp_ms <= highest);
+    if machines.engine(reader) == Some(Engine::AfterTs) && behind {
+        return if fate.since_ns > entry.created_ns {
+            "granted-behind-timestamp"
+        } else {
+            "stamped-behind-timestamp"
+        };
+    }
+    if !state.drained.contains(&reader) {
+        return "reader-not-drained";
+    }
+    UNKNOWN
+}
+
+/// Pulls every machine's plug, and reads from its disk what its node would find
+/// at the next start. Returns the acknowledged posts that authors have lost.
+fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
+    let mut lost = BTreeSet::new();
+    for plan in &machines.world.hosts {
+        let machine = HostId(plan.host);
+        host::power_cut(machine);
+        let disk = HostStorage::of(machine);
+        let read = || -> Result<_, orrery_node::store::StoreError> {
+            let store = Store::open(disk.files(), machines.keys(plan.host).clone())?;
+            let own: BTreeSet<String> = store
+                .owned_ops()?
+                .into_iter()
+                .map(|(op, _)| op.to_string())
+                .collect();
+            let readable = store
+                .timeline(u32::MAX, None)?
+                .into_iter()
+                .map(|post| post.op);
+            Ok((own, readable.collect::<BTreeSet<String>>()))
+        };
+        let (own, readable) = host::as_host(machine, read).map_err(|error| {
+            format!(
+                "the disk of {} cannot be read at the end: {error}",
+                plan.name
+            )
+        })?;
+        let mut state = machines.state();
+        lost.extend(state.ledger.lost_by_author(plan.host, &own));
+        state.ledger.found(plan.host, &readable);
+    }
+    debug_assert!(kernel::running_host() == HostId::NONE);
+    Ok(lost)
+}

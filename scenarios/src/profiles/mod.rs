@@ -1,0 +1,200 @@
+//! Profiles: measured or assumed properties of networks, by name.
+//!
+//! Those under `profiles/` are built in; a scenario may also name a file beside itself. Each
+//! carries its source. A new one is a TOML file there.
+
+pub mod access;
+pub mod delay;
+
+use std::path::{Path, PathBuf};
+
+pub use access::{AccessProfile, Direction};
+pub use delay::DelayProfile;
+
+use crate::built_in::{ACCESSES, BuiltIn, DELAYS};
+use crate::format::problem::{quoted, suggestion};
+
+/// Why a profile cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProfileError {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl ProfileError {
+    fn new(message: String) -> Self {
+        Self {
+            message,
+            help: None,
+        }
+    }
+}
+
+/// A profile's file, or the table beside it, at most.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Where profiles come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Profiles<'a> {
+    folder: Option<&'a Path>,
+}
+
+impl<'a> Profiles<'a> {
+    /// The built-in profiles, and files relative to `folder` if there is one.
+    pub fn new(folder: Option<&'a Path>) -> Self {
+        Self { folder }
+    }
+
+    /// A delay profile by name or file.
+    ///
+    /// # Errors
+    /// It is unknown, unreadable or wrong.
+    pub fn delay(&self, name: &str) -> Result<DelayProfile, ProfileError> {
+        if let Some(found) = DELAYS.iter().find(|profile| profile.name == name) {
+            return delay::parse(name, found.text, |_| Ok(found.table.to_owned()));
+        }
+        let (path, text) = self.file("delay", name, DELAYS)?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        delay::parse(&path.display().to_string(), &text, |table| {
+            read(&folder.join(table))
+        })
+    }
+
+    /// An access profile by name or file.
+    ///
+    /// # Errors
+    /// It is unknown, unreadable or wrong.
+    pub fn access(&self, name: &str) -> Result<AccessProfile, ProfileError> {
+        if let Some(found) = ACCESSES.iter().find(|profile| profile.name == name) {
+            return access::parse(name, found.text);
+        }
+        let (path, text) = self.file("access", name, ACCESSES)?;
+        access::parse(&path.display().to_string(), &text)
+    }
+
+    fn file(
+        &self,
+        kind: &str,
+        name: &str,
+        known: &[BuiltIn],
+    ) -> Result<(PathBuf, String), ProfileError> {
+        let is_file = Path::new(name)
+            .extension()
+            .is_some_and(|ending| ending == "toml");
+        let Some(folder) = self.folder.filter(|_| is_file) else {
+            return Err(ProfileError {
+                message: format!("unknown {kind} profile {}", quoted(name)),
+                help: Some(suggestion(name, known.iter().map(|profile| profile.name))),
+            });
+        };
+        let path = folder.join(name);
+        let text = read(&path)?;
+        Ok((path, text))
+    }
+}
+
+fn read(path: &Path) -> Result<String, ProfileError> {
+    let cannot = |why: String| {
+        ProfileError::new(format!("cannot read the profile {}: {why}", path.display()))
+    };
+    let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
+    if size.len() > FILE_BYTES_MAX {
+        return Err(cannot("it is larger than 1 MiB".to_owned()));
+    }
+    std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))
+}
+
+/// Parses a profile's TOML; the error says where.
+fn from_toml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ProfileError> {
+    toml::from_str(text).map_err(|error| {
+        let byte = error.span().map_or(0, |span| span.start);
+        let line = text.get(..byte).unwrap_or("").matches('\n').count() + 1;
+        let message = error.message().lines().next().unwrap_or("not valid TOML");
+        ProfileError::new(format!("profile {file}, line {line}: {message}"))
+    })
+}
+
+/// The built-in profiles for people: names, what they are and where from.
+pub fn explain() -> String {
+    use std::fmt::Write as _;
+    let profiles = Profiles::new(None);
+    let mut out = String::from("Delay profiles (network.delays):\n");
+    for built_in in DELAYS {
+        if let Ok(profile) = profiles.delay(built_in.name) {
+            let _ = writeln!(out, "\n  {}: {}", profile.name, profile.summary);
+            describe(&mut out, &format!("source: {}.", profile.source));
+            describe(
+                &mut out,
+                &format!("regions: {}", profile.regions.join(", ")),
+            );
+        }
+    }
+    out.push_str("\nAccess profiles (group.access):\n");
+    for built_in in ACCESSES {
+        if let Ok(profile) = profiles.access(built_in.name) {
+            let _ = writeln!(out, "\n  {}: {}", profile.name, profile.summary);
+            describe(&mut out, &format!("source: {}.", profile.source));
+        }
+    }
+    out
+}
+
+fn describe(out: &mut String, text: &str) {
+    for line in crate::text::wrap(text, 92) {
+        out.push_str("    ");
+        out.push_str(&line);
+        out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_loads_under_its_name() {
+        let profiles = Profiles::new(None);
+        for built_in in DELAYS {
+            let profile = profiles.delay(built_in.name).expect("it is sound");
+            assert_eq!(profile.name, built_in.name);
+            assert!(!profile.source.is_empty());
+        }
+        for built_in in ACCESSES {
+            let profile = profiles.access(built_in.name).expect("it is sound");
+            assert_eq!(profile.name, built_in.name);
+            assert!(!profile.source.is_empty());
+        }
+    }
+
+    #[test]
+    fn unknown_profiles_are_answered_with_the_nearest() {
+        let error = Profiles::new(None)
+            .delay("aws21")
+            .expect_err("there is none");
+        assert_eq!(error.message, "unknown delay profile \"aws21\"");
+        assert_eq!(error.help.as_deref(), Some("did you mean \"aws-21\"?"));
+    }
+
+    #[test]
+    fn a_profile_beside_the_scenario_is_read() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let text = "name = 'x'\nsummary = 's'\nsource = 'q'\nup = { rate = '1Mbit/s' }\n";
+        std::fs::write(folder.path().join("x.toml"), text).expect("it can be written");
+        let profiles = Profiles::new(Some(folder.path()));
+        let access = profiles.access("x.toml").expect("it is sound");
+        assert_eq!(access.up.rate_bps, Some(1_000_000));
+        let error = profiles.access("y.toml").expect_err("there is none");
+        assert!(error.message.contains("cannot read the profile"));
+        std::fs::write(folder.path().join("z.toml"), "name = 'x'\nupp = 3\n").expect("written");
+        let error = profiles.access("z.toml").expect_err("it is wrong");
+        assert!(
+            error
+                .message
+                .contains("z.toml, line 2: unknown field `upp`"),
+            "{error}"
+        );
+    }
+}

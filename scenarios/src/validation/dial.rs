@@ -1,0 +1,149 @@
+//! V1: how many round trips libp2p needs to dial and exchange a byte.
+
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
+
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use libp2p::core::Transport as _;
+use libp2p::core::upgrade::Version;
+use libp2p::identity::Keypair;
+use libp2p::swarm::{Config, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, yamux};
+use orrery_sim::net::link::{Access, LinkSpec};
+use orrery_sim::time::SimTime;
+use orrery_sim::transport::SimTcp;
+use orrery_sim::{HostId, HostSpec, Simulation, host, kernel};
+
+use super::{Measured, Row};
+
+/// Substreams that wait for the listener's agreement before they carry data cost a round trip.
+const EAGER: &str = "substreams-without-lazy-negotiation";
+
+pub const ROW: Row = Row {
+    id: "V1",
+    what: "rust-libp2p dial and 1-byte exchange over TCP, Noise and Yamux, RTT 63.3 ms",
+    expected: "3.01 RTT (190.3 ms)",
+    tolerance: "±0.05 RTT",
+    source: "libp2p performance dashboard, n = 100",
+    mutations: &[EAGER],
+    run,
+};
+
+const RTT: Duration = Duration::from_micros(63_300);
+const EXPECTED_RTTS: f64 = 3.01;
+const TOLERANCE_RTTS: f64 = 0.05;
+const PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery-validation/byte/1");
+
+fn run(mutation: Option<&str>) -> Result<Measured, String> {
+    let version = if mutation == Some(EAGER) {
+        Version::V1
+    } else {
+        Version::V1Lazy
+    };
+    let (took, outcome) = Simulation::new(1)
+        .run(|world| {
+            let quarter = LinkSpec {
+                delay: RTT / 4,
+                ..LinkSpec::default()
+            };
+            let access = Access {
+                up: quarter.clone(),
+                down: quarter,
+            };
+            let spec = |name| HostSpec {
+                access: access.clone(),
+                ..HostSpec::named(name)
+            };
+            let (listener, dialer) = (host::add(spec("listener")), host::add(spec("dialer")));
+            let keys = Keypair::generate_ed25519();
+            let peer = keys.public().to_peer_id();
+            host::executor(listener).spawn(listen(listener, keys, version));
+            let (done, took) = mpsc::channel();
+            host::executor(dialer).spawn(exchange(dialer, peer, version, done));
+            world.run_until(SimTime::from_secs(10));
+            took.try_recv().ok()
+        })
+        .map_err(|error| error.to_string())?;
+    if let Some(failure) = outcome.failure {
+        return Err(failure.to_string());
+    }
+    let took: Duration = took.ok_or("the exchange never ended")?;
+    let rtts = took.as_secs_f64() / RTT.as_secs_f64();
+    Ok(Measured {
+        text: format!("{rtts:.3} RTT ({:.1} ms)", took.as_secs_f64() * 1e3),
+        held: (rtts - EXPECTED_RTTS).abs() <= TOLERANCE_RTTS,
+    })
+}
+
+fn swarm(here: HostId, keys: &Keypair, version: Version) -> Swarm<libp2p_stream::Behaviour> {
+    let transport = SimTcp::new(here)
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keys).expect("fresh keys are good"))
+        .multiplex(yamux::Config::default())
+        .boxed();
+    let executor = host::executor(here);
+    let config = Config::with_executor(move |task| executor.spawn(task))
+        .with_substream_upgrade_protocol_override(version)
+        .with_idle_connection_timeout(Duration::from_secs(60));
+    let behaviour = libp2p_stream::Behaviour::new();
+    Swarm::new(transport, behaviour, keys.public().to_peer_id(), config)
+}
+
+async fn listen(here: HostId, keys: Keypair, version: Version) {
+    let mut swarm = swarm(here, &keys, version);
+    let everywhere: Multiaddr = "/ip4/0.0.0.0/tcp/4001".parse().expect("a multiaddr");
+    swarm.listen_on(everywhere).expect("the port is free");
+    let mut control = swarm.behaviour().new_control();
+    let mut incoming = control.accept(PROTOCOL).expect("nobody else accepts it");
+    let executor = host::executor(here);
+    executor.spawn(async move {
+        while let Some((_, mut stream)) = incoming.next().await {
+            let mut byte = [0];
+            let echoed = async {
+                stream.read_exact(&mut byte).await?;
+                stream.write_all(&byte).await?;
+                stream.flush().await
+            };
+            if let Err(error) = echoed.await {
+                kernel::fail(format!("the listener cannot answer: {error}"));
+            }
+        }
+    });
+    loop {
+        swarm.next().await;
+    }
+}
+
+/// Dials and exchanges a byte; tells how long that took.
+async fn exchange(here: HostId, peer: PeerId, version: Version, done: Sender<Duration>) {
+    let keys = Keypair::generate_ed25519();
+    let mut swarm = swarm(here, &keys, version);
+    let address: Multiaddr = "/ip4/11.0.0.1/tcp/4001".parse().expect("a multiaddr");
+    let begin = kernel::now();
+    swarm.dial(address).expect("nothing else is dialled");
+    while !matches!(
+        swarm.next().await,
+        Some(SwarmEvent::ConnectionEstablished { .. })
+    ) {}
+    let mut control = swarm.behaviour().new_control();
+    host::executor(here).spawn(async move {
+        let mut stream = match control.open_stream(peer, PROTOCOL).await {
+            Ok(stream) => stream,
+            Err(error) => return kernel::fail(format!("no substream: {error}")),
+        };
+        let mut byte = [7];
+        let exchanged = async {
+            stream.write_all(&byte).await?;
+            stream.flush().await?;
+            stream.read_exact(&mut byte).await
+        };
+        match exchanged.await {
+            // Only a simulation that has ended does not listen any more.
+            Ok(()) => drop(done.send(kernel::now() - begin)),
+            Err(error) => kernel::fail(format!("no exchange: {error}")),
+        }
+    });
+    loop {
+        swarm.next().await;
+    }
+}

@@ -1,0 +1,173 @@
+//! Who is friends with whom.
+
+use std::collections::BTreeSet;
+
+use orrery_sim::random::Stream;
+
+use crate::format::Scenario;
+use crate::format::friends::Graph;
+
+/// Friendships, which go both ways.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Friends {
+    of: Vec<Vec<u32>>,
+}
+
+impl Friends {
+    /// The friends of a host, ascending.
+    ///
+    /// # Panics
+    /// If there is no such host.
+    pub fn of(&self, host: u32) -> &[u32] {
+        &self.of[host as usize]
+    }
+
+    /// Each friendship once, the smaller host first, ascending.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.of.iter().zip(0_u32..).flat_map(|(friends, host)| {
+            friends
+                .iter()
+                .filter(move |&&friend| host < friend)
+                .map(move |&friend| (host, friend))
+        })
+    }
+
+    /// The friendships of `count` hosts, numbered from 0.
+    pub fn build(graph: Graph, count: u32, stream: &mut Stream) -> Self {
+        let edges = match graph {
+            Graph::None => BTreeSet::new(),
+            Graph::Ring => circulant(count, 2),
+            Graph::Complete => circulant(count, count.saturating_sub(1)),
+            Graph::RandomRegular(degree) => shuffled(circulant(count, degree), stream),
+        };
+        let mut of = vec![Vec::new(); count as usize];
+        for (a, b) in edges {
+            of[a as usize].push(b);
+            of[b as usize].push(a);
+        }
+        for friends in &mut of {
+            friends.sort_unstable();
+        }
+        Self { of }
+    }
+
+    /// The friendships of all hosts of a scenario.
+    pub fn of_scenario(scenario: &Scenario, seed: u64) -> Self {
+        let mut all = Self::default();
+        for group in &scenario.groups {
+            let mut stream = Stream::new(seed, &format!("friends {}", group.name), 0);
+            let within = Self::build(group.friends, group.count, &mut stream);
+            all.of.extend(within.of.into_iter().map(|friends| {
+                friends
+                    .into_iter()
+                    .map(|friend| friend + group.first_host)
+                    .collect()
+            }));
+        }
+        all
+    }
+}
+
+fn edge(a: u32, b: u32) -> (u32, u32) {
+    (a.min(b), a.max(b))
+}
+
+/// The regular graph in which everybody knows the nearest on a circle.
+fn circulant(count: u32, degree: u32) -> BTreeSet<(u32, u32)> {
+    let mut edges = BTreeSet::new();
+    let mut add = |host: u32, step: u32| {
+        let other = (u64::from(host) + u64::from(step)) % u64::from(count);
+        if other as u32 != host {
+            edges.insert(edge(host, other as u32));
+        }
+    };
+    for host in 0..count {
+        for step in 1..=degree / 2 {
+            add(host, step);
+        }
+        // An odd degree needs an even count, and the opposite host.
+        if degree % 2 == 1 {
+            add(host, count / 2);
+        }
+    }
+    edges
+}
+
+/// Exchanges ends of random pairs of edges, which keeps every degree. Ten attempts an edge mix
+/// well (Milo and others, "On the uniform generation of random graphs with prescribed degree
+/// sequences", 2003, suggest 100 at most).
+fn shuffled(mut edges: BTreeSet<(u32, u32)>, stream: &mut Stream) -> BTreeSet<(u32, u32)> {
+    let mut list: Vec<(u32, u32)> = edges.iter().copied().collect();
+    if list.len() < 2 {
+        return edges;
+    }
+    for _ in 0..list.len() * 10 {
+        let first = stream.below(list.len() as u64) as usize;
+        let second = stream.below(list.len() as u64) as usize;
+        let (a, b) = list[first];
+        let (c, d) = if stream.below(2) == 0 {
+            list[second]
+        } else {
+            (list[second].1, list[second].0)
+        };
+        let (new_first, new_second) = (edge(a, d), edge(c, b));
+        let apart = a != d && c != b && first != second;
+        if !apart || edges.contains(&new_first) || edges.contains(&new_second) {
+            continue;
+        }
+        edges.remove(&list[first]);
+        edges.remove(&list[second]);
+        edges.insert(new_first);
+        edges.insert(new_second);
+        list[first] = new_first;
+        list[second] = new_second;
+    }
+    edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn build(graph: Graph, count: u32, seed: u64) -> Friends {
+        Friends::build(graph, count, &mut Stream::new(seed, "test", 0))
+    }
+
+    #[test]
+    fn rings_and_complete_graphs_are_as_named() {
+        assert_eq!(
+            build(Graph::Ring, 4, 1).of,
+            [[1, 3], [0, 2], [1, 3], [0, 2]]
+        );
+        assert_eq!(build(Graph::Ring, 2, 1).of, [[1], [0]]);
+        assert_eq!(build(Graph::Complete, 3, 1).of, [[1, 2], [0, 2], [0, 1]]);
+        assert_eq!(build(Graph::Complete, 6, 1).pairs().count(), 15);
+        assert_eq!(build(Graph::None, 3, 1).pairs().count(), 0);
+        assert_eq!(build(Graph::Complete, 1, 1).of, [Vec::<u32>::new()]);
+    }
+
+    #[test]
+    fn another_seed_gives_other_friends() {
+        let graph = Graph::RandomRegular(6);
+        assert_eq!(build(graph, 40, 1), build(graph, 40, 1));
+        assert_ne!(build(graph, 40, 1), build(graph, 40, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn random_regular_graphs_are_regular_mutual_and_simple(
+            count in 2_u32..60, degree in 0_u32..20, seed in any::<u64>(),
+        ) {
+            prop_assume!(degree < count && count * degree % 2 == 0);
+            let friends = build(Graph::RandomRegular(degree), count, seed);
+            for host in 0..count {
+                let of = friends.of(host);
+                prop_assert_eq!(of.len() as u32, degree);
+                prop_assert!(of.windows(2).all(|pair| pair[0] < pair[1]));
+                prop_assert!(!of.contains(&host));
+                prop_assert!(of.iter().all(|&friend| friends.of(friend).contains(&host)));
+            }
+        }
+    }
+}

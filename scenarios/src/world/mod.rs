@@ -1,0 +1,43 @@
+//! The world that a seed draws: where hosts stand, how their clocks go, who is friends with whom,
+//! and everything that will happen from outside.
+//!
+//! Pure functions of (scenario, seed). Each draw comes from a stream of its own (seed, purpose,
+//! host), so variants of a scenario meet the same world, and a new kind of draw shifts no other.
+//! Nothing here runs a node or a network.
+
+mod draw;
+mod friends;
+mod hosts;
+mod schedule;
+mod step;
+
+pub use friends::Friends;
+pub use hosts::HostPlan;
+pub use schedule::build as schedule;
+pub use step::{Change, Step};
+
+use crate::format::Scenario;
+
+/// Everything that one seed draws for a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct World {
+    /// The hosts, by number.
+    pub hosts: Vec<HostPlan>,
+    /// Who is friends with whom.
+    pub friends: Friends,
+    /// What happens from outside: simulated nanoseconds and the step, ascending. Steps of one
+    /// moment are in a fixed order.
+    pub steps: Vec<(u64, Step)>,
+}
+
+impl World {
+    /// Draws the world of `seed`.
+    pub fn build(scenario: &Scenario, seed: u64) -> Self {
+        let friends = Friends::of_scenario(scenario, seed);
+        Self {
+            hosts: hosts::build(scenario, seed),
+            steps: schedule(scenario, &friends, seed),
+            friends,
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Expands workloads and faults into steps.
+
+use orrery_sim::random::Stream;
+
+use super::draw;
+use super::friends::Friends;
+use super::step::{Change, Step};
+use crate::format::Scenario;
+use crate::format::fault::{Fault, Harm};
+use crate::format::pace::Pace;
+use crate::format::selector::Hosts;
+use crate::format::workload::{Action, Readers, Workload};
+
+/// All steps of a seed, ascending in time; steps of one moment keep the scenario's order.
+pub fn build(scenario: &Scenario, friends: &Friends, seed: u64) -> Vec<(u64, Step)> {
+    let mut builder = Builder {
+        seed,
+        duration_ns: scenario.duration_ns,
+        friends,
+        steps: Vec::new(),
+        tickets: 0,
+    };
+    for (place, workload) in scenario.workloads.iter().enumerate() {
+        for host in workload.from.iter() {
+            builder.workload(place, workload, host);
+        }
+    }
+    for (place, fault) in scenario.faults.iter().enumerate() {
+        builder.fault(place, fault);
+    }
+    builder.steps.sort_by_key(|(at, _)| *at);
+    builder.steps
+}
+
+struct Builder<'a> {
+    seed: u64,
+    duration_ns: u64,
+    friends: &'a Friends,
+    steps: Vec<(u64, Step)>,
+    tickets: u32,
+}
+
+impl Builder<'_> {
+    fn stream(&self, purpose: &str, place: usize, kind: &str, host: u32) -> Stream {
+        Stream::new(self.seed, &format!("{purpose} {place} {kind}"), host)
+    }
+
+    fn push(&mut self, at_ns: u64, step: Step) {
+        self.steps.push((at_ns, step));
+    }
+
+    fn workload(&mut self, place: usize, workload: &Workload, host: u32) {
+        let kind = workload.action.kind();
+        let times = self.times(workload.pace, place, kind, host);
+        let mut stream = self.stream("workload details", place, kind, host);
+        for at_ns in times {
+            match &workload.action {
+                Action::Post { to, size_bytes } => {
+                    let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
+                    self.post(at_ns, host, *to, None, size_bytes);
+                }
+                Action::LateGrant { age_ns, size_bytes } => {
+                    let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
+                    let age_ns = draw::positive(*age_ns, &mut stream);
+                    self.late_grant(at_ns, age_ns, host, size_bytes, &mut stream);
+                }
+                Action::Pull => self.push(at_ns, Step::Pull { host }),
+                Action::Block { whom } => {
+                    for &friend in self.friends.of(host) {
+                        if whom.contains(friend) {
+                            self.steps.push((at_ns, Step::Block { host, whom: friend }));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn post(&mut self, at_ns: u64, host: u32, to: Readers, except: Option<u32>, size_bytes: u32) {
+        let ticket = self.tickets;
+        self.tickets += 1;
+        self.push(
+            at_ns,
+            Step::Post {
+                host,
+                to,
+                except,
+                size_bytes,
+                ticket,
+            },
+        );
+    }
+
+    fn late_grant(
+        &mut self,
+        at_ns: u64,
+        age_ns: u64,
+        host: u32,
+        size_bytes: u32,
+        stream: &mut Stream,
+    ) {
+        let circle = self.friends.of(host);
+        let granted_ns = at_ns.saturating_add(age_ns.max(1));
+        if circle.is_empty() || granted_ns >= self.duration_ns {
+            return;
+        }
+        let reader = circle[stream.below(circle.len() as u64) as usize];
+        let ticket = self.tickets;
+        self.post(at_ns, host, Readers::Friends, Some(reader), size_bytes);
+        self.push(
+            granted_ns,
+            Step::Grant {
+                host,
+                reader,
+                ticket,
+            },
+        );
+    }
+
+    /// Times within the run at which a host acts, ascending but for drawn ones.
+    fn times(&self, pace: Pace, place: usize, kind: &str, host: u32) -> Vec<u64> {
+        let mut stream = self.stream("workload", place, kind, host);
+        let mut times = Vec::new();
+        match pace {
+            Pace::Poisson { interval_ns } => {
+                let mean = std::time::Duration::from_nanos(interval_ns);
+                let mut gap = || (stream.exponential(mean).as_nanos() as u64).max(1);
+                let mut at_ns = gap();
+                while at_ns < self.duration_ns {
+                    times.push(at_ns);
+                    at_ns = at_ns.saturating_add(gap());
+                }
+            }
+            Pace::Every { interval_ns } => {
+                let mut at_ns = stream.below(interval_ns);
+                while at_ns < self.duration_ns {
+                    times.push(at_ns);
+                    at_ns += interval_ns;
+                }
+            }
+            Pace::At { at_ns, count } => {
+                let mut shared = self.stream("workload", place, kind, SHARED);
+                let stream = if at_ns.each { &mut stream } else { &mut shared };
+                times.extend((0..count).map(|_| draw::positive(at_ns, stream)));
+            }
+        }
+        times
+    }
+
+    fn fault(&mut self, place: usize, fault: &Fault) {
+        match &fault.harm {
+            Harm::Partition { .. } => {
+                let (from_ns, to_ns) = self.window(place, fault, SHARED);
+                self.change(from_ns, place, Change::PartitionBegins);
+                self.change(to_ns, place, Change::PartitionEnds);
+            }
+            Harm::PowerCut { hosts } => self.each(place, fault, hosts, |host| {
+                (Change::PowerGoes { host }, Change::PowerReturns { host })
+            }),
+            Harm::Link { hosts, .. } => self.each(place, fault, hosts, |host| {
+                (Change::LinkChanges { host }, Change::LinkReturns { host })
+            }),
+            Harm::ClockStep { hosts, by_ns } => {
+                for host in hosts.iter() {
+                    let (at_ns, _) = self.window(place, fault, host);
+                    let mut stream = self.stream("fault step", place, fault.kind(), host);
+                    let by_ns = draw::amount(*by_ns, &mut stream);
+                    self.change(at_ns, place, Change::ClockSteps { host, by_ns });
+                }
+            }
+        }
+    }
+
+    fn each(
+        &mut self,
+        place: usize,
+        fault: &Fault,
+        hosts: &Hosts,
+        changes: impl Fn(u32) -> (Change, Change),
+    ) {
+        for host in hosts.iter() {
+            let (from_ns, to_ns) = self.window(place, fault, host);
+            let (begin, end) = changes(host);
+            self.change(from_ns, place, begin);
+            self.change(to_ns, place, end);
+        }
+    }
+
+    /// Begin and end for a host. Every fault ends with the run at the latest.
+    fn window(&self, place: usize, fault: &Fault, host: u32) -> (u64, u64) {
+        let drawn = |what: &str, amount: crate::format::amount::Amount| {
+            let host = if amount.each { host } else { SHARED };
+            draw::positive(amount, &mut self.stream(what, place, fault.kind(), host))
+        };
+        let from_ns = drawn("fault at", fault.at_ns);
+        let to_ns = fault.length_ns.map_or(self.duration_ns, |length_ns| {
+            from_ns.saturating_add(drawn("fault for", length_ns).max(1))
+        });
+        (from_ns, to_ns.min(self.duration_ns))
+    }
+
+    fn change(&mut self, at_ns: u64, fault: usize, change: Change) {
+        self.push(at_ns, Step::Fault { fault, change });
+    }
+}
+
+/// The stream's host where all hosts share one draw.
+const SHARED: u32 = u32::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Plan, read};
+    use crate::world::World;
+
+    const TEXT: &str = r#"
+name = "t"
+duration = "20m"
+seeds = 2
+[network]
+delays = "aws-21"
+[[group]]
+name = "home"
+count = 10
+friends = { graph = "random-regular", degree = 4 }
+regions = { eu-central-1 = 0.5, us-east-1 = 0.5 }
+clock = { offset = "normal(0s, 30s)", drift = "uniform(-50ppm, 50ppm)" }
+[[workload]]
+kind = "post"
+from = "home"
+rate = "30/h"
+[[workload]]
+kind = "late-grant"
+from = "home"
+rate = "30/h"
+age = "uniform(1m, 3m)"
+[[workload]]
+kind = "block"
+from = "home[0]"
+whom = "home"
+at = "5m"
+[[fault]]
+kind = "clock-step"
+hosts = "home"
+at = "each uniform(3m, 18m)"
+by = "uniform(-120s, -30s)"
+[[fault]]
+kind = "partition"
+at = "19m"
+for = "2m"
+between = ["home[0..5]", "home[5..10]"]
+[[fault]]
+kind = "power-cut"
+hosts = "home[2..4]"
+at = "7m"
+for = "each uniform(1s, 30s)"
+[[fault]]
+kind = "link"
+hosts = "home[9]"
+at = "3m"
+loss = "1%"
+[[variant]]
+name = "a"
+set = { "group.home.node.sync.engine" = "after_ts" }
+[[variant]]
+name = "b"
+"#;
+
+    fn plan() -> Plan {
+        read("t.toml", TEXT, None, &[]).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    #[test]
+    fn variants_meet_the_same_world_and_seeds_do_not() {
+        let plan = plan();
+        let world = |case: usize, seed| World::build(&plan.cases[case].scenario, seed);
+        assert_eq!(world(0, 1), world(1, 1));
+        assert_ne!(world(0, 1).steps, world(0, 2).steps);
+        assert_ne!(world(0, 1).hosts, world(0, 2).hosts);
+    }
+
+    #[test]
+    fn another_workload_shifts_no_draws_of_the_others() {
+        let with = plan();
+        let extra = format!("{TEXT}[[workload]]\nkind = 'pull'\nfrom = 'home'\nrate = '60/h'\n");
+        let more =
+            read("t.toml", &extra, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let steps = |plan: &Plan| World::build(&plan.cases[0].scenario, 1).steps;
+        let mut longer = steps(&more);
+        longer.retain(|(_, step)| !matches!(step, Step::Pull { .. }));
+        assert_eq!(longer, steps(&with));
+    }
+
+    #[test]
+    fn steps_are_ordered_within_the_run_and_every_fault_acts() {
+        let plan = plan();
+        let scenario = &plan.cases[0].scenario;
+        let world = World::build(scenario, 1);
+        assert!(world.steps.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+        assert!(
+            world
+                .steps
+                .iter()
+                .all(|(at, _)| *at <= scenario.duration_ns)
+        );
+        let effects = |wanted: usize| {
+            let is = |step: &Step| matches!(step, Step::Fault { fault, change } if *fault == wanted && change.is_effect());
+            world.steps.iter().filter(|(_, step)| is(step)).count()
+        };
+        assert_eq!(
+            [effects(0), effects(1), effects(2), effects(3)],
+            [10, 1, 2, 1]
+        );
+        let posts = world
+            .steps
+            .iter()
+            .filter(|(_, step)| matches!(step, Step::Post { .. }))
+            .count();
+        assert!((120..280).contains(&posts), "{posts}");
+        let blocked = world
+            .steps
+            .iter()
+            .filter(|(_, step)| matches!(step, Step::Block { .. }))
+            .count();
+        assert_eq!(blocked, 4);
+    }
+
+    #[test]
+    fn a_grant_follows_its_post_and_goes_to_a_friend() {
+        let plan = plan();
+        let world = World::build(&plan.cases[0].scenario, 3);
+        let mut granted = 0;
+        for (at, step) in &world.steps {
+            let Step::Grant {
+                host,
+                reader,
+                ticket,
+            } = step
+            else {
+                continue;
+            };
+            granted += 1;
+            assert!(world.friends.of(*host).contains(reader));
+            let post = world
+                .steps
+                .iter()
+                .find(|(_, step)| matches!(step, Step::Post { ticket: t, .. } if t == ticket));
+            let (posted, Step::Post { except, .. }) = post.expect("the post is there") else {
+                unreachable!("a post was searched for");
+            };
+            assert_eq!(*except, Some(*reader));
+            assert!(at - posted >= 60_000_000_000);
+        }
+        assert!(granted > 10);
+    }
+
+    #[test]
+    fn hosts_are_dealt_to_regions_by_their_counts() {
+        let plan = plan();
+        let world = World::build(&plan.cases[0].scenario, 1);
+        let regions = &plan.cases[0].scenario.network.delays.regions;
+        let count = |name: &str| {
+            world
+                .hosts
+                .iter()
+                .filter(|host| regions[host.region] == name)
+                .count()
+        };
+        assert_eq!((count("eu-central-1"), count("us-east-1")), (5, 5));
+        assert!(world.hosts.iter().any(|host| host.clock_offset_ns < 0));
+    }
+}

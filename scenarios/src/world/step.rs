@@ -1,0 +1,98 @@
+//! What happens from outside, one thing at a time.
+
+use crate::format::workload::Readers;
+
+/// Something that happens at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Somebody writes a post.
+    Post {
+        /// Who.
+        host: u32,
+        /// Who may read it.
+        to: Readers,
+        /// A friend who may not read it yet; a [`Step::Grant`] of the ticket follows.
+        except: Option<u32>,
+        /// Size of its text.
+        size_bytes: u32,
+        /// Names the post among all of the run, from 0 without gaps in no particular order.
+        ticket: u32,
+    },
+    /// Somebody lets one more friend read an earlier post.
+    Grant {
+        /// The author.
+        host: u32,
+        /// The friend.
+        reader: u32,
+        /// Which post.
+        ticket: u32,
+    },
+    /// Somebody pulls from everybody followed.
+    Pull {
+        /// Who.
+        host: u32,
+    },
+    /// Somebody blocks a friend.
+    Block {
+        /// Who blocks.
+        host: u32,
+        /// Who is blocked.
+        whom: u32,
+    },
+    /// A fault begins or ends.
+    Fault {
+        /// Which, by its place among the scenario's faults.
+        fault: usize,
+        /// What changes.
+        change: Change,
+    },
+}
+
+/// What a fault changes at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The partition begins; its sides are the fault's.
+    PartitionBegins,
+    /// The partition ends.
+    PartitionEnds,
+    /// A host loses power.
+    PowerGoes {
+        /// Which.
+        host: u32,
+    },
+    /// A host starts again.
+    PowerReturns {
+        /// Which.
+        host: u32,
+    },
+    /// A host's access link changes; to what is the fault's.
+    LinkChanges {
+        /// Whose.
+        host: u32,
+    },
+    /// A host's access link is again as its profile says.
+    LinkReturns {
+        /// Whose.
+        host: u32,
+    },
+    /// A host's wall clock is set.
+    ClockSteps {
+        /// Whose.
+        host: u32,
+        /// By how much, in nanoseconds.
+        by_ns: i64,
+    },
+}
+
+impl Change {
+    /// Whether it does harm, rather than undo it: these are the effects that a fault declares.
+    pub fn is_effect(&self) -> bool {
+        match self {
+            Self::PartitionBegins
+            | Self::PowerGoes { .. }
+            | Self::LinkChanges { .. }
+            | Self::ClockSteps { .. } => true,
+            Self::PartitionEnds | Self::PowerReturns { .. } | Self::LinkReturns { .. } => false,
+        }
+    }
+}

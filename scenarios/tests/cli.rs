@@ -1,0 +1,214 @@
+//! The built program, as people use it: what it prints, where, and its exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn orrery(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_orrery"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("the program can be started")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs in an empty folder and expects an exit code and a part of standard error.
+#[track_caller]
+fn check(arguments: &[&str], code: i32, expected: &str) -> Output {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = orrery(arguments, folder.path());
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("it is a folder")
+        .collect();
+    assert!(left.is_empty(), "{arguments:?} left files behind");
+    output
+}
+
+#[test]
+fn the_catalog_is_listed() {
+    let output = check(&["list"], 0, "");
+    insta::assert_snapshot!(text(&output.stdout).lines().take(4).collect::<Vec<_>>().join("\n"), @"
+    crash/power-cut         Is an acknowledged post ever lost when the power goes?
+                            16 nodes, 15m simulated, 5 seeds
+    feed/blocked            Are blocked friends refused, and does nothing reach them that they must not read?
+                            8 nodes, 12m simulated, 5 seeds
+    ");
+    let output = check(&["list", "--format", "json"], 0, "");
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(list[4]["name"], "feed/skewed-clocks");
+    assert_eq!(list[4]["variants"][0], "after_ts");
+}
+
+#[test]
+fn fields_metrics_and_profiles_are_explained() {
+    let said = |topic: &str| text(&check(&["explain", topic], 0, "").stdout);
+    insta::assert_snapshot!(said("fault.power-cut"), @"
+    fault.power-cut
+        Hosts lose power: memory and everything not yet synced to disk is gone.
+
+    fault.power-cut.at (required)
+        When; `each uniform(a, b)` draws a time for each host.
+
+    fault.power-cut.for (required)
+        How long until they start again.
+
+    fault.power-cut.hosts (required)
+        Who.
+    ");
+    assert!(said("feed.missed_forever").contains("still absent at the end"));
+    assert!(said("metrics").contains("ping.rtt (distribution, ms)"));
+    assert!(said("profiles").contains("aws-21: Round-trip times between 21 regions"));
+    assert!(said("node").contains("sync.pull_interval = \"30s\""));
+    assert!(said("schema").starts_with('{'));
+    assert!(text(&check(&["explain"], 0, "").stdout).contains("workload:"));
+    check(
+        &["explain", "group.cuont"],
+        2,
+        "did you mean \"group.count\"?",
+    );
+}
+
+#[test]
+fn the_scenario_of_the_overview_is_sound() {
+    let overview = text(&check(&["explain"], 0, "").stdout);
+    let scenario: String = overview
+        .lines()
+        .skip_while(|line| !line.starts_with("  name"))
+        .take_while(|line| line.is_empty() || line.starts_with("  "))
+        .fold(String::new(), |all, line| all + line.trim_start() + "\n");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("first.toml"), scenario).expect("it can be written");
+    let output = orrery(&["check", "first.toml"], folder.path());
+    assert_eq!(
+        text(&output.stdout),
+        "first.toml: sound: 10 nodes, 1 variant, 1 expectation\n"
+    );
+}
+
+#[test]
+fn files_are_checked_and_all_that_are_wrong_are_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).expect("it can be written");
+    };
+    write("binary.toml", b"name = \"a\"\n\xff\xfe");
+    write("empty.toml", b"");
+    write("large.toml", &vec![b'#'; 1_100_000]);
+    let names = [
+        "check",
+        "feed/quiet",
+        "binary.toml",
+        "empty.toml",
+        "large.toml",
+        "none.toml",
+        ".",
+    ];
+    let output = orrery(&names, folder.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stdout),
+        "feed/quiet: sound: 20 nodes, 2 variants, 6 expectations\n"
+    );
+    let stderr = text(&output.stderr);
+    for expected in [
+        "binary.toml:2: not UTF-8 at byte 11",
+        "empty.toml:1:1: the file is empty",
+        "large.toml: larger than 1 MiB",
+        "none.toml: there is no such file",
+        "it is a folder",
+    ] {
+        assert!(stderr.contains(expected), "{expected}: {stderr}");
+    }
+}
+
+#[test]
+fn bad_usage_ends_with_2_and_says_what_to_do() {
+    check(
+        &["run", "feed/quite"],
+        2,
+        "there is no scenario \"feed/quite\"; did you mean \"feed/quiet\"?",
+    );
+    check(
+        &["run", "feed/quiet", "--variant", "cursr"],
+        2,
+        "did you mean \"cursor\"?",
+    );
+    check(
+        &["run", "feed/quiet", "--until", "soon"],
+        2,
+        "--until: expected a time",
+    );
+    check(
+        &["run", "feed/quiet", "--set", "seeds=0"],
+        2,
+        "--set 'seeds=0', column 7: \"seeds\": expected",
+    );
+    check(
+        &["run", "feed/quiet", "--log", "orrery=loud"],
+        2,
+        "--log \"orrery=loud\"",
+    );
+    check(
+        &["run", "feed/quiet", "--engine", "turmoil"],
+        2,
+        "--engine turmoil is not available yet",
+    );
+    check(
+        &["run", "feed/quiet", "--pcap"],
+        2,
+        "--pcap is not available yet",
+    );
+    check(
+        &["run", "feed/quiet", "--trace"],
+        2,
+        "--trace is not available yet",
+    );
+    check(
+        &["run", "feed/quiet", "--seeds", "0"],
+        2,
+        "0 is not in 1..=10000",
+    );
+    check(
+        &["run", "feed/quiet", "--seed", "1", "--seeds", "2"],
+        2,
+        "cannot be used with",
+    );
+    check(&["run"], 2, "required arguments");
+    check(&["fly"], 2, "unrecognized subcommand");
+}
+
+#[test]
+fn help_is_data_and_no_failure() {
+    let output = check(&["run", "--help"], 0, "");
+    assert!(text(&output.stdout).contains("Examples:"));
+    assert!(text(&check(&["--help"], 0, "").stdout).contains("Exit codes:"));
+}
+
+#[test]
+fn an_unwritable_output_folder_ends_with_6_before_anything_is_played() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // A file where a folder should be cannot be written into by anybody.
+    std::fs::write(folder.path().join("taken"), "mine").expect("it can be written");
+    let output = orrery(&["run", "feed/quiet", "--out", "taken/out"], folder.path());
+    assert_eq!(output.status.code(), Some(6));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("cannot write to the output folder taken/out"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("seeds 1 to"), "{stderr}");
+    let kept = std::fs::read_to_string(folder.path().join("taken")).expect("it is still there");
+    assert_eq!(kept, "mine");
+}
+
+#[test]
+fn a_worker_without_a_job_says_so() {
+    check(&["worker"], 6, "not a job");
+}
