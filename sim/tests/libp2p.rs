@@ -23,7 +23,7 @@ fn swarm(host: HostId) -> Swarm<ping::Behaviour> {
         .boxed();
     let executor = host::executor(host);
     let config = libp2p::swarm::Config::with_executor(move |task| executor.spawn(task))
-        .with_idle_connection_timeout(Duration::from_secs(3600));
+        .with_idle_connection_timeout(Duration::from_hours(1));
     let ping = ping::Behaviour::new(ping::Config::new());
     Swarm::new(transport, ping, keys.public().to_peer_id(), config)
 }
@@ -68,7 +68,7 @@ fn ping_pong(seed: u64) -> (Vec<Duration>, Outcome) {
                     }
                 }
             });
-            world.run_for(Duration::from_secs(60));
+            world.run_for(Duration::from_mins(1));
         })
         .expect("the simulation runs");
     let rtts = std::mem::take(&mut *rtts.lock().expect("one thread"));

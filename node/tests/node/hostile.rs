@@ -50,7 +50,7 @@ impl Peer {
         let config = libp2p::swarm::Config::with_executor(|task| {
             tokio::spawn(task);
         })
-        .with_idle_connection_timeout(Duration::from_secs(60));
+        .with_idle_connection_timeout(Duration::from_mins(1));
         let mut swarm = Swarm::new(transport, behaviour, keys.peer(), config);
         let address: Multiaddr = card.addresses[0].clone();
         swarm

@@ -84,7 +84,7 @@ fn swarm(here: HostId, keys: &Keypair, version: Version) -> Swarm<libp2p_stream:
     let executor = host::executor(here);
     let config = Config::with_executor(move |task| executor.spawn(task))
         .with_substream_upgrade_protocol_override(version)
-        .with_idle_connection_timeout(Duration::from_secs(60));
+        .with_idle_connection_timeout(Duration::from_mins(1));
     let behaviour = libp2p_stream::Behaviour::new();
     Swarm::new(transport, behaviour, keys.public().to_peer_id(), config)
 }

@@ -37,7 +37,7 @@ pub const ROW: Row = Row {
 const SEED: u64 = 1;
 const OTHER_SEED: u64 = 2;
 const HOSTS: u32 = 8;
-const DURATION: Duration = Duration::from_secs(60);
+const DURATION: Duration = Duration::from_mins(1);
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Where the nodes' keys come from.

@@ -51,7 +51,7 @@ pub fn install(driver: Option<&'static dyn Driver>) {
 }
 
 /// The longest wait handed to a clock that computes with finite instants.
-const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+const FAR: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// A future that ends after a duration.
 pub struct Delay(Kind);
@@ -186,8 +186,8 @@ mod tests {
             .expect("a runtime without I/O always starts");
         runtime.block_on(async {
             let begin = tokio::time::Instant::now();
-            let mut delay = Delay::new(Duration::from_secs(3600));
-            delay.reset(Duration::from_secs(7200));
+            let mut delay = Delay::new(Duration::from_hours(1));
+            delay.reset(Duration::from_hours(2));
             delay.await;
             assert_eq!(begin.elapsed().as_secs(), 7200);
         });
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_timer_thread_supplies_the_time_elsewhere() {
         let begin = std::time::Instant::now();
-        let mut late = Delay::new(Duration::from_secs(3600));
+        let mut late = Delay::new(Duration::from_hours(1));
         let mut soon = Delay::new(Duration::from_millis(20));
         thread::block_on(std::future::poll_fn(|cx| {
             assert!(Pin::new(&mut late).poll(cx).is_pending());

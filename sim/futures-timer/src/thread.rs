@@ -63,7 +63,7 @@ fn run(shared: &Shared) {
             .map(|((at, _), _)| *at - now);
         timers = shared
             .changed
-            .wait_timeout(timers, wait.unwrap_or(Duration::from_secs(3600)))
+            .wait_timeout(timers, wait.unwrap_or(Duration::from_hours(1)))
             .unwrap_or_else(PoisonError::into_inner)
             .0;
     }

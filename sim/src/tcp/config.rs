@@ -58,14 +58,14 @@ impl Default for Config {
             initial_window_segments: 10,
             rto_initial: Duration::from_secs(1),
             rto_floor: RtoFloor::AboveRtt(Duration::from_millis(200)),
-            rto_max: Duration::from_secs(120),
+            rto_max: Duration::from_mins(2),
             delayed_ack: Some(Duration::from_millis(40)),
             nagle: false,
             syn_retries: 6,
             syn_ack_retries: 5,
             user_timeout: Duration::from_millis(924_600),
-            time_wait: Duration::from_secs(60),
-            fin_wait: Duration::from_secs(60),
+            time_wait: Duration::from_mins(1),
+            fin_wait: Duration::from_mins(1),
         }
     }
 }
