@@ -41,7 +41,7 @@ mod send;
 mod tests;
 
 pub use config::{Config, RtoFloor};
-pub use congestion::{Acked, Congestion, CongestionControl, NewReno};
+pub use congestion::{Acked, Algorithm, Congestion, CongestionControl, NewReno};
 pub use connection::{Connection, State, Stats};
 pub use segment::{Flags, HEADER_BYTES, Options, SackBlocks, Segment};
 

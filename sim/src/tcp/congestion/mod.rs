@@ -66,12 +66,33 @@ pub trait CongestionControl: fmt::Debug + Send {
 pub enum Congestion {
     /// RFC 5681, with RFC 6582's repair of losses.
     NewReno,
+    /// One that an experiment brings along.
+    Other(Algorithm),
 }
 
+/// An algorithm that an experiment brings along.
+#[derive(Debug, Clone, Copy)]
+pub struct Algorithm {
+    /// Its name, by which two are told apart.
+    pub name: &'static str,
+    /// Makes it for a connection of this MSS in bytes and this initial window in segments.
+    pub build: fn(u64, u32) -> Box<dyn CongestionControl>,
+}
+
+impl PartialEq for Algorithm {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Algorithm {}
+
 impl Congestion {
-    pub(super) fn build(self, mss: u64, initial_segments: u32) -> Box<dyn CongestionControl> {
+    /// Makes the algorithm for a connection of this MSS in bytes.
+    pub fn build(self, mss: u64, initial_segments: u32) -> Box<dyn CongestionControl> {
         match self {
             Self::NewReno => Box::new(NewReno::new(mss, initial_segments)),
+            Self::Other(algorithm) => (algorithm.build)(mss, initial_segments),
         }
     }
 }
