@@ -38,7 +38,10 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
     }));
     let mut told = Vec::new();
     let mut held = true;
-    for (name, congestion) in [("new-reno", Congestion::NewReno)] {
+    for (name, congestion) in [
+        ("new-reno", Congestion::NewReno),
+        ("cubic", Congestion::Cubic),
+    ] {
         for flows in FLOWS {
             let index = jain(&share(congestion, first, flows)?);
             held &= index >= JAIN_MIN;

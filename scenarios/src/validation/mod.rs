@@ -11,6 +11,7 @@ use serde::Serialize;
 
 mod binomial;
 mod bulk;
+mod cubic;
 mod dial;
 mod entropy;
 mod fairness;
@@ -31,6 +32,7 @@ const ROWS: &[Row] = &[
     store_forward::ROW,
     slow_start::ROW,
     mathis::ROW,
+    cubic::ROW,
     fairness::ROW,
     ping_matrix::ROW,
     reproducible::ROW,

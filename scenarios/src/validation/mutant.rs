@@ -2,6 +2,8 @@
 //!
 //! It passes what the connection tells to a right algorithm, but for what it gets wrong.
 
+use std::time::Duration;
+
 use orrery_sim::tcp::{Acked, Congestion, CongestionControl};
 use orrery_sim::time::SimTime;
 
@@ -11,6 +13,7 @@ pub struct Mutant {
     right: Box<dyn CongestionControl>,
     keeps_eighths: u64,
     growth: u64,
+    haste: u32,
 }
 
 impl Mutant {
@@ -20,6 +23,7 @@ impl Mutant {
             right: congestion.build(mss, segments),
             keeps_eighths: 4,
             growth: 1,
+            haste: 1,
         }
     }
 
@@ -35,6 +39,15 @@ impl Mutant {
     pub fn growing(self, growth: u64) -> Self {
         Self { growth, ..self }
     }
+
+    /// Time passes so many times as fast.
+    pub fn hasty(self, haste: u32) -> Self {
+        Self { haste, ..self }
+    }
+
+    fn at(&self, now: SimTime) -> SimTime {
+        SimTime::ZERO + now.since_start() * self.haste
+    }
 }
 
 impl CongestionControl for Mutant {
@@ -48,7 +61,9 @@ impl CongestionControl for Mutant {
 
     fn on_ack(&mut self, acked: Acked) {
         let acked = Acked {
+            now: self.at(acked.now),
             bytes: acked.bytes * self.growth,
+            rtt: acked.rtt.map(|rtt: Duration| rtt * self.haste),
             ..acked
         };
         self.right.on_ack(acked);
@@ -56,18 +71,19 @@ impl CongestionControl for Mutant {
 
     fn on_loss(&mut self, now: SimTime, in_flight: u64) {
         // The right algorithm takes its share of what it is told to be in flight.
+        let now = self.at(now);
         self.right.on_loss(now, in_flight * self.keeps_eighths / 4);
     }
 
     fn on_recovered(&mut self, now: SimTime, in_flight: u64) {
-        self.right.on_recovered(now, in_flight);
+        self.right.on_recovered(self.at(now), in_flight);
     }
 
     fn on_timeout(&mut self, now: SimTime, in_flight: u64, first: bool) {
-        self.right.on_timeout(now, in_flight, first);
+        self.right.on_timeout(self.at(now), in_flight, first);
     }
 
     fn on_idle(&mut self, now: SimTime) {
-        self.right.on_idle(now);
+        self.right.on_idle(self.at(now));
     }
 }
