@@ -118,7 +118,7 @@ pub struct Run {
 pub enum Engine {
     /// The deterministic simulator
     Sim,
-    /// The same node over turmoil's network (not available yet)
+    /// The same node over turmoil's hosts and network
     Turmoil,
     /// Real processes on real machines (not available yet)
     Testnet,
@@ -134,6 +134,15 @@ impl Engine {
             Self::Turmoil => "turmoil",
             Self::Testnet => "testnet",
             Self::Netns => "netns",
+        }
+    }
+
+    /// The engine, if there is one yet.
+    pub fn available(self) -> Option<crate::engine::Engine> {
+        match self {
+            Self::Sim => Some(crate::engine::Engine::Sim),
+            Self::Turmoil => Some(crate::engine::Engine::Turmoil),
+            Self::Testnet | Self::Netns => None,
         }
     }
 }

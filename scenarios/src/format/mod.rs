@@ -25,6 +25,6 @@ pub mod tree;
 pub mod variant;
 pub mod workload;
 
-pub use plan::{Case, Plan, read};
+pub use plan::{Case, Plan, read, read_checked};
 pub use problem::Problems;
 pub use scenario::Scenario;

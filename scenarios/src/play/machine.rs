@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use orrery_node::api::{Command, Event, OpName};
@@ -14,11 +15,11 @@ use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::net::address;
 use orrery_sim::net::partition::PartitionId;
 use orrery_sim::random::Stream;
-use orrery_sim::{HostId, host, kernel};
+use orrery_sim::{HostId, kernel};
 
-use super::adapters::{HostStorage, environment};
 use super::ledger::Ledger;
 use super::tally::Tally;
+use super::testbed::Testbed;
 use crate::format::Scenario;
 use crate::world::World;
 
@@ -29,6 +30,7 @@ const PORT: u16 = 4150;
 pub struct Machines {
     pub scenario: Scenario,
     pub world: World,
+    pub testbed: Arc<dyn Testbed>,
     people: Vec<Person>,
     state: Mutex<State>,
 }
@@ -62,7 +64,12 @@ pub struct State {
 
 impl Machines {
     /// The machines of `scenario` in the world that `seed` draws; nothing runs yet.
-    pub fn new(scenario: Scenario, world: World, seed: u64) -> Arc<Self> {
+    pub fn new(
+        scenario: Scenario,
+        world: World,
+        seed: u64,
+        testbed: Arc<dyn Testbed>,
+    ) -> Arc<Self> {
         let people: Vec<Person> = world
             .hosts
             .iter()
@@ -90,6 +97,7 @@ impl Machines {
         Arc::new(Self {
             scenario,
             world,
+            testbed,
             people,
             state: Mutex::new(state),
         })
@@ -135,15 +143,17 @@ impl Machines {
     /// Starts the node of a machine, and follows friends whom it does not yet follow.
     pub fn boot(self: &Arc<Self>, machine: u32) {
         let machines = Arc::clone(self);
-        host::executor(HostId(machine)).spawn(async move {
+        let start = async move {
             if let Err(error) = machines.start(machine).await {
-                kernel::fail(format!("the node does not start: {error}"));
+                let failure = format!("the node does not start: {error}");
+                machines.testbed.fail(failure);
             }
-        });
+        };
+        self.testbed.spawn(machine, start.boxed());
     }
 
     async fn start(self: &Arc<Self>, machine: u32) -> Result<(), String> {
-        let storage = HostStorage::of(HostId(machine));
+        let storage = self.testbed.storage(machine);
         let keys = self.keys(machine).clone();
         let keys = (&storage as &dyn Storage)
             .run(move |disk| match Keys::load(disk)? {
@@ -157,7 +167,7 @@ impl Machines {
             machines: Arc::clone(self),
             machine,
         });
-        let environment = environment(HostId(machine), observer);
+        let environment = self.testbed.environment(machine, observer);
         let node = Node::start(self.config(machine)?, keys, environment)
             .await
             .map_err(|error| error.to_string())?;
@@ -262,7 +272,7 @@ struct Witness {
 impl Observer for Witness {
     fn event(&self, event: &Event) {
         let told = serde_json::to_vec(event).expect("events are plain data");
-        kernel::report(HostId(self.machine), &told);
+        self.machines.testbed.report(self.machine, &told);
         self.machines.note(self.machine, event);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use orrery_node::api::{Audience, Command, Reply};
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::stage::Spread;
@@ -28,10 +29,10 @@ pub fn schedule(machines: &Arc<Machines>) {
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
             Step::Fault { .. } => (Class::World, HostId::NONE),
         };
-        let machines = Arc::clone(machines);
-        kernel::call_at(SimTime::from_nanos(at_ns), class, host, move || {
-            perform(&machines, &step);
-        });
+        let performing = Arc::clone(machines);
+        let action = Box::new(move || perform(&performing, &step));
+        let at = SimTime::from_nanos(at_ns);
+        machines.testbed.call_at(at, class, host, action);
     }
 }
 
@@ -96,8 +97,9 @@ fn post(
         }
     };
     let body = note(ticket, size_bytes);
+    let testbed = Arc::clone(&machines.testbed);
     let machines = Arc::clone(machines);
-    host::executor(HostId(author)).spawn(async move {
+    let posting = async move {
         let asked = kernel::now();
         let reply = node.command(Command::Post { body, to }).await;
         let took_us = (kernel::now() - asked).as_micros() as u64;
@@ -108,7 +110,8 @@ fn post(
         if machines.is_measured(asked.as_nanos()) {
             state.tally.posted(asked.as_nanos(), took_us, reply.is_ok());
         }
-    });
+    };
+    testbed.spawn(author, posting.boxed());
 }
 
 /// A note of `size_bytes` characters that names its ticket.
@@ -126,11 +129,12 @@ fn command(machines: &Arc<Machines>, machine: u32, command: Command) {
     let Some(node) = machines.node(machine) else {
         return;
     };
-    host::executor(HostId(machine)).spawn(async move {
+    let commanding = async move {
         if let Err(error) = node.command(command).await {
             tracing::warn!(%error, "a command was not done");
         }
-    });
+    };
+    machines.testbed.spawn(machine, commanding.boxed());
 }
 
 /// Changes the world. Returns the effects that this had; those of a partition
