@@ -7,6 +7,7 @@
 
 mod arrive;
 mod recovery;
+mod scoreboard;
 mod timers;
 mod transmit;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::recovery::Recovery;
+use self::scoreboard::Scoreboard;
 use self::timers::Timers;
 use super::TcpError;
 use super::config::{Config, MSS_MIN};
@@ -134,6 +136,8 @@ pub struct Connection {
     own_scale: u8,
     /// Both sides offered, or may still offer, window scaling.
     scaling: bool,
+    /// Both sides offered, or may still offer, selective acknowledgements.
+    sack: bool,
     /// When new data was last sent.
     sent_at: Option<SimTime>,
 
@@ -148,6 +152,7 @@ pub struct Connection {
     timed: Option<(u64, SimTime)>,
     congestion: Box<dyn CongestionControl>,
     recovery: Recovery,
+    scoreboard: Scoreboard,
     timers: Timers,
 
     due: Due,
@@ -231,6 +236,7 @@ impl Connection {
             peer_scale: 0,
             own_scale: window_scale(config.receive_buffer_bytes),
             scaling: true,
+            sack: config.sack,
             sent_at: None,
             recv: ReceiveBuffer::new(1, config.receive_buffer_bytes),
             unacked_bytes: 0,
@@ -242,6 +248,7 @@ impl Connection {
                 .congestion
                 .build(u64::from(mss), config.initial_window_segments),
             recovery: Recovery::default(),
+            scoreboard: Scoreboard::default(),
             timers: Timers::new(now),
             due: Due {
                 syn: true,
@@ -274,6 +281,7 @@ impl Connection {
             self.own_scale = 0;
             self.scaling = false;
         }
+        self.sack &= syn.options.sack_permitted;
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.peer_edge = 1 + u64::from(syn.window);
         self.peer_window_max = u64::from(syn.window);
@@ -385,6 +393,7 @@ impl Connection {
         self.error = self.error.or(error);
         self.send = SendBuffer::new(self.send.end(), 0);
         self.timers.clear();
+        self.scoreboard = Scoreboard::default();
         self.due = Due::default();
         self.reply = None;
     }
@@ -506,9 +515,18 @@ impl Connection {
             ack: self.expected(),
             flags,
             window,
-            options: Options::default(),
+            options: self.options(),
             payload,
         }
+    }
+
+    /// The options of a segment that has none of its own.
+    fn options(&self) -> Options {
+        let mut options = Options::default();
+        if self.sack {
+            options.sack = self.recv.sack_blocks(self.irs);
+        }
+        options
     }
 }
 

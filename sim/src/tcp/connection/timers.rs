@@ -99,9 +99,10 @@ impl Connection {
     /// RFC 6298 §5.4–5.6 and RFC 5681 §3.1: everything in flight is taken for
     /// lost and sent again from the first segment on.
     fn time_out(&mut self, now: SimTime) {
-        let first = self.timers.attempts == 0;
-        self.congestion.on_timeout(now, self.max - self.una, first);
+        let first = self.recovery.is_past(self.una);
+        self.congestion.on_timeout(now, self.flight_size(), first);
         self.recovery.on_timeout(self.max);
+        self.scoreboard.on_timeout(self.una);
         self.timers.attempts += 1;
         self.stats.timeouts += 1;
         self.rtt.back_off();
