@@ -264,10 +264,10 @@ impl ReceiveBuffer {
         Some(chunk)
     }
 
+    /// An idle connection holds no memory for bytes.
     fn shrink_when_idle(&mut self) {
-        const IDLE_SLOTS: usize = 16;
-        if self.ready.is_empty() && self.ready.capacity() > 2 * IDLE_SLOTS {
-            self.ready.shrink_to(IDLE_SLOTS);
+        if self.ready.is_empty() {
+            self.ready = VecDeque::new();
         }
     }
 }

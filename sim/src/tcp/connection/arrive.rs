@@ -18,7 +18,7 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 impl Connection {
     /// Takes a segment of this connection's two addresses.
     pub fn on_segment(&mut self, now: SimTime, segment: Segment) {
-        self.stats.segments_received += 1;
+        self.counters.segments_received += 1;
         match self.state {
             State::Closed => {}
             State::SynSent => self.arrive_syn_sent(now, &segment),
@@ -60,6 +60,7 @@ impl Connection {
         let ahead = i64::from(segment.seq.wrapping_sub(self.expected()) as i32);
         let start = self.recv.next() as i64 + ahead;
         let is = |flag| segment.flags.contains(flag);
+        self.timers.note_heard(now);
 
         if self.state == State::SynReceived && start == 0 && is(Flags::SYN) && !is(Flags::RST) {
             self.arrive_again(now, &segment);
@@ -222,7 +223,7 @@ impl Connection {
             news |= self.scoreboard.insert(start, end);
             // What is timed was sent once, so this tells of that one time.
             if let Some((_, sent)) = self.timed.take_if(|(at, _)| start < *at && *at <= end) {
-                self.rtt.sample(now - sent);
+                self.rtt.sample(now - sent, &self.config);
             }
         }
         news
@@ -232,7 +233,7 @@ impl Connection {
         let bytes = ack - self.una;
         let in_flight = self.nxt.max(ack) - self.una;
         if let Some((_, sent)) = self.timed.take_if(|(end, _)| *end <= ack) {
-            self.rtt.sample(now - sent);
+            self.rtt.sample(now - sent, &self.config);
         }
         self.una = ack;
         self.nxt = self.nxt.max(ack);
@@ -290,7 +291,7 @@ impl Connection {
     }
 
     fn begin_repair(&mut self, now: SimTime) {
-        self.stats.fast_recoveries += 1;
+        self.counters.fast_recoveries += 1;
         self.congestion.on_loss(now, self.flight_size());
         self.due.front = true;
         self.arm_retransmit(now);
@@ -336,7 +337,7 @@ impl Connection {
     fn establish(&mut self, now: SimTime, segment: &Segment) {
         let repeated = self.timers.attempts;
         if let Some((_, sent)) = self.timed.take() {
-            self.rtt.sample(now - sent);
+            self.rtt.sample(now - sent, &self.config);
         }
         if repeated > 0 {
             self.rtt.forget_after_syn_timeout();
@@ -361,6 +362,7 @@ impl Connection {
         self.window_ack = 1;
         self.due.syn = false;
         self.timers.clear();
+        self.watch(now);
         self.timers.progress = now;
         self.timers.attempts = 0;
         self.state = if self.fin_queued {

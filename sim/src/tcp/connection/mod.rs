@@ -92,6 +92,17 @@ pub struct Stats {
     pub rto: Duration,
 }
 
+/// The part of [`Stats`] that is counted as it happens.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counters {
+    segments_sent: u64,
+    segments_received: u64,
+    retransmits: u64,
+    timeouts: u32,
+    fast_recoveries: u32,
+    probes: u32,
+}
+
 /// One end of a TCP connection. The module's documentation has an example.
 ///
 /// After every call that may change what is to be sent, call
@@ -157,7 +168,7 @@ pub struct Connection {
 
     due: Due,
     reply: Option<Box<Segment>>,
-    stats: Stats,
+    counters: Counters,
 }
 
 /// What the next calls of `poll_transmit` have to send.
@@ -255,7 +266,7 @@ impl Connection {
                 ..Due::default()
             },
             reply: None,
-            stats: Stats::default(),
+            counters: Counters::default(),
             config: Arc::clone(config),
         }
     }
@@ -482,8 +493,13 @@ impl Connection {
             window_bytes: self.congestion.window(),
             in_flight_bytes: self.max - self.una,
             rtt: self.rtt.smoothed(),
-            rto: self.rtt.rto(),
-            ..self.stats
+            rto: self.rtt.rto(&self.config),
+            segments_sent: self.counters.segments_sent,
+            segments_received: self.counters.segments_received,
+            retransmits: self.counters.retransmits,
+            timeouts: self.counters.timeouts.into(),
+            fast_recoveries: self.counters.fast_recoveries.into(),
+            probes: self.counters.probes.into(),
         }
     }
 

@@ -11,7 +11,7 @@ impl Connection {
     /// The next segment to send; call until `None`.
     pub fn poll_transmit(&mut self, now: SimTime) -> Option<Segment> {
         if let Some(reply) = self.reply.take() {
-            self.stats.segments_sent += 1;
+            self.counters.segments_sent += 1;
             return Some(*reply);
         }
         let segment = match self.state {
@@ -20,7 +20,7 @@ impl Connection {
             _ => self.poll_data(now).or_else(|| self.poll_bare()),
         };
         if segment.is_some() {
-            self.stats.segments_sent += 1;
+            self.counters.segments_sent += 1;
         }
         segment
     }
@@ -30,7 +30,7 @@ impl Connection {
             return self.poll_bare();
         }
         if self.max > 0 {
-            self.stats.retransmits += 1;
+            self.counters.retransmits += 1;
         }
         let flags = match self.state {
             State::SynSent => Flags::SYN,
@@ -171,7 +171,9 @@ impl Connection {
     /// RFC 5681 §4.1: the acknowledgements that clocked the window are long
     /// gone after a timeout without sending.
     fn restart_after_idleness(&mut self, now: SimTime) {
-        let idle = self.sent_at.is_some_and(|sent| now - sent > self.rtt.rto());
+        let idle = self
+            .sent_at
+            .is_some_and(|sent| now - sent > self.rtt.rto(&self.config));
         if idle && self.una == self.max {
             self.congestion.on_idle(now);
         }
@@ -194,7 +196,7 @@ impl Connection {
             Bytes::new()
         };
         if at < self.max {
-            self.stats.retransmits += 1;
+            self.counters.retransmits += 1;
             // Karn's rule: an acknowledgement no longer tells which of the
             // two it answers (RFC 6298 §3).
             if self.timed.is_some_and(|(end, _)| at < end) {
@@ -225,7 +227,7 @@ impl Connection {
         if std::mem::take(&mut self.due.probe) {
             // An offset that the peer has already received, as Linux does: it
             // must answer with its window and has nothing to buffer.
-            self.stats.probes += 1;
+            self.counters.probes += 1;
             self.note_acked();
             return Some(self.bare(self.una - 1, Flags::ACK));
         }

@@ -4,6 +4,7 @@
 mod closing;
 mod garbage;
 mod handshake;
+mod liveness;
 mod selective;
 mod transfer;
 

@@ -194,12 +194,6 @@ fn small_writes_leave_at_once_unless_nagle_holds_them() {
 }
 
 #[test]
-fn an_idle_connection_is_small() {
-    let size = std::mem::size_of::<crate::tcp::Connection>();
-    assert!(size <= 896, "{size}");
-}
-
-#[test]
 fn heavy_loss_in_one_window_is_survived() {
     let channel = Channel {
         loss: Ratio::from_percent(30),
