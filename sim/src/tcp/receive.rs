@@ -81,6 +81,15 @@ impl ReceiveBuffer {
         self.ready_len
     }
 
+    /// Bytes of memory held beside itself, the slack of tree nodes aside.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let waiting: usize = self.pieces.values().map(Bytes::len).sum();
+        let slots = self.ready.capacity() * size_of::<Bytes>()
+            + self.pieces.len() * size_of::<(u64, Bytes)>()
+            + self.ranges.capacity() * size_of::<(u64, u64)>();
+        self.ready_len + waiting + slots
+    }
+
     /// Whether the peer's FIN was reached; unread bytes may be left.
     pub(super) fn finished(&self) -> bool {
         self.fin.is_some_and(|fin| self.next > fin)

@@ -61,6 +61,12 @@ impl SendBuffer {
         self.capacity - self.len
     }
 
+    /// Bytes of memory held beside itself.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let slots = self.chunks.capacity() * size_of::<Bytes>();
+        self.len + slots + self.gathered.capacity()
+    }
+
     /// Copies as much of `data` as there is room for; returns how much.
     pub(super) fn write(&mut self, data: &[u8]) -> usize {
         let data = &data[..data.len().min(self.room())];

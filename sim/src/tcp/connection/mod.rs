@@ -503,6 +503,15 @@ impl Connection {
         }
     }
 
+    /// Bytes of memory that this end holds now, payloads included; what an
+    /// allocator adds is not. Bounded by the buffers' sizes and a few tables.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.send.memory_bytes()
+            + self.recv.memory_bytes()
+            + self.scoreboard.memory_bytes()
+    }
+
     /// Offset after everything that is to be sent, the FIN included.
     fn end(&self) -> u64 {
         self.send.end() + u64::from(self.fin_queued)

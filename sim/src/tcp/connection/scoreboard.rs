@@ -29,6 +29,11 @@ impl Scoreboard {
         self.ranges.is_empty()
     }
 
+    /// Bytes of memory held beside itself.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.ranges.capacity() * size_of::<(u64, u64)>()
+    }
+
     /// The peer holds `start..end`; true if that is news.
     pub(super) fn insert(&mut self, start: u64, end: u64) -> bool {
         let first = self.ranges.partition_point(|range| range.1 < start);

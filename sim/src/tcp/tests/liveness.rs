@@ -6,7 +6,7 @@ use super::{Channel, Pair, Side};
 use crate::tcp::{Config, Keepalive, State, TcpError};
 
 const KEEPALIVE: Keepalive = Keepalive {
-    idle: Duration::from_secs(60),
+    idle: Duration::from_mins(1),
     interval: Duration::from_secs(10),
     probes: 3,
 };
@@ -102,7 +102,7 @@ fn a_closed_window_is_probed_ever_more_rarely() {
         ..Config::default()
     };
     let mut pair = Pair::established(config, Channel::default(), 1);
-    pair.a().write(&[1; 20_000]);
+    pair.a().write(&vec![1; 20_000]);
     pair.flush();
     pair.pass(Duration::from_secs(1));
     pair.log.clear();
