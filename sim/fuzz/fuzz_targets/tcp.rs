@@ -41,6 +41,8 @@ struct End {
     written: u64,
     read: u64,
     buffers_bytes: usize,
+    /// Closed, so that it reads no more.
+    released: bool,
 }
 
 /// The input, read byte by byte; zeros when it is used up.
@@ -131,23 +133,25 @@ fn pattern(place: u64) -> u8 {
 }
 
 fn write(end: &mut End, len: usize) {
+    let len = len.min(end.connection.writable());
     let data: Vec<u8> = (0..len as u64)
         .map(|at| pattern(end.written + at))
         .collect();
     let taken = end.connection.write(&data);
-    assert!(taken <= len);
+    assert_eq!(taken, len, "less is taken than there is room for");
     end.written += taken as u64;
 }
 
 fn read(end: &mut End, len: usize, forged: bool) {
+    let len = len.min(end.connection.readable());
     let mut buffer = vec![0; len];
     let got = end.connection.read(&mut buffer);
-    for (at, byte) in buffer[..got].iter().enumerate() {
-        assert!(
-            forged || *byte == pattern(end.read + at as u64),
-            "another byte than written"
-        );
-    }
+    assert_eq!(got, len, "less is read than can be");
+    let expected = (end.read..).map(pattern);
+    assert!(
+        forged || buffer.iter().copied().eq(expected.take(len)),
+        "other bytes than were written"
+    );
     end.read += got as u64;
 }
 
@@ -196,7 +200,10 @@ fn step(script: &mut Script<'_>, ends: &mut [End; 2], now: &mut SimTime, forged:
         9 => read(end, usize::from(script.byte()) * 64, *forged),
         10 => match script.byte() % 16 {
             0 => end.connection.abort(),
-            1 => end.connection.close(*now),
+            1 => {
+                end.connection.close(*now);
+                end.released = true;
+            }
             _ => end.connection.shutdown_write(),
         },
         11 => {
@@ -219,7 +226,8 @@ fn step(script: &mut Script<'_>, ends: &mut [End; 2], now: &mut SimTime, forged:
     );
 }
 
-/// Lets the wire behave until both ends have what the other has written.
+/// Lets the wire behave until both ends have what the other has written, or have
+/// ended: in order, unless one was closed over the other's data, or gave up.
 fn settle(ends: &mut [End; 2], now: &mut SimTime, forged: bool) {
     for _ in 0..TURNS_MAX {
         let mut moved = false;
@@ -229,15 +237,17 @@ fn settle(ends: &mut [End; 2], now: &mut SimTime, forged: bool) {
                 flush(ends, at, *now);
                 moved = true;
             }
-            read(&mut ends[at], 1 << 16, forged);
+            read(&mut ends[at], usize::MAX, forged);
             flush(ends, at, *now);
         }
         let over = |at: usize| {
             let (end, other) = (&ends[at], &ends[1 - at]);
-            end.connection.error().is_some()
-                || end.read == other.written && end.connection.is_flushed()
+            end.connection.is_closed() || end.read == other.written && end.connection.is_flushed()
         };
         if over(0) && over(1) {
+            let gave_up = |end: &End| end.released || end.connection.error().is_some();
+            let complete = ends[0].read == ends[1].written && ends[1].read == ends[0].written;
+            assert!(complete || ends.iter().any(gave_up), "an end without all");
             return;
         }
         let due = ends
@@ -289,6 +299,7 @@ fuzz_target!(|input: &[u8]| {
         written: 0,
         read: 0,
         buffers_bytes: config.send_buffer_bytes + config.receive_buffer_bytes,
+        released: false,
     });
     flush(&mut ends, 0, now);
     flush(&mut ends, 1, now);
