@@ -122,13 +122,9 @@ impl Fabric {
         from: HostId,
         packet: &Packet,
     ) -> Option<(HostId, SimTime)> {
-        let sender = &mut self.hosts[from.index()];
-        if !sender.up {
-            self.count_drop("sender-down");
+        if !self.note_sent(from, packet) {
             return None;
         }
-        sender.traffic.sent_packets += 1;
-        sender.traffic.sent_bytes += packet.wire_len() as u64;
         let to = address::host(packet.dst.ip()).filter(|to| to.index() < self.hosts.len());
         let Some(to) = to else {
             self.count_drop("no-route");
@@ -145,6 +141,47 @@ impl Fabric {
                 return None;
             }
         };
+        self.cross_core(from, to, leaves)
+    }
+
+    /// Counts a packet that a host hands to its links; false if the host is down.
+    pub(super) fn note_sent(&mut self, from: HostId, packet: &Packet) -> bool {
+        let sender = &mut self.hosts[from.index()];
+        if !sender.up {
+            self.count_drop("sender-down");
+            return false;
+        }
+        sender.traffic.sent_packets += 1;
+        sender.traffic.sent_bytes += packet.wire_len() as u64;
+        true
+    }
+
+    /// Takes a packet that begins between the access link of `near` and the core to
+    /// whom it is for. Between the host and itself it takes no link.
+    pub(super) fn send_from_router(
+        &mut self,
+        now: SimTime,
+        near: HostId,
+        packet: &Packet,
+    ) -> Option<(HostId, SimTime)> {
+        let to = address::host(packet.dst.ip()).filter(|to| to.index() < self.hosts.len());
+        match to {
+            None => {
+                self.count_drop("no-route");
+                None
+            }
+            Some(to) if to == near => Some((to, now + LOOPBACK_DELAY)),
+            Some(to) => self.cross_core(near, to, now),
+        }
+    }
+
+    /// Takes a packet that leaves a link at `leaves` through the core.
+    fn cross_core(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        leaves: SimTime,
+    ) -> Option<(HostId, SimTime)> {
         if !self.partitions.passes(from, to) {
             self.count_drop("partition");
             return None;

@@ -17,22 +17,32 @@ use crate::random::Stream;
 
 pub mod address;
 pub mod fabric;
+pub mod icmp;
+mod icmp_limit;
+pub mod lan;
 pub mod link;
 pub mod packet;
 pub mod partition;
+mod path_mtu;
 pub mod stage;
 mod tcp_socket;
 mod tcp_stack;
 pub mod udp;
+mod udp_socket;
+mod unreachable;
+pub mod wire;
 
 pub use fabric::HostTraffic;
 pub use tcp_socket::{TcpListener, TcpStream};
 pub(crate) use tcp_stack::FlowRef;
+pub use udp_socket::UdpSocket;
 
 use fabric::Fabric;
+use lan::Lans;
 use packet::{Packet, Transport};
 use tcp_stack::TcpStack;
-use udp::UdpStack;
+use udp::{Refused, UdpStack};
+use unreachable::Reachability;
 
 /// Something that waits for its time on the wires.
 pub(crate) enum NetEvent {
@@ -49,6 +59,8 @@ pub(crate) struct Net {
     /// Sockets by host, and by protocol: a packet is of one.
     tcp: Vec<TcpStack>,
     udp: Vec<UdpStack>,
+    reachability: Vec<Reachability>,
+    lans: Lans,
     wake: Vec<Waker>,
 }
 
@@ -61,6 +73,8 @@ pub(crate) fn install() {
         fabric: Fabric::default(),
         tcp: Vec::new(),
         udp: Vec::new(),
+        reachability: Vec::new(),
+        lans: Lans::default(),
         wake: Vec::new(),
     };
     NET.with_borrow_mut(|slot| *slot = Some(net));
@@ -118,7 +132,13 @@ pub(crate) fn silence(host: HostId) {
         let restarted = net.tcp(host).restarted();
         let tcp = std::mem::replace(net.tcp(host), restarted);
         tcp.cancel_timeouts();
-        (tcp, std::mem::take(&mut net.udp[host.index()]))
+        let known = &mut net.reachability[host.index()];
+        *known = known.restarted();
+        let restarted = net.udp[host.index()].restarted();
+        (
+            tcp,
+            std::mem::replace(&mut net.udp[host.index()], restarted),
+        )
     });
     // Wakers inside run destructors, which may look for the network again.
     drop(old);
@@ -151,11 +171,38 @@ impl Net {
         self.tcp
             .push(TcpStack::new(Stream::new(seed, "tcp", host.0)));
         self.udp.push(UdpStack::default());
+        let known = Reachability::new(access.up.mtu, access.down.mtu);
+        self.reachability.push(known);
+    }
+
+    /// Takes note of what a host's new access link can carry.
+    pub(crate) fn set_link_mtus(&mut self, host: HostId, access: &link::Access) {
+        self.reachability[host.index()].set_link_mtus(access.up.mtu, access.down.mtu);
+    }
+
+    /// Sets what may wait in the UDP sockets that the host binds later.
+    pub(crate) fn set_udp_limits(&mut self, host: HostId, limits: udp::ReceiveLimits) {
+        self.udp[host.index()].set_limits(limits);
     }
 
     /// Sends a packet of `from` on its way.
     fn send(&mut self, from: HostId, packet: Packet) {
+        if self.lans.carry(from, packet.dst.ip()) {
+            self.send_on_lan(from, &packet);
+            return;
+        }
+        self.check_uplink(from, &packet);
         let Some((to, at)) = self.fabric.send(kernel::now(), from, &packet) else {
+            return;
+        };
+        let event = Event::Net(NetEvent::Arrive(to, Box::new(packet)));
+        kernel::with(|kernel| kernel.schedule(at, Class::Packet, to, event));
+    }
+
+    /// Sends a packet of the router before the access link of `near` on its way, or of
+    /// that host's own kernel to itself.
+    fn send_from_router(&mut self, near: HostId, packet: Packet) {
+        let Some((to, at)) = self.fabric.send_from_router(kernel::now(), near, &packet) else {
             return;
         };
         let event = Event::Net(NetEvent::Arrive(to, Box::new(packet)));
@@ -164,6 +211,7 @@ impl Net {
 
     fn arrive(&mut self, host: HostId, packet: Box<Packet>) {
         let now = kernel::now();
+        self.check_downlink(host, &packet);
         match self.fabric.arrive(now, host, &packet) {
             None => {}
             Some(at) if at == now => self.receive(host, &packet),
@@ -175,6 +223,11 @@ impl Net {
     }
 
     fn receive(&mut self, host: HostId, packet: &Packet) {
+        let to = packet.dst.ip();
+        if to.is_multicast() && !self.udp[host.index()].is_member(to) {
+            // The interface lets it pass by, as it does on Ethernet.
+            return;
+        }
         if !self.fabric.is_delivered(host, packet) {
             return;
         }
@@ -185,12 +238,14 @@ impl Net {
             Transport::Tcp(segment) => self.tcp_segment(host, packet.dst, packet.src, segment),
             Transport::Udp(payload) => {
                 let sockets = &mut self.udp[host.index()];
-                if let Err(reason) =
-                    sockets.receive(packet.dst, packet.src, payload, &mut self.wake)
-                {
-                    self.fabric.count_drop(reason);
+                let taken = sockets.receive(packet.dst, packet.src, payload, &mut self.wake);
+                if let Err(refused) = taken {
+                    self.fabric.count_drop(refused.name());
+                    if refused == Refused::NoSocket {
+                        self.refuse_port(host, packet);
+                    }
                 }
             }
+            Transport::Icmp(error) => self.icmp_error(host, error),
         }
-    }
-}
+    }}
