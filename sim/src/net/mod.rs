@@ -16,6 +16,7 @@ use crate::kernel::{self, Class, Event, HostId};
 use crate::random::Stream;
 
 pub mod address;
+pub mod capture;
 pub mod fabric;
 pub mod icmp;
 mod icmp_limit;
@@ -24,6 +25,7 @@ pub mod link;
 pub mod packet;
 pub mod partition;
 mod path_mtu;
+mod pcapng;
 pub mod stage;
 mod tcp_socket;
 mod tcp_stack;
@@ -37,9 +39,11 @@ pub use tcp_socket::{TcpListener, TcpStream};
 pub(crate) use tcp_stack::FlowRef;
 pub use udp_socket::UdpSocket;
 
+use capture::Capture;
 use fabric::Fabric;
 use lan::Lans;
 use packet::{Packet, Transport};
+use pcapng::Direction;
 use tcp_stack::TcpStack;
 use udp::{Refused, UdpStack};
 use unreachable::Reachability;
@@ -62,13 +66,14 @@ pub(crate) struct Net {
     reachability: Vec<Reachability>,
     lans: Lans,
     wake: Vec<Waker>,
+    capture: Option<Box<Capture>>,
 }
 
 thread_local! {
     static NET: RefCell<Option<Net>> = const { RefCell::new(None) };
 }
 
-pub(crate) fn install() {
+pub(crate) fn install(capture: Option<Capture>) {
     let net = Net {
         fabric: Fabric::default(),
         tcp: Vec::new(),
@@ -76,14 +81,18 @@ pub(crate) fn install() {
         reachability: Vec::new(),
         lans: Lans::default(),
         wake: Vec::new(),
+        capture: capture.map(Box::new),
     };
     NET.with_borrow_mut(|slot| *slot = Some(net));
 }
 
-pub(crate) fn uninstall() {
-    let net = NET.with_borrow_mut(Option::take);
+/// Ends this thread's network and returns its captures.
+pub(crate) fn uninstall() -> Option<Capture> {
+    let mut net = NET.with_borrow_mut(Option::take);
+    let capture = net.as_mut().and_then(|net| net.capture.take());
     // Wakers inside run destructors, which may look for the network again.
     drop(net);
+    capture.map(|capture| *capture)
 }
 
 /// Runs `f` on this thread's network, then wakes whom it wanted woken.
@@ -173,6 +182,10 @@ impl Net {
         self.udp.push(UdpStack::default());
         let known = Reachability::new(access.up.mtu, access.down.mtu);
         self.reachability.push(known);
+        if let Some(capture) = &mut self.capture {
+            let name = kernel::with(|kernel| kernel.host_name(host).to_owned());
+            capture.add_host(host, &name);
+        }
     }
 
     /// Takes note of what a host's new access link can carry.
@@ -187,6 +200,9 @@ impl Net {
 
     /// Sends a packet of `from` on its way.
     fn send(&mut self, from: HostId, packet: Packet) {
+        if self.fabric.is_up(from) {
+            self.observe(from, Direction::Outbound, &packet);
+        }
         if self.lans.carry(from, packet.dst.ip()) {
             self.send_on_lan(from, &packet);
             return;
@@ -234,6 +250,7 @@ impl Net {
         kernel::with(|kernel| {
             kernel.record(Class::Packet, host, |hasher| packet.digest_into(hasher));
         });
+        self.observe(host, Direction::Inbound, packet);
         match &packet.transport {
             Transport::Tcp(segment) => self.tcp_segment(host, packet.dst, packet.src, segment),
             Transport::Udp(payload) => {
@@ -248,4 +265,11 @@ impl Net {
             }
             Transport::Icmp(error) => self.icmp_error(host, error),
         }
-    }}
+    }
+    #[inline]
+    fn observe(&mut self, host: HostId, direction: Direction, packet: &Packet) {
+        if let Some(capture) = &mut self.capture {
+            capture.packet(kernel::now(), host, direction, packet);
+        }
+    }
+}
