@@ -57,11 +57,10 @@ fn coloured() -> bool {
 }
 
 fn refuse_unavailable(run: &Run) -> Result<(), CliError> {
-    let missing = match (run.engine, run.pcap, run.trace) {
-        (Engine::Sim, false, false) => return Ok(()),
-        (Engine::Sim, true, _) => "--pcap".to_owned(),
-        (Engine::Sim, false, true) => "--trace".to_owned(),
-        (engine, ..) => format!("--engine {}", engine.name()),
+    let missing = match (run.engine, run.trace) {
+        (Engine::Sim, false) => return Ok(()),
+        (Engine::Sim, true) => "--trace".to_owned(),
+        (engine, _) => format!("--engine {}", engine.name()),
     };
     Err(CliError::Input(format!(
         "{missing} is not available yet; run without it"
@@ -119,12 +118,17 @@ impl<'a> Session<'a> {
                     filter: filter.clone(),
                     folder: self.out.join("logs").join(format!("{}-{seed}", case.name)),
                 });
+                let captures = self
+                    .out
+                    .join("captures")
+                    .join(format!("{}-{seed}", case.name));
                 jobs.push(Job {
                     scenario: case.scenario.clone(),
                     variant: case.name.clone(),
                     seed,
                     until_ns: self.until_ns,
                     log,
+                    captures: self.run.pcap.then_some(captures),
                     trace: self
                         .run
                         .record
@@ -195,11 +199,12 @@ impl<'a> Session<'a> {
         first: &[SeedResult],
         stop: &Stop,
     ) -> Result<Vec<Difference>, CliError> {
-        // The logs of the first run stay.
+        // The logs and captures of the first run stay.
         let again: Vec<Job> = jobs
             .iter()
             .map(|job| Job {
                 log: None,
+                captures: None,
                 trace: None,
                 ..job.clone()
             })
@@ -327,7 +332,9 @@ impl<'a> Session<'a> {
 fn pool_error(error: PoolError) -> CliError {
     match error {
         PoolError::Interrupted => CliError::Interrupted,
-        error @ PoolError::Start(_) => CliError::Tool(error.to_string()),
+        error @ (PoolError::Start(_) | PoolError::Unwritten { .. }) => {
+            CliError::Tool(error.to_string())
+        }
     }
 }
 

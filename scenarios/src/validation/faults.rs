@@ -158,6 +158,7 @@ fn fired_faults(strangers: bool) -> Result<Vec<(String, u64)>, String> {
         seed: 1,
         until_ns: None,
         log: None,
+        captures: None,
         trace: None,
     };
     let result = play::run(&job, &mut |_| {});
