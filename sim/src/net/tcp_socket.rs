@@ -49,8 +49,8 @@ impl TcpListener {
             stack.flow_mut(flow).map_or(Poll::Pending, |entry| {
                 Poll::Ready(TcpStream {
                     flow,
-                    local: entry.local,
-                    remote: entry.remote,
+                    local: entry.tcp.local(),
+                    remote: entry.tcp.remote(),
                 })
             })
         })
@@ -84,7 +84,7 @@ impl TcpStream {
                 address::like(host, remote.ip()),
                 net.tcp(host)
                     .flow_mut(flow)
-                    .map_or(0, |entry| entry.local.port()),
+                    .map_or(0, |entry| entry.tcp.local().port()),
             );
             Ok::<_, io::Error>(Self {
                 flow,
