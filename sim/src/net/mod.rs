@@ -14,6 +14,7 @@ use std::task::Waker;
 
 use crate::kernel::{self, Class, Event, HostId};
 use crate::random::Stream;
+use crate::time::SimTime;
 
 pub mod address;
 pub mod fabric;
@@ -29,17 +30,20 @@ pub use fabric::HostTraffic;
 pub use tcp_socket::{TcpListener, TcpStream};
 pub(crate) use tcp_stack::FlowRef;
 
-use fabric::Fabric;
+use fabric::{Fabric, Hop, Way};
 use packet::{Packet, Transport};
+use stage::Condition;
 use tcp_stack::TcpStack;
 use udp::UdpStack;
 
 /// Something that waits for its time on the wires.
 pub(crate) enum NetEvent {
     /// A packet leaves the core for the receiver's link.
-    Arrive(HostId, Box<Packet>),
+    Arrive(HostId, Condition, Box<Packet>),
     /// A packet leaves the receiver's link.
-    Deliver(HostId, Box<Packet>),
+    Deliver(HostId, Condition, Box<Packet>),
+    /// A host's link can let go of packets that it holds.
+    LinkFree(HostId, Way),
     /// A connection's next timeout.
     TcpTimeout(FlowRef),
 }
@@ -103,8 +107,9 @@ pub(crate) fn try_with<T>(f: impl FnOnce(&mut Net) -> T) -> Option<T> {
 /// Delivers an event of the wires. True if a program was woken.
 pub(crate) fn deliver(event: NetEvent) -> bool {
     with_wakes(|net| match event {
-        NetEvent::Arrive(host, packet) => net.arrive(host, packet),
-        NetEvent::Deliver(host, packet) => net.receive(host, &packet),
+        NetEvent::Arrive(host, condition, packet) => net.arrive(host, condition, packet),
+        NetEvent::Deliver(host, condition, packet) => net.receive(host, condition, &packet),
+        NetEvent::LinkFree(host, way) => net.link_free(host, way),
         NetEvent::TcpTimeout(flow) => net.tcp_timeout(flow),
     })
     .1
@@ -153,29 +158,54 @@ impl Net {
         self.udp.push(UdpStack::default());
     }
 
-    /// Sends a packet of `from` on its way.
-    fn send(&mut self, from: HostId, packet: Packet) {
-        let Some((to, at)) = self.fabric.send(kernel::now(), from, &packet) else {
-            return;
-        };
-        let event = Event::Net(NetEvent::Arrive(to, Box::new(packet)));
-        kernel::with(|kernel| kernel.schedule(at, Class::Packet, to, event));
+    /// Replaces a host's access link. Packets that already have left it keep
+    /// their times.
+    pub(crate) fn set_access(&mut self, host: HostId, access: &link::Access) {
+        self.fabric.set_access(kernel::now(), host, access);
+        self.follow_up(host, Way::Up);
+        self.follow_up(host, Way::Down);
     }
 
-    fn arrive(&mut self, host: HostId, packet: Box<Packet>) {
+    /// Sends a packet of `from` on its way.
+    fn send(&mut self, from: HostId, packet: Packet) {
+        if let Some(hop) = self.fabric.send(kernel::now(), from, &packet) {
+            schedule_arrival(&hop, Box::new(packet));
+        }
+        self.follow_up(from, Way::Up);
+    }
+
+    fn arrive(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
         let now = kernel::now();
-        match self.fabric.arrive(now, host, &packet) {
+        let hop = self.fabric.arrive(now, host, &packet, condition);
+        self.follow_up(host, Way::Down);
+        match hop {
             None => {}
-            Some(at) if at == now => self.receive(host, &packet),
-            Some(at) => {
-                let event = Event::Net(NetEvent::Deliver(host, packet));
-                kernel::with(|kernel| kernel.schedule(at, Class::Packet, host, event));
-            }
+            Some(hop) if hop.at == now => self.receive(host, hop.condition, &packet),
+            Some(hop) => schedule_delivery(&hop, packet),
         }
     }
 
-    fn receive(&mut self, host: HostId, packet: &Packet) {
-        if !self.fabric.is_delivered(host, packet) {
+    fn link_free(&mut self, host: HostId, way: Way) {
+        self.fabric.wake(kernel::now(), host, way);
+        self.follow_up(host, way);
+    }
+
+    /// Takes from a host's link what it let go beside the packet that came to
+    /// it, and sees to it that the link is woken when it has to be.
+    fn follow_up(&mut self, host: HostId, way: Way) {
+        while let Some((packet, hop)) = self.fabric.next_released(host, way) {
+            match way {
+                Way::Up => schedule_arrival(&hop, packet),
+                Way::Down => schedule_delivery(&hop, packet),
+            }
+        }
+        if let Some(at) = self.fabric.wakeup_due(host, way) {
+            schedule(at, host, NetEvent::LinkFree(host, way));
+        }
+    }
+
+    fn receive(&mut self, host: HostId, condition: Condition, packet: &Packet) {
+        if !self.fabric.is_delivered(host, packet, condition) {
             return;
         }
         kernel::with(|kernel| {
@@ -193,4 +223,18 @@ impl Net {
             }
         }
     }
+}
+
+fn schedule_arrival(hop: &Hop, packet: Box<Packet>) {
+    let event = NetEvent::Arrive(hop.host, hop.condition, packet);
+    schedule(hop.at, hop.host, event);
+}
+
+fn schedule_delivery(hop: &Hop, packet: Box<Packet>) {
+    let event = NetEvent::Deliver(hop.host, hop.condition, packet);
+    schedule(hop.at, hop.host, event);
+}
+
+fn schedule(at: SimTime, host: HostId, event: NetEvent) {
+    kernel::with(|kernel| kernel.schedule(at, Class::Packet, host, Event::Net(event)));
 }
