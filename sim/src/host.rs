@@ -136,12 +136,9 @@ pub fn clock_offset_ns(host: HostId) -> i64 {
     })
 }
 
-/// Replaces the host's access link. Packets already on it keep their times.
+/// Replaces the host's access link. Packets that already have left it keep their times.
 pub fn set_access(host: HostId, access: &Access) {
-    net::with(|net| {
-        net.set_link_mtus(host, access);
-        net.fabric.set_access(host, access);
-    });
+    net::with(|net| net.set_access(host, access));
 }
 
 /// Sets the TCP of the host, for connections that begin later.

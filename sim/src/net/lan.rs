@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::packet::Packet;
+use super::stage::Condition;
 use super::{Net, NetEvent, address};
 use crate::kernel::{self, Class, Event, HostId};
 use crate::random::Stream;
@@ -221,6 +222,6 @@ impl Net {
 }
 
 fn deliver(at: SimTime, to: HostId, packet: Packet) {
-    let event = Event::Net(NetEvent::Deliver(to, Box::new(packet)));
+    let event = Event::Net(NetEvent::Deliver(to, Condition::Intact, Box::new(packet)));
     kernel::with(|kernel| kernel.schedule(at, Class::Packet, to, event));
 }

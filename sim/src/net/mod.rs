@@ -14,6 +14,7 @@ use std::task::Waker;
 
 use crate::kernel::{self, Class, Event, HostId};
 use crate::random::Stream;
+use crate::time::SimTime;
 
 pub mod address;
 pub mod capture;
@@ -40,10 +41,11 @@ pub(crate) use tcp_stack::FlowRef;
 pub use udp_socket::UdpSocket;
 
 use capture::Capture;
-use fabric::Fabric;
+use fabric::{Fabric, Hop, Way};
 use lan::Lans;
 use packet::{Packet, Transport};
 use pcapng::Direction;
+use stage::Condition;
 use tcp_stack::TcpStack;
 use udp::{Refused, UdpStack};
 use unreachable::Reachability;
@@ -51,9 +53,11 @@ use unreachable::Reachability;
 /// Something that waits for its time on the wires.
 pub(crate) enum NetEvent {
     /// A packet leaves the core for the receiver's link.
-    Arrive(HostId, Box<Packet>),
+    Arrive(HostId, Condition, Box<Packet>),
     /// A packet leaves the receiver's link.
-    Deliver(HostId, Box<Packet>),
+    Deliver(HostId, Condition, Box<Packet>),
+    /// A host's link can let go of packets that it holds.
+    LinkFree(HostId, Way),
     /// A connection's next timeout.
     TcpTimeout(FlowRef),
 }
@@ -126,8 +130,9 @@ pub(crate) fn try_with<T>(f: impl FnOnce(&mut Net) -> T) -> Option<T> {
 /// Delivers an event of the wires. True if a program was woken.
 pub(crate) fn deliver(event: NetEvent) -> bool {
     with_wakes(|net| match event {
-        NetEvent::Arrive(host, packet) => net.arrive(host, packet),
-        NetEvent::Deliver(host, packet) => net.receive(host, &packet),
+        NetEvent::Arrive(host, condition, packet) => net.arrive(host, condition, packet),
+        NetEvent::Deliver(host, condition, packet) => net.receive(host, condition, &packet),
+        NetEvent::LinkFree(host, way) => net.link_free(host, way),
         NetEvent::TcpTimeout(flow) => net.tcp_timeout(flow),
     })
     .1
@@ -188,14 +193,18 @@ impl Net {
         }
     }
 
-    /// Takes note of what a host's new access link can carry.
-    pub(crate) fn set_link_mtus(&mut self, host: HostId, access: &link::Access) {
-        self.reachability[host.index()].set_link_mtus(access.up.mtu, access.down.mtu);
-    }
-
     /// Sets what may wait in the UDP sockets that the host binds later.
     pub(crate) fn set_udp_limits(&mut self, host: HostId, limits: udp::ReceiveLimits) {
         self.udp[host.index()].set_limits(limits);
+    }
+
+    /// Replaces a host's access link. Packets that already have left it keep
+    /// their times.
+    pub(crate) fn set_access(&mut self, host: HostId, access: &link::Access) {
+        self.reachability[host.index()].set_link_mtus(access.up.mtu, access.down.mtu);
+        self.fabric.set_access(kernel::now(), host, access);
+        self.follow_up(host, Way::Up);
+        self.follow_up(host, Way::Down);
     }
 
     /// Sends a packet of `from` on its way.
@@ -208,43 +217,58 @@ impl Net {
             return;
         }
         self.check_uplink(from, &packet);
-        let Some((to, at)) = self.fabric.send(kernel::now(), from, &packet) else {
-            return;
-        };
-        let event = Event::Net(NetEvent::Arrive(to, Box::new(packet)));
-        kernel::with(|kernel| kernel.schedule(at, Class::Packet, to, event));
+        if let Some(hop) = self.fabric.send(kernel::now(), from, &packet) {
+            schedule_arrival(&hop, Box::new(packet));
+        }
+        self.follow_up(from, Way::Up);
     }
 
     /// Sends a packet of the router before the access link of `near` on its way, or of
     /// that host's own kernel to itself.
     fn send_from_router(&mut self, near: HostId, packet: Packet) {
-        let Some((to, at)) = self.fabric.send_from_router(kernel::now(), near, &packet) else {
-            return;
-        };
-        let event = Event::Net(NetEvent::Arrive(to, Box::new(packet)));
-        kernel::with(|kernel| kernel.schedule(at, Class::Packet, to, event));
-    }
-
-    fn arrive(&mut self, host: HostId, packet: Box<Packet>) {
-        let now = kernel::now();
-        self.check_downlink(host, &packet);
-        match self.fabric.arrive(now, host, &packet) {
-            None => {}
-            Some(at) if at == now => self.receive(host, &packet),
-            Some(at) => {
-                let event = Event::Net(NetEvent::Deliver(host, packet));
-                kernel::with(|kernel| kernel.schedule(at, Class::Packet, host, event));
-            }
+        if let Some(hop) = self.fabric.send_from_router(kernel::now(), near, &packet) {
+            schedule_arrival(&hop, Box::new(packet));
         }
     }
 
-    fn receive(&mut self, host: HostId, packet: &Packet) {
+    fn arrive(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
+        let now = kernel::now();
+        self.check_downlink(host, &packet);
+        let hop = self.fabric.arrive(now, host, &packet, condition);
+        self.follow_up(host, Way::Down);
+        match hop {
+            None => {}
+            Some(hop) if hop.at == now => self.receive(host, hop.condition, &packet),
+            Some(hop) => schedule_delivery(&hop, packet),
+        }
+    }
+
+    fn link_free(&mut self, host: HostId, way: Way) {
+        self.fabric.wake(kernel::now(), host, way);
+        self.follow_up(host, way);
+    }
+
+    /// Takes from a host's link what it let go beside the packet that came to
+    /// it, and sees to it that the link is woken when it has to be.
+    fn follow_up(&mut self, host: HostId, way: Way) {
+        while let Some((packet, hop)) = self.fabric.next_released(host, way) {
+            match way {
+                Way::Up => schedule_arrival(&hop, packet),
+                Way::Down => schedule_delivery(&hop, packet),
+            }
+        }
+        if let Some(at) = self.fabric.wakeup_due(host, way) {
+            schedule(at, host, NetEvent::LinkFree(host, way));
+        }
+    }
+
+    fn receive(&mut self, host: HostId, condition: Condition, packet: &Packet) {
         let to = packet.dst.ip();
         if to.is_multicast() && !self.udp[host.index()].is_member(to) {
             // The interface lets it pass by, as it does on Ethernet.
             return;
         }
-        if !self.fabric.is_delivered(host, packet) {
+        if !self.fabric.is_delivered(host, packet, condition) {
             return;
         }
         kernel::with(|kernel| {
@@ -266,10 +290,25 @@ impl Net {
             Transport::Icmp(error) => self.icmp_error(host, error),
         }
     }
+
     #[inline]
     fn observe(&mut self, host: HostId, direction: Direction, packet: &Packet) {
         if let Some(capture) = &mut self.capture {
             capture.packet(kernel::now(), host, direction, packet);
         }
     }
+}
+
+fn schedule_arrival(hop: &Hop, packet: Box<Packet>) {
+    let event = NetEvent::Arrive(hop.host, hop.condition, packet);
+    schedule(hop.at, hop.host, event);
+}
+
+fn schedule_delivery(hop: &Hop, packet: Box<Packet>) {
+    let event = NetEvent::Deliver(hop.host, hop.condition, packet);
+    schedule(hop.at, hop.host, event);
+}
+
+fn schedule(at: SimTime, host: HostId, event: NetEvent) {
+    kernel::with(|kernel| kernel.schedule(at, Class::Packet, host, Event::Net(event)));
 }
