@@ -13,9 +13,11 @@ use orrery_reports::record::SeedResult;
 use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
 use orrery_sim::time::SimTime;
-use orrery_sim::{Class, HostId, HostSpec, Simulation, host, interpose, kernel, tcp};
+use orrery_sim::{
+    Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel, tcp,
+};
 
-use crate::engine::{Engine, Job, Progress};
+use crate::engine::{Engine, Job, Progress, UNWRITTEN};
 use crate::format::fault::LinkChange;
 use crate::world::World;
 
@@ -24,8 +26,8 @@ mod drain;
 mod fates;
 mod ledger;
 mod machine;
-mod on_turmoil;
 mod messages;
+mod on_turmoil;
 mod steps;
 mod tally;
 mod testbed;
@@ -64,6 +66,9 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
         let spec = LogSpec::new(&log.filter, &log.folder).map_err(|error| error.to_string())?;
         simulation = simulation.logging(spec);
     }
+    if let Some(folder) = &job.captures {
+        simulation = simulation.capturing(folder);
+    }
     if let Some(path) = &job.trace {
         simulation = simulation.recording(path);
     }
@@ -85,7 +90,7 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
             let failed = simulated.failure().is_some();
             verdict::judge(&machines, job, failed)
         })
-        .map_err(|error| error.to_string())?;
+        .map_err(describe)?;
     result.trace_hash = outcome.trace_hash;
     result.events = outcome.stats.events;
     result.simulated_s = outcome.simulated.as_secs_f64();
@@ -93,6 +98,16 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
         result.failure = Some(failure.to_string());
     }
     Ok(result)
+}
+
+/// A simulation's error as a failure of the seed.
+fn describe(error: SimulationError) -> String {
+    match error {
+        SimulationError::Capture(_) | SimulationError::Log(_) | SimulationError::Record { .. } => {
+            format!("{UNWRITTEN}{error}")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// Sets up the hosts and the core.

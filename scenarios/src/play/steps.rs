@@ -280,6 +280,7 @@ pub fn access(profile: &AccessProfile, change: &LinkChange) -> Access {
             jitter,
             loss: Ratio::from_ppm(change.loss_ppm.unwrap_or(direction.loss_ppm)),
             mtu: profile.mtu_bytes as u16,
+            ..LinkSpec::default()
         }
     };
     Access {

@@ -151,7 +151,7 @@ impl TcpStack {
         }
     }
 
-    fn find(&self, host: HostId, port: u16, remote: SocketAddr) -> Option<FlowRef> {
+    pub(super) fn find(&self, host: HostId, port: u16, remote: SocketAddr) -> Option<FlowRef> {
         let slot = *self.by_tuple.get(&(port, remote))?;
         Some(FlowRef {
             host,

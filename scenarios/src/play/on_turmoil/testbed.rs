@@ -232,7 +232,9 @@ mod tests {
     fn with_one_host(steps: u32, act: impl FnOnce(&TurmoilBed) + Send) -> Option<String> {
         virtual_thread::run(3, || {
             let bed = TurmoilBed::new(3, Trace::new());
-            let mut sim = turmoil::Builder::new().tick_duration(super::super::TICK).build();
+            let mut sim = turmoil::Builder::new()
+                .tick_duration(super::super::TICK)
+                .build();
             bed.add_disk("home[0]");
             let adding = bed.clone();
             sim.host(std::net::Ipv4Addr::new(11, 0, 0, 1), move || {

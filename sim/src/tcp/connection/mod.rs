@@ -6,6 +6,7 @@
 //! number, so that nothing here ever wraps; the SYN has offset 0.
 
 mod arrive;
+mod pmtu;
 mod recovery;
 mod scoreboard;
 mod timers;
