@@ -28,10 +28,7 @@ pub fn schedule(machines: &Arc<Machines>) {
         let drained = Arc::clone(machines);
         let begin = move || {
             let testbed = Arc::clone(&drained.testbed);
-            testbed.spawn(
-                machine,
-                async move { drained.drain(machine).await }.boxed(),
-            );
+            testbed.spawn(machine, async move { drained.drain(machine).await }.boxed());
         };
         machines
             .testbed

@@ -41,10 +41,7 @@ const TICK: Duration = Duration::from_millis(1);
 const TCP_CAPACITY: usize = 4_096;
 
 /// Plays a job to its end, as [`super::run`] does.
-pub fn play(
-    job: &Job,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<SeedResult, String> {
+pub fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedResult, String> {
     let trace = job
         .trace
         .as_deref()
