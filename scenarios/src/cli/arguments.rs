@@ -196,6 +196,9 @@ pub struct Validation {
     /// Only the rows that this mutation of their model must break, under it
     #[arg(long, value_name = "NAME")]
     pub mutation: Option<String>,
+    /// Only the row of this name
+    #[arg(long, value_name = "ID")]
+    pub row: Option<String>,
     /// How the rows are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

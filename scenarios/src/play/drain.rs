@@ -25,6 +25,10 @@ pub fn schedule(machines: &Arc<Machines>) {
     let end = SimTime::from_nanos(machines.scenario.duration_ns);
     for plan in &machines.world.hosts {
         let machine = plan.host;
+        if !machines.exchanges_feeds(machine) {
+            machines.state().drained.insert(machine);
+            continue;
+        }
         let drained = Arc::clone(machines);
         let begin = move || {
             let testbed = Arc::clone(&drained.testbed);

@@ -12,7 +12,6 @@ use std::time::Duration;
 use orrery_reports::record::SeedResult;
 use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
-use orrery_sim::random::Stream;
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, HostSpec, Simulation, host, interpose, kernel, tcp};
 
@@ -22,9 +21,11 @@ use crate::world::World;
 
 mod adapters;
 mod drain;
+mod fates;
 mod ledger;
 mod machine;
 mod on_turmoil;
+mod messages;
 mod steps;
 mod tally;
 mod testbed;
@@ -36,9 +37,6 @@ use testbed::Simulated;
 
 /// Simulated time between two tellings of progress.
 const STRIDE: Duration = Duration::from_secs(5);
-
-/// Nodes start one after the other, within this time or a quarter of the warm-up.
-const BOOT_SPAN_MAX: Duration = Duration::from_secs(10);
 
 /// Plays a job to its end. `progress` is told now and then how far it is.
 ///
@@ -75,7 +73,7 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
             let testbed = Arc::new(Simulated);
             let machines = Machines::new(job.scenario.clone(), world, job.seed, testbed);
             furnish(&machines);
-            schedule(&machines, job.seed);
+            schedule(&machines);
             let end = SimTime::from_nanos(job.end_ns());
             while kernel::now() < end && simulated.failure().is_none() {
                 simulated.run_until((kernel::now() + STRIDE).min(end));
@@ -129,11 +127,8 @@ fn furnish(machines: &Machines) {
 
 /// Schedules all that will happen from outside: machines boot one after the other, people act,
 /// things go wrong, and in the end everybody drains.
-fn schedule(machines: &Arc<Machines>, seed: u64) {
-    let quarter = Duration::from_nanos(machines.scenario.warmup_ns / 4);
-    let span = quarter.min(BOOT_SPAN_MAX);
+fn schedule(machines: &Arc<Machines>) {
     for plan in &machines.world.hosts {
-        let at = Stream::new(seed, "boot", plan.host).uniform(Duration::ZERO, span);
         let machine = plan.host;
         let booted = Arc::clone(machines);
         let boot = move || {
@@ -143,7 +138,7 @@ fn schedule(machines: &Arc<Machines>, seed: u64) {
             }
         };
         machines.testbed.call_at(
-            SimTime::ZERO + at,
+            SimTime::from_nanos(plan.boot_ns),
             Class::World,
             HostId(machine),
             Box::new(boot),

@@ -77,7 +77,7 @@ fn play_here(
     }
     set_delays(&sim, &job.scenario, &world);
     let machines = Machines::new(job.scenario.clone(), world, job.seed, Arc::new(bed.clone()));
-    schedule(&machines, job.seed);
+    schedule(&machines);
     let end = Duration::from_nanos(job.end_ns());
     let mut told = Duration::ZERO;
     while sim.elapsed() < end && bed.failure().is_none() {
