@@ -80,7 +80,7 @@ pub struct Variant {
 pub struct SeedResult {
     /// The seed, a string so that no reader loses digits.
     pub seed: String,
-    /// Running hash of every delivered event, hexadecimal.
+    /// Running hash of every delivered event (engine turmoil: of what nodes told), hexadecimal.
     pub trace_hash: String,
     /// Simulated seconds.
     pub simulated_s: f64,

@@ -156,9 +156,9 @@ fn bad_usage_ends_with_2_and_says_what_to_do() {
         "--log \"orrery=loud\"",
     );
     check(
-        &["run", "feed/quiet", "--engine", "turmoil"],
+        &["run", "feed/quiet", "--engine", "testnet"],
         2,
-        "--engine turmoil is not available yet",
+        "--engine testnet is not available yet",
     );
     check(
         &["run", "feed/quiet", "--trace"],

@@ -291,7 +291,7 @@ impl<'a> Session<'a> {
         };
         let engine = match self.engine {
             Engine::Sim => String::new(),
-            other => format!("  engine {}", other.name()),
+            Engine::Turmoil => "  engine turmoil".to_owned(),
         };
         tell(&format!(
             "{}  {seeds}  commit {COMMIT}{variants}{engine}",

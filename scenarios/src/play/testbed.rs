@@ -14,10 +14,6 @@ use orrery_sim::{Class, HostId, host, kernel};
 use super::adapters::{self, HostStorage};
 
 /// What carries the machines of a run. Hosts are numbered as in the scenario.
-///
-/// ```ignore
-/// testbed.spawn(3, async move { node.command(Command::Pull { from: None }).await; }.boxed());
-/// ```
 pub trait Testbed: Send + Sync {
     /// The outside world of a node that starts now on `machine`.
     fn environment(&self, machine: u32, observer: Arc<dyn Observer>) -> Environment;

@@ -23,6 +23,7 @@ mod ping_matrix;
 mod reproducible;
 mod slow_start;
 mod store_forward;
+mod two_models;
 
 pub use entropy::{Entropy, trace_hash};
 
@@ -39,6 +40,7 @@ const ROWS: &[Row] = &[
     entropy::ROW,
     jobs::ROW,
     faults::ROW,
+    two_models::ROW,
 ];
 
 /// One comparison.

@@ -289,7 +289,7 @@ mod tests {
     fn actions_go_by_time_class_host_and_order() {
         let done = Arc::new(Mutex::new(Vec::new()));
         with_one_host(20, |bed| {
-            let mut at = |ms, class, host, name: &'static str| {
+            let at = |ms, class, host, name: &'static str| {
                 let done = Arc::clone(&done);
                 let at = SimTime::ZERO + std::time::Duration::from_millis(ms);
                 let action = move || done.lock().expect("no panic in tests").push(name);
