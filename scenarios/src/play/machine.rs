@@ -157,7 +157,8 @@ impl Machines {
             machines: Arc::clone(self),
             machine,
         });
-        let environment = environment(HostId(machine), observer);
+        let fidelity = self.scenario.network.fidelity;
+        let environment = environment(HostId(machine), fidelity, observer);
         let node = Node::start(self.config(machine)?, keys, environment)
             .await
             .map_err(|error| error.to_string())?;

@@ -13,6 +13,8 @@ mod binomial;
 mod dial;
 mod entropy;
 mod faults;
+mod fidelity;
+mod fidelity_gossip;
 mod jobs;
 mod ping_matrix;
 mod reproducible;
@@ -24,6 +26,9 @@ pub use entropy::{Entropy, trace_hash};
 /// All rows, in the order in which they are printed.
 const ROWS: &[Row] = &[
     dial::ROW,
+    fidelity::ROUND_TRIPS,
+    fidelity::PACKETS,
+    fidelity_gossip::ROW,
     store_forward::ROW,
     slow_start::ROW,
     ping_matrix::ROW,
