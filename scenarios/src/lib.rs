@@ -10,6 +10,7 @@ mod built_in;
 pub mod catalog;
 pub mod cli;
 pub mod engine;
+mod fairness;
 pub mod format;
 pub mod metrics;
 mod output;

@@ -14,6 +14,7 @@ use crate::executor::{self, Executor};
 use crate::kernel::{self, HostId, HostScope};
 use crate::net::link::Access;
 use crate::net::partition::{PartitionId, TooManyCuts};
+use crate::net::stage::{PipelineError, Stage};
 use crate::net::{self, address};
 use crate::tcp;
 
@@ -137,6 +138,14 @@ pub fn clock_offset_ns(host: HostId) -> i64 {
 /// Replaces the host's access link. Packets already on it keep their times.
 pub fn set_access(host: HostId, access: &Access) {
     net::with(|net| net.fabric.set_access(host, access));
+}
+
+/// Replaces the host's uplink by stages of an experiment's own.
+///
+/// # Errors
+/// [`PipelineError`] if they cannot work in this order.
+pub fn set_uplink(host: HostId, stages: Vec<Box<dyn Stage>>) -> Result<(), PipelineError> {
+    net::with(|net| net.fabric.set_uplink(host, stages))
 }
 
 /// Sets the TCP of the host, for connections that begin later.

@@ -20,6 +20,7 @@ pub mod time;
 pub mod trace;
 pub mod transport;
 pub mod units;
+pub mod virtual_thread;
 
 pub use host::HostSpec;
 pub use kernel::{Class, Failure, HostId};

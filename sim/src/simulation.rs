@@ -92,7 +92,7 @@ pub struct World {
 }
 
 /// Deep futures of debug builds need more than the default.
-const STACK_BYTES: usize = 64 << 20;
+pub(crate) const STACK_BYTES: usize = 64 << 20;
 
 impl Simulation {
     /// A simulation whose chance all comes from `seed`.
@@ -201,7 +201,7 @@ impl Simulation {
     }
 }
 
-fn entropy_key(seed: u64) -> [u8; 32] {
+pub(crate) fn entropy_key(seed: u64) -> [u8; 32] {
     blake3::derive_key(
         "orrery-sim operating-system entropy v1",
         &seed.to_le_bytes(),

@@ -160,7 +160,7 @@ impl Transport for SimTcp {
 }
 
 /// The address of exactly `/ip4|ip6/…/tcp/…`, perhaps followed by a peer id.
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+pub fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
         Protocol::Ip4(ip) => ip.into(),
@@ -174,7 +174,8 @@ fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
     plain.then(|| SocketAddr::new(ip, port))
 }
 
-fn multiaddr(address: SocketAddr) -> Multiaddr {
+/// The multiaddr `/ip4|ip6/…/tcp/…` of a socket.
+pub fn multiaddr(address: SocketAddr) -> Multiaddr {
     Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
 }
 

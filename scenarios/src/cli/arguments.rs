@@ -118,7 +118,7 @@ pub struct Run {
 pub enum Engine {
     /// The deterministic simulator
     Sim,
-    /// The same node over turmoil's network (not available yet)
+    /// The same node over turmoil's hosts and network
     Turmoil,
     /// Real processes on real machines (not available yet)
     Testnet,
@@ -134,6 +134,15 @@ impl Engine {
             Self::Turmoil => "turmoil",
             Self::Testnet => "testnet",
             Self::Netns => "netns",
+        }
+    }
+
+    /// The engine, if there is one yet.
+    pub fn available(self) -> Option<crate::engine::Engine> {
+        match self {
+            Self::Sim => Some(crate::engine::Engine::Sim),
+            Self::Turmoil => Some(crate::engine::Engine::Turmoil),
+            Self::Testnet | Self::Netns => None,
         }
     }
 }
@@ -187,6 +196,9 @@ pub struct Validation {
     /// Only the rows that this mutation of their model must break, under it
     #[arg(long, value_name = "NAME")]
     pub mutation: Option<String>,
+    /// Only the row of this name
+    #[arg(long, value_name = "ID")]
+    pub row: Option<String>,
     /// How the rows are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

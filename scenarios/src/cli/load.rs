@@ -7,16 +7,27 @@ use std::path::Path;
 use super::CliError;
 use crate::catalog;
 use crate::format::plan::FILE_BYTES_MAX;
-use crate::format::{Plan, read};
+use crate::format::problem::Problems;
+use crate::format::tree::Table;
+use crate::format::{Plan, Scenario, read_checked};
 
 /// Reads the scenario that `name` means: an entry of the catalog, else a file.
 pub fn load(name: &str, settings: &[String]) -> Result<Plan, CliError> {
+    load_checked(name, settings, &|_, _, _| ())
+}
+
+/// As [`load`], with a check of its own of every variant; see [`read_checked`].
+pub fn load_checked(
+    name: &str,
+    settings: &[String],
+    check: &dyn Fn(&Table, &Scenario, &mut Problems),
+) -> Result<Plan, CliError> {
     let path = Path::new(name);
     let (shown, text, folder) = match catalog::find(name) {
         Some(entry) => (format!("catalog/{name}.toml"), entry.text.to_owned(), None),
         None => (name.to_owned(), read_file(name)?, path.parent()),
     };
-    read(&shown, &text, folder, settings).map_err(|problems| {
+    read_checked(&shown, &text, folder, settings, check).map_err(|problems| {
         let count = problems.sorted().len();
         let noun = if count == 1 { "problem" } else { "problems" };
         CliError::Input(format!("{count} {noun} in the scenario\n\n{problems}"))

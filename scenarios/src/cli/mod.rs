@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
         }) => trace_hash(seed, mutation.as_deref()),
         Command::Validation(suite) => {
             let json = suite.format == arguments::Format::Json;
-            return crate::validation::main(json, suite.mutation.as_deref());
+            return crate::validation::main(json, suite.row.as_deref(), suite.mutation.as_deref());
         }
         Command::FirstDifference { a, b } => differ(&a, &b),
         Command::Worker => worker(),

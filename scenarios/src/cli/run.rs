@@ -5,24 +5,27 @@ use std::path::{Path, PathBuf};
 
 use orrery_reports::record::{Record, SeedResult, Verdict};
 
-use super::arguments::{Engine, Format, Run};
-use super::load::load;
+use super::arguments::{Format, Run};
+use super::load::{load, load_checked};
 use super::progress::Bar;
 use super::{COMMIT, CliError, give, tell};
-use crate::engine::{self, Difference, Job, LogTo, PoolError, Stop};
+use crate::engine::{self, Difference, Engine, Job, LogTo, PoolError, Stop};
 use crate::format::problem::{quoted, suggestion};
 use crate::format::quantity::time_ns;
 use crate::format::{Case, Plan};
-use crate::output;
+use crate::{output, play};
 
 /// Failures that are told on the terminal; the report has them all.
 const TOLD_MAX: usize = 5;
 
 /// Plays a scenario and reports.
 pub fn run(run: &Run) -> Result<u8, CliError> {
-    refuse_unavailable(run)?;
-    let plan = load(&run.scenario, &run.set)?;
-    let session = Session::new(run, &plan)?;
+    let engine = available(run)?;
+    let plan = match engine {
+        Engine::Sim => load(&run.scenario, &run.set)?,
+        Engine::Turmoil => load_checked(&run.scenario, &run.set, &play::refuse_what_it_lacks)?,
+    };
+    let session = Session::new(run, engine, &plan)?;
     output::prepare(&session.out).map_err(|error| {
         let folder = session.out.display();
         CliError::Tool(format!(
@@ -56,21 +59,34 @@ fn coloured() -> bool {
     !refused && std::io::stdout().is_terminal()
 }
 
-fn refuse_unavailable(run: &Run) -> Result<(), CliError> {
-    let missing = match (run.engine, run.pcap, run.trace) {
-        (Engine::Sim, false, false) => return Ok(()),
-        (Engine::Sim, true, _) => "--pcap".to_owned(),
-        (Engine::Sim, false, true) => "--trace".to_owned(),
-        (engine, ..) => format!("--engine {}", engine.name()),
+/// The engine, unless it or something else that was asked for is not there.
+fn available(run: &Run) -> Result<Engine, CliError> {
+    let unavailable =
+        |what: &str| CliError::Input(format!("{what} is not available yet; run without it"));
+    let Some(engine) = run.engine.available() else {
+        return Err(unavailable(&format!("--engine {}", run.engine.name())));
     };
-    Err(CliError::Input(format!(
-        "{missing} is not available yet; run without it"
-    )))
+    if engine == Engine::Turmoil {
+        let asked = [("--log", run.log.is_some()), ("--pcap", run.pcap)];
+        if let Some((what, _)) = asked.iter().find(|(_, asked)| *asked) {
+            return Err(CliError::Input(format!(
+                "{what} is the simulator's: there is none with --engine turmoil"
+            )));
+        }
+    }
+    if run.pcap {
+        return Err(unavailable("--pcap"));
+    }
+    if run.trace {
+        return Err(unavailable("--trace"));
+    }
+    Ok(engine)
 }
 
 /// A run with everything that was asked of it resolved.
 struct Session<'a> {
     run: &'a Run,
+    engine: Engine,
     plan: &'a Plan,
     cases: Vec<&'a Case>,
     seeds: Vec<u64>,
@@ -81,7 +97,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(run: &'a Run, plan: &'a Plan) -> Result<Self, CliError> {
+    fn new(run: &'a Run, engine: Engine, plan: &'a Plan) -> Result<Self, CliError> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let out = run
             .out
@@ -97,6 +113,7 @@ impl<'a> Session<'a> {
         })?;
         Ok(Self {
             run,
+            engine,
             plan,
             cases: chosen(run, plan)?,
             seeds: match (run.seed, run.seeds) {
@@ -120,6 +137,7 @@ impl<'a> Session<'a> {
                     folder: self.out.join("logs").join(format!("{}-{seed}", case.name)),
                 });
                 jobs.push(Job {
+                    engine: self.engine,
                     scenario: case.scenario.clone(),
                     variant: case.name.clone(),
                     seed,
@@ -165,6 +183,7 @@ impl<'a> Session<'a> {
             .collect();
         let arguments = self.arguments();
         let record = engine::assemble(
+            self.engine,
             self.plan,
             &self.cases,
             results,
@@ -247,6 +266,9 @@ impl<'a> Session<'a> {
             add("--set", Some(setting.clone()));
         }
         add("--until", self.run.until.clone());
+        if self.engine != Engine::Sim {
+            add("--engine", Some(self.engine.name().to_owned()));
+        }
         if self.run.verify {
             arguments.push("--verify".to_owned());
         }
@@ -264,8 +286,12 @@ impl<'a> Session<'a> {
         } else {
             String::new()
         };
+        let engine = match self.engine {
+            Engine::Sim => String::new(),
+            other => format!("  engine {}", other.name()),
+        };
         tell(&format!(
-            "{}  {seeds}  commit {COMMIT}{variants}",
+            "{}  {seeds}  commit {COMMIT}{variants}{engine}",
             self.plan.name
         ));
     }

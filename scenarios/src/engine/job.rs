@@ -6,9 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::Scenario;
 
+/// What plays a job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// The deterministic simulator.
+    #[default]
+    Sim,
+    /// The same node over turmoil's hosts and network.
+    Turmoil,
+}
+
+impl Engine {
+    /// Its name on the command line and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+            Self::Turmoil => "turmoil",
+        }
+    }
+}
+
 /// One simulation to be played.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
+    /// What plays it.
+    pub engine: Engine,
     /// The scenario, resolved for the variant.
     pub scenario: Scenario,
     /// The variant's name.

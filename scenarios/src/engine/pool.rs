@@ -199,6 +199,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::engine::Engine;
     use crate::format::read;
 
     /// A script that is still open for writing in another thread's child cannot be executed, so
@@ -228,6 +229,7 @@ mod tests {
         let plan = read("t", text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         (1..=count)
             .map(|seed| Job {
+                engine: Engine::Sim,
                 scenario: plan.cases[0].scenario.clone(),
                 variant: "default".to_owned(),
                 seed,

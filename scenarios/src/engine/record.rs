@@ -2,7 +2,7 @@
 
 use orrery_reports::record::{Expectation, Mark, Record, SCHEMA, SeedResult, Variant, Verdict};
 
-use super::verdict;
+use super::{Engine, verdict};
 use crate::format::amount::Draw;
 use crate::format::fault::Fault;
 use crate::format::{Case, Plan, expectation::definitions};
@@ -10,6 +10,7 @@ use crate::format::{Case, Plan, expectation::definitions};
 /// Merges results into a record. `results` holds the seeds of each of `cases`, in the same order.
 /// `until_ns` marks a run that was cut short: its expectations are not judged.
 pub fn assemble(
+    engine: Engine,
     plan: &Plan,
     cases: &[&Case],
     results: Vec<Vec<SeedResult>>,
@@ -34,7 +35,7 @@ pub fn assemble(
         scenario: plan.name.clone(),
         summary: plan.summary.clone(),
         commit: commit.to_owned(),
-        engine: "sim".to_owned(),
+        engine: engine.name().to_owned(),
         arguments,
         warmup_s: seconds(scenario.map(|scenario| scenario.warmup_ns)),
         duration_s: seconds(scenario.map(|scenario| scenario.duration_ns)),

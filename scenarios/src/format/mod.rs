@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod apportion;
+pub mod boot;
 pub mod clock;
 pub mod expectation;
 pub mod fault;
@@ -25,6 +26,6 @@ pub mod tree;
 pub mod variant;
 pub mod workload;
 
-pub use plan::{Case, Plan, read};
+pub use plan::{Case, Plan, read, read_checked};
 pub use problem::Problems;
 pub use scenario::Scenario;

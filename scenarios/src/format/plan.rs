@@ -57,6 +57,21 @@ pub fn read(
     folder: Option<&Path>,
     settings: &[String],
 ) -> Result<Plan, Problems> {
+    read_checked(name, text, folder, settings, &|_, _, _| ())
+}
+
+/// As [`read`], and `check` may note more about each sound variant: it is given the text's tree
+/// with the variant's own changes, and the scenario that was read from it.
+///
+/// # Errors
+/// All problems that were found.
+pub fn read_checked(
+    name: &str,
+    text: &str,
+    folder: Option<&Path>,
+    settings: &[String],
+    check: &dyn Fn(&Table, &Scenario, &mut Problems),
+) -> Result<Plan, Problems> {
     let mut problems = Problems::new(name, text);
     let start = Span {
         source: 0,
@@ -90,7 +105,11 @@ pub fn read(
     let mut cases: Vec<Case> = Vec::new();
     for variant in &variants {
         let changed = variant.apply(&root, &mut problems);
+        let before = problems.len();
         let scenario = Scenario::read(&changed, &profiles, &mut problems);
+        if problems.len() == before {
+            check(&changed, &scenario, &mut problems);
+        }
         cases.push(Case {
             name: variant.name.to_owned(),
             scenario,

@@ -64,7 +64,11 @@ pub struct HostStorage {
 impl HostStorage {
     /// The storage of one life of `machine`.
     pub fn of(machine: HostId) -> Self {
-        let disk = host::disk(machine);
+        Self::on(host::disk(machine))
+    }
+
+    /// Storage on `disk`.
+    pub fn on(disk: SimDisk) -> Self {
         let files: Arc<dyn Disk> = Arc::new(Files(disk.clone()));
         Self { disk, files }
     }

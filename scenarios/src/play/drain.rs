@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures_timer::Delay;
 use orrery_node::api::{Command, Reply};
 use orrery_sim::time::SimTime;
-use orrery_sim::{Class, HostId, host, kernel};
+use orrery_sim::{Class, HostId};
 
 use super::machine::Machines;
 
@@ -24,11 +25,18 @@ pub fn schedule(machines: &Arc<Machines>) {
     let end = SimTime::from_nanos(machines.scenario.duration_ns);
     for plan in &machines.world.hosts {
         let machine = plan.host;
-        let machines = Arc::clone(machines);
-        kernel::call_at(end, Class::Workload, HostId(machine), move || {
-            let drained = Arc::clone(&machines);
-            host::executor(HostId(machine)).spawn(async move { drained.drain(machine).await });
-        });
+        if !machines.exchanges_feeds(machine) {
+            machines.state().drained.insert(machine);
+            continue;
+        }
+        let drained = Arc::clone(machines);
+        let begin = move || {
+            let testbed = Arc::clone(&drained.testbed);
+            testbed.spawn(machine, async move { drained.drain(machine).await }.boxed());
+        };
+        machines
+            .testbed
+            .call_at(end, Class::Workload, HostId(machine), Box::new(begin));
     }
 }
 

@@ -3,6 +3,8 @@
 //! The only place where the node and the simulator meet. The world comes from
 //! [`crate::world`]; what happens in it is performed by `steps`, told to the
 //! `ledger` and the `tally`, and judged by `verdict` once everything is over.
+//! All of them see the hosts through `testbed`, so that another model of hosts
+//! and network, `on_turmoil`, plays the same.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,36 +12,42 @@ use std::time::Duration;
 use orrery_reports::record::SeedResult;
 use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
-use orrery_sim::random::Stream;
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, HostSpec, Simulation, host, interpose, kernel, tcp};
 
-use crate::engine::{Job, Progress};
+use crate::engine::{Engine, Job, Progress};
 use crate::format::fault::LinkChange;
 use crate::world::World;
 
 mod adapters;
 mod drain;
+mod fates;
 mod ledger;
 mod machine;
+mod messages;
+mod on_turmoil;
 mod steps;
 mod tally;
+mod testbed;
 mod verdict;
 
 use machine::Machines;
+pub use on_turmoil::refuse_what_it_lacks;
+use testbed::Simulated;
 
 /// Simulated time between two tellings of progress.
 const STRIDE: Duration = Duration::from_secs(5);
-
-/// Nodes start one after the other, within this time or a quarter of the warm-up.
-const BOOT_SPAN_MAX: Duration = Duration::from_secs(10);
 
 /// Plays a job to its end. `progress` is told now and then how far it is.
 ///
 /// What keeps a run from its end is in the result's `failure`.
 pub fn run(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> SeedResult {
     let (wall_ns, cpu_ns) = (interpose::real_monotonic_ns(), interpose::process_cpu_ns());
-    let mut result = play(job, progress).unwrap_or_else(|failure| SeedResult {
+    let played = match job.engine {
+        Engine::Sim => play(job, progress),
+        Engine::Turmoil => on_turmoil::play(job, progress),
+    };
+    let mut result = played.unwrap_or_else(|failure| SeedResult {
         failure: Some(failure),
         ..SeedResult::default()
     });
@@ -62,11 +70,12 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
     let world = World::build(&job.scenario, job.seed);
     let (mut result, outcome) = simulation
         .run(|simulated| {
-            let machines = Machines::new(job.scenario.clone(), world, job.seed);
-            furnish(&machines, job.seed);
-            steps::schedule(&machines);
+            let fidelity = job.scenario.network.fidelity;
+            let testbed = Arc::new(Simulated { fidelity });
+            let machines = Machines::new(job.scenario.clone(), world, job.seed, testbed);
+            furnish(&machines);
+            schedule(&machines);
             let end = SimTime::from_nanos(job.end_ns());
-            drain::schedule(&machines);
             while kernel::now() < end && simulated.failure().is_none() {
                 simulated.run_until((kernel::now() + STRIDE).min(end));
                 progress(Progress {
@@ -87,13 +96,11 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
     Ok(result)
 }
 
-/// Sets up the hosts and the core, and boots the machines one after the other.
-fn furnish(machines: &Arc<Machines>, seed: u64) {
+/// Sets up the hosts and the core.
+fn furnish(machines: &Machines) {
     let delays = &machines.scenario.network.delays;
     let nanos = |row: &Vec<u64>| row.iter().map(|&ns| Duration::from_nanos(ns)).collect();
     host::set_delays(delays.one_way_ns.iter().map(nanos).collect());
-    let quarter = Duration::from_nanos(machines.scenario.warmup_ns / 4);
-    let span = quarter.min(BOOT_SPAN_MAX);
     for plan in &machines.world.hosts {
         let group = &machines.scenario.groups[plan.group];
         let machine = host::add(HostSpec {
@@ -116,15 +123,30 @@ fn furnish(machines: &Arc<Machines>, seed: u64) {
                 ..tcp::Config::default()
             },
         );
-        let at = Stream::new(seed, "boot", plan.host).uniform(Duration::ZERO, span);
-        let machines = Arc::clone(machines);
-        kernel::call_at(SimTime::ZERO + at, Class::World, machine, move || {
-            // A power cut so early lets the machine start with the return of power.
-            if host::is_up(machine) {
-                machines.boot(machine.0);
-            }
-        });
     }
+}
+
+/// Schedules all that will happen from outside: machines boot one after the other, people act,
+/// things go wrong, and in the end everybody drains.
+fn schedule(machines: &Arc<Machines>) {
+    for plan in &machines.world.hosts {
+        let machine = plan.host;
+        let booted = Arc::clone(machines);
+        let boot = move || {
+            // A power cut so early lets the machine start with the return of power.
+            if booted.testbed.is_up(machine) {
+                booted.boot(machine);
+            }
+        };
+        machines.testbed.call_at(
+            SimTime::from_nanos(plan.boot_ns),
+            Class::World,
+            HostId(machine),
+            Box::new(boot),
+        );
+    }
+    steps::schedule(machines);
+    drain::schedule(machines);
 }
 
 /// Most memory that this process ever held, in bytes; 0 where the system does not tell.

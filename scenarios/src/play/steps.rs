@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use orrery_node::NodeHandle;
 use orrery_node::api::{Audience, Command, Reply};
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::stage::Spread;
@@ -11,10 +13,11 @@ use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, host, kernel};
 
 use super::machine::Machines;
+use super::messages::{self, Sent};
 use crate::format::amount::Draw;
 use crate::format::fault::{Harm, LinkChange};
 use crate::format::selector::Hosts;
-use crate::format::workload::Readers;
+use crate::format::workload::{Action, Readers};
 use crate::profiles::{AccessProfile, Direction};
 use crate::world::{Change, Step};
 
@@ -25,13 +28,15 @@ pub fn schedule(machines: &Arc<Machines>) {
             Step::Post { host, .. }
             | Step::Grant { host, .. }
             | Step::Pull { host }
+            | Step::Dial { host, .. }
+            | Step::Publish { host, .. }
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
             Step::Fault { .. } => (Class::World, HostId::NONE),
         };
-        let machines = Arc::clone(machines);
-        kernel::call_at(SimTime::from_nanos(at_ns), class, host, move || {
-            perform(&machines, &step);
-        });
+        let performing = Arc::clone(machines);
+        let action = Box::new(move || perform(&performing, &step));
+        let at = SimTime::from_nanos(at_ns);
+        machines.testbed.call_at(at, class, host, action);
     }
 }
 
@@ -57,6 +62,18 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
                 command(machines, host, Command::Grant { op, reader });
             }
         }
+        Step::Dial { host, ref peers } => {
+            for &peer in peers {
+                let address = machines.address(peer);
+                command(machines, host, Command::Dial { address });
+            }
+        }
+        Step::Publish {
+            host,
+            workload,
+            size_bytes,
+            ticket,
+        } => publish(machines, host, workload, size_bytes, ticket),
         Step::Pull { host } => command(machines, host, Command::Pull { from: None }),
         Step::Block { host, whom } => {
             machines.state().ledger.blocked(host, whom);
@@ -96,8 +113,9 @@ fn post(
         }
     };
     let body = note(ticket, size_bytes);
+    let testbed = Arc::clone(&machines.testbed);
     let machines = Arc::clone(machines);
-    host::executor(HostId(author)).spawn(async move {
+    let posting = async move {
         let asked = kernel::now();
         let reply = node.command(Command::Post { body, to }).await;
         let took_us = (kernel::now() - asked).as_micros() as u64;
@@ -108,7 +126,43 @@ fn post(
         if machines.is_measured(asked.as_nanos()) {
             state.tally.posted(asked.as_nanos(), took_us, reply.is_ok());
         }
-    });
+    };
+    testbed.spawn(author, posting.boxed());
+}
+
+/// Somebody sends a message to a group without storage, if their machine is on.
+fn publish(machines: &Arc<Machines>, author: u32, workload: usize, size_bytes: u32, ticket: u32) {
+    let Action::Publish { topic, .. } = &machines.scenario.workloads[workload].action else {
+        return;
+    };
+    let node = machines.node(author);
+    let sent = if node.is_some() {
+        Sent::Unanswered
+    } else {
+        Sent::AuthorDown
+    };
+    let (now_ns, present) = (kernel::now().as_nanos(), machines.present());
+    let mut state = machines.state();
+    let by = (author, workload);
+    state.messages.sending(ticket, by, now_ns, sent, present);
+    drop(state);
+    let Some(node) = node else { return };
+    let topic = topic.clone();
+    let data = messages::write(ticket, size_bytes);
+    let machines = Arc::clone(machines);
+    let testbed = Arc::clone(&machines.testbed);
+    let sending = async move {
+        let reply = node.command(Command::Publish { topic, data }).await;
+        let sent = match reply {
+            Ok(_) => Sent::Yes,
+            Err(error) => {
+                tracing::warn!(%error, "a message was not sent");
+                Sent::Refused
+            }
+        };
+        machines.state().messages.answered(ticket, sent);
+    };
+    testbed.spawn(author, sending.boxed());
 }
 
 /// A note of `size_bytes` characters that names its ticket.
@@ -126,11 +180,12 @@ fn command(machines: &Arc<Machines>, machine: u32, command: Command) {
     let Some(node) = machines.node(machine) else {
         return;
     };
-    host::executor(HostId(machine)).spawn(async move {
+    let commanding = async move {
         if let Err(error) = node.command(command).await {
             tracing::warn!(%error, "a command was not done");
         }
-    });
+    };
+    machines.testbed.spawn(machine, commanding.boxed());
 }
 
 /// Changes the world. Returns the effects that this had; those of a partition
@@ -143,14 +198,22 @@ fn harm(machines: &Arc<Machines>, fault: usize, change: &Change) -> u64 {
             };
             match host::partition(&ids(a), &ids(b), !one_way) {
                 Ok(id) => {
-                    machines.state().partitions.insert(fault, id);
+                    let mut state = machines.state();
+                    state.partitions.insert(fault, id);
+                    let begin_ns = kernel::now().as_nanos();
+                    state.partition_times_ns.insert(fault, (begin_ns, None));
                 }
                 Err(error) => kernel::fail(error.to_string()),
             }
             0
         }
         Change::PartitionEnds => {
-            let id = machines.state().partitions.remove(&fault);
+            let mut state = machines.state();
+            if let Some((_, end_ns)) = state.partition_times_ns.get_mut(&fault) {
+                *end_ns = Some(kernel::now().as_nanos());
+            }
+            let id = state.partitions.remove(&fault);
+            drop(state);
             id.map_or(0, host::heal)
         }
         Change::PowerGoes { host } => u64::from(power_cut(machines, host)),
@@ -187,11 +250,19 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
     let node = {
         let mut state = machines.state();
         state.tally.power_cut(machine);
-        state.nodes[machine as usize].take()
+        state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
+        let node = state.nodes[machine as usize].take();
+        state.messages.copies_lost += node.as_ref().map_or(0, copies);
+        node
     };
     host::power_cut(HostId(machine));
     drop(node);
     true
+}
+
+/// Messages of groups that came in on a node, copies included.
+pub fn copies(node: &NodeHandle) -> u64 {
+    node.counters().get("gossip-copies").copied().unwrap_or(0)
 }
 
 fn ids(hosts: &Hosts) -> Vec<HostId> {

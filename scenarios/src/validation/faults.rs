@@ -14,7 +14,7 @@ use orrery_sim::{HostSpec, Simulation, host};
 
 use super::binomial::central_range;
 use super::{Measured, Row};
-use crate::engine::Job;
+use crate::engine::{Engine, Job};
 use crate::{format, play};
 
 /// A link that loses twice what it is told to.
@@ -153,6 +153,7 @@ fn fired_faults(strangers: bool) -> Result<Vec<(String, u64)>, String> {
     );
     let plan = format::read("faults", &text, None, &[]).map_err(|problems| problems.to_string())?;
     let job = Job {
+        engine: Engine::Sim,
         scenario: plan.cases[0].scenario.clone(),
         variant: "default".to_owned(),
         seed: 1,

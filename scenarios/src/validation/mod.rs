@@ -10,12 +10,17 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 mod binomial;
+mod bulk;
+mod cubic;
 mod dial;
 mod entropy;
+mod fairness;
 mod faults;
 mod fidelity;
 mod fidelity_gossip;
 mod jobs;
+mod mathis;
+mod mutant;
 mod ping_matrix;
 mod reproducible;
 mod slow_start;
@@ -31,6 +36,9 @@ const ROWS: &[Row] = &[
     fidelity_gossip::ROW,
     store_forward::ROW,
     slow_start::ROW,
+    mathis::ROW,
+    cubic::ROW,
+    fairness::ROW,
     ping_matrix::ROW,
     reproducible::ROW,
     entropy::ROW,
@@ -70,21 +78,27 @@ struct Line<'a> {
     mutation: &'a [&'a str],
 }
 
-/// Runs all rows, or only those that `mutation` breaks, and prints a line for each.
+/// Runs all rows, or only the one called `row`, or those that `mutation` breaks, and prints a line
+/// for each.
 ///
-/// Returns 0 if all held, 1 if one did not, 2 for an unknown mutation, and 6 if a row could not
+/// Returns 0 if all held, 1 if one did not, 2 for an unknown row or mutation, and 6 if a row could not
 /// be run to its end.
 #[expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command of the program"
 )]
-pub fn main(json: bool, mutation: Option<&str>) -> ExitCode {
-    let known = |row: &&Row| mutation.is_none_or(|name| row.mutations.contains(&name));
+pub fn main(json: bool, row: Option<&str>, mutation: Option<&str>) -> ExitCode {
+    let known = |candidate: &&Row| {
+        row.is_none_or(|id| candidate.id == id)
+            && mutation.is_none_or(|name| candidate.mutations.contains(&name))
+    };
     let rows: Vec<&Row> = ROWS.iter().filter(known).collect();
     if rows.is_empty() {
+        let ids: Vec<&str> = ROWS.iter().map(|row| row.id).collect();
         let names: Vec<&str> = ROWS.iter().flat_map(|row| row.mutations).copied().collect();
-        eprintln!("error: no such mutation; there are {}", names.join(", "));
+        let (ids, names) = (ids.join(", "), names.join(", "));
+        eprintln!("error: no such row with such a mutation; rows: {ids}; mutations: {names}");
         return ExitCode::from(2);
     }
     let mut all_held = true;

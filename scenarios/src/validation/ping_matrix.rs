@@ -6,7 +6,7 @@
 use orrery_reports::record::Metric;
 
 use super::{Measured, Row};
-use crate::engine::Job;
+use crate::engine::{Engine, Job};
 use crate::{format, play};
 
 /// The matrix of round trips taken for one of one-way delays.
@@ -91,6 +91,7 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
         }
     }
     let job = Job {
+        engine: Engine::Sim,
         scenario,
         variant: "default".to_owned(),
         seed: 1,

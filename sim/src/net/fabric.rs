@@ -10,7 +10,7 @@ use super::address;
 use super::link::Access;
 use super::packet::Packet;
 use super::partition::Partitions;
-use super::stage::{Fate, Pipeline, Stage};
+use super::stage::{Fate, Pipeline, PipelineError, Stage};
 use crate::kernel::HostId;
 use crate::random::Stream;
 use crate::time::SimTime;
@@ -103,6 +103,21 @@ impl Fabric {
         ] {
             direction.pipeline.replace(link.stages()).expect(IN_ORDER);
         }
+    }
+
+    /// Replaces a host's uplink by stages of an experiment's own.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if they cannot work in this order.
+    ///
+    /// # Panics
+    /// If there is no such host.
+    pub fn set_uplink(
+        &mut self,
+        host: HostId,
+        stages: Vec<Box<dyn Stage>>,
+    ) -> Result<(), PipelineError> {
+        self.uplinks[host.index()].pipeline.replace(stages)
     }
 
     pub(super) fn set_up(&mut self, host: HostId, up: bool) {

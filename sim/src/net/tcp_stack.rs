@@ -17,10 +17,6 @@ use crate::random::Stream;
 use crate::tcp::{Config, Connection, Segment};
 use crate::time::SimTime;
 
-/// Connections that wait for `accept`, handshakes included; further SYNs are
-/// dropped. Linux allows 4,096 and lets programs ask for less; libp2p asks for 1,024.
-const BACKLOG: usize = 1024;
-
 /// The dynamic ports (RFC 6335 §6).
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=u16::MAX;
 
@@ -290,7 +286,7 @@ impl Net {
         if segment.is_connection_request()
             && let Some(listener) = stack.listeners.get_mut(&local.port())
         {
-            if listener.handshakes + listener.ready.len() >= BACKLOG {
+            if listener.handshakes + listener.ready.len() >= stack.config.backlog {
                 self.fabric.count_drop("backlog-full");
                 return;
             }

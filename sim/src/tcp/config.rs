@@ -19,6 +19,9 @@ pub struct Config {
     pub receive_buffer_bytes: usize,
     /// Congestion control algorithm.
     pub congestion: Congestion,
+    /// Whether selective acknowledgements are offered (RFC 2018); they are
+    /// used if both sides offer them.
+    pub sack: bool,
     /// Initial congestion window in segments (RFC 6928: 10).
     pub initial_window_segments: u32,
     /// Retransmission timeout before the first measurement (RFC 6298 §2.1).
@@ -41,6 +44,13 @@ pub struct Config {
     /// How long data or probes may go unanswered (Linux: 15 repetitions,
     /// 924.6 s at least).
     pub user_timeout: Duration,
+    /// Whether and how a silent peer is asked if it is still there. `None`
+    /// never asks, as sockets are by default (RFC 9293 §3.8.4).
+    pub keepalive: Option<Keepalive>,
+    /// Connections of one listener that wait for `accept`, handshakes
+    /// included; further SYNs are dropped. Linux allows 4,096 and lets programs
+    /// ask for less; libp2p asks for 1,024.
+    pub backlog: usize,
     /// How long a closed connection keeps its addresses (Linux: 60 s).
     pub time_wait: Duration,
     /// How long a connection without an application waits for the other
@@ -54,7 +64,8 @@ impl Default for Config {
             mtu: 1_500,
             send_buffer_bytes: 1 << 20,
             receive_buffer_bytes: 2 << 20,
-            congestion: Congestion::NewReno,
+            congestion: Congestion::Cubic,
+            sack: true,
             initial_window_segments: 10,
             rto_initial: Duration::from_secs(1),
             rto_floor: RtoFloor::AboveRtt(Duration::from_millis(200)),
@@ -64,6 +75,8 @@ impl Default for Config {
             syn_retries: 6,
             syn_ack_retries: 5,
             user_timeout: Duration::from_millis(924_600),
+            keepalive: None,
+            backlog: 1_024,
             time_wait: Duration::from_mins(1),
             fin_wait: Duration::from_mins(1),
         }
@@ -85,6 +98,29 @@ impl Config {
 /// Smallest MSS that is believed, as Linux has it; smaller ones would only
 /// multiply packets.
 pub(super) const MSS_MIN: u16 = 48;
+
+/// Probes of a silent connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Silence before the first probe.
+    pub idle: Duration,
+    /// Time between probes without an answer.
+    pub interval: Duration,
+    /// Unanswered probes after which the connection has timed out.
+    pub probes: u32,
+}
+
+impl Default for Keepalive {
+    /// What Linux does for sockets that ask for it: two hours, then nine
+    /// probes, 75 s apart.
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_hours(2),
+            interval: Duration::from_secs(75),
+            probes: 9,
+        }
+    }
+}
 
 /// How the retransmission timeout is kept from falling too low.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,8 +40,8 @@ mod send;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, RtoFloor};
-pub use congestion::{Acked, Congestion, CongestionControl, NewReno};
+pub use config::{Config, Keepalive, RtoFloor};
+pub use congestion::{Acked, Algorithm, Congestion, CongestionControl, Cubic, NewReno};
 pub use connection::{Connection, State, Stats};
 pub use segment::{Flags, HEADER_BYTES, Options, SackBlocks, Segment};
 

@@ -4,14 +4,20 @@
 //! out what was lost, and the window's inflation while a loss is repaired, is
 //! the connection's business.
 
+mod cubic;
 mod new_reno;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use cubic::Cubic;
 pub use new_reno::NewReno;
 
 use crate::time::SimTime;
+
+/// RFC 3465 §2.3: an acknowledgement opens the window by at most this many
+/// segments in slow start.
+const SLOW_START_LIMIT: u64 = 2;
 
 /// What a new acknowledgement told.
 #[derive(Debug, Clone, Copy)]
@@ -64,14 +70,38 @@ pub trait CongestionControl: fmt::Debug + Send {
 /// The algorithms to choose from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Congestion {
+    /// RFC 9438, the default of Linux, macOS and Windows.
+    Cubic,
     /// RFC 5681, with RFC 6582's repair of losses.
     NewReno,
+    /// One that an experiment brings along.
+    Other(Algorithm),
 }
 
+/// An algorithm that an experiment brings along.
+#[derive(Debug, Clone, Copy)]
+pub struct Algorithm {
+    /// Its name, by which two are told apart.
+    pub name: &'static str,
+    /// Makes it for a connection of this MSS in bytes and this initial window in segments.
+    pub build: fn(u64, u32) -> Box<dyn CongestionControl>,
+}
+
+impl PartialEq for Algorithm {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Algorithm {}
+
 impl Congestion {
-    pub(super) fn build(self, mss: u64, initial_segments: u32) -> Box<dyn CongestionControl> {
+    /// Makes the algorithm for a connection of this MSS in bytes.
+    pub fn build(self, mss: u64, initial_segments: u32) -> Box<dyn CongestionControl> {
         match self {
+            Self::Cubic => Box::new(Cubic::new(mss, initial_segments)),
             Self::NewReno => Box::new(NewReno::new(mss, initial_segments)),
+            Self::Other(algorithm) => (algorithm.build)(mss, initial_segments),
         }
     }
 }

@@ -1,12 +1,8 @@
 //! Slow start and congestion avoidance of RFC 5681, counting bytes as RFC 3465
 //! does, so that delayed acknowledgements do not slow the growth.
 
-use super::{Acked, CongestionControl};
+use super::{Acked, CongestionControl, SLOW_START_LIMIT};
 use crate::time::SimTime;
-
-/// RFC 3465 §2.3: an acknowledgement opens the window by at most this many
-/// segments in slow start.
-const SLOW_START_LIMIT: u64 = 2;
 
 /// State of the algorithm; windows are in bytes.
 #[derive(Debug, Clone)]
