@@ -66,6 +66,9 @@ pub struct Mark {
 pub struct Variant {
     /// Its name.
     pub name: String,
+    /// What carried its nodes' connections. Results from before there was a choice are `wire`.
+    #[serde(default)]
+    pub fidelity: Fidelity,
     /// One entry a seed, ascending.
     pub seeds: Vec<SeedResult>,
     /// By metric, or `metric.stat` for distributions: mean over seeds and its interval.
@@ -73,6 +76,29 @@ pub struct Variant {
     /// By metric: all seeds' samples poured together, with their percentiles.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub merged: BTreeMap<String, Metric>,
+}
+
+/// How close to real wires nodes' connections were carried.
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Fidelity {
+    /// Real Noise and Yamux.
+    #[default]
+    Wire,
+    /// Messages of the same number, size and order, without cryptography.
+    Flow,
+}
+
+impl Fidelity {
+    /// Its name in scenarios, results and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wire => "wire",
+            Self::Flow => "flow",
+        }
+    }
 }
 
 /// One simulation.

@@ -23,6 +23,7 @@ pub fn assemble(
         .zip(results)
         .map(|(case, seeds)| Variant {
             name: case.name.clone(),
+            fidelity: case.scenario.network.fidelity,
             seeds,
             ..Variant::default()
         })

@@ -1,4 +1,4 @@
-//! The core of the network: one-way delays between regions.
+//! The core of the network: one-way delays between regions, and how close to real wires a run is.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,21 @@ use crate::profiles::{DelayProfile, Profiles};
 pub struct NetworkFields {
     /// Delay profile by name (`orrery explain profiles`), or a file beside the scenario.
     pub delays: String,
+    /// `wire`: real Noise and Yamux over the simulated TCP; or `flow`: the same messages in
+    /// number, size and order without their cryptography, for large worlds. `wire` if absent.
+    pub fidelity: Option<String>,
 }
+
+/// How nodes' connections are carried. Reported with every result.
+pub use orrery_reports::record::Fidelity;
 
 /// The core of the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// One-way delays between regions.
     pub delays: DelayProfile,
+    /// What carries nodes' connections.
+    pub fidelity: Fidelity,
 }
 
 impl Network {
@@ -38,15 +46,20 @@ impl Network {
             &fields_of::<NetworkFields>(),
             problems,
         );
-        let Some(name) = reader.text("delays", problems) else {
-            return Self::default();
+        let fidelities = [("wire", Fidelity::Wire), ("flow", Fidelity::Flow)];
+        let fidelity = reader.choice("fidelity", &fidelities, problems);
+        let mut network = Self {
+            fidelity: fidelity.unwrap_or_default(),
+            ..Self::default()
         };
-        match profiles.delay(name) {
-            Ok(delays) => Self { delays },
-            Err(error) => {
-                problems.push_with_help(reader.span("delays"), error.message, error.help);
-                Self::default()
+        if let Some(name) = reader.text("delays", problems) {
+            match profiles.delay(name) {
+                Ok(delays) => network.delays = delays,
+                Err(error) => {
+                    problems.push_with_help(reader.span("delays"), error.message, error.help);
+                }
             }
         }
+        network
     }
 }

@@ -75,7 +75,8 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
     let world = World::build(&job.scenario, job.seed);
     let (mut result, outcome) = simulation
         .run(|simulated| {
-            let testbed = Arc::new(Simulated);
+            let fidelity = job.scenario.network.fidelity;
+            let testbed = Arc::new(Simulated { fidelity });
             let machines = Machines::new(job.scenario.clone(), world, job.seed, testbed);
             furnish(&machines);
             schedule(&machines);

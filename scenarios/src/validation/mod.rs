@@ -16,6 +16,8 @@ mod dial;
 mod entropy;
 mod fairness;
 mod faults;
+mod fidelity;
+mod fidelity_gossip;
 mod jobs;
 mod mathis;
 mod mutant;
@@ -30,6 +32,9 @@ pub use entropy::{Entropy, trace_hash};
 /// All rows, in the order in which they are printed.
 const ROWS: &[Row] = &[
     dial::ROW,
+    fidelity::ROUND_TRIPS,
+    fidelity::PACKETS,
+    fidelity_gossip::ROW,
     store_forward::ROW,
     slow_start::ROW,
     mathis::ROW,

@@ -7,7 +7,7 @@ use crate::format::Scenario;
 use crate::format::amount::Draw;
 use crate::format::clock::Clock;
 use crate::format::group::Group;
-use crate::format::network::Network;
+use crate::format::network::{Fidelity, Network};
 use crate::format::problem::Problems;
 use crate::format::source::Span;
 use crate::format::tree::{Kind, Table};
@@ -30,8 +30,21 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
         workloads: _,
         faults,
     } = scenario;
-    // Delays between regions become the latencies of turmoil's links.
-    let Network { delays: _ } = network;
+    let Network {
+        // Delays between regions become the latencies of turmoil's links.
+        delays: _,
+        fidelity,
+    } = network;
+    if *fidelity != Fidelity::Wire {
+        let table = root.value("network").and_then(|value| value.as_table());
+        let value = table.and_then(|table| table.value("fidelity"));
+        let span = value.map_or(root.span, |value| value.span);
+        let message = format!(
+            "turmoil carries real Noise and Yamux: no fidelity \"{}\"",
+            fidelity.name()
+        );
+        refuse(span, message, problems);
+    }
     for (table, group) in tables(root, "group").zip(groups) {
         refuse_of_group(table, group, problems);
     }
@@ -201,6 +214,11 @@ rate = '6/min'
             "t.toml:10:9: turmoil's clocks are all true",
         );
         check("count = 4", "count = 400", "t.toml:7:9: turmoil plays at");
+        check(
+            "'aws-21'",
+            "'aws-21'\nfidelity = 'flow'",
+            "t.toml:5:12: turmoil carries real Noise and Yamux: no fidelity \"flow\"",
+        );
         check(
             "'feed.missed_forever' = '== 0'",
             "'net.bytes' = '> 0'",
