@@ -9,7 +9,11 @@ use crate::catalog;
 use crate::format::plan::FILE_BYTES_MAX;
 use crate::format::{Plan, read};
 
-/// Reads the scenario that `name` means: an entry of the catalog, else a file.
+/// Reads the scenario that `name` means: an entry of the catalog, else a file. `settings` are
+/// the `path=value` of `--set`.
+///
+/// # Errors
+/// [`CliError::Input`] with all that is wrong with it.
 pub fn load(name: &str, settings: &[String]) -> Result<Plan, CliError> {
     let path = Path::new(name);
     let (shown, text, folder) = match catalog::find(name) {
