@@ -64,6 +64,8 @@ const fn latency(
 
 const FEED: &[&str] = &["post", "late-grant"];
 
+const PUBLISH: &[&str] = &["publish"];
+
 /// All metrics, by name.
 pub const METRICS: &[Definition] = &[
     value(
@@ -100,6 +102,29 @@ pub const METRICS: &[Definition] = &[
         "1",
         &["post", "late-grant", "pull", "block"],
         "Requests that nodes refused, for whatever reason.",
+    ),
+    value(
+        "gossip.delivery",
+        "ratio",
+        PUBLISH,
+        "Share of the pairs of a measured message and a host that has joined its topic, the author aside, in which the host got the message.",
+    ),
+    latency(
+        "gossip.delivery.latency",
+        PUBLISH,
+        "From the command to publish a message until it came to a host that has joined its topic, for the first time. Missing messages have no sample: see gossip.delivery.",
+    ),
+    value(
+        "gossip.duplicates",
+        "1",
+        PUBLISH,
+        "Copies of messages that nodes got beyond the first of each, over the whole run.",
+    ),
+    value(
+        "gossip.published",
+        "1",
+        PUBLISH,
+        "Measured messages that the author's node handed to its peers.",
     ),
     value(
         "net.bytes",

@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod apportion;
+pub mod boot;
 pub mod clock;
 pub mod expectation;
 pub mod fault;

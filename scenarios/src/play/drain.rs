@@ -24,6 +24,10 @@ pub fn schedule(machines: &Arc<Machines>) {
     let end = SimTime::from_nanos(machines.scenario.duration_ns);
     for plan in &machines.world.hosts {
         let machine = plan.host;
+        if !machines.exchanges_feeds(machine) {
+            machines.state().drained.insert(machine);
+            continue;
+        }
         let machines = Arc::clone(machines);
         kernel::call_at(end, Class::Workload, HostId(machine), move || {
             let drained = Arc::clone(&machines);

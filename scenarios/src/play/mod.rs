@@ -10,7 +10,6 @@ use std::time::Duration;
 use orrery_reports::record::SeedResult;
 use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
-use orrery_sim::random::Stream;
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, HostSpec, Simulation, host, interpose, kernel, tcp};
 
@@ -20,8 +19,10 @@ use crate::world::World;
 
 mod adapters;
 mod drain;
+mod fates;
 mod ledger;
 mod machine;
+mod messages;
 mod steps;
 mod tally;
 mod verdict;
@@ -30,9 +31,6 @@ use machine::Machines;
 
 /// Simulated time between two tellings of progress.
 const STRIDE: Duration = Duration::from_secs(5);
-
-/// Nodes start one after the other, within this time or a quarter of the warm-up.
-const BOOT_SPAN_MAX: Duration = Duration::from_secs(10);
 
 /// Plays a job to its end. `progress` is told now and then how far it is.
 ///
@@ -77,7 +75,7 @@ fn play(
     let (mut result, outcome) = simulation
         .run(|simulated| {
             let machines = Machines::new(job.scenario.clone(), world, job.seed);
-            furnish(&machines, job.seed);
+            furnish(&machines);
             steps::schedule(&machines);
             let end = SimTime::from_nanos(job.end_ns());
             drain::schedule(&machines);
@@ -105,12 +103,10 @@ fn play(
 }
 
 /// Sets up the hosts and the core, and boots the machines one after the other.
-fn furnish(machines: &Arc<Machines>, seed: u64) {
+fn furnish(machines: &Arc<Machines>) {
     let delays = &machines.scenario.network.delays;
     let nanos = |row: &Vec<u64>| row.iter().map(|&ns| Duration::from_nanos(ns)).collect();
     host::set_delays(delays.one_way_ns.iter().map(nanos).collect());
-    let quarter = Duration::from_nanos(machines.scenario.warmup_ns / 4);
-    let span = quarter.min(BOOT_SPAN_MAX);
     for plan in &machines.world.hosts {
         let group = &machines.scenario.groups[plan.group];
         let machine = host::add(HostSpec {
@@ -133,9 +129,9 @@ fn furnish(machines: &Arc<Machines>, seed: u64) {
                 ..tcp::Config::default()
             },
         );
-        let at = Stream::new(seed, "boot", plan.host).uniform(Duration::ZERO, span);
+        let at = SimTime::from_nanos(plan.boot_ns);
         let machines = Arc::clone(machines);
-        kernel::call_at(SimTime::ZERO + at, Class::World, machine, move || {
+        kernel::call_at(at, Class::World, machine, move || {
             // A power cut so early lets the machine start with the return of power.
             if host::is_up(machine) {
                 machines.boot(machine.0);

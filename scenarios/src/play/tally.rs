@@ -64,6 +64,11 @@ impl Tally {
         }
     }
 
+    /// Open connections of the node on `machine`.
+    pub fn connections(&self, machine: u32) -> u32 {
+        self.connections[machine as usize]
+    }
+
     /// A node measured a round trip between machines in two regions.
     pub fn pinged(&mut self, now_ns: u64, (from, to): (&str, &str), rtt_us: u64) {
         let ends = Some((from.to_owned(), to.to_owned()));

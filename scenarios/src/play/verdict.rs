@@ -10,8 +10,10 @@ use orrery_reports::stats::Recorder;
 use orrery_sim::{HostId, host, kernel, net};
 
 use super::adapters::HostStorage;
+use super::fates::{self, UNKNOWN};
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
+use super::steps::copies;
 use crate::engine::{Job, STALLED};
 use crate::world::Step;
 
@@ -35,6 +37,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         if whole {
             result.failure = stalled(machines);
         }
+        groups(machines, job.end_ns(), &mut metrics, &mut result);
         feeds(machines, whole, &mut metrics, &mut result);
     }
     result.metrics = metrics.0;
@@ -155,6 +158,26 @@ fn stalled(machines: &Machines) -> Option<String> {
     })
 }
 
+/// What became of messages to groups without storage, if there are any.
+fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut SeedResult) {
+    let workloads = &machines.scenario.workloads;
+    if !workloads.iter().any(|w| w.action.kind() == "publish") {
+        return;
+    }
+    let state = machines.state();
+    let fates = fates::follow(machines, &state, end_ns, LOSSES_LISTED_MAX);
+    let lost = fates.causes.values().sum::<u64>();
+    metrics.samples("gossip.delivery.latency", &state.messages.latencies);
+    metrics.ratio("gossip.delivery", fates.delivered, lost);
+    metrics.value("gossip.published", "1", fates.published as f64);
+    let copies: u64 = state.nodes.iter().flatten().map(copies).sum();
+    let copies = copies + state.messages.copies_lost;
+    let duplicates = copies.saturating_sub(state.messages.firsts);
+    metrics.value("gossip.duplicates", "1", duplicates as f64);
+    result.losses = fates.losses;
+    result.loss_causes = fates.causes;
+}
+
 fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut SeedResult) {
     let lost_by_authors = match inspect(machines) {
         Ok(lost) => lost,
@@ -171,7 +194,8 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
     );
     metrics.count("disk.acked_lost", lost_by_authors.len());
     metrics.count("feed.leaked", state.ledger.leaks());
-    let mut causes: BTreeMap<String, u64> = BTreeMap::new();
+    let mut causes = std::mem::take(&mut result.loss_causes);
+    let lost_messages = causes.values().sum::<u64>();
     let mut delivered = 0;
     for (op, entry, reader, fate) in state.ledger.due(window_ns) {
         if fate.delivered_ns.is_some() || fate.held {
@@ -199,7 +223,10 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
     }
     metrics.count("feed.delivered", delivered);
     if whole {
-        metrics.count("feed.missed_forever", causes.values().sum::<u64>() as usize);
+        metrics.count(
+            "feed.missed_forever",
+            (causes.values().sum::<u64>() - lost_messages) as usize,
+        );
     }
     result.invariants = invariants(&lost_by_authors, state.ledger.leaks(), &causes, whole);
     if causes.values().sum::<u64>() > result.losses.len() as u64 {
@@ -241,8 +268,6 @@ fn invariants(
     invariants
 }
 
-const UNKNOWN: &str = "unknown";
-
 /// Why a post is not at a reader.
 fn cause(
     machines: &Machines,
@@ -282,6 +307,10 @@ fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
     for plan in &machines.world.hosts {
         let machine = HostId(plan.host);
         host::power_cut(machine);
+        // Nothing was ever posted or pulled there, and no store made.
+        if !machines.exchanges_feeds(plan.host) {
+            continue;
+        }
         let disk = HostStorage::of(machine);
         let read = || -> Result<_, orrery_node::store::StoreError> {
             let store = Store::open(disk.files(), machines.keys(plan.host).clone())?;
