@@ -73,6 +73,8 @@ pub struct Progress {
     pub simulated_ns: u64,
     /// Delivered events.
     pub events: u64,
+    /// Ends of connections that nodes hold open: two for each connection.
+    pub connection_ends: u64,
 }
 
 /// How the failure of a simulation begins that made no progress any more; every other failure

@@ -44,9 +44,19 @@ const STRIDE: Duration = Duration::from_secs(5);
 ///
 /// What keeps a run from its end is in the result's `failure`.
 pub fn run(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> SeedResult {
+    run_with_stops(job, &[], progress)
+}
+
+/// As [`run`]; `progress` is also told at each of `stops`, ascending instants, on the thread
+/// that simulates and while the world stands still. Where one stops changes no event.
+pub fn run_with_stops(
+    job: &Job,
+    stops: &[SimTime],
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> SeedResult {
     let (wall_ns, cpu_ns) = (interpose::real_monotonic_ns(), interpose::process_cpu_ns());
     let played = match job.engine {
-        Engine::Sim => play(job, progress),
+        Engine::Sim => play(job, stops, progress),
         Engine::Turmoil => on_turmoil::play(job, progress),
     };
     let mut result = played.unwrap_or_else(|failure| SeedResult {
@@ -60,7 +70,11 @@ pub fn run(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> SeedResult
     result
 }
 
-fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedResult, String> {
+fn play(
+    job: &Job,
+    stops: &[SimTime],
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<SeedResult, String> {
     let mut simulation = Simulation::new(job.seed);
     if let Some(log) = &job.log {
         let spec = LogSpec::new(&log.filter, &log.folder).map_err(|error| error.to_string())?;
@@ -82,10 +96,13 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
             schedule(&machines);
             let end = SimTime::from_nanos(job.end_ns());
             while kernel::now() < end && simulated.failure().is_none() {
-                simulated.run_until((kernel::now() + STRIDE).min(end));
+                let now = kernel::now();
+                let stop = stops.iter().find(|&&stop| stop > now).unwrap_or(&end);
+                simulated.run_until((now + STRIDE).min(*stop).min(end));
                 progress(Progress {
                     simulated_ns: kernel::now().as_nanos(),
                     events: simulated.stats().events,
+                    connection_ends: machines.state().tally.connection_ends(),
                 });
             }
             let failed = simulated.failure().is_some();
