@@ -20,6 +20,7 @@ use crate::world::World;
 
 mod adapters;
 mod drain;
+mod impairments;
 mod ledger;
 mod machine;
 mod steps;
