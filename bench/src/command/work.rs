@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use orrery_reports::format::{figure, figure_beside};
 use orrery_scenarios::cli::load;
-use orrery_scenarios::engine::Job;
+use orrery_scenarios::engine::{Engine, Job};
 use orrery_scenarios::format::quantity::time_ns;
 
 use super::Format;
@@ -171,6 +171,8 @@ fn orders(options: &Options) -> Result<Vec<(String, Order)>> {
         };
         let case = case.with_context(|| format!("{} has no such variant", plan.name))?;
         let job = Job {
+            engine: Engine::Sim,
+            captures: None,
             scenario: case.scenario,
             variant: case.name.clone(),
             seed: options.seed,

@@ -24,6 +24,7 @@ use crate::world::World;
 mod adapters;
 mod drain;
 mod fates;
+mod impairments;
 mod ledger;
 mod machine;
 mod messages;

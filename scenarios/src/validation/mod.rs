@@ -19,9 +19,12 @@ mod faults;
 mod fidelity;
 mod fidelity_gossip;
 mod jobs;
+mod loss_bursts;
 mod mathis;
 mod mutant;
 mod ping_matrix;
+mod queue_codel;
+mod queueing;
 mod reproducible;
 mod slow_start;
 mod store_forward;
@@ -40,6 +43,9 @@ const ROWS: &[Row] = &[
     mathis::ROW,
     cubic::ROW,
     fairness::ROW,
+    queueing::ROW,
+    loss_bursts::ROW,
+    queue_codel::ROW,
     ping_matrix::ROW,
     reproducible::ROW,
     entropy::ROW,

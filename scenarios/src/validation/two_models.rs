@@ -86,6 +86,7 @@ fn play(engine: Engine, scenario: Scenario, seed: u64) -> Result<BTreeMap<String
         seed,
         until_ns: None,
         log: None,
+        captures: None,
         trace: None,
     };
     match play::run(&job, &mut |_| {}) {

@@ -110,11 +110,23 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
             loss_ppm,
             // A queue matters only before a rate.
             queue_bytes: _,
+            codel: _,
+            loss_bursts,
+            corrupt_ppm,
+            duplicate_ppm,
+            reorder,
+            police,
         } = direction;
         let wanted = [
             (rate_bps.is_some(), "rates"),
             (jitter_ns.draw != Draw::Constant(0), "jitter that we know"),
-            (*loss_ppm > 0, "losses that its TCP repairs"),
+            (
+                *loss_ppm > 0 || loss_bursts.is_some() || *corrupt_ppm > 0,
+                "losses that its TCP repairs",
+            ),
+            (*duplicate_ppm > 0, "duplicates"),
+            (reorder.is_some(), "packets out of order"),
+            (police.is_some(), "policing"),
         ];
         lacking.extend(wanted.iter().filter(|(is, _)| *is).map(|(_, what)| *what));
     }

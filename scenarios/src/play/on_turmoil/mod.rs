@@ -90,6 +90,7 @@ fn play_here(
             progress(Progress {
                 simulated_ns: told.as_nanos() as u64,
                 events: bed.events(),
+                connection_ends: machines.state().tally.connection_ends(),
             });
         }
     }
