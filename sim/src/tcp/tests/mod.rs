@@ -1,6 +1,7 @@
 //! Two connections over a small channel that delays, loses, reorders and
 //! duplicates. Start here: [`Pair`] drives both ends in virtual time.
 
+mod analytic;
 mod closing;
 mod garbage;
 mod handshake;
@@ -40,6 +41,8 @@ pub(super) struct Channel {
     pub(super) delay: Duration,
     pub(super) jitter: Duration,
     pub(super) loss: Ratio,
+    /// Loses each segment with payload whose number is a multiple of this.
+    pub(super) lose_every: Option<u64>,
     pub(super) duplicate: Ratio,
     pub(super) rate: Option<Rate>,
 }
@@ -50,6 +53,7 @@ impl Default for Channel {
             delay: Duration::from_millis(50),
             jitter: Duration::ZERO,
             loss: Ratio::ZERO,
+            lose_every: None,
             duplicate: Ratio::ZERO,
             rate: None,
         }
@@ -74,6 +78,7 @@ pub(super) struct Pair {
     in_flight: BTreeMap<(SimTime, u64), (Side, Segment)>,
     busy: [SimTime; 2],
     sent: u64,
+    payloads: u64,
     random: Stream,
 }
 
@@ -101,6 +106,7 @@ impl Pair {
             in_flight: BTreeMap::new(),
             busy: [SimTime::ZERO; 2],
             sent: 0,
+            payloads: 0,
             random: Stream::new(seed, "channel", 0),
         }
     }
@@ -169,7 +175,12 @@ impl Pair {
     pub(super) fn transmit(&mut self, from: Side, segment: &Segment) {
         self.log.push((self.now, from, describe(segment)));
         self.sizes.push(segment.wire_len());
-        if self.silent.contains(&from) || self.random.chance(self.channel.loss) {
+        self.payloads += u64::from(!segment.payload.is_empty());
+        let unlucky = |every| !segment.payload.is_empty() && self.payloads % every == 0;
+        if self.silent.contains(&from)
+            || self.random.chance(self.channel.loss)
+            || self.channel.lose_every.is_some_and(unlucky)
+        {
             return;
         }
         let copies = 1 + u32::from(self.random.chance(self.channel.duplicate));

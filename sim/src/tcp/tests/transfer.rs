@@ -254,6 +254,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             delay: Duration::from_millis(channel.0),
             jitter: Duration::from_millis(channel.1),
             loss: Ratio::from_percent(channel.2),
+            lose_every: None,
             duplicate: Ratio::from_percent(channel.3),
             rate: channel.4.then(|| Rate::from_mbps(1)),
         },
