@@ -66,7 +66,9 @@ fn fields_metrics_and_profiles_are_explained() {
     assert!(said("metrics").contains("ping.rtt (distribution, ms)"));
     assert!(said("profiles").contains("aws-21: Round-trip times between 21 regions"));
     assert!(said("node").contains("sync.pull_interval = \"30s\""));
+    assert!(said("profiles").contains("\n  up.loss_bursts.r (required)\n"));
     assert!(said("schema").starts_with('{'));
+    assert!(said("access-schema").starts_with('{'));
     assert!(text(&check(&["explain"], 0, "").stdout).contains("workload:"));
     check(
         &["explain", "group.cuont"],

@@ -14,7 +14,7 @@ use crate::table::Table;
 use crate::workspace::{Workspace, as_typed};
 
 /// Rows that may not be missing.
-const REQUIRED: &[&str] = &["V1", "V23", "V26", "V36", "V37", "V38"];
+const REQUIRED: &[&str] = &["V1", "V23", "V26", "V27", "V36", "V37", "V38", "V41", "V42"];
 
 /// One comparison.
 #[derive(Deserialize, Debug)]

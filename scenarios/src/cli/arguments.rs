@@ -169,7 +169,8 @@ Examples:
   orrery explain metrics            all metrics with their units
   orrery explain feed.missed_forever
   orrery explain profiles           delay and access profiles with their sources
-  orrery explain schema             the JSON Schema, for an editor")]
+  orrery explain schema             the JSON Schema, for an editor
+  orrery explain access-schema      the one of access profiles")]
 pub struct Explain {
     /// A field, a metric, `metrics`, `profiles` or `schema`
     pub topic: Option<String>,

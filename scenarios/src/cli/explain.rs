@@ -15,6 +15,7 @@ pub fn run(explain: &Explain) -> Result<u8, CliError> {
         Some("metrics") => metrics::explain(),
         Some("profiles") => profiles::explain(),
         Some("schema") => fields::schema_text(),
+        Some("access-schema") => profiles::access::schema_text(),
         Some("node") => node_settings::explain(),
         Some(topic) => topic_text(topic)?,
     };
@@ -30,7 +31,7 @@ fn topic_text(topic: &str) -> Result<String, CliError> {
         let fields = fields::all();
         let mut names: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
         names.extend(metrics::METRICS.iter().map(|metric| metric.name));
-        names.extend(["metrics", "profiles", "schema", "node"]);
+        names.extend(["metrics", "profiles", "schema", "access-schema", "node"]);
         CliError::Input(format!(
             "there is no field, metric or topic {}; {}",
             quoted(topic),
@@ -98,5 +99,5 @@ Fields:
 
 const CLOSING: &str = "
 orrery explain <field> tells more, such as: orrery explain group.friends
-orrery explain metrics | profiles | node | schema
+orrery explain metrics | profiles | node | schema | access-schema
 ";

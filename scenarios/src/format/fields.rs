@@ -38,7 +38,11 @@ pub struct Field {
 
 /// All fields in the order of the format.
 pub fn all() -> Vec<Field> {
-    let schema = schema();
+    of(&schema())
+}
+
+/// All fields of a schema, in its order.
+pub fn of(schema: &Schema) -> Vec<Field> {
     let root = schema.as_value();
     let mut fields = Vec::new();
     collect(root, root, "", &mut fields);

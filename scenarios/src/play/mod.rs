@@ -22,6 +22,7 @@ use crate::world::World;
 
 mod adapters;
 mod drain;
+mod impairments;
 mod ledger;
 mod machine;
 mod steps;

@@ -10,6 +10,7 @@ use orrery_sim::time::SimTime;
 use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, host, kernel};
 
+use super::impairments::impairments;
 use super::machine::Machines;
 use crate::format::amount::Draw;
 use crate::format::fault::{Harm, LinkChange};
@@ -209,7 +210,7 @@ pub fn access(profile: &AccessProfile, change: &LinkChange) -> Access {
             jitter,
             loss: Ratio::from_ppm(change.loss_ppm.unwrap_or(direction.loss_ppm)),
             mtu: profile.mtu_bytes as u16,
-            ..LinkSpec::default()
+            ..impairments(direction)
         }
     };
     Access {

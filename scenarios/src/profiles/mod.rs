@@ -8,10 +8,11 @@ pub mod delay;
 
 use std::path::{Path, PathBuf};
 
-pub use access::{AccessProfile, Direction};
+pub use access::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
 pub use delay::DelayProfile;
 
 use crate::built_in::{ACCESSES, BuiltIn, DELAYS};
+use crate::format::fields;
 use crate::format::problem::{quoted, suggestion};
 
 /// Why a profile cannot be had.
@@ -110,11 +111,15 @@ fn read(path: &Path) -> Result<String, ProfileError> {
 /// Parses a profile's TOML; the error says where.
 fn from_toml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ProfileError> {
     toml::from_str(text).map_err(|error| {
-        let byte = error.span().map_or(0, |span| span.start);
-        let line = text.get(..byte).unwrap_or("").matches('\n').count() + 1;
+        let line = line(text, error.span().map_or(0, |span| span.start));
         let message = error.message().lines().next().unwrap_or("not valid TOML");
         ProfileError::new(format!("profile {file}, line {line}: {message}"))
     })
+}
+
+/// The line, from 1, that the byte of `text` is on.
+fn line(text: &str, byte: usize) -> usize {
+    text.get(..byte).unwrap_or("").matches('\n').count() + 1
 }
 
 /// The built-in profiles for people: names, what they are and where from.
@@ -138,6 +143,12 @@ pub fn explain() -> String {
             let _ = writeln!(out, "\n  {}: {}", profile.name, profile.summary);
             describe(&mut out, &format!("source: {}.", profile.source));
         }
+    }
+    out.push_str("\nFields of an access profile, a TOML file of one's own:\n");
+    for field in fields::of(&access::schema()) {
+        let need = if field.required { " (required)" } else { "" };
+        let _ = writeln!(out, "\n  {}{need}", field.path);
+        describe(&mut out, &field.meaning);
     }
     out
 }

@@ -14,7 +14,10 @@ mod dial;
 mod entropy;
 mod faults;
 mod jobs;
+mod loss_bursts;
 mod ping_matrix;
+mod queue_codel;
+mod queueing;
 mod reproducible;
 mod slow_start;
 mod store_forward;
@@ -26,6 +29,9 @@ const ROWS: &[Row] = &[
     dial::ROW,
     store_forward::ROW,
     slow_start::ROW,
+    queueing::ROW,
+    loss_bursts::ROW,
+    queue_codel::ROW,
     ping_matrix::ROW,
     reproducible::ROW,
     entropy::ROW,

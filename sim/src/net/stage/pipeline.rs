@@ -208,7 +208,10 @@ impl Pipeline {
         self.stages[self.holder?].next_wakeup()
     }
 
-    /// Lets go what stages hold until `now`.
+    /// Lets go what a stage holds until `now`.
+    ///
+    /// # Panics
+    /// If the stage lets go more packets than it holds.
     pub fn wake(&mut self, now: SimTime, draws: &mut Draws) {
         let Some(holder) = self.holder else {
             return;

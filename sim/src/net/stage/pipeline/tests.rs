@@ -291,20 +291,20 @@ proptest! {
             let next = now + Duration::from_micros(gap_us);
             while let Some(due) = pipeline.next_wakeup().filter(|due| *due <= next) {
                 pipeline.wake(due, &mut draws);
-                released(&mut pipeline).into_iter().for_each(|fate| tell(fate, due));
+                for fate in released(&mut pipeline) { tell(fate, due); }
             }
             now = next;
             if change < 4 {
                 pipeline.replace(now, stages(change), &mut draws).expect("in order");
-                released(&mut pipeline).into_iter().for_each(|fate| tell(fate, now));
+                for fate in released(&mut pipeline) { tell(fate, now); }
             }
             pushed += 1;
             tell(pipeline.push(now, &packet(len), Condition::Intact, &mut draws), now);
-            released(&mut pipeline).into_iter().for_each(|fate| tell(fate, now));
+            for fate in released(&mut pipeline) { tell(fate, now); }
         }
         while let Some(due) = pipeline.next_wakeup() {
             pipeline.wake(due, &mut draws);
-            released(&mut pipeline).into_iter().for_each(|fate| tell(fate, due));
+            for fate in released(&mut pipeline) { tell(fate, due); }
         }
         let counters = pipeline.counters();
         let dropped: u64 = DropReason::ALL.map(|reason| counters.dropped(reason)).iter().sum();
