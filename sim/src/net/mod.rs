@@ -38,7 +38,6 @@ pub mod wire;
 pub use fabric::HostTraffic;
 pub use tcp_socket::{TcpListener, TcpStream};
 pub(crate) use tcp_stack::FlowRef;
-pub use udp_socket::UdpSocket;
 
 use capture::Capture;
 use fabric::{Fabric, Hop, Way};
@@ -220,16 +219,14 @@ impl Net {
 
     /// Sends a packet of `from` on its way.
     fn send(&mut self, from: HostId, packet: Packet) {
-        if self.fabric.is_up(from) {
-            self.observe(from, Direction::Outbound, &packet);
-        }
+        self.observe(from, Direction::Outbound, &packet);
         if self.lans.carry(from, packet.dst.ip()) {
             self.send_on_lan(from, &packet);
             return;
         }
-        self.check_uplink(from, &packet);
-        if let Some(hop) = self.fabric.send(kernel::now(), from, &packet) {
-            schedule_arrival(&hop, Box::new(packet));
+        match self.fabric.send(kernel::now(), from, &packet) {
+            Some(hop) => schedule_arrival(&hop, Box::new(packet)),
+            None => self.check_uplink(from, &packet),
         }
         self.follow_up(from, Way::Up);
     }
@@ -244,11 +241,10 @@ impl Net {
 
     fn arrive(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
         let now = kernel::now();
-        self.check_downlink(host, &packet);
         let hop = self.fabric.arrive(now, host, &packet, condition);
         self.follow_up(host, Way::Down);
         match hop {
-            None => {}
+            None => self.check_downlink(host, &packet),
             Some(hop) if hop.at == now => self.receive(host, hop.condition, &packet),
             Some(hop) => schedule_delivery(&hop, packet),
         }
@@ -302,9 +298,12 @@ impl Net {
         }
     }
 
+    /// Shows a packet of a host that has power to whoever captures.
     #[inline]
     fn observe(&mut self, host: HostId, direction: Direction, packet: &Packet) {
-        if let Some(capture) = &mut self.capture {
+        if let Some(capture) = &mut self.capture
+            && self.fabric.is_up(host)
+        {
             capture.packet(kernel::now(), host, direction, packet);
         }
     }

@@ -2,7 +2,7 @@
 //! what they sent.
 //!
 //! Owns which socket gets a datagram or an error, and the bounds of both. Programs
-//! hold [`super::UdpSocket`].
+//! hold [`UdpSocket`].
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +11,7 @@ use std::task::Waker;
 use bytes::Bytes;
 
 use super::icmp::IcmpKind;
+pub use super::udp_socket::UdpSocket;
 
 /// Bytes charged for a datagram beside its payload, so that empty ones are not
 /// free: the header that precedes it in the kernel's buffer, roughly.

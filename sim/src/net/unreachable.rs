@@ -60,7 +60,7 @@ impl Net {
         learnt.map_or(known.link_mtu_up, |mtu| mtu.min(known.link_mtu_up))
     }
 
-    /// If `packet` is larger than the sender's own link takes, tells the sender, as
+    /// If `packet` was dropped because it is larger than the sender's own link takes, tells the sender, as
     /// its own kernel would.
     pub(super) fn check_uplink(&mut self, from: HostId, packet: &Packet) {
         let mtu = self.reachability[from.index()].link_mtu_up;
@@ -70,8 +70,8 @@ impl Net {
         }
     }
 
-    /// If `packet` is larger than the receiver's link takes, tells the sender, as the
-    /// router before that link would.
+    /// If `packet` was dropped because it is larger than the receiver's link takes, tells
+    /// the sender, as the router before that link would.
     pub(super) fn check_downlink(&mut self, to: HostId, packet: &Packet) {
         let mtu = self.reachability[to.index()].link_mtu_down;
         let own = address::host(packet.src.ip()) == Some(to);

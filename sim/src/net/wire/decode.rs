@@ -208,22 +208,21 @@ fn icmp(ip: &Ip<'_>) -> Result<Packet, WireError> {
 
 fn quote(bytes: &[u8]) -> Result<Quote, WireError> {
     let ip = ip(bytes)?;
-    let &[a, b, c, d, length_high, length_low, e, f] = ip
+    let header = ip
         .payload
         .first_chunk::<8>()
         .ok_or(WireError::Malformed("quoted"))?;
+    let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let transport = match ip.protocol {
         IpNumber::TCP => QuotedTransport::Tcp {
-            seq: u32::from_be_bytes([length_high, length_low, e, f]),
+            seq: u32::from(word(4)) << 16 | u32::from(word(6)),
         },
-        IpNumber::UDP => QuotedTransport::Udp {
-            checksum: u16::from_be_bytes([e, f]),
-        },
+        IpNumber::UDP => QuotedTransport::Udp { checksum: word(6) },
         _ => return Err(WireError::Unsupported("the quoted protocol")),
     };
     Ok(Quote {
-        src: SocketAddr::new(ip.src, u16::from_be_bytes([a, b])),
-        dst: SocketAddr::new(ip.dst, u16::from_be_bytes([c, d])),
+        src: SocketAddr::new(ip.src, word(0)),
+        dst: SocketAddr::new(ip.dst, word(2)),
         packet_bytes: u16::try_from(ip.packet_bytes).unwrap_or(u16::MAX),
         transport,
     })

@@ -25,3 +25,49 @@ impl Connection {
         self.nxt = self.una;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::tcp::Config;
+    use crate::tcp::tests::{Channel, Pair};
+
+    /// The initial sequence number of the pair's side A.
+    const ISS: u32 = u32::MAX - 5;
+
+    #[test]
+    fn news_of_what_is_in_flight_alone_make_segments_smaller() {
+        let mut pair = Pair::established(Config::default(), Channel::default(), 1);
+        assert_eq!(pair.a().stats().mss_bytes, 1_460);
+        let check = |pair: &mut Pair, seq: u32, mtu: u16, mss: usize| {
+            pair.a().on_packet_too_big(seq, mtu);
+            assert_eq!(pair.a().stats().mss_bytes, mss);
+        };
+        // Nothing is in flight yet.
+        check(&mut pair, ISS.wrapping_add(1), 600, 1_460);
+        pair.a().write(&[7; 14_600]);
+        pair.flush();
+        check(&mut pair, ISS, 600, 1_460);
+        check(&mut pair, ISS.wrapping_add(14_601), 600, 1_460);
+        check(&mut pair, ISS.wrapping_add(1), 1_500, 1_460);
+        check(&mut pair, ISS.wrapping_add(14_600), 600, 560);
+        check(&mut pair, ISS.wrapping_add(1), 1_000, 560);
+        check(&mut pair, ISS.wrapping_add(1), 0, 48);
+    }
+
+    #[test]
+    fn what_was_too_large_is_sent_again_in_smaller_segments() {
+        let mut pair = Pair::established(Config::default(), Channel::default(), 1);
+        pair.silent.push(crate::tcp::tests::Side::A);
+        pair.a().write(&[7; 14_600]);
+        pair.flush();
+        pair.silent.clear();
+        let sent = pair.log.len();
+        pair.a().on_packet_too_big(ISS.wrapping_add(1), 600);
+        pair.flush();
+        let again = &pair.log[sent..];
+        assert!(again.len() > 20, "{} segments", again.len());
+        assert!(again.iter().all(|(at, _, _)| *at == pair.now));
+        pair.drive(|pair| pair.b.as_ref().is_some_and(|b| b.readable() == 14_600));
+        assert_eq!(pair.b().readable(), 14_600);
+    }
+}
