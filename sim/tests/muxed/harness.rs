@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::channel::{mpsc, oneshot};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt as _, StreamExt};
 use libp2p::core::Endpoint;
 use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt, SubstreamBox};
 use libp2p::core::transport::{Boxed, DialOpts, ListenerId, PortUse, Transport, TransportEvent};
@@ -50,8 +50,6 @@ impl Fidelity {
 /// One end of the connection, for the program of a host.
 pub struct Peer {
     pub host: HostId,
-    /// Who the other side says it is.
-    pub remote: PeerId,
     asks: mpsc::UnboundedSender<oneshot::Sender<SubstreamBox>>,
     accepted: mpsc::UnboundedReceiver<SubstreamBox>,
     closer: Option<oneshot::Sender<()>>,
@@ -90,7 +88,7 @@ impl Peer {
         let _ = (&mut self.over).await;
     }
 
-    fn new(host: HostId, (remote, muxer): (PeerId, StreamMuxerBox)) -> Self {
+    fn new(host: HostId, (_, muxer): (PeerId, StreamMuxerBox)) -> Self {
         let (asks, asked) = mpsc::unbounded();
         let (give, accepted) = mpsc::unbounded();
         let (closer, close) = oneshot::channel();
@@ -103,10 +101,13 @@ impl Peer {
             close,
             closing: false,
         };
-        host::executor(host).spawn(driver.map(|()| drop(end.send(()))));
+        host::executor(host).spawn(async move {
+            driver.await;
+            // Dropping its end tells too.
+            let _ = end.send(());
+        });
         Self {
             host,
-            remote,
             asks,
             accepted,
             closer: Some(closer),

@@ -25,14 +25,11 @@ async fn echo(mut peer: Peer, _: Sender<bool>) {
     while let Some(mut stream) = peer.accept().await {
         host::executor(peer.host).spawn(async move {
             let mut chunk = vec![0; 5_000];
-            loop {
-                match stream.read(&mut chunk).await {
-                    Ok(count @ 1..) => stream
-                        .write_all(&chunk[..count])
-                        .await
-                        .expect("the dialer reads on"),
-                    _ => break,
-                }
+            while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+                stream
+                    .write_all(&chunk[..count])
+                    .await
+                    .expect("the dialer reads on");
             }
             stream.close().await.expect("it was open");
         });
@@ -213,7 +210,10 @@ fn closing_a_connection_ends_it_at_the_other_side_after_all_it_sent() {
         };
         let dialer = |mut peer: Peer, _: Sender<usize>| async move {
             let mut stream = peer.open().await;
-            stream.write_all(&[7; 100_000]).await.expect("it is open");
+            stream
+                .write_all(&vec![7; 100_000])
+                .await
+                .expect("it is open");
             stream.flush().await.expect("it is open");
             // What arrived unread would make TCP reset the connection.
             futures_timer::Delay::new(Duration::from_secs(5)).await;
