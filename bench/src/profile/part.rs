@@ -186,8 +186,8 @@ fn of_crate(name: &str) -> Option<Part> {
     found.map(|(_, part)| *part)
 }
 
-/// The name of the published crate that a file belongs to:
-/// `…/registry/src/index.crates.io-1949cf8c6b5b557f/libp2p-kad-0.49.0/src/kbucket.rs`.
+/// The name of the published crate that a file belongs to, by cargo's way of keeping
+/// sources: `…/registry/src/<registry>/libp2p-kad-0.49.0/src/kbucket.rs`.
 pub fn crate_of_file(file: &str) -> Option<&str> {
     let (_, inside) = file.split_once("/registry/src/")?;
     let folder = inside.split('/').nth(1)?;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn registry(rest: &str) -> String {
-        format!("/home/a/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/{rest}")
+        format!("/x/registry/src/somewhere/{rest}")
     }
 
     #[test]

@@ -236,8 +236,8 @@ mod tests {
         });
         for expected in [
             "Median of 3 runs",
-            "2.00 s",
-            "1.00 s to 4.00 s",
+            &figure(2.0, "s"),
+            &format!("{} to {}", figure(1.0, "s"), figure(4.0, "s")),
             "muxing",
             "Kademlia",
             "libp2p_kad::&lt;b&gt;",
