@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problems;
 use super::reader::{Reader, fields_of};
+use super::tcp_settings::{TcpFields, TcpSettings};
 use super::tree::Table;
 use crate::profiles::{DelayProfile, Profiles};
 
@@ -13,6 +14,8 @@ use crate::profiles::{DelayProfile, Profiles};
 pub struct NetworkFields {
     /// Delay profile by name (`orrery explain profiles`), or a file beside the scenario.
     pub delays: String,
+    /// TCP of all hosts; as on Linux hosts if absent.
+    pub tcp: Option<TcpFields>,
 }
 
 /// The core of the network.
@@ -20,6 +23,8 @@ pub struct NetworkFields {
 pub struct Network {
     /// One-way delays between regions.
     pub delays: DelayProfile,
+    /// TCP of all hosts.
+    pub tcp: TcpSettings,
 }
 
 impl Network {
@@ -41,8 +46,9 @@ impl Network {
         let Some(name) = reader.text("delays", problems) else {
             return Self::default();
         };
+        let tcp = TcpSettings::read(&reader, problems);
         match profiles.delay(name) {
-            Ok(delays) => Self { delays },
+            Ok(delays) => Self { delays, tcp },
             Err(error) => {
                 problems.push_with_help(reader.span("delays"), error.message, error.help);
                 Self::default()

@@ -17,6 +17,7 @@ use orrery_sim::net::partition::PartitionId;
 use orrery_sim::random::Stream;
 use orrery_sim::{HostId, kernel};
 
+use super::flows::Flows;
 use super::ledger::Ledger;
 use super::tally::Tally;
 use super::testbed::Testbed;
@@ -50,6 +51,7 @@ pub struct State {
     followed: Vec<BTreeSet<u32>>,
     pub ledger: Ledger,
     pub tally: Tally,
+    pub flows: Flows,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Partitions in force, by fault.
@@ -87,6 +89,7 @@ impl Machines {
             followed: people.iter().map(|_| BTreeSet::new()).collect(),
             ledger: Ledger::default(),
             tally: Tally::new(people.len()),
+            flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
             fired: vec![0; scenario.faults.len()],
@@ -140,8 +143,12 @@ impl Machines {
             .map_or("core", String::as_str)
     }
 
-    /// Starts the node of a machine, and follows friends whom it does not yet follow.
+    /// Starts what runs on a machine; its node follows friends whom it does not yet follow.
     pub fn boot(self: &Arc<Self>, machine: u32) {
+        super::flow::listen(self, machine);
+        if !self.scenario.group_of(machine).has_node {
+            return;
+        }
         let machines = Arc::clone(self);
         let start = async move {
             if let Err(error) = machines.start(machine).await {

@@ -14,7 +14,7 @@ use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
 use orrery_sim::random::Stream;
 use orrery_sim::time::SimTime;
-use orrery_sim::{Class, HostId, HostSpec, Simulation, host, interpose, kernel, tcp};
+use orrery_sim::{Class, HostId, HostSpec, Simulation, host, interpose, kernel};
 
 use crate::engine::{Engine, Job, Progress};
 use crate::format::fault::LinkChange;
@@ -22,11 +22,14 @@ use crate::world::World;
 
 mod adapters;
 mod drain;
+mod flow;
+mod flows;
 mod ledger;
 mod machine;
 mod on_turmoil;
 mod steps;
 mod tally;
+mod tcp_config;
 mod testbed;
 mod verdict;
 
@@ -116,14 +119,9 @@ fn furnish(machines: &Machines) {
             HostId(plan.host),
             "hosts are added in the order of their numbers"
         );
+        let settings = group.tcp.over(&machines.scenario.network.tcp);
         let mtu = group.access.mtu_bytes as u16;
-        host::set_tcp(
-            machine,
-            tcp::Config {
-                mtu,
-                ..tcp::Config::default()
-            },
-        );
+        host::set_tcp(machine, tcp_config::resolve(&settings, mtu));
     }
 }
 

@@ -26,6 +26,7 @@ pub fn schedule(machines: &Arc<Machines>) {
             Step::Post { host, .. }
             | Step::Grant { host, .. }
             | Step::Pull { host }
+            | Step::Flow { host, .. }
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
             Step::Fault { .. } => (Class::World, HostId::NONE),
         };
@@ -59,6 +60,13 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
             }
         }
         Step::Pull { host } => command(machines, host, Command::Pull { from: None }),
+        Step::Flow {
+            host,
+            to,
+            load,
+            port,
+            flow,
+        } => super::flow::start(machines, flow, host, to, load, port),
         Step::Block { host, whom } => {
             machines.state().ledger.blocked(host, whom);
             let identity = machines.identity(whom).to_owned();
@@ -191,6 +199,7 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
     let node = {
         let mut state = machines.state();
         state.tally.power_cut(machine);
+        state.flows.power_cut(machine, kernel::now().as_nanos());
         state.nodes[machine as usize].take()
     };
     host::power_cut(HostId(machine));

@@ -9,6 +9,7 @@ use orrery_reports::record::{Fault, Invariant, Loss, Metric, SeedResult};
 use orrery_reports::stats::Recorder;
 use orrery_sim::{HostId, kernel, net};
 
+use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
 use crate::engine::{self, Job, STALLED};
@@ -33,6 +34,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         network(machines, &mut metrics);
     }
     told(machines, &mut metrics);
+    flows(machines, &mut metrics, &mut result);
     if !failed {
         if whole {
             result.failure = stalled(machines);
@@ -130,6 +132,63 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     }
 }
 
+/// What flows did, and those that were lost.
+fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+    let mut state = machines.state();
+    if state.flows.is_empty() {
+        return;
+    }
+    state.flows.close(kernel::now().as_nanos());
+    let flows = &state.flows;
+    let summary = flows.summarise();
+    metrics.samples("flow.connect", &summary.connects);
+    metrics.samples("flow.completion", &summary.completions);
+    metrics.samples("flow.stall", &summary.stalls);
+    let failed = summary.failed.values().sum();
+    metrics.ratio("flow.success", summary.delivered, failed);
+    metrics.value("flow.failed", "1", failed as f64);
+    for (cause, count) in &summary.failed {
+        let name = format!("flow.failed{{cause={}}}", cause.name());
+        metrics.value(&name, "1", *count as f64);
+    }
+    metrics.value("flow.retransmits", "1", summary.retransmits as f64);
+    metrics.value("flow.timeouts", "1", summary.timeouts as f64);
+    if let Some(index) = summary.fairness {
+        metrics.value("flow.fairness", "ratio", index);
+    }
+    let group = |host: u32| machines.scenario.group_of(host).name.as_str();
+    let ends: BTreeSet<(&str, &str)> = flows
+        .pairs()
+        .map(|(from, to)| (group(from), group(to)))
+        .collect();
+    if let Some(bps) = flows.goodput(|_| true) {
+        metrics.value("flow.goodput", "bit/s", bps);
+    }
+    for (from, to) in ends {
+        let between = |entry: &Flow| (group(entry.from), group(entry.to)) == (from, to);
+        if let Some(bps) = flows.goodput(between) {
+            let name = format!("flow.goodput{{from={from},to={to}}}");
+            metrics.value(&name, "bit/s", bps);
+        }
+    }
+    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
+    for (number, entry, cause) in flows.lost().take(LOSSES_LISTED_MAX) {
+        result.losses.push(Loss {
+            item: format!("flow {number}"),
+            author: name(entry.from),
+            reader: name(entry.to),
+            created_s: entry.start_ns as f64 / 1e9,
+            cause: cause.name().to_owned(),
+        });
+    }
+    if failed > result.losses.len() as u64 {
+        let causes = summary.failed.iter();
+        result.loss_causes = causes
+            .map(|(cause, count)| (cause.name().to_owned(), *count))
+            .collect();
+    }
+}
+
 /// Machines that still pulled something new, or could not pull, when the drain ended.
 fn stalled(machines: &Machines) -> Option<String> {
     if machines.scenario.drain_ns == 0 {
@@ -140,6 +199,7 @@ fn stalled(machines: &Machines) -> Option<String> {
         .world
         .hosts
         .iter()
+        .filter(|plan| machines.scenario.groups[plan.group].has_node)
         .filter(|plan| !drained.contains(&plan.host))
         .map(|plan| plan.name.as_str())
         .collect();
@@ -173,6 +233,7 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
     );
     metrics.count("disk.acked_lost", lost_by_authors.len());
     metrics.count("feed.leaked", state.ledger.leaks());
+    let flows_listed = result.losses.len();
     let mut causes: BTreeMap<String, u64> = BTreeMap::new();
     let mut delivered = 0;
     for (op, entry, reader, fate) in state.ledger.due(window_ns) {
@@ -204,8 +265,18 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
         metrics.count("feed.missed_forever", causes.values().sum::<u64>() as usize);
     }
     result.invariants = invariants(&lost_by_authors, state.ledger.leaks(), &causes, whole);
-    if causes.values().sum::<u64>() > result.losses.len() as u64 {
-        result.loss_causes = causes;
+    let missed: u64 = causes.values().sum();
+    let listed = result.losses.len() - flows_listed;
+    // Losses of either kind that are not all listed are counted by cause, with all others.
+    if missed > listed as u64 || !result.loss_causes.is_empty() {
+        if result.loss_causes.is_empty() {
+            for loss in &result.losses[..flows_listed] {
+                *causes.entry(loss.cause.clone()).or_default() += 1;
+            }
+        }
+        for (cause, count) in causes {
+            *result.loss_causes.entry(cause).or_default() += count;
+        }
     }
 }
 
@@ -282,6 +353,9 @@ fn cause(
 fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
     let mut lost = BTreeSet::new();
     for plan in &machines.world.hosts {
+        if !machines.scenario.groups[plan.group].has_node {
+            continue;
+        }
         machines.testbed.pull_plug(plan.host);
         let disk = machines.testbed.storage(plan.host);
         let read = || -> Result<_, orrery_node::store::StoreError> {

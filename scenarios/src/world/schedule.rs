@@ -19,10 +19,11 @@ pub fn build(scenario: &Scenario, friends: &Friends, seed: u64) -> Vec<(u64, Ste
         friends,
         steps: Vec::new(),
         tickets: 0,
+        flows: 0,
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
-        for host in workload.from.iter() {
-            builder.workload(place, workload, host);
+        for (host, rank) in workload.from.iter().zip(0..) {
+            builder.workload(place, workload, host, rank);
         }
     }
     for (place, fault) in scenario.faults.iter().enumerate() {
@@ -38,6 +39,7 @@ struct Builder<'a> {
     friends: &'a Friends,
     steps: Vec<(u64, Step)>,
     tickets: u32,
+    flows: u32,
 }
 
 impl Builder<'_> {
@@ -49,7 +51,7 @@ impl Builder<'_> {
         self.steps.push((at_ns, step));
     }
 
-    fn workload(&mut self, place: usize, workload: &Workload, host: u32) {
+    fn workload(&mut self, place: usize, workload: &Workload, host: u32, rank: u32) {
         let kind = workload.action.kind();
         let times = self.times(workload.pace, place, kind, host);
         let mut stream = self.stream("workload details", place, kind, host);
@@ -63,6 +65,18 @@ impl Builder<'_> {
                     let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
                     let age_ns = draw::positive(*age_ns, &mut stream);
                     self.late_grant(at_ns, age_ns, host, size_bytes, &mut stream);
+                }
+                Action::Flow(flow) => {
+                    let number = self.flows;
+                    self.flows += 1;
+                    let step = Step::Flow {
+                        host,
+                        to: flow.receiver(rank),
+                        load: flow.load,
+                        port: flow.port,
+                        flow: number,
+                    };
+                    self.push(at_ns, step);
                 }
                 Action::Pull => self.push(at_ns, Step::Pull { host }),
                 Action::Block { whom } => {
@@ -157,9 +171,9 @@ impl Builder<'_> {
             Harm::PowerCut { hosts } => self.each(place, fault, hosts, |host| {
                 (Change::PowerGoes { host }, Change::PowerReturns { host })
             }),
-            Harm::Link { hosts, .. } => self.each(place, fault, hosts, |host| {
-                (Change::LinkChanges { host }, Change::LinkReturns { host })
-            }),
+            Harm::Link {
+                hosts, every_ns, ..
+            } => self.links(place, fault, hosts, *every_ns),
             Harm::ClockStep { hosts, by_ns } => {
                 for host in hosts.iter() {
                     let (at_ns, _) = self.window(place, fault, host);
@@ -183,6 +197,27 @@ impl Builder<'_> {
             let (begin, end) = changes(host);
             self.change(from_ns, place, begin);
             self.change(to_ns, place, end);
+        }
+    }
+
+    /// Changes of links, once or again and again.
+    fn links(&mut self, place: usize, fault: &Fault, hosts: &Hosts, every_ns: Option<u64>) {
+        for host in hosts.iter() {
+            let (mut from_ns, mut to_ns) = self.window(place, fault, host);
+            let length_ns = to_ns - from_ns;
+            while from_ns < self.duration_ns {
+                self.change(from_ns, place, Change::LinkChanges { host });
+                self.change(
+                    to_ns.min(self.duration_ns),
+                    place,
+                    Change::LinkReturns { host },
+                );
+                let Some(every_ns) = every_ns else {
+                    break;
+                };
+                from_ns = from_ns.saturating_add(every_ns);
+                to_ns = from_ns.saturating_add(length_ns);
+            }
         }
     }
 

@@ -10,12 +10,17 @@ use crate::format::group::Group;
 use crate::format::network::Network;
 use crate::format::problem::Problems;
 use crate::format::source::Span;
+use crate::format::tcp_settings::TcpSettings;
 use crate::format::tree::{Kind, Table};
+use crate::format::workload::Action;
 use crate::profiles::{AccessProfile, Direction};
 
 /// turmoil looks at the link of every pair of hosts for every host in every tick: 100 idle hosts
 /// cost 1.7 CPU seconds a simulated second, 400 cost 235 (turmoil 0.7.2).
 const HOSTS_MAX: u32 = 100;
+
+/// Why settings of TCP are refused.
+const OWN_TCP: &str = "turmoil's TCP has no congestion control and no settings";
 
 /// Notes everything in `scenario`, read from `root`, that turmoil cannot play.
 pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Problems) {
@@ -26,12 +31,25 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
         drain_ns: _,
         network,
         groups,
-        // People and their nodes are the same everywhere.
-        workloads: _,
+        workloads,
         faults,
     } = scenario;
     // Delays between regions become the latencies of turmoil's links.
-    let Network { delays: _ } = network;
+    let Network { delays: _, tcp } = network;
+    if *tcp != TcpSettings::default() {
+        let span = root
+            .value("network")
+            .and_then(|network| Some(network.as_table()?.value("tcp")?.span));
+        refuse(span.unwrap_or(root.span), OWN_TCP, problems);
+    }
+    // People and their nodes are the same everywhere.
+    for (table, workload) in tables(root, "workload").zip(workloads) {
+        if let Action::Flow(_) = workload.action {
+            let span = table.value("kind").map_or(table.span, |value| value.span);
+            let message = "no workload \"flow\" on turmoil: it would measure turmoil's own TCP";
+            refuse(span, message, problems);
+        }
+    }
     for (table, group) in tables(root, "group").zip(groups) {
         refuse_of_group(table, group, problems);
     }
@@ -70,12 +88,21 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         region_counts: _,
         access,
         clock,
+        tcp,
+        has_node,
         node: _,
     } = group;
     let span = |key: &str| table.value(key).map_or(table.span, |value| value.span);
     if *clock != Clock::TRUE {
         let message = "turmoil's clocks are all true: no offset, no drift";
         refuse(span("clock"), message, problems);
+    }
+    if *tcp != TcpSettings::default() {
+        refuse(span("tcp"), OWN_TCP, problems);
+    }
+    if !has_node {
+        let message = "a host without a node has nothing to do on turmoil";
+        refuse(span("program"), message, problems);
     }
     let AccessProfile {
         name,
