@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_timer::Delay;
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::stage::{Controlled, Policing, Reordering};
-use orrery_sim::net::UdpSocket;
+use orrery_sim::net::udp::UdpSocket;
 use orrery_sim::net::{self, HostTraffic, address};
 use orrery_sim::time::SimTime;
 use orrery_sim::units::{Rate, Ratio};

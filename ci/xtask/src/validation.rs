@@ -15,7 +15,8 @@ use crate::workspace::{Workspace, as_typed};
 
 /// Rows that may not be missing.
 const REQUIRED: &[&str] = &[
-    "V1", "V23", "V24", "V25", "V26", "V27", "fairness", "V36", "V37", "V38", "V41", "V42",
+    "V1", "turmoil", "V23", "V24", "V25", "V26", "V27", "fairness", "V36", "V37", "V38", "V41",
+    "V42",
 ];
 
 /// One comparison.

@@ -10,7 +10,7 @@ pub fn run(check: &Check) -> Result<u8, CliError> {
     for file in &check.files {
         match load(file, &check.set) {
             Ok(plan) => {
-                let variants = plan.cases.len();
+                let variants = plan.variants().count();
                 let expectations = plan.expectations.len();
                 give(&format!(
                     "{file}: sound: {} nodes, {variants} variant{}, {expectations} expectation{}\n",

@@ -36,7 +36,7 @@ fn text(plans: &[Plan]) -> String {
 
 fn size(plan: &Plan) -> String {
     let scenario = &plan.cases[0].scenario;
-    let variants: Vec<&str> = plan.cases.iter().map(|case| case.name.as_str()).collect();
+    let variants: Vec<&str> = plan.variants().collect();
     let counted =
         |count: u32, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let mut size = format!(
@@ -61,7 +61,7 @@ fn json(plans: &[Plan]) -> String {
                 "seeds": plan.seeds,
                 "hosts": plan.cases[0].scenario.hosts(),
                 "simulated_s": plan.cases[0].scenario.end_ns() as f64 / 1e9,
-                "variants": plan.cases.iter().map(|case| &case.name).collect::<Vec<_>>(),
+                "variants": plan.variants().collect::<Vec<_>>(),
             })
         })
         .collect();

@@ -131,7 +131,7 @@ impl<'a> Session<'a> {
             for &seed in &self.seeds {
                 let log = self.run.log.as_ref().map(|filter| LogTo {
                     filter: filter.clone(),
-                    folder: self.out.join("logs").join(format!("{}-{seed}", case.name)),
+                    folder: self.out.join("logs").join(case.title(seed)),
                 });
                 let captures = self
                     .out
@@ -149,7 +149,7 @@ impl<'a> Session<'a> {
                         .run
                         .record
                         .as_ref()
-                        .map(|folder| folder.join(format!("{}-{seed}.trace", case.name))),
+                        .map(|folder| folder.join(case.title(seed) + ".trace")),
                 });
             }
         }
@@ -283,7 +283,8 @@ impl<'a> Session<'a> {
             [seed] => format!("seed {seed}"),
             seeds => format!("seeds 1 to {}", seeds.len()),
         };
-        let variants: Vec<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
+        let mut variants: Vec<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
+        variants.dedup();
         let variants = if variants.len() > 1 {
             format!("  variants {}", variants.join(", "))
         } else {
@@ -376,7 +377,7 @@ fn chosen<'a>(run: &Run, plan: &'a Plan) -> Result<Vec<&'a Case>, CliError> {
             "--variant: {} has no variant {}; {}",
             plan.name,
             quoted(name),
-            suggestion(name, plan.cases.iter().map(|case| case.name.as_str()))
+            suggestion(name, plan.variants())
         )));
     }
     Ok(found)

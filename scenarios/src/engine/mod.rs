@@ -4,6 +4,7 @@
 //! simulation. Owns processes, their order and the record; it neither simulates nor judges what
 //! a figure means. The record depends only on the plan, never on which worker ended first.
 
+mod cells;
 mod job;
 mod judge;
 mod pool;

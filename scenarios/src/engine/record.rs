@@ -2,7 +2,7 @@
 
 use orrery_reports::record::{Expectation, Mark, Record, SCHEMA, SeedResult, Variant, Verdict};
 
-use super::{Engine, verdict};
+use super::{Engine, cells, verdict};
 use crate::format::amount::Draw;
 use crate::format::fault::Fault;
 use crate::format::{Case, Plan, expectation::definitions};
@@ -18,16 +18,7 @@ pub fn assemble(
     arguments: Vec<String>,
     until_ns: Option<u64>,
 ) -> Record {
-    let variants: Vec<Variant> = cases
-        .iter()
-        .zip(results)
-        .map(|(case, seeds)| Variant {
-            name: case.name.clone(),
-            fidelity: case.scenario.network.fidelity,
-            seeds,
-            ..Variant::default()
-        })
-        .collect();
+    let variants = cells::join(cases, results);
     let scenario = cases.first().map(|case| &case.scenario);
     let seconds = |ns: Option<u64>| ns.map_or(0.0, |ns| ns as f64 / 1e9);
     let mut record = Record {

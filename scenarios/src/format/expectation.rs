@@ -3,9 +3,10 @@
 use orrery_reports::record::{Metric, SeedResult};
 use serde::{Deserialize, Serialize};
 
+use super::grid::split_key;
 use super::plan::Case;
 use super::problem::{Problems, quoted, suggestion};
-use super::quantity::{Expected, bytes, share_ppm, time_ns};
+use super::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
 use super::tree::Entry;
 use crate::metrics::{self, Definition, METRICS, STATS, Shape};
 
@@ -20,6 +21,9 @@ pub struct Expectation {
     pub metric: String,
     /// A statistic of a distribution.
     pub stat: Option<String>,
+    /// Labels of the scenario's grid: it must hold in every cell that has the labels of `metric`.
+    #[serde(default)]
+    pub grid: Vec<String>,
     /// How to compare.
     pub comparison: Comparison,
     /// With what, in the metric's unit.
@@ -88,21 +92,47 @@ impl Expectation {
         let mut any = false;
         for seed in seeds {
             any = true;
-            let Some(value) = self.figure(seed) else {
-                held = false;
-                continue;
-            };
-            held &= self.comparison.holds(value, self.bound);
-            let badness = |value| self.comparison.badness(value, self.bound);
-            if worst.is_none_or(|worst| badness(value) > badness(worst)) {
-                worst = Some(value);
+            let figures = self.figures(seed);
+            held &= !figures.is_empty();
+            for value in figures {
+                let Some(value) = value else {
+                    held = false;
+                    continue;
+                };
+                held &= self.comparison.holds(value, self.bound);
+                let badness = |value| self.comparison.badness(value, self.bound);
+                if worst.is_none_or(|worst| badness(value) > badness(worst)) {
+                    worst = Some(value);
+                }
             }
         }
         (worst, held && any)
     }
 
-    fn figure(&self, seed: &SeedResult) -> Option<f64> {
-        match (seed.metrics.get(&self.metric)?, self.stat.as_deref()) {
+    /// The figure, or that of each cell concerned.
+    fn figures(&self, seed: &SeedResult) -> Vec<Option<f64>> {
+        if self.grid.is_empty() {
+            let metric = seed.metrics.get(&self.metric);
+            return vec![metric.and_then(|metric| self.figure(metric))];
+        }
+        let (name, wanted) = split_key(&self.metric);
+        let concerns = |key: &str| {
+            let (other, labels) = split_key(key);
+            let has_wanted = wanted
+                .iter()
+                .all(|(name, value)| labels.get(name) == Some(value));
+            let mut rest = labels.keys().filter(|label| !wanted.contains_key(*label));
+            other == name && has_wanted && rest.all(|label| self.grid.contains(label))
+        };
+        seed.metrics
+            .iter()
+            .filter(|(key, _)| concerns(key))
+            .map(|(_, metric)| self.figure(metric))
+            .collect()
+    }
+
+    fn figure(&self, metric: &Metric) -> Option<f64> {
+        match (metric, self.stat.as_deref()) {
             (Metric::Value { value, .. }, None) => Some(*value),
             (distribution @ Metric::Distribution { .. }, Some(stat)) => {
                 orrery_reports::stats::metric_value(distribution, stat)
@@ -141,7 +171,7 @@ impl Expectation {
             let help = suggestion(name, cases.iter().map(|case| case.name.as_str()));
             problems.push_with_help(entry.key_span, message, Some(help));
         }
-        let (definition, metric, stat) = read_figure(figure, entry, problems)?;
+        let (definition, metric, stat) = read_figure(figure, &concerned, entry, problems)?;
         if complete {
             note_unmeasured(definition, &concerned, entry, problems);
         }
@@ -151,6 +181,9 @@ impl Expectation {
             variant: variant.map(str::to_owned),
             metric,
             stat: stat.map(str::to_owned),
+            grid: cases
+                .first()
+                .map_or_else(Vec::new, |case| case.cell.keys().cloned().collect()),
             comparison,
             bound,
         })
@@ -160,6 +193,7 @@ impl Expectation {
 /// A metric with what follows it: labels and statistic.
 fn read_figure<'a>(
     figure: &'a str,
+    concerned: &[&Case],
     entry: &Entry,
     problems: &mut Problems,
 ) -> Option<(&'static Definition, String, Option<&'a str>)> {
@@ -218,7 +252,7 @@ fn read_figure<'a>(
         Some(labels) => format!(
             "{}{{{}}}",
             definition.name,
-            read_labels(labels, definition, entry, problems)?
+            read_labels(labels, definition, concerned, entry, problems)?
         ),
     };
     Some((definition, metric, stat))
@@ -227,23 +261,36 @@ fn read_figure<'a>(
 fn read_labels(
     text: &str,
     definition: &Definition,
+    concerned: &[&Case],
     entry: &Entry,
     problems: &mut Problems,
 ) -> Option<String> {
+    let of_grid = |name: &str| {
+        let labels = concerned.first().map(|case| &case.cell);
+        labels.is_some_and(|labels| labels.contains_key(name))
+    };
     let mut labels: Vec<String> = Vec::new();
     for label in text.split(',') {
         let (name, value) = label.split_once('=').unwrap_or((label, ""));
-        if !definition.labels.contains(&name.trim()) || value.trim().is_empty() {
+        let (name, value) = (name.trim(), value.trim());
+        if of_grid(name) {
+            let exists = |case: &&Case| case.cell.get(name).is_some_and(|other| other == value);
+            if !concerned.iter().any(exists) {
+                let message = format!("the grid has no cell with {name}={value}");
+                problems.push(entry.key_span, message);
+                return None;
+            }
+        } else if !definition.labels.contains(&name) || value.is_empty() {
             let message = format!(
                 "\"{}\" has no label {}",
                 definition.name,
                 quoted(label.trim())
             );
-            let help = suggestion(name.trim(), definition.labels.iter().copied());
+            let help = suggestion(name, definition.labels.iter().copied());
             problems.push_with_help(entry.key_span, message, Some(help));
             return None;
         }
-        labels.push(format!("{}={}", name.trim(), value.trim()));
+        labels.push(format!("{name}={value}"));
     }
     labels.sort();
     Some(labels.join(","))
@@ -301,6 +348,7 @@ fn read_comparison(
     let read = match unit {
         "ms" => time_ns(bound).map(|ns| ns as f64 / 1e6),
         "ratio" => share_ppm(bound).map(|ppm| f64::from(ppm) / 1e6),
+        "bit/s" => bits_per_second(bound).map(|bits| bits as f64),
         "B" => bytes(bound).map(|bytes| bytes as f64),
         _ => bound
             .parse::<f64>()
@@ -348,6 +396,7 @@ mod tests {
                 variant: None,
                 metric: "m".into(),
                 stat: None,
+                grid: Vec::new(),
                 comparison,
                 bound: 2.0,
             };
@@ -375,6 +424,7 @@ mod tests {
             variant: None,
             metric: "other".into(),
             stat: None,
+            grid: Vec::new(),
             comparison: Comparison::Equal,
             bound: 0.0,
         };

@@ -52,6 +52,8 @@ pub enum FaultFields {
         /// How long; to the end of the run if absent.
         #[serde(rename = "for")]
         length: Option<AmountText>,
+        /// The change comes again each time this has passed, such as `30s`; once if absent.
+        every: Option<String>,
         /// New rate up, such as `1Mbit/s`.
         up: Option<String>,
         /// New rate down.
@@ -117,6 +119,8 @@ pub enum Harm {
         hosts: Hosts,
         /// To what.
         change: LinkChange,
+        /// From one begin to the next, in nanoseconds, if it comes again.
+        every_ns: Option<u64>,
     },
     /// Wall clocks are set.
     ClockStep {
@@ -268,8 +272,29 @@ fn read_link(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) -> 
     Some(Harm::Link {
         hosts: hosts?,
         change,
+        every_ns: read_every(reader, problems),
     })
 }
+
+/// How soon a change comes again: later than it ends, so that its end can be told.
+fn read_every(reader: &Reader<'_>, problems: &mut Problems) -> Option<u64> {
+    let every = reader.quantity("every", time_ns, problems)?;
+    let length = reader
+        .value("for")
+        .and_then(|value| value.as_text())
+        .and_then(|text| Amount::read(text, time_ns).ok()?.bounds());
+    match length {
+        Some((_, longest)) if every > longest && every >= EVERY_MIN_NS => Some(every as u64),
+        _ => {
+            let message = "\"every\": expected at least 10ms, and more than a bounded \"for\"";
+            problems.push(reader.span("every"), message);
+            None
+        }
+    }
+}
+
+/// Shortest time between two begins of one fault.
+const EVERY_MIN_NS: i64 = 10_000_000;
 
 fn read_clock_step(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) -> Option<Harm> {
     let hosts = selector::read(reader, "hosts", groups, problems);

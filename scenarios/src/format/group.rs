@@ -6,6 +6,7 @@ use orrery_node::config::{Config, Gossip};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access::{self, AccessText};
 use super::apportion::largest_remainder;
 use super::boot::{Boot, BootText};
 use super::clock::{Clock, ClockFields};
@@ -14,6 +15,7 @@ use super::node_settings;
 use super::problem::{Problems, quoted, suggestion};
 use super::reader::{Reader, fields_of, share_of};
 use super::selector::{self, Hosts};
+use super::tcp_settings::{TcpFields, TcpSettings};
 use super::tree::{Kind, Table};
 use super::workload::HostsText;
 use crate::profiles::{AccessProfile, Profiles};
@@ -34,8 +36,9 @@ pub struct GroupFields {
     /// if absent. Hosts are apportioned by largest remainder and dealt out by the seed.
     /// `round-robin` deals host i of the scenario to region i modulo their number.
     pub regions: Option<RegionsText>,
-    /// Access profile by name, or a file beside the scenario; `ideal` if absent.
-    pub access: Option<String>,
+    /// The access link: a profile by name, a file beside the scenario, or a table as such a file
+    /// has it; `ideal` if absent.
+    pub access: Option<AccessText>,
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
     /// warm-up, and within 10 s, if absent.
     pub boot: Option<BootText>,
@@ -43,8 +46,23 @@ pub struct GroupFields {
     pub bootstrap: Option<HostsText>,
     /// Wall clocks; true ones if absent.
     pub clock: Option<ClockFields>,
+    /// TCP of these hosts, where it is not as the network's.
+    pub tcp: Option<TcpFields>,
+    /// What runs on them: a `node` (if absent), or `none`: then they are only senders and
+    /// receivers of flows.
+    pub program: Option<ProgramName>,
     /// Settings of the node by dotted path, such as `"sync.engine" = "cursor"`.
     pub node: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+/// What runs on hosts.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramName {
+    /// The reference node.
+    Node,
+    /// Nothing.
+    None,
 }
 
 /// Regions of a group: shares by name, or a rule.
@@ -96,6 +114,10 @@ pub struct Group {
     pub access: AccessProfile,
     /// Wall clocks.
     pub clock: Clock,
+    /// TCP, where it is not as the network's.
+    pub tcp: TcpSettings,
+    /// Whether a node runs on each host.
+    pub has_node: bool,
     /// Settings of the node by dotted path.
     pub node: BTreeMap<String, toml::Value>,
 }
@@ -163,13 +185,16 @@ impl Group {
         } else {
             Graph::None
         };
-        let access = match reader.text("access", problems) {
-            Some(name) => profiles.access(name).unwrap_or_else(|error| {
-                problems.push_with_help(reader.span("access"), error.message, error.help);
-                AccessProfile::default()
-            }),
-            None => profiles.access("ideal").unwrap_or_default(),
-        };
+        let programs = [("node", true), ("none", false)];
+        let has_node = reader
+            .choice("program", &programs, problems)
+            .unwrap_or(true);
+        for key in ["friends", "node"] {
+            if !has_node && reader.value(key).is_some() {
+                let message = format!("\"{key}\" is for nodes, and {what} has none");
+                problems.push(reader.span(key), message);
+            }
+        }
         Self {
             name: name.to_owned(),
             first_host,
@@ -178,8 +203,10 @@ impl Group {
             regions: read_regions(&reader, count, regions, problems),
             boot: Boot::read(&reader, duration_ns, problems),
             bootstrap: Hosts::default(),
-            access,
+            access: access::read(&reader, profiles, problems),
             clock: Clock::read(&reader, problems),
+            tcp: TcpSettings::read(&reader, problems),
+            has_node,
             node: node_settings::read(&reader, problems),
         }
     }

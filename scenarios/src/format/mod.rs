@@ -3,6 +3,7 @@
 //! Owns reading, checking and explaining scenario files. It plays nothing and draws nothing; the
 //! same text and arguments give the same plan. All problems of a file are reported together.
 
+pub mod access;
 pub mod amount;
 pub mod apportion;
 pub mod boot;
@@ -10,7 +11,9 @@ pub mod clock;
 pub mod expectation;
 pub mod fault;
 pub mod fields;
+pub mod flow;
 pub mod friends;
+pub mod grid;
 pub mod group;
 pub mod network;
 pub mod node_settings;
@@ -22,6 +25,7 @@ pub mod reader;
 pub mod scenario;
 pub mod selector;
 pub mod source;
+pub mod tcp_settings;
 pub mod tree;
 pub mod variant;
 pub mod workload;

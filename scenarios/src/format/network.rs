@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problems;
 use super::reader::{Reader, fields_of};
+use super::tcp_settings::{TcpFields, TcpSettings};
 use super::tree::Table;
 use crate::profiles::{DelayProfile, Profiles};
 
@@ -16,6 +17,8 @@ pub struct NetworkFields {
     /// `wire`: real Noise and Yamux over the simulated TCP; or `flow`: the same messages in
     /// number, size and order without their cryptography, for large worlds. `wire` if absent.
     pub fidelity: Option<String>,
+    /// TCP of all hosts; as on Linux hosts if absent.
+    pub tcp: Option<TcpFields>,
 }
 
 /// How nodes' connections are carried. Reported with every result.
@@ -28,6 +31,8 @@ pub struct Network {
     pub delays: DelayProfile,
     /// What carries nodes' connections.
     pub fidelity: Fidelity,
+    /// TCP of all hosts.
+    pub tcp: TcpSettings,
 }
 
 impl Network {
@@ -52,6 +57,7 @@ impl Network {
             fidelity: fidelity.unwrap_or_default(),
             ..Self::default()
         };
+        network.tcp = TcpSettings::read(&reader, problems);
         if let Some(name) = reader.text("delays", problems) {
             match profiles.delay(name) {
                 Ok(delays) => network.delays = delays,

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::expectation::Expectation;
+use super::grid::{Cell, Labels, braced};
 use super::problem::Problems;
 use super::reader::Reader;
 use super::scenario::Scenario;
@@ -22,7 +23,7 @@ pub struct Plan {
     pub summary: String,
     /// How many seeds it asks for.
     pub seeds: u32,
-    /// Its variants in the file's order, at least one.
+    /// Its variants in the file's order, at least one; each in all cells of the grid.
     pub cases: Vec<Case>,
     /// What it expects.
     pub expectations: Vec<Expectation>,
@@ -33,8 +34,28 @@ pub struct Plan {
 pub struct Case {
     /// The variant's name.
     pub name: String,
+    /// Where in the grid; empty without one.
+    pub cell: Labels,
     /// What is played for it.
     pub scenario: Scenario,
+}
+
+impl Plan {
+    /// The variants' names, in the file's order.
+    pub fn variants(&self) -> impl Iterator<Item = &str> + Clone {
+        let mut names: Vec<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
+        names.dedup();
+        names.into_iter()
+    }
+}
+
+impl Case {
+    /// A name for the case with a seed, apart from all others and fit for a file: `cursor-7`, or
+    /// `cursor{loss=1%}-7` in a grid.
+    pub fn title(&self, seed: u64) -> String {
+        let cell = braced(&self.cell).replace('/', "_");
+        format!("{}{cell}-{seed}", self.name)
+    }
 }
 
 /// A scenario file at most.
@@ -103,19 +124,25 @@ pub fn read_checked(
     let variants = Variant::read_all(&root, &mut problems);
     let profiles = Profiles::new(folder);
     let mut cases: Vec<Case> = Vec::new();
+    let cells = Cell::read_all(&root, &mut problems);
     for variant in &variants {
-        let changed = variant.apply(&root, &mut problems);
-        let before = problems.len();
-        let scenario = Scenario::read(&changed, &profiles, &mut problems);
-        if problems.len() == before {
-            check(&changed, &scenario, &mut problems);
+        let of_variant = variant.apply(&root, &mut problems);
+        for cell in &cells {
+            let mut changed = of_variant.clone();
+            cell.apply(&mut changed, &mut problems);
+            let before = problems.len();
+            let scenario = Scenario::read(&changed, &profiles, &mut problems);
+            if problems.len() == before {
+                check(&changed, &scenario, &mut problems);
+            }
+            cases.push(Case {
+                name: variant.name.to_owned(),
+                cell: cell.labels.clone(),
+                scenario,
+            });
         }
-        cases.push(Case {
-            name: variant.name.to_owned(),
-            scenario,
-        });
     }
-    note_unlike_worlds(&variants, &cases, &mut problems);
+    note_unlike_worlds(&variants, cells.len(), &cases, &mut problems);
     let plan = read_rest(&root, cases, &mut problems);
     if problems.is_empty() {
         Ok(plan)
@@ -160,8 +187,14 @@ fn read_rest(root: &Table, cases: Vec<Case>, problems: &mut Problems) -> Plan {
     }
 }
 
-/// Paired differences need the same hosts in every variant.
-fn note_unlike_worlds(variants: &[Variant<'_>], cases: &[Case], problems: &mut Problems) {
+/// Paired differences need the same hosts in every variant, cell by cell of which there are
+/// `cells`.
+fn note_unlike_worlds(
+    variants: &[Variant<'_>],
+    cells: usize,
+    cases: &[Case],
+    problems: &mut Problems,
+) {
     let hosts = |case: &Case| -> Vec<(String, u32)> {
         let groups = &case.scenario.groups;
         groups
@@ -169,14 +202,16 @@ fn note_unlike_worlds(variants: &[Variant<'_>], cases: &[Case], problems: &mut P
             .map(|group| (group.name.clone(), group.count))
             .collect()
     };
-    let Some(first) = cases.first() else {
+    let mut by_variant = variants.iter().zip(cases.chunks(cells));
+    let Some((_, first)) = by_variant.next() else {
         return;
     };
-    for (variant, case) in variants.iter().zip(cases).skip(1) {
-        if hosts(case) != hosts(first) {
+    for (variant, of_variant) in by_variant {
+        let unlike = first.iter().zip(of_variant);
+        if unlike.into_iter().any(|(a, b)| hosts(a) != hosts(b)) {
             let message = format!(
                 "variants \"{}\" and \"{}\" have different hosts, so they cannot be compared pair by pair",
-                first.name, case.name
+                first[0].name, of_variant[0].name
             );
             problems.push(variant.span, message);
         }

@@ -217,6 +217,16 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// `true` or `false`.
+    pub fn flag(&self, key: &str, problems: &mut Problems) -> Option<bool> {
+        let value = self.value(key)?;
+        let Kind::Boolean(flag) = value.kind else {
+            wrong_type(value, key, "true or false", problems);
+            return None;
+        };
+        Some(flag)
+    }
+
     /// A table within the table.
     pub fn table(&self, key: &str, problems: &mut Problems) -> Option<&'a Table> {
         let value = self.value(key)?;

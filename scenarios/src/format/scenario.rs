@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultFields};
+use super::grid::DimensionFields;
 use super::group::{Group, GroupFields, HOSTS_MAX, read_bootstrap};
 use super::network::{Network, NetworkFields};
 use super::problem::{Problems, quoted};
@@ -43,8 +44,12 @@ pub struct ScenarioFields {
     pub fault: Option<Vec<FaultFields>>,
     /// What is compared: every variant meets the same world.
     pub variant: Option<Vec<VariantFields>>,
+    /// A grid of parameters, such as `loss = { set = "group.home.access.up.loss", to = ["1%",
+    /// "5%"] }`. Every combination of values is played with all seeds, and its figures have the
+    /// values as labels.
+    pub grid: Option<BTreeMap<String, DimensionFields>>,
     /// What must hold in every seed: `"variant: metric.stat" = "< 3m"`; without `variant:` it
-    /// must hold in all of them. `orrery explain metrics` lists the metrics.
+    /// must hold in all of them, and in every cell of a grid that has the labels it names. `orrery explain metrics` lists the metrics.
     pub expect: Option<BTreeMap<String, String>>,
 }
 

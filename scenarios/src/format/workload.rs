@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::amount::{Amount, AmountText};
+use super::flow::Flow;
 use super::friends::Graph;
 use super::group::Group;
 use super::pace::{Pace, PaceFields, read_length};
@@ -61,6 +62,23 @@ pub enum WorkloadFields {
         age: AmountText,
         /// Size of a post's text; `200B` if absent.
         size: Option<AmountText>,
+    },
+    /// Hosts send bytes over TCP connections of their own, beside or without nodes.
+    Flow {
+        /// Who sends.
+        from: HostsText,
+        /// When each of them starts a flow.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// Who receives: the n-th sender sends to the n-th of them, over and over.
+        to: HostsText,
+        /// How much, such as `10MB`. Without it and `for`, a flow sends until workloads end.
+        bytes: Option<String>,
+        /// How long a flow sends without pause, such as `30s`.
+        #[serde(rename = "for")]
+        length: Option<String>,
+        /// The port that the sender connects from; a free one if absent.
+        port: Option<u16>,
     },
     /// Hosts block others: refuse their requests and leave them out of later posts.
     Block {
@@ -149,6 +167,8 @@ pub enum Action {
         /// Size of its text in bytes.
         size_bytes: Amount,
     },
+    /// Send bytes.
+    Flow(Flow),
     /// Block others.
     Block {
         /// Whom.
@@ -177,6 +197,7 @@ impl Action {
             Self::Post { .. } => "post",
             Self::Pull => "pull",
             Self::LateGrant { .. } => "late-grant",
+            Self::Flow(_) => "flow",
             Self::Block { .. } => "block",
             Self::Dial { .. } => "dial",
             Self::Publish { .. } => "publish",
@@ -228,6 +249,7 @@ impl Workload {
                 }
             }
             "pull" => Action::Pull,
+            "flow" => Action::Flow(Flow::read(&reader, from.as_ref(), groups, problems)?),
             "late-grant" => Action::LateGrant {
                 age_ns: read_age(&reader, duration_ns, problems)?,
                 size_bytes: read_size(&reader, problems),
@@ -292,12 +314,25 @@ impl Workload {
 
     /// Whatever people without friends do reaches nobody.
     fn note_lonely(&self, reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) {
-        let lonely = groups.iter().all(|group| {
-            let concerned = self.from.iter().any(|host| group.hosts().contains(&host));
-            !concerned
-                || group.friends.friendships(group.count) == 0
-                || group.friends == Graph::None
-        });
+        let needs_node = !matches!(self.action, Action::Flow(_));
+        for group in groups.iter().filter(|group| needs_node && !group.has_node) {
+            if self.from.iter().any(|host| group.hosts().contains(&host)) {
+                let message = format!(
+                    "{} needs nodes, and group {} has none",
+                    reader.what,
+                    quoted(&group.name)
+                );
+                problems.push(reader.span("from"), message);
+                return;
+            }
+        }
+        let lonely = needs_node
+            && groups.iter().all(|group| {
+                let concerned = self.from.iter().any(|host| group.hosts().contains(&host));
+                !concerned
+                    || group.friends.friendships(group.count) == 0
+                    || group.friends == Graph::None
+            });
         if lonely {
             let message = format!("{} reaches nobody: its hosts have no friends", reader.what);
             let help = "give their group friends, such as { graph = \"ring\" }".to_owned();

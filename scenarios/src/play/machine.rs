@@ -18,6 +18,7 @@ use orrery_sim::net::partition::PartitionId;
 use orrery_sim::random::Stream;
 use orrery_sim::{HostId, kernel};
 
+use super::flows::Flows;
 use super::ledger::Ledger;
 use super::messages::{HostSet, Messages};
 use super::tally::Tally;
@@ -56,6 +57,7 @@ pub struct State {
     pub ledger: Ledger,
     pub messages: Messages,
     pub tally: Tally,
+    pub flows: Flows,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Partitions in force, by fault.
@@ -98,6 +100,7 @@ impl Machines {
             ledger: Ledger::default(),
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
+            flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
             partition_times_ns: BTreeMap::new(),
@@ -155,8 +158,12 @@ impl Machines {
             .map_or("core", String::as_str)
     }
 
-    /// Starts the node of a machine, and follows friends whom it does not yet follow.
+    /// Starts what runs on a machine; its node follows friends whom it does not yet follow.
     pub fn boot(self: &Arc<Self>, machine: u32) {
+        super::flow::listen(self, machine);
+        if !self.scenario.group_of(machine).has_node {
+            return;
+        }
         let machines = Arc::clone(self);
         let start = async move {
             if let Err(error) = machines.start(machine).await {

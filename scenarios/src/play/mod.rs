@@ -13,9 +13,7 @@ use orrery_reports::record::SeedResult;
 use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
 use orrery_sim::time::SimTime;
-use orrery_sim::{
-    Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel, tcp,
-};
+use orrery_sim::{Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel};
 
 use crate::engine::{Engine, Job, Progress, UNWRITTEN};
 use crate::format::fault::LinkChange;
@@ -24,6 +22,8 @@ use crate::world::World;
 mod adapters;
 mod drain;
 mod fates;
+mod flow;
+mod flows;
 mod impairments;
 mod ledger;
 mod machine;
@@ -31,6 +31,7 @@ mod messages;
 mod on_turmoil;
 mod steps;
 mod tally;
+mod tcp_config;
 mod testbed;
 mod verdict;
 
@@ -148,14 +149,9 @@ fn furnish(machines: &Machines) {
             HostId(plan.host),
             "hosts are added in the order of their numbers"
         );
+        let settings = group.tcp.over(&machines.scenario.network.tcp);
         let mtu = group.access.mtu_bytes as u16;
-        host::set_tcp(
-            machine,
-            tcp::Config {
-                mtu,
-                ..tcp::Config::default()
-            },
-        );
+        host::set_tcp(machine, tcp_config::resolve(&settings, mtu));
     }
 }
 

@@ -31,6 +31,7 @@ pub fn schedule(machines: &Arc<Machines>) {
             | Step::Pull { host }
             | Step::Dial { host, .. }
             | Step::Publish { host, .. }
+            | Step::Flow { host, .. }
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
             Step::Fault { .. } => (Class::World, HostId::NONE),
         };
@@ -76,6 +77,13 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
             ticket,
         } => publish(machines, host, workload, size_bytes, ticket),
         Step::Pull { host } => command(machines, host, Command::Pull { from: None }),
+        Step::Flow {
+            host,
+            to,
+            load,
+            port,
+            flow,
+        } => super::flow::start(machines, flow, host, to, load, port),
         Step::Block { host, whom } => {
             machines.state().ledger.blocked(host, whom);
             let identity = machines.identity(whom).to_owned();
@@ -252,6 +260,7 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
         let mut state = machines.state();
         state.tally.power_cut(machine);
         state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
+        state.flows.power_cut(machine, kernel::now().as_nanos());
         let node = state.nodes[machine as usize].take();
         state.messages.copies_lost += node.as_ref().map_or(0, copies);
         node

@@ -10,6 +10,7 @@ use orrery_reports::stats::Recorder;
 use orrery_sim::{HostId, kernel, net};
 
 use super::fates::{self, UNKNOWN};
+use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
 use super::steps::copies;
@@ -35,6 +36,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         network(machines, &mut metrics);
     }
     told(machines, &mut metrics);
+    flows(machines, &mut metrics, &mut result);
     if !failed {
         if whole {
             result.failure = stalled(machines);
@@ -133,6 +135,62 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     }
 }
 
+/// What flows did, and those that were lost.
+fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+    let mut state = machines.state();
+    if state.flows.is_empty() {
+        return;
+    }
+    state.flows.close(kernel::now().as_nanos());
+    let flows = &state.flows;
+    let summary = flows.summarise();
+    metrics.samples("flow.connect", &summary.connects);
+    metrics.samples("flow.completion", &summary.completions);
+    metrics.samples("flow.stall", &summary.stalls);
+    let failed = summary.failed.values().sum();
+    metrics.ratio("flow.success", summary.delivered, failed);
+    metrics.value("flow.failed", "1", failed as f64);
+    for (cause, count) in &summary.failed {
+        let name = format!("flow.failed{{cause={}}}", cause.name());
+        metrics.value(&name, "1", *count as f64);
+    }
+    metrics.value("flow.retransmits", "1", summary.retransmits as f64);
+    metrics.value("flow.timeouts", "1", summary.timeouts as f64);
+    if let Some(index) = summary.fairness {
+        metrics.value("flow.fairness", "ratio", index);
+    }
+    let group = |host: u32| machines.scenario.group_of(host).name.as_str();
+    let ends: BTreeSet<(&str, &str)> = flows
+        .pairs()
+        .map(|(from, to)| (group(from), group(to)))
+        .collect();
+    if let Some(bps) = flows.goodput(|_| true) {
+        metrics.value("flow.goodput", "bit/s", bps);
+    }
+    for (from, to) in ends {
+        let between = |entry: &Flow| (group(entry.from), group(entry.to)) == (from, to);
+        if let Some(bps) = flows.goodput(between) {
+            let name = format!("flow.goodput{{from={from},to={to}}}");
+            metrics.value(&name, "bit/s", bps);
+        }
+    }
+    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
+    for (number, entry, cause) in flows.lost().take(LOSSES_LISTED_MAX) {
+        result.losses.push(Loss {
+            item: format!("flow {number}"),
+            author: name(entry.from),
+            reader: name(entry.to),
+            created_s: entry.start_ns as f64 / 1e9,
+            cause: cause.name().to_owned(),
+        });
+    }
+    let causes = summary.failed.iter();
+    count_causes(
+        result,
+        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
+    );
+}
+
 /// Machines that still pulled something new, or could not pull, when the drain ended.
 fn stalled(machines: &Machines) -> Option<String> {
     if machines.scenario.drain_ns == 0 {
@@ -143,6 +201,7 @@ fn stalled(machines: &Machines) -> Option<String> {
         .world
         .hosts
         .iter()
+        .filter(|plan| machines.scenario.groups[plan.group].has_node)
         .filter(|plan| !drained.contains(&plan.host))
         .map(|plan| plan.name.as_str())
         .collect();
@@ -176,8 +235,15 @@ fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut 
     let copies = copies + state.messages.copies_lost;
     let duplicates = copies.saturating_sub(state.messages.firsts);
     metrics.value("gossip.duplicates", "1", duplicates as f64);
-    result.losses = fates.losses;
-    result.loss_causes = fates.causes;
+    result.losses.extend(fates.losses);
+    count_causes(result, fates.causes);
+}
+
+/// Adds losses of one kind to those counted by cause.
+fn count_causes(result: &mut SeedResult, causes: impl IntoIterator<Item = (String, u64)>) {
+    for (cause, count) in causes {
+        *result.loss_causes.entry(cause).or_default() += count;
+    }
 }
 
 fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut SeedResult) {
@@ -196,8 +262,7 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
     );
     metrics.count("disk.acked_lost", lost_by_authors.len());
     metrics.count("feed.leaked", state.ledger.leaks());
-    let mut causes = std::mem::take(&mut result.loss_causes);
-    let lost_messages = causes.values().sum::<u64>();
+    let mut missed = 0;
     let mut delivered = 0;
     for (op, entry, reader, fate) in state.ledger.due(window_ns) {
         if fate.delivered_ns.is_some() || fate.held {
@@ -212,7 +277,8 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
             fate,
             lost_by_authors.contains(op),
         );
-        *causes.entry(cause.to_owned()).or_default() += 1;
+        missed += 1;
+        count_causes(result, [(cause.to_owned(), 1)]);
         if result.losses.len() < LOSSES_LISTED_MAX {
             result.losses.push(Loss {
                 item: op.clone(),
@@ -225,14 +291,13 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
     }
     metrics.count("feed.delivered", delivered);
     if whole {
-        metrics.count(
-            "feed.missed_forever",
-            (causes.values().sum::<u64>() - lost_messages) as usize,
-        );
+        metrics.count("feed.missed_forever", missed);
     }
-    result.invariants = invariants(&lost_by_authors, state.ledger.leaks(), &causes, whole);
-    if causes.values().sum::<u64>() > result.losses.len() as u64 {
-        result.loss_causes = causes;
+    let causes = &result.loss_causes;
+    result.invariants = invariants(&lost_by_authors, state.ledger.leaks(), causes, whole);
+    // Losses that are all listed need no counts.
+    if causes.values().sum::<u64>() == result.losses.len() as u64 {
+        result.loss_causes.clear();
     }
 }
 
@@ -307,6 +372,9 @@ fn cause(
 fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
     let mut lost = BTreeSet::new();
     for plan in &machines.world.hosts {
+        if !machines.scenario.groups[plan.group].has_node {
+            continue;
+        }
         machines.testbed.pull_plug(plan.host);
         // Nothing was ever posted or pulled there, and no store made.
         if !machines.exchanges_feeds(plan.host) {

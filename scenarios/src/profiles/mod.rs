@@ -76,6 +76,21 @@ impl<'a> Profiles<'a> {
         access::parse(&path.display().to_string(), &text)
     }
 
+    /// An access profile that a scenario writes out itself, as a profile's file does.
+    ///
+    /// # Errors
+    /// It is wrong.
+    pub fn own_access(&self, mut table: toml::Table) -> Result<AccessProfile, ProfileError> {
+        for (key, text) in [
+            ("name", "own"),
+            ("summary", "written out in the scenario"),
+            ("source", "the scenario"),
+        ] {
+            table.entry(key).or_insert_with(|| text.into());
+        }
+        access::parse("of the scenario", &table.to_string())
+    }
+
     fn file(
         &self,
         kind: &str,

@@ -20,6 +20,7 @@ pub fn build(scenario: &Scenario, friends: &Friends, seed: u64) -> Vec<(u64, Ste
         steps: Vec::new(),
         tickets: 0,
         messages: 0,
+        flows: 0,
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
         for (index, host) in (0..).zip(workload.from.iter()) {
@@ -40,6 +41,7 @@ struct Builder<'a> {
     steps: Vec<(u64, Step)>,
     tickets: u32,
     messages: u32,
+    flows: u32,
 }
 
 impl Builder<'_> {
@@ -69,6 +71,18 @@ impl Builder<'_> {
                 Action::Dial { to, peers } => {
                     let peers = chosen(to, *peers, host, &mut stream);
                     self.push(at_ns, Step::Dial { host, peers });
+                }
+                Action::Flow(flow) => {
+                    let number = self.flows;
+                    self.flows += 1;
+                    let step = Step::Flow {
+                        host,
+                        to: flow.receiver(index as u32),
+                        load: flow.load,
+                        port: flow.port,
+                        flow: number,
+                    };
+                    self.push(at_ns, step);
                 }
                 Action::Publish { size_bytes, .. } => {
                     let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
@@ -186,9 +200,9 @@ impl Builder<'_> {
             Harm::PowerCut { hosts } => self.each(place, fault, hosts, |host| {
                 (Change::PowerGoes { host }, Change::PowerReturns { host })
             }),
-            Harm::Link { hosts, .. } => self.each(place, fault, hosts, |host| {
-                (Change::LinkChanges { host }, Change::LinkReturns { host })
-            }),
+            Harm::Link {
+                hosts, every_ns, ..
+            } => self.links(place, fault, hosts, *every_ns),
             Harm::ClockStep { hosts, by_ns } => {
                 for host in hosts.iter() {
                     let (at_ns, _) = self.window(place, fault, host);
@@ -212,6 +226,27 @@ impl Builder<'_> {
             let (begin, end) = changes(host);
             self.change(from_ns, place, begin);
             self.change(to_ns, place, end);
+        }
+    }
+
+    /// Changes of links, once or again and again.
+    fn links(&mut self, place: usize, fault: &Fault, hosts: &Hosts, every_ns: Option<u64>) {
+        for host in hosts.iter() {
+            let (mut from_ns, mut to_ns) = self.window(place, fault, host);
+            let length_ns = to_ns - from_ns;
+            while from_ns < self.duration_ns {
+                self.change(from_ns, place, Change::LinkChanges { host });
+                self.change(
+                    to_ns.min(self.duration_ns),
+                    place,
+                    Change::LinkReturns { host },
+                );
+                let Some(every_ns) = every_ns else {
+                    break;
+                };
+                from_ns = from_ns.saturating_add(every_ns);
+                to_ns = from_ns.saturating_add(length_ns);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What happens from outside, one thing at a time.
 
+use crate::format::flow::Load;
 use crate::format::workload::Readers;
 
 /// Something that happens at a moment.
@@ -31,6 +32,19 @@ pub enum Step {
     Pull {
         /// Who.
         host: u32,
+    },
+    /// Somebody begins to send a flow.
+    Flow {
+        /// Who.
+        host: u32,
+        /// To whom.
+        to: u32,
+        /// How much.
+        load: Load,
+        /// From which port.
+        port: Option<u16>,
+        /// Names the flow among all of the run, from 0 without gaps in no particular order.
+        flow: u32,
     },
     /// Somebody blocks a friend.
     Block {

@@ -11,7 +11,7 @@ use futures::{AsyncRead, AsyncWrite};
 
 use super::{FlowRef, Net, address, try_with, with};
 use crate::kernel::HostId;
-use crate::tcp::TcpError;
+use crate::tcp::{Stats, TcpError};
 
 /// A listening socket of one port, for both address families.
 #[derive(Debug)]
@@ -120,6 +120,14 @@ impl TcpStream {
     /// The address of the other end.
     pub fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// What this end has done so far; nothing if the host lost power since.
+    pub fn stats(&self) -> Stats {
+        self.with(|net, flow| {
+            let entry = net.tcp(flow.host).flow_mut(flow);
+            entry.map_or_else(Stats::default, |entry| entry.tcp.stats())
+        })
     }
 
     /// Writes as much of `parts`, one after the other, as the send buffer takes,

@@ -10,12 +10,17 @@ use crate::format::group::Group;
 use crate::format::network::{Fidelity, Network};
 use crate::format::problem::Problems;
 use crate::format::source::Span;
+use crate::format::tcp_settings::TcpSettings;
 use crate::format::tree::{Kind, Table};
+use crate::format::workload::Action;
 use crate::profiles::{AccessProfile, Direction};
 
 /// turmoil looks at the link of every pair of hosts for every host in every tick: 100 idle hosts
 /// cost 1.7 CPU seconds a simulated second, 400 cost 235 (turmoil 0.7.2).
 const HOSTS_MAX: u32 = 100;
+
+/// Why settings of TCP are refused.
+const OWN_TCP: &str = "turmoil's TCP has no congestion control and no settings";
 
 /// Notes everything in `scenario`, read from `root`, that turmoil cannot play.
 pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Problems) {
@@ -26,24 +31,37 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
         drain_ns: _,
         network,
         groups,
-        // People and their nodes are the same everywhere.
-        workloads: _,
+        workloads,
         faults,
     } = scenario;
     let Network {
         // Delays between regions become the latencies of turmoil's links.
         delays: _,
         fidelity,
+        tcp,
     } = network;
-    if *fidelity != Fidelity::Wire {
+    let in_network = |key: &str| {
         let table = root.value("network").and_then(|value| value.as_table());
-        let value = table.and_then(|table| table.value("fidelity"));
-        let span = value.map_or(root.span, |value| value.span);
+        let value = table.and_then(|table| table.value(key));
+        value.map_or(root.span, |value| value.span)
+    };
+    if *fidelity != Fidelity::Wire {
         let message = format!(
             "turmoil carries real Noise and Yamux: no fidelity \"{}\"",
             fidelity.name()
         );
-        refuse(span, message, problems);
+        refuse(in_network("fidelity"), message, problems);
+    }
+    if *tcp != TcpSettings::default() {
+        refuse(in_network("tcp"), OWN_TCP, problems);
+    }
+    // People and their nodes are the same everywhere.
+    for (table, workload) in tables(root, "workload").zip(workloads) {
+        if let Action::Flow(_) = workload.action {
+            let span = table.value("kind").map_or(table.span, |value| value.span);
+            let message = "no workload \"flow\" on turmoil: it would measure turmoil's own TCP";
+            refuse(span, message, problems);
+        }
     }
     for (table, group) in tables(root, "group").zip(groups) {
         refuse_of_group(table, group, problems);
@@ -85,12 +103,21 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         bootstrap: _,
         access,
         clock,
+        tcp,
+        has_node,
         node: _,
     } = group;
     let span = |key: &str| table.value(key).map_or(table.span, |value| value.span);
     if *clock != Clock::TRUE {
         let message = "turmoil's clocks are all true: no offset, no drift";
         refuse(span("clock"), message, problems);
+    }
+    if *tcp != TcpSettings::default() {
+        refuse(span("tcp"), OWN_TCP, problems);
+    }
+    if !has_node {
+        let message = "a host without a node has nothing to do on turmoil";
+        refuse(span("program"), message, problems);
     }
     let AccessProfile {
         name,

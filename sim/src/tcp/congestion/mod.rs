@@ -111,6 +111,7 @@ impl Congestion {
         match self {
             Self::Cubic => size_of::<Cubic>(),
             Self::NewReno => size_of::<NewReno>(),
+            Self::Other(algorithm) => size_of_val(&*(algorithm.build)(1, 1)),
         }
     }
 }

@@ -1,0 +1,300 @@
+//! A grid of parameters: every combination of its values is a cell, played with all seeds.
+//!
+//! Owns expanding `[grid]` into cells and their labels. The labels go into the keys of metrics:
+//! `flow.goodput{congestion=cubic,loss=1%}`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::group::is_name;
+use super::problem::{Problems, quoted};
+use super::reader::{Reader, fields_of, wrong_type};
+use super::source::Span;
+use super::tree::{self, Entry, Kind, Table, Value};
+use crate::metrics::METRICS;
+
+/// One dimension of `[grid]`; its key is the label.
+#[derive(JsonSchema)]
+pub struct DimensionFields {
+    /// What is set, by path as in a variant's `set`; or several paths, which get the same value.
+    pub set: PathsText,
+    /// The values.
+    pub to: Vec<serde_json::Value>,
+}
+
+/// One path or several.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum PathsText {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+/// Cells of a grid at most.
+pub const CELLS_MAX: usize = 100;
+
+/// The labels of a cell and their values; empty where there is no grid.
+pub type Labels = BTreeMap<String, String>;
+
+/// One combination of values.
+#[derive(Debug, Clone, Default)]
+pub struct Cell {
+    /// What it is called.
+    pub labels: Labels,
+    changes: Vec<(String, Span, Value)>,
+}
+
+impl Cell {
+    /// Reads `[grid]`: at least one cell, the last label's values changing fastest.
+    pub fn read_all(root: &Table, problems: &mut Problems) -> Vec<Self> {
+        let mut cells = vec![Self::default()];
+        let scenario = Reader {
+            table: root,
+            what: "the scenario",
+        };
+        let grid = scenario.table("grid", problems);
+        for entry in grid.into_iter().flat_map(|table| &table.entries) {
+            let Some((paths, values)) = read_dimension(entry, problems) else {
+                continue;
+            };
+            if cells.len().saturating_mul(values.len()) > CELLS_MAX {
+                let message = format!("the grid has more than {CELLS_MAX} cells");
+                problems.push(entry.key_span, message);
+                return cells;
+            }
+            cells = cells
+                .iter()
+                .flat_map(|cell| {
+                    values
+                        .iter()
+                        .map(|(text, value)| cell.with(&entry.key, text, &paths, value))
+                })
+                .collect();
+        }
+        cells
+    }
+
+    fn with(&self, label: &str, text: &str, paths: &[(String, Span)], value: &Value) -> Self {
+        let mut cell = self.clone();
+        cell.labels.insert(label.to_owned(), text.to_owned());
+        let changes = paths.iter();
+        cell.changes
+            .extend(changes.map(|(path, span)| (path.clone(), *span, value.clone())));
+        cell
+    }
+
+    /// Makes the cell's changes.
+    pub fn apply(&self, root: &mut Table, problems: &mut Problems) {
+        for (path, span, value) in &self.changes {
+            tree::set(root, path, *span, value.clone(), problems);
+        }
+    }
+}
+
+type Dimension = (Vec<(String, Span)>, Vec<(String, Value)>);
+
+fn read_dimension(entry: &Entry, problems: &mut Problems) -> Option<Dimension> {
+    let label = &entry.key;
+    let before = problems.len();
+    let taken = METRICS
+        .iter()
+        .any(|metric| metric.labels.contains(&label.as_str()));
+    if !is_name(label) || taken {
+        let message = format!(
+            "{} cannot label a grid: expected letters, digits, - and _, and no label that a metric \
+             has already",
+            quoted(label)
+        );
+        problems.push(entry.key_span, message);
+    }
+    let Some(table) = entry.value.as_table() else {
+        wrong_type(
+            &entry.value,
+            label,
+            "{ set = \"path\", to = [values] }",
+            problems,
+        );
+        return None;
+    };
+    let what = format!("grid {}", quoted(label));
+    let reader = Reader::new(table, &what, &fields_of::<DimensionFields>(), problems);
+    let paths = read_paths(reader.value("set")?, problems);
+    let to = reader.value("to")?;
+    let mut values: Vec<(String, Value)> = Vec::new();
+    match &to.kind {
+        Kind::Array(items) if !items.is_empty() => {
+            for item in items {
+                match label_of(item) {
+                    Some(text) if values.iter().all(|(other, _)| *other != text) => {
+                        values.push((text, item.clone()));
+                    }
+                    _ => {
+                        let message = "\"to\": expected different strings or numbers, without any \
+                                       of { } , =";
+                        problems.push(item.span, message);
+                    }
+                }
+            }
+        }
+        _ => wrong_type(to, "to", "a list of values", problems),
+    }
+    (problems.len() == before).then_some((paths, values))
+}
+
+fn read_paths(value: &Value, problems: &mut Problems) -> Vec<(String, Span)> {
+    let items = match &value.kind {
+        Kind::Array(items) => items.iter().collect(),
+        _ => vec![value],
+    };
+    let mut paths = Vec::new();
+    for item in items {
+        let Some(path) = item.as_text() else {
+            wrong_type(item, "set", "a path such as \"group.home.count\"", problems);
+            continue;
+        };
+        let first = tree::split_path(path).remove(0);
+        if ["name", "seeds", "variant", "expect", "grid"].contains(&first.as_str()) {
+            let message =
+                format!("a grid cannot change \"{first}\": it belongs to the whole scenario");
+            problems.push(item.span, message);
+            continue;
+        }
+        paths.push((path.to_owned(), item.span));
+    }
+    paths
+}
+
+/// How a value is written in a label.
+fn label_of(value: &Value) -> Option<String> {
+    let text = match &value.kind {
+        Kind::Text(text) => text.clone(),
+        Kind::Integer(number) => number.as_ref()?.to_string(),
+        Kind::Float(number) => number.to_string(),
+        Kind::Boolean(flag) => flag.to_string(),
+        Kind::Array(_) | Kind::Table(_) | Kind::Datetime => return None,
+    };
+    let sound = !text.is_empty() && !text.contains(['{', '}', ',', '=']);
+    sound.then_some(text)
+}
+
+/// A metric's name and its labels, taken from its key.
+pub fn split_key(key: &str) -> (&str, Labels) {
+    let Some((name, labels)) = key.split_once('{') else {
+        return (key, Labels::new());
+    };
+    let labels = labels.trim_end_matches('}').split(',');
+    let pairs = labels.filter_map(|label| label.split_once('='));
+    let owned = pairs.map(|(label, value)| (label.to_owned(), value.to_owned()));
+    (name, owned.collect())
+}
+
+/// The labels as a key has them, with braces; nothing if there are none.
+pub fn braced(labels: &Labels) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    let pairs = labels
+        .iter()
+        .map(|(label, value)| format!("{label}={value}"));
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+}
+
+/// A metric's key with the labels of a cell.
+pub fn labelled(key: &str, cell: &Labels) -> String {
+    let (name, mut labels) = split_key(key);
+    labels.extend(cell.clone());
+    format!("{name}{}", braced(&labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Plan, read};
+
+    fn plan(grid: &str, expect: &str) -> Result<Plan, String> {
+        let text = format!(
+            "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+             [[group]]\nname='g'\ncount=2\nprogram='none'\naccess={{ up = {{}} }}\n\
+             [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\nat='1s'\n\
+             [grid]\n{grid}\n[expect]\n{expect}\n"
+        );
+        read("t", &text, None, &[]).map_err(|problems| problems.to_string())
+    }
+
+    const TWO: &str = "loss = { set = ['group.g.access.up.loss'], to = ['1%', '2%'] }\n\
+                       algorithm = { set = 'network.tcp.congestion', to = ['cubic', 'new-reno'] }";
+
+    #[test]
+    fn every_combination_is_a_case() {
+        let plan = plan(TWO, "").unwrap_or_else(|problems| panic!("{problems}"));
+        let titles: Vec<String> = plan.cases.iter().map(|case| braced(&case.cell)).collect();
+        let expected = [
+            "{algorithm=cubic,loss=1%}",
+            "{algorithm=new-reno,loss=1%}",
+            "{algorithm=cubic,loss=2%}",
+            "{algorithm=new-reno,loss=2%}",
+        ];
+        assert_eq!(titles, expected);
+        let losses = plan
+            .cases
+            .iter()
+            .map(|case| case.scenario.groups[0].access.up.loss_ppm);
+        assert_eq!(losses.collect::<Vec<_>>(), [10_000, 10_000, 20_000, 20_000]);
+    }
+
+    #[test]
+    fn wrong_grids_are_named() {
+        let check = |grid: &str, expect: &str, expected: &str| {
+            let problems = plan(grid, expect).expect_err(grid);
+            assert!(problems.contains(expected), "{grid} {expect}: {problems}");
+        };
+        check(
+            "from = { set = 'duration', to = ['1m'] }",
+            "",
+            "cannot label a grid",
+        );
+        check(
+            "a = { set = 'seeds', to = [1] }",
+            "",
+            "a grid cannot change \"seeds\"",
+        );
+        check(
+            "a = { set = 'duration', to = ['1m', '1m'] }",
+            "",
+            "different strings",
+        );
+        check("a = { set = 'duration', to = ['1,5m'] }", "", "without any");
+        check("a = { set = 'duration', to = [] }", "", "a list of values");
+        check("a = 3", "", "{ set = \"path\"");
+        let many = "['1%','2%','3%','4%','5%','6%','7%','8%','9%','10%','11%']";
+        let many = format!(
+            "a = {{ set = 'group.g.access.up.loss', to = {many} }}\n\
+             b = {{ set = 'group.g.access.down.loss', to = {many} }}"
+        );
+        check(&many, "", "more than 100 cells");
+        check(
+            TWO,
+            "'flow.goodput{loss=3%}' = '> 0bit/s'",
+            "no cell with loss=3%",
+        );
+        check(
+            TWO,
+            "'flow.goodput{los=1%}' = '> 0bit/s'",
+            "has no label \"los=1%\"",
+        );
+    }
+
+    #[test]
+    fn labels_are_sorted_into_keys() {
+        let cell = Labels::from([("loss".to_owned(), "1%".to_owned())]);
+        assert_eq!(labelled("a.b", &cell), "a.b{loss=1%}");
+        assert_eq!(
+            labelled("a.b{from=x,to=y}", &cell),
+            "a.b{from=x,loss=1%,to=y}"
+        );
+        assert_eq!(labelled("a.b{from=x}", &Labels::new()), "a.b{from=x}");
+    }
+}

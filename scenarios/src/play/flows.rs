@@ -1,0 +1,434 @@
+//! Every flow has a fate: what became of each, and what it carried when.
+//!
+//! It is told what senders and receivers saw and judges nothing until the end. Times are
+//! simulated nanoseconds.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+
+use orrery_reports::stats::Recorder;
+use orrery_sim::tcp::Stats;
+
+use crate::fairness::jain;
+use crate::format::flow::Load;
+use crate::world::{Step, World};
+
+/// Why a flow did not bring everything through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Nobody listened.
+    Refused,
+    /// Nothing came back for too long.
+    TimedOut,
+    /// The other side had forgotten the connection, or broke it.
+    Reset,
+    /// The port to connect from was in use.
+    PortInUse,
+    /// The sender had no power when it was to begin.
+    SenderDown,
+    /// The sender lost power.
+    SenderLostPower,
+    /// The run ended first.
+    Unfinished,
+    /// The network told the sender that there is no way.
+    Unreachable,
+    /// The sender's end was closed without the receiver having read everything.
+    ClosedEarly,
+}
+
+impl Cause {
+    /// What an error of a socket tells.
+    pub fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Self::Reset,
+            io::ErrorKind::AddrInUse => Self::PortInUse,
+            io::ErrorKind::NetworkDown => Self::SenderDown,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::Unreachable,
+            _ => Self::ClosedEarly,
+        }
+    }
+
+    /// As metrics and the ledger of losses name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::TimedOut => "timed-out",
+            Self::Reset => "reset",
+            Self::PortInUse => "port-in-use",
+            Self::SenderDown => "sender-down",
+            Self::SenderLostPower => "sender-lost-power",
+            Self::Unfinished => "unfinished",
+            Self::Unreachable => "unreachable",
+            Self::ClosedEarly => "closed-early",
+        }
+    }
+}
+
+/// One flow.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Who sends.
+    pub from: u32,
+    /// Who receives.
+    pub to: u32,
+    /// When it was to begin.
+    pub start_ns: u64,
+    /// Bytes that it is to carry; `None` if it ends after a time.
+    wanted: Option<u64>,
+    connected_ns: Option<u64>,
+    /// When the receiver last read something.
+    read_ns: u64,
+    read_bytes: u64,
+    /// Bytes read within the measured time.
+    measured_bytes: u64,
+    /// Longest measured time without anything to read.
+    stall_ns: u64,
+    stats: Stats,
+    end: Option<(u64, Result<(), Cause>)>,
+}
+
+/// All flows of a run.
+#[derive(Debug, Default)]
+pub struct Flows {
+    entries: Vec<Entry>,
+    window_ns: Range<u64>,
+}
+
+/// What flows did in the measured time.
+#[derive(Debug)]
+pub struct Summary {
+    /// From the begin of a flow to its connection.
+    pub connects: Recorder,
+    /// From the begin of a flow of so many bytes until all were read.
+    pub completions: Recorder,
+    /// Longest time in which a flow brought nothing, one sample a flow.
+    pub stalls: Recorder,
+    /// Flows that brought everything through.
+    pub delivered: u64,
+    /// The others, by cause.
+    pub failed: BTreeMap<Cause, u64>,
+    /// Segments that senders sent again.
+    pub retransmits: u64,
+    /// Times that senders' retransmission timers fired.
+    pub timeouts: u64,
+    /// Jain's index of the flows' goodputs; `None` for fewer than two.
+    pub fairness: Option<f64>,
+}
+
+impl Flows {
+    /// The flows that a world will have; `window_ns` is measured.
+    pub fn of(world: &World, window_ns: Range<u64>) -> Self {
+        let mut entries = BTreeMap::new();
+        for (at_ns, step) in &world.steps {
+            if let Step::Flow {
+                host,
+                to,
+                load,
+                flow,
+                ..
+            } = step
+            {
+                entries.insert(*flow, Entry::new(*host, *to, *at_ns, *load));
+            }
+        }
+        Self {
+            entries: entries.into_values().collect(),
+            window_ns,
+        }
+    }
+
+    /// The sender has a connection.
+    pub fn connected(&mut self, flow: usize, now_ns: u64) {
+        let entry = &mut self.entries[flow];
+        entry.connected_ns = Some(now_ns);
+        entry.read_ns = now_ns;
+    }
+
+    /// The receiver read so many bytes.
+    pub fn read(&mut self, flow: usize, bytes: u64, now_ns: u64) {
+        let window_ns = self.window_ns.clone();
+        let Some(entry) = self.entries.get_mut(flow) else {
+            return;
+        };
+        entry.stalled_until(now_ns, &window_ns);
+        entry.read_ns = now_ns;
+        entry.read_bytes += bytes;
+        if window_ns.contains(&now_ns) {
+            entry.measured_bytes += bytes;
+        }
+    }
+
+    /// The receiver read to the end.
+    pub fn received(&mut self, flow: usize, now_ns: u64) {
+        let Some(entry) = self.entries.get(flow) else {
+            return;
+        };
+        let whole = entry.wanted.is_none_or(|wanted| wanted == entry.read_bytes);
+        let fate = if whole {
+            Ok(())
+        } else {
+            Err(Cause::ClosedEarly)
+        };
+        self.end(flow, entry.read_ns.min(now_ns), fate);
+    }
+
+    /// The sender's time is over; it closes, which is what it was to do.
+    pub fn time_is_up(&mut self, flow: usize, now_ns: u64) {
+        self.end(flow, now_ns, Ok(()));
+    }
+
+    /// The flow failed, unless it had ended before.
+    pub fn failed(&mut self, flow: usize, cause: Cause, now_ns: u64) {
+        self.end(flow, now_ns, Err(cause));
+    }
+
+    /// What the sender's end has done so far.
+    pub fn counted(&mut self, flow: usize, stats: Stats) {
+        self.entries[flow].stats = stats;
+    }
+
+    /// A machine lost power, and all that it was sending.
+    pub fn power_cut(&mut self, machine: u32, now_ns: u64) {
+        for flow in 0..self.entries.len() {
+            let entry = &self.entries[flow];
+            if entry.from == machine && entry.start_ns <= now_ns {
+                self.end(flow, now_ns, Err(Cause::SenderLostPower));
+            }
+        }
+    }
+
+    /// Whether any flow was to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn end(&mut self, flow: usize, at_ns: u64, fate: Result<(), Cause>) {
+        let window_ns = self.window_ns.clone();
+        let entry = &mut self.entries[flow];
+        if entry.end.is_none() {
+            entry.stalled_until(at_ns, &window_ns);
+            entry.end = Some((at_ns, fate));
+        }
+    }
+
+    /// Ends what is still open when the run does.
+    pub fn close(&mut self, now_ns: u64) {
+        for flow in 0..self.entries.len() {
+            let entry = &self.entries[flow];
+            if entry.start_ns <= now_ns {
+                self.end(flow, now_ns, Err(Cause::Unfinished));
+            }
+        }
+    }
+
+    /// Flows that began within the measured time and failed, with their causes.
+    pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, Cause)> {
+        self.entries
+            .iter()
+            .enumerate()
+            .filter_map(|(number, entry)| {
+                let (_, fate) = entry.end?;
+                let cause = fate.err()?;
+                self.window_ns
+                    .contains(&entry.start_ns)
+                    .then_some((number, entry, cause))
+            })
+    }
+
+    /// Bits per second that receivers read of the flows that `of` selects: the bytes of the
+    /// measured time over that part of it in which any of them was open.
+    pub fn goodput(&self, of: impl Fn(&Entry) -> bool) -> Option<f64> {
+        let chosen = || self.entries.iter().filter(|entry| of(entry));
+        let mut lives: Vec<Range<u64>> = chosen()
+            .filter_map(|entry| entry.measured_life(&self.window_ns))
+            .collect();
+        lives.sort_by_key(|life| life.start);
+        let (mut open_ns, mut until_ns) = (0, 0);
+        for life in lives {
+            open_ns += life.end.saturating_sub(life.start.max(until_ns));
+            until_ns = until_ns.max(life.end);
+        }
+        let bytes: u64 = chosen().map(|entry| entry.measured_bytes).sum();
+        (open_ns > 0).then(|| bytes as f64 * 8e9 / open_ns as f64)
+    }
+
+    /// Pairs of sender and receiver, ascending.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> {
+        let pairs = self.entries.iter().map(|entry| (entry.from, entry.to));
+        pairs.collect::<std::collections::BTreeSet<_>>().into_iter()
+    }
+
+    /// What they did in the measured time.
+    pub fn summarise(&self) -> Summary {
+        let mut summary = Summary {
+            connects: Recorder::of_microseconds(),
+            completions: Recorder::of_microseconds(),
+            stalls: Recorder::of_microseconds(),
+            delivered: 0,
+            failed: BTreeMap::new(),
+            retransmits: 0,
+            timeouts: 0,
+            fairness: None,
+        };
+        let mut goodputs = Vec::new();
+        for entry in &self.entries {
+            if let Some(life) = entry.measured_life(&self.window_ns) {
+                summary.stalls.record(life.start, entry.stall_ns / 1_000);
+                summary.retransmits += entry.stats.retransmits;
+                summary.timeouts += entry.stats.timeouts;
+                let length_ns = life.end - life.start;
+                let bits = u128::from(entry.measured_bytes) * 8_000_000_000;
+                goodputs.push((bits / u128::from(length_ns)) as u64);
+            }
+            if self.window_ns.contains(&entry.start_ns) {
+                entry.judge(&mut summary);
+            }
+        }
+        if goodputs.len() > 1 {
+            summary.fairness = Some(jain(&goodputs)).filter(|index| index.is_finite());
+        }
+        summary
+    }
+}
+
+impl Entry {
+    fn new(from: u32, to: u32, start_ns: u64, load: Load) -> Self {
+        Self {
+            from,
+            to,
+            start_ns,
+            wanted: match load {
+                Load::Bytes(bytes) => Some(bytes),
+                Load::For(_) | Load::ToTheEnd => None,
+            },
+            connected_ns: None,
+            read_ns: start_ns,
+            read_bytes: 0,
+            measured_bytes: 0,
+            stall_ns: 0,
+            stats: Stats::default(),
+            end: None,
+        }
+    }
+
+    /// The part of its connection's life that lies within the measured time; `None` if nothing.
+    fn measured_life(&self, window_ns: &Range<u64>) -> Option<Range<u64>> {
+        let (end_ns, _) = self.end?;
+        let life = self.connected_ns?.max(window_ns.start)..end_ns.min(window_ns.end);
+        (life.start < life.end).then_some(life)
+    }
+
+    /// Nothing came between the last read and `now_ns`.
+    fn stalled_until(&mut self, now_ns: u64, window_ns: &Range<u64>) {
+        if self.connected_ns.is_none() || self.end.is_some() {
+            return;
+        }
+        let (from, to) = (self.read_ns.max(window_ns.start), now_ns.min(window_ns.end));
+        self.stall_ns = self.stall_ns.max(to.saturating_sub(from));
+    }
+
+    fn judge(&self, summary: &mut Summary) {
+        let Some((end_ns, fate)) = self.end else {
+            return;
+        };
+        if let Some(connected_ns) = self.connected_ns {
+            let took_us = (connected_ns - self.start_ns) / 1_000;
+            summary.connects.record(self.start_ns, took_us);
+        }
+        match fate {
+            Ok(()) => {
+                summary.delivered += 1;
+                if self.wanted.is_some() {
+                    let took_us = (end_ns - self.start_ns) / 1_000;
+                    summary.completions.record(self.start_ns, took_us);
+                }
+            }
+            Err(cause) => *summary.failed.entry(cause).or_default() += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    /// Flows that begin at 0 s, measured from 10 s to 20 s.
+    fn flows(loads: &[Load]) -> Flows {
+        Flows {
+            entries: loads
+                .iter()
+                .zip(0..)
+                .map(|(&load, host)| Entry::new(host, 9, 0, load))
+                .collect(),
+            window_ns: 10 * S..20 * S,
+        }
+    }
+
+    #[test]
+    fn goodput_counts_only_what_was_measured() {
+        let mut flows = flows(&[Load::ToTheEnd, Load::ToTheEnd]);
+        for flow in [0, 1] {
+            flows.connected(flow, S);
+            flows.read(flow, 1_000_000, 9 * S);
+        }
+        flows.read(0, 3_000, 12 * S);
+        flows.read(1, 1_000, 14 * S);
+        flows.failed(1, Cause::Reset, 15 * S);
+        flows.close(20 * S);
+        assert_eq!(flows.goodput(|_| true), Some(3_200.0));
+        assert_eq!(flows.goodput(|entry| entry.from == 1), Some(1_600.0));
+        assert_eq!(flows.goodput(|entry| entry.from == 7), None);
+        let summary = flows.summarise();
+        assert_eq!(summary.fairness, Some(jain(&[2_400, 1_600])));
+        assert_eq!(summary.stalls.count(), 2);
+    }
+
+    #[test]
+    fn the_longest_silence_of_an_open_flow_is_its_stall() {
+        let mut flows = flows(&[Load::ToTheEnd]);
+        flows.connected(0, S);
+        flows.read(0, 1, 2 * S);
+        flows.read(0, 1, 13 * S);
+        flows.read(0, 1, 14 * S);
+        flows.time_is_up(0, 16 * S);
+        flows.read(0, 1, 19 * S);
+        assert_eq!(flows.entries[0].stall_ns, 3 * S);
+    }
+
+    #[test]
+    fn each_flow_has_one_fate() {
+        let mut flows = flows(&[
+            Load::Bytes(10),
+            Load::Bytes(10),
+            Load::Bytes(10),
+            Load::For(S),
+        ]);
+        flows.window_ns = 0..20 * S;
+        for flow in 0..3 {
+            flows.connected(flow, S);
+        }
+        flows.read(0, 10, 2 * S);
+        flows.received(0, 3 * S);
+        flows.failed(0, Cause::Reset, 4 * S);
+        flows.read(1, 9, 2 * S);
+        flows.received(1, 3 * S);
+        flows.power_cut(2, 5 * S);
+        flows.close(20 * S);
+        let summary = flows.summarise();
+        assert_eq!((summary.delivered, summary.connects.count()), (1, 3));
+        assert_eq!(summary.completions.count(), 1);
+        let causes: Vec<(Cause, u64)> = summary.failed.into_iter().collect();
+        let expected = [
+            (Cause::SenderLostPower, 1),
+            (Cause::Unfinished, 1),
+            (Cause::ClosedEarly, 1),
+        ];
+        assert_eq!(causes, expected);
+        assert_eq!(flows.lost().count(), 3);
+    }
+}
