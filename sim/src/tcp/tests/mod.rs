@@ -176,7 +176,7 @@ impl Pair {
         self.log.push((self.now, from, describe(segment)));
         self.sizes.push(segment.wire_len());
         self.payloads += u64::from(!segment.payload.is_empty());
-        let unlucky = |every| !segment.payload.is_empty() && self.payloads % every == 0;
+        let unlucky = |every| !segment.payload.is_empty() && self.payloads.is_multiple_of(every);
         if self.silent.contains(&from)
             || self.random.chance(self.channel.loss)
             || self.channel.lose_every.is_some_and(unlucky)
