@@ -320,6 +320,8 @@ fn use_theirs(program: &mut Program, socket: &mut tcp::Socket<'_>, reads: bool, 
         | tcp::State::LastAck
         | tcp::State::Closing
         | tcp::State::TimeWait => !socket.can_recv(),
+        // A slow reader may find the connection over; what had come waits for it.
+        tcp::State::Closed => program.closed && !socket.can_recv(),
         _ => false,
     };
     let open = matches!(
