@@ -55,7 +55,9 @@ fn exchange(world: &mut World, amount: usize) -> [HostTraffic; 2] {
     });
     let [a, b] = hosts;
     let lan = host::add_lan(LanSpec::default());
-    hosts.into_iter().for_each(|host| host::join_lan(host, lan));
+    for host in hosts {
+        host::join_lan(host, lan);
+    }
     for (ip, port) in [(address::v4(b).into(), 80), (address::v6(b).into(), 81)] {
         host::executor(b).spawn(async move {
             let listener = TcpListener::bind(b, port).expect("it is free");
@@ -78,11 +80,11 @@ fn exchange(world: &mut World, amount: usize) -> [HostTraffic; 2] {
     }
     world.run_for(Duration::from_millis(100));
     let group = "224.0.0.251".parse().expect("an address");
-    let ours = UdpSocket::bind(a, 5_353).expect("it is free");
-    let theirs = UdpSocket::bind(b, 5_353).expect("it is free");
+    let ours = UdpSocket::bind(a, 7_777).expect("it is free");
+    let theirs = UdpSocket::bind(b, 7_777).expect("it is free");
     theirs.join(group).expect("it is a group");
     let data = Bytes::from_static(b"datagram");
-    for to in [(group, 5_353), (address::v4(b).into(), 5_353)] {
+    for to in [(group, 7_777), (address::v4(b).into(), 7_777)] {
         ours.send_to(to.into(), data.clone()).expect("it fits");
     }
     for ip in [address::v4(b).into(), address::v6(b).into()] {
@@ -92,7 +94,9 @@ fn exchange(world: &mut World, amount: usize) -> [HostTraffic; 2] {
     }
     world.run_for(Duration::from_millis(100));
     // From here on over the links that lose.
-    hosts.into_iter().for_each(host::leave_lan);
+    for host in hosts {
+        host::leave_lan(host);
+    }
     world.run_until(END);
     hosts.map(net::traffic)
 }

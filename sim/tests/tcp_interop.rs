@@ -236,7 +236,10 @@ impl Interop {
             _ => {
                 if let Some(reset) = segment.reset_reply() {
                     let [local, remote] = self.addresses;
-                    self.send(To::Theirs, wire::encode(&Packet::tcp(local, remote, reset)));
+                    self.send(
+                        To::Theirs,
+                        &wire::encode(&Packet::tcp(local, remote, reset)),
+                    );
                 }
             }
         }
@@ -253,8 +256,9 @@ impl Interop {
                 let [local, remote] = self.addresses;
                 due.push(wire::encode(&Packet::tcp(local, remote, segment)));
             }
-            due.into_iter()
-                .for_each(|bytes| self.send(To::Theirs, bytes));
+            for bytes in due {
+                self.send(To::Theirs, &bytes);
+            }
         }
         // What it hears may let it say more, and the other way round.
         for _ in 0..2 {
@@ -267,12 +271,12 @@ impl Interop {
         }
         self.theirs.poll(self.now);
         for bytes in std::mem::take(&mut self.theirs.device.sent) {
-            self.send(To::Ours, bytes);
+            self.send(To::Ours, &bytes);
         }
     }
 
     /// The link: loses, duplicates, delays, and so reorders.
-    fn send(&mut self, to: To, bytes: Vec<u8>) {
+    fn send(&mut self, to: To, bytes: &[u8]) {
         if self.random.chance(self.case.loss) {
             return;
         }
@@ -281,18 +285,16 @@ impl Interop {
             let jitter = self.random.uniform(Duration::ZERO, self.case.jitter);
             self.sent += 1;
             let at = self.now + self.case.delay + jitter;
-            self.in_flight.insert((at, self.sent), (to, bytes.clone()));
+            self.in_flight.insert((at, self.sent), (to, bytes.to_vec()));
         }
     }
 }
 
 fn use_ours(program: &mut Program, tcp: &mut Connection, reads: bool, closing: Closing) {
     let mut buffer = [0; 4_096];
-    while reads {
-        match tcp.read(&mut buffer) {
-            0 => break,
-            read => program.heard.extend_from_slice(&buffer[..read]),
-        }
+    while reads && tcp.readable() > 0 {
+        let read = tcp.read(&mut buffer);
+        program.heard.extend_from_slice(&buffer[..read]);
     }
     program.ended |= tcp.eof();
     program.said += tcp.write(&program.says[program.said..]);
@@ -318,6 +320,8 @@ fn use_theirs(program: &mut Program, socket: &mut tcp::Socket<'_>, reads: bool, 
         | tcp::State::LastAck
         | tcp::State::Closing
         | tcp::State::TimeWait => !socket.can_recv(),
+        // A slow reader may find the connection over; what had come waits for it.
+        tcp::State::Closed => program.closed && !socket.can_recv(),
         _ => false,
     };
     let open = matches!(

@@ -388,9 +388,9 @@ fn a_group_is_heard_on_its_segment_alone() {
                 ..LanSpec::default()
             };
             let (home, other) = (host::add_lan(spec.clone()), host::add_lan(spec));
-            hosts[..4]
-                .iter()
-                .for_each(|&host| host::join_lan(host, home));
+            for &host in &hosts[..4] {
+                host::join_lan(host, home);
+            }
             host::join_lan(hosts[4], other);
             // Host 3 is a member of the segment, but not of the group; host 5 of none.
             for number in [0, 1, 2, 4, 5] {
@@ -442,9 +442,9 @@ fn groups_can_be_left_and_are_bounded() {
     let (lines, _) = simulate(|world, log| {
         let (a, b) = pair();
         let home = host::add_lan(LanSpec::default());
-        [a, b]
-            .into_iter()
-            .for_each(|host| host::join_lan(host, home));
+        for host in [a, b] {
+            host::join_lan(host, home);
+        }
         run(b, async move {
             let socket = UdpSocket::bind(b, 5_353).expect("it is free");
             let odd = "11.0.0.9".parse().expect("an address");
@@ -454,7 +454,7 @@ fn groups_can_be_left_and_are_bounded() {
             log.line(told(socket.leave(group(false))));
             log.line(told(socket.leave(group(false))));
             let groups = (0..21).map(|last| IpAddr::from([224, 0, 1, last]));
-            let joined = groups.map(|group| socket.join(group)).filter(Result::is_ok);
+            let joined = groups.filter(|&group| socket.join(group).is_ok());
             log.line(joined.count());
             let (from, _) = receive(&socket).await.expect("it has power");
             log.line(from);
@@ -491,9 +491,9 @@ fn members_talk_over_their_segment_and_others_over_their_links() {
             ..LanSpec::default()
         };
         let home = host::add_lan(spec);
-        [a, b]
-            .into_iter()
-            .for_each(|host| host::join_lan(host, home));
+        for host in [a, b] {
+            host::join_lan(host, home);
+        }
         for host in [b, c] {
             let log = log.clone();
             run(host, async move {
@@ -541,9 +541,9 @@ fn segments_lose_packets_and_are_cut_by_partitions_and_power() {
                 ..LanSpec::default()
             };
             let home = host::add_lan(spec);
-            [a, b]
-                .into_iter()
-                .for_each(|host| host::join_lan(host, home));
+            for host in [a, b] {
+                host::join_lan(host, home);
+            }
             listen(b, &log, false);
             world.run_for(MS);
             if cut {

@@ -232,7 +232,9 @@ mod tests {
         let folder = folder("bounded");
         let mut capture = Capture::create(&folder).expect("the temporary folder is writable");
         let hosts: u32 = 400;
-        (0..hosts).for_each(|host| capture.add_host(HostId(host), &host.to_string()));
+        for host in 0..hosts {
+            capture.add_host(HostId(host), &host.to_string());
+        }
         let payload = bytes::Bytes::from(vec![0; 1_400]);
         let at = |host| std::net::SocketAddr::new(address::v4(HostId(host)).into(), 1);
         let mut most = 0;

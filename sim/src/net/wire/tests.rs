@@ -38,9 +38,9 @@ fn options() -> impl Strategy<Value = Options> {
         }),
         blocks.prop_map(|blocks| {
             let mut options = Options::default();
-            blocks
-                .iter()
-                .for_each(|&(start, end)| options.sack.push(start, end));
+            for (start, end) in blocks {
+                options.sack.push(start, end);
+            }
             options
         }),
     ]
@@ -80,7 +80,8 @@ fn packet() -> impl Strategy<Value = Packet> {
         };
         let error = IcmpError::about(kind, &packet).expect("it is no error itself");
         let (mut src, mut dst) = (packet.src, packet.dst);
-        (src.set_port(0), dst.set_port(0));
+        src.set_port(0);
+        dst.set_port(0);
         Packet::icmp(dst, src, error)
     })
 }
