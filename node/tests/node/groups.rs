@@ -211,7 +211,7 @@ async fn a_dial_to_a_connected_peer_changes_nothing_and_a_failed_one_is_told() {
 }
 
 /// A stock libp2p program that plays gossipsub as it likes.
-async fn stranger<B: NetworkBehaviour>(behaviour: B, keys: &Keys, node: &TestNode) -> Swarm<B> {
+fn stranger<B: NetworkBehaviour>(behaviour: B, keys: &Keys, node: &TestNode) -> Swarm<B> {
     let transport = MemoryTransport::default()
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keys.transport()).expect("a key"))
@@ -287,7 +287,7 @@ async fn unsigned_messages_are_dropped_unless_the_node_takes_them() {
             ValidationMode::None,
             &["lunch".to_owned()],
         );
-        let swarm = stranger(liar, &keys, &node).await;
+        let swarm = stranger(liar, &keys, &node);
         let tries = std::cell::Cell::new(0);
         keeps_publishing(swarm, "lunch", b"forged", || {
             tries.set(tries.get() + 1);
@@ -309,7 +309,7 @@ async fn a_message_beyond_the_bound_is_not_taken_and_the_node_goes_on() {
     let keys = Keys::generate(Some([9; 32]));
     let signed = MessageAuthenticity::Signed(keys.transport().clone());
     let babbler = gossipsub(signed, ValidationMode::Strict, &["lunch".to_owned()]);
-    let swarm = stranger(babbler, &keys, &node).await;
+    let swarm = stranger(babbler, &keys, &node);
     let huge = vec![7; 1_000_000];
     let tries = std::cell::Cell::new(0);
     keeps_publishing(swarm, "lunch", &huge, || {
@@ -333,7 +333,7 @@ async fn a_peer_that_joins_thousands_of_topics_is_ignored_and_the_node_goes_on()
     let topics: Vec<String> = (0..300).map(|number| format!("lunch {number}")).collect();
     let signed = MessageAuthenticity::Signed(keys.transport().clone());
     let joiner = gossipsub(signed, ValidationMode::Strict, &topics);
-    let mut swarm = stranger(joiner, &keys, &node).await;
+    let mut swarm = stranger(joiner, &keys, &node);
     let run = tokio::spawn(async move {
         loop {
             swarm.select_next_some().await;
@@ -369,7 +369,7 @@ async fn a_kademlia_server_answers_and_does_not_walk() {
         kad::Config::new(protocol),
     );
     client.add_address(&node.keys.peer(), address(&node));
-    let mut swarm = stranger(client, &keys, &node).await;
+    let mut swarm = stranger(client, &keys, &node);
     let record = kad::Record::new(b"key".to_vec(), b"value".to_vec());
     let quorum = kad::Quorum::One;
     swarm

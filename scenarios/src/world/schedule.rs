@@ -447,4 +447,39 @@ name = "b"
         assert_eq!((count("eu-central-1"), count("us-east-1")), (5, 5));
         assert!(world.hosts.iter().any(|host| host.clock_offset_ns < 0));
     }
+
+    #[test]
+    fn the_gossip_work_boots_dials_and_publishes_as_it_says() {
+        let text = include_str!("../../catalog/bench/gossip-100.toml");
+        let plan = read("t.toml", text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let scenario = &plan.cases[0].scenario;
+        let world = World::build(scenario, 1);
+        for plan in &world.hosts {
+            assert_eq!(plan.region, plan.host as usize % 3);
+        }
+        assert_eq!(world.hosts[0].boot_ns, 1_000_000_000);
+        assert_eq!(world.hosts[1].boot_ns, 2_000_000_000);
+        assert!(world.hosts[99].boot_ns < 7_000_000_000);
+        assert!(scenario.group_of(5).bootstrap.contains(0));
+        let (mut dials, mut messages) = (0, 0);
+        for (at_ns, step) in &world.steps {
+            match step {
+                Step::Dial { host, peers } => {
+                    dials += 1;
+                    assert_eq!(*at_ns, 10_000_000_000 + u64::from(*host) * 1_000_000);
+                    assert_eq!(peers.len(), 10);
+                    assert!(!peers.contains(host));
+                    assert!(peers.windows(2).all(|pair| pair[0] < pair[1]));
+                }
+                Step::Publish { host, .. } => {
+                    messages += 1;
+                    let first_ns = 30_000_000_000 + u64::from(*host) * 100_000_000;
+                    assert_eq!((at_ns - first_ns) % 1_000_000_000, 0);
+                }
+                _ => {}
+            }
+        }
+        assert_eq!((dials, messages), (100, 600));
+        assert_ne!(world.steps, World::build(scenario, 2).steps);
+    }
 }
