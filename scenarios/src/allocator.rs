@@ -1,4 +1,10 @@
-//! The allocator of every program that plays scenarios; see `ADR-002`.
+//! The allocator of every program that plays scenarios, chosen in
+//! `ADR-002-jemalloc.md`.
+
+use tikv_jemallocator::Jemalloc;
 
 /// Its name, for reports on costs.
-pub const NAME: &str = "glibc";
+pub const NAME: &str = "jemalloc";
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;

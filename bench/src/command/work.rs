@@ -12,7 +12,7 @@ use orrery_scenarios::engine::{Engine, Job};
 use orrery_scenarios::format::quantity::time_ns;
 
 use super::Format;
-use crate::profile::{Part, Profile};
+use crate::profile::{Part, Profile, Share};
 use crate::table::Table;
 use crate::work::{
     Case, Instants, Machine, Measurement, Order, WorkError, figures, in_own_process, page, spread,
@@ -265,24 +265,19 @@ fn parts(profiles: &[(&str, &Profile)]) -> Table {
     let mut headline = vec!["CPU time"];
     headline.extend(profiles.iter().map(|(name, _)| *name));
     let mut table = Table::new(&headline);
-    let cell = |share: crate::profile::Share| {
-        format!("{:.1} ± {:.1} %", share.share * 100.0, share.error * 100.0)
-    };
+    let cell = |share: Share| format!("{:.1} ± {:.1} %", share.share * 100.0, share.error * 100.0);
     for part in Part::ALL {
         let shares = profiles.iter().map(|(_, profile)| profile.share_of(part));
         let mut row = vec![part.name().to_owned()];
         row.extend(shares.map(cell));
         table.row(row);
     }
-    type Aside = fn(&Profile) -> crate::profile::Share;
-    let asides: [(&str, Aside); 2] = [
-        ("of it, in the allocator", |profile| profile.allocator),
-        ("of it, copying memory", |profile| profile.copying),
-    ];
-    for (name, share) in asides {
+    let mut aside = |name: &str, share: fn(&Profile) -> Share| {
         let mut row = vec![name.to_owned()];
         row.extend(profiles.iter().map(|(_, profile)| cell(share(profile))));
         table.row(row);
-    }
+    };
+    aside("of it, in the allocator", |profile| profile.allocator);
+    aside("of it, copying memory", |profile| profile.copying);
     table
 }
