@@ -3,7 +3,14 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    for name in ["getrandom", "getentropy", "clock_gettime", "gettimeofday"] {
+    for name in [
+        "clock_gettime",
+        "gettimeofday",
+        "time",
+        "getrandom",
+        "getentropy",
+        "syscall",
+    ] {
         println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={name}");
     }
 }

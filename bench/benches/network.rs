@@ -16,10 +16,9 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::packet::Packet;
 use orrery_sim::net::stage::{
-    Delay, Jitter, Loss, Mtu, Pipeline, QueueLimit, RateQueue, Spread, Stage,
+    Condition, Delay, Draws, Jitter, Loss, Mtu, Pipeline, QueueLimit, RateQueue, Spread, Stage,
 };
 use orrery_sim::net::{TcpListener, TcpStream, address};
-use orrery_sim::random::Stream;
 use orrery_sim::tcp::{Config, Connection};
 use orrery_sim::time::SimTime;
 use orrery_sim::units::{Rate, Ratio};
@@ -38,11 +37,11 @@ fn stages(count: usize) -> Pipeline {
     };
     let mut all: Vec<Box<dyn Stage>> = vec![
         Box::new(Mtu::new(1_500)),
-        Box::new(Loss::new(Ratio::from_ppm(100))),
         Box::new(RateQueue::new(
             Rate::from_mbps(100),
             QueueLimit::bytes(256 << 10),
         )),
+        Box::new(Loss::new(Ratio::from_ppm(100))),
         Box::new(Delay::new(Duration::from_millis(2))),
         Box::new(Jitter::in_order(spread)),
     ];
@@ -56,13 +55,13 @@ fn packet_through_stages(criterion: &mut Criterion) {
     let packet = Packet::udp(end(1), end(2), Bytes::from(vec![7; 1_000]));
     for count in 1..=5 {
         let mut pipeline = stages(count);
-        let mut draws = Stream::new(1, "bench stages", 0);
+        let mut draws = Draws::new(1, "bench", 0);
         let mut now = SimTime::ZERO;
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
             bencher.iter(|| {
                 // Somewhat less than the link carries.
                 now += Duration::from_micros(100);
-                black_box(pipeline.push(now, &packet, &mut draws))
+                black_box(pipeline.push(now, &packet, Condition::Intact, &mut draws))
             });
         });
     }

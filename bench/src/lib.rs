@@ -23,8 +23,10 @@ pub mod cost;
 pub mod memory_disk;
 pub mod on_orrery;
 pub mod on_turmoil;
+pub mod profile;
 pub mod program;
 mod table;
+pub mod work;
 mod workload;
 
 pub use workload::{Links, MeasureError, Workload};

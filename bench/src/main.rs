@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use orrery_bench::command::{compare_turmoil, kernel, packets};
+use orrery_bench::command::{compare_turmoil, kernel, packets, work};
 
 /// What simulations cost, in CPU time of this process
 #[derive(Parser)]
@@ -25,6 +25,11 @@ enum Command {
     Kernel(kernel::Options),
     /// What a packet costs, and whether that grows with the number of hosts
     Packets(packets::Options),
+    /// What a whole scenario costs in time and memory, and where the time goes
+    Work(work::Options),
+    /// Measure one run as told on standard input
+    #[command(hide = true)]
+    Worker,
 }
 
 fn main() -> Result<()> {
@@ -37,5 +42,7 @@ fn main() -> Result<()> {
         Command::CompareTurmoil(options) => compare_turmoil::run(&options, out),
         Command::Kernel(options) => kernel::run(&options, out),
         Command::Packets(options) => packets::run(&options, out),
+        Command::Work(options) => work::run(&options, &std::env::current_exe()?, out),
+        Command::Worker => Ok(orrery_bench::work::serve(&mut io::stdin().lock(), out)?),
     }
 }

@@ -4,8 +4,9 @@
 //! or over its control socket, so that what works on one machine works
 //! everywhere.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use data_encoding::BASE64;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A person: the Ed25519 public key in lower-case base32 without padding.
 pub type IdentityName = String;
@@ -80,6 +81,29 @@ pub enum Command {
     Card,
     /// Addresses, connections, counts.
     Status,
+    /// Dial an address. Done once the dial has begun, or if its peer is
+    /// connected; `Event::Connected` or `Event::DialFailed` tell the outcome.
+    Dial {
+        /// Multiaddr, with `/p2p/…` if the peer is known.
+        address: String,
+    },
+    /// Take part in a group without storage.
+    Join {
+        /// Its topic. Whoever knows it can take part and read.
+        topic: String,
+    },
+    /// Leave a group without storage.
+    Leave {
+        /// Its topic.
+        topic: String,
+    },
+    /// Send a message to a group without storage. It is kept by nobody.
+    Publish {
+        /// The group's topic.
+        topic: String,
+        /// The message.
+        data: Payload,
+    },
 }
 
 /// What a node answers.
@@ -94,6 +118,11 @@ pub enum Reply {
         op: OpName,
         /// Place in its log, from 0.
         seq: u64,
+    },
+    /// A message has been handed to the peers of its group.
+    Published {
+        /// Its name: author and number.
+        message: String,
     },
     /// Pulls ended.
     Pulled {
@@ -136,6 +165,38 @@ pub enum Reply {
     },
 }
 
+/// Bytes of a message; Base64 in text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Payload(pub Vec<u8>);
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = BASE64.decode(text.as_bytes());
+        bytes.map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Payload {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Payload".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": "Bytes of a message in Base64."
+        })
+    }
+}
+
 /// A readable post.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Post {
@@ -150,7 +211,7 @@ pub struct Post {
 }
 
 /// What a node tells of itself, as it happens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// The node listens on a new address.
@@ -217,6 +278,17 @@ pub enum Event {
         author: IdentityName,
         /// Its stamp.
         stamp_ms: u64,
+    },
+    /// A message of a group came, for the first time. Nothing keeps it.
+    GossipReceived {
+        /// The group's topic.
+        topic: String,
+        /// Its name: author and number.
+        message: String,
+        /// The author's libp2p peer id, which the signature proves if messages are signed.
+        author: Option<String>,
+        /// The message.
+        data: Payload,
     },
     /// A pull ended.
     PullEnded {

@@ -63,6 +63,7 @@ fn name(event: &Event) -> &'static str {
         Event::Posted { .. } => "posted",
         Event::Granted { .. } => "granted",
         Event::Received { .. } => "received",
+        Event::GossipReceived { .. } => "gossip-received",
         Event::PullEnded { .. } => "pull-ended",
         Event::PullFailed { .. } => "pull-failed",
         Event::Refused { .. } => "refused",

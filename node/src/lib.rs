@@ -13,7 +13,9 @@ pub mod engine;
 mod entropy;
 pub mod environment;
 mod files;
+mod gossip;
 pub mod identity;
+mod kad;
 pub mod keys;
 #[cfg(test)]
 mod memory_disk;

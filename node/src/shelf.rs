@@ -63,6 +63,14 @@ impl Shelf {
         Ok(result?)
     }
 
+    /// Waits until all work given earlier has run.
+    ///
+    /// # Errors
+    /// [`StorageClosed`] when there is no disk any more.
+    pub async fn settle(&self) -> Result<(), StorageClosed> {
+        self.storage.run(|_| ()).await
+    }
+
     /// Closes the store after a failure of the disk, so that the next work
     /// opens it anew: what an unfinished write left behind is found out only
     /// by reading it again.

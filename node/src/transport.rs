@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::transport::{Boxed, OrTransport, dummy::DummyTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
@@ -17,6 +18,7 @@ use crate::environment::Wire;
 pub type NodeTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
 /// Combines `wires` in their order; an address goes to the first that takes it.
+/// A connection that is not ready to use after `upgrade_timeout` is given up.
 ///
 /// # Errors
 /// When Noise cannot sign with `keypair`.
@@ -28,7 +30,7 @@ pub fn build(
     let mut transport: NodeTransport = DummyTransport::new().boxed();
     for wire in wires {
         let next = match wire {
-            Wire::Muxed(make) => make(keypair),
+            Wire::Muxed(make) => TransportTimeout::new(make(keypair), upgrade_timeout).boxed(),
             // `V1Lazy` saves a round trip on each of the two upgrades, since
             // there is one choice only and a refusal fails the connection
             // anyway. It speaks the same bytes as `V1`, which stock nodes use.

@@ -20,6 +20,23 @@ pub struct FaultSum {
     pub seeds_fired: u64,
 }
 
+/// What carried nodes' connections: `wire`, or by variant where they differ.
+pub fn fidelity(record: &Record) -> String {
+    let first = record
+        .variants
+        .first()
+        .map(|v| v.fidelity)
+        .unwrap_or_default();
+    if record.variants.iter().all(|v| v.fidelity == first) {
+        return first.name().to_owned();
+    }
+    let each = record.variants.iter();
+    let each: Vec<String> = each
+        .map(|v| format!("{} in {}", v.fidelity.name(), v.name))
+        .collect();
+    each.join(", ")
+}
+
 /// By fault, then one entry a variant in the record's order.
 pub fn faults(record: &Record) -> BTreeMap<&str, Vec<FaultSum>> {
     let mut all: BTreeMap<&str, Vec<FaultSum>> = BTreeMap::new();

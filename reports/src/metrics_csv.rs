@@ -6,7 +6,7 @@ use crate::{
     stats::{STATS, metric_value},
 };
 
-/// The table: scenario, variant, seed, metric, labels, stat, value, unit.
+/// The table: scenario, variant, fidelity, seed, metric, labels, stat, value, unit.
 ///
 /// Lines are ordered by variant as in the record, seed, metric and statistic. Seeds that ended
 /// early are included. Figures are written to the last digit, not rounded for people.
@@ -16,7 +16,7 @@ use crate::{
 pub fn table(record: &Record) -> Result<String, Error> {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     writer.write_record([
-        "scenario", "variant", "seed", "metric", "labels", "stat", "value", "unit",
+        "scenario", "variant", "fidelity", "seed", "metric", "labels", "stat", "value", "unit",
     ])?;
     for variant in &record.variants {
         for seed in &variant.seeds {
@@ -34,6 +34,7 @@ pub fn table(record: &Record) -> Result<String, Error> {
                     writer.write_record([
                         &record.scenario,
                         &variant.name,
+                        variant.fidelity.name(),
                         &seed.seed,
                         name,
                         labels,

@@ -66,6 +66,9 @@ pub struct Mark {
 pub struct Variant {
     /// Its name.
     pub name: String,
+    /// What carried its nodes' connections. Results from before there was a choice are `wire`.
+    #[serde(default)]
+    pub fidelity: Fidelity,
     /// One entry a seed, ascending.
     pub seeds: Vec<SeedResult>,
     /// By metric, or `metric.stat` for distributions: mean over seeds and its interval.
@@ -75,12 +78,35 @@ pub struct Variant {
     pub merged: BTreeMap<String, Metric>,
 }
 
+/// How close to real wires nodes' connections were carried.
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Fidelity {
+    /// Real Noise and Yamux.
+    #[default]
+    Wire,
+    /// Messages of the same number, size and order, without cryptography.
+    Flow,
+}
+
+impl Fidelity {
+    /// Its name in scenarios, results and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wire => "wire",
+            Self::Flow => "flow",
+        }
+    }
+}
+
 /// One simulation.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SeedResult {
     /// The seed, a string so that no reader loses digits.
     pub seed: String,
-    /// Running hash of every delivered event, hexadecimal.
+    /// Running hash of every delivered event (engine turmoil: of what nodes told), hexadecimal.
     pub trace_hash: String,
     /// Simulated seconds.
     pub simulated_s: f64,

@@ -24,10 +24,11 @@ pub fn summary(record: &Record) -> String {
         lines.push(String::new());
     }
     lines.push(format!(
-        "{}, {} of measured time each, engine {}, commit {}; {meaning}.",
+        "{}, {} of measured time each, engine {}, fidelity {}, commit {}; {meaning}.",
         plural(audit::seed_count(record), "seed"),
         duration(record.duration_s - record.warmup_s),
         markdown(&record.engine),
+        markdown(&audit::fidelity(record)),
         markdown(&record.commit),
     ));
     let sentences = headline::sentences(record);

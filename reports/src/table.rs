@@ -42,8 +42,9 @@ pub fn table(record: &Record, colour: Colour) -> String {
     line(
         &mut out,
         &format!(
-            "engine {}, {} simulated in {} of wall time, all workers together",
+            "engine {}, fidelity {}, {} simulated in {} of wall time, all workers together",
             printable(&record.engine),
+            printable(&audit::fidelity(record)),
             duration(simulated),
             figure(wall, "s"),
         ),

@@ -4,7 +4,7 @@ mod fixture;
 
 use orrery_reports::{
     chart, html, metrics_csv,
-    record::{Invariant, Loss, Mark, Record, Verdict},
+    record::{Fidelity, Invariant, Loss, Mark, Record, Verdict},
     schema, stats, summary_md,
     table::{Colour, table},
 };
@@ -84,6 +84,33 @@ fn hostile() -> Record {
 #[test]
 fn the_terminal_shows_what_was_run_and_what_came_of_it() {
     insta::assert_snapshot!("table", table(&fixture::skewed_clocks(10), Colour::Never));
+}
+
+#[test]
+fn every_report_says_which_fidelity_a_result_has() {
+    let mut record = fixture::skewed_clocks(3);
+    let reports = |record: &Record| {
+        [
+            table(record, Colour::Never),
+            summary_md::summary(record),
+            html::page(record).expect("valid"),
+        ]
+    };
+    record.variants[1].fidelity = Fidelity::Flow;
+    for report in reports(&record) {
+        let report = report.replace('\\', "");
+        assert!(
+            report.contains("wire in after_ts, flow in cursor"),
+            "{report}"
+        );
+    }
+    record.variants[0].fidelity = Fidelity::Flow;
+    let [table, summary, page] = reports(&record);
+    assert!(table.contains("fidelity flow"), "{table}");
+    assert!(summary.contains("fidelity flow"), "{summary}");
+    assert!(page.contains("<dt>Fidelity</dt><dd>flow</dd>"), "{page}");
+    let rows = metrics_csv::table(&record).expect("fits");
+    assert!(rows.lines().skip(1).all(|row| row.contains(",flow,")));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! the command line ([`cli`]). It is the only crate in which the node and the simulator meet, and
 //! it holds no protocol and no network model of its own.
 
+pub mod allocator;
 mod built_in;
 pub mod catalog;
 pub mod cli;

@@ -65,6 +65,8 @@ const fn latency(
 const FLOW: &[&str] = &["flow"];
 const FEED: &[&str] = &["post", "late-grant"];
 
+const PUBLISH: &[&str] = &["publish"];
+
 /// All metrics, by name.
 pub const METRICS: &[Definition] = &[
     value(
@@ -118,7 +120,7 @@ pub const METRICS: &[Definition] = &[
             "flow.failed",
             "1",
             FLOW,
-            "Flows begun within the measured time that did not bring everything through, also by cause: refused, timed-out, reset, port-in-use, sender-down, sender-lost-power, unreachable, closed-early, unfinished (the run ended first).",
+            "Flows under way within the measured time that did not bring everything through, also by cause: refused, timed-out, reset, port-in-use, sender-down, sender-lost-power, unreachable, closed-early, unfinished (the run ended first).",
         )
     },
     value(
@@ -151,13 +153,36 @@ pub const METRICS: &[Definition] = &[
         "flow.success",
         "ratio",
         FLOW,
-        "Share of the flows begun within the measured time that brought everything through, or sent until their time was over.",
+        "Share of the flows under way within the measured time that brought everything through, or sent until their time was over.",
     ),
     value(
         "flow.timeouts",
         "1",
         FLOW,
         "Times that retransmission timers of flows' senders fired, those of the warm-up included.",
+    ),
+    value(
+        "gossip.delivery",
+        "ratio",
+        PUBLISH,
+        "Share of the pairs of a measured message and a host that has joined its topic, the author aside, in which the host got the message.",
+    ),
+    latency(
+        "gossip.delivery.latency",
+        PUBLISH,
+        "From the command to publish a message until it came to a host that has joined its topic, for the first time. Missing messages have no sample: see gossip.delivery.",
+    ),
+    value(
+        "gossip.duplicates",
+        "1",
+        PUBLISH,
+        "Copies of messages that nodes got beyond the first of each, over the whole run.",
+    ),
+    value(
+        "gossip.published",
+        "1",
+        PUBLISH,
+        "Measured messages that the author's node handed to its peers.",
     ),
     value(
         "net.bytes",

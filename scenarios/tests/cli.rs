@@ -156,14 +156,9 @@ fn bad_usage_ends_with_2_and_says_what_to_do() {
         "--log \"orrery=loud\"",
     );
     check(
-        &["run", "feed/quiet", "--engine", "turmoil"],
+        &["run", "feed/quiet", "--engine", "testnet"],
         2,
-        "--engine turmoil is not available yet",
-    );
-    check(
-        &["run", "feed/quiet", "--pcap"],
-        2,
-        "--pcap is not available yet",
+        "--engine testnet is not available yet",
     );
     check(
         &["run", "feed/quiet", "--trace"],
@@ -211,4 +206,61 @@ fn an_unwritable_output_folder_ends_with_6_before_anything_is_played() {
 #[test]
 fn a_worker_without_a_job_says_so() {
     check(&["worker"], 6, "not a job");
+}
+
+/// A minute of two nodes, small enough for every test run.
+const SMALL: [&str; 10] = [
+    "run",
+    "feed/quiet",
+    "--set",
+    "group.home.count=4",
+    "--set",
+    "group.home.friends.degree=2",
+    "--variant",
+    "cursor",
+    "--until",
+    "40s",
+];
+
+#[test]
+fn captures_lie_beside_the_results_and_change_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let hash = |more: &[&str]| {
+        let arguments = [&SMALL[..], &["--seeds", "2", "--out", "out"], more].concat();
+        let output = orrery(&arguments, folder.path());
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let path = folder.path().join("out/result.json");
+        let result = std::fs::read_to_string(path).expect("it was written");
+        let result: serde_json::Value = serde_json::from_str(&result).expect("it is JSON");
+        [0, 1].map(|seed| {
+            let hash = &result["variants"][0]["seeds"][seed]["trace_hash"];
+            hash.as_str().expect("a hash").to_owned()
+        })
+    };
+    let plain = hash(&[]);
+    assert!(!folder.path().join("out/captures").exists());
+    assert_eq!(hash(&["--pcap", "--verify"]), plain);
+    for seed in ["cursor-1", "cursor-2"] {
+        for host in 0..4 {
+            let name = format!("out/captures/{seed}/capture-home[{host}].pcapng");
+            let capture = std::fs::metadata(folder.path().join(&name));
+            assert!(capture.is_ok_and(|file| file.len() > 10_000), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_capture_that_cannot_be_written_ends_with_6() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Nobody can write a file where a folder is.
+    let taken = "out/captures/cursor-1/capture-home[2].pcapng";
+    std::fs::create_dir_all(folder.path().join(taken)).expect("it is ours");
+    let more = ["--seed", "1", "--out", "out", "--pcap"];
+    let output = orrery(&[&SMALL[..], &more].concat(), folder.path());
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
+    let expected = format!("error: variant cursor, seed 1: cannot write the capture {taken}");
+    assert!(stderr.contains(&expected), "{stderr}");
+    assert!(!folder.path().join("out/result.json").exists());
 }

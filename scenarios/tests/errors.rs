@@ -99,6 +99,11 @@ fn unknown_names_are_answered_with_the_nearest() {
         r#"t.toml:15:8: unknown kind of workload "posts"; did you mean "post"?"#,
     );
     check(
+        "delays = \"aws-21\"",
+        "delays = \"aws-21\"\nfidelity = \"flwo\"",
+        r#"t.toml:6:12: unknown fidelity "flwo"; did you mean "flow"?"#,
+    );
+    check(
         "\"partition\"",
         "\"partitoin\"",
         r#"t.toml:19:8: unknown kind of fault "partitoin"; did you mean "partition"?"#,

@@ -12,9 +12,11 @@ use crate::clock::WallClock;
 use crate::disk::{DiskConfig, SimDisk};
 use crate::executor::{self, Executor};
 use crate::kernel::{self, HostId, HostScope};
+use crate::net::lan::{LanId, LanSpec};
 use crate::net::link::Access;
 use crate::net::partition::{PartitionId, TooManyCuts};
 use crate::net::stage::{PipelineError, Stage};
+use crate::net::udp::ReceiveLimits;
 use crate::net::{self, address};
 use crate::tcp;
 
@@ -135,9 +137,9 @@ pub fn clock_offset_ns(host: HostId) -> i64 {
     })
 }
 
-/// Replaces the host's access link. Packets already on it keep their times.
+/// Replaces the host's access link. Packets that already have left it keep their times.
 pub fn set_access(host: HostId, access: &Access) {
-    net::with(|net| net.fabric.set_access(host, access));
+    net::with(|net| net.set_access(host, access));
 }
 
 /// Replaces the host's uplink by stages of an experiment's own.
@@ -145,12 +147,34 @@ pub fn set_access(host: HostId, access: &Access) {
 /// # Errors
 /// [`PipelineError`] if they cannot work in this order.
 pub fn set_uplink(host: HostId, stages: Vec<Box<dyn Stage>>) -> Result<(), PipelineError> {
-    net::with(|net| net.fabric.set_uplink(host, stages))
+    net::with(|net| net.set_uplink(host, stages))
 }
 
 /// Sets the TCP of the host, for connections that begin later.
 pub fn set_tcp(host: HostId, config: tcp::Config) {
     net::with(|net| net.tcp(host).set_config(Arc::new(config)));
+}
+
+/// Sets what may wait in UDP sockets that the host binds later.
+pub fn set_udp(host: HostId, limits: ReceiveLimits) {
+    net::with(|net| net.set_udp_limits(host, limits));
+}
+
+/// Adds a LAN segment; it has no members yet.
+pub fn add_lan(spec: LanSpec) -> LanId {
+    net::with(|net| net.add_lan(spec))
+}
+
+/// Takes the host to a LAN segment, from any other: a host is on one at a time. With
+/// other members it talks over the segment alone, with the rest of the world over its
+/// access link as before.
+pub fn join_lan(host: HostId, lan: LanId) {
+    net::with(|net| net.set_lan(host, Some(lan)));
+}
+
+/// Takes the host from its LAN segment. What is under way to it still arrives.
+pub fn leave_lan(host: HostId) {
+    net::with(|net| net.set_lan(host, None));
 }
 
 /// Sets the one-way delays of the core, `delays[from][to]` by region.

@@ -11,6 +11,7 @@ pub mod host;
 pub mod interpose;
 pub mod kernel;
 pub mod log;
+pub mod muxed;
 pub mod net;
 pub mod random;
 pub mod simulation;

@@ -80,8 +80,13 @@ impl Stream {
     /// True with probability `ratio`. Always takes one draw, so that a changed
     /// ratio shifts no later draw.
     pub fn chance(&mut self, ratio: Ratio) -> bool {
-        // `ppb / 10⁹` of the 2⁶⁴ values, exact to 2⁻⁶⁴; one needs all of them.
-        let threshold = (u128::from(ratio.ppb()) << 64) / u128::from(Ratio::ONE.ppb());
+        // `ppb / 10⁹` of the 2⁶⁴ values, rounded down; one needs all of them.
+        // 2⁶⁴ is taken apart by 10⁹, for dividing 128 bits is far slower.
+        const BILLION: u64 = Ratio::ONE.ppb() as u64;
+        const QUOTIENT: u64 = ((1 << 64) / BILLION as u128) as u64;
+        const REST: u64 = ((1 << 64) % BILLION as u128) as u64;
+        let ppb = u64::from(ratio.ppb());
+        let threshold = u128::from(ppb) * u128::from(QUOTIENT) + u128::from(ppb * REST / BILLION);
         u128::from(self.next_u64()) < threshold
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::kernel::{self, Failure, Stats, pump};
 use crate::log::LogSpec;
+use crate::net::capture::{Capture, CaptureError};
 use crate::time::SimTime;
 use crate::trace::Trace;
 use crate::{executor, host, interpose, net};
@@ -40,6 +41,7 @@ pub struct Simulation {
     seed: u64,
     record: Option<PathBuf>,
     log: Option<LogSpec>,
+    captures: Option<PathBuf>,
 }
 
 /// What a simulation left behind.
@@ -68,6 +70,9 @@ pub enum SimulationError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The captures could not be written.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     /// The logs could not be written.
     #[error("cannot write the hosts' logs: {0}")]
     Log(std::io::Error),
@@ -101,6 +106,7 @@ impl Simulation {
             seed,
             record: None,
             log: None,
+            captures: None,
         }
     }
 
@@ -116,6 +122,14 @@ impl Simulation {
     #[must_use]
     pub fn logging(mut self, log: LogSpec) -> Self {
         self.log = Some(log);
+        self
+    }
+
+    /// Also writes what each host sends and receives to
+    /// `folder/capture-<host>.pcapng`, which is made if it is not there.
+    #[must_use]
+    pub fn capturing(mut self, folder: &Path) -> Self {
+        self.captures = Some(folder.to_owned());
         self
     }
 
@@ -155,6 +169,7 @@ impl Simulation {
             .as_deref()
             .map_or_else(|| Ok(Trace::new()), Trace::recording);
         let trace = trace.map_err(record_error)?;
+        let captures = self.captures.as_deref().map(Capture::create).transpose()?;
         interpose::check().map_err(SimulationError::NotInterposed)?;
         executor::watch_panics();
         // First of all: thread-local generators are seeded at their first use.
@@ -170,7 +185,7 @@ impl Simulation {
             }
         };
         kernel::install(self.seed, trace);
-        net::install();
+        net::install(captures);
         futures_timer::install(Some(&kernel::DRIVER));
         let result = catch_unwind(AssertUnwindSafe(|| {
             let mut world = World::new();
@@ -182,7 +197,7 @@ impl Simulation {
         drop(subscribed);
         executor::clear();
         host::clear();
-        net::uninstall();
+        let captured = net::uninstall().map_or(Ok(()), Capture::finish);
         futures_timer::install(None);
         let ended = kernel::uninstall();
         interpose::deactivate();
@@ -197,6 +212,7 @@ impl Simulation {
         };
         trace.finish().map_err(record_error)?;
         logged.map_err(SimulationError::Log)?;
+        captured?;
         Ok((value, outcome))
     }
 }

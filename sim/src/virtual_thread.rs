@@ -76,6 +76,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what a program would read is what is tested"
+    )]
     fn the_time_is_what_was_set_and_ends_with_the_thread() {
         let shown = run(1, || {
             interpose::set_now(SimTime::from_secs(10));

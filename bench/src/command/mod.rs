@@ -10,6 +10,7 @@ use crate::table::Table;
 pub mod compare_turmoil;
 pub mod kernel;
 pub mod packets;
+pub mod work;
 
 /// How a command reports.
 #[derive(Clone, Copy, Debug, clap::Args)]

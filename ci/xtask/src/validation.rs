@@ -14,7 +14,9 @@ use crate::table::Table;
 use crate::workspace::{Workspace, as_typed};
 
 /// Rows that may not be missing.
-const REQUIRED: &[&str] = &["V1", "V23", "V24", "V25", "V26", "fairness", "V36", "V37", "V38"];
+const REQUIRED: &[&str] = &[
+    "V1", "V23", "V24", "V25", "V26", "fairness", "V36", "V37", "V38",
+];
 
 /// One comparison.
 #[derive(Deserialize, Debug)]

@@ -123,6 +123,41 @@ Examples:
     },
     /// Rebuild the index from the post files
     Reindex,
+    /// Connect the running node to an address
+    Dial {
+        /// A multiaddr, such as /ip4/192.0.2.7/tcp/4150, with /p2p/… if the peer is known
+        address: String,
+    },
+    /// Take part in a group without storage; `gossip.enabled` must be set
+    #[command(after_help = "\
+Whoever knows the topic can take part and read. Messages are kept by nobody:
+they show as `gossip-received` among the events of `run --events`, and who
+joins late gets nothing old. Set gossip.topics in config.toml to join at
+every start.
+
+Example, after `gossip.enabled = true` in both folders and a restart:
+  orrery-node --dir alice run --events
+  orrery-node --dir bob run --events
+  orrery-node --dir alice join lunch
+  orrery-node --dir bob join lunch
+  orrery-node --dir bob dial /ip4/127.0.0.1/tcp/4150
+  orrery-node --dir bob publish lunch \"At noon?\"")]
+    Join {
+        /// The group's topic
+        topic: String,
+    },
+    /// Leave a group without storage
+    Leave {
+        /// The group's topic
+        topic: String,
+    },
+    /// Send a message to a group without storage; prints its name
+    Publish {
+        /// The group's topic
+        topic: String,
+        /// The message
+        text: String,
+    },
     /// Show identity, addresses, connections and counters
     Status {
         /// How to print

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use orrery_node::api::{Audience, Command, Event, Reply};
+use orrery_node::api::{Audience, Command, Event, Payload, Reply};
 use orrery_node::environment::Observer;
 use orrery_node::real;
 use serde_json::json;
@@ -39,6 +39,15 @@ pub async fn ask(folder: &Folder, action: Action) -> Result<(), Failure> {
 async fn alone(folder: &Folder, command: Command) -> Result<Reply, Failure> {
     let network = match command {
         Command::Pull { .. } => Network::Dial,
+        // What these do would be gone with the node.
+        Command::Dial { .. }
+        | Command::Join { .. }
+        | Command::Leave { .. }
+        | Command::Publish { .. } => {
+            return Err(Failure::Other(
+                "the node does not run; start it with `run`".to_owned(),
+            ));
+        }
         _ => Network::None,
     };
     let wants_card = matches!(command, Command::Card);
@@ -89,6 +98,13 @@ fn command_of(action: Action) -> Result<Command, Failure> {
         Action::Timeline { limit, author, .. } => Command::Timeline { limit, author },
         Action::Reindex => Command::Reindex,
         Action::Status { .. } => Command::Status,
+        Action::Dial { address } => Command::Dial { address },
+        Action::Join { topic } => Command::Join { topic },
+        Action::Leave { topic } => Command::Leave { topic },
+        Action::Publish { topic, text } => Command::Publish {
+            topic,
+            data: Payload(text.into_bytes()),
+        },
     })
 }
 
@@ -124,6 +140,7 @@ fn show(reply: Reply, format: Format) -> Result<(), Failure> {
     match reply {
         Reply::Done => Ok(()),
         Reply::Posted { op, .. } => print::print_line(&op),
+        Reply::Published { message } => print::print_line(&message),
         Reply::Card { card } => print::print_line(&card),
         Reply::Timeline { posts } => match format {
             Format::Json => print::print_json(&posts),

@@ -3,6 +3,7 @@
 //! Every choice that an experiment may vary is a value here. This module
 //! refuses what it does not know by its dotted path, and never guesses.
 
+mod groups;
 mod sections;
 mod time_span;
 
@@ -10,7 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-pub use sections::{Auth, Connections, Dial, Identify, Listen, Ping, Serve, Sync};
+use crate::{gossip, kad};
+
+pub use groups::{Gossip, GossipVersion, Kad};
+pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
 pub use time_span::{TimeSpan, TimeSpanError};
 
 /// Configuration of one node.
@@ -27,12 +31,18 @@ pub struct Config {
     pub ping: Ping,
     /// What peers are told of this node.
     pub identify: Identify,
+    /// Whether feeds are exchanged at all.
+    pub feed: Feed,
     /// The proof of identity at the start of a connection.
     pub auth: Auth,
     /// Pulling the feeds of those one follows.
     pub sync: Sync,
     /// Answering the pulls of others.
     pub serve: Serve,
+    /// Groups without storage.
+    pub gossip: Gossip,
+    /// Serving as a node of a Kademlia table.
+    pub kad: Kad,
 }
 
 /// Why a configuration is refused.
@@ -53,6 +63,14 @@ pub enum ConfigError {
     #[error("`{path}`: {reason}")]
     Invalid {
         /// Dotted path.
+        path: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// Values that are sound by themselves contradict each other.
+    #[error("`{path}`: {reason}")]
+    Contradiction {
+        /// Dotted path of one of them.
         path: String,
         /// What was expected.
         reason: String,
@@ -141,8 +159,20 @@ impl Config {
                 return Err(invalid(path, "must be at least 1"));
             }
         }
+        for checked in [gossip::check(&self.gossip), kad::check(&self.kad)] {
+            checked.map_err(|(path, reason)| invalid(path, &reason))?;
+        }
         if self.identify.agent.len() > AGENT_BYTES_MAX {
             return Err(invalid("identify.agent", "must have at most 256 bytes"));
+        }
+        for checked in [
+            gossip::check_together(&self.gossip),
+            kad::check_together(&self.kad),
+        ] {
+            checked.map_err(|(path, reason)| ConfigError::Contradiction {
+                path: path.to_owned(),
+                reason,
+            })?;
         }
         Ok(())
     }

@@ -128,6 +128,22 @@ impl Default for Identify {
     }
 }
 
+/// `[feed]`: whether this node takes part in the exchange of feeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feed {
+    /// Whether peers prove their identities to each other and pull feeds.
+    /// Without it nobody is followed, the store stays closed, and blocks of
+    /// the store are not enforced; peers that insist on a proof hang up.
+    pub enabled: bool,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
 /// `[auth]`: the proof of identity at the start of a connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

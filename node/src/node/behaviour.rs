@@ -5,10 +5,15 @@ use std::sync::Arc;
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{identify, ping};
 
 use crate::config::Config;
+use crate::gossip::{self, Groups};
+use crate::kad::{self, Server};
 use crate::protocol::{self, Context};
+
+use super::error::StartError;
 
 /// What identify calls the family of nodes that understand each other.
 const PROTOCOL_VERSION: &str = "orrery/1";
@@ -25,17 +30,27 @@ pub struct NodeBehaviour {
     pub identify: identify::Behaviour,
     /// Notices dead connections.
     pub ping: ping::Behaviour,
+    /// Answers Kademlia's requests.
+    pub kad: Toggle<Server>,
+    /// Groups without storage.
+    pub gossip: Toggle<Groups>,
     /// The node's own protocols.
-    pub protocol: protocol::Behaviour,
+    pub protocol: Toggle<protocol::Behaviour>,
 }
 
 impl NodeBehaviour {
     /// All behaviours as `context` configures them.
-    pub fn new(context: &Arc<Context>) -> Self {
+    ///
+    /// # Errors
+    /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed.
+    pub fn new(context: &Arc<Context>) -> Result<Self, StartError> {
         let Config {
             connections,
             identify,
             ping,
+            kad,
+            gossip,
+            feed,
             ..
         } = &context.config;
         let limits = ConnectionLimits::default()
@@ -44,7 +59,20 @@ impl NodeBehaviour {
             .with_max_established_incoming(Some(connections.max_established_incoming))
             .with_max_established_outgoing(Some(connections.max_established_outgoing))
             .with_max_established_per_peer(Some(connections.max_per_peer));
-        Self {
+        let kad = kad
+            .enabled
+            .then(|| kad::build(kad, context.keys.peer()))
+            .transpose()
+            .map_err(|(path, reason)| StartError::Gossip(format!("{path}: {reason}")))?;
+        let groups = gossip
+            .enabled
+            .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
+            .transpose()
+            .map_err(StartError::Gossip)?;
+        let protocol = feed
+            .enabled
+            .then(|| protocol::Behaviour::new(Arc::clone(context)));
+        Ok(Self {
             denied: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(limits),
             identify: identify::Behaviour::new(
@@ -60,7 +88,9 @@ impl NodeBehaviour {
                     .with_interval(ping.interval.get())
                     .with_timeout(ping.timeout.get()),
             ),
-            protocol: protocol::Behaviour::new(Arc::clone(context)),
-        }
+            kad: kad.into(),
+            gossip: groups.into(),
+            protocol: protocol.into(),
+        })
     }
 }

@@ -38,6 +38,12 @@ impl Driver {
             answer(reply, Err(CommandError::Busy));
             return;
         }
+        let feed_is_needed = matches!(command, Command::Follow { .. } | Command::Pull { .. });
+        if feed_is_needed && !self.context.config.feed.enabled {
+            let error = "feeds are off; set feed.enabled = true to exchange them";
+            answer(reply, Err(CommandError::invalid(&error)));
+            return;
+        }
         match command {
             Command::Post { body, to } => self.post(body, &to, reply),
             Command::Follow { card } => self.follow(&card, reply),
@@ -52,6 +58,22 @@ impl Driver {
             Command::Reindex => self.reindex(reply),
             Command::Card => answer(reply, self.card()),
             Command::Status => answer(reply, Ok(self.status())),
+            Command::Dial { address } => {
+                let done = self.dial_address(&address);
+                answer(reply, done);
+            }
+            Command::Join { topic } => {
+                let done = self.join(&topic);
+                answer(reply, done);
+            }
+            Command::Leave { topic } => {
+                let done = self.leave(&topic);
+                answer(reply, done);
+            }
+            Command::Publish { topic, data } => {
+                let done = self.publish(&topic, data);
+                answer(reply, done);
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use libp2p::PeerId;
 use libp2p::swarm::{self, Swarm};
 
 use crate::api::Event;
+use crate::card::Card;
 use crate::config::Config;
 use crate::counters::Outlet;
 use crate::environment::{Environment, Executor};
@@ -23,6 +24,7 @@ use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::protocol::{Context, within};
 use crate::shelf::Shelf;
+use crate::store::StoreError;
 use crate::transport;
 
 use super::agenda::{Agenda, Errand};
@@ -40,6 +42,37 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// What the loop does when a piece of work has ended.
 pub(super) type Then = Box<dyn FnOnce(&mut Driver) + Send>;
+
+/// What the store knows of people when the node starts.
+#[derive(Default)]
+struct Known {
+    following: Vec<Card>,
+    blocked: BTreeSet<IdentityId>,
+    /// Peers of the blocked.
+    denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
+}
+
+impl Known {
+    async fn load(shelf: &Shelf) -> Result<Self, StartError> {
+        let known = shelf
+            .with(|store| {
+                let blocked: BTreeSet<_> = store.blocked()?.into_iter().collect();
+                let mut denied = BTreeMap::new();
+                for identity in &blocked {
+                    let card = store.card_of(*identity)?;
+                    denied.insert(*identity, card.map(|card| card.peer).into_iter().collect());
+                }
+                let following = store.following()?;
+                Ok::<_, StoreError>(Self {
+                    following,
+                    blocked,
+                    denied,
+                })
+            })
+            .await?;
+        Ok(known?)
+    }
+}
 
 /// The loop's state.
 pub(super) struct Driver {
@@ -73,18 +106,11 @@ impl Driver {
         inbox: mpsc::Receiver<Order>,
     ) -> Result<Self, StartError> {
         let shelf = Shelf::new(environment.storage, keys.clone());
-        let known = shelf
-            .with(|store| {
-                let blocked: BTreeSet<_> = store.blocked()?.into_iter().collect();
-                let mut denied = BTreeMap::new();
-                for identity in &blocked {
-                    let card = store.card_of(*identity)?;
-                    denied.insert(*identity, card.map(|card| card.peer).into_iter().collect());
-                }
-                Ok::<_, crate::store::StoreError>((store.following()?, blocked, denied))
-            })
-            .await?;
-        let (following, blocked, denied) = known?;
+        let known = if config.feed.enabled {
+            Known::load(&shelf).await?
+        } else {
+            Known::default()
+        };
         let transport = transport::build(
             environment.wires,
             keys.transport(),
@@ -93,8 +119,15 @@ impl Driver {
         let peer = keys.peer();
         let executor = environment.executor;
         let swarm_config = swarm_config(&config, Arc::clone(&executor));
-        let context = Arc::new(Context::new(keys, config, shelf, outlet, executor, blocked));
-        let behaviour = NodeBehaviour::new(&context);
+        let context = Arc::new(Context::new(
+            keys,
+            config,
+            shelf,
+            outlet,
+            executor,
+            known.blocked,
+        ));
+        let behaviour = NodeBehaviour::new(&context)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -113,10 +146,11 @@ impl Driver {
             alarm_at: None,
         };
         driver.listen()?;
-        for (identity, peers) in denied {
+        driver.join_configured()?;
+        for (identity, peers) in known.denied {
             driver.deny(identity, peers);
         }
-        for card in following {
+        for card in known.following {
             driver.befriend(card);
         }
         Ok(driver)
@@ -206,7 +240,7 @@ impl Driver {
             then(&mut self);
         }
         // Storage jobs run in order: when this one has run, so have all others.
-        if self.context.shelf.with(|_| ()).await.is_err() {
+        if self.context.shelf.settle().await.is_err() {
             tracing::warn!("storage ended before the node");
         }
         drop(self);

@@ -20,6 +20,9 @@ pub enum StartError {
     /// The transport key cannot be used.
     #[error("cannot use the transport key: {0}")]
     Noise(#[from] noise::Error),
+    /// libp2p refuses the settings of groups or of Kademlia.
+    #[error("cannot take part in groups: {0}")]
+    Gossip(String),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {reason}; choose another in `listen.addresses`")]
     Listen {

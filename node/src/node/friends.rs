@@ -179,10 +179,10 @@ impl Driver {
         self.pulls_running += 1;
         friend.pull_due = false;
         friend.pulling = Some((order, connection));
-        self.swarm
-            .behaviour_mut()
-            .protocol
-            .pull(peer, connection, order);
+        // Without the protocol no identity has ever been proved on a connection.
+        if let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut() {
+            protocol.pull(peer, connection, order);
+        }
     }
 
     /// A pull ended; late answers to an earlier order are ignored.

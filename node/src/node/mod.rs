@@ -10,6 +10,7 @@ mod commands;
 mod driver;
 mod error;
 mod friends;
+mod groups;
 mod links;
 mod swarm_events;
 mod waiters;

@@ -87,7 +87,8 @@ impl Driver {
                     self.swarm.close_connection(connection);
                 }
             },
-            NodeBehaviourEvent::Identify(_) => {}
+            NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
+            NodeBehaviourEvent::Identify(_) | NodeBehaviourEvent::Kad(_) => {}
         }
     }
 

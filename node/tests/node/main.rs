@@ -3,5 +3,6 @@
 mod cli;
 mod exchange;
 mod flaky;
+mod groups;
 mod hostile;
 mod world;

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use crate::flaky::FlakyDisk;
 
 /// Longer than anything that a test waits for should take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Remembers events.
 #[derive(Default)]

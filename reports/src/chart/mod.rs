@@ -4,6 +4,7 @@
 //! as the record has material for; none is an answer too. It must not carry meaning by colour
 //! alone, and must not run or load anything.
 
+pub mod bars;
 mod canvas;
 mod cdf;
 mod losses;

@@ -20,7 +20,8 @@ pub(super) fn section(record: &Record, section: Section, heading: Option<&str>) 
     }
 }
 
-fn markup(figure: &Figure) -> String {
+/// A figure with its heading, legend and caption.
+pub(super) fn markup(figure: &Figure) -> String {
     let mut out = format!("<figure>\n<h3>{}</h3>\n", html(&figure.title));
     if !figure.legend.is_empty() {
         let items = concat(

@@ -17,7 +17,12 @@ mod opening;
 mod runs;
 mod tables;
 
-use crate::{Error, chart::Section, format::html, record::Record};
+use crate::{
+    Error,
+    chart::{Figure, Section},
+    format::html,
+    record::Record,
+};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -53,19 +58,28 @@ pub fn page(record: &Record) -> Result<String, Error> {
         runs::seeds(record),
         runs::method(record),
     ];
-    Ok(format!(
+    Ok(document(&record.scenario, &sections.concat()))
+}
+
+/// A page in the style of all pages, from its title as plain text and its body as markup.
+pub fn document(title: &str, body: &str) -> String {
+    format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"generator\" content=\"orrery-reports {}\">\n<title>{} · Orrery</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
         env!("CARGO_PKG_VERSION"),
-        html(&record.scenario),
-        sections.concat(),
-    ))
+        html(title),
+    )
+}
+
+/// A figure as markup: heading, legend, drawing and caption.
+pub fn figure(figure: &Figure) -> String {
+    figures::markup(figure)
 }
 
 /// A table in a box that scrolls on its own: head cells, then rows of cells that are markup.
-fn table(head: &[String], rows: &[Vec<String>]) -> String {
+pub fn table(head: &[String], rows: &[Vec<String>]) -> String {
     let mut out = String::from("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>");
     for cell in head {
         put!(out, "<th scope=\"col\">{cell}</th>");

@@ -118,6 +118,7 @@ fn facts(record: &Record) -> String {
             ),
         ),
         ("Engine", record.engine.clone()),
+        ("Fidelity", audit::fidelity(record)),
         ("Commit", record.commit.clone()),
     ];
     let items = concat(

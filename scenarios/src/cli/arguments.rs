@@ -61,6 +61,7 @@ Examples:
   orrery run feed/skewed-clocks
   orrery run feed/skewed-clocks --seeds 3 --set group.home.count=8 --set group.home.friends.degree=4
   orrery run feed/skewed-clocks --seed 4 --variant after_ts --log orrery_node=debug
+  orrery run feed/quiet --seed 1 --variant cursor --until 2m --pcap
   orrery run feed/quiet --verify --format json > result.json
 
 The same seed of the same build gives the same run, event by event. Results go to target/orrery/<scenario>/ unless
@@ -102,7 +103,11 @@ pub struct Run {
     /// Write a record of every event for each simulation, for `first-difference`
     #[arg(long, value_name = "DIR", hide = true)]
     pub record: Option<PathBuf>,
-    /// Capture packets (not available yet)
+    /// Capture each host's packets, for Wireshark
+    ///
+    /// Writes captures/<variant>-<seed>/capture-<host>.pcapng below the folder of the results, for
+    /// every simulation that is played; --seed and --variant choose one. Times are simulated.
+    /// Each packet has its direction and the names of both hosts as a comment.
     #[arg(long)]
     pub pcap: bool,
     /// Write a trace for Perfetto (not available yet)

@@ -11,7 +11,11 @@ use crate::format::problem::Problems;
 use crate::format::tree::Table;
 use crate::format::{Plan, Scenario, read_checked};
 
-/// Reads the scenario that `name` means: an entry of the catalog, else a file.
+/// Reads the scenario that `name` means: an entry of the catalog, else a file. `settings` are
+/// the `path=value` of `--set`.
+///
+/// # Errors
+/// [`CliError::Input`] with all that is wrong with it.
 pub fn load(name: &str, settings: &[String]) -> Result<Plan, CliError> {
     load_checked(name, settings, &|_, _, _| ())
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command, Validation};
+pub use load::load;
 
 /// The commit that this program was built from.
 pub const COMMIT: &str = env!("ORRERY_COMMIT");

@@ -74,9 +74,6 @@ fn available(run: &Run) -> Result<Engine, CliError> {
             )));
         }
     }
-    if run.pcap {
-        return Err(unavailable("--pcap"));
-    }
     if run.trace {
         return Err(unavailable("--trace"));
     }
@@ -136,6 +133,7 @@ impl<'a> Session<'a> {
                     filter: filter.clone(),
                     folder: self.out.join("logs").join(case.title(seed)),
                 });
+                let captures = self.out.join("captures").join(case.title(seed));
                 jobs.push(Job {
                     engine: self.engine,
                     scenario: case.scenario.clone(),
@@ -143,6 +141,7 @@ impl<'a> Session<'a> {
                     seed,
                     until_ns: self.until_ns,
                     log,
+                    captures: self.run.pcap.then_some(captures),
                     trace: self
                         .run
                         .record
@@ -214,11 +213,12 @@ impl<'a> Session<'a> {
         first: &[SeedResult],
         stop: &Stop,
     ) -> Result<Vec<Difference>, CliError> {
-        // The logs of the first run stay.
+        // The logs and captures of the first run stay.
         let again: Vec<Job> = jobs
             .iter()
             .map(|job| Job {
                 log: None,
+                captures: None,
                 trace: None,
                 ..job.clone()
             })
@@ -289,7 +289,7 @@ impl<'a> Session<'a> {
         };
         let engine = match self.engine {
             Engine::Sim => String::new(),
-            other => format!("  engine {}", other.name()),
+            Engine::Turmoil => "  engine turmoil".to_owned(),
         };
         tell(&format!(
             "{}  {seeds}  commit {COMMIT}{variants}{engine}",
@@ -354,7 +354,9 @@ impl<'a> Session<'a> {
 fn pool_error(error: PoolError) -> CliError {
     match error {
         PoolError::Interrupted => CliError::Interrupted,
-        error @ PoolError::Start(_) => CliError::Tool(error.to_string()),
+        error @ (PoolError::Start(_) | PoolError::Unwritten { .. }) => {
+            CliError::Tool(error.to_string())
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub fn join(cases: &[&Case], results: Vec<Vec<SeedResult>>) -> Vec<Variant> {
             }
             None => variants.push(Variant {
                 name: case.name.clone(),
+                fidelity: case.scenario.network.fidelity,
                 seeds: seeds.collect(),
                 ..Variant::default()
             }),

@@ -42,6 +42,8 @@ pub struct Job {
     pub until_ns: Option<u64>,
     /// Where the hosts' logs go.
     pub log: Option<LogTo>,
+    /// The folder that gets one capture of packets a host.
+    pub captures: Option<PathBuf>,
     /// Where a record of every event goes, for comparing two runs.
     pub trace: Option<PathBuf>,
 }
@@ -71,8 +73,14 @@ pub struct Progress {
     pub simulated_ns: u64,
     /// Delivered events.
     pub events: u64,
+    /// Ends of connections that nodes hold open: two for each connection.
+    pub connection_ends: u64,
 }
 
 /// How the failure of a simulation begins that made no progress any more; every other failure
 /// is a broken invariant.
 pub const STALLED: &str = "stalled: ";
+
+/// How the failure of a simulation begins whose files could not be written: not the scenario
+/// failed but the tool, and the whole run ends.
+pub const UNWRITTEN: &str = "the run cannot go on: ";

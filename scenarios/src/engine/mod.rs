@@ -13,7 +13,7 @@ mod stop;
 mod verify;
 mod worker;
 
-pub use job::{Engine, Job, LogTo, Progress, STALLED};
+pub use job::{Engine, Job, LogTo, Progress, STALLED, UNWRITTEN};
 pub use judge::{exit_code, failures, verdict};
 pub use pool::{Outcome, PoolError, Watcher, play_all};
 pub use record::assemble;

@@ -9,7 +9,7 @@ use std::thread;
 
 use orrery_reports::record::SeedResult;
 
-use super::{Frame, Job, Progress, Stop};
+use super::{Frame, Job, Progress, Stop, UNWRITTEN};
 
 /// Watches a run. Called from several threads.
 pub trait Watcher: Sync {
@@ -48,6 +48,16 @@ pub enum PoolError {
     /// A worker could not be started.
     #[error("cannot start a worker: {0}")]
     Start(std::io::Error),
+    /// A simulation could not write its files.
+    #[error("variant {variant}, seed {seed}: {failure}")]
+    Unwritten {
+        /// The variant.
+        variant: String,
+        /// The seed.
+        seed: u64,
+        /// What could not be written, and why.
+        failure: String,
+    },
     /// The run was interrupted.
     #[error("interrupted: nothing was written")]
     Interrupted,
@@ -89,6 +99,11 @@ pub fn play_all(
                     if stop.is_stopped() {
                         return;
                     }
+                    if let Some(error) = unwritten(&jobs[place], &outcome) {
+                        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        stop.stop();
+                        return;
+                    }
                     watcher.ended(place, &outcome);
                     outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
                 }
@@ -115,6 +130,19 @@ pub fn play_all(
         .into_iter()
         .collect::<Option<Vec<_>>>()
         .ok_or(PoolError::Interrupted)
+}
+
+/// The error of a job whose files could not be written.
+fn unwritten(job: &Job, outcome: &Outcome) -> Option<PoolError> {
+    let Outcome::Result(result) = outcome else {
+        return None;
+    };
+    let failure = result.failure.as_ref()?.strip_prefix(UNWRITTEN)?;
+    Some(PoolError::Unwritten {
+        variant: job.variant.clone(),
+        seed: job.seed,
+        failure: failure.to_owned(),
+    })
 }
 
 fn play_one(
@@ -235,6 +263,7 @@ mod tests {
                 seed,
                 until_ns: None,
                 log: None,
+                captures: None,
                 trace: None,
             })
             .collect()
@@ -323,6 +352,25 @@ mod tests {
         let stop = Stop::default();
         let outcome = play_all(&program, &jobs(3), 1, &stop, &Impatient(stop.clone()));
         assert!(matches!(outcome, Err(PoolError::Interrupted)));
+    }
+
+    #[test]
+    fn a_simulation_that_cannot_write_ends_the_run() {
+        let _alone = SCRIPTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let result = SeedResult {
+            failure: Some(format!("{UNWRITTEN}the disk is full")),
+            ..SeedResult::default()
+        };
+        let frame = serde_json::to_string(&Frame::Result(Box::new(result))).expect("plain data");
+        let script = format!("cat >/dev/null; echo x >> \"$0.played\"; echo '{frame}'");
+        let program = program(folder.path(), &script);
+        let stop = Stop::default();
+        let outcome = play_all(&program, &jobs(3), 1, &stop, &Nobody);
+        let error = outcome.expect_err("nothing was written").to_string();
+        assert_eq!(error, "variant default, seed 1: the disk is full");
+        let played = std::fs::read_to_string(folder.path().join("worker.sh.played"));
+        assert_eq!(played.expect("one was played"), "x\n");
     }
 
     #[test]

@@ -396,6 +396,7 @@ mod tests {
                 variant: None,
                 metric: "m".into(),
                 stat: None,
+            grid: Vec::new(),
                 comparison,
                 bound: 2.0,
             };
@@ -423,6 +424,7 @@ mod tests {
             variant: None,
             metric: "other".into(),
             stat: None,
+            grid: Vec::new(),
             comparison: Comparison::Equal,
             bound: 0.0,
         };

@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use orrery_node::config::{Config, Gossip};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::{self, AccessText};
 use super::apportion::largest_remainder;
+use super::boot::{Boot, BootText};
 use super::clock::{Clock, ClockFields};
 use super::friends::{FriendsFields, Graph};
 use super::node_settings;
 use super::problem::{Problems, quoted, suggestion};
 use super::reader::{Reader, fields_of, share_of};
+use super::selector::{self, Hosts};
 use super::tcp_settings::{TcpFields, TcpSettings};
-use super::tree::Table;
+use super::tree::{Kind, Table};
+use super::workload::HostsText;
 use crate::profiles::{AccessProfile, Profiles};
 
 /// Hosts of a scenario at most.
@@ -30,10 +34,16 @@ pub struct GroupFields {
     pub friends: Option<FriendsFields>,
     /// Shares of the regions of the delay profile, which sum to 1; the profile's first region
     /// if absent. Hosts are apportioned by largest remainder and dealt out by the seed.
-    pub regions: Option<BTreeMap<String, f64>>,
+    /// `round-robin` deals host i of the scenario to region i modulo their number.
+    pub regions: Option<RegionsText>,
     /// The access link: a profile by name, a file beside the scenario, or a table as such a file
     /// has it; `ideal` if absent.
     pub access: Option<AccessText>,
+    /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
+    /// warm-up, and within 10 s, if absent.
+    pub boot: Option<BootText>,
+    /// Hosts that its nodes dial as soon as they start; nobody if absent.
+    pub bootstrap: Option<HostsText>,
     /// Wall clocks; true ones if absent.
     pub clock: Option<ClockFields>,
     /// TCP of these hosts, where it is not as the network's.
@@ -55,6 +65,34 @@ pub enum ProgramName {
     None,
 }
 
+/// Regions of a group: shares by name, or a rule.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum RegionsText {
+    /// Shares by region.
+    Shares(BTreeMap<String, f64>),
+    /// A rule.
+    Rule(RegionsRule),
+}
+
+/// Rules by which hosts are dealt to regions.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegionsRule {
+    /// Host i of the scenario to region i modulo their number.
+    RoundRobin,
+}
+
+/// Where the hosts of a group stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Regions {
+    /// So many in each region of the delay matrix, in its order; which ones, the seed draws.
+    Counts(Vec<u32>),
+    /// Host i of the scenario in region i modulo this number, which is at least 1.
+    RoundRobin(u32),
+}
+
 /// Hosts that are alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
@@ -66,8 +104,12 @@ pub struct Group {
     pub count: u32,
     /// Who is friends with whom.
     pub friends: Graph,
-    /// Hosts for each region of the delay matrix, in its order; the sum is `count`.
-    pub region_counts: Vec<u32>,
+    /// Where they stand.
+    pub regions: Regions,
+    /// When their nodes start.
+    pub boot: Boot,
+    /// Whom their nodes dial as soon as they start.
+    pub bootstrap: Hosts,
     /// The access link.
     pub access: AccessProfile,
     /// Wall clocks.
@@ -96,11 +138,28 @@ impl Group {
         root
     }
 
+    /// Whether its nodes take part in groups without storage.
+    pub fn plays_gossip(&self) -> bool {
+        self.gossip().is_some()
+    }
+
+    /// Whether its nodes join a topic when they start.
+    pub fn has_joined(&self, topic: &str) -> bool {
+        self.gossip()
+            .is_some_and(|gossip| gossip.topics.iter().any(|joined| joined == topic))
+    }
+
+    fn gossip(&self) -> Option<Gossip> {
+        // Wrong settings are noted where they are read.
+        let config = Config::from_table(self.node_table()).ok()?;
+        Some(config.gossip).filter(|gossip| gossip.enabled)
+    }
+
     /// Reads a group whose hosts start at `first_host`.
     pub fn read(
         table: &Table,
         first_host: u32,
-        regions: &[String],
+        (regions, duration_ns): (&[String], u64),
         profiles: &Profiles<'_>,
         problems: &mut Problems,
     ) -> Self {
@@ -141,7 +200,9 @@ impl Group {
             first_host,
             count,
             friends,
-            region_counts: read_regions(&reader, count, regions, problems),
+            regions: read_regions(&reader, count, regions, problems),
+            boot: Boot::read(&reader, duration_ns, problems),
+            bootstrap: Hosts::default(),
             access: access::read(&reader, profiles, problems),
             clock: Clock::read(&reader, problems),
             tcp: TcpSettings::read(&reader, problems),
@@ -149,6 +210,15 @@ impl Group {
             node: node_settings::read(&reader, problems),
         }
     }
+}
+
+/// Reads whom the nodes of a group dial when they start, now that all groups are known.
+pub fn read_bootstrap(table: &Table, groups: &[Group], problems: &mut Problems) -> Hosts {
+    let reader = Reader {
+        table,
+        what: "a group",
+    };
+    selector::read(&reader, "bootstrap", groups, problems).unwrap_or_default()
 }
 
 /// Whether `name` can name a group or a variant.
@@ -161,6 +231,24 @@ pub fn is_name(name: &str) -> bool {
 }
 
 fn read_regions(
+    group: &Reader<'_>,
+    count: u32,
+    regions: &[String],
+    problems: &mut Problems,
+) -> Regions {
+    if let Some(value) = group.value("regions")
+        && let Kind::Text(text) = &value.kind
+    {
+        if text != "round-robin" {
+            let message = format!("unknown rule of regions {}", quoted(text));
+            problems.push_with_help(value.span, message, Some(suggestion(text, ["round-robin"])));
+        }
+        return Regions::RoundRobin(regions.len().max(1) as u32);
+    }
+    Regions::Counts(read_shares(group, count, regions, problems))
+}
+
+fn read_shares(
     group: &Reader<'_>,
     count: u32,
     regions: &[String],

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod amount;
 pub mod apportion;
+pub mod boot;
 pub mod clock;
 pub mod expectation;
 pub mod fault;

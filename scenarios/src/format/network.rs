@@ -1,4 +1,4 @@
-//! The core of the network: one-way delays between regions.
+//! The core of the network: one-way delays between regions, and how close to real wires a run is.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,13 @@ pub struct NetworkFields {
     pub delays: String,
     /// TCP of all hosts; as on Linux hosts if absent.
     pub tcp: Option<TcpFields>,
+    /// `wire`: real Noise and Yamux over the simulated TCP; or `flow`: the same messages in
+    /// number, size and order without their cryptography, for large worlds. `wire` if absent.
+    pub fidelity: Option<String>,
 }
+
+/// How nodes' connections are carried. Reported with every result.
+pub use orrery_reports::record::Fidelity;
 
 /// The core of the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +31,8 @@ pub struct Network {
     pub delays: DelayProfile,
     /// TCP of all hosts.
     pub tcp: TcpSettings,
+    /// What carries nodes' connections.
+    pub fidelity: Fidelity,
 }
 
 impl Network {
@@ -43,16 +51,21 @@ impl Network {
             &fields_of::<NetworkFields>(),
             problems,
         );
-        let Some(name) = reader.text("delays", problems) else {
-            return Self::default();
+        let fidelities = [("wire", Fidelity::Wire), ("flow", Fidelity::Flow)];
+        let fidelity = reader.choice("fidelity", &fidelities, problems);
+        let mut network = Self {
+            fidelity: fidelity.unwrap_or_default(),
+            ..Self::default()
         };
-        let tcp = TcpSettings::read(&reader, problems);
-        match profiles.delay(name) {
-            Ok(delays) => Self { delays, tcp },
-            Err(error) => {
-                problems.push_with_help(reader.span("delays"), error.message, error.help);
-                Self::default()
+        network.tcp = TcpSettings::read(&reader, problems);
+        if let Some(name) = reader.text("delays", problems) {
+            match profiles.delay(name) {
+                Ok(delays) => network.delays = delays,
+                Err(error) => {
+                    problems.push_with_help(reader.span("delays"), error.message, error.help);
+                }
             }
         }
+        network
     }
 }

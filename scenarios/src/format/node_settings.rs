@@ -10,13 +10,18 @@ use orrery_node::config::{Config, ConfigError};
 
 use super::problem::{Problems, quoted};
 use super::reader::Reader;
+use super::source::Span;
 use super::tree::{Kind, Table, Value};
 
 /// Reads a group's `node`. Nested tables and dotted keys mean the same.
 pub fn read(group: &Reader<'_>, problems: &mut Problems) -> BTreeMap<String, toml::Value> {
     let mut settings = BTreeMap::new();
     if let Some(table) = group.table("node", problems) {
+        let before = problems.len();
         flatten(table, "", &mut settings, problems);
+        if problems.len() == before {
+            check_together(&settings, table.span, problems);
+        }
     }
     settings
 }
@@ -66,6 +71,17 @@ fn flatten(
     }
 }
 
+/// Asks the node's configuration whether the settings agree with one another.
+fn check_together(settings: &BTreeMap<String, toml::Value>, span: Span, problems: &mut Problems) {
+    let mut table = toml::Table::new();
+    for (path, value) in settings {
+        insert(&mut table, path, value.clone());
+    }
+    if let Err(error) = Config::from_table(table) {
+        problems.push(span, format!("the node's settings disagree: {error}"));
+    }
+}
+
 struct Refusal {
     message: String,
     help: Option<String>,
@@ -76,7 +92,8 @@ fn check(path: &str, value: &toml::Value) -> Result<(), Refusal> {
     let mut table = toml::Table::new();
     insert(&mut table, path, value.clone());
     match Config::from_table(table) {
-        Ok(_) => Ok(()),
+        // Another setting may agree with it; `check_together` sees them all.
+        Ok(_) | Err(ConfigError::Contradiction { .. }) => Ok(()),
         Err(ConfigError::Unknown { path, nearest }) => Err(Refusal {
             message: format!("the node has no setting {}", quoted(&path)),
             help: nearest.map(|name| format!("did you mean \"{name}\"?")),

@@ -8,17 +8,20 @@ use super::problem::Problems;
 use super::quantity::{interval_of_rate_ns, time_ns};
 use super::reader::Reader;
 
-/// When a workload acts: exactly one of `rate`, `every` and `at`.
+/// When a workload acts: one of `rate`, `every` and `at`, or `at` with `every`.
 #[derive(JsonSchema)]
 pub struct PaceFields {
     /// How often each host acts on average, such as `30/h`, at random (Poisson).
     pub rate: Option<String>,
-    /// Time between a host's actions, which start at a random moment of the first interval.
+    /// Time between a host's actions, which start at a random moment of the first interval, or at
+    /// `at` if that is given.
     pub every: Option<String>,
     /// When to act; `each uniform(3m, 18m)` draws a time for each host.
     pub at: Option<AmountText>,
-    /// How many times each host acts at `at`; 1 if absent.
+    /// How many times each host acts at `at`, or from then on; 1 if absent.
     pub count: Option<u32>,
+    /// How much later than the one before it each host begins, with `at`; `0s` if absent.
+    pub stagger: Option<String>,
 }
 
 /// When each host of a workload acts.
@@ -42,6 +45,17 @@ pub enum Pace {
         /// How many times.
         count: u32,
     },
+    /// From a given time on, one host after the other.
+    Series {
+        /// When the first host begins, in nanoseconds.
+        at_ns: Amount,
+        /// Nanoseconds between the actions of a host.
+        every_ns: u64,
+        /// How many times each host acts.
+        count: u32,
+        /// Nanoseconds by which each host is later than the one before it.
+        stagger_ns: u64,
+    },
 }
 
 impl Pace {
@@ -51,7 +65,7 @@ impl Pace {
             Self::Poisson { interval_ns } | Self::Every { interval_ns } => {
                 duration_ns / interval_ns
             }
-            Self::At { count, .. } => u64::from(count),
+            Self::At { count, .. } | Self::Series { count, .. } => u64::from(count),
         }
     }
 
@@ -65,7 +79,8 @@ impl Pace {
             .into_iter()
             .filter(|key| reader.value(key).is_some())
             .collect();
-        if given.len() != 1 {
+        let series = given == ["every", "at"] || reader.value("stagger").is_some();
+        if given.len() != 1 && given != ["every", "at"] {
             let message = format!(
                 "{} needs exactly one of \"rate\", \"every\" and \"at\"",
                 reader.what
@@ -75,8 +90,13 @@ impl Pace {
                 .map_or(reader.table.span, |key| reader.span(key));
             problems.push(span, message);
         }
-        if reader.value("count").is_some() && !given.contains(&"at") {
-            problems.push(reader.span("count"), "\"count\" goes with \"at\"");
+        for key in ["count", "stagger"] {
+            if reader.value(key).is_some() && !given.contains(&"at") {
+                problems.push(reader.span(key), format!("\"{key}\" goes with \"at\""));
+            }
+        }
+        if series {
+            return Self::read_series(reader, duration_ns, problems).unwrap_or(none);
         }
         match given.first() {
             Some(&"rate") => reader
@@ -102,6 +122,63 @@ impl Pace {
                 })
             }
             None => none,
+        }
+    }
+}
+
+impl Pace {
+    fn read_series(reader: &Reader<'_>, duration_ns: u64, problems: &mut Problems) -> Option<Self> {
+        let at_ns = read_at(reader, duration_ns, problems);
+        let mut time = |key: &str| {
+            let ns = reader.quantity(key, time_ns, problems).unwrap_or(0);
+            if ns < 0 {
+                problems.push(
+                    reader.span(key),
+                    format!("\"{key}\": expected a time of at least 0s"),
+                );
+            }
+            ns.max(0) as u64
+        };
+        let (every_ns, stagger_ns) = (time("every"), time("stagger"));
+        let count = reader.whole("count", 1..=1_000_000, problems).unwrap_or(1) as u32;
+        Some(Self::Series {
+            at_ns: at_ns?,
+            every_ns,
+            count,
+            stagger_ns,
+        })
+    }
+
+    /// Notes a series that goes on beyond the end of the run.
+    pub fn note_too_long(
+        self,
+        hosts: u32,
+        duration_ns: u64,
+        reader: &Reader<'_>,
+        problems: &mut Problems,
+    ) {
+        let Self::Series {
+            at_ns,
+            every_ns,
+            count,
+            stagger_ns,
+        } = self
+        else {
+            return;
+        };
+        let at_ns = at_ns.bounds().map_or(0, |(_, high)| high.max(0) as u64);
+        let last = every_ns
+            .saturating_mul(u64::from(count.saturating_sub(1)))
+            .saturating_add(stagger_ns.saturating_mul(u64::from(hosts.saturating_sub(1))))
+            .saturating_add(at_ns);
+        if duration_ns > 0 && last >= duration_ns {
+            let message = format!(
+                "{} goes on until {}, beyond the duration, {}",
+                reader.what,
+                super::quantity::show_time(i64::try_from(last).unwrap_or(i64::MAX)),
+                super::quantity::show_time(duration_ns as i64)
+            );
+            problems.push(reader.span("at"), message);
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultFields};
 use super::grid::DimensionFields;
-use super::group::{Group, GroupFields, HOSTS_MAX};
+use super::group::{Group, GroupFields, HOSTS_MAX, read_bootstrap};
 use super::network::{Network, NetworkFields};
 use super::problem::{Problems, quoted};
 use super::quantity::time_ns;
@@ -149,7 +149,7 @@ impl Scenario {
         }
         let drain_ns = read_time(&reader, "drain", problems);
         let network = Network::read(&reader, profiles, problems);
-        let groups = read_groups(&reader, &network, profiles, problems);
+        let groups = read_groups(&reader, &network, duration_ns, profiles, problems);
         let workloads: Vec<Workload> = reader
             .tables("workload", 200, problems)
             .into_iter()
@@ -201,10 +201,12 @@ fn read_time(reader: &Reader<'_>, key: &str, problems: &mut Problems) -> u64 {
 fn read_groups(
     scenario: &Reader<'_>,
     network: &Network,
+    duration_ns: u64,
     profiles: &Profiles<'_>,
     problems: &mut Problems,
 ) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
+    let mut read: Vec<&Table> = Vec::new();
     let mut first_host: u32 = 0;
     let tables = scenario.tables("group", 1_000, problems);
     if tables.is_empty() && scenario.value("group").is_some() {
@@ -217,7 +219,7 @@ fn read_groups(
         let group = Group::read(
             table,
             first_host,
-            &network.delays.regions,
+            (&network.delays.regions, duration_ns),
             profiles,
             problems,
         );
@@ -239,6 +241,14 @@ fn read_groups(
         }
         first_host += group.count;
         groups.push(group);
+        read.push(table);
+    }
+    let bootstraps: Vec<_> = read
+        .into_iter()
+        .map(|table| read_bootstrap(table, &groups, problems))
+        .collect();
+    for (group, bootstrap) in groups.iter_mut().zip(bootstraps) {
+        group.bootstrap = bootstrap;
     }
     groups
 }

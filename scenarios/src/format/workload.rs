@@ -89,6 +89,31 @@ pub enum WorkloadFields {
         /// When.
         at: AmountText,
     },
+    /// Hosts dial others, beyond whom the node dials by itself.
+    Dial {
+        /// Who dials.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// Who is dialled; nobody dials itself.
+        to: HostsText,
+        /// How many of `to` the seed draws for each dialling; all of them if absent.
+        peers: Option<u32>,
+    },
+    /// Hosts send messages to a group without storage. Every host whose node has joined the topic
+    /// is meant to get them (`"gossip.enabled" = true`, `"gossip.topics" = ["…"]`).
+    Publish {
+        /// Who sends.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// The group's topic.
+        topic: String,
+        /// Size of a message, at least 4 bytes; `200B` if absent.
+        size: Option<AmountText>,
+    },
 }
 
 /// Who may read a post.
@@ -149,6 +174,20 @@ pub enum Action {
         /// Whom.
         whom: Hosts,
     },
+    /// Dial others.
+    Dial {
+        /// Whom, the one who dials aside.
+        to: Hosts,
+        /// How many of them; all if absent.
+        peers: Option<u32>,
+    },
+    /// Send a message to a group without storage.
+    Publish {
+        /// The group's topic.
+        topic: String,
+        /// Size of the message in bytes.
+        size_bytes: Amount,
+    },
 }
 
 impl Action {
@@ -160,6 +199,8 @@ impl Action {
             Self::LateGrant { .. } => "late-grant",
             Self::Flow(_) => "flow",
             Self::Block { .. } => "block",
+            Self::Dial { .. } => "dial",
+            Self::Publish { .. } => "publish",
         }
     }
 }
@@ -213,6 +254,16 @@ impl Workload {
                 age_ns: read_age(&reader, duration_ns, problems)?,
                 size_bytes: read_size(&reader, problems),
             },
+            "dial" => Action::Dial {
+                to: selector::read(&reader, "to", groups, problems)?,
+                peers: reader
+                    .whole("peers", 1..=10_000, problems)
+                    .map(|count| count as u32),
+            },
+            "publish" => Action::Publish {
+                topic: reader.text("topic", problems)?.to_owned(),
+                size_bytes: read_message_size(&reader, problems),
+            },
             _ => Action::Block {
                 whom: selector::read(&reader, "whom", groups, problems)?,
             },
@@ -222,8 +273,43 @@ impl Workload {
             pace,
             action,
         };
-        workload.note_lonely(&reader, groups, problems);
+        workload
+            .pace
+            .note_too_long(workload.from.len(), duration_ns, &reader, problems);
+        match &workload.action {
+            Action::Dial { .. } => {}
+            Action::Publish { topic, .. } => {
+                workload.note_outsiders(topic, &reader, groups, problems);
+            }
+            _ => workload.note_lonely(&reader, groups, problems),
+        }
         Some(workload)
+    }
+
+    /// A group is heard of only by hosts that take part in it.
+    fn note_outsiders(
+        &self,
+        topic: &str,
+        reader: &Reader<'_>,
+        groups: &[Group],
+        problems: &mut Problems,
+    ) {
+        let help = "set node = { \"gossip.enabled\" = true, \"gossip.topics\" = [\"…\"] }";
+        let mut note = |message: String| {
+            problems.push_with_help(reader.span("topic"), message, Some(help.to_owned()));
+        };
+        for group in groups {
+            let sends = self.from.iter().any(|host| group.hosts().contains(&host));
+            if sends && !group.plays_gossip() {
+                note(format!(
+                    "hosts of group {} send, but their nodes take part in no groups",
+                    quoted(&group.name)
+                ));
+            }
+        }
+        if !groups.iter().any(|group| group.has_joined(topic)) {
+            note(format!("no host has joined the topic {}", quoted(topic)));
+        }
     }
 
     /// Whatever people without friends do reaches nobody.
@@ -253,6 +339,18 @@ impl Workload {
             problems.push_with_help(reader.span("from"), message, Some(help));
         }
     }
+}
+
+/// A message carries the number by which its fate is followed.
+pub const MESSAGE_MIN_BYTES: i64 = 4;
+
+fn read_message_size(reader: &Reader<'_>, problems: &mut Problems) -> Amount {
+    let size = read_size(reader, problems);
+    if size.bounds().is_none_or(|(low, _)| low < MESSAGE_MIN_BYTES) {
+        let message = "\"size\": expected at least 4B";
+        problems.push(reader.span("size"), message);
+    }
+    size
 }
 
 /// Reads the `kind` of a workload or fault.

@@ -15,16 +15,34 @@ use orrery_node::environment::{
 };
 use orrery_sim::disk::{SimDisk, SimFile};
 use orrery_sim::transport::SimTcp;
-use orrery_sim::{HostId, executor, host, kernel};
+use orrery_sim::{HostId, executor, host, kernel, muxed};
+
+use crate::format::network::Fidelity;
 
 /// The environment of a node that starts now on `machine`.
-pub fn environment(machine: HostId, observer: Arc<dyn Observer>) -> Environment {
-    let tcp = SimTcp::new(machine).map(|stream, _| -> ByteStream { Box::pin(stream) });
+pub fn environment(
+    machine: HostId,
+    fidelity: Fidelity,
+    observer: Arc<dyn Observer>,
+) -> Environment {
     Environment {
-        wires: vec![Wire::Stream(tcp.boxed())],
+        wires: vec![wire(machine, fidelity)],
         executor: Arc::new(HostExecutor(host::executor(machine))),
         storage: Arc::new(HostStorage::of(machine)),
         observer,
+    }
+}
+
+/// The machine's TCP: to which the node adds Noise and Yamux, or which stands in for them.
+fn wire(machine: HostId, fidelity: Fidelity) -> Wire {
+    match fidelity {
+        Fidelity::Wire => {
+            let tcp = SimTcp::new(machine).map(|stream, _| -> ByteStream { Box::pin(stream) });
+            Wire::Stream(tcp.boxed())
+        }
+        Fidelity::Flow => Wire::Muxed(Box::new(move |keys| {
+            muxed::transport(machine, &keys.public(), muxed::Shape::default())
+        })),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The machines of a run and the people at them: keys, nodes, and what is known of both.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -19,9 +20,11 @@ use orrery_sim::{HostId, kernel};
 
 use super::flows::Flows;
 use super::ledger::Ledger;
+use super::messages::{HostSet, Messages};
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
+use crate::format::group::Group;
 use crate::world::World;
 
 /// The port on which every node listens.
@@ -33,6 +36,8 @@ pub struct Machines {
     pub world: World,
     pub testbed: Arc<dyn Testbed>,
     people: Vec<Person>,
+    /// The configuration of each group's nodes, or what is wrong with it.
+    configs: Vec<Result<Config, String>>,
     state: Mutex<State>,
 }
 
@@ -50,12 +55,17 @@ pub struct State {
     /// Friends whom each machine's node has acknowledged to follow.
     followed: Vec<BTreeSet<u32>>,
     pub ledger: Ledger,
+    pub messages: Messages,
     pub tally: Tally,
     pub flows: Flows,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Partitions in force, by fault.
     pub partitions: BTreeMap<usize, PartitionId>,
+    /// When each fault's partition began and ended.
+    pub partition_times_ns: BTreeMap<usize, (u64, Option<u64>)>,
+    /// When each machine lost its power, the last time.
+    pub last_cut_ns: Vec<Option<u64>>,
     /// Effects of each fault.
     pub fired: Vec<u64>,
     /// Machines that pulled nothing new twice after the end.
@@ -88,20 +98,25 @@ impl Machines {
             nodes: people.iter().map(|_| None).collect(),
             followed: people.iter().map(|_| BTreeSet::new()).collect(),
             ledger: Ledger::default(),
+            messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
+            partition_times_ns: BTreeMap::new(),
+            last_cut_ns: vec![None; people.len()],
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),
             hosts_by_identity: index(|person| person.identity.clone()),
             hosts_by_peer: index(|person| person.keys.peer().to_string()),
         };
+        let configs = scenario.groups.iter().map(config).collect();
         Arc::new(Self {
             scenario,
             world,
             testbed,
             people,
+            configs,
             state: Mutex::new(state),
         })
     }
@@ -175,10 +190,19 @@ impl Machines {
             machine,
         });
         let environment = self.testbed.environment(machine, observer);
-        let node = Node::start(self.config(machine)?, keys, environment)
+        let config = self.config(machine)?.clone();
+        let node = Node::start(config, keys, environment)
             .await
             .map_err(|error| error.to_string())?;
         self.state().nodes[machine as usize] = Some(node.clone());
+        for host in self.scenario.group_of(machine).bootstrap.iter() {
+            if host != machine {
+                let address = self.address(host);
+                node.command(Command::Dial { address })
+                    .await
+                    .map_err(|error| error.to_string())?;
+            }
+        }
         for &friend in self.world.friends.of(machine) {
             if self.state().followed[machine as usize].contains(&friend) {
                 continue;
@@ -197,13 +221,33 @@ impl Machines {
         self.config(machine).ok().map(|config| config.sync.engine)
     }
 
-    fn config(&self, machine: u32) -> Result<Config, String> {
-        let mut table = self.scenario.group_of(machine).node_table();
-        if !table.contains_key("listen.addresses") {
-            let everywhere = format!("/ip4/0.0.0.0/tcp/{PORT}");
-            table.insert("listen.addresses".to_owned(), vec![everywhere].into());
+    /// Whether a machine's node takes part in the exchange of feeds.
+    pub fn exchanges_feeds(&self, machine: u32) -> bool {
+        let has_node = self.scenario.group_of(machine).has_node;
+        has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
+    }
+
+    /// Where a machine's node is dialled.
+    pub fn address(&self, machine: u32) -> String {
+        let peer = self.keys(machine).peer();
+        address(machine).with(Protocol::P2p(peer)).to_string()
+    }
+
+    /// Machines whose nodes run and are connected with somebody.
+    pub fn present(&self) -> HostSet {
+        let state = self.state();
+        let mut present = HostSet::new(state.nodes.len());
+        for (host, node) in (0..).zip(&state.nodes) {
+            if node.is_some() && state.tally.connections(host) > 0 {
+                present.insert(host);
+            }
         }
-        Config::from_table(table).map_err(|error| error.to_string())
+        present
+    }
+
+    fn config(&self, machine: u32) -> Result<&Config, String> {
+        let group = self.world.hosts[machine as usize].group;
+        self.configs[group].as_ref().map_err(Clone::clone)
     }
 
     fn note(&self, machine: u32, event: &Event) {
@@ -236,6 +280,10 @@ impl Machines {
                 }
             }
             Event::Received { op, .. } => state.ledger.received(op, machine, now_ns),
+            Event::GossipReceived { data, .. } => {
+                let measured = |at_ns| self.is_measured(at_ns);
+                state.messages.came(data, machine, now_ns, measured);
+            }
             Event::Pinged { peer, rtt_us } => {
                 if let Some(&peer) = state.hosts_by_peer.get(peer).filter(|_| measured) {
                     let ends = (self.region(machine), self.region(peer));
@@ -259,8 +307,9 @@ impl Person {
         let mut secret = [0; 32];
         Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
         let keys = Keys::generate(Some(secret));
-        let address = Multiaddr::from(address::v4(HostId(machine))).with(Protocol::Tcp(PORT));
-        let card = keys.card(&[address]).expect("keys in memory always sign");
+        let card = keys
+            .card(&[address(machine)])
+            .expect("keys in memory always sign");
         let identity = keys.identity().to_string();
         Self {
             card: card.to_string(),
@@ -268,6 +317,21 @@ impl Person {
             keys,
         }
     }
+}
+
+/// Where a machine's node listens.
+fn address(machine: u32) -> Multiaddr {
+    Multiaddr::from(address::v4(HostId(machine))).with(Protocol::Tcp(PORT))
+}
+
+/// The configuration of a group's nodes.
+fn config(group: &Group) -> Result<Config, String> {
+    let mut table = group.node_table();
+    if !table.contains_key("listen.addresses") {
+        let everywhere = format!("/ip4/0.0.0.0/tcp/{PORT}");
+        table.insert("listen.addresses".to_owned(), vec![everywhere].into());
+    }
+    Config::from_table(table).map_err(|error| error.to_string())
 }
 
 /// Passes on what the node of a machine tells.
@@ -278,8 +342,25 @@ struct Witness {
 
 impl Observer for Witness {
     fn event(&self, event: &Event) {
-        let told = serde_json::to_vec(event).expect("events are plain data");
-        self.machines.testbed.report(self.machine, &told);
+        let mut told = Bytes::default();
+        event.hash(&mut told);
+        self.machines.testbed.report(self.machine, &told.0);
         self.machines.note(self.machine, event);
+    }
+}
+
+/// An event's fields one after the other, for the trace hash: what `Hash` feeds
+/// to a hasher is unambiguous, and costs a tenth of writing it as JSON.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Hasher for Bytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Never asked for: the bytes themselves are hashed.
+    fn finish(&self) -> u64 {
+        0
     }
 }

@@ -12,20 +12,21 @@ use std::time::Duration;
 use orrery_reports::record::SeedResult;
 use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
-use orrery_sim::random::Stream;
 use orrery_sim::time::SimTime;
-use orrery_sim::{Class, HostId, HostSpec, Simulation, host, interpose, kernel};
+use orrery_sim::{Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel};
 
-use crate::engine::{Engine, Job, Progress};
+use crate::engine::{Engine, Job, Progress, UNWRITTEN};
 use crate::format::fault::LinkChange;
 use crate::world::World;
 
 mod adapters;
 mod drain;
+mod fates;
 mod flow;
 mod flows;
 mod ledger;
 mod machine;
+mod messages;
 mod on_turmoil;
 mod steps;
 mod tally;
@@ -40,16 +41,23 @@ use testbed::Simulated;
 /// Simulated time between two tellings of progress.
 const STRIDE: Duration = Duration::from_secs(5);
 
-/// Nodes start one after the other, within this time or a quarter of the warm-up.
-const BOOT_SPAN_MAX: Duration = Duration::from_secs(10);
-
 /// Plays a job to its end. `progress` is told now and then how far it is.
 ///
 /// What keeps a run from its end is in the result's `failure`.
 pub fn run(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> SeedResult {
+    run_with_stops(job, &[], progress)
+}
+
+/// As [`run`]; `progress` is also told at each of `stops`, ascending instants, on the thread
+/// that simulates and while the world stands still. Where one stops changes no event.
+pub fn run_with_stops(
+    job: &Job,
+    stops: &[SimTime],
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> SeedResult {
     let (wall_ns, cpu_ns) = (interpose::real_monotonic_ns(), interpose::process_cpu_ns());
     let played = match job.engine {
-        Engine::Sim => play(job, progress),
+        Engine::Sim => play(job, stops, progress),
         Engine::Turmoil => on_turmoil::play(job, progress),
     };
     let mut result = played.unwrap_or_else(|failure| SeedResult {
@@ -63,11 +71,18 @@ pub fn run(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> SeedResult
     result
 }
 
-fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedResult, String> {
+fn play(
+    job: &Job,
+    stops: &[SimTime],
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<SeedResult, String> {
     let mut simulation = Simulation::new(job.seed);
     if let Some(log) = &job.log {
         let spec = LogSpec::new(&log.filter, &log.folder).map_err(|error| error.to_string())?;
         simulation = simulation.logging(spec);
+    }
+    if let Some(folder) = &job.captures {
+        simulation = simulation.capturing(folder);
     }
     if let Some(path) = &job.trace {
         simulation = simulation.recording(path);
@@ -75,22 +90,26 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
     let world = World::build(&job.scenario, job.seed);
     let (mut result, outcome) = simulation
         .run(|simulated| {
-            let testbed = Arc::new(Simulated);
+            let fidelity = job.scenario.network.fidelity;
+            let testbed = Arc::new(Simulated { fidelity });
             let machines = Machines::new(job.scenario.clone(), world, job.seed, testbed);
             furnish(&machines);
-            schedule(&machines, job.seed);
+            schedule(&machines);
             let end = SimTime::from_nanos(job.end_ns());
             while kernel::now() < end && simulated.failure().is_none() {
-                simulated.run_until((kernel::now() + STRIDE).min(end));
+                let now = kernel::now();
+                let stop = stops.iter().find(|&&stop| stop > now).unwrap_or(&end);
+                simulated.run_until((now + STRIDE).min(*stop).min(end));
                 progress(Progress {
                     simulated_ns: kernel::now().as_nanos(),
                     events: simulated.stats().events,
+                    connection_ends: machines.state().tally.connection_ends(),
                 });
             }
             let failed = simulated.failure().is_some();
             verdict::judge(&machines, job, failed)
         })
-        .map_err(|error| error.to_string())?;
+        .map_err(describe)?;
     result.trace_hash = outcome.trace_hash;
     result.events = outcome.stats.events;
     result.simulated_s = outcome.simulated.as_secs_f64();
@@ -98,6 +117,16 @@ fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedRe
         result.failure = Some(failure.to_string());
     }
     Ok(result)
+}
+
+/// A simulation's error as a failure of the seed.
+fn describe(error: SimulationError) -> String {
+    match error {
+        SimulationError::Capture(_) | SimulationError::Log(_) | SimulationError::Record { .. } => {
+            format!("{UNWRITTEN}{error}")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// Sets up the hosts and the core.
@@ -127,11 +156,8 @@ fn furnish(machines: &Machines) {
 
 /// Schedules all that will happen from outside: machines boot one after the other, people act,
 /// things go wrong, and in the end everybody drains.
-fn schedule(machines: &Arc<Machines>, seed: u64) {
-    let quarter = Duration::from_nanos(machines.scenario.warmup_ns / 4);
-    let span = quarter.min(BOOT_SPAN_MAX);
+fn schedule(machines: &Arc<Machines>) {
     for plan in &machines.world.hosts {
-        let at = Stream::new(seed, "boot", plan.host).uniform(Duration::ZERO, span);
         let machine = plan.host;
         let booted = Arc::clone(machines);
         let boot = move || {
@@ -141,7 +167,7 @@ fn schedule(machines: &Arc<Machines>, seed: u64) {
             }
         };
         machines.testbed.call_at(
-            SimTime::ZERO + at,
+            SimTime::from_nanos(plan.boot_ns),
             Class::World,
             HostId(machine),
             Box::new(boot),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use orrery_node::NodeHandle;
 use orrery_node::api::{Audience, Command, Reply};
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::stage::Spread;
@@ -12,10 +13,11 @@ use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, host, kernel};
 
 use super::machine::Machines;
+use super::messages::{self, Sent};
 use crate::format::amount::Draw;
 use crate::format::fault::{Harm, LinkChange};
 use crate::format::selector::Hosts;
-use crate::format::workload::Readers;
+use crate::format::workload::{Action, Readers};
 use crate::profiles::{AccessProfile, Direction};
 use crate::world::{Change, Step};
 
@@ -27,6 +29,8 @@ pub fn schedule(machines: &Arc<Machines>) {
             | Step::Grant { host, .. }
             | Step::Pull { host }
             | Step::Flow { host, .. }
+            | Step::Dial { host, .. }
+            | Step::Publish { host, .. }
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
             Step::Fault { .. } => (Class::World, HostId::NONE),
         };
@@ -59,6 +63,18 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
                 command(machines, host, Command::Grant { op, reader });
             }
         }
+        Step::Dial { host, ref peers } => {
+            for &peer in peers {
+                let address = machines.address(peer);
+                command(machines, host, Command::Dial { address });
+            }
+        }
+        Step::Publish {
+            host,
+            workload,
+            size_bytes,
+            ticket,
+        } => publish(machines, host, workload, size_bytes, ticket),
         Step::Pull { host } => command(machines, host, Command::Pull { from: None }),
         Step::Flow {
             host,
@@ -122,6 +138,41 @@ fn post(
     testbed.spawn(author, posting.boxed());
 }
 
+/// Somebody sends a message to a group without storage, if their machine is on.
+fn publish(machines: &Arc<Machines>, author: u32, workload: usize, size_bytes: u32, ticket: u32) {
+    let Action::Publish { topic, .. } = &machines.scenario.workloads[workload].action else {
+        return;
+    };
+    let node = machines.node(author);
+    let sent = if node.is_some() {
+        Sent::Unanswered
+    } else {
+        Sent::AuthorDown
+    };
+    let (now_ns, present) = (kernel::now().as_nanos(), machines.present());
+    let mut state = machines.state();
+    let by = (author, workload);
+    state.messages.sending(ticket, by, now_ns, sent, present);
+    drop(state);
+    let Some(node) = node else { return };
+    let topic = topic.clone();
+    let data = messages::write(ticket, size_bytes);
+    let machines = Arc::clone(machines);
+    let testbed = Arc::clone(&machines.testbed);
+    let sending = async move {
+        let reply = node.command(Command::Publish { topic, data }).await;
+        let sent = match reply {
+            Ok(_) => Sent::Yes,
+            Err(error) => {
+                tracing::warn!(%error, "a message was not sent");
+                Sent::Refused
+            }
+        };
+        machines.state().messages.answered(ticket, sent);
+    };
+    testbed.spawn(author, sending.boxed());
+}
+
 /// A note of `size_bytes` characters that names its ticket.
 fn note(ticket: u32, size_bytes: u32) -> serde_json::Value {
     const FILLER: &str = "the quick brown fox jumps over the lazy dog ";
@@ -155,14 +206,22 @@ fn harm(machines: &Arc<Machines>, fault: usize, change: &Change) -> u64 {
             };
             match host::partition(&ids(a), &ids(b), !one_way) {
                 Ok(id) => {
-                    machines.state().partitions.insert(fault, id);
+                    let mut state = machines.state();
+                    state.partitions.insert(fault, id);
+                    let begin_ns = kernel::now().as_nanos();
+                    state.partition_times_ns.insert(fault, (begin_ns, None));
                 }
                 Err(error) => kernel::fail(error.to_string()),
             }
             0
         }
         Change::PartitionEnds => {
-            let id = machines.state().partitions.remove(&fault);
+            let mut state = machines.state();
+            if let Some((_, end_ns)) = state.partition_times_ns.get_mut(&fault) {
+                *end_ns = Some(kernel::now().as_nanos());
+            }
+            let id = state.partitions.remove(&fault);
+            drop(state);
             id.map_or(0, host::heal)
         }
         Change::PowerGoes { host } => u64::from(power_cut(machines, host)),
@@ -200,11 +259,19 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
         let mut state = machines.state();
         state.tally.power_cut(machine);
         state.flows.power_cut(machine, kernel::now().as_nanos());
-        state.nodes[machine as usize].take()
+        state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
+        let node = state.nodes[machine as usize].take();
+        state.messages.copies_lost += node.as_ref().map_or(0, copies);
+        node
     };
     host::power_cut(HostId(machine));
     drop(node);
     true
+}
+
+/// Messages of groups that came in on a node, copies included.
+pub fn copies(node: &NodeHandle) -> u64 {
+    node.counters().get("gossip-copies").copied().unwrap_or(0)
 }
 
 fn ids(hosts: &Hosts) -> Vec<HostId> {
@@ -222,6 +289,7 @@ pub fn access(profile: &AccessProfile, change: &LinkChange) -> Access {
             jitter,
             loss: Ratio::from_ppm(change.loss_ppm.unwrap_or(direction.loss_ppm)),
             mtu: profile.mtu_bytes as u16,
+            ..LinkSpec::default()
         }
     };
     Access {

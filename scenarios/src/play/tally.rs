@@ -41,6 +41,11 @@ impl Tally {
         }
     }
 
+    /// Ends of connections that are open now, on all machines together.
+    pub fn connection_ends(&self) -> u64 {
+        self.connections.iter().copied().map(u64::from).sum()
+    }
+
     /// Takes note of an event of the node on `machine`.
     pub fn note(&mut self, machine: u32, now_ns: u64, measured: bool, event: &Event) {
         let open = &mut self.connections[machine as usize];
@@ -57,6 +62,11 @@ impl Tally {
             Event::PullFailed { .. } if measured => self.pulls_failed += 1,
             _ => {}
         }
+    }
+
+    /// Open connections of the node on `machine`.
+    pub fn connections(&self, machine: u32) -> u32 {
+        self.connections[machine as usize]
     }
 
     /// A node measured a round trip between machines in two regions.

@@ -12,12 +12,9 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, host, kernel};
 
 use super::adapters::{self, HostStorage};
+use crate::format::network::Fidelity;
 
 /// What carries the machines of a run. Hosts are numbered as in the scenario.
-///
-/// ```ignore
-/// testbed.spawn(3, async move { node.command(Command::Pull { from: None }).await; }.boxed());
-/// ```
 pub trait Testbed: Send + Sync {
     /// The outside world of a node that starts now on `machine`.
     fn environment(&self, machine: u32, observer: Arc<dyn Observer>) -> Environment;
@@ -41,11 +38,14 @@ pub trait Testbed: Send + Sync {
 }
 
 /// Our own simulator, on the thread of a [`orrery_sim::Simulation`].
-pub struct Simulated;
+pub struct Simulated {
+    /// What carries nodes' connections.
+    pub fidelity: Fidelity,
+}
 
 impl Testbed for Simulated {
     fn environment(&self, machine: u32, observer: Arc<dyn Observer>) -> Environment {
-        adapters::environment(HostId(machine), observer)
+        adapters::environment(HostId(machine), self.fidelity, observer)
     }
 
     fn storage(&self, machine: u32) -> HostStorage {

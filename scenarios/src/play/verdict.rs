@@ -9,9 +9,11 @@ use orrery_reports::record::{Fault, Invariant, Loss, Metric, SeedResult};
 use orrery_reports::stats::Recorder;
 use orrery_sim::{HostId, kernel, net};
 
+use super::fates::{self, UNKNOWN};
 use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
+use super::steps::copies;
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
 
@@ -34,11 +36,14 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         network(machines, &mut metrics);
     }
     told(machines, &mut metrics);
-    flows(machines, &mut metrics, &mut result);
     if !failed {
         if whole {
             result.failure = stalled(machines);
         }
+        groups(machines, job.end_ns(), &mut metrics, &mut result);
+    }
+    flows(machines, &mut metrics, &mut result);
+    if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
     }
     result.metrics = metrics.0;
@@ -171,8 +176,9 @@ fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
             metrics.value(&name, "bit/s", bps);
         }
     }
+    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
     let name = |host: u32| machines.world.hosts[host as usize].name.clone();
-    for (number, entry, cause) in flows.lost().take(LOSSES_LISTED_MAX) {
+    for (number, entry, cause) in flows.lost().take(room) {
         result.losses.push(Loss {
             item: format!("flow {number}"),
             author: name(entry.from),
@@ -181,11 +187,11 @@ fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
             cause: cause.name().to_owned(),
         });
     }
-    if failed > result.losses.len() as u64 {
-        let causes = summary.failed.iter();
-        result.loss_causes = causes
-            .map(|(cause, count)| (cause.name().to_owned(), *count))
-            .collect();
+    for (cause, count) in &summary.failed {
+        *result
+            .loss_causes
+            .entry(cause.name().to_owned())
+            .or_default() += count;
     }
 }
 
@@ -199,7 +205,6 @@ fn stalled(machines: &Machines) -> Option<String> {
         .world
         .hosts
         .iter()
-        .filter(|plan| machines.scenario.groups[plan.group].has_node)
         .filter(|plan| !drained.contains(&plan.host))
         .map(|plan| plan.name.as_str())
         .collect();
@@ -215,6 +220,26 @@ fn stalled(machines: &Machines) -> Option<String> {
             first.join(", ")
         )
     })
+}
+
+/// What became of messages to groups without storage, if there are any.
+fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut SeedResult) {
+    let workloads = &machines.scenario.workloads;
+    if !workloads.iter().any(|w| w.action.kind() == "publish") {
+        return;
+    }
+    let state = machines.state();
+    let fates = fates::follow(machines, &state, end_ns, LOSSES_LISTED_MAX);
+    let lost = fates.causes.values().sum::<u64>();
+    metrics.samples("gossip.delivery.latency", &state.messages.latencies);
+    metrics.ratio("gossip.delivery", fates.delivered, lost);
+    metrics.value("gossip.published", "1", fates.published as f64);
+    let copies: u64 = state.nodes.iter().flatten().map(copies).sum();
+    let copies = copies + state.messages.copies_lost;
+    let duplicates = copies.saturating_sub(state.messages.firsts);
+    metrics.value("gossip.duplicates", "1", duplicates as f64);
+    result.losses = fates.losses;
+    result.loss_causes = fates.causes;
 }
 
 fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut SeedResult) {
@@ -233,8 +258,8 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
     );
     metrics.count("disk.acked_lost", lost_by_authors.len());
     metrics.count("feed.leaked", state.ledger.leaks());
-    let flows_listed = result.losses.len();
-    let mut causes: BTreeMap<String, u64> = BTreeMap::new();
+    let mut causes = std::mem::take(&mut result.loss_causes);
+    let lost_messages = causes.values().sum::<u64>();
     let mut delivered = 0;
     for (op, entry, reader, fate) in state.ledger.due(window_ns) {
         if fate.delivered_ns.is_some() || fate.held {
@@ -262,21 +287,14 @@ fn feeds(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut S
     }
     metrics.count("feed.delivered", delivered);
     if whole {
-        metrics.count("feed.missed_forever", causes.values().sum::<u64>() as usize);
+        metrics.count(
+            "feed.missed_forever",
+            (causes.values().sum::<u64>() - lost_messages) as usize,
+        );
     }
     result.invariants = invariants(&lost_by_authors, state.ledger.leaks(), &causes, whole);
-    let missed: u64 = causes.values().sum();
-    let listed = result.losses.len() - flows_listed;
-    // Losses of either kind that are not all listed are counted by cause, with all others.
-    if missed > listed as u64 || !result.loss_causes.is_empty() {
-        if result.loss_causes.is_empty() {
-            for loss in &result.losses[..flows_listed] {
-                *causes.entry(loss.cause.clone()).or_default() += 1;
-            }
-        }
-        for (cause, count) in causes {
-            *result.loss_causes.entry(cause).or_default() += count;
-        }
+    if causes.values().sum::<u64>() > result.losses.len() as u64 {
+        result.loss_causes = causes;
     }
 }
 
@@ -313,8 +331,6 @@ fn invariants(
     }
     invariants
 }
-
-const UNKNOWN: &str = "unknown";
 
 /// Why a post is not at a reader.
 fn cause(
@@ -353,10 +369,11 @@ fn cause(
 fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
     let mut lost = BTreeSet::new();
     for plan in &machines.world.hosts {
-        if !machines.scenario.groups[plan.group].has_node {
+        machines.testbed.pull_plug(plan.host);
+        // Nothing was ever posted or pulled there, and no store made.
+        if !machines.exchanges_feeds(plan.host) {
             continue;
         }
-        machines.testbed.pull_plug(plan.host);
         let disk = machines.testbed.storage(plan.host);
         let read = || -> Result<_, orrery_node::store::StoreError> {
             let store = Store::open(disk.files(), machines.keys(plan.host).clone())?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::{AsyncReadExt, AsyncWriteExt};
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::packet::{Packet, Transport};
-use orrery_sim::net::stage::{Delay, DropReason, Loss, Stage, Verdict};
+use orrery_sim::net::stage::{Delay, Draws, DropReason, Loss, Stage, Verdict};
 use orrery_sim::net::{TcpListener, TcpStream, address};
 use orrery_sim::random::Stream;
 use orrery_sim::time::SimTime;
@@ -139,7 +139,7 @@ struct EveryNth {
 }
 
 impl Stage for EveryNth {
-    fn on_packet(&mut self, _: SimTime, packet: &Packet, _: &mut Stream) -> Verdict {
+    fn on_packet(&mut self, _: SimTime, packet: &Packet, _: &mut Draws) -> Verdict {
         let Transport::Tcp(segment) = &packet.transport else {
             return Verdict::Pass;
         };

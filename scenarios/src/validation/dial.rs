@@ -4,16 +4,15 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use libp2p::core::Transport as _;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, yamux};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm};
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::time::SimTime;
-use orrery_sim::transport::SimTcp;
 use orrery_sim::{HostId, HostSpec, Simulation, host, kernel};
 
+use super::fidelity::Carrier;
 use super::{Measured, Row};
 
 /// Substreams that wait for the listener's agreement before they carry data cost a round trip.
@@ -40,6 +39,11 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
     } else {
         Version::V1Lazy
     };
+    measure(Carrier::Wire, version)
+}
+
+/// Dials over `carrier` and exchanges a byte on a substream that is negotiated by `version`.
+pub fn measure(carrier: Carrier, version: Version) -> Result<Measured, String> {
     let (took, outcome) = Simulation::new(1)
         .run(|world| {
             let quarter = LinkSpec {
@@ -57,9 +61,11 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
             let (listener, dialer) = (host::add(spec("listener")), host::add(spec("dialer")));
             let keys = Keypair::generate_ed25519();
             let peer = keys.public().to_peer_id();
-            host::executor(listener).spawn(listen(listener, keys, version));
+            let listening = swarm(carrier, listener, &keys, version);
+            host::executor(listener).spawn(listen(listener, listening));
             let (done, took) = mpsc::channel();
-            host::executor(dialer).spawn(exchange(dialer, peer, version, done));
+            let dialling = swarm(carrier, dialer, &Keypair::generate_ed25519(), version);
+            host::executor(dialer).spawn(exchange(dialer, dialling, peer, done));
             world.run_until(SimTime::from_secs(10));
             took.try_recv().ok()
         })
@@ -75,12 +81,13 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
     })
 }
 
-fn swarm(here: HostId, keys: &Keypair, version: Version) -> Swarm<libp2p_stream::Behaviour> {
-    let transport = SimTcp::new(here)
-        .upgrade(Version::V1Lazy)
-        .authenticate(noise::Config::new(keys).expect("fresh keys are good"))
-        .multiplex(yamux::Config::default())
-        .boxed();
+fn swarm(
+    carrier: Carrier,
+    here: HostId,
+    keys: &Keypair,
+    version: Version,
+) -> Swarm<libp2p_stream::Behaviour> {
+    let transport = carrier.transport(here, keys);
     let executor = host::executor(here);
     let config = Config::with_executor(move |task| executor.spawn(task))
         .with_substream_upgrade_protocol_override(version)
@@ -89,8 +96,7 @@ fn swarm(here: HostId, keys: &Keypair, version: Version) -> Swarm<libp2p_stream:
     Swarm::new(transport, behaviour, keys.public().to_peer_id(), config)
 }
 
-async fn listen(here: HostId, keys: Keypair, version: Version) {
-    let mut swarm = swarm(here, &keys, version);
+async fn listen(here: HostId, mut swarm: Swarm<libp2p_stream::Behaviour>) {
     let everywhere: Multiaddr = "/ip4/0.0.0.0/tcp/4001".parse().expect("a multiaddr");
     swarm.listen_on(everywhere).expect("the port is free");
     let mut control = swarm.behaviour().new_control();
@@ -115,9 +121,12 @@ async fn listen(here: HostId, keys: Keypair, version: Version) {
 }
 
 /// Dials and exchanges a byte; tells how long that took.
-async fn exchange(here: HostId, peer: PeerId, version: Version, done: Sender<Duration>) {
-    let keys = Keypair::generate_ed25519();
-    let mut swarm = swarm(here, &keys, version);
+async fn exchange(
+    here: HostId,
+    mut swarm: Swarm<libp2p_stream::Behaviour>,
+    peer: PeerId,
+    done: Sender<Duration>,
+) {
     let address: Multiaddr = "/ip4/11.0.0.1/tcp/4001".parse().expect("a multiaddr");
     let begin = kernel::now();
     swarm.dial(address).expect("nothing else is dialled");

@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use futures_timer::Delay;
+use orrery_sim::net::UdpSocket;
 use orrery_sim::net::link::{Access, LinkSpec};
-use orrery_sim::net::udp::UdpSocket;
 use orrery_sim::net::{self, address};
 use orrery_sim::units::Ratio;
 use orrery_sim::{HostSpec, Simulation, host};
@@ -159,6 +159,7 @@ fn fired_faults(strangers: bool) -> Result<Vec<(String, u64)>, String> {
         seed: 1,
         until_ns: None,
         log: None,
+        captures: None,
         trace: None,
     };
     let result = play::run(&job, &mut |_| {});

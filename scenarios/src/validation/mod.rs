@@ -16,6 +16,8 @@ mod dial;
 mod entropy;
 mod fairness;
 mod faults;
+mod fidelity;
+mod fidelity_gossip;
 mod jobs;
 mod mathis;
 mod mutant;
@@ -23,12 +25,16 @@ mod ping_matrix;
 mod reproducible;
 mod slow_start;
 mod store_forward;
+mod two_models;
 
 pub use entropy::{Entropy, trace_hash};
 
 /// All rows, in the order in which they are printed.
 const ROWS: &[Row] = &[
     dial::ROW,
+    fidelity::ROUND_TRIPS,
+    fidelity::PACKETS,
+    fidelity_gossip::ROW,
     store_forward::ROW,
     slow_start::ROW,
     mathis::ROW,
@@ -39,6 +45,7 @@ const ROWS: &[Row] = &[
     entropy::ROW,
     jobs::ROW,
     faults::ROW,
+    two_models::ROW,
 ];
 
 /// One comparison.

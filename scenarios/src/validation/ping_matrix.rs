@@ -97,6 +97,7 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
         seed: 1,
         until_ns: None,
         log: None,
+        captures: None,
         trace: None,
     };
     let result = play::run(&job, &mut |_| {});

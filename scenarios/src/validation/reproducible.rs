@@ -74,6 +74,7 @@ pub fn job(seed: u64, longer: bool) -> Result<Job, String> {
         seed,
         until_ns: None,
         log: None,
+        captures: None,
         trace: None,
     })
 }

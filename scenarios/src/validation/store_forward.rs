@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use orrery_sim::net::UdpSocket;
 use orrery_sim::net::address;
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::packet::{IPV4_HEADER_BYTES, UDP_HEADER_BYTES};
-use orrery_sim::net::udp::UdpSocket;
 use orrery_sim::time::SimTime;
 use orrery_sim::units::Rate;
 use orrery_sim::{HostSpec, Simulation, host, kernel};

@@ -1,9 +1,13 @@
 //! Where hosts stand and how their clocks go.
 
+use std::time::Duration;
+
 use orrery_sim::random::Stream;
 
 use super::draw;
 use crate::format::Scenario;
+use crate::format::boot::Boot;
+use crate::format::group::{Group, Regions};
 
 /// What the world decides about a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct HostPlan {
     pub group: usize,
     /// Place of its region in the delay profile.
     pub region: usize,
+    /// When its node starts, in nanoseconds.
+    pub boot_ns: u64,
     /// How far its wall clock is ahead of true time at the begin, in nanoseconds.
     pub clock_offset_ns: i64,
     /// How fast its wall clock runs too fast, in parts per billion.
@@ -26,16 +32,7 @@ pub struct HostPlan {
 pub fn build(scenario: &Scenario, seed: u64) -> Vec<HostPlan> {
     let mut hosts = Vec::new();
     for (place, group) in scenario.groups.iter().enumerate() {
-        let mut regions: Vec<usize> = group
-            .region_counts
-            .iter()
-            .enumerate()
-            .flat_map(|(region, &count)| std::iter::repeat_n(region, count as usize))
-            .collect();
-        shuffle(
-            &mut regions,
-            &mut Stream::new(seed, &format!("regions {}", group.name), 0),
-        );
+        let regions = regions(group, seed);
         for (host, region) in group.hosts().zip(regions) {
             let mut offset = Stream::new(seed, "clock offset", host);
             let mut drift = Stream::new(seed, "clock drift", host);
@@ -44,12 +41,50 @@ pub fn build(scenario: &Scenario, seed: u64) -> Vec<HostPlan> {
                 name: scenario.host_name(host),
                 group: place,
                 region,
+                boot_ns: boot_ns(scenario, group, host, seed),
                 clock_offset_ns: draw::amount(group.clock.offset_ns, &mut offset),
                 clock_drift_ppb: draw::amount(group.clock.drift_ppb, &mut drift),
             });
         }
     }
     hosts
+}
+
+/// The region of each host of a group.
+fn regions(group: &Group, seed: u64) -> Vec<usize> {
+    let counts = match &group.regions {
+        Regions::Counts(counts) => counts,
+        Regions::RoundRobin(number) => {
+            return group.hosts().map(|host| (host % number) as usize).collect();
+        }
+    };
+    let mut regions: Vec<usize> = counts
+        .iter()
+        .enumerate()
+        .flat_map(|(region, &count)| std::iter::repeat_n(region, count as usize))
+        .collect();
+    shuffle(
+        &mut regions,
+        &mut Stream::new(seed, &format!("regions {}", group.name), 0),
+    );
+    regions
+}
+
+/// Without a boot time, nodes start within this time or a quarter of the warm-up.
+const BOOT_SPAN_MAX: Duration = Duration::from_secs(10);
+
+fn boot_ns(scenario: &Scenario, group: &Group, host: u32, seed: u64) -> u64 {
+    if let Some(fixed_ns) = group.boot.fixed_ns(host - group.first_host, group.count) {
+        return fixed_ns;
+    }
+    let Boot::Drawn(amount) = group.boot else {
+        let span = Duration::from_nanos(scenario.warmup_ns / 4).min(BOOT_SPAN_MAX);
+        let at = Stream::new(seed, "boot", host).uniform(Duration::ZERO, span);
+        return at.as_nanos() as u64;
+    };
+    // All hosts of the group share one draw unless each makes its own.
+    let whose = if amount.each { host } else { group.first_host };
+    draw::positive(amount, &mut Stream::new(seed, "boot", whose))
 }
 
 /// Fisher and Yates.

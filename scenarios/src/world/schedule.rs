@@ -19,11 +19,12 @@ pub fn build(scenario: &Scenario, friends: &Friends, seed: u64) -> Vec<(u64, Ste
         friends,
         steps: Vec::new(),
         tickets: 0,
+        messages: 0,
         flows: 0,
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
-        for (host, rank) in workload.from.iter().zip(0..) {
-            builder.workload(place, workload, host, rank);
+        for (index, host) in (0..).zip(workload.from.iter()) {
+            builder.workload(place, workload, host, index);
         }
     }
     for (place, fault) in scenario.faults.iter().enumerate() {
@@ -39,6 +40,7 @@ struct Builder<'a> {
     friends: &'a Friends,
     steps: Vec<(u64, Step)>,
     tickets: u32,
+    messages: u32,
     flows: u32,
 }
 
@@ -51,9 +53,9 @@ impl Builder<'_> {
         self.steps.push((at_ns, step));
     }
 
-    fn workload(&mut self, place: usize, workload: &Workload, host: u32, rank: u32) {
+    fn workload(&mut self, place: usize, workload: &Workload, host: u32, index: u64) {
         let kind = workload.action.kind();
-        let times = self.times(workload.pace, place, kind, host);
+        let times = self.times(workload.pace, place, kind, host, index);
         let mut stream = self.stream("workload details", place, kind, host);
         for at_ns in times {
             match &workload.action {
@@ -71,10 +73,26 @@ impl Builder<'_> {
                     self.flows += 1;
                     let step = Step::Flow {
                         host,
-                        to: flow.receiver(rank),
+                        to: flow.receiver(index as u32),
                         load: flow.load,
                         port: flow.port,
                         flow: number,
+                    };
+                    self.push(at_ns, step);
+                }
+                Action::Dial { to, peers } => {
+                    let peers = chosen(to, *peers, host, &mut stream);
+                    self.push(at_ns, Step::Dial { host, peers });
+                }
+                Action::Publish { size_bytes, .. } => {
+                    let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
+                    let ticket = self.messages;
+                    self.messages += 1;
+                    let step = Step::Publish {
+                        host,
+                        workload: place,
+                        size_bytes,
+                        ticket,
                     };
                     self.push(at_ns, step);
                 }
@@ -132,7 +150,7 @@ impl Builder<'_> {
     }
 
     /// Times within the run at which a host acts, ascending but for drawn ones.
-    fn times(&self, pace: Pace, place: usize, kind: &str, host: u32) -> Vec<u64> {
+    fn times(&self, pace: Pace, place: usize, kind: &str, host: u32, index: u64) -> Vec<u64> {
         let mut stream = self.stream("workload", place, kind, host);
         let mut times = Vec::new();
         match pace {
@@ -156,6 +174,17 @@ impl Builder<'_> {
                 let mut shared = self.stream("workload", place, kind, SHARED);
                 let stream = if at_ns.each { &mut stream } else { &mut shared };
                 times.extend((0..count).map(|_| draw::positive(at_ns, stream)));
+            }
+            Pace::Series {
+                at_ns,
+                every_ns,
+                count,
+                stagger_ns,
+            } => {
+                let mut shared = self.stream("workload", place, kind, SHARED);
+                let stream = if at_ns.each { &mut stream } else { &mut shared };
+                let first_ns = draw::positive(at_ns, stream) + stagger_ns * index;
+                times.extend((0..u64::from(count)).map(|turn| first_ns + every_ns * turn));
             }
         }
         times
@@ -237,6 +266,20 @@ impl Builder<'_> {
     fn change(&mut self, at_ns: u64, fault: usize, change: Change) {
         self.push(at_ns, Step::Fault { fault, change });
     }
+}
+
+/// So many of `to` as are wanted, or all, `host` aside; ascending.
+fn chosen(to: &Hosts, wanted: Option<u32>, host: u32, stream: &mut Stream) -> Vec<u32> {
+    let mut others: Vec<u32> = to.iter().filter(|&other| other != host).collect();
+    let wanted = wanted.map_or(others.len(), |wanted| others.len().min(wanted as usize));
+    // The first steps of a shuffle by Fisher and Yates.
+    for place in 0..wanted {
+        let left = (others.len() - place) as u64;
+        others.swap(place, place + stream.below(left) as usize);
+    }
+    others.truncate(wanted);
+    others.sort_unstable();
+    others
 }
 
 /// The stream's host where all hosts share one draw.

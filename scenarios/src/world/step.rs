@@ -53,6 +53,24 @@ pub enum Step {
         /// Who is blocked.
         whom: u32,
     },
+    /// Somebody dials others.
+    Dial {
+        /// Who.
+        host: u32,
+        /// Whom, ascending.
+        peers: Vec<u32>,
+    },
+    /// Somebody sends a message to a group without storage.
+    Publish {
+        /// Who.
+        host: u32,
+        /// Which workload says so, by its place; it names the topic.
+        workload: usize,
+        /// Size of the message.
+        size_bytes: u32,
+        /// Names the message among all of the run, from 0 without gaps in no particular order.
+        ticket: u32,
+    },
     /// A fault begins or ends.
     Fault {
         /// Which, by its place among the scenario's faults.

@@ -16,6 +16,9 @@ const V6_BASE: u128 = 0x2600_0b00 << 96 | 1;
 /// Most hosts that have addresses.
 pub const HOSTS_MAX: u32 = (1 << 20) - 1;
 
+/// Where the numbers of routers begin, behind those of all hosts.
+const ROUTERS: u32 = 1 << 20;
+
 /// The host's IPv4 address.
 pub fn v4(host: HostId) -> Ipv4Addr {
     Ipv4Addr::from(V4_BASE + host.0)
@@ -24,6 +27,16 @@ pub fn v4(host: HostId) -> Ipv4Addr {
 /// The host's IPv6 address.
 pub fn v6(host: HostId) -> Ipv6Addr {
     Ipv6Addr::from(V6_BASE + u128::from(host.0))
+}
+
+/// The address of the router before the host's access link, of the same family as
+/// `like`: 11.16.0.1 + *n* or 2600:b00::10:1 + *n*. It answers for the link, and nothing
+/// can be sent to it.
+pub fn router_like(host: HostId, like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::from(V4_BASE + ROUTERS + host.0).into(),
+        IpAddr::V6(_) => Ipv6Addr::from(V6_BASE + u128::from(ROUTERS + host.0)).into(),
+    }
 }
 
 /// The host's address of the same family as `like`.
@@ -55,6 +68,18 @@ mod tests {
             assert_eq!(host(v6(id).into()), Some(id));
             assert_eq!(host(like(id, Ipv6Addr::LOCALHOST.into())), Some(id));
         }
+    }
+
+    #[test]
+    fn routers_are_no_hosts() {
+        for number in [0, 7, HOSTS_MAX - 1] {
+            for like in ["0.0.0.0", "::"] {
+                let like = like.parse().expect("the test lists addresses");
+                assert_eq!(host(router_like(HostId(number), like)), None);
+            }
+        }
+        let first = router_like(HostId(0), Ipv4Addr::LOCALHOST.into());
+        assert_eq!(first, Ipv4Addr::new(11, 16, 0, 1));
     }
 
     #[test]

@@ -10,9 +10,8 @@ use super::address;
 use super::link::Access;
 use super::packet::Packet;
 use super::partition::Partitions;
-use super::stage::{Fate, Pipeline, PipelineError, Stage};
+use super::stage::{Condition, Draws, Fate, Pipeline, PipelineError, Stage};
 use crate::kernel::HostId;
-use crate::random::Stream;
 use crate::time::SimTime;
 
 /// How long a packet to the sending host itself takes.
@@ -44,8 +43,26 @@ struct Attachment {
 /// One direction of an access link.
 struct Direction {
     pipeline: Pipeline,
-    /// One stream a direction, so that changing one link shifts no other draw.
-    stream: Stream,
+    /// Apart for each direction, so that changing one shifts no other draw.
+    draws: Draws,
+    /// The earliest wake-up that waits in the event queue.
+    wakeup: Option<SimTime>,
+}
+
+/// Which of a host's two links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From the host to the core.
+    Up,
+    /// From the core to the host.
+    Down,
+}
+
+/// Where a packet is next, when, and in which condition.
+pub(super) struct Hop {
+    pub(super) host: HostId,
+    pub(super) at: SimTime,
+    pub(super) condition: Condition,
 }
 
 /// What one host sent and received, packets and their bytes with all headers.
@@ -55,7 +72,7 @@ pub struct HostTraffic {
     pub sent_packets: u64,
     /// Their bytes.
     pub sent_bytes: u64,
-    /// Packets delivered to the host.
+    /// Packets that reached the host, those included that it drops as corrupted.
     pub received_packets: u64,
     /// Their bytes.
     pub received_bytes: u64,
@@ -84,24 +101,30 @@ impl Fabric {
         });
         self.uplinks.push(Direction {
             pipeline: pipeline(access.up.stages()),
-            stream: Stream::new(seed, "uplink", host.0),
+            draws: Draws::new(seed, "uplink", host.0),
+            wakeup: None,
         });
         self.downlinks.push(Direction {
             pipeline: pipeline(access.down.stages()),
-            stream: Stream::new(seed, "downlink", host.0),
+            draws: Draws::new(seed, "downlink", host.0),
+            wakeup: None,
         });
     }
 
-    /// Replaces a host's access link. Packets already on it keep their times.
+    /// Replaces a host's access link. Packets that already have left it keep
+    /// their times.
     ///
     /// # Panics
     /// If there is no such host.
-    pub fn set_access(&mut self, host: HostId, access: &Access) {
+    pub(super) fn set_access(&mut self, now: SimTime, host: HostId, access: &Access) {
         for (direction, link) in [
             (&mut self.uplinks[host.index()], &access.up),
             (&mut self.downlinks[host.index()], &access.down),
         ] {
-            direction.pipeline.replace(link.stages()).expect(IN_ORDER);
+            let Direction {
+                pipeline, draws, ..
+            } = direction;
+            pipeline.replace(now, link.stages(), draws).expect(IN_ORDER);
         }
     }
 
@@ -112,12 +135,16 @@ impl Fabric {
     ///
     /// # Panics
     /// If there is no such host.
-    pub fn set_uplink(
+    pub(super) fn set_uplink(
         &mut self,
+        now: SimTime,
         host: HostId,
         stages: Vec<Box<dyn Stage>>,
     ) -> Result<(), PipelineError> {
-        self.uplinks[host.index()].pipeline.replace(stages)
+        let Direction {
+            pipeline, draws, ..
+        } = &mut self.uplinks[host.index()];
+        pipeline.replace(now, stages, draws)
     }
 
     pub(super) fn set_up(&mut self, host: HostId, up: bool) {
@@ -130,36 +157,69 @@ impl Fabric {
     }
 
     /// Takes a packet through the sender's link and the core: who gets it, and
-    /// when it leaves the core. `None` if it is dropped.
-    pub(super) fn send(
-        &mut self,
-        now: SimTime,
-        from: HostId,
-        packet: &Packet,
-    ) -> Option<(HostId, SimTime)> {
-        let sender = &mut self.hosts[from.index()];
-        if !sender.up {
-            self.count_drop("sender-down");
+    /// when it leaves the core. `None` if it is dropped or held.
+    pub(super) fn send(&mut self, now: SimTime, from: HostId, packet: &Packet) -> Option<Hop> {
+        if !self.note_sent(from, packet) {
             return None;
         }
-        sender.traffic.sent_packets += 1;
-        sender.traffic.sent_bytes += packet.wire_len() as u64;
-        let to = address::host(packet.dst.ip()).filter(|to| to.index() < self.hosts.len());
-        let Some(to) = to else {
+        let Some(to) = self.destination(packet) else {
             self.count_drop("no-route");
             return None;
         };
         if to == from {
-            return Some((to, now + LOOPBACK_DELAY));
+            return Some(Hop {
+                host: to,
+                at: now + LOOPBACK_DELAY,
+                condition: Condition::Intact,
+            });
         }
-        let leaves = match self.uplinks[from.index()].push(now, packet) {
-            Fate::Departs(at) => at,
-            Fate::Dropped(reason) => {
-                self.hosts[from.index()].traffic.dropped_packets += 1;
-                self.count_drop(reason.name());
-                return None;
-            }
+        let fate = self.uplinks[from.index()].push(now, packet, Condition::Intact);
+        let (at, condition) = self.leaves_link(from, fate)?;
+        self.cross_core(from, to, at, condition)
+    }
+
+    /// Counts a packet that a host hands to its links; false if the host is down.
+    pub(super) fn note_sent(&mut self, from: HostId, packet: &Packet) -> bool {
+        let sender = &mut self.hosts[from.index()];
+        if !sender.up {
+            self.count_drop("sender-down");
+            return false;
+        }
+        sender.traffic.sent_packets += 1;
+        sender.traffic.sent_bytes += packet.wire_len() as u64;
+        true
+    }
+
+    /// Takes a packet that begins between the access link of `near` and the core to
+    /// whom it is for. Between the host and itself it takes no link.
+    pub(super) fn send_from_router(
+        &mut self,
+        now: SimTime,
+        near: HostId,
+        packet: &Packet,
+    ) -> Option<Hop> {
+        let Some(to) = self.destination(packet) else {
+            self.count_drop("no-route");
+            return None;
         };
+        if to == near {
+            return Some(Hop {
+                host: to,
+                at: now + LOOPBACK_DELAY,
+                condition: Condition::Intact,
+            });
+        }
+        self.cross_core(near, to, now, Condition::Intact)
+    }
+
+    /// Takes a packet that has left its sender's link at `at` through the core.
+    fn cross_core(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        at: SimTime,
+        condition: Condition,
+    ) -> Option<Hop> {
         if !self.partitions.passes(from, to) {
             self.count_drop("partition");
             return None;
@@ -174,7 +234,11 @@ impl Fabric {
             .and_then(|row| row.get(b))
             .copied()
             .unwrap_or_default();
-        Some((to, leaves + core))
+        Some(Hop {
+            host: to,
+            at: at + core,
+            condition,
+        })
     }
 
     /// Takes a packet through the receiver's link: when it reaches the host.
@@ -183,12 +247,26 @@ impl Fabric {
         now: SimTime,
         host: HostId,
         packet: &Packet,
-    ) -> Option<SimTime> {
-        if address::host(packet.src.ip()) == Some(host) {
-            return Some(now);
-        }
-        match self.downlinks[host.index()].push(now, packet) {
-            Fate::Departs(at) => Some(at),
+        before: Condition,
+    ) -> Option<Hop> {
+        let (at, condition) = if address::host(packet.src.ip()) == Some(host) {
+            (now, before)
+        } else {
+            let fate = self.downlinks[host.index()].push(now, packet, before);
+            self.leaves_link(host, fate)?
+        };
+        Some(Hop {
+            host,
+            at,
+            condition,
+        })
+    }
+
+    /// When a packet leaves a link of `host` and how; counts it if it does not.
+    fn leaves_link(&mut self, host: HostId, fate: Fate) -> Option<(SimTime, Condition)> {
+        match fate {
+            Fate::Departs(at, condition) => Some((at, condition)),
+            Fate::Held => None,
             Fate::Dropped(reason) => {
                 self.hosts[host.index()].traffic.dropped_packets += 1;
                 self.count_drop(reason.name());
@@ -197,16 +275,84 @@ impl Fabric {
         }
     }
 
-    /// Whether the host is there to take the packet; counts it either way.
-    pub(super) fn is_delivered(&mut self, host: HostId, packet: &Packet) -> bool {
-        let receiver = &mut self.hosts[host.index()];
-        if receiver.up {
-            receiver.traffic.received_packets += 1;
-            receiver.traffic.received_bytes += packet.wire_len() as u64;
-            return true;
+    /// Lets a host's link go on with what it holds.
+    pub(super) fn wake(&mut self, now: SimTime, host: HostId, way: Way) {
+        let link = self.direction(host, way);
+        link.wakeup = link.wakeup.filter(|at| *at > now);
+        link.pipeline.wake(now, &mut link.draws);
+    }
+
+    /// When an event has to wake the link, if none waits that does so in time.
+    /// The caller schedules it.
+    #[inline]
+    pub(super) fn wakeup_due(&mut self, host: HostId, way: Way) -> Option<SimTime> {
+        let link = self.direction(host, way);
+        let due = link.pipeline.next_wakeup()?;
+        if link.wakeup.is_some_and(|at| at <= due) {
+            return None;
         }
-        self.count_drop("receiver-down");
-        false
+        link.wakeup = Some(due);
+        Some(due)
+    }
+
+    /// The next packet that a host's link lets go apart from the one that came
+    /// to it, and where it is next: on the way up in the core, on the way down
+    /// at the host.
+    #[inline]
+    pub(super) fn next_released(&mut self, host: HostId, way: Way) -> Option<(Box<Packet>, Hop)> {
+        loop {
+            let (packet, fate) = self.direction(host, way).pipeline.take_released()?;
+            let Some((at, condition)) = self.leaves_link(host, fate) else {
+                continue;
+            };
+            let hop = match way {
+                Way::Up => self
+                    .destination(&packet)
+                    .and_then(|to| self.cross_core(host, to, at, condition)),
+                Way::Down => Some(Hop {
+                    host,
+                    at,
+                    condition,
+                }),
+            };
+            if let Some(hop) = hop {
+                return Some((packet, hop));
+            }
+        }
+    }
+
+    /// Whose address the packet is for.
+    fn destination(&self, packet: &Packet) -> Option<HostId> {
+        address::host(packet.dst.ip()).filter(|to| to.index() < self.hosts.len())
+    }
+
+    fn direction(&mut self, host: HostId, way: Way) -> &mut Direction {
+        match way {
+            Way::Up => &mut self.uplinks[host.index()],
+            Way::Down => &mut self.downlinks[host.index()],
+        }
+    }
+
+    /// Whether the host is there to take the packet, and its checksum right;
+    /// counts it either way.
+    pub(super) fn is_delivered(
+        &mut self,
+        host: HostId,
+        packet: &Packet,
+        condition: Condition,
+    ) -> bool {
+        let receiver = &mut self.hosts[host.index()];
+        if !receiver.up {
+            self.count_drop("receiver-down");
+            return false;
+        }
+        receiver.traffic.received_packets += 1;
+        receiver.traffic.received_bytes += packet.wire_len() as u64;
+        if condition == Condition::Corrupted {
+            self.count_drop("corrupted");
+            return false;
+        }
+        true
     }
 
     pub(super) fn count_drop(&mut self, reason: &'static str) {
@@ -225,13 +371,14 @@ impl Fabric {
 }
 
 impl Direction {
-    fn push(&mut self, now: SimTime, packet: &Packet) -> Fate {
-        self.pipeline.push(now, packet, &mut self.stream)
+    fn push(&mut self, now: SimTime, packet: &Packet, condition: Condition) -> Fate {
+        self.pipeline.push(now, packet, condition, &mut self.draws)
     }
 }
 
 /// Why the stages of an access link always make a pipeline.
-const IN_ORDER: &str = "jitter of an access link keeps packets in order";
+const IN_ORDER: &str =
+    "an access link reorders after all stages that need order, and has one queue";
 
 fn pipeline(stages: Vec<Box<dyn Stage>>) -> Pipeline {
     Pipeline::new(stages).expect(IN_ORDER)

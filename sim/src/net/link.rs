@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::stage::{Delay, Jitter, Loss, Mtu, QueueLimit, RateQueue, Spread, Stage};
+use super::stage::{
+    BurstLoss, Codel, Controlled, Corrupt, Delay, Duplicate, GilbertElliott, Jitter, Loss, Mtu,
+    Police, Policing, QueueLimit, RateQueue, Reorder, Reordering, Spread, Stage,
+};
 use crate::units::{Rate, Ratio};
 
 /// One direction of an access link.
@@ -12,12 +15,24 @@ pub struct LinkSpec {
     pub rate: Option<Rate>,
     /// Bytes that may wait for a limited rate; more are dropped.
     pub queue_bytes: u64,
+    /// `CoDel` on that queue. Without a limited rate there is none.
+    pub codel: Option<Controlled>,
+    /// Packets beyond this are dropped before they reach the queue.
+    pub policing: Option<Policing>,
     /// Constant one-way delay.
     pub delay: Duration,
     /// Additional delay that varies; packets keep their order.
     pub jitter: Option<Spread>,
     /// Share of packets lost, independently of each other.
     pub loss: Ratio,
+    /// Packets lost in bursts, beside the former.
+    pub burst_loss: Option<BurstLoss>,
+    /// Share of packets that arrive with a wrong checksum.
+    pub corruption: Ratio,
+    /// Share of packets that are followed by a copy.
+    pub duplication: Ratio,
+    /// Packets that are held back, so that others overtake.
+    pub reordering: Option<Reordering>,
     /// Largest IP packet in bytes.
     pub mtu: u16,
 }
@@ -37,9 +52,15 @@ impl Default for LinkSpec {
         Self {
             rate: None,
             queue_bytes: 256 << 10,
+            codel: None,
+            policing: None,
             delay: Duration::ZERO,
             jitter: None,
             loss: Ratio::ZERO,
+            burst_loss: None,
+            corruption: Ratio::ZERO,
+            duplication: Ratio::ZERO,
+            reordering: None,
             mtu: 1500,
         }
     }
@@ -47,17 +68,26 @@ impl Default for LinkSpec {
 
 impl LinkSpec {
     /// The stages of the link, in the order in which packets meet them: none
-    /// that reorders comes before one that needs order.
+    /// that reorders comes before one that needs order. What is lost or
+    /// damaged on the way has taken its time on the link before; copies take
+    /// theirs.
     pub(super) fn stages(&self) -> Vec<Box<dyn Stage>> {
         let mut stages: Vec<Box<dyn Stage>> = vec![Box::new(Mtu::new(self.mtu.into()))];
+        if let Some(policing) = self.policing {
+            stages.push(Box::new(Police::new(policing)));
+        }
+        if self.duplication > Ratio::ZERO {
+            stages.push(Box::new(Duplicate::new(self.duplication)));
+        }
+        stages.extend(self.queue());
         if self.loss > Ratio::ZERO {
             stages.push(Box::new(Loss::new(self.loss)));
         }
-        if let Some(rate) = self.rate {
-            stages.push(Box::new(RateQueue::new(
-                rate,
-                QueueLimit::bytes(self.queue_bytes),
-            )));
+        if let Some(bursts) = self.burst_loss {
+            stages.push(Box::new(GilbertElliott::new(bursts)));
+        }
+        if self.corruption > Ratio::ZERO {
+            stages.push(Box::new(Corrupt::new(self.corruption)));
         }
         if self.delay > Duration::ZERO {
             stages.push(Box::new(Delay::new(self.delay)));
@@ -65,6 +95,19 @@ impl LinkSpec {
         if let Some(spread) = self.jitter {
             stages.push(Box::new(Jitter::in_order(spread)));
         }
+        if let Some(reordering) = self.reordering {
+            stages.push(Box::new(Reorder::new(reordering)));
+        }
         stages
+    }
+
+    /// Serialisation and the queue before it, if the rate is limited.
+    fn queue(&self) -> Option<Box<dyn Stage>> {
+        let rate = self.rate?;
+        let limit = QueueLimit::bytes(self.queue_bytes);
+        Some(match self.codel {
+            Some(settings) => Box::new(Codel::new(rate, limit, settings, self.mtu.into())),
+            None => Box::new(RateQueue::new(rate, limit)),
+        })
     }
 }

@@ -14,32 +14,50 @@ use std::task::Waker;
 
 use crate::kernel::{self, Class, Event, HostId};
 use crate::random::Stream;
+use crate::time::SimTime;
 
 pub mod address;
+pub mod capture;
 pub mod fabric;
+pub mod icmp;
+mod icmp_limit;
+pub mod lan;
 pub mod link;
 pub mod packet;
 pub mod partition;
+mod path_mtu;
+mod pcapng;
 pub mod stage;
 mod tcp_socket;
 mod tcp_stack;
 pub mod udp;
+mod udp_socket;
+mod unreachable;
+pub mod wire;
 
 pub use fabric::HostTraffic;
 pub use tcp_socket::{TcpListener, TcpStream};
 pub(crate) use tcp_stack::FlowRef;
+pub use udp_socket::UdpSocket;
 
-use fabric::Fabric;
+use capture::Capture;
+use fabric::{Fabric, Hop, Way};
+use lan::Lans;
 use packet::{Packet, Transport};
+use pcapng::Direction;
+use stage::Condition;
 use tcp_stack::TcpStack;
-use udp::UdpStack;
+use udp::{Refused, UdpStack};
+use unreachable::Reachability;
 
 /// Something that waits for its time on the wires.
 pub(crate) enum NetEvent {
     /// A packet leaves the core for the receiver's link.
-    Arrive(HostId, Box<Packet>),
+    Arrive(HostId, Condition, Box<Packet>),
     /// A packet leaves the receiver's link.
-    Deliver(HostId, Box<Packet>),
+    Deliver(HostId, Condition, Box<Packet>),
+    /// A host's link can let go of packets that it holds.
+    LinkFree(HostId, Way),
     /// A connection's next timeout.
     TcpTimeout(FlowRef),
 }
@@ -49,27 +67,36 @@ pub(crate) struct Net {
     /// Sockets by host, and by protocol: a packet is of one.
     tcp: Vec<TcpStack>,
     udp: Vec<UdpStack>,
+    reachability: Vec<Reachability>,
+    lans: Lans,
     wake: Vec<Waker>,
+    capture: Option<Box<Capture>>,
 }
 
 thread_local! {
     static NET: RefCell<Option<Net>> = const { RefCell::new(None) };
 }
 
-pub(crate) fn install() {
+pub(crate) fn install(capture: Option<Capture>) {
     let net = Net {
         fabric: Fabric::default(),
         tcp: Vec::new(),
         udp: Vec::new(),
+        reachability: Vec::new(),
+        lans: Lans::default(),
         wake: Vec::new(),
+        capture: capture.map(Box::new),
     };
     NET.with_borrow_mut(|slot| *slot = Some(net));
 }
 
-pub(crate) fn uninstall() {
-    let net = NET.with_borrow_mut(Option::take);
+/// Ends this thread's network and returns its captures.
+pub(crate) fn uninstall() -> Option<Capture> {
+    let mut net = NET.with_borrow_mut(Option::take);
+    let capture = net.as_mut().and_then(|net| net.capture.take());
     // Wakers inside run destructors, which may look for the network again.
     drop(net);
+    capture.map(|capture| *capture)
 }
 
 /// Runs `f` on this thread's network, then wakes whom it wanted woken.
@@ -103,8 +130,9 @@ pub(crate) fn try_with<T>(f: impl FnOnce(&mut Net) -> T) -> Option<T> {
 /// Delivers an event of the wires. True if a program was woken.
 pub(crate) fn deliver(event: NetEvent) -> bool {
     with_wakes(|net| match event {
-        NetEvent::Arrive(host, packet) => net.arrive(host, packet),
-        NetEvent::Deliver(host, packet) => net.receive(host, &packet),
+        NetEvent::Arrive(host, condition, packet) => net.arrive(host, condition, packet),
+        NetEvent::Deliver(host, condition, packet) => net.receive(host, condition, &packet),
+        NetEvent::LinkFree(host, way) => net.link_free(host, way),
         NetEvent::TcpTimeout(flow) => net.tcp_timeout(flow),
     })
     .1
@@ -118,7 +146,13 @@ pub(crate) fn silence(host: HostId) {
         let restarted = net.tcp(host).restarted();
         let tcp = std::mem::replace(net.tcp(host), restarted);
         tcp.cancel_timeouts();
-        (tcp, std::mem::take(&mut net.udp[host.index()]))
+        let known = &mut net.reachability[host.index()];
+        *known = known.restarted();
+        let restarted = net.udp[host.index()].restarted();
+        (
+            tcp,
+            std::mem::replace(&mut net.udp[host.index()], restarted),
+        )
     });
     // Wakers inside run destructors, which may look for the network again.
     drop(old);
@@ -151,46 +185,141 @@ impl Net {
         self.tcp
             .push(TcpStack::new(Stream::new(seed, "tcp", host.0)));
         self.udp.push(UdpStack::default());
+        let known = Reachability::new(access.up.mtu, access.down.mtu);
+        self.reachability.push(known);
+        if let Some(capture) = &mut self.capture {
+            let name = kernel::with(|kernel| kernel.host_name(host).to_owned());
+            capture.add_host(host, &name);
+        }
+    }
+
+    /// Sets what may wait in the UDP sockets that the host binds later.
+    pub(crate) fn set_udp_limits(&mut self, host: HostId, limits: udp::ReceiveLimits) {
+        self.udp[host.index()].set_limits(limits);
+    }
+
+    /// Replaces a host's access link. Packets that already have left it keep
+    /// their times.
+    pub(crate) fn set_access(&mut self, host: HostId, access: &link::Access) {
+        self.reachability[host.index()].set_link_mtus(access.up.mtu, access.down.mtu);
+        self.fabric.set_access(kernel::now(), host, access);
+        self.follow_up(host, Way::Up);
+        self.follow_up(host, Way::Down);
+    }
+
+    /// Replaces a host's uplink by stages of an experiment's own.
+    pub(crate) fn set_uplink(
+        &mut self,
+        host: HostId,
+        stages: Vec<Box<dyn stage::Stage>>,
+    ) -> Result<(), stage::PipelineError> {
+        self.fabric.set_uplink(kernel::now(), host, stages)?;
+        self.follow_up(host, Way::Up);
+        Ok(())
     }
 
     /// Sends a packet of `from` on its way.
     fn send(&mut self, from: HostId, packet: Packet) {
-        let Some((to, at)) = self.fabric.send(kernel::now(), from, &packet) else {
+        if self.fabric.is_up(from) {
+            self.observe(from, Direction::Outbound, &packet);
+        }
+        if self.lans.carry(from, packet.dst.ip()) {
+            self.send_on_lan(from, &packet);
             return;
-        };
-        let event = Event::Net(NetEvent::Arrive(to, Box::new(packet)));
-        kernel::with(|kernel| kernel.schedule(at, Class::Packet, to, event));
+        }
+        self.check_uplink(from, &packet);
+        if let Some(hop) = self.fabric.send(kernel::now(), from, &packet) {
+            schedule_arrival(&hop, Box::new(packet));
+        }
+        self.follow_up(from, Way::Up);
     }
 
-    fn arrive(&mut self, host: HostId, packet: Box<Packet>) {
-        let now = kernel::now();
-        match self.fabric.arrive(now, host, &packet) {
-            None => {}
-            Some(at) if at == now => self.receive(host, &packet),
-            Some(at) => {
-                let event = Event::Net(NetEvent::Deliver(host, packet));
-                kernel::with(|kernel| kernel.schedule(at, Class::Packet, host, event));
-            }
+    /// Sends a packet of the router before the access link of `near` on its way, or of
+    /// that host's own kernel to itself.
+    fn send_from_router(&mut self, near: HostId, packet: Packet) {
+        if let Some(hop) = self.fabric.send_from_router(kernel::now(), near, &packet) {
+            schedule_arrival(&hop, Box::new(packet));
         }
     }
 
-    fn receive(&mut self, host: HostId, packet: &Packet) {
-        if !self.fabric.is_delivered(host, packet) {
+    fn arrive(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
+        let now = kernel::now();
+        self.check_downlink(host, &packet);
+        let hop = self.fabric.arrive(now, host, &packet, condition);
+        self.follow_up(host, Way::Down);
+        match hop {
+            None => {}
+            Some(hop) if hop.at == now => self.receive(host, hop.condition, &packet),
+            Some(hop) => schedule_delivery(&hop, packet),
+        }
+    }
+
+    fn link_free(&mut self, host: HostId, way: Way) {
+        self.fabric.wake(kernel::now(), host, way);
+        self.follow_up(host, way);
+    }
+
+    /// Takes from a host's link what it let go beside the packet that came to
+    /// it, and sees to it that the link is woken when it has to be.
+    fn follow_up(&mut self, host: HostId, way: Way) {
+        while let Some((packet, hop)) = self.fabric.next_released(host, way) {
+            match way {
+                Way::Up => schedule_arrival(&hop, packet),
+                Way::Down => schedule_delivery(&hop, packet),
+            }
+        }
+        if let Some(at) = self.fabric.wakeup_due(host, way) {
+            schedule(at, host, NetEvent::LinkFree(host, way));
+        }
+    }
+
+    fn receive(&mut self, host: HostId, condition: Condition, packet: &Packet) {
+        let to = packet.dst.ip();
+        if to.is_multicast() && !self.udp[host.index()].is_member(to) {
+            // The interface lets it pass by, as it does on Ethernet.
+            return;
+        }
+        if !self.fabric.is_delivered(host, packet, condition) {
             return;
         }
         kernel::with(|kernel| {
             kernel.record(Class::Packet, host, |hasher| packet.digest_into(hasher));
         });
+        self.observe(host, Direction::Inbound, packet);
         match &packet.transport {
             Transport::Tcp(segment) => self.tcp_segment(host, packet.dst, packet.src, segment),
             Transport::Udp(payload) => {
                 let sockets = &mut self.udp[host.index()];
-                if let Err(reason) =
-                    sockets.receive(packet.dst, packet.src, payload, &mut self.wake)
-                {
-                    self.fabric.count_drop(reason);
+                let taken = sockets.receive(packet.dst, packet.src, payload, &mut self.wake);
+                if let Err(refused) = taken {
+                    self.fabric.count_drop(refused.name());
+                    if refused == Refused::NoSocket {
+                        self.refuse_port(host, packet);
+                    }
                 }
             }
+            Transport::Icmp(error) => self.icmp_error(host, error),
         }
     }
+
+    #[inline]
+    fn observe(&mut self, host: HostId, direction: Direction, packet: &Packet) {
+        if let Some(capture) = &mut self.capture {
+            capture.packet(kernel::now(), host, direction, packet);
+        }
+    }
+}
+
+fn schedule_arrival(hop: &Hop, packet: Box<Packet>) {
+    let event = NetEvent::Arrive(hop.host, hop.condition, packet);
+    schedule(hop.at, hop.host, event);
+}
+
+fn schedule_delivery(hop: &Hop, packet: Box<Packet>) {
+    let event = NetEvent::Deliver(hop.host, hop.condition, packet);
+    schedule(hop.at, hop.host, event);
+}
+
+fn schedule(at: SimTime, host: HostId, event: NetEvent) {
+    kernel::with(|kernel| kernel.schedule(at, Class::Packet, host, Event::Net(event)));
 }

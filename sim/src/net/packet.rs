@@ -1,12 +1,14 @@
-//! What travels: IP packets with a UDP datagram or a TCP segment inside.
+//! What travels: IP packets with a UDP datagram, a TCP segment or an ICMP error
+//! inside.
 //!
-//! Owns the typed representation and its size on the wire. Packets are never
-//! serialised to bytes here; [`Packet::digest_into`] feeds a stable digest.
+//! Owns the typed representation and its size on the wire. Packets become bytes
+//! in [`super::wire`] only; [`Packet::digest_into`] feeds a stable digest.
 
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::icmp::IcmpError;
 use crate::tcp::Segment;
 
 /// Bytes of an IPv4 header without options (RFC 791 §3.1).
@@ -34,6 +36,8 @@ pub enum Transport {
     Udp(Bytes),
     /// A TCP segment.
     Tcp(Segment),
+    /// News of a packet that could not be delivered.
+    Icmp(IcmpError),
 }
 
 impl Packet {
@@ -55,6 +59,15 @@ impl Packet {
         }
     }
 
+    /// An ICMP error; the ports of both addresses are 0.
+    pub const fn icmp(src: SocketAddr, dst: SocketAddr, error: IcmpError) -> Self {
+        Self {
+            src,
+            dst,
+            transport: Transport::Icmp(error),
+        }
+    }
+
     /// Bytes of the whole packet: IP header, transport header, payload.
     pub fn wire_len(&self) -> usize {
         let ip = match self.dst {
@@ -64,6 +77,7 @@ impl Packet {
         ip + match &self.transport {
             Transport::Udp(payload) => UDP_HEADER_BYTES + payload.len(),
             Transport::Tcp(segment) => segment.wire_len(),
+            Transport::Icmp(error) => error.wire_len(),
         }
     }
 
@@ -81,11 +95,15 @@ impl Packet {
                 hasher.update(&[6]);
                 segment.digest_into(hasher);
             }
+            Transport::Icmp(error) => {
+                hasher.update(&[1]);
+                error.digest_into(hasher);
+            }
         }
     }
 }
 
-fn digest_address(address: SocketAddr, hasher: &mut blake3::Hasher) {
+pub(super) fn digest_address(address: SocketAddr, hasher: &mut blake3::Hasher) {
     match address.ip() {
         IpAddr::V4(ip) => hasher.update(&[4]).update(&ip.octets()),
         IpAddr::V6(ip) => hasher.update(&[6]).update(&ip.octets()),

@@ -4,8 +4,9 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use futures::{AsyncRead, AsyncWrite};
 
 use super::{FlowRef, Net, address, try_with, with};
@@ -49,8 +50,8 @@ impl TcpListener {
             stack.flow_mut(flow).map_or(Poll::Pending, |entry| {
                 Poll::Ready(TcpStream {
                     flow,
-                    local: entry.local,
-                    remote: entry.remote,
+                    local: entry.tcp.local(),
+                    remote: entry.tcp.remote(),
                 })
             })
         })
@@ -84,7 +85,7 @@ impl TcpStream {
                 address::like(host, remote.ip()),
                 net.tcp(host)
                     .flow_mut(flow)
-                    .map_or(0, |entry| entry.local.port()),
+                    .map_or(0, |entry| entry.tcp.local().port()),
             );
             Ok::<_, io::Error>(Self {
                 flow,
@@ -126,6 +127,74 @@ impl TcpStream {
         self.with(|net, flow| {
             let entry = net.tcp(flow.host).flow_mut(flow);
             entry.map_or_else(Stats::default, |entry| entry.tcp.stats())
+        })
+    }
+
+    /// Writes as much of `parts`, one after the other, as the send buffer takes,
+    /// and sends it as one write is sent; returns how many bytes. Never waits.
+    ///
+    /// # Errors
+    /// Why the connection ended; `BrokenPipe` after it was shut down.
+    pub(crate) fn try_write(&self, parts: &[&[u8]]) -> io::Result<usize> {
+        // Destructors of programs write too, when there may be no network any more.
+        try_with(|net| {
+            let Some(entry) = net.tcp(self.flow.host).flow_mut(self.flow) else {
+                return Err(lost());
+            };
+            if let Some(error) = entry.tcp.error() {
+                return Err(into_io(error));
+            }
+            if !entry.tcp.is_write_open() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            let mut written = 0;
+            for part in parts {
+                let taken = entry.tcp.write(part);
+                written += taken;
+                if taken < part.len() {
+                    break;
+                }
+            }
+            if written > 0 {
+                net.tcp_drive(self.flow);
+            }
+            Ok(written)
+        })
+        .unwrap_or_else(|| Err(lost()))
+    }
+
+    /// Hands over all that was received and not read, as it arrived. True at the
+    /// end of the stream; else `waker` is woken when there is more.
+    ///
+    /// # Errors
+    /// Why the connection ended; what was received before is handed over.
+    pub(crate) fn take_received(
+        &self,
+        waker: &Waker,
+        mut each: impl FnMut(Bytes),
+    ) -> io::Result<bool> {
+        self.with(|net, flow| {
+            let Some(entry) = net.tcp(flow.host).flow_mut(flow) else {
+                return Err(lost());
+            };
+            let mut any = false;
+            while let Some(chunk) = entry.tcp.read_chunk() {
+                each(chunk);
+                any = true;
+            }
+            let end = match entry.tcp.error() {
+                _ if entry.tcp.eof() => Ok(true),
+                Some(error) => Err(into_io(error)),
+                None => {
+                    entry.reader = Some(waker.clone());
+                    Ok(false)
+                }
+            };
+            if any {
+                // Reading may open the window, which the other side must learn.
+                net.tcp_drive(flow);
+            }
+            end
         })
     }
 

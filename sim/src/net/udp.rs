@@ -1,57 +1,138 @@
-//! UDP sockets of simulated hosts (RFC 768).
+//! A host's UDP (RFC 768): bound ports, what waits in them, and what became of
+//! what they sent.
+//!
+//! Owns which socket gets a datagram or an error, and the bounds of both. Programs
+//! hold [`super::UdpSocket`].
 
 use std::collections::VecDeque;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use bytes::Bytes;
 
-use super::packet::Packet;
-use super::{address, try_with, with};
-use crate::kernel::HostId;
-
-/// Bytes that wait in a socket before further datagrams are dropped; what Linux
-/// gives a socket by default (`net.core.rmem_default`).
-const RECEIVE_BUFFER_BYTES: usize = 212_992;
+use super::icmp::IcmpKind;
 
 /// Bytes charged for a datagram beside its payload, so that empty ones are not
 /// free: the header that precedes it in the kernel's buffer, roughly.
-const DATAGRAM_OVERHEAD_BYTES: usize = 256;
+pub(super) const DATAGRAM_OVERHEAD_BYTES: usize = 256;
 
-/// Largest payload over IPv4: 65,535 less the IP and UDP headers.
-const PAYLOAD_MAX: usize = 65_507;
+/// Errors that wait in a socket for its program; further ones are dropped.
+pub(super) const ERRORS_MAX: usize = 64;
+
+/// Groups that one socket may join (Linux: `net.ipv4.igmp_max_memberships`).
+pub(super) const GROUPS_MAX: usize = 20;
 
 const EPHEMERAL_FIRST: u16 = 49_152;
+
+/// What may wait in a socket before further datagrams are dropped, with the reason
+/// `socket-buffer-full`. The first limit that is reached counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiveLimits {
+    /// Bytes of payloads, and 256 more for each datagram.
+    pub bytes: usize,
+    /// Datagrams.
+    pub datagrams: usize,
+}
+
+impl Default for ReceiveLimits {
+    /// What Linux gives a socket by default (`net.core.rmem_default`), which counts
+    /// no datagrams.
+    fn default() -> Self {
+        Self {
+            bytes: 212_992,
+            datagrams: usize::MAX,
+        }
+    }
+}
+
+/// News of a datagram that was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryError {
+    /// Where it was to go.
+    pub to: SocketAddr,
+    /// What happened to it.
+    pub kind: IcmpKind,
+}
 
 /// A host's UDP sockets.
 #[derive(Default)]
 pub(super) struct UdpStack {
+    limits: ReceiveLimits,
     /// In the order of their ports. Hosts have few, so that a sorted vector is
     /// one line of memory where a tree is three.
     bound: Vec<Bound>,
 }
 
-struct Bound {
-    port: u16,
+/// One socket, bound to a port.
+pub(super) struct Bound {
+    pub(super) port: u16,
+    /// The only address it talks with, if it is connected.
+    pub(super) remote: Option<SocketAddr>,
+    pub(super) limits: ReceiveLimits,
     queue: VecDeque<(SocketAddr, Bytes)>,
     queued_bytes: usize,
-    reader: Option<Waker>,
+    pub(super) reader: Option<Waker>,
+    /// What the next call of a connected socket fails with.
+    pub(super) error: Option<IcmpKind>,
+    /// Errors for a program that asked for them.
+    pub(super) errors: Option<VecDeque<DeliveryError>>,
+    pub(super) groups: Vec<IpAddr>,
 }
 
 impl UdpStack {
+    /// The stack after a loss of power: nothing is bound, the settings stay.
+    pub(super) fn restarted(&self) -> Self {
+        Self {
+            limits: self.limits,
+            bound: Vec::new(),
+        }
+    }
+
+    /// Sets the limits of sockets that are bound later.
+    pub(super) fn set_limits(&mut self, limits: ReceiveLimits) {
+        self.limits = limits;
+    }
+
+    /// Binds `port`, or a free one if it is 0. `None` if it is taken.
+    pub(super) fn bind(&mut self, port: u16) -> Option<u16> {
+        let port = match port {
+            0 => (EPHEMERAL_FIRST..=u16::MAX).find(|&port| self.place(port).is_err())?,
+            port => port,
+        };
+        let place = self.place(port).err()?;
+        let socket = Bound {
+            port,
+            remote: None,
+            limits: self.limits,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            reader: None,
+            error: None,
+            errors: None,
+            groups: Vec::new(),
+        };
+        self.bound.insert(place, socket);
+        Some(port)
+    }
+
     /// Where the socket of `port` is, or else belongs.
     fn place(&self, port: u16) -> Result<usize, usize> {
         self.bound.binary_search_by_key(&port, |socket| socket.port)
     }
 
-    fn socket(&mut self, port: u16) -> Option<&mut Bound> {
+    pub(super) fn socket(&mut self, port: u16) -> Option<&mut Bound> {
         let place = self.place(port).ok()?;
         self.bound.get_mut(place)
     }
 
-    fn remove(&mut self, port: u16) -> Option<Bound> {
+    pub(super) fn remove(&mut self, port: u16) -> Option<Bound> {
         self.place(port).ok().map(|place| self.bound.remove(place))
+    }
+
+    /// Whether any socket has joined `group`.
+    pub(super) fn is_member(&self, group: IpAddr) -> bool {
+        let mut sockets = self.bound.iter();
+        sockets.any(|socket| socket.groups.contains(&group))
     }
 
     /// Takes in a datagram, or says why it is dropped.
@@ -61,99 +142,81 @@ impl UdpStack {
         from: SocketAddr,
         payload: &Bytes,
         wake: &mut Vec<Waker>,
-    ) -> Result<(), &'static str> {
-        let socket = self.socket(to.port()).ok_or("no-socket")?;
+    ) -> Result<(), Refused> {
+        let socket = self.socket(to.port()).ok_or(Refused::NoSocket)?;
+        let for_it = if to.ip().is_multicast() {
+            socket.groups.contains(&to.ip())
+        } else {
+            true
+        };
+        // A connected socket is none for anybody else.
+        if !for_it || socket.remote.is_some_and(|remote| remote != from) {
+            return Err(Refused::NoSocket);
+        }
         let charge = payload.len() + DATAGRAM_OVERHEAD_BYTES;
-        if socket.queued_bytes + charge > RECEIVE_BUFFER_BYTES {
-            return Err("socket-buffer-full");
+        let room = socket.limits.bytes.saturating_sub(socket.queued_bytes);
+        if charge > room || socket.queue.len() >= socket.limits.datagrams {
+            return Err(Refused::BufferFull);
         }
         socket.queued_bytes += charge;
         socket.queue.push_back((from, payload.clone()));
         wake.extend(socket.reader.take());
         Ok(())
     }
-}
 
-/// A UDP socket bound to one port of one host, for both address families.
-#[derive(Debug)]
-pub struct UdpSocket {
-    host: HostId,
-    port: u16,
-}
-
-impl UdpSocket {
-    /// Binds `port` of `host`, or a free one if it is 0.
-    ///
-    /// # Errors
-    /// `AddrInUse`; `NetworkDown` if the host is down.
-    pub fn bind(host: HostId, port: u16) -> io::Result<Self> {
-        with(|net| {
-            if !net.fabric.is_up(host) {
-                return Err(io::ErrorKind::NetworkDown.into());
-            }
-            let stack = &mut net.udp[host.index()];
-            let port = match port {
-                0 => (EPHEMERAL_FIRST..=u16::MAX).find(|&port| stack.place(port).is_err()),
-                _ => Some(port),
-            };
-            let port = port.ok_or(io::ErrorKind::AddrInUse)?;
-            let Err(place) = stack.place(port) else {
-                return Err(io::ErrorKind::AddrInUse.into());
-            };
-            let socket = Bound {
-                port,
-                queue: VecDeque::new(),
-                queued_bytes: 0,
-                reader: None,
-            };
-            stack.bound.insert(place, socket);
-            Ok(Self { host, port })
-        })
-    }
-
-    /// The port it is bound to.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Sends a datagram. It may be lost on the way without a word.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a payload that no datagram can hold.
-    pub fn send_to(&self, to: SocketAddr, payload: Bytes) -> io::Result<()> {
-        if payload.len() > PAYLOAD_MAX {
-            return Err(io::ErrorKind::InvalidInput.into());
+    /// Takes in news of a datagram that `port` sent; false if it is dropped, because
+    /// nobody is there who wants it or too many wait.
+    pub(super) fn receive_error(
+        &mut self,
+        port: u16,
+        error: DeliveryError,
+        wake: &mut Vec<Waker>,
+    ) -> bool {
+        let Some(socket) = self.socket(port) else {
+            return false;
+        };
+        let mut taken = false;
+        if let Some(errors) = &mut socket.errors
+            && errors.len() < ERRORS_MAX
+        {
+            errors.push_back(error);
+            taken = true;
         }
-        let from = SocketAddr::new(self.ip_towards(to.ip()), self.port);
-        with(|net| net.send(self.host, Packet::udp(from, to, payload)));
-        Ok(())
-    }
-
-    /// The next datagram and its sender.
-    ///
-    /// # Errors
-    /// `NotConnected` once the host has lost the socket with its power.
-    pub fn poll_recv_from(&self, cx: &mut Context<'_>) -> Poll<io::Result<(SocketAddr, Bytes)>> {
-        with(|net| {
-            let Some(socket) = net.udp[self.host.index()].socket(self.port) else {
-                return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
-            };
-            if let Some((from, payload)) = socket.queue.pop_front() {
-                socket.queued_bytes -= payload.len() + DATAGRAM_OVERHEAD_BYTES;
-                return Poll::Ready(Ok((from, payload)));
-            }
-            socket.reader = Some(cx.waker().clone());
-            Poll::Pending
-        })
-    }
-
-    fn ip_towards(&self, remote: IpAddr) -> IpAddr {
-        address::like(self.host, remote)
+        if socket.remote == Some(error.to) {
+            socket.error = Some(error.kind);
+            taken = true;
+        }
+        if taken {
+            wake.extend(socket.reader.take());
+        }
+        taken
     }
 }
 
-impl Drop for UdpSocket {
-    fn drop(&mut self) {
-        let _freed = try_with(|net| net.udp[self.host.index()].remove(self.port));
+/// Why a datagram does not reach a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Nobody listens there.
+    NoSocket,
+    /// Too much waits already.
+    BufferFull,
+}
+
+impl Refused {
+    /// The reason as metrics name it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::NoSocket => "no-socket",
+            Self::BufferFull => "socket-buffer-full",
+        }
+    }
+}
+
+impl Bound {
+    /// The next datagram and its sender.
+    pub(super) fn pop(&mut self) -> Option<(SocketAddr, Bytes)> {
+        let (from, payload) = self.queue.pop_front()?;
+        self.queued_bytes -= payload.len() + DATAGRAM_OVERHEAD_BYTES;
+        Some((from, payload))
     }
 }

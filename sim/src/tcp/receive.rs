@@ -8,11 +8,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, Bytes};
 
+use super::segment::SackBlocks;
+
 /// Bytes of capacity for each piece held out of order. A peer that sends
 /// smaller ones out of order has to send them again.
 const BYTES_PER_PIECE: usize = 256;
 /// Pieces that even the smallest buffer holds.
 const PIECES_MIN: usize = 16;
+/// Ranges remembered for selective acknowledgements, of which the latest four
+/// are told; an older one has been told before.
+const RANGES_MAX: usize = 32;
 
 /// What an arrival did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub(super) struct ReceiveBuffer {
     ready_len: usize,
     /// Out of order: disjoint pieces by offset, all beyond `next`.
     pieces: BTreeMap<u64, Bytes>,
+    /// What the pieces cover, joined, the latest first.
+    ranges: Vec<(u64, u64)>,
     /// RCV.NXT.
     next: u64,
     /// Offset of the FIN, once known.
@@ -51,6 +58,7 @@ impl ReceiveBuffer {
             ready: VecDeque::new(),
             ready_len: 0,
             pieces: BTreeMap::new(),
+            ranges: Vec::new(),
             next,
             fin: None,
             edge: next,
@@ -71,6 +79,15 @@ impl ReceiveBuffer {
     /// Bytes in order and unread.
     pub(super) fn readable(&self) -> usize {
         self.ready_len
+    }
+
+    /// Bytes of memory held beside itself, the slack of tree nodes aside.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let waiting: usize = self.pieces.values().map(Bytes::len).sum();
+        let slots = self.ready.capacity() * size_of::<Bytes>()
+            + self.pieces.len() * size_of::<(u64, Bytes)>()
+            + self.ranges.capacity() * size_of::<(u64, u64)>();
+        self.ready_len + waiting + slots
     }
 
     /// Whether the peer's FIN was reached; unread bytes may be left.
@@ -130,6 +147,7 @@ impl ReceiveBuffer {
         if self.fin == Some(self.next) {
             self.next += 1;
             self.pieces.clear();
+            self.ranges = Vec::new();
             return Arrival::ClosedGap;
         }
         match (self.next > before, waiting) {
@@ -152,6 +170,9 @@ impl ReceiveBuffer {
             let known = (start + piece.len() as u64).saturating_sub(at);
             let known = known.min(data.len() as u64);
             data.advance(known as usize);
+            if known > 0 {
+                self.note_range(at, at);
+            }
             at += known;
         }
         // What begins in order becomes readable at once, so the bound on
@@ -169,12 +190,42 @@ impl ReceiveBuffer {
             };
             let part = data.split_to(gap);
             if !part.is_empty() && (in_order || self.pieces.len() < bound) {
+                self.note_range(at, at + part.len() as u64);
                 self.pieces.insert(at, part);
             }
             let known_here = known.min(data.len() as u64);
             data.advance(known_here as usize);
             at += gap as u64 + known_here;
         }
+    }
+
+    /// `start..end` has arrived, or is known and arrived again: its range is now
+    /// the latest.
+    fn note_range(&mut self, mut start: u64, mut end: u64) {
+        let empty = start == end;
+        let before = self.ranges.len();
+        self.ranges.retain(|range| {
+            let joins = range.0 <= end && start <= range.1;
+            if joins {
+                (start, end) = (start.min(range.0), end.max(range.1));
+            }
+            !joins
+        });
+        if empty && self.ranges.len() == before {
+            return;
+        }
+        self.ranges.truncate(RANGES_MAX - 1);
+        self.ranges.insert(0, (start, end));
+    }
+
+    /// The option's blocks (RFC 2018 §4): the range of the latest segment first,
+    /// then those before it. `irs` is the initial sequence number.
+    pub(super) fn sack_blocks(&self, irs: u32) -> SackBlocks {
+        let mut blocks = SackBlocks::default();
+        for &(start, end) in self.ranges.iter().take(SackBlocks::MAX) {
+            blocks.push(irs.wrapping_add(start as u32), irs.wrapping_add(end as u32));
+        }
+        blocks
     }
 
     /// Moves pieces that have become in order to the application.
@@ -185,6 +236,12 @@ impl ReceiveBuffer {
             }
             let piece = entry.remove();
             self.push_ready(piece);
+        }
+        if self.pieces.is_empty() {
+            self.ranges = Vec::new();
+        } else {
+            let next = self.next;
+            self.ranges.retain(|range| range.1 > next);
         }
     }
 
@@ -216,10 +273,10 @@ impl ReceiveBuffer {
         Some(chunk)
     }
 
+    /// An idle connection holds no memory for bytes.
     fn shrink_when_idle(&mut self) {
-        const IDLE_SLOTS: usize = 16;
-        if self.ready.is_empty() && self.ready.capacity() > 2 * IDLE_SLOTS {
-            self.ready.shrink_to(IDLE_SLOTS);
+        if self.ready.is_empty() {
+            self.ready = VecDeque::new();
         }
     }
 }
@@ -252,6 +309,40 @@ mod tests {
         assert_eq!(buffer.insert(31, Bytes::new(), true), Arrival::ClosedGap);
         assert!(buffer.finished());
         assert_eq!(buffer.readable(), 30);
+    }
+
+    fn sacked(buffer: &ReceiveBuffer) -> Vec<(u32, u32)> {
+        buffer.sack_blocks(100).iter().collect()
+    }
+
+    #[test]
+    fn the_latest_range_is_told_first() {
+        let mut buffer = buffer(10_000);
+        for at in [101, 301, 501, 701, 901] {
+            insert(&mut buffer, at, 100);
+        }
+        let block = |start: u32| (100 + start, 200 + start);
+        let latest = |starts: [u32; 4]| starts.map(block).to_vec();
+        assert_eq!(sacked(&buffer), latest([901, 701, 501, 301]));
+        assert_eq!(insert(&mut buffer, 501, 100), Arrival::OutOfOrder);
+        assert_eq!(sacked(&buffer), latest([501, 901, 701, 301]));
+        insert(&mut buffer, 401, 100);
+        assert_eq!(sacked(&buffer)[0], (401, 701));
+        insert(&mut buffer, 1, 100);
+        assert_eq!(buffer.next(), 201);
+        assert!(!sacked(&buffer).contains(&block(101)));
+        insert(&mut buffer, 201, 800);
+        assert_eq!(buffer.next(), 1_001);
+        assert_eq!((sacked(&buffer), buffer.ranges.capacity()), (vec![], 0));
+    }
+
+    #[test]
+    fn remembered_ranges_are_bounded() {
+        let mut buffer = buffer(10_000);
+        for at in (3..1_000).step_by(20) {
+            insert(&mut buffer, at, 1);
+        }
+        assert_eq!(buffer.ranges.len(), RANGES_MAX);
     }
 
     #[test]
@@ -322,6 +413,11 @@ mod tests {
             for (at, len) in parts {
                 let data = Bytes::copy_from_slice(&stream[at..at + len]);
                 buffer.insert(1 + at as u64, data, false);
+                for &(start, end) in &buffer.ranges {
+                    let held = |at| buffer.pieces.range(..=at).next_back()
+                        .is_some_and(|(start, piece)| start + piece.len() as u64 > at);
+                    prop_assert!(start > buffer.next && start < end && (start..end).all(held));
+                }
                 let mut chunk = vec![0; reads.next().expect("a cycle does not end")];
                 let count = buffer.read(&mut chunk);
                 out.extend_from_slice(&chunk[..count]);

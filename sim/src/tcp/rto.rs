@@ -21,8 +21,6 @@ pub(super) struct RttEstimator {
     base: Duration,
     /// Doublings since the last measurement.
     backoff: u32,
-    floor: RtoFloor,
-    max: Duration,
 }
 
 impl RttEstimator {
@@ -32,8 +30,6 @@ impl RttEstimator {
             variation: Duration::ZERO,
             base: config.rto_initial,
             backoff: 0,
-            floor: config.rto_floor,
-            max: config.rto_max,
         }
     }
 
@@ -43,12 +39,13 @@ impl RttEstimator {
     }
 
     /// The timeout to use now.
-    pub(super) fn rto(&self) -> Duration {
-        self.base.saturating_mul(1 << self.backoff).min(self.max)
+    pub(super) fn rto(&self, config: &Config) -> Duration {
+        let backed_off = self.base.saturating_mul(1 << self.backoff);
+        backed_off.min(config.rto_max)
     }
 
     /// Takes a measurement of a segment that was sent once (Karn's rule).
-    pub(super) fn sample(&mut self, rtt: Duration) {
+    pub(super) fn sample(&mut self, rtt: Duration, config: &Config) {
         let smoothed = match self.smoothed {
             // RFC 6298 §2.2.
             None => {
@@ -63,7 +60,7 @@ impl RttEstimator {
         };
         self.smoothed = Some(smoothed);
         let margin = self.variation * 4;
-        self.base = match self.floor {
+        self.base = match config.rto_floor {
             RtoFloor::AboveRtt(floor) => smoothed + margin.max(floor),
             RtoFloor::Total(floor) => (smoothed + margin).max(floor),
         };
@@ -93,58 +90,67 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn estimator(floor: RtoFloor) -> RttEstimator {
-        RttEstimator::new(&Config {
+    fn config(floor: RtoFloor) -> Config {
+        Config {
             rto_floor: floor,
             ..Config::default()
-        })
+        }
     }
 
     #[test]
     fn timeouts_follow_rfc_6298() {
         // Samples and the timeout after each, all in milliseconds: worked by
         // hand from §2.2 and §2.3 with a floor of zero.
-        let mut rtt = estimator(RtoFloor::Total(Duration::ZERO));
-        assert_eq!(rtt.rto(), ms(1_000));
+        let config = config(RtoFloor::Total(Duration::ZERO));
+        let mut rtt = RttEstimator::new(&config);
+        assert_eq!(rtt.rto(&config), ms(1_000));
         for (sample, expected) in [(100, 300_000), (100, 250_000), (180, 302_500)] {
-            rtt.sample(ms(sample));
-            assert_eq!(rtt.rto(), Duration::from_micros(expected), "{sample}");
+            rtt.sample(ms(sample), &config);
+            assert_eq!(
+                rtt.rto(&config),
+                Duration::from_micros(expected),
+                "{sample}"
+            );
         }
     }
 
     #[test]
     fn floors_differ_as_documented() {
-        let mut linux = estimator(RtoFloor::AboveRtt(ms(200)));
-        let mut total = estimator(RtoFloor::Total(ms(1_000)));
+        let linux_config = config(RtoFloor::AboveRtt(ms(200)));
+        let mut linux = RttEstimator::new(&linux_config);
+        let total_config = config(RtoFloor::Total(ms(1_000)));
+        let mut total = RttEstimator::new(&total_config);
         for _ in 0..100 {
-            linux.sample(ms(80));
-            total.sample(ms(80));
+            linux.sample(ms(80), &linux_config);
+            total.sample(ms(80), &total_config);
         }
-        assert_eq!(linux.rto(), ms(280));
-        assert_eq!(total.rto(), ms(1_000));
+        assert_eq!(linux.rto(&linux_config), ms(280));
+        assert_eq!(total.rto(&total_config), ms(1_000));
     }
 
     #[test]
     fn timeouts_double_up_to_their_maximum_until_a_sample() {
-        let mut rtt = estimator(RtoFloor::Total(ms(200)));
+        let config = config(RtoFloor::Total(ms(200)));
+        let mut rtt = RttEstimator::new(&config);
         let mut seen = Vec::new();
         for _ in 0..9 {
-            seen.push(rtt.rto().as_secs());
+            seen.push(rtt.rto(&config).as_secs());
             rtt.back_off();
         }
         assert_eq!(seen, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
         for _ in 0..100 {
             rtt.back_off();
         }
-        rtt.sample(ms(100));
-        assert_eq!(rtt.rto(), ms(300));
+        rtt.sample(ms(100), &config);
+        assert_eq!(rtt.rto(&config), ms(300));
     }
 
     #[test]
     fn a_lost_syn_leaves_three_seconds() {
-        let mut rtt = estimator(RtoFloor::Total(ms(200)));
+        let config = config(RtoFloor::Total(ms(200)));
+        let mut rtt = RttEstimator::new(&config);
         rtt.back_off();
         rtt.forget_after_syn_timeout();
-        assert_eq!(rtt.rto(), ms(3_000));
+        assert_eq!(rtt.rto(&config), ms(3_000));
     }
 }

@@ -13,8 +13,6 @@ use bytes::{Buf, Bytes, BytesMut};
 const GATHER_BELOW: usize = 2_048;
 /// How much is gathered in one allocation.
 const GATHER_BYTES: usize = 4_096;
-/// An idle buffer keeps no more chunk slots than this.
-const IDLE_SLOTS: usize = 8;
 
 /// A bounded queue of bytes addressed by stream offset.
 #[derive(Debug)]
@@ -61,6 +59,12 @@ impl SendBuffer {
     /// Bytes that can still be written.
     pub(super) fn room(&self) -> usize {
         self.capacity - self.len
+    }
+
+    /// Bytes of memory held beside itself.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let slots = self.chunks.capacity() * size_of::<Bytes>();
+        self.len + slots + self.gathered.capacity()
     }
 
     /// Copies as much of `data` as there is room for; returns how much.
@@ -125,7 +129,7 @@ impl SendBuffer {
         }
         if self.len == 0 {
             self.gathered = BytesMut::new();
-            self.chunks.shrink_to(IDLE_SLOTS);
+            self.chunks = VecDeque::new();
         }
     }
 
@@ -231,7 +235,7 @@ mod tests {
         }
         buffer.write(b"x");
         buffer.release(buffer.end());
-        assert!(buffer.chunks.capacity() <= 2 * IDLE_SLOTS);
+        assert_eq!(buffer.chunks.capacity(), 0);
         assert_eq!(buffer.gathered.capacity(), 0);
     }
 

@@ -7,7 +7,7 @@ use crate::format::Scenario;
 use crate::format::amount::Draw;
 use crate::format::clock::Clock;
 use crate::format::group::Group;
-use crate::format::network::Network;
+use crate::format::network::{Fidelity, Network};
 use crate::format::problem::Problems;
 use crate::format::source::Span;
 use crate::format::tcp_settings::TcpSettings;
@@ -34,8 +34,22 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
         workloads,
         faults,
     } = scenario;
-    // Delays between regions become the latencies of turmoil's links.
-    let Network { delays: _, tcp } = network;
+    let Network {
+        // Delays between regions become the latencies of turmoil's links.
+        delays: _,
+        fidelity,
+        tcp,
+    } = network;
+    if *fidelity != Fidelity::Wire {
+        let table = root.value("network").and_then(|value| value.as_table());
+        let value = table.and_then(|table| table.value("fidelity"));
+        let span = value.map_or(root.span, |value| value.span);
+        let message = format!(
+            "turmoil carries real Noise and Yamux: no fidelity \"{}\"",
+            fidelity.name()
+        );
+        refuse(span, message, problems);
+    }
     if *tcp != TcpSettings::default() {
         let span = root
             .value("network")
@@ -85,7 +99,9 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         first_host: _,
         count: _,
         friends: _,
-        region_counts: _,
+        regions: _,
+        boot: _,
+        bootstrap: _,
         access,
         clock,
         tcp,
@@ -226,6 +242,11 @@ rate = '6/min'
             "t.toml:10:9: turmoil's clocks are all true",
         );
         check("count = 4", "count = 400", "t.toml:7:9: turmoil plays at");
+        check(
+            "'aws-21'",
+            "'aws-21'\nfidelity = 'flow'",
+            "t.toml:5:12: turmoil carries real Noise and Yamux: no fidelity \"flow\"",
+        );
         check(
             "'feed.missed_forever' = '== 0'",
             "'net.bytes' = '> 0'",

@@ -41,10 +41,7 @@ const TICK: Duration = Duration::from_millis(1);
 const TCP_CAPACITY: usize = 4_096;
 
 /// Plays a job to its end, as [`super::run`] does.
-pub fn play(
-    job: &Job,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<SeedResult, String> {
+pub fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedResult, String> {
     let trace = job
         .trace
         .as_deref()
@@ -80,7 +77,7 @@ fn play_here(
     }
     set_delays(&sim, &job.scenario, &world);
     let machines = Machines::new(job.scenario.clone(), world, job.seed, Arc::new(bed.clone()));
-    schedule(&machines, job.seed);
+    schedule(&machines);
     let end = Duration::from_nanos(job.end_ns());
     let mut told = Duration::ZERO;
     while sim.elapsed() < end && bed.failure().is_none() {
@@ -93,6 +90,7 @@ fn play_here(
             progress(Progress {
                 simulated_ns: told.as_nanos() as u64,
                 events: bed.events(),
+                connection_ends: machines.state().tally.connection_ends(),
             });
         }
     }

@@ -232,7 +232,9 @@ mod tests {
     fn with_one_host(steps: u32, act: impl FnOnce(&TurmoilBed) + Send) -> Option<String> {
         virtual_thread::run(3, || {
             let bed = TurmoilBed::new(3, Trace::new());
-            let mut sim = turmoil::Builder::new().tick_duration(super::super::TICK).build();
+            let mut sim = turmoil::Builder::new()
+                .tick_duration(super::super::TICK)
+                .build();
             bed.add_disk("home[0]");
             let adding = bed.clone();
             sim.host(std::net::Ipv4Addr::new(11, 0, 0, 1), move || {
@@ -287,7 +289,7 @@ mod tests {
     fn actions_go_by_time_class_host_and_order() {
         let done = Arc::new(Mutex::new(Vec::new()));
         with_one_host(20, |bed| {
-            let mut at = |ms, class, host, name: &'static str| {
+            let at = |ms, class, host, name: &'static str| {
                 let done = Arc::clone(&done);
                 let at = SimTime::ZERO + std::time::Duration::from_millis(ms);
                 let action = move || done.lock().expect("no panic in tests").push(name);

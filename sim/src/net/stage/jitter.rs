@@ -1,10 +1,10 @@
 //! Jitter: a random extra delay, drawn for each packet.
 
+use std::any::Any;
 use std::time::Duration;
 
-use super::{Stage, Verdict};
+use super::{Draws, Purpose, Stage, Verdict};
 use crate::net::packet::Packet;
-use crate::random::Stream;
 use crate::time::SimTime;
 
 /// Distribution of an extra delay.
@@ -61,11 +61,12 @@ impl Jitter {
 }
 
 impl Stage for Jitter {
-    fn on_packet(&mut self, now: SimTime, _packet: &Packet, rng: &mut Stream) -> Verdict {
+    fn on_packet(&mut self, now: SimTime, _packet: &Packet, draws: &mut Draws) -> Verdict {
+        let stream = draws.of(Purpose::Jitter);
         let extra = match self.spread {
-            Spread::Uniform { max } => rng.uniform(Duration::ZERO, max),
-            Spread::Normal { mean, deviation } => rng.normal(mean, deviation),
-            Spread::Exponential { mean } => rng.exponential(mean),
+            Spread::Uniform { max } => stream.uniform(Duration::ZERO, max),
+            Spread::Normal { mean, deviation } => stream.normal(mean, deviation),
+            Spread::Exponential { mean } => stream.exponential(mean),
         };
         let mut departure = now + extra;
         if self.keep_order {
@@ -82,21 +83,27 @@ impl Stage for Jitter {
     fn needs_order(&self) -> bool {
         self.keep_order
     }
+
+    fn take_over(&mut self, before: &dyn Any) {
+        if let Some(before) = before.downcast_ref::<Self>() {
+            self.latest = before.latest;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::stage::tests::{packet, rng};
+    use crate::net::stage::tests::{draws, packet};
 
     const MS: Duration = Duration::from_millis(1);
 
     fn departures(mut jitter: Jitter) -> Vec<SimTime> {
-        let mut rng = rng();
+        let mut draws = draws();
         (0..1_000u64)
             .map(|i| {
                 let now = SimTime::from_nanos(i * 100_000);
-                match jitter.on_packet(now, &packet(100), &mut rng) {
+                match jitter.on_packet(now, &packet(100), &mut draws) {
                     Verdict::Until(at) => at,
                     other => panic!("jitter only delays: {other:?}"),
                 }

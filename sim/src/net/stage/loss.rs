@@ -1,8 +1,7 @@
 //! Random loss, each packet on its own (Bernoulli).
 
-use super::{DropReason, Stage, Verdict};
+use super::{Draws, DropReason, Purpose, Stage, Verdict};
 use crate::net::packet::Packet;
-use crate::random::Stream;
 use crate::time::SimTime;
 use crate::units::Ratio;
 
@@ -20,8 +19,8 @@ impl Loss {
 }
 
 impl Stage for Loss {
-    fn on_packet(&mut self, _now: SimTime, _packet: &Packet, rng: &mut Stream) -> Verdict {
-        if rng.chance(self.ratio) {
+    fn on_packet(&mut self, _now: SimTime, _packet: &Packet, draws: &mut Draws) -> Verdict {
+        if draws.of(Purpose::Loss).chance(self.ratio) {
             Verdict::Drop(DropReason::Loss)
         } else {
             Verdict::Pass
@@ -32,7 +31,7 @@ impl Stage for Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::stage::tests::{packet, rng};
+    use crate::net::stage::tests::share;
 
     #[test]
     fn the_share_of_losses_is_as_set() {
@@ -43,10 +42,7 @@ mod tests {
             (Ratio::from_percent(20), 19_494..=20_506),
             (Ratio::ONE, 100_000..=100_000),
         ] {
-            let (mut stage, mut rng, packet) = (Loss::new(ratio), rng(), packet(100));
-            let lost = (0..100_000)
-                .filter(|_| stage.on_packet(SimTime::ZERO, &packet, &mut rng) != Verdict::Pass)
-                .count();
+            let lost = share(&mut Loss::new(ratio), Verdict::Drop(DropReason::Loss));
             assert!(range.contains(&lost), "{ratio:?}: {lost}");
         }
     }

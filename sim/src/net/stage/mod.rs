@@ -4,29 +4,44 @@
 //! stages in order. It moves no packet itself: a pipeline says when a packet
 //! departs or why it is dropped, and the caller schedules the rest.
 //!
-//! A stage computes its answer at arrival. That is exact for first-in
-//! first-out disciplines, whose departures no later packet changes, and it
-//! costs one event for a whole link. Stages see non-decreasing instants, so a
-//! stage that reorders comes after all that need order: put jitter after rate.
+//! A stage decides at arrival where it can. That is exact for first-in
+//! first-out disciplines whose departures no later packet changes, and costs
+//! one event for a whole link. A stage whose decision depends on what comes
+//! later holds the packet and is woken. Stages see non-decreasing instants, so
+//! a stage that reorders comes after all that need order.
 
+mod codel;
+mod corrupt;
 mod delay;
+mod draws;
+mod duplicate;
+mod gilbert_elliott;
 mod jitter;
 mod loss;
 mod mtu;
 mod pipeline;
+mod police;
 mod rate;
+mod reorder;
 
+use std::any::Any;
 use std::fmt;
 
+pub use codel::{Codel, Controlled};
+pub use corrupt::Corrupt;
 pub use delay::Delay;
+pub use draws::{Draws, Purpose};
+pub use duplicate::Duplicate;
+pub use gilbert_elliott::{BurstLoss, GilbertElliott};
 pub use jitter::{Jitter, Spread};
 pub use loss::Loss;
 pub use mtu::Mtu;
-pub use pipeline::{Counters, Fate, Pipeline, PipelineError};
+pub use pipeline::{Condition, Counters, Fate, Pipeline, PipelineError};
+pub use police::{Police, Policing};
 pub use rate::{QueueLimit, RateQueue};
+pub use reorder::{Reorder, Reordering};
 
 use super::packet::Packet;
-use crate::random::Stream;
 use crate::time::SimTime;
 
 /// One impairment of a link.
@@ -35,19 +50,18 @@ use crate::time::SimTime;
 /// use std::time::Duration;
 /// use bytes::Bytes;
 /// use orrery_sim::net::packet::Packet;
-/// use orrery_sim::net::stage::{Delay, Stage, Verdict};
-/// use orrery_sim::random::Stream;
+/// use orrery_sim::net::stage::{Delay, Draws, Stage, Verdict};
 /// use orrery_sim::time::SimTime;
 ///
 /// let mut stage = Delay::new(Duration::from_millis(3));
 /// let to = "10.0.0.2:53".parse().unwrap();
 /// let packet = Packet::udp("10.0.0.1:53".parse().unwrap(), to, Bytes::new());
-/// let verdict = stage.on_packet(SimTime::ZERO, &packet, &mut Stream::new(1, "link", 0));
+/// let verdict = stage.on_packet(SimTime::ZERO, &packet, &mut Draws::new(1, "link", 0));
 /// assert_eq!(verdict, Verdict::Until(SimTime::from_millis(3)));
 /// ```
-pub trait Stage: fmt::Debug + Send {
+pub trait Stage: Any + fmt::Debug + Send {
     /// Decides about `packet`, which arrives at `now`.
-    fn on_packet(&mut self, now: SimTime, packet: &Packet, rng: &mut Stream) -> Verdict;
+    fn on_packet(&mut self, now: SimTime, packet: &Packet, draws: &mut Draws) -> Verdict;
 
     /// Whether a packet may leave before one that arrived earlier.
     fn reorders(&self) -> bool {
@@ -59,6 +73,33 @@ pub trait Stage: fmt::Debug + Send {
     fn needs_order(&self) -> bool {
         false
     }
+
+    /// Whether it may answer [`Verdict::Hold`].
+    fn holds(&self) -> bool {
+        false
+    }
+
+    /// When it wants to let go of packets that it holds; nothing before that
+    /// instant makes it earlier.
+    fn next_wakeup(&self) -> Option<SimTime> {
+        None
+    }
+
+    /// Lets go of packets, at the instant of [`Stage::next_wakeup`]. The first
+    /// that came is the first that goes. A stage with nothing to let go has no
+    /// next wake-up.
+    fn release(&mut self, _now: SimTime) -> Release {
+        Release {
+            dropped: 0,
+            reason: DropReason::QueueFull,
+            departs: None,
+        }
+    }
+
+    /// Takes over what is under way from `before`, a stage of the link as it
+    /// was until now. Called for each of them; what is of another kind is
+    /// ignored. A stage that holds takes over what another of its kind holds.
+    fn take_over(&mut self, _before: &dyn Any) {}
 }
 
 /// What a stage decides about a packet.
@@ -68,8 +109,26 @@ pub enum Verdict {
     Pass,
     /// It goes on at that instant, which is not in the past.
     Until(SimTime),
+    /// It goes on at once, and a copy behind it.
+    Twice,
+    /// It goes on at once, damaged.
+    Corrupt,
+    /// It stays, behind others that the stage holds, until a
+    /// [`Release`] tells its fate.
+    Hold,
     /// It is gone.
     Drop(DropReason),
+}
+
+/// Packets that a stage held and lets go, in the order in which they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// So many are dropped first.
+    pub dropped: usize,
+    /// Why.
+    pub reason: DropReason,
+    /// Then one leaves the stage at this instant, if any does.
+    pub departs: Option<SimTime>,
 }
 
 /// Why a stage dropped a packet.
@@ -81,11 +140,21 @@ pub enum DropReason {
     QueueFull,
     /// Larger than the link takes.
     TooLarge,
+    /// Beyond what a policer lets pass.
+    Policed,
+    /// Dropped by `CoDel` to signal that waits are too long.
+    Codel,
 }
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 3] = [Self::Loss, Self::QueueFull, Self::TooLarge];
+    pub const ALL: [Self; 5] = [
+        Self::Loss,
+        Self::QueueFull,
+        Self::TooLarge,
+        Self::Policed,
+        Self::Codel,
+    ];
 
     /// The reason as metrics name it.
     pub const fn name(self) -> &'static str {
@@ -93,6 +162,8 @@ impl DropReason {
             Self::Loss => "loss",
             Self::QueueFull => "queue-full",
             Self::TooLarge => "too-large",
+            Self::Policed => "policed",
+            Self::Codel => "codel",
         }
     }
 }
@@ -110,7 +181,21 @@ pub(crate) mod tests {
         Packet::udp(address(1), address(2), payload)
     }
 
-    pub(crate) fn rng() -> Stream {
-        Stream::new(1, "stage", 0)
+    pub(crate) fn draws() -> Draws {
+        Draws::new(1, "stage", 0)
+    }
+
+    /// Of 100,000 packets at the start, how many meet `verdict`; the others
+    /// pass.
+    pub(crate) fn share(stage: &mut dyn Stage, verdict: Verdict) -> usize {
+        let (mut draws, packet) = (draws(), packet(100));
+        let met = |_: &usize| match stage.on_packet(SimTime::ZERO, &packet, &mut draws) {
+            Verdict::Pass => false,
+            other => {
+                assert_eq!(other, verdict);
+                true
+            }
+        };
+        (0..100_000).filter(met).count()
     }
 }

@@ -1,8 +1,7 @@
 //! The largest packet that a link takes.
 
-use super::{DropReason, Stage, Verdict};
+use super::{Draws, DropReason, Stage, Verdict};
 use crate::net::packet::Packet;
-use crate::random::Stream;
 use crate::time::SimTime;
 
 /// Drops packets beyond a size, silently: nothing is fragmented and no ICMP
@@ -20,7 +19,7 @@ impl Mtu {
 }
 
 impl Stage for Mtu {
-    fn on_packet(&mut self, _now: SimTime, packet: &Packet, _rng: &mut Stream) -> Verdict {
+    fn on_packet(&mut self, _now: SimTime, packet: &Packet, _draws: &mut Draws) -> Verdict {
         if packet.wire_len() > self.bytes {
             Verdict::Drop(DropReason::TooLarge)
         } else {
@@ -32,13 +31,13 @@ impl Stage for Mtu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::stage::tests::{packet, rng};
+    use crate::net::stage::tests::{draws, packet};
 
     #[test]
     fn only_larger_packets_are_dropped() {
         let mut mtu = Mtu::new(1_500);
         let mut check = |len, expected| {
-            let verdict = mtu.on_packet(SimTime::ZERO, &packet(len), &mut rng());
+            let verdict = mtu.on_packet(SimTime::ZERO, &packet(len), &mut draws());
             assert_eq!(verdict, expected, "{len}");
         };
         check(28, Verdict::Pass);

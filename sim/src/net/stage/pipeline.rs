@@ -1,17 +1,30 @@
 //! Stages in a row, and what became of the packets that went through.
 
-use super::{DropReason, Stage, Verdict};
+use std::any::Any;
+use std::collections::VecDeque;
+
+use super::{Draws, DropReason, Stage, Verdict};
 use crate::net::packet::Packet;
-use crate::random::Stream;
 use crate::time::SimTime;
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It leaves the last stage at that instant.
-    Departs(SimTime),
+    /// It leaves the last stage at that instant, in that condition.
+    Departs(SimTime, Condition),
+    /// A stage holds it: [`Pipeline::take_released`] will tell.
+    Held,
     /// A stage dropped it.
     Dropped(DropReason),
+}
+
+/// Whether a packet's checksum is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It is as it was sent.
+    Intact,
+    /// Bits are flipped; who receives it will find out.
+    Corrupted,
 }
 
 /// A pipeline that cannot work.
@@ -23,15 +36,24 @@ pub enum PipelineError {
         /// Position of the stage, from 0.
         stage: usize,
     },
+    /// Two stages hold packets.
+    #[error("stage {stage} holds packets, but a stage before it does so too")]
+    HoldsToo {
+        /// Position of the second, from 0.
+        stage: usize,
+    },
 }
 
-/// Packets that went through a pipeline.
+/// Packets that went through a pipeline. All that were pushed and copied either
+/// passed, or were dropped, or are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Packets that depart.
     pub passed: u64,
     /// Bytes on the wire of those.
     pub passed_bytes: u64,
+    /// Copies that were made.
+    pub copied: u64,
     dropped: [u64; DropReason::ALL.len()],
 }
 
@@ -45,12 +67,17 @@ impl Counters {
 /// Stages that a packet runs through in order, each at the instant at which it
 /// leaves the one before.
 ///
+/// What becomes of a packet is told at once, as long as no stage holds it.
+/// Fates that come later, and those of copies, wait for
+/// [`Pipeline::take_released`], which is to be asked after each call here.
+///
 /// ```
 /// use std::time::Duration;
 /// use bytes::Bytes;
 /// use orrery_sim::net::packet::Packet;
-/// use orrery_sim::net::stage::{Delay, Fate, Pipeline, QueueLimit, RateQueue};
-/// use orrery_sim::random::Stream;
+/// use orrery_sim::net::stage::{
+///     Condition, Delay, Draws, Fate, Pipeline, QueueLimit, RateQueue,
+/// };
 /// use orrery_sim::time::SimTime;
 /// use orrery_sim::units::Rate;
 ///
@@ -61,21 +88,49 @@ impl Counters {
 /// let from = "10.0.0.1:1".parse().unwrap();
 /// let to = "10.0.0.2:1".parse().unwrap();
 /// let packet = Packet::udp(from, to, Bytes::from(vec![0; 1_222]));
-/// let fate = link.push(SimTime::ZERO, &packet, &mut Stream::new(1, "link", 0));
-/// assert_eq!(fate, Fate::Departs(SimTime::from_nanos(100_100_000)));
+/// let mut draws = Draws::new(1, "link", 0);
+/// let fate = link.push(SimTime::ZERO, &packet, Condition::Intact, &mut draws);
+/// let at = SimTime::from_nanos(100_100_000);
+/// assert_eq!(fate, Fate::Departs(at, Condition::Intact));
 /// # Ok::<(), orrery_sim::net::stage::PipelineError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Pipeline {
     stages: Vec<Box<dyn Stage>>,
-    reorders: bool,
+    /// Position of the first stage that reorders, or else the number of stages.
+    ordered: usize,
+    /// Position of the stage that holds packets, and those, oldest first.
+    holder: Option<usize>,
+    held: VecDeque<(Box<Packet>, Condition)>,
+    /// Copies that wait for their original to have gone on.
+    copies: Vec<Place>,
+    released: VecDeque<(Box<Packet>, Fate)>,
     counters: Counters,
     /// Instant of the last arrival.
     arrived: SimTime,
-    /// Latest departure so far.
+    /// Latest departure from the stages that keep the order.
     departed: SimTime,
-    /// Nothing departs before this: packets in order from before a change.
+    /// Nothing leaves those before this: packets from before a change.
     floor: SimTime,
+}
+
+/// Where a packet is on its way through the stages.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Position of the stage that is next.
+    stage: usize,
+    at: SimTime,
+    condition: Condition,
+}
+
+impl Place {
+    fn first(at: SimTime, condition: Condition) -> Self {
+        Self {
+            stage: 0,
+            at,
+            condition,
+        }
+    }
 }
 
 impl Pipeline {
@@ -83,150 +138,209 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`PipelineError::OutOfOrder`] if the stages are in an order that none
-    /// of them can work in.
+    /// of them can work in, [`PipelineError::HoldsToo`] if two hold packets.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Result<Self, PipelineError> {
-        let mut pipeline = Self::default();
-        pipeline.replace(stages)?;
-        Ok(pipeline)
+        let (ordered, holder) = examine(&stages)?;
+        Ok(Self {
+            stages,
+            ordered,
+            holder,
+            ..Self::default()
+        })
     }
 
-    /// Changes the stages, from the next packet on. Counters go on; packets
-    /// that were in order stay so across the change.
+    /// Changes the stages, from `now` on. Each new stage takes over from the old
+    /// ones of its kind, and counters go on. Packets that have a departure keep
+    /// it; what comes later overtakes none of them, reordering aside. Packets
+    /// that a stage holds go over to the new stage that holds; if there is
+    /// none, they arrive anew, now.
     ///
     /// # Errors
     /// As [`Pipeline::new`]; the pipeline is then as before.
-    pub fn replace(&mut self, stages: Vec<Box<dyn Stage>>) -> Result<(), PipelineError> {
-        let mut reorders = false;
-        for (position, stage) in stages.iter().enumerate() {
-            if reorders && stage.needs_order() {
-                return Err(PipelineError::OutOfOrder { stage: position });
+    pub fn replace(
+        &mut self,
+        now: SimTime,
+        mut stages: Vec<Box<dyn Stage>>,
+        draws: &mut Draws,
+    ) -> Result<(), PipelineError> {
+        let (ordered, holder) = examine(&stages)?;
+        for after in &mut stages {
+            for before in &self.stages {
+                after.take_over(&**before as &dyn Any);
             }
-            reorders |= stage.reorders();
-        }
-        if !self.reorders && !reorders {
-            self.floor = self.departed;
         }
         self.stages = stages;
-        self.reorders = reorders;
+        self.ordered = ordered;
+        self.holder = holder;
+        self.floor = self.departed;
+        if holder.is_none() {
+            for (packet, condition) in std::mem::take(&mut self.held) {
+                self.let_go(packet, Place::first(now, condition), draws);
+            }
+        }
         Ok(())
     }
 
-    /// Runs `packet`, which arrives at `now`, through the stages.
+    /// Runs `packet`, which arrives at `now` in `condition`, through the stages.
     ///
     /// # Panics
     /// If `now` is before the arrival of an earlier packet, or a stage lets a
     /// packet leave before it arrived: time does not go back.
-    pub fn push(&mut self, now: SimTime, packet: &Packet, rng: &mut Stream) -> Fate {
+    pub fn push(
+        &mut self,
+        now: SimTime,
+        packet: &Packet,
+        condition: Condition,
+        draws: &mut Draws,
+    ) -> Fate {
         assert!(now >= self.arrived, "{now} is before {}", self.arrived);
         self.arrived = now;
-        let mut at = now;
-        for stage in &mut self.stages {
-            match stage.on_packet(at, packet, rng) {
-                Verdict::Pass => {}
-                Verdict::Until(later) => {
-                    assert!(later >= at, "{stage:?} goes back from {at} to {later}");
-                    at = later;
-                }
-                Verdict::Drop(reason) => {
-                    self.counters.dropped[reason as usize] += 1;
-                    return Fate::Dropped(reason);
-                }
+        let fate = self.run(Place::first(now, condition), packet, draws);
+        if !self.copies.is_empty() {
+            self.run_copies(packet, draws);
+        }
+        fate
+    }
+
+    /// When a stage wants to let go of packets that it holds.
+    #[inline]
+    pub fn next_wakeup(&self) -> Option<SimTime> {
+        self.stages[self.holder?].next_wakeup()
+    }
+
+    /// Lets go what stages hold until `now`.
+    pub fn wake(&mut self, now: SimTime, draws: &mut Draws) {
+        let Some(holder) = self.holder else {
+            return;
+        };
+        while let Some(at) = self.next_wakeup().filter(|due| *due <= now) {
+            let release = self.stages[holder].release(at);
+            for _ in 0..release.dropped {
+                let (packet, _) = self.held.pop_front().expect(HOLDS);
+                let fate = self.dropped(release.reason);
+                self.released.push_back((packet, fate));
+            }
+            if let Some(at) = release.departs {
+                let (packet, condition) = self.held.pop_front().expect(HOLDS);
+                let place = Place {
+                    stage: holder + 1,
+                    at,
+                    condition,
+                };
+                self.let_go(packet, place, draws);
             }
         }
-        let at = at.max(self.floor);
-        self.departed = self.departed.max(at);
-        self.counters.passed += 1;
-        self.counters.passed_bytes += packet.wire_len() as u64;
-        Fate::Departs(at)
+    }
+
+    /// The next packet of which more became than [`Pipeline::push`] told: a copy,
+    /// or one that was held and is no more.
+    #[inline]
+    pub fn take_released(&mut self) -> Option<(Box<Packet>, Fate)> {
+        self.released.pop_front()
     }
 
     /// What became of the packets so far.
     pub const fn counters(&self) -> Counters {
         self.counters
     }
+
+    /// Runs a packet that was held, and its copies, through the stages.
+    fn let_go(&mut self, packet: Box<Packet>, place: Place, draws: &mut Draws) {
+        let first = self.released.len();
+        let fate = self.run(place, &packet, draws);
+        self.run_copies(&packet, draws);
+        self.released.insert(first, (packet, fate));
+    }
+
+    /// Runs the copies of a packet that went on.
+    fn run_copies(&mut self, packet: &Packet, draws: &mut Draws) {
+        // A copy is copied only by later stages, so this comes to an end.
+        while let Some(place) = self.copies.pop() {
+            self.counters.copied += 1;
+            let fate = self.run(place, packet, draws);
+            if fate != Fate::Held {
+                self.released.push_back((Box::new(packet.clone()), fate));
+            }
+        }
+    }
+
+    /// Runs a packet through the stages from its place on.
+    fn run(&mut self, mut place: Place, packet: &Packet, draws: &mut Draws) -> Fate {
+        if place.stage <= self.ordered {
+            if let Some(fate) = self.run_until(self.ordered, &mut place, packet, draws) {
+                return fate;
+            }
+            place.at = place.at.max(self.floor);
+            self.departed = self.departed.max(place.at);
+        }
+        let fate = self.run_until(self.stages.len(), &mut place, packet, draws);
+        fate.unwrap_or_else(|| {
+            self.counters.passed += 1;
+            self.counters.passed_bytes += packet.wire_len() as u64;
+            Fate::Departs(place.at, place.condition)
+        })
+    }
+
+    /// Runs a packet through the stages before `end`; tells its fate if that is
+    /// decided there.
+    #[inline]
+    fn run_until(
+        &mut self,
+        end: usize,
+        place: &mut Place,
+        packet: &Packet,
+        draws: &mut Draws,
+    ) -> Option<Fate> {
+        while place.stage < end {
+            let stage = &mut self.stages[place.stage];
+            place.stage += 1;
+            match stage.on_packet(place.at, packet, draws) {
+                Verdict::Pass => {}
+                Verdict::Until(later) => {
+                    let at = place.at;
+                    assert!(later >= at, "{stage:?} goes back from {at} to {later}");
+                    place.at = later;
+                }
+                Verdict::Corrupt => place.condition = Condition::Corrupted,
+                Verdict::Twice => self.copies.push(*place),
+                Verdict::Hold => {
+                    assert!(stage.holds(), "{stage:?} did not say that it holds packets");
+                    let packet = Box::new(packet.clone());
+                    self.held.push_back((packet, place.condition));
+                    return Some(Fate::Held);
+                }
+                Verdict::Drop(reason) => return Some(self.dropped(reason)),
+            }
+        }
+        None
+    }
+
+    fn dropped(&mut self, reason: DropReason) -> Fate {
+        self.counters.dropped[reason as usize] += 1;
+        Fate::Dropped(reason)
+    }
+}
+
+/// Why a packet that a stage lets go is there.
+const HOLDS: &str = "a stage lets go no more packets than it holds";
+
+/// Position of the first stage that reorders, and of the one that holds.
+fn examine(stages: &[Box<dyn Stage>]) -> Result<(usize, Option<usize>), PipelineError> {
+    let mut ordered = stages.len();
+    let mut holder = None;
+    for (stage, one) in stages.iter().enumerate() {
+        if ordered < stage && one.needs_order() {
+            return Err(PipelineError::OutOfOrder { stage });
+        }
+        if one.reorders() {
+            ordered = ordered.min(stage);
+        }
+        if one.holds() && holder.replace(stage).is_some() {
+            return Err(PipelineError::HoldsToo { stage });
+        }
+    }
+    Ok((ordered, holder))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::net::stage::tests::{packet, rng};
-    use crate::net::stage::{Delay, Jitter, Loss, Mtu, QueueLimit, RateQueue, Spread};
-    use crate::units::{Rate, Ratio};
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn rate() -> Box<dyn Stage> {
-        let rate = Rate::from_mbps(8);
-        Box::new(RateQueue::new(rate, QueueLimit::packets(1)))
-    }
-
-    fn jitter() -> Box<dyn Stage> {
-        Box::new(Jitter::reordering(Spread::Uniform { max: MS }))
-    }
-
-    #[test]
-    fn stages_add_up_and_the_first_drop_wins() {
-        let mut pipeline = Pipeline::new(vec![
-            Box::new(Mtu::new(1_500)),
-            rate(),
-            Box::new(Delay::new(10 * MS)),
-        ])
-        .expect("the order is right");
-        let mut push = |len| pipeline.push(SimTime::ZERO, &packet(len), &mut rng());
-        assert_eq!(push(1_000), Fate::Departs(SimTime::from_millis(11)));
-        assert_eq!(push(2_000), Fate::Dropped(DropReason::TooLarge));
-        assert_eq!(push(1_000), Fate::Departs(SimTime::from_millis(12)));
-        assert_eq!(push(1_000), Fate::Dropped(DropReason::QueueFull));
-        let counters = pipeline.counters();
-        assert_eq!((counters.passed, counters.passed_bytes), (2, 2_000));
-        let dropped = DropReason::ALL.map(|reason| counters.dropped(reason));
-        assert_eq!(dropped, [0, 1, 1]);
-    }
-
-    #[test]
-    fn reordering_before_a_stage_with_memory_is_refused() {
-        let refused = Pipeline::new(vec![jitter(), rate()]).expect_err("rate needs order");
-        assert_eq!(refused, PipelineError::OutOfOrder { stage: 1 });
-        assert!(Pipeline::new(vec![rate(), jitter()]).is_ok());
-        assert!(Pipeline::new(vec![jitter(), jitter()]).is_ok());
-    }
-
-    #[test]
-    fn a_change_lets_no_packet_overtake() {
-        let delay = |delay| -> Vec<Box<dyn Stage>> { vec![Box::new(Delay::new(delay))] };
-        let mut pipeline = Pipeline::new(delay(50 * MS)).expect("one stage");
-        let mut rng = rng();
-        pipeline.push(SimTime::ZERO, &packet(100), &mut rng);
-        pipeline.replace(delay(10 * MS)).expect("one stage");
-        let mut push = |ms| pipeline.push(SimTime::from_millis(ms), &packet(100), &mut rng);
-        assert_eq!(push(1), Fate::Departs(SimTime::from_millis(50)));
-        assert_eq!(push(45), Fate::Departs(SimTime::from_millis(55)));
-    }
-
-    #[test]
-    #[should_panic(expected = "is before")]
-    fn time_does_not_go_back() {
-        let mut pipeline = Pipeline::new(Vec::new()).expect("no stages");
-        pipeline.push(SimTime::from_millis(1), &packet(100), &mut rng());
-        pipeline.push(SimTime::ZERO, &packet(100), &mut rng());
-    }
-
-    #[test]
-    fn equal_streams_give_equal_fates() {
-        let run = || {
-            let mut pipeline = Pipeline::new(vec![
-                Box::new(Loss::new(Ratio::from_percent(10))),
-                rate(),
-                jitter(),
-            ])
-            .expect("the order is right");
-            let mut rng = rng();
-            (0..1_000)
-                .map(|ms| pipeline.push(SimTime::from_millis(ms), &packet(500), &mut rng))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(run(), run());
-    }
-}
+mod tests;

@@ -4,11 +4,11 @@
 //! packet being transmitted no longer waits, as in a queueing system M/M/1/K
 //! with K = `packets` + 1.
 
+use std::any::Any;
 use std::collections::VecDeque;
 
-use super::{DropReason, Stage, Verdict};
+use super::{Codel, Draws, DropReason, Stage, Verdict};
 use crate::net::packet::Packet;
-use crate::random::Stream;
 use crate::time::SimTime;
 use crate::units::Rate;
 
@@ -64,6 +64,11 @@ impl RateQueue {
         }
     }
 
+    /// When the transmission of all accepted packets is over.
+    pub(super) const fn busy_until(&self) -> SimTime {
+        self.busy_until
+    }
+
     /// Forgets the packets whose transmission has begun.
     fn advance(&mut self, now: SimTime) {
         while let Some(&(start, bytes)) = self.waiting.front() {
@@ -77,7 +82,7 @@ impl RateQueue {
 }
 
 impl Stage for RateQueue {
-    fn on_packet(&mut self, now: SimTime, packet: &Packet, _rng: &mut Stream) -> Verdict {
+    fn on_packet(&mut self, now: SimTime, packet: &Packet, _draws: &mut Draws) -> Verdict {
         self.advance(now);
         let bytes = packet.wire_len() as u32;
         let start = self.busy_until.max(now);
@@ -97,6 +102,17 @@ impl Stage for RateQueue {
     fn needs_order(&self) -> bool {
         true
     }
+
+    /// What waits keeps the times that it was given, and its place.
+    fn take_over(&mut self, before: &dyn Any) {
+        if let Some(before) = before.downcast_ref::<Self>() {
+            self.busy_until = before.busy_until;
+            self.waiting.clone_from(&before.waiting);
+            self.waiting_bytes = before.waiting_bytes;
+        } else if let Some(before) = before.downcast_ref::<Codel>() {
+            self.busy_until = before.busy_until();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +120,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::net::stage::tests::{packet, rng};
+    use crate::net::stage::tests::{draws, packet};
+    use crate::random::Stream;
 
     /// 1,000 bytes take a millisecond.
     fn link(limit: QueueLimit) -> RateQueue {
@@ -113,7 +130,7 @@ mod tests {
 
     fn send(link: &mut RateQueue, now_us: u64, len: usize) -> Option<u64> {
         let now = SimTime::from_nanos(now_us * 1_000);
-        match link.on_packet(now, &packet(len), &mut rng()) {
+        match link.on_packet(now, &packet(len), &mut draws()) {
             Verdict::Until(at) => Some(at.as_nanos() / 1_000),
             Verdict::Drop(DropReason::QueueFull) => None,
             other => panic!("a rate delays or drops: {other:?}"),
@@ -146,17 +163,30 @@ mod tests {
     }
 
     #[test]
+    fn a_change_leaves_what_waits_before_what_comes() {
+        let mut before = link(QueueLimit::packets(2));
+        for _ in 0..3 {
+            send(&mut before, 0, 1_000);
+        }
+        let mut after = RateQueue::new(Rate::from_mbps(80), QueueLimit::packets(2));
+        after.take_over(&before);
+        assert_eq!(send(&mut after, 0, 1_000), None);
+        assert_eq!(send(&mut after, 1_000, 1_000), Some(3_100));
+    }
+
+    #[test]
     fn waiting_for_service_follows_pollaczek_khinchine() {
         // M/D/1 at ρ = 0.7: mean wait ρ/(2(1−ρ))·S.
         let mut link = link(QueueLimit::packets(10_000));
-        let (mut rng, packet) = (rng(), packet(1_000));
+        let (mut draws, packet) = (draws(), packet(1_000));
+        let mut gaps = Stream::new(1, "gaps", 0);
         let service = Duration::from_millis(1);
         let mean_gap = Duration::from_nanos(1_428_571);
         let (mut now, mut waited) = (SimTime::ZERO, Duration::ZERO);
         let count = 200_000;
         for _ in 0..count {
-            now += rng.exponential(mean_gap);
-            let Verdict::Until(at) = link.on_packet(now, &packet, &mut rng) else {
+            now += gaps.exponential(mean_gap);
+            let Verdict::Until(at) = link.on_packet(now, &packet, &mut draws) else {
                 panic!("the queue is large enough");
             };
             waited += (at - now).saturating_sub(service);

@@ -38,8 +38,9 @@ pub struct Cubic {
     plateau: u64,
     /// The window before the last loss.
     prior: u64,
-    /// The current stage of congestion avoidance, once there is one.
-    epoch: Option<Epoch>,
+    /// The current stage of congestion avoidance, once there is one: most
+    /// connections never leave slow start.
+    epoch: Option<Box<Epoch>>,
     /// Whether the next stage begins after a loss that left the plateau above.
     after_loss: bool,
 }
@@ -109,7 +110,7 @@ impl Cubic {
                 self.plateau = self.window;
             }
             self.after_loss = false;
-            self.epoch = Some(self.begin(acked.now));
+            self.epoch = Some(Box::new(self.begin(acked.now)));
         }
         let (window, mss, prior) = (self.window, self.mss, self.prior);
         let Some(epoch) = &mut self.epoch else {

@@ -104,4 +104,13 @@ impl Congestion {
             Self::Other(algorithm) => (algorithm.build)(mss, initial_segments),
         }
     }
+
+    /// Bytes that the state of the algorithm takes before congestion avoidance.
+    #[cfg(test)]
+    pub(crate) fn size_bytes(self) -> usize {
+        match self {
+            Self::Cubic => size_of::<Cubic>(),
+            Self::NewReno => size_of::<NewReno>(),
+        }
+    }
 }

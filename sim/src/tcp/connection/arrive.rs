@@ -18,7 +18,7 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 impl Connection {
     /// Takes a segment of this connection's two addresses.
     pub fn on_segment(&mut self, now: SimTime, segment: Segment) {
-        self.stats.segments_received += 1;
+        self.counters.segments_received += 1;
         match self.state {
             State::Closed => {}
             State::SynSent => self.arrive_syn_sent(now, &segment),
@@ -60,6 +60,7 @@ impl Connection {
         let ahead = i64::from(segment.seq.wrapping_sub(self.expected()) as i32);
         let start = self.recv.next() as i64 + ahead;
         let is = |flag| segment.flags.contains(flag);
+        self.timers.note_heard(now);
 
         if self.state == State::SynReceived && start == 0 && is(Flags::SYN) && !is(Flags::RST) {
             self.arrive_again(now, &segment);
@@ -184,29 +185,60 @@ impl Connection {
             self.challenge(now);
             return false;
         }
+        let news = self.sack && self.note_sack(now, segment);
         if ack < self.una {
             return true;
         }
         let window = u64::from(segment.window) << self.peer_scale;
         if ack > self.una {
             self.arrive_new_ack(now, ack);
-        } else if self.is_duplicate(segment, ack + window) {
+        } else if news {
+            self.recovery.on_sack();
+        } else if !self.sack && self.is_duplicate(segment, ack + window) {
             self.arrive_duplicate(now);
+        }
+        if self.sack {
+            let lost = self.scoreboard.lost_edge(self.mss as u64) > self.una;
+            if self.recovery.begin_if_lost(self.una, self.max, lost) {
+                self.scoreboard.begin(self.una);
+                self.begin_repair(now);
+            }
         }
         self.note_window(now, start, ack, window);
         self.note_fin_acked(now);
         self.state != State::Closed
     }
 
+    /// Takes the peer's selective acknowledgements; true if any is news. What
+    /// lies outside of the data in flight is old, or forged.
+    fn note_sack(&mut self, now: SimTime, segment: &Segment) -> bool {
+        let mut news = false;
+        for (start, end) in segment.options.sack.iter() {
+            let (Some(start), Some(end)) = (self.ack_offset(start), self.ack_offset(end)) else {
+                continue;
+            };
+            if start <= self.una || end <= start || end > self.max {
+                continue;
+            }
+            news |= self.scoreboard.insert(start, end);
+            // What is timed was sent once, so this tells of that one time.
+            if let Some((_, sent)) = self.timed.take_if(|(at, _)| start < *at && *at <= end) {
+                self.rtt.sample(now - sent, &self.config);
+            }
+        }
+        news
+    }
+
     fn arrive_new_ack(&mut self, now: SimTime, ack: u64) {
         let bytes = ack - self.una;
         let in_flight = self.nxt.max(ack) - self.una;
         if let Some((_, sent)) = self.timed.take_if(|(end, _)| *end <= ack) {
-            self.rtt.sample(now - sent);
+            self.rtt.sample(now - sent, &self.config);
         }
         self.una = ack;
         self.nxt = self.nxt.max(ack);
         self.send.release(ack);
+        self.scoreboard.release(ack);
         self.timers.progress = now;
         self.timers.attempts = 0;
         let mut restart = true;
@@ -220,6 +252,8 @@ impl Connection {
                     rtt,
                 });
             }
+            // With SACK, the scoreboard says what to send, and the pipe how much.
+            Repair::Continue(_) | Repair::Finish if self.sack => {}
             Repair::Continue(first) => {
                 self.due.front = true;
                 // RFC 6582 §4, the impatient variant: many losses in one
@@ -252,11 +286,15 @@ impl Connection {
             .recovery
             .on_duplicate(self.una, self.max, self.mss as u64);
         if repair == Repair::Begin {
-            self.stats.fast_recoveries += 1;
-            self.congestion.on_loss(now, self.max - self.una);
-            self.due.front = true;
-            self.arm_retransmit(now);
+            self.begin_repair(now);
         }
+    }
+
+    fn begin_repair(&mut self, now: SimTime) {
+        self.counters.fast_recoveries += 1;
+        self.congestion.on_loss(now, self.flight_size());
+        self.due.front = true;
+        self.arm_retransmit(now);
     }
 
     /// RFC 9293 §3.10.7.4, fifth check: SND.WND, unless the news is old.
@@ -299,7 +337,7 @@ impl Connection {
     fn establish(&mut self, now: SimTime, segment: &Segment) {
         let repeated = self.timers.attempts;
         if let Some((_, sent)) = self.timed.take() {
-            self.rtt.sample(now - sent);
+            self.rtt.sample(now - sent, &self.config);
         }
         if repeated > 0 {
             self.rtt.forget_after_syn_timeout();
@@ -324,6 +362,7 @@ impl Connection {
         self.window_ack = 1;
         self.due.syn = false;
         self.timers.clear();
+        self.watch(now);
         self.timers.progress = now;
         self.timers.attempts = 0;
         self.state = if self.fin_queued {

@@ -6,7 +6,9 @@
 //! number, so that nothing here ever wraps; the SYN has offset 0.
 
 mod arrive;
+mod pmtu;
 mod recovery;
+mod scoreboard;
 mod timers;
 mod transmit;
 
@@ -17,6 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::recovery::Recovery;
+use self::scoreboard::Scoreboard;
 use self::timers::Timers;
 use super::TcpError;
 use super::config::{Config, MSS_MIN};
@@ -90,6 +93,17 @@ pub struct Stats {
     pub rto: Duration,
 }
 
+/// The part of [`Stats`] that is counted as it happens.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counters {
+    segments_sent: u64,
+    segments_received: u64,
+    retransmits: u64,
+    timeouts: u32,
+    fast_recoveries: u32,
+    probes: u32,
+}
+
 /// One end of a TCP connection. The module's documentation has an example.
 ///
 /// After every call that may change what is to be sent, call
@@ -134,6 +148,8 @@ pub struct Connection {
     own_scale: u8,
     /// Both sides offered, or may still offer, window scaling.
     scaling: bool,
+    /// Both sides offered, or may still offer, selective acknowledgements.
+    sack: bool,
     /// When new data was last sent.
     sent_at: Option<SimTime>,
 
@@ -148,11 +164,12 @@ pub struct Connection {
     timed: Option<(u64, SimTime)>,
     congestion: Box<dyn CongestionControl>,
     recovery: Recovery,
+    scoreboard: Scoreboard,
     timers: Timers,
 
     due: Due,
     reply: Option<Box<Segment>>,
-    stats: Stats,
+    counters: Counters,
 }
 
 /// What the next calls of `poll_transmit` have to send.
@@ -231,6 +248,7 @@ impl Connection {
             peer_scale: 0,
             own_scale: window_scale(config.receive_buffer_bytes),
             scaling: true,
+            sack: config.sack,
             sent_at: None,
             recv: ReceiveBuffer::new(1, config.receive_buffer_bytes),
             unacked_bytes: 0,
@@ -242,13 +260,14 @@ impl Connection {
                 .congestion
                 .build(u64::from(mss), config.initial_window_segments),
             recovery: Recovery::default(),
+            scoreboard: Scoreboard::default(),
             timers: Timers::new(now),
             due: Due {
                 syn: true,
                 ..Due::default()
             },
             reply: None,
-            stats: Stats::default(),
+            counters: Counters::default(),
             config: Arc::clone(config),
         }
     }
@@ -274,6 +293,7 @@ impl Connection {
             self.own_scale = 0;
             self.scaling = false;
         }
+        self.sack &= syn.options.sack_permitted;
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.peer_edge = 1 + u64::from(syn.window);
         self.peer_window_max = u64::from(syn.window);
@@ -385,6 +405,7 @@ impl Connection {
         self.error = self.error.or(error);
         self.send = SendBuffer::new(self.send.end(), 0);
         self.timers.clear();
+        self.scoreboard = Scoreboard::default();
         self.due = Due::default();
         self.reply = None;
     }
@@ -473,9 +494,23 @@ impl Connection {
             window_bytes: self.congestion.window(),
             in_flight_bytes: self.max - self.una,
             rtt: self.rtt.smoothed(),
-            rto: self.rtt.rto(),
-            ..self.stats
+            rto: self.rtt.rto(&self.config),
+            segments_sent: self.counters.segments_sent,
+            segments_received: self.counters.segments_received,
+            retransmits: self.counters.retransmits,
+            timeouts: self.counters.timeouts.into(),
+            fast_recoveries: self.counters.fast_recoveries.into(),
+            probes: self.counters.probes.into(),
         }
+    }
+
+    /// Bytes of memory that this end holds now, payloads included; what an
+    /// allocator adds is not. Bounded by the buffers' sizes and a few tables.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.send.memory_bytes()
+            + self.recv.memory_bytes()
+            + self.scoreboard.memory_bytes()
     }
 
     /// Offset after everything that is to be sent, the FIN included.
@@ -506,9 +541,18 @@ impl Connection {
             ack: self.expected(),
             flags,
             window,
-            options: Options::default(),
+            options: self.options(),
             payload,
         }
+    }
+
+    /// The options of a segment that has none of its own.
+    fn options(&self) -> Options {
+        let mut options = Options::default();
+        if self.sack {
+            options.sack = self.recv.sack_blocks(self.irs);
+        }
+        options
     }
 }
 

@@ -1,9 +1,10 @@
-//! Finding and repairing losses by duplicate acknowledgements: fast retransmit
-//! and NewReno's fast recovery (RFC 5681 §3.2, RFC 6582), limited transmit
-//! (RFC 3042).
+//! Whether a loss is being repaired, and how far: fast retransmit and recovery
+//! (RFC 5681 §3.2), by duplicate acknowledgements (RFC 6582, RFC 3042) or by
+//! selective ones (RFC 6675).
 //!
-//! Owns the counting and the window's inflation meanwhile. The congestion
-//! window itself belongs to the congestion control.
+//! Owns the counting and, without SACK, the window's inflation meanwhile. What
+//! the peer holds is the scoreboard's, the congestion window belongs to the
+//! congestion control.
 
 /// Duplicate acknowledgements that prove a loss (RFC 5681 §3.2).
 const DUPLICATES: u32 = 3;
@@ -36,7 +37,23 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    /// The window to use, given the congestion window.
+    /// Whether a loss found by acknowledgements is being repaired.
+    pub(super) fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// Whether a part of what was lost has been repaired.
+    pub(super) fn has_advanced(&self) -> bool {
+        self.active && self.partial_seen
+    }
+
+    /// Whether what is sent at `una` left after the window was last reduced: one
+    /// reduction for each window of data.
+    pub(super) fn is_past(&self, una: u64) -> bool {
+        una >= self.recover
+    }
+
+    /// The window to use without SACK, given the congestion window.
     pub(super) fn window(&self, congestion_window: u64, mss: u64) -> u64 {
         congestion_window
             .saturating_add_signed(self.inflation)
@@ -78,14 +95,34 @@ impl Recovery {
             // RFC 3042: a new segment for each of the first two.
             self.inflation += mss as i64;
         } else if self.duplicates == DUPLICATES && una > self.recover {
-            self.active = true;
-            self.partial_seen = false;
-            self.recover = max;
+            self.begin(max);
             // RFC 5681 §3.2 step 3.
             self.inflation = i64::from(DUPLICATES) * mss as i64;
             return Repair::Begin;
         }
         Repair::None
+    }
+
+    /// With SACK, an acknowledgement at `una` told of segments beyond a gap.
+    pub(super) fn on_sack(&mut self) {
+        self.duplicates += 1;
+    }
+
+    /// With SACK: begins a repair if a loss is proved, be it that the scoreboard
+    /// says `lost` (RFC 6675 §5).
+    pub(super) fn begin_if_lost(&mut self, una: u64, max: u64, lost: bool) -> bool {
+        let proved = lost || self.duplicates >= DUPLICATES;
+        let begins = proved && !self.active && una < max && self.is_past(una);
+        if begins {
+            self.begin(max);
+        }
+        begins
+    }
+
+    fn begin(&mut self, max: u64) {
+        self.active = true;
+        self.partial_seen = false;
+        self.recover = max;
     }
 
     /// The retransmission timer fired with data sent up to `max`: duplicates
@@ -143,6 +180,20 @@ mod tests {
         let mut recovery = Recovery::default();
         recovery.on_timeout(10_001);
         assert!(!duplicates(&mut recovery, 5).contains(&Repair::Begin));
+    }
+
+    #[test]
+    fn selective_acknowledgements_begin_one_repair_a_window() {
+        let mut recovery = Recovery::default();
+        assert!(!recovery.begin_if_lost(1, 10_001, false));
+        assert!(recovery.begin_if_lost(1, 10_001, true));
+        assert!(!recovery.begin_if_lost(1, 12_001, true), "it is under way");
+        assert_eq!(recovery.on_new_ack(10_001, 10_000, MSS), Repair::Finish);
+        assert!(recovery.begin_if_lost(10_001, 12_001, true));
+        recovery.on_timeout(14_001);
+        (0..3).for_each(|_| recovery.on_sack());
+        assert!(!recovery.begin_if_lost(13_001, 14_001, true));
+        assert!(recovery.begin_if_lost(14_001, 15_001, false));
     }
 
     #[test]

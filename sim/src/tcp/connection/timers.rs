@@ -1,5 +1,5 @@
 //! What happens when time passes: retransmission, persist, delayed
-//! acknowledgement, and the waits of the closing states.
+//! acknowledgement, keepalive, and the waits of the closing states.
 
 use super::{Connection, State};
 use crate::tcp::TcpError;
@@ -17,6 +17,12 @@ pub(super) struct Timers {
     pub(super) ack: Option<SimTime>,
     /// End of `TimeWait`, or of a `FinWait2` without an application.
     pub(super) linger: Option<SimTime>,
+    /// When to look whether the peer has been silent for too long.
+    pub(super) keepalive: Option<SimTime>,
+    /// When the peer was last heard.
+    pub(super) heard: SimTime,
+    /// Keepalive probes since then.
+    pub(super) inquiries: u32,
     /// When the peer last showed that it makes progress.
     pub(super) progress: SimTime,
     /// Timeouts or unanswered probes since then.
@@ -31,6 +37,9 @@ impl Timers {
             retransmit: None,
             ack: None,
             linger: None,
+            keepalive: None,
+            heard: now,
+            inquiries: 0,
             progress: now,
             attempts: 0,
             probes: 0,
@@ -41,6 +50,13 @@ impl Timers {
         self.retransmit = None;
         self.ack = None;
         self.linger = None;
+        self.keepalive = None;
+    }
+
+    /// The peer has sent something that belongs to the connection.
+    pub(super) fn note_heard(&mut self, now: SimTime) {
+        self.heard = now;
+        self.inquiries = 0;
     }
 }
 
@@ -49,10 +65,15 @@ impl Connection {
     /// else happens before.
     pub fn next_timeout(&self) -> Option<SimTime> {
         let timers = &self.timers;
-        [timers.retransmit, timers.ack, timers.linger]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            timers.retransmit,
+            timers.ack,
+            timers.linger,
+            timers.keepalive,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what has become due by `now`; harmless when called early.
@@ -65,6 +86,9 @@ impl Connection {
         if due(self.timers.ack) {
             self.timers.ack = None;
             self.due.ack = true;
+        }
+        if due(self.timers.keepalive) {
+            self.inquire(now);
         }
         if due(self.timers.retransmit) {
             self.timers.retransmit = None;
@@ -79,6 +103,38 @@ impl Connection {
         }
     }
 
+    /// RFC 9293 §3.8.4: asks a silent peer whether it is there. While something
+    /// is to be acknowledged, the other timers ask.
+    fn inquire(&mut self, now: SimTime) {
+        self.timers.keepalive = None;
+        let Some(keepalive) = self.config.keepalive else {
+            return;
+        };
+        if matches!(self.state, State::TimeWait | State::Closed) {
+            return;
+        }
+        let silent_until = self.timers.heard + keepalive.idle;
+        let at = if self.una < self.end() {
+            now + keepalive.idle
+        } else if self.timers.inquiries == 0 && now < silent_until {
+            silent_until
+        } else if self.timers.inquiries >= keepalive.probes {
+            self.finish(Some(TcpError::TimedOut));
+            return;
+        } else {
+            self.timers.inquiries += 1;
+            self.due.probe = true;
+            now + keepalive.interval
+        };
+        self.timers.keepalive = Some(at);
+    }
+
+    /// The connection is open: from now on silence is noticed.
+    pub(super) fn watch(&mut self, now: SimTime) {
+        self.timers.note_heard(now);
+        self.timers.keepalive = self.config.keepalive.map(|setting| now + setting.idle);
+    }
+
     fn repeat_syn(&mut self) {
         let limit = if self.active {
             self.config.syn_retries
@@ -90,7 +146,7 @@ impl Connection {
             return;
         }
         self.timers.attempts += 1;
-        self.stats.timeouts += 1;
+        self.counters.timeouts += 1;
         self.rtt.back_off();
         self.timed = None;
         self.due.syn = true;
@@ -99,11 +155,12 @@ impl Connection {
     /// RFC 6298 §5.4–5.6 and RFC 5681 §3.1: everything in flight is taken for
     /// lost and sent again from the first segment on.
     fn time_out(&mut self, now: SimTime) {
-        let first = self.timers.attempts == 0;
-        self.congestion.on_timeout(now, self.max - self.una, first);
+        let first = self.recovery.is_past(self.una);
+        self.congestion.on_timeout(now, self.flight_size(), first);
         self.recovery.on_timeout(self.max);
+        self.scoreboard.on_timeout(self.una);
         self.timers.attempts += 1;
-        self.stats.timeouts += 1;
+        self.counters.timeouts += 1;
         self.rtt.back_off();
         self.timed = None;
         self.nxt = self.una;
@@ -133,7 +190,10 @@ impl Connection {
                 // Patience begins with the first unanswered question.
                 self.timers.progress = now;
             }
-            let interval = self.rtt.rto().saturating_mul(1 << self.timers.probes);
+            let interval = self
+                .rtt
+                .rto(&self.config)
+                .saturating_mul(1 << self.timers.probes);
             let at = now + interval.min(self.config.rto_max);
             self.timers.retransmit = Some(at.min(self.patience_ends()));
         }
@@ -141,7 +201,7 @@ impl Connection {
 
     /// Starts the retransmission timer anew (RFC 6298 §5.1, §5.3).
     pub(super) fn arm_retransmit(&mut self, now: SimTime) {
-        let at = now + self.rtt.rto();
+        let at = now + self.rtt.rto(&self.config);
         self.timers.retransmit = Some(match self.state {
             State::SynSent | State::SynReceived => at,
             _ => at.min(self.patience_ends()),
@@ -155,7 +215,7 @@ impl Connection {
     /// Enters `TimeWait`, or begins it anew (RFC 9293 §3.10.7.4).
     pub(super) fn wait_out(&mut self, now: SimTime) {
         self.state = State::TimeWait;
-        self.timers.retransmit = None;
+        self.timers.clear();
         self.timers.linger = Some(now + self.config.time_wait);
     }
 }

@@ -11,7 +11,7 @@ impl Connection {
     /// The next segment to send; call until `None`.
     pub fn poll_transmit(&mut self, now: SimTime) -> Option<Segment> {
         if let Some(reply) = self.reply.take() {
-            self.stats.segments_sent += 1;
+            self.counters.segments_sent += 1;
             return Some(*reply);
         }
         let segment = match self.state {
@@ -20,7 +20,7 @@ impl Connection {
             _ => self.poll_data(now).or_else(|| self.poll_bare()),
         };
         if segment.is_some() {
-            self.stats.segments_sent += 1;
+            self.counters.segments_sent += 1;
         }
         segment
     }
@@ -30,7 +30,7 @@ impl Connection {
             return self.poll_bare();
         }
         if self.max > 0 {
-            self.stats.retransmits += 1;
+            self.counters.retransmits += 1;
         }
         let flags = match self.state {
             State::SynSent => Flags::SYN,
@@ -42,6 +42,7 @@ impl Connection {
         syn.window = self.recv.advertise(0, u16::MAX, own_mss);
         syn.options.mss = Some(own_mss as u16);
         syn.options.window_scale = self.scaling.then_some(self.own_scale);
+        syn.options.sack_permitted = self.sack;
         if self.state == State::SynSent {
             syn.ack = 0;
         }
@@ -59,35 +60,105 @@ impl Connection {
     fn poll_data(&mut self, now: SimTime) -> Option<Segment> {
         if std::mem::take(&mut self.due.front) && self.una < self.max {
             // RFC 5681 §3.2 step 2, RFC 6298 §5.4: whatever the windows say.
-            let len = (self.max - self.una).min(self.mss as u64) as usize;
-            return Some(self.emit(self.una, len, now));
+            let end = self.scoreboard.gap_end(self.una).min(self.max);
+            return Some(self.repeat((self.una, end), now));
         }
-        let unsent = self.end().saturating_sub(self.nxt);
-        if unsent == 0 {
-            return None;
+        let repairs = self.sack && self.recovery.is_active();
+        if repairs && self.has_room() {
+            let lost = self.scoreboard.next_lost(self.una, self.mss as u64);
+            if let Some(gap) = lost {
+                return Some(self.repeat(gap, now));
+            }
         }
+        if self.nxt < self.max {
+            // After a timeout, what the peer holds need not be sent again.
+            self.nxt = self.scoreboard.skip(self.nxt).min(self.max);
+        }
+        let until = self.end().min(self.scoreboard.gap_end(self.nxt));
+        let unsent = until.saturating_sub(self.nxt);
         if let Some(len) = self.sendable(unsent) {
             self.restart_after_idleness(now);
             self.due.force = false;
             return Some(self.emit(self.nxt, len, now));
         }
-        if self.una == self.max {
+        if repairs && self.has_room() {
+            let doubtful = self.scoreboard.next_doubtful(self.una);
+            if let Some(gap) = doubtful {
+                return Some(self.repeat(gap, now));
+            }
+            // Later than RFC 6675 has it: once a repetition was acknowledged, a
+            // round trip has passed, and the tail is not merely under way.
+            if self.recovery.has_advanced()
+                && let Some((start, end)) = self.scoreboard.rescue(self.una, self.max)
+            {
+                let start = start.max(end.saturating_sub(self.payload_max()));
+                return Some(self.emit(start, (end - start) as usize, now));
+            }
+        }
+        if unsent > 0 && self.una == self.max {
             self.arm_persist(now);
         }
         None
     }
 
+    /// The first segment of a gap, again.
+    fn repeat(&mut self, gap: (u64, u64), now: SimTime) -> Segment {
+        let len = (gap.1 - gap.0).min(self.payload_max());
+        self.scoreboard.note_repeated(gap.0 + len);
+        self.emit(gap.0, len as usize, now)
+    }
+
+    /// Largest payload beside the options that every segment carries now
+    /// (RFC 6691 §2).
+    fn payload_max(&self) -> u64 {
+        (self.mss - self.options().wire_len()) as u64
+    }
+
+    /// What was sent and is taken to be in the network.
+    fn in_flight(&self) -> u64 {
+        if self.scoreboard.is_empty() || !self.sack {
+            self.nxt - self.una
+        } else if self.recovery.is_active() {
+            self.scoreboard.pipe(self.una, self.max, self.mss as u64)
+        } else {
+            self.scoreboard.missing(self.una, self.nxt)
+        }
+    }
+
+    /// What may be in flight.
+    fn window(&self) -> u64 {
+        let window = self.congestion.window();
+        if self.sack {
+            window
+        } else {
+            self.recovery.window(window, self.mss as u64)
+        }
+    }
+
+    /// Whether the congestion window has room for a segment (RFC 6675 §5, C).
+    fn has_room(&self) -> bool {
+        self.in_flight() + self.mss as u64 <= self.window()
+    }
+
+    /// Flight size at a loss, without what limited transmit has added
+    /// (RFC 5681 §3.2 step 2).
+    pub(super) fn flight_size(&self) -> u64 {
+        (self.max - self.una).min(self.congestion.window())
+    }
+
     /// How many of the `unsent` offsets the next segment may take.
     fn sendable(&self, unsent: u64) -> Option<usize> {
-        let mss = self.mss as u64;
-        let in_flight = self.nxt - self.una;
-        let window = self.recovery.window(self.congestion.window(), mss);
-        let congestion_room = window.saturating_sub(in_flight);
+        if unsent == 0 {
+            return None;
+        }
+        let congestion_room = self.window().saturating_sub(self.in_flight());
         let peer_room = self.peer_edge.saturating_sub(self.nxt);
-        let want = unsent.min(mss);
+        let segment = self.payload_max();
+        let want = unsent.min(segment);
         if congestion_room.min(peer_room) >= want {
             // RFC 9293 §3.7.4: Nagle's algorithm.
-            let waits = self.config.nagle && want < mss && in_flight > 0 && !self.fin_queued;
+            let small = want < segment && self.nxt == self.max && self.una < self.max;
+            let waits = self.config.nagle && small && !self.fin_queued;
             return (!waits).then_some(want as usize);
         }
         // RFC 9293 §3.8.6.2.1: a part is sent only if it is half of the
@@ -100,7 +171,9 @@ impl Connection {
     /// RFC 5681 §4.1: the acknowledgements that clocked the window are long
     /// gone after a timeout without sending.
     fn restart_after_idleness(&mut self, now: SimTime) {
-        let idle = self.sent_at.is_some_and(|sent| now - sent > self.rtt.rto());
+        let idle = self
+            .sent_at
+            .is_some_and(|sent| now - sent > self.rtt.rto(&self.config));
         if idle && self.una == self.max {
             self.congestion.on_idle(now);
         }
@@ -123,7 +196,7 @@ impl Connection {
             Bytes::new()
         };
         if at < self.max {
-            self.stats.retransmits += 1;
+            self.counters.retransmits += 1;
             // Karn's rule: an acknowledgement no longer tells which of the
             // two it answers (RFC 6298 §3).
             if self.timed.is_some_and(|(end, _)| at < end) {
@@ -154,7 +227,7 @@ impl Connection {
         if std::mem::take(&mut self.due.probe) {
             // An offset that the peer has already received, as Linux does: it
             // must answer with its window and has nothing to buffer.
-            self.stats.probes += 1;
+            self.counters.probes += 1;
             self.note_acked();
             return Some(self.bare(self.una - 1, Flags::ACK));
         }

@@ -4,6 +4,8 @@
 mod closing;
 mod garbage;
 mod handshake;
+mod liveness;
+mod selective;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -66,7 +68,9 @@ pub(super) struct Pair {
     pub(super) silent: Vec<Side>,
     /// Every segment sent: when, by whom, what.
     pub(super) log: Vec<(SimTime, Side, String)>,
-    config: Arc<Config>,
+    /// Bytes of each, TCP header included.
+    pub(super) sizes: Vec<usize>,
+    configs: [Arc<Config>; 2],
     in_flight: BTreeMap<(SimTime, u64), (Side, Segment)>,
     busy: [SimTime; 2],
     sent: u64,
@@ -79,6 +83,11 @@ pub(super) fn address(side: Side) -> SocketAddr {
 
 impl Pair {
     pub(super) fn new(config: Config, channel: Channel, seed: u64) -> Self {
+        Self::with_configs([config.clone(), config], channel, seed)
+    }
+
+    /// A pair whose sides differ.
+    pub(super) fn with_configs(configs: [Config; 2], channel: Channel, seed: u64) -> Self {
         Self {
             now: SimTime::ZERO,
             a: None,
@@ -87,7 +96,8 @@ impl Pair {
             channel,
             silent: Vec::new(),
             log: Vec::new(),
-            config: Arc::new(config),
+            sizes: Vec::new(),
+            configs: configs.map(Arc::new),
             in_flight: BTreeMap::new(),
             busy: [SimTime::ZERO; 2],
             sent: 0,
@@ -114,7 +124,7 @@ impl Pair {
         let isn = (u32::MAX - 5 - side as u32).wrapping_add(self.sent as u32 * 100_000);
         *self.end(side) = Some(Connection::connect(
             self.now,
-            &self.config,
+            &Arc::clone(&self.configs[side as usize]),
             local,
             remote,
             isn,
@@ -150,13 +160,15 @@ impl Pair {
                 .as_mut()
                 .and_then(|end| end.poll_transmit(now))
             {
-                self.send(side, &segment);
+                self.transmit(side, &segment);
             }
         }
     }
 
-    fn send(&mut self, from: Side, segment: &Segment) {
+    /// Puts a segment on the channel.
+    pub(super) fn transmit(&mut self, from: Side, segment: &Segment) {
         self.log.push((self.now, from, describe(segment)));
+        self.sizes.push(segment.wire_len());
         if self.silent.contains(&from) || self.random.chance(self.channel.loss) {
             return;
         }
@@ -208,7 +220,7 @@ impl Pair {
     pub(super) fn deliver(&mut self, to: Side, segment: Segment) {
         let now = self.now;
         let listening = self.listening && to == Side::B;
-        let config = Arc::clone(&self.config);
+        let config = Arc::clone(&self.configs[to as usize]);
         let end = self.end(to);
         match end {
             Some(end) if !end.is_closed() => end.on_segment(now, segment),
@@ -220,7 +232,7 @@ impl Pair {
             }
             _ => {
                 if let Some(reset) = segment.reset_reply() {
-                    self.send(to, &reset);
+                    self.transmit(to, &reset);
                 }
             }
         }
@@ -267,8 +279,19 @@ impl Pair {
 }
 
 fn describe(segment: &Segment) -> String {
+    let blocks = match segment.options.sack.len() {
+        0 => String::new(),
+        blocks => format!(" sack {blocks}"),
+    };
     match segment.payload.len() {
-        0 => format!("{:?}", segment.flags),
-        len => format!("{:?} {len}", segment.flags),
+        0 => format!("{:?}{blocks}", segment.flags),
+        len => format!("{:?} {len}{blocks}", segment.flags),
     }
+}
+
+/// Bytes whose places show.
+fn byte_stream(len: usize) -> Vec<u8> {
+    (0..len)
+        .map(|place| (place * 31 + place / 251) as u8)
+        .collect()
 }

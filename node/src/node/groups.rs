@@ -1,0 +1,148 @@
+//! Groups without storage, and dials, as the node is told to make them.
+//!
+//! Nothing here touches the store: messages come, are told of, and are gone.
+
+use libp2p::Multiaddr;
+use libp2p::gossipsub::{self, PublishError};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::DialError;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+
+use crate::api::{Event, Payload, Reply};
+use crate::gossip::{self, Groups, TOPICS_MAX};
+
+use super::CommandError;
+use super::driver::Driver;
+use super::error::StartError;
+
+impl Driver {
+    /// Joins the topics that the configuration names.
+    pub(super) fn join_configured(&mut self) -> Result<(), StartError> {
+        let topics = &self.context.config.gossip.topics;
+        let Some(groups) = self.swarm.behaviour_mut().gossip.as_mut() else {
+            return Ok(());
+        };
+        for name in topics {
+            let joined = gossip::topic(name).and_then(|topic| {
+                groups
+                    .subscribe(&topic)
+                    .map_err(|error| format!("{error:?}"))
+            });
+            joined.map_err(StartError::Gossip)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn join(&mut self, name: &str) -> Result<Reply, CommandError> {
+        let groups = self.groups()?;
+        let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
+        let known = groups.topics().any(|joined| *joined == topic.hash());
+        if !known && groups.topics().count() >= TOPICS_MAX {
+            self.context.limit_reached("topics");
+            let error = format!("a node joins at most {TOPICS_MAX} topics; leave one first");
+            return Err(CommandError::invalid(&error));
+        }
+        match groups.subscribe(&topic) {
+            Ok(_) => Ok(Reply::Done),
+            Err(error) => Err(CommandError::invalid(&format!("{error:?}"))),
+        }
+    }
+
+    pub(super) fn leave(&mut self, name: &str) -> Result<Reply, CommandError> {
+        let groups = self.groups()?;
+        let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
+        if groups.unsubscribe(&topic) {
+            Ok(Reply::Done)
+        } else {
+            Err(CommandError::invalid(&format!("{name} is not joined")))
+        }
+    }
+
+    pub(super) fn publish(&mut self, name: &str, data: Payload) -> Result<Reply, CommandError> {
+        let most = gossip::data_bytes_max(&self.context.config.gossip);
+        let groups = self.groups()?;
+        let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
+        if data.0.len() > most {
+            let error = format!(
+                "a message has at most {most} bytes (gossip.max_message_bytes and its envelope), \
+                 this one has {}",
+                data.0.len()
+            );
+            return Err(CommandError::invalid(&error));
+        }
+        match groups.publish(topic, data.0) {
+            Ok(message) => Ok(Reply::Published {
+                message: message_name(&message),
+            }),
+            Err(PublishError::NoPeersSubscribedToTopic) => Err(CommandError::invalid(&format!(
+                "no connected peer has joined {name}, so nobody would get it"
+            ))),
+            Err(PublishError::AllQueuesFull(_)) => Err(CommandError::Busy),
+            Err(error) => Err(CommandError::invalid(&error)),
+        }
+    }
+
+    fn groups(&mut self) -> Result<&mut Groups, CommandError> {
+        self.swarm.behaviour_mut().gossip.as_mut().ok_or_else(|| {
+            CommandError::invalid(&"groups are off; set gossip.enabled = true to take part")
+        })
+    }
+
+    /// Dials an address. A peer that is connected, or being dialled, is left as it is.
+    pub(super) fn dial_address(&mut self, address: &str) -> Result<Reply, CommandError> {
+        let address: Multiaddr = address
+            .trim()
+            .parse()
+            .map_err(|error| CommandError::invalid(&format!("`{address}`: {error}")))?;
+        let peer = address.iter().find_map(|part| match part {
+            Protocol::P2p(peer) => Some(peer),
+            _ => None,
+        });
+        let options = match peer {
+            Some(peer) => DialOpts::peer_id(peer)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .addresses(vec![address])
+                .build(),
+            None => DialOpts::unknown_peer_id().address(address).build(),
+        };
+        match self.swarm.dial(options) {
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => Ok(Reply::Done),
+            Err(error) => {
+                if let DialError::Denied { cause } = &error {
+                    self.denied_by(peer, cause);
+                }
+                Err(CommandError::invalid(&error))
+            }
+        }
+    }
+
+    /// Tells of a message that came for the first time.
+    pub(super) fn gossip_event(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                message_id,
+                message,
+                ..
+            } => self.emit(&Event::GossipReceived {
+                topic: message.topic.into_string(),
+                message: message_name(&message_id),
+                author: message.source.map(|author| author.to_string()),
+                data: Payload(message.data),
+            }),
+            gossipsub::Event::SlowPeer { peer_id, .. } => {
+                tracing::info!(%peer_id, "a peer takes messages too slowly; some were dropped");
+                self.context.limit_reached("gossip-queue");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A message's name: its author and number. Another program's may be any
+/// bytes, which are shown as hexadecimal digits then.
+fn message_name(id: &gossipsub::MessageId) -> String {
+    match std::str::from_utf8(&id.0) {
+        Ok(name) if name.bytes().all(|byte| byte.is_ascii_graphic()) => name.to_owned(),
+        _ => data_encoding::HEXLOWER.encode(&id.0),
+    }
+}

@@ -1,0 +1,255 @@
+//! Captures: what each host sent and received, as files for Wireshark.
+//!
+//! Owns the files and decides when to write; the format is [`super::pcapng`]. A
+//! packet that a host sent is in its capture even if it is lost later, one that it
+//! received only once it was delivered. Capturing observes: it draws nothing and
+//! schedules nothing, so that a run with captures has the same hash as one without.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::packet::Packet;
+use super::pcapng::{self, Direction};
+use super::{address, wire};
+use crate::kernel::{self, HostId};
+use crate::time::SimTime;
+
+/// Bytes of one host that are collected before they are written.
+const HOST_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of all hosts together that are collected before they are written.
+const TOTAL_BYTES_MAX: usize = 16 << 20;
+
+/// The captures of a simulation.
+pub(crate) struct Capture {
+    folder: PathBuf,
+    hosts: Vec<HostFile>,
+    /// Names of files that are taken.
+    names: BTreeSet<String>,
+    waiting_bytes: usize,
+    /// The first error; nothing is written after it.
+    error: Option<CaptureError>,
+    /// The packet at hand as bytes; kept to allocate once.
+    scratch: Vec<u8>,
+}
+
+/// A capture that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the capture {path}: {source}")]
+pub struct CaptureError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+struct HostFile {
+    path: PathBuf,
+    name: String,
+    begun: bool,
+    waiting: Vec<u8>,
+}
+
+impl Capture {
+    /// Captures to `folder/capture-<host>.pcapng`.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub(crate) fn create(folder: &Path) -> Result<Self, CaptureError> {
+        fs::create_dir_all(folder).map_err(|source| CaptureError {
+            path: folder.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            hosts: Vec::new(),
+            names: BTreeSet::new(),
+            waiting_bytes: 0,
+            error: None,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Begins the capture of the next host. Hosts come in the order of their numbers.
+    pub(crate) fn add_host(&mut self, host: HostId, name: &str) {
+        debug_assert_eq!(host.index(), self.hosts.len());
+        let mut file = file_name(name);
+        // Names that differ only in what files cannot be called.
+        if !self.names.insert(file.clone()) {
+            file = file_name(&format!("{name}-{host}"));
+            self.names.insert(file.clone());
+        }
+        let mut waiting = Vec::new();
+        pcapng::begin(&mut waiting, name, &describe(host, name));
+        self.waiting_bytes += waiting.len();
+        self.hosts.push(HostFile {
+            path: self.folder.join(file),
+            name: name.to_owned(),
+            begun: false,
+            waiting,
+        });
+    }
+
+    /// Takes down a packet that `host` sends or receives at `now`.
+    pub(crate) fn packet(
+        &mut self,
+        now: SimTime,
+        host: HostId,
+        direction: Direction,
+        packet: &Packet,
+    ) {
+        if self.error.is_some() {
+            return;
+        }
+        self.scratch.clear();
+        wire::encode_into(packet, &mut self.scratch);
+        let comment = format!("{} → {}", self.name(packet, true), self.name(packet, false));
+        let multicast = packet.dst.ip().is_multicast();
+        let waiting = &mut self.hosts[host.index()].waiting;
+        let before = waiting.len();
+        pcapng::packet(waiting, now, &self.scratch, direction, multicast, &comment);
+        self.waiting_bytes += waiting.len() - before;
+        if waiting.len() >= HOST_BYTES_MAX {
+            self.flush(host.index());
+        }
+        if self.waiting_bytes >= TOTAL_BYTES_MAX {
+            self.flush_all();
+        }
+        if let Some(error) = &self.error {
+            // What follows would be missing from the captures: the run is worthless.
+            kernel::fail(error.to_string());
+        }
+    }
+
+    /// Writes what is collected.
+    ///
+    /// # Errors
+    /// The first error of writing any file.
+    pub(crate) fn finish(mut self) -> Result<(), CaptureError> {
+        self.flush_all();
+        self.error.map_or(Ok(()), Err)
+    }
+
+    /// The name of the sender or receiver; of those that are no host, the address.
+    fn name(&self, packet: &Packet, sender: bool) -> String {
+        let end = if sender { packet.src } else { packet.dst };
+        address::host(end.ip())
+            .and_then(|host| self.hosts.get(host.index()))
+            .map_or_else(|| end.ip().to_string(), |host| host.name.clone())
+    }
+
+    fn flush_all(&mut self) {
+        for place in 0..self.hosts.len() {
+            self.flush(place);
+        }
+    }
+
+    /// Files are opened for each write: a world may have more hosts than the
+    /// system allows open files.
+    fn flush(&mut self, place: usize) {
+        let file = &mut self.hosts[place];
+        let waiting = std::mem::take(&mut file.waiting);
+        self.waiting_bytes -= waiting.len();
+        if waiting.is_empty() || self.error.is_some() {
+            return;
+        }
+        let written = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(!file.begun)
+            .append(file.begun)
+            .open(&file.path)
+            .and_then(|mut open| open.write_all(&waiting));
+        file.begun = true;
+        if let Err(source) = written {
+            self.error = Some(CaptureError {
+                path: file.path.clone(),
+                source,
+            });
+        }
+    }
+}
+
+/// What the interface of a host is called, for people.
+fn describe(host: HostId, name: &str) -> String {
+    format!(
+        "{name}, host {} of a simulation ({}, {}); times are simulated",
+        host.0,
+        address::v4(host),
+        address::v6(host)
+    )
+}
+
+/// `capture-<host name>.pcapng`, without characters that file systems treat
+/// specially.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_.[]".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = name.chars().map(plain).collect();
+    format!("capture-{name}.pcapng")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("orrery-capture-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn hosts_never_share_a_file() {
+        let folder = folder("names");
+        let mut capture = Capture::create(&folder).expect("the temporary folder is writable");
+        for (number, name) in (0..).zip(["a[1]", "a b", "a/b", "a/b-h2"]) {
+            capture.add_host(HostId(number), name);
+        }
+        capture.finish().expect("the temporary folder is writable");
+        let mut names: Vec<_> = fs::read_dir(&folder)
+            .expect("it was made")
+            .map(|entry| entry.expect("it can be read").file_name())
+            .collect();
+        names.sort();
+        let expected = [
+            "capture-a[1].pcapng",
+            "capture-a_b-h2-h3.pcapng",
+            "capture-a_b-h2.pcapng",
+            "capture-a_b.pcapng",
+        ];
+        assert_eq!(names, expected);
+        fs::remove_dir_all(&folder).expect("we made it");
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let folder = folder("bounded");
+        let mut capture = Capture::create(&folder).expect("the temporary folder is writable");
+        let hosts: u32 = 400;
+        (0..hosts).for_each(|host| capture.add_host(HostId(host), &host.to_string()));
+        let payload = bytes::Bytes::from(vec![0; 1_400]);
+        let at = |host| std::net::SocketAddr::new(address::v4(HostId(host)).into(), 1);
+        let mut most = 0;
+        // 24 MB in all, and 60 kB a host: more than all may hold, less than one may.
+        for round in 0..40 {
+            for host in 0..hosts {
+                let packet = Packet::udp(at(host), at(0), payload.clone());
+                let now = SimTime::from_millis(round);
+                capture.packet(now, HostId(host), Direction::Outbound, &packet);
+                most = most.max(capture.waiting_bytes);
+            }
+        }
+        assert!(most > TOTAL_BYTES_MAX / 2, "{most}");
+        assert!(most < TOTAL_BYTES_MAX, "{most}");
+        capture.finish().expect("the temporary folder is writable");
+        let length = fs::metadata(folder.join("capture-399.pcapng")).map(|file| file.len());
+        assert!(length.expect("it was written") > 40 * 1_400);
+        fs::remove_dir_all(&folder).expect("we made it");
+    }
+}

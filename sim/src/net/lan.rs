@@ -1,0 +1,227 @@
+//! LAN segments: hosts that reach each other without their access links.
+//!
+//! Owns who is on which segment and what its wire does to packets. Members talk over
+//! the segment alone, and what is sent to a group (RFC 1112) reaches its members on
+//! the same segment and never leaves it. A switch is modelled: each member has a port
+//! of its own, and a packet to a group takes its sender's port once.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::packet::Packet;
+use super::stage::Condition;
+use super::{Net, NetEvent, address};
+use crate::kernel::{self, Class, Event, HostId};
+use crate::random::Stream;
+use crate::time::SimTime;
+use crate::units::{Rate, Ratio};
+
+/// How long the sender's own copy of a packet to its group takes.
+const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
+
+/// What a segment does to packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LanSpec {
+    /// Bits per second of each member's port; unlimited if absent.
+    pub rate: Option<Rate>,
+    /// Bytes that may wait for a limited rate; more are dropped.
+    pub queue_bytes: u64,
+    /// Constant one-way delay between any two members.
+    pub delay: Duration,
+    /// Share of packets lost, for each receiver independently.
+    pub loss: Ratio,
+    /// Largest IP packet in bytes.
+    pub mtu: u16,
+}
+
+impl Default for LanSpec {
+    /// A segment without limits, loss or delay, for packets as Ethernet has them.
+    fn default() -> Self {
+        Self {
+            rate: None,
+            queue_bytes: 256 << 10,
+            delay: Duration::ZERO,
+            loss: Ratio::ZERO,
+            mtu: 1_500,
+        }
+    }
+}
+
+/// Names a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LanId(u32);
+
+/// All segments of a world.
+#[derive(Default)]
+pub(super) struct Lans {
+    segments: Vec<Segment>,
+    /// The one segment of each host that is on any.
+    of_host: BTreeMap<HostId, LanId>,
+}
+
+struct Segment {
+    spec: LanSpec,
+    members: BTreeMap<HostId, Port>,
+}
+
+/// A member's end of the wire, towards the segment.
+struct Port {
+    /// When everything handed to it has left.
+    busy_until: SimTime,
+    /// One for each member, so that a further one shifts no other draw.
+    stream: Stream,
+}
+
+/// What becomes of a packet at its sender's port.
+enum Leaves {
+    /// The whole packet is on the segment at that instant.
+    At(SimTime),
+    Dropped(&'static str),
+}
+
+impl Lans {
+    /// Adds a segment without members.
+    pub(super) fn add(&mut self, spec: LanSpec) -> LanId {
+        self.segments.push(Segment {
+            spec,
+            members: BTreeMap::new(),
+        });
+        LanId(self.segments.len() as u32 - 1)
+    }
+
+    /// Takes `host` to a segment, from any other.
+    ///
+    /// # Panics
+    /// If there is no such segment.
+    pub(super) fn join(&mut self, seed: u64, host: HostId, lan: LanId) {
+        self.leave(host);
+        let port = Port {
+            busy_until: SimTime::ZERO,
+            stream: Stream::new(seed, "lan", host.0),
+        };
+        let segment = &mut self.segments[lan.0 as usize];
+        segment.members.insert(host, port);
+        self.of_host.insert(host, lan);
+    }
+
+    /// Takes `host` from its segment. What is under way to it still arrives.
+    pub(super) fn leave(&mut self, host: HostId) {
+        if let Some(lan) = self.of_host.remove(&host) {
+            self.segments[lan.0 as usize].members.remove(&host);
+        }
+    }
+
+    /// Whether a packet of `from` to `to` goes over a segment, or nowhere: what is for
+    /// a group does not take an access link.
+    #[inline]
+    pub(super) fn carry(&self, from: HostId, to: IpAddr) -> bool {
+        to.is_multicast() || !self.of_host.is_empty() && self.share(from, to).is_some()
+    }
+
+    /// The segment that `from` and the host of `to` share.
+    fn share(&self, from: HostId, to: IpAddr) -> Option<(LanId, HostId)> {
+        let to = address::host(to).filter(|&to| to != from)?;
+        let lan = *self.of_host.get(&from)?;
+        (self.of_host.get(&to) == Some(&lan)).then_some((lan, to))
+    }
+
+    /// The largest packet from `from` to `to`, if it goes over a segment.
+    pub(super) fn mtu(&self, from: HostId, to: IpAddr) -> Option<u16> {
+        if !self.carry(from, to) {
+            return None;
+        }
+        let lan = self.of_host.get(&from)?;
+        Some(self.segments[lan.0 as usize].spec.mtu)
+    }
+}
+
+impl Segment {
+    /// Takes a packet of `len` bytes through the port of `from`.
+    fn leave_port(&mut self, now: SimTime, from: HostId, len: usize) -> Leaves {
+        if len > usize::from(self.spec.mtu) {
+            return Leaves::Dropped("too-large");
+        }
+        let (Some(port), Some(rate)) = (self.members.get_mut(&from), self.spec.rate) else {
+            return Leaves::At(now);
+        };
+        let start = port.busy_until.max(now);
+        // What waits is what the rest of the time can carry.
+        let waiting_ns = start.since(now).as_nanos();
+        let waiting = waiting_ns * u128::from(rate.bits_per_second()) / 8_000_000_000;
+        if waiting + len as u128 > u128::from(self.spec.queue_bytes) {
+            return Leaves::Dropped("queue-full");
+        }
+        port.busy_until = start + rate.transmit_time(len as u64);
+        Leaves::At(port.busy_until)
+    }
+}
+
+impl Net {
+    /// Adds a segment.
+    pub(crate) fn add_lan(&mut self, spec: LanSpec) -> LanId {
+        self.lans.add(spec)
+    }
+
+    /// Takes a host to a segment, or from its segment.
+    pub(crate) fn set_lan(&mut self, host: HostId, lan: Option<LanId>) {
+        match lan {
+            Some(lan) => self.lans.join(kernel::seed(), host, lan),
+            None => self.lans.leave(host),
+        }
+    }
+
+    /// Sends a packet that [`Lans::carry`] says goes over a segment.
+    pub(super) fn send_on_lan(&mut self, from: HostId, packet: &Packet) {
+        if !self.fabric.note_sent(from, packet) {
+            return;
+        }
+        let now = kernel::now();
+        let to = packet.dst.ip();
+        if to.is_multicast() {
+            // A sender that has joined the group hears itself.
+            deliver(now + LOOPBACK_DELAY, from, packet.clone());
+        }
+        let Some(&lan) = self.lans.of_host.get(&from) else {
+            self.fabric.count_drop("no-route");
+            return;
+        };
+        let shared = self.lans.share(from, to);
+        let segment = &mut self.lans.segments[lan.0 as usize];
+        let receivers: Vec<HostId> = match shared {
+            Some((_, to)) => vec![to],
+            None => segment.members.keys().copied().collect(),
+        };
+        let leaves = match segment.leave_port(now, from, packet.wire_len()) {
+            Leaves::At(at) => at + segment.spec.delay,
+            Leaves::Dropped(reason) => {
+                let mtu = segment.spec.mtu;
+                self.fabric.count_drop(reason);
+                if reason == "too-large" {
+                    self.tell_too_big(from, packet, mtu, packet.src.ip());
+                }
+                return;
+            }
+        };
+        for to in receivers.into_iter().filter(|&to| to != from) {
+            let segment = &mut self.lans.segments[lan.0 as usize];
+            let loss = segment.spec.loss;
+            let lost = segment
+                .members
+                .get_mut(&from)
+                .is_some_and(|port| loss > Ratio::ZERO && port.stream.chance(loss));
+            if !self.fabric.partitions.passes(from, to) {
+                self.fabric.count_drop("partition");
+            } else if lost {
+                self.fabric.count_drop("loss");
+            } else {
+                deliver(leaves, to, packet.clone());
+            }
+        }
+    }
+}
+
+fn deliver(at: SimTime, to: HostId, packet: Packet) {
+    let event = Event::Net(NetEvent::Deliver(to, Condition::Intact, Box::new(packet)));
+    kernel::with(|kernel| kernel.schedule(at, Class::Packet, to, event));
+}
