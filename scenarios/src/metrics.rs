@@ -120,7 +120,7 @@ pub const METRICS: &[Definition] = &[
             "flow.failed",
             "1",
             FLOW,
-            "Flows begun within the measured time that did not bring everything through, also by cause: refused, timed-out, reset, port-in-use, sender-down, sender-lost-power, unreachable, closed-early, unfinished (the run ended first).",
+            "Flows under way within the measured time that did not bring everything through, also by cause: refused, timed-out, reset, port-in-use, sender-down, sender-lost-power, unreachable, closed-early, unfinished (the run ended first).",
         )
     },
     value(
@@ -153,7 +153,7 @@ pub const METRICS: &[Definition] = &[
         "flow.success",
         "ratio",
         FLOW,
-        "Share of the flows begun within the measured time that brought everything through, or sent until their time was over.",
+        "Share of the flows under way within the measured time that brought everything through, or sent until their time was over.",
     ),
     value(
         "flow.timeouts",

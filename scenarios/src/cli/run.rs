@@ -133,10 +133,7 @@ impl<'a> Session<'a> {
                     filter: filter.clone(),
                     folder: self.out.join("logs").join(case.title(seed)),
                 });
-                let captures = self
-                    .out
-                    .join("captures")
-                    .join(format!("{}-{seed}", case.name));
+                let captures = self.out.join("captures").join(case.title(seed));
                 jobs.push(Job {
                     engine: self.engine,
                     scenario: case.scenario.clone(),

@@ -10,7 +10,6 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId};
 
 use super::machine::Machines;
-use crate::world::HostPlan;
 
 /// Empty rounds after which a machine has everything that it will get.
 const EMPTY_ROUNDS: u32 = 2;
@@ -24,8 +23,7 @@ pub fn schedule(machines: &Arc<Machines>) {
         return;
     }
     let end = SimTime::from_nanos(machines.scenario.duration_ns);
-    let with_node = |plan: &&HostPlan| machines.scenario.groups[plan.group].has_node;
-    for plan in machines.world.hosts.iter().filter(with_node) {
+    for plan in &machines.world.hosts {
         let machine = plan.host;
         if !machines.exchanges_feeds(machine) {
             machines.state().drained.insert(machine);

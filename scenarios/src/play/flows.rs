@@ -224,7 +224,7 @@ impl Flows {
         }
     }
 
-    /// Flows that began within the measured time and failed, with their causes.
+    /// Flows that failed and of which some part was measured, with their causes.
     pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, Cause)> {
         self.entries
             .iter()
@@ -232,9 +232,7 @@ impl Flows {
             .filter_map(|(number, entry)| {
                 let (_, fate) = entry.end?;
                 let cause = fate.err()?;
-                self.window_ns
-                    .contains(&entry.start_ns)
-                    .then_some((number, entry, cause))
+                entry.is_measured(&self.window_ns).then_some((number, entry, cause))
             })
     }
 
@@ -283,7 +281,7 @@ impl Flows {
                 let bits = u128::from(entry.measured_bytes) * 8_000_000_000;
                 goodputs.push((bits / u128::from(length_ns)) as u64);
             }
-            if self.window_ns.contains(&entry.start_ns) {
+            if entry.is_measured(&self.window_ns) {
                 entry.judge(&mut summary);
             }
         }
@@ -312,6 +310,12 @@ impl Entry {
             stats: Stats::default(),
             end: None,
         }
+    }
+
+    /// Whether it was under way, or tried to be, at any measured moment.
+    fn is_measured(&self, window_ns: &Range<u64>) -> bool {
+        let ended_ns = self.end.map_or(self.start_ns, |(at_ns, _)| at_ns);
+        self.start_ns < window_ns.end && ended_ns >= window_ns.start
     }
 
     /// The part of its connection's life that lies within the measured time; `None` if nothing.

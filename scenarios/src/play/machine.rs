@@ -223,7 +223,8 @@ impl Machines {
 
     /// Whether a machine's node takes part in the exchange of feeds.
     pub fn exchanges_feeds(&self, machine: u32) -> bool {
-        self.config(machine).is_ok_and(|config| config.feed.enabled)
+        let has_node = self.scenario.group_of(machine).has_node;
+        has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
     }
 
     /// Where a machine's node is dialled.

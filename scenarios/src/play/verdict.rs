@@ -36,12 +36,14 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         network(machines, &mut metrics);
     }
     told(machines, &mut metrics);
-    flows(machines, &mut metrics, &mut result);
     if !failed {
         if whole {
             result.failure = stalled(machines);
         }
         groups(machines, job.end_ns(), &mut metrics, &mut result);
+    }
+    flows(machines, &mut metrics, &mut result);
+    if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
     }
     result.metrics = metrics.0;
@@ -174,8 +176,9 @@ fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
             metrics.value(&name, "bit/s", bps);
         }
     }
+    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
     let name = |host: u32| machines.world.hosts[host as usize].name.clone();
-    for (number, entry, cause) in flows.lost().take(LOSSES_LISTED_MAX) {
+    for (number, entry, cause) in flows.lost().take(room) {
         result.losses.push(Loss {
             item: format!("flow {number}"),
             author: name(entry.from),
@@ -201,7 +204,6 @@ fn stalled(machines: &Machines) -> Option<String> {
         .world
         .hosts
         .iter()
-        .filter(|plan| machines.scenario.groups[plan.group].has_node)
         .filter(|plan| !drained.contains(&plan.host))
         .map(|plan| plan.name.as_str())
         .collect();
@@ -372,9 +374,6 @@ fn cause(
 fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
     let mut lost = BTreeSet::new();
     for plan in &machines.world.hosts {
-        if !machines.scenario.groups[plan.group].has_node {
-            continue;
-        }
         machines.testbed.pull_plug(plan.host);
         // Nothing was ever posted or pulled there, and no store made.
         if !machines.exchanges_feeds(plan.host) {
