@@ -13,6 +13,8 @@ struct Terminal {
 struct Running {
     process: Child,
     events: BufReader<ChildStdout>,
+    /// Where it listens, a multiaddr.
+    address: String,
 }
 
 impl Drop for Running {
@@ -101,8 +103,13 @@ impl Terminal {
             .spawn()
             .expect("runs");
         let events = BufReader::new(process.stdout.take().expect("piped"));
-        let mut running = Running { process, events };
-        running.wait_for("listening");
+        let mut running = Running {
+            process,
+            events,
+            address: String::new(),
+        };
+        let listening = running.wait_for("listening");
+        running.address = listening["address"].as_str().expect("text").to_owned();
         // The control socket opens right after; wait until it answers.
         while self.output(&["status"]).status.code() != Some(0) {
             std::thread::yield_now();
@@ -157,7 +164,7 @@ fn two_terminals_meet_in_a_group() {
     alice.ok(&["join", "lunch"]);
     bob.ok(&["join", "lunch"]);
     alice.fails(&["publish", "lunch", "alone"], 2, "nobody would get it");
-    bob.ok(&["dial", &alice_runs.address()]);
+    bob.ok(&["dial", &alice_runs.address]);
     bob_runs.wait_for("connected");
     // Whether the peer has joined is known a moment after the connection.
     let name = loop {
