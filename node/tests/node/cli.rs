@@ -13,6 +13,8 @@ struct Terminal {
 struct Running {
     process: Child,
     events: BufReader<ChildStdout>,
+    /// Where it listens, a multiaddr.
+    address: String,
 }
 
 impl Drop for Running {
@@ -50,6 +52,15 @@ impl Terminal {
             .replace("#:addresses = [\"/ip4/0.0.0.0/tcp/4150\"]", local);
         std::fs::write(&path, config).expect("written");
         terminal
+    }
+
+    /// Lets the node take part in groups without storage.
+    fn enable_gossip(&self) {
+        let path = self.folder.join("config.toml");
+        let config = std::fs::read_to_string(&path).expect("made by init");
+        assert!(config.contains("[gossip]\n"), "{config}");
+        let config = config.replace("[gossip]\n", "[gossip]\nenabled = true\n");
+        std::fs::write(&path, config).expect("written");
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -92,8 +103,13 @@ impl Terminal {
             .spawn()
             .expect("runs");
         let events = BufReader::new(process.stdout.take().expect("piped"));
-        let mut running = Running { process, events };
-        running.wait_for("listening");
+        let mut running = Running {
+            process,
+            events,
+            address: String::new(),
+        };
+        let listening = running.wait_for("listening");
+        running.address = listening["address"].as_str().expect("text").to_owned();
         // The control socket opens right after; wait until it answers.
         while self.output(&["status"]).status.code() != Some(0) {
             std::thread::yield_now();
@@ -136,6 +152,50 @@ fn two_terminals_exchange_posts() {
     assert_eq!(bob.ok(&["pull"]), "1 new");
     assert!(bob.ok(&["timeline"]).contains("while bob was away"));
     assert!(bob.ok(&["reindex"]).contains("posts read"));
+}
+
+#[test]
+fn two_terminals_meet_in_a_group() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let [alice, bob] = ["alice", "bob"].map(|name| Terminal::new(root.path(), name));
+    alice.enable_gossip();
+    bob.enable_gossip();
+    let (mut alice_runs, mut bob_runs) = (alice.run(), bob.run());
+    alice.ok(&["join", "lunch"]);
+    bob.ok(&["join", "lunch"]);
+    alice.fails(&["publish", "lunch", "alone"], 2, "nobody would get it");
+    bob.ok(&["dial", &alice_runs.address]);
+    bob_runs.wait_for("connected");
+    // Whether the peer has joined is known a moment after the connection.
+    let name = loop {
+        let output = bob.output(&["publish", "lunch", "At noon?"]);
+        if output.status.success() {
+            break String::from_utf8(output.stdout).expect("UTF-8");
+        }
+        let told = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(told.contains("nobody would get it"), "{told}");
+    };
+    let received = alice_runs.wait_for("gossip-received");
+    assert_eq!(received["message"], name.trim(), "{received}");
+    alice.ok(&["leave", "lunch"]);
+    alice.fails(&["leave", "lunch"], 2, "lunch is not joined");
+    alice.fails(&["dial", "nowhere"], 2, "nowhere");
+}
+
+#[test]
+fn groups_need_a_running_node_that_enables_them() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    for verb in [
+        &["join", "lunch"][..],
+        &["leave", "lunch"],
+        &["publish", "lunch", "At noon?"],
+        &["dial", "/ip4/127.0.0.1/tcp/1"],
+    ] {
+        alice.fails(verb, 1, "start it with `run`");
+    }
+    let _alice_runs = alice.run();
+    alice.fails(&["join", "lunch"], 2, "gossip.enabled");
 }
 
 #[test]

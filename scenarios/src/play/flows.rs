@@ -232,7 +232,9 @@ impl Flows {
             .filter_map(|(number, entry)| {
                 let (_, fate) = entry.end?;
                 let cause = fate.err()?;
-                entry.is_measured(&self.window_ns).then_some((number, entry, cause))
+                entry
+                    .is_measured(&self.window_ns)
+                    .then_some((number, entry, cause))
             })
     }
 
