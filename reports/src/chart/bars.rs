@@ -117,10 +117,7 @@ mod tests {
         let figure = shares("Shares", "Of all.", &["x", "y"], &rows);
         assert_eq!(figure.legend.len(), 2);
         for svg in [&figure.wide, &figure.narrow] {
-            assert!(
-                svg.contains("a &lt;b&gt;") && svg.contains("75.0 %"),
-                "{svg}"
-            );
+            assert!(svg.contains("a &lt;b&gt;") && svg.contains("75 %"), "{svg}");
             assert!(svg.contains("fill-s0") && svg.contains("stroke-s1"));
         }
     }
