@@ -36,7 +36,7 @@ pub struct Row {
 ///
 /// let rows = [Row { name: "muxing".into(), shares: vec![(0.25, 0.02), (0.0, 0.0)] }];
 /// let figure = shares("Where time went", "Of all.", &["wire", "flow"], &rows);
-/// assert!(html::figure(&figure).contains("25.0 %"));
+/// assert!(html::figure(&figure).contains("25 %"));
 /// ```
 pub fn shares(title: &str, caption: &str, series: &[&str], rows: &[Row]) -> Figure {
     let legend = series.iter().enumerate();
