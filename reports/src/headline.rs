@@ -71,6 +71,31 @@ pub fn unit_of(record: &Record, key: &str) -> String {
     }
 }
 
+/// The unit of the figures that an expectation speaks of; empty if no seed has them.
+///
+/// Labels are left aside: without them, an expectation speaks of every cell of a grid, and all
+/// cells have the metric's unit.
+pub fn expected_unit(record: &Record, expr: &str) -> String {
+    let keys = record
+        .variants
+        .iter()
+        .flat_map(|variant| variant.summary.keys());
+    let by_name: BTreeMap<String, &str> = keys.map(|key| (without_labels(key), &**key)).collect();
+    expected_key(&without_labels(expr), by_name.keys().map(String::as_str))
+        .map_or_else(String::new, |name| unit_of(record, by_name[name]))
+}
+
+/// A key or an expression whose keys have lost their `{label=value,…}`.
+fn without_labels(text: &str) -> String {
+    let mut rest = text;
+    let mut bare = String::with_capacity(text.len());
+    while let Some((before, after)) = rest.split_once('{') {
+        bare.push_str(before);
+        rest = after.split_once('}').map_or("", |(_, after)| after);
+    }
+    bare + rest
+}
+
 /// What a difference says, in a word or two.
 pub fn in_words(difference: &Difference) -> &'static str {
     match difference {
@@ -312,6 +337,21 @@ mod tests {
         assert_eq!(found("feed.delivery == 1"), Some(keys[0]));
         assert_eq!(found("feed.delivery{to=x} == 1"), None);
         assert_eq!(found("other > 1"), None);
+    }
+
+    #[test]
+    fn labels_are_taken_out_of_keys_and_expressions() {
+        for (text, expected) in [
+            ("flow.goodput", "flow.goodput"),
+            (
+                "flow.goodput{loss=1%,rtt=2ms} > 4Mbit/s",
+                "flow.goodput > 4Mbit/s",
+            ),
+            ("a: flow.rtt{loss=1%}.p50 < 3ms", "a: flow.rtt.p50 < 3ms"),
+            ("flow.rtt{loss", "flow.rtt"),
+        ] {
+            assert_eq!(without_labels(text), expected);
+        }
     }
 
     #[test]

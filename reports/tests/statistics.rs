@@ -3,6 +3,7 @@
 mod fixture;
 
 use orrery_reports::{
+    headline,
     record::{Metric, Record},
     stats::{Recorder, summarise},
 };
@@ -20,6 +21,31 @@ fn with_values(a: &[f64], b: &[f64]) -> Record {
     }
     summarise(&mut record).expect("no histograms");
     record
+}
+
+#[test]
+fn an_expectation_on_all_cells_of_a_grid_has_their_unit() {
+    let mut record = fixture::skewed_clocks(2);
+    for variant in &mut record.variants {
+        for seed in &mut variant.seeds {
+            let metric = Metric::Value {
+                unit: "bit/s".into(),
+                value: 7e6,
+            };
+            let key = "flow.goodput{congestion=cubic,loss=1%}";
+            seed.metrics.insert(key.to_owned(), metric);
+        }
+    }
+    summarise(&mut record).expect("valid");
+    for (expr, expected) in [
+        ("flow.goodput > 4Mbit/s", "bit/s"),
+        ("flow.goodput{loss=1%} > 4Mbit/s", "bit/s"),
+        ("flow.goodput{congestion=cubic,loss=1%} > 4Mbit/s", "bit/s"),
+        ("feed.delivery.latency.p99 < 3m", "ms"),
+        ("flow.good > 4Mbit/s", ""),
+    ] {
+        assert_eq!(headline::expected_unit(&record, expr), expected, "{expr}");
+    }
 }
 
 #[test]

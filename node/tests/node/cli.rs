@@ -109,7 +109,8 @@ impl Terminal {
             address: String::new(),
         };
         let listening = running.wait_for("listening");
-        running.address = listening["address"].as_str().expect("text").to_owned();
+        let address = listening["address"].as_str().expect("text");
+        address.clone_into(&mut running.address);
         // The control socket opens right after; wait until it answers.
         while self.output(&["status"]).status.code() != Some(0) {
             std::thread::yield_now();

@@ -62,22 +62,12 @@ impl Boot {
             Some(arguments) => Amount::read(&format!("uniform{arguments}"), time_ns),
             None => Amount::read(text, time_ns),
         };
-        let amount = match amount {
-            Ok(amount) => amount,
-            Err(expected) if evenly.is_some() => {
-                let expected = expected.replace("uniform", "evenly");
-                return wrong(format!("{expected}, found {}", quoted(text)), problems);
-            }
-            Err(expected) => {
-                return wrong(
-                    format!("{expected}, or evenly(a, b), found {}", quoted(text)),
-                    problems,
-                );
-            }
-        };
-        let Some((low, high)) = amount.bounds() else {
-            let message = "expected a constant, uniform(a, b) or evenly(a, b)".to_owned();
-            return wrong(message, problems);
+        let bounded = amount
+            .ok()
+            .and_then(|amount| Some((amount, amount.bounds()?)));
+        let Some((amount, (low, high))) = bounded else {
+            let expected = "expected a time such as \"1s\", uniform(a, b) or evenly(a, b)";
+            return wrong(format!("{expected}, found {}", quoted(text)), problems);
         };
         if low < 0 || (duration_ns > 0 && high >= duration_ns as i64) {
             let end = show_time(duration_ns as i64);

@@ -277,7 +277,9 @@ impl Workload {
             .pace
             .note_too_long(workload.from.len(), duration_ns, &reader, problems);
         match &workload.action {
-            Action::Dial { .. } => {}
+            Action::Dial { .. } => {
+                workload.note_nodeless(&reader, groups, problems);
+            }
             Action::Publish { topic, .. } => {
                 workload.note_outsiders(topic, &reader, groups, problems);
             }
@@ -312,10 +314,14 @@ impl Workload {
         }
     }
 
-    /// Whatever people without friends do reaches nobody.
-    fn note_lonely(&self, reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) {
-        let needs_node = !matches!(self.action, Action::Flow(_));
-        for group in groups.iter().filter(|group| needs_node && !group.has_node) {
+    /// Nobody acts through a node who has none. Returns whether somebody would have to.
+    fn note_nodeless(
+        &self,
+        reader: &Reader<'_>,
+        groups: &[Group],
+        problems: &mut Problems,
+    ) -> bool {
+        for group in groups.iter().filter(|group| !group.has_node) {
             if self.from.iter().any(|host| group.hosts().contains(&host)) {
                 let message = format!(
                     "{} needs nodes, and group {} has none",
@@ -323,16 +329,24 @@ impl Workload {
                     quoted(&group.name)
                 );
                 problems.push(reader.span("from"), message);
-                return;
+                return true;
             }
         }
-        let lonely = needs_node
-            && groups.iter().all(|group| {
-                let concerned = self.from.iter().any(|host| group.hosts().contains(&host));
-                !concerned
-                    || group.friends.friendships(group.count) == 0
-                    || group.friends == Graph::None
-            });
+        false
+    }
+
+    /// Whatever people without friends do reaches nobody.
+    fn note_lonely(&self, reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) {
+        let needs_node = !matches!(self.action, Action::Flow(_));
+        if !needs_node || self.note_nodeless(reader, groups, problems) {
+            return;
+        }
+        let lonely = groups.iter().all(|group| {
+            let concerned = self.from.iter().any(|host| group.hosts().contains(&host));
+            !concerned
+                || group.friends.friendships(group.count) == 0
+                || group.friends == Graph::None
+        });
         if lonely {
             let message = format!("{} reaches nobody: its hosts have no friends", reader.what);
             let help = "give their group friends, such as { graph = \"ring\" }".to_owned();

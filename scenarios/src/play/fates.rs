@@ -31,7 +31,7 @@ pub fn follow(machines: &Machines, state: &State, end_ns: u64, listed_max: usize
     let subscribers = subscribers(machines);
     let harm = Harm {
         last_cut_ns: &state.last_cut_ns,
-        partitions_ns: state.partition_times_ns.values().copied().collect(),
+        partitions: state.partition_times_ns.values().copied().collect(),
         end_ns,
     };
     for (number, message) in state.messages.all() {
@@ -85,8 +85,8 @@ fn subscribers(machines: &Machines) -> Vec<Vec<u32>> {
 struct Harm<'a> {
     /// By host, when it last lost its power.
     last_cut_ns: &'a [Option<u64>],
-    /// From when and until when the network was parted; open if it never healed.
-    partitions_ns: Vec<(u64, Option<u64>)>,
+    /// From when and until when the network was parted, in nanoseconds; open if it never healed.
+    partitions: Vec<(u64, Option<u64>)>,
     /// When the run ended.
     end_ns: u64,
 }
@@ -114,7 +114,7 @@ impl Harm<'_> {
         let parted = |(from_ns, to_ns): &(u64, Option<u64>)| {
             *from_ns < life_ns.end && to_ns.is_none_or(|to_ns| to_ns > life_ns.start)
         };
-        if self.partitions_ns.iter().any(parted) {
+        if self.partitions.iter().any(parted) {
             return "partitioned";
         }
         if life_ns.contains(&self.end_ns) {
@@ -158,7 +158,7 @@ mod tests {
     ) {
         let harm = Harm {
             last_cut_ns: &cuts_ns,
-            partitions_ns: parted_ns.into_iter().collect(),
+            partitions: parted_ns.into_iter().collect(),
             end_ns: SENT_NS + 2 * LIFE_NS,
         };
         assert_eq!(harm.cause(message, READER), expected);
@@ -229,7 +229,7 @@ mod tests {
         ] {
             let harm = Harm {
                 last_cut_ns: &[None, None],
-                partitions_ns: Vec::new(),
+                partitions: Vec::new(),
                 end_ns,
             };
             assert_eq!(harm.cause(&message(), READER), expected);
