@@ -1,6 +1,7 @@
 //! Which figures a reader should see first, and what can be said about them in words.
 
 use std::collections::BTreeMap;
+use std::iter::once;
 
 use crate::{
     format::{figure_beside, interval_parts},
@@ -234,6 +235,30 @@ pub fn expected_key<'a>(expr: &str, keys: impl Iterator<Item = &'a str>) -> Opti
         .max_by_key(|key| key.len())
 }
 
+/// The unit of the figure that an expectation speaks of. Without the labels of a grid it speaks of
+/// that figure in every cell, and all of them have one unit.
+pub fn unit_of_expected(record: &Record, expr: &str) -> String {
+    let keys = || {
+        let variants = record.variants.iter();
+        variants.flat_map(|v| v.summary.keys().map(String::as_str))
+    };
+    if let Some(key) = expected_key(expr, keys()) {
+        return unit_of(record, key);
+    }
+    let of_cell = |key: &&str| expected_key(expr, once(without_labels(key).as_str())).is_some();
+    keys()
+        .find(of_cell)
+        .map_or_else(String::new, |key| unit_of(record, key))
+}
+
+/// `metric.stat` of `metric{label=value}.stat`.
+fn without_labels(key: &str) -> String {
+    match (key.split_once('{'), key.rsplit_once('}')) {
+        (Some((name, _)), Some((_, stat))) => format!("{name}{stat}"),
+        _ => key.to_owned(),
+    }
+}
+
 /// Splits `metric.stat` where `metric` is a distribution.
 pub(crate) fn split_stat<'a>(record: &Record, key: &'a str) -> (&'a str, Option<&'a str>) {
     let Some((name, stat)) = key.rsplit_once('.') else {
@@ -312,6 +337,13 @@ mod tests {
         assert_eq!(found("feed.delivery == 1"), Some(keys[0]));
         assert_eq!(found("feed.delivery{to=x} == 1"), None);
         assert_eq!(found("other > 1"), None);
+    }
+
+    #[test]
+    fn labels_of_a_cell_are_left_out() {
+        assert_eq!(without_labels("a.b{loss=0.1%}.p99"), "a.b.p99");
+        assert_eq!(without_labels("a.b{loss=1%}"), "a.b");
+        assert_eq!(without_labels("a.b.p99"), "a.b.p99");
     }
 
     #[test]

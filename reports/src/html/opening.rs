@@ -67,12 +67,7 @@ fn expectations(record: &Record) -> String {
         } else {
             ("is-bad", "✗ failed")
         };
-        let keys = record
-            .variants
-            .iter()
-            .flat_map(|v| v.summary.keys().map(String::as_str));
-        let unit = headline::expected_key(&expectation.expr, keys)
-            .map_or_else(String::new, |key| headline::unit_of(record, key));
+        let unit = headline::unit_of_expected(record, &expectation.expr);
         let value = match expectation.value {
             Some(value) => format!("worst seed: {}", html(&figure(value, &unit))),
             None => "no sample".to_owned(),
