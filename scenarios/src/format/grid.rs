@@ -139,6 +139,7 @@ fn read_dimension(entry: &Entry, problems: &mut Problems) -> Option<Dimension> {
                 }
             }
         }
+        Kind::Array(_) => problems.push(to.span, "\"to\": expected at least one value"),
         _ => wrong_type(to, "to", "a list of values", problems),
     }
     (problems.len() == before).then_some((paths, values))
@@ -267,7 +268,12 @@ mod tests {
             "different strings",
         );
         check("a = { set = 'duration', to = ['1,5m'] }", "", "without any");
-        check("a = { set = 'duration', to = [] }", "", "a list of values");
+        check(
+            "a = { set = 'duration', to = [] }",
+            "",
+            "at least one value",
+        );
+        check("a = { set = 'duration', to = 3 }", "", "a list of values");
         check("a = 3", "", "{ set = \"path\"");
         let many = "['1%','2%','3%','4%','5%','6%','7%','8%','9%','10%','11%']";
         let many = format!(
