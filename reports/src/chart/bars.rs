@@ -36,7 +36,7 @@ pub struct Row {
 ///
 /// let rows = [Row { name: "muxing".into(), shares: vec![(0.25, 0.02), (0.0, 0.0)] }];
 /// let figure = shares("Where time went", "Of all.", &["wire", "flow"], &rows);
-/// assert!(html::figure(&figure).contains("25.0 %"));
+/// assert!(html::figure(&figure).contains("25 %"));
 /// ```
 pub fn shares(title: &str, caption: &str, series: &[&str], rows: &[Row]) -> Figure {
     let legend = series.iter().enumerate();
@@ -117,10 +117,7 @@ mod tests {
         let figure = shares("Shares", "Of all.", &["x", "y"], &rows);
         assert_eq!(figure.legend.len(), 2);
         for svg in [&figure.wide, &figure.narrow] {
-            assert!(
-                svg.contains("a &lt;b&gt;") && svg.contains("75.0 %"),
-                "{svg}"
-            );
+            assert!(svg.contains("a &lt;b&gt;") && svg.contains("75 %"), "{svg}");
             assert!(svg.contains("fill-s0") && svg.contains("stroke-s1"));
         }
     }
