@@ -314,6 +314,20 @@ fn hostile_text_stays_text_everywhere() {
 }
 
 #[test]
+fn an_expectation_of_all_cells_of_a_grid_has_the_unit_of_their_figures() {
+    let mut record = fixture::skewed_clocks(2);
+    for seed in record.variants.iter_mut().flat_map(|v| &mut v.seeds) {
+        let bytes = seed.metrics.remove("net.bytes").expect("recorded");
+        seed.metrics.insert("net.bytes{loss=1%}".into(), bytes);
+    }
+    record.expectations[0].expr = "net.bytes < 3MB".into();
+    record.expectations[0].value = Some(2_000_000.0);
+    stats::summarise(&mut record).expect("valid histograms");
+    let text = table(&record, Colour::Never);
+    assert!(text.contains("net.bytes < 3MB  (worst 2 MB)"), "{text}");
+}
+
+#[test]
 fn a_record_without_anything_still_makes_a_page() {
     let mut record = fixture::skewed_clocks(1);
     record.variants.clear();

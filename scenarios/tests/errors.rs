@@ -269,6 +269,17 @@ fn every_bound_is_told() {
         r#"t.toml:17:9: "every": expected at least 1ms, found 1000ns"#,
     );
     check(
+        "kind = \"partition\"\nat = \"5m\"\nfor = \"1m\"\nbetween = [\"home[0..5]\", \"home[5..10]\"]",
+        "kind = \"link\"\nat = \"5m\"\nfor = \"5ms\"\nhosts = \"home\"\nloss = \"1%\"\nevery = \"10ms\"",
+        r#"t.toml:24:9: "every": the fault may change links 1200020 times: at most 1000000"#,
+    );
+    // What names the labels of a grid that could not be read is not told beside it.
+    check(
+        "[expect]\n",
+        "[grid]\nloss = { set = \"duration\", to = [] }\n[expect]\n\"feed.missed_forever{loss=1%}\" = \"== 0\"\n",
+        r#"t.toml:29:33: "to": expected at least one value"#,
+    );
+    check(
         "name = \"t/sound\"",
         "name = \"t/sound\"\nseeds = 20000",
         r#"t.toml:2:9: "seeds": expected a whole number from 1 to 10000, found 20000"#,

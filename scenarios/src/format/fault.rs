@@ -183,7 +183,7 @@ impl Fault {
             "partition" => read_partition(&reader, groups, problems),
             "power-cut" => selector::read(&reader, "hosts", groups, problems)
                 .map(|hosts| Harm::PowerCut { hosts }),
-            "link" => read_link(&reader, groups, problems),
+            "link" => read_link(&reader, groups, duration_ns, problems),
             _ => read_clock_step(&reader, groups, problems),
         };
         let needs_length = matches!(kind.as_str(), "partition" | "power-cut");
@@ -248,7 +248,12 @@ fn read_partition(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems
     Some(Harm::Partition { a, b, one_way })
 }
 
-fn read_link(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) -> Option<Harm> {
+fn read_link(
+    reader: &Reader<'_>,
+    groups: &[Group],
+    duration_ns: u64,
+    problems: &mut Problems,
+) -> Option<Harm> {
     let before = problems.len();
     let hosts = selector::read(reader, "hosts", groups, problems);
     let delay_ns = reader.quantity("delay", time_ns, problems);
@@ -269,10 +274,13 @@ fn read_link(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) -> 
         problems.push(reader.table.span, message);
         return None;
     }
+    let hosts = hosts?;
+    let every_ns = read_every(reader, problems);
+    note_too_many(&hosts, every_ns, duration_ns, reader, problems);
     Some(Harm::Link {
-        hosts: hosts?,
+        hosts,
         change,
-        every_ns: read_every(reader, problems),
+        every_ns,
     })
 }
 
@@ -290,6 +298,30 @@ fn read_every(reader: &Reader<'_>, problems: &mut Problems) -> Option<u64> {
             problems.push(reader.span("every"), message);
             None
         }
+    }
+}
+
+/// Changes of links that one fault may schedule, over all hosts.
+const CHANGES_MAX: u64 = 1_000_000;
+
+/// Refuses a fault that comes too often for so many hosts.
+fn note_too_many(
+    hosts: &Hosts,
+    every_ns: Option<u64>,
+    duration_ns: u64,
+    reader: &Reader<'_>,
+    problems: &mut Problems,
+) {
+    let Some(every_ns) = every_ns else {
+        return;
+    };
+    // Each turn begins and ends.
+    let turns = (duration_ns / every_ns).saturating_add(1);
+    let changes = turns.saturating_mul(2 * u64::from(hosts.len()));
+    if changes > CHANGES_MAX {
+        let message =
+            format!("\"every\": the fault may change links {changes} times: at most {CHANGES_MAX}");
+        problems.push(reader.span("every"), message);
     }
 }
 

@@ -273,6 +273,7 @@ mod tests {
             "",
             "at least one value",
         );
+        check("a = { set = 'duration', to = 3 }", "", "a list of values");
         check("a = 3", "", "{ set = \"path\"");
         let many = "['1%','2%','3%','4%','5%','6%','7%','8%','9%','10%','11%']";
         let many = format!(

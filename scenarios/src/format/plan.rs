@@ -124,7 +124,12 @@ pub fn read_checked(
     let variants = Variant::read_all(&root, &mut problems);
     let profiles = Profiles::new(folder);
     let mut cases: Vec<Case> = Vec::new();
+    let before_grid = problems.len();
     let cells = Cell::read_all(&root, &mut problems);
+    if problems.len() > before_grid {
+        // Without its cells, all that names their labels would look wrong too.
+        return Err(problems);
+    }
     for variant in &variants {
         let of_variant = variant.apply(&root, &mut problems);
         for cell in &cells {
