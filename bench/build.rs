@@ -1,16 +1,9 @@
-//! Exports the simulator's overridden functions from this package's programs, so
-//! that crates which look them up by name find them too.
+//! Exports the overridden functions from the programs of this package.
+
+include!("../sim/exports.rs");
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    for name in [
-        "clock_gettime",
-        "gettimeofday",
-        "time",
-        "getrandom",
-        "getentropy",
-        "syscall",
-    ] {
-        println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={name}");
-    }
+    println!("cargo:rerun-if-changed=../sim/exports.rs");
+    export_overrides();
 }

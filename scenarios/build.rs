@@ -4,19 +4,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+include!("../sim/exports.rs");
+
 fn main() {
     embed();
-    // Crates look some of these up by name; see `orrery_sim::interpose`.
-    for name in [
-        "clock_gettime",
-        "gettimeofday",
-        "time",
-        "getrandom",
-        "getentropy",
-        "syscall",
-    ] {
-        println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={name}");
-    }
+    export_overrides();
     // The commit is part of what reproduces a result, so a change of any source asks anew.
     for path in [
         "src",
@@ -24,6 +16,7 @@ fn main() {
         "profiles",
         "../node/src",
         "../sim/src",
+        "../sim/exports.rs",
         "../reports/src",
     ] {
         println!("cargo:rerun-if-changed={path}");

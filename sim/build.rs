@@ -1,16 +1,9 @@
-//! Exports the overridden functions of this package's own test programs, so
-//! that crates which look them up by name find them too.
+//! Exports the overridden functions from the programs of this package.
+
+include!("exports.rs");
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    for name in [
-        "clock_gettime",
-        "gettimeofday",
-        "time",
-        "getrandom",
-        "getentropy",
-        "syscall",
-    ] {
-        println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={name}");
-    }
+    println!("cargo:rerun-if-changed=exports.rs");
+    export_overrides();
 }
