@@ -187,6 +187,7 @@ impl Simulation {
         kernel::install(self.seed, trace);
         net::install(captures);
         futures_timer::install(Some(&kernel::DRIVER));
+        ed25519_dalek::remember(true);
         let result = catch_unwind(AssertUnwindSafe(|| {
             let mut world = World::new();
             let value = main(&mut world);
@@ -198,6 +199,7 @@ impl Simulation {
         executor::clear();
         host::clear();
         let captured = net::uninstall().map_or(Ok(()), Capture::finish);
+        ed25519_dalek::remember(false);
         futures_timer::install(None);
         let ended = kernel::uninstall();
         interpose::deactivate();

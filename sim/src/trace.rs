@@ -14,9 +14,26 @@ use crate::time::SimTime;
 /// little-endian.
 pub const RECORD_LEN: usize = 32;
 
+/// Bytes that are hashed at once, since BLAKE3 takes many blocks side by side.
+const BATCH_BYTES: usize = 1 << 16;
+
+/// What an event carried, as bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Encoding(Vec<u8>);
+
+impl Encoding {
+    /// Appends `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+}
+
 /// The running hash of a simulation.
 pub struct Trace {
     hasher: blake3::Hasher,
+    /// What is still to be hashed.
+    batch: Encoding,
     events: u64,
     sink: Option<BufWriter<File>>,
     sink_error: Option<io::Error>,
@@ -27,6 +44,7 @@ impl Trace {
     pub fn new() -> Self {
         Self {
             hasher: blake3::Hasher::new(),
+            batch: Encoding(Vec::with_capacity(BATCH_BYTES)),
             events: 0,
             sink: None,
             sink_error: None,
@@ -45,32 +63,36 @@ impl Trace {
         })
     }
 
-    /// Takes note of a delivered event; `carried` feeds what it carried, in an
+    /// Takes note of a delivered event; `carried` appends what it carried, in an
     /// encoding that is unambiguous for its class.
     pub fn record(
         &mut self,
         at: SimTime,
         class: Class,
         host: HostId,
-        carried: impl Fn(&mut blake3::Hasher),
+        carried: impl FnOnce(&mut Encoding),
     ) {
         self.events += 1;
         let mut head = [0; 16];
         head[..8].copy_from_slice(&at.as_nanos().to_le_bytes());
         head[8..12].copy_from_slice(&host.0.to_le_bytes());
         head[12] = class as u8;
-        self.hasher.update(&head);
-        carried(&mut self.hasher);
+        self.batch.update(&head);
+        let start = self.batch.0.len();
+        carried(&mut self.batch);
         if let Some(sink) = &mut self.sink {
-            let mut digest = blake3::Hasher::new();
-            carried(&mut digest);
+            let digest = blake3::hash(&self.batch.0[start..]);
             let written = sink
                 .write_all(&head)
-                .and_then(|()| sink.write_all(&digest.finalize().as_bytes()[..16]));
+                .and_then(|()| sink.write_all(&digest.as_bytes()[..16]));
             if let Err(error) = written {
                 self.sink_error = Some(error);
                 self.sink = None;
             }
+        }
+        if self.batch.0.len() >= BATCH_BYTES {
+            self.hasher.update(&self.batch.0);
+            self.batch.0.clear();
         }
     }
 
@@ -81,7 +103,9 @@ impl Trace {
 
     /// The hash so far, 64 hexadecimal digits.
     pub fn hash(&self) -> String {
-        self.hasher.finalize().to_hex().to_string()
+        let mut hasher = self.hasher.clone();
+        hasher.update(&self.batch.0);
+        hasher.finalize().to_hex().to_string()
     }
 
     /// Completes the record on disk.
@@ -200,8 +224,8 @@ mod tests {
                 SimTime::from_nanos(i as u64),
                 Class::Packet,
                 HostId(1),
-                |hasher| {
-                    hasher.update(body);
+                |encoding| {
+                    encoding.update(body);
                 },
             );
         }
@@ -235,9 +259,14 @@ mod tests {
     #[test]
     fn the_hash_does_not_depend_on_recording() {
         let mut plain = Trace::new();
-        plain.record(SimTime::from_nanos(0), Class::Packet, HostId(1), |hasher| {
-            hasher.update(b"one");
-        });
+        plain.record(
+            SimTime::from_nanos(0),
+            Class::Packet,
+            HostId(1),
+            |encoding| {
+                encoding.update(b"one");
+            },
+        );
         let path = std::env::temp_dir().join(format!("orrery-hash-{}", std::process::id()));
         assert_eq!(record(&path, &[b"one"]), plain.hash());
         std::fs::remove_file(&path).expect("we made it");

@@ -9,7 +9,7 @@ use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use crate::api::{Event, Payload, Reply};
-use crate::gossip::{self, Groups, TOPICS_MAX};
+use crate::gossip::{self, Groups, TOPICS_MAX, message_name};
 
 use super::CommandError;
 use super::driver::Driver;
@@ -135,14 +135,5 @@ impl Driver {
             }
             _ => {}
         }
-    }
-}
-
-/// A message's name: its author and number. Another program's may be any
-/// bytes, which are shown as hexadecimal digits then.
-fn message_name(id: &gossipsub::MessageId) -> String {
-    match std::str::from_utf8(&id.0) {
-        Ok(name) if name.bytes().all(|byte| byte.is_ascii_graphic()) => name.to_owned(),
-        _ => data_encoding::HEXLOWER.encode(&id.0),
     }
 }

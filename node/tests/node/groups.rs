@@ -291,13 +291,14 @@ async fn unsigned_messages_are_dropped_unless_the_node_takes_them() {
         let tries = std::cell::Cell::new(0);
         keeps_publishing(swarm, "lunch", b"forged", || {
             tries.set(tries.get() + 1);
-            // Twenty rounds after the connection is up, or the first that is taken.
+            // Twenty rounds after the connection is up, or some that are taken: were
+            // they not told apart by name, one would be.
             let got = node.seen.count(|event| is_text(event, "forged"));
-            (got > 0 && taken) || (tries.get() > 40 && !taken)
+            (got > 2 && taken) || (tries.get() > 40 && !taken)
         })
         .await;
         let got = node.seen.count(|event| is_text(event, "forged"));
-        assert_eq!(got > 0, taken, "signed = {signed}");
+        assert_eq!(got, if taken { got.max(3) } else { 0 }, "signed = {signed}");
     }
 }
 

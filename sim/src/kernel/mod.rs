@@ -13,7 +13,7 @@ use std::task::Waker;
 use crate::clock::WallClock;
 use crate::interpose;
 use crate::time::SimTime;
-use crate::trace::Trace;
+use crate::trace::{Encoding, Trace};
 
 pub use order::{Class, HostId, Key};
 
@@ -161,6 +161,12 @@ pub fn seed() -> u64 {
     with(|kernel| kernel.seed)
 }
 
+/// Events delivered so far: nothing comes from the wires while it stays the same.
+#[inline]
+pub(crate) fn event_number() -> u64 {
+    with(|kernel| kernel.stats.events)
+}
+
 /// Schedules `action` as an event of `class` at `host`.
 pub fn call_at(at: SimTime, class: Class, host: HostId, action: impl FnOnce() + 'static) {
     with(|kernel| kernel.schedule(at, class, host, Event::Call(Box::new(action))));
@@ -169,9 +175,9 @@ pub fn call_at(at: SimTime, class: Class, host: HostId, action: impl FnOnce() + 
 /// Puts what a program did into the trace.
 pub fn report(host: HostId, what: &[u8]) {
     with(|kernel| {
-        kernel.record(Class::Report, host, |hasher| {
-            hasher.update(&(what.len() as u64).to_le_bytes());
-            hasher.update(what);
+        kernel.record(Class::Report, host, |encoding| {
+            encoding.update(&(what.len() as u64).to_le_bytes());
+            encoding.update(what);
         });
     });
 }
@@ -225,12 +231,12 @@ impl Kernel {
         Key::new(at, class, host, self.sequence)
     }
 
-    /// Feeds a delivered event to the running hash.
+    /// Puts a delivered event into the running hash.
     pub(crate) fn record(
         &mut self,
         class: Class,
         host: HostId,
-        carried: impl Fn(&mut blake3::Hasher),
+        carried: impl FnOnce(&mut Encoding),
     ) {
         self.trace.record(self.now, class, host, carried);
     }

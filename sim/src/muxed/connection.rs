@@ -83,6 +83,13 @@ pub(super) struct Connection {
     extra_bytes: u64,
     /// The muxer's task, which TCP wakes.
     task: Option<Waker>,
+    /// The event since which TCP has nothing to read; more comes with another event.
+    read_at: Option<u64>,
+    /// The muxer's own task is reading a stream.
+    at_work: bool,
+    /// A stream has something for that task, which was not woken for it: it asks all
+    /// its streams anyway, or else is woken at the muxer's turn.
+    owes: bool,
     /// Who waits for a stream of the other side, or for room for one of its own.
     accepter: Option<Waker>,
     opener: Option<Waker>,
@@ -110,6 +117,9 @@ impl Connection {
             rtt: Rtt::new(kernel::now()),
             extra_bytes: 0,
             task: None,
+            read_at: None,
+            at_work: false,
+            owes: false,
             accepter: None,
             opener: None,
         }
@@ -124,11 +134,17 @@ impl Connection {
             .is_some_and(|task| task.will_wake(cx.waker()))
         {
             self.task = Some(cx.waker().clone());
+            self.read_at = None;
         }
         if self.ended.is_none() {
             self.empty_outbox(cx);
             self.ask_rtt();
-            self.read();
+            self.read(None);
+        }
+        if std::mem::take(&mut self.owes) {
+            for stream in &mut self.streams {
+                stream.wake_reader_if_ready();
+            }
         }
         self.ended.clone().map_or(Ok(()), Err)
     }
@@ -141,7 +157,7 @@ impl Connection {
         if let Some(id) = self.accepted.pop_front() {
             return Poll::Ready(Ok(id));
         }
-        self.accepter = Some(cx.waker().clone());
+        keep(&mut self.accepter, cx);
         Poll::Pending
     }
 
@@ -156,7 +172,7 @@ impl Connection {
         }
         let own = |stream: &&Stream| stream.id % 2 == self.next_id % 2 && stream.is_pending();
         if self.streams.iter().filter(own).count() >= PENDING_MAX {
-            self.opener = Some(cx.waker().clone());
+            keep(&mut self.opener, cx);
             return Poll::Pending;
         }
         let id = self.next_id;
@@ -199,24 +215,26 @@ impl Connection {
         id: u32,
         buffer: &mut [u8],
     ) -> Poll<usize> {
-        let Some(at) = self.find(id) else {
+        let Some(mut at) = self.find(id) else {
             return Poll::Ready(0);
         };
-        // Who asks need not be woken for what is read in a moment.
-        self.streams[at].reader = None;
-        if self.streams[at].received.len() == 0 {
-            self.read();
+        if self.streams[at].received.len() == 0 && self.may_read() {
+            // Who asks need not be woken for what is read in a moment.
+            self.streams[at].reader = None;
+            self.read(Some(cx.waker()));
+            let Some(place) = self.find(id) else {
+                return Poll::Ready(0);
+            };
+            at = place;
         }
-        let Some(at) = self.find(id) else {
-            return Poll::Ready(0);
-        };
         self.update_window(at);
         let stream = &mut self.streams[at];
         let count = stream.received.read(buffer);
         if count > 0 || !stream.can_read() || buffer.is_empty() {
+            stream.reader = None;
             return Poll::Ready(count);
         }
-        stream.reader = Some(cx.waker().clone());
+        keep(&mut stream.reader, cx);
         Poll::Pending
     }
 
@@ -246,7 +264,7 @@ impl Connection {
         let blocked = !self.outbox.is_empty();
         let stream = &mut self.streams[at];
         if blocked || stream.send_window() == 0 {
-            stream.writer = Some(cx.waker().clone());
+            keep(&mut stream.writer, cx);
             return Poll::Pending;
         }
         let count = data
@@ -377,19 +395,30 @@ impl Connection {
         }
     }
 
-    /// Takes in what TCP has received.
-    fn read(&mut self) {
-        if self.ended.is_some() || self.outbox.len() > OUTBOX_BYTES_MAX {
+    /// Whether TCP may have received more since it was last asked. A connection is
+    /// polled more often than anything arrives.
+    fn may_read(&self) -> bool {
+        self.read_at != Some(kernel::event_number())
+    }
+
+    /// Takes in what TCP has received, on behalf of the muxer or of a stream that
+    /// `asker` reads.
+    fn read(&mut self, asker: Option<&Waker>) {
+        if self.ended.is_some() || self.outbox.len() > OUTBOX_BYTES_MAX || !self.may_read() {
             return;
         }
         let (Some(tcp), Some(task)) = (&self.tcp, &self.task) else {
             return;
         };
+        // The muxer's task asks all its streams before the muxer: who would be woken
+        // is at work, and a second turn would find nothing left to do.
+        self.at_work = asker.is_some_and(|asker| task.will_wake(asker));
         let incoming = &mut self.incoming;
         let read = tcp.take_received(task, |chunk: Bytes| incoming.push(chunk));
         self.take_frames();
+        self.at_work = false;
         match read {
-            Ok(false) => {}
+            Ok(false) => self.read_at = Some(kernel::event_number()),
             Ok(true) => self.end(Ended::Closed),
             Err(error) => self.end(Ended::Lost(error.kind())),
         }
@@ -485,7 +514,13 @@ impl Connection {
         let received = &mut stream.received;
         self.incoming
             .take(frame.body_bytes(), |piece| received.push(piece));
-        stream.reader.take().into_iter().for_each(Waker::wake);
+        let waits = stream.reader.as_ref();
+        let task = self.task.as_ref().filter(|_| self.at_work);
+        if waits.is_some_and(|waits| task.is_some_and(|task| task.will_wake(waits))) {
+            self.owes = true;
+        } else {
+            stream.reader.take().into_iter().for_each(Waker::wake);
+        }
     }
 
     fn on_credit(&mut self, frame: Frame, at: Option<usize>) {
@@ -518,6 +553,14 @@ impl Connection {
         }
         let waiting = [self.task.take(), self.accepter.take(), self.opener.take()];
         waiting.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+/// Keeps the task's waker in `slot`.
+fn keep(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
     }
 }
 

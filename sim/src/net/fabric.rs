@@ -40,7 +40,9 @@ struct Attachment {
     traffic: HostTraffic,
 }
 
-/// One direction of an access link.
+/// One direction of an access link; two cache lines side by side, which processors
+/// fetch together, and what few packets need elsewhere.
+#[repr(align(128))]
 struct Direction {
     pipeline: Pipeline,
     /// Apart for each direction, so that changing one shifts no other draw.

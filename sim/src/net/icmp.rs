@@ -9,6 +9,7 @@ use super::packet::{
     IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, Packet, Transport, UDP_HEADER_BYTES, digest_address,
 };
 use super::wire;
+use crate::trace::Encoding;
 
 /// Bytes of an ICMP header, in both families.
 pub const ICMP_HEADER_BYTES: usize = 8;
@@ -95,19 +96,19 @@ impl IcmpError {
         ICMP_HEADER_BYTES + self.quote.ip_header_bytes() + QUOTED_BYTES
     }
 
-    pub(super) fn digest_into(&self, hasher: &mut blake3::Hasher) {
+    pub(super) fn digest_into(&self, encoding: &mut Encoding) {
         let kind = match self.kind {
             IcmpKind::PortUnreachable => [1, 0, 0],
             IcmpKind::PacketTooBig { mtu } => [2, mtu.to_le_bytes()[0], mtu.to_le_bytes()[1]],
         };
-        hasher.update(&kind);
-        digest_address(self.quote.src, hasher);
-        digest_address(self.quote.dst, hasher);
-        hasher.update(&self.quote.packet_bytes.to_le_bytes());
+        encoding.update(&kind);
+        digest_address(self.quote.src, encoding);
+        digest_address(self.quote.dst, encoding);
+        encoding.update(&self.quote.packet_bytes.to_le_bytes());
         match self.quote.transport {
-            QuotedTransport::Tcp { seq } => hasher.update(&[6]).update(&seq.to_le_bytes()),
+            QuotedTransport::Tcp { seq } => encoding.update(&[6]).update(&seq.to_le_bytes()),
             QuotedTransport::Udp { checksum } => {
-                hasher.update(&[17]).update(&checksum.to_le_bytes())
+                encoding.update(&[17]).update(&checksum.to_le_bytes())
             }
         };
     }
@@ -167,9 +168,9 @@ mod tests {
     #[test]
     fn every_field_changes_the_digest() {
         let digest = |error: &IcmpError| {
-            let mut hasher = blake3::Hasher::new();
-            error.digest_into(&mut hasher);
-            hasher.finalize()
+            let mut encoding = Encoding::default();
+            error.digest_into(&mut encoding);
+            encoding
         };
         let base = IcmpError {
             kind: IcmpKind::PacketTooBig { mtu: 1_280 },

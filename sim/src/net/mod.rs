@@ -19,6 +19,7 @@ use crate::time::SimTime;
 pub mod address;
 pub mod capture;
 pub mod fabric;
+mod flow_table;
 pub mod icmp;
 mod icmp_limit;
 pub mod lan;
@@ -279,7 +280,7 @@ impl Net {
             return;
         }
         kernel::with(|kernel| {
-            kernel.record(Class::Packet, host, |hasher| packet.digest_into(hasher));
+            kernel.record(Class::Packet, host, |encoding| packet.digest_into(encoding));
         });
         self.observe(host, Direction::Inbound, packet);
         match &packet.transport {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::icmp::IcmpError;
 use crate::tcp::Segment;
+use crate::trace::Encoding;
 
 /// Bytes of an IPv4 header without options (RFC 791 §3.1).
 pub const IPV4_HEADER_BYTES: usize = 20;
@@ -81,34 +82,34 @@ impl Packet {
         }
     }
 
-    /// Feeds every field, in a fixed order and unambiguously, to `hasher`.
-    pub fn digest_into(&self, hasher: &mut blake3::Hasher) {
-        digest_address(self.src, hasher);
-        digest_address(self.dst, hasher);
+    /// Feeds every field, in a fixed order and unambiguously, to `encoding`.
+    pub fn digest_into(&self, encoding: &mut Encoding) {
+        digest_address(self.src, encoding);
+        digest_address(self.dst, encoding);
         match &self.transport {
             Transport::Udp(payload) => {
-                hasher.update(&[17]);
-                hasher.update(&(payload.len() as u64).to_le_bytes());
-                hasher.update(payload);
+                encoding.update(&[17]);
+                encoding.update(&(payload.len() as u64).to_le_bytes());
+                encoding.update(payload);
             }
             Transport::Tcp(segment) => {
-                hasher.update(&[6]);
-                segment.digest_into(hasher);
+                encoding.update(&[6]);
+                segment.digest_into(encoding);
             }
             Transport::Icmp(error) => {
-                hasher.update(&[1]);
-                error.digest_into(hasher);
+                encoding.update(&[1]);
+                error.digest_into(encoding);
             }
         }
     }
 }
 
-pub(super) fn digest_address(address: SocketAddr, hasher: &mut blake3::Hasher) {
+pub(super) fn digest_address(address: SocketAddr, encoding: &mut Encoding) {
     match address.ip() {
-        IpAddr::V4(ip) => hasher.update(&[4]).update(&ip.octets()),
-        IpAddr::V6(ip) => hasher.update(&[6]).update(&ip.octets()),
+        IpAddr::V4(ip) => encoding.update(&[4]).update(&ip.octets()),
+        IpAddr::V6(ip) => encoding.update(&[6]).update(&ip.octets()),
     };
-    hasher.update(&address.port().to_le_bytes());
+    encoding.update(&address.port().to_le_bytes());
 }
 
 #[cfg(test)]
@@ -135,10 +136,10 @@ mod tests {
         }
     }
 
-    fn digest(packet: &Packet) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new();
-        packet.digest_into(&mut hasher);
-        hasher.finalize()
+    fn digest(packet: &Packet) -> Encoding {
+        let mut encoding = Encoding::default();
+        packet.digest_into(&mut encoding);
+        encoding
     }
 
     #[test]

@@ -73,6 +73,12 @@ pub(super) struct Bound {
     queue: VecDeque<(SocketAddr, Bytes)>,
     queued_bytes: usize,
     pub(super) reader: Option<Waker>,
+    pub(super) aside: Option<Box<Aside>>,
+}
+
+/// What few sockets need.
+#[derive(Default)]
+pub(super) struct Aside {
     /// What the next call of a connected socket fails with.
     pub(super) error: Option<IcmpKind>,
     /// Errors for a program that asked for them.
@@ -108,9 +114,7 @@ impl UdpStack {
             queue: VecDeque::new(),
             queued_bytes: 0,
             reader: None,
-            error: None,
-            errors: None,
-            groups: Vec::new(),
+            aside: None,
         };
         self.bound.insert(place, socket);
         Some(port)
@@ -133,7 +137,7 @@ impl UdpStack {
     /// Whether any socket has joined `group`.
     pub(super) fn is_member(&self, group: IpAddr) -> bool {
         let mut sockets = self.bound.iter();
-        sockets.any(|socket| socket.groups.contains(&group))
+        sockets.any(|socket| socket.is_member(group))
     }
 
     /// Takes in a datagram, or says why it is dropped.
@@ -145,11 +149,7 @@ impl UdpStack {
         wake: &mut Vec<Waker>,
     ) -> Result<(), Refused> {
         let socket = self.socket(to.port()).ok_or(Refused::NoSocket)?;
-        let for_it = if to.ip().is_multicast() {
-            socket.groups.contains(&to.ip())
-        } else {
-            true
-        };
+        let for_it = !to.ip().is_multicast() || socket.is_member(to.ip());
         // A connected socket is none for anybody else.
         if !for_it || socket.remote.is_some_and(|remote| remote != from) {
             return Err(Refused::NoSocket);
@@ -177,14 +177,17 @@ impl UdpStack {
             return false;
         };
         let mut taken = false;
-        if let Some(errors) = &mut socket.errors
+        if let Some(errors) = socket
+            .aside
+            .as_mut()
+            .and_then(|aside| aside.errors.as_mut())
             && errors.len() < ERRORS_MAX
         {
             errors.push_back(error);
             taken = true;
         }
         if socket.remote == Some(error.to) {
-            socket.error = Some(error.kind);
+            socket.aside().error = Some(error.kind);
             taken = true;
         }
         if taken {
@@ -214,6 +217,15 @@ impl Refused {
 }
 
 impl Bound {
+    pub(super) fn aside(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
+    }
+
+    fn is_member(&self, group: IpAddr) -> bool {
+        let aside = self.aside.as_ref();
+        aside.is_some_and(|aside| aside.groups.contains(&group))
+    }
+
     /// The next datagram and its sender.
     pub(super) fn pop(&mut self) -> Option<(SocketAddr, Bytes)> {
         let (from, payload) = self.queue.pop_front()?;

@@ -133,16 +133,20 @@ impl UdpSocket {
     /// `NotConnected` once the host has lost the socket with its power.
     pub fn keep_errors(&self) -> io::Result<()> {
         self.with(|socket| {
-            socket.errors.get_or_insert_with(VecDeque::new);
+            socket.aside().errors.get_or_insert_default();
             Ok(())
         })
     }
 
     /// The oldest error that waits. One that comes wakes whoever waits to receive.
     pub fn take_error(&self) -> Option<DeliveryError> {
-        self.with(|socket| Ok(socket.errors.as_mut().and_then(VecDeque::pop_front)))
-            .ok()
-            .flatten()
+        self.with(|socket| {
+            let aside = socket.aside.as_mut();
+            let errors = aside.and_then(|aside| aside.errors.as_mut());
+            Ok(errors.and_then(VecDeque::pop_front))
+        })
+        .ok()
+        .flatten()
     }
 
     /// Receives what is sent to `group` on the host's LAN segment.
@@ -155,13 +159,14 @@ impl UdpSocket {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         self.with(|socket| {
-            if socket.groups.contains(&group) {
+            let groups = &mut socket.aside().groups;
+            if groups.contains(&group) {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
-            if socket.groups.len() >= GROUPS_MAX {
+            if groups.len() >= GROUPS_MAX {
                 return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
             }
-            socket.groups.push(group);
+            groups.push(group);
             Ok(())
         })
     }
@@ -173,9 +178,10 @@ impl UdpSocket {
     /// the socket.
     pub fn leave(&self, group: IpAddr) -> io::Result<()> {
         self.with(|socket| {
-            let joined = socket.groups.iter().position(|&joined| joined == group);
+            let groups = &mut socket.aside().groups;
+            let joined = groups.iter().position(|&joined| joined == group);
             let place = joined.ok_or(io::ErrorKind::AddrNotAvailable)?;
-            socket.groups.remove(place);
+            groups.remove(place);
             Ok(())
         })
     }
@@ -197,7 +203,7 @@ impl Drop for UdpSocket {
 
 /// What became of an earlier datagram of a connected socket.
 fn take_error(socket: &mut Bound) -> io::Result<()> {
-    match socket.error.take() {
+    match socket.aside.as_mut().and_then(|aside| aside.error.take()) {
         None => Ok(()),
         Some(IcmpKind::PortUnreachable) => Err(io::ErrorKind::ConnectionRefused.into()),
         Some(IcmpKind::PacketTooBig { .. }) => Err(too_large()),

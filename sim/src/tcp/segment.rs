@@ -8,6 +8,8 @@ use std::ops::BitOr;
 
 use bytes::Bytes;
 
+use crate::trace::Encoding;
+
 /// Bytes of a TCP header without options.
 pub const HEADER_BYTES: usize = 20;
 
@@ -71,7 +73,7 @@ impl Segment {
         })
     }
 
-    pub(crate) fn digest_into(&self, hasher: &mut blake3::Hasher) {
+    pub(crate) fn digest_into(&self, encoding: &mut Encoding) {
         let mut head = [0u8; 19];
         head[0..4].copy_from_slice(&self.seq.to_le_bytes());
         head[4..8].copy_from_slice(&self.ack.to_le_bytes());
@@ -83,13 +85,13 @@ impl Segment {
             | u8::from(self.options.sack_permitted) << 2;
         head[14] = self.options.window_scale.unwrap_or(0);
         head[15..19].copy_from_slice(&(self.payload.len() as u32).to_le_bytes());
-        hasher.update(&head);
+        encoding.update(&head);
         for (start, end) in self.options.sack.iter() {
-            hasher.update(&start.to_le_bytes());
-            hasher.update(&end.to_le_bytes());
+            encoding.update(&start.to_le_bytes());
+            encoding.update(&end.to_le_bytes());
         }
-        hasher.update(&[self.options.sack.len()]);
-        hasher.update(&self.payload);
+        encoding.update(&[self.options.sack.len()]);
+        encoding.update(&self.payload);
     }
 }
 

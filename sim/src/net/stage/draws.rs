@@ -57,7 +57,7 @@ pub struct Draws {
     link: &'static str,
     host: u32,
     /// Made when first asked for: most links leave little to chance.
-    streams: [Option<Box<Stream>>; Purpose::COUNT],
+    streams: Option<Box<[Option<Box<Stream>>; Purpose::COUNT]>>,
 }
 
 impl Draws {
@@ -67,7 +67,7 @@ impl Draws {
             seed,
             link,
             host,
-            streams: Default::default(),
+            streams: None,
         }
     }
 
@@ -75,7 +75,8 @@ impl Draws {
     #[inline]
     pub fn of(&mut self, purpose: Purpose) -> &mut Stream {
         let (seed, link, host) = (self.seed, self.link, self.host);
-        self.streams[purpose as usize].get_or_insert_with(|| {
+        let streams = self.streams.get_or_insert_default();
+        streams[purpose as usize].get_or_insert_with(|| {
             let name = format!("{link} {}", purpose.name());
             Box::new(Stream::new(seed, &name, host))
         })

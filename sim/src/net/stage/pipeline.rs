@@ -99,19 +99,31 @@ pub struct Pipeline {
     stages: Vec<Box<dyn Stage>>,
     /// Position of the first stage that reorders, or else the number of stages.
     ordered: usize,
-    /// Position of the stage that holds packets, and those, oldest first.
-    holder: Option<usize>,
-    held: VecDeque<(Box<Packet>, Condition)>,
-    /// Copies that wait for their original to have gone on.
-    copies: Vec<Place>,
-    released: VecDeque<(Box<Packet>, Fate)>,
-    counters: Counters,
     /// Instant of the last arrival.
     arrived: SimTime,
     /// Latest departure from the stages that keep the order.
     departed: SimTime,
     /// Nothing leaves those before this: packets from before a change.
     floor: SimTime,
+    passed: u64,
+    passed_bytes: u64,
+    /// What only some links need, made when it is first needed. A large world has
+    /// thousands of links, and each line of memory less is a cache miss less.
+    aside: Option<Box<Aside>>,
+}
+
+/// What a pipeline has beside the packets that pass at once.
+#[derive(Debug, Default)]
+struct Aside {
+    /// Position of the stage that holds packets.
+    holder: Option<usize>,
+    /// Those packets, oldest first.
+    held: VecDeque<(Box<Packet>, Condition)>,
+    /// Copies that wait for their original to have gone on.
+    copies: Vec<Place>,
+    released: VecDeque<(Box<Packet>, Fate)>,
+    copied: u64,
+    dropped: [u64; DropReason::ALL.len()],
 }
 
 /// Where a packet is on its way through the stages.
@@ -141,12 +153,13 @@ impl Pipeline {
     /// of them can work in, [`PipelineError::HoldsToo`] if two hold packets.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Result<Self, PipelineError> {
         let (ordered, holder) = examine(&stages)?;
-        Ok(Self {
+        let mut pipeline = Self {
             stages,
             ordered,
-            holder,
             ..Self::default()
-        })
+        };
+        pipeline.set_holder(holder);
+        Ok(pipeline)
     }
 
     /// Changes the stages, from `now` on. Each new stage takes over from the old
@@ -171,10 +184,12 @@ impl Pipeline {
         }
         self.stages = stages;
         self.ordered = ordered;
-        self.holder = holder;
+        self.set_holder(holder);
         self.floor = self.departed;
-        if holder.is_none() {
-            for (packet, condition) in std::mem::take(&mut self.held) {
+        if holder.is_none()
+            && let Some(aside) = &mut self.aside
+        {
+            for (packet, condition) in std::mem::take(&mut aside.held) {
                 self.let_go(packet, Place::first(now, condition), draws);
             }
         }
@@ -196,7 +211,7 @@ impl Pipeline {
         assert!(now >= self.arrived, "{now} is before {}", self.arrived);
         self.arrived = now;
         let fate = self.run(Place::first(now, condition), packet, draws);
-        if !self.copies.is_empty() {
+        if self.aside.is_some() {
             self.run_copies(packet, draws);
         }
         fate
@@ -205,7 +220,8 @@ impl Pipeline {
     /// When a stage wants to let go of packets that it holds.
     #[inline]
     pub fn next_wakeup(&self) -> Option<SimTime> {
-        self.stages[self.holder?].next_wakeup()
+        let holder = self.aside.as_ref()?.holder?;
+        self.stages[holder].next_wakeup()
     }
 
     /// Lets go what a stage holds until `now`.
@@ -213,18 +229,18 @@ impl Pipeline {
     /// # Panics
     /// If the stage lets go more packets than it holds.
     pub fn wake(&mut self, now: SimTime, draws: &mut Draws) {
-        let Some(holder) = self.holder else {
+        let Some(holder) = self.aside().holder else {
             return;
         };
         while let Some(at) = self.next_wakeup().filter(|due| *due <= now) {
             let release = self.stages[holder].release(at);
             for _ in 0..release.dropped {
-                let (packet, _) = self.held.pop_front().expect(HOLDS);
+                let (packet, _) = self.aside().held.pop_front().expect(HOLDS);
                 let fate = self.dropped(release.reason);
-                self.released.push_back((packet, fate));
+                self.aside().released.push_back((packet, fate));
             }
             if let Some(at) = release.departs {
-                let (packet, condition) = self.held.pop_front().expect(HOLDS);
+                let (packet, condition) = self.aside().held.pop_front().expect(HOLDS);
                 let place = Place {
                     stage: holder + 1,
                     at,
@@ -239,30 +255,50 @@ impl Pipeline {
     /// or one that was held and is no more.
     #[inline]
     pub fn take_released(&mut self) -> Option<(Box<Packet>, Fate)> {
-        self.released.pop_front()
+        self.aside.as_mut()?.released.pop_front()
     }
 
     /// What became of the packets so far.
-    pub const fn counters(&self) -> Counters {
-        self.counters
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters {
+            passed: self.passed,
+            passed_bytes: self.passed_bytes,
+            ..Counters::default()
+        };
+        if let Some(aside) = &self.aside {
+            counters.copied = aside.copied;
+            counters.dropped = aside.dropped;
+        }
+        counters
+    }
+
+    fn aside(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
+    }
+
+    fn set_holder(&mut self, holder: Option<usize>) {
+        if holder.is_some() || self.aside.is_some() {
+            self.aside().holder = holder;
+        }
     }
 
     /// Runs a packet that was held, and its copies, through the stages.
     fn let_go(&mut self, packet: Box<Packet>, place: Place, draws: &mut Draws) {
-        let first = self.released.len();
+        let first = self.aside().released.len();
         let fate = self.run(place, &packet, draws);
         self.run_copies(&packet, draws);
-        self.released.insert(first, (packet, fate));
+        self.aside().released.insert(first, (packet, fate));
     }
 
     /// Runs the copies of a packet that went on.
     fn run_copies(&mut self, packet: &Packet, draws: &mut Draws) {
         // A copy is copied only by later stages, so this comes to an end.
-        while let Some(place) = self.copies.pop() {
-            self.counters.copied += 1;
+        while let Some(place) = self.aside().copies.pop() {
+            self.aside().copied += 1;
             let fate = self.run(place, packet, draws);
             if fate != Fate::Held {
-                self.released.push_back((Box::new(packet.clone()), fate));
+                let copy = Box::new(packet.clone());
+                self.aside().released.push_back((copy, fate));
             }
         }
     }
@@ -278,8 +314,8 @@ impl Pipeline {
         }
         let fate = self.run_until(self.stages.len(), &mut place, packet, draws);
         fate.unwrap_or_else(|| {
-            self.counters.passed += 1;
-            self.counters.passed_bytes += packet.wire_len() as u64;
+            self.passed += 1;
+            self.passed_bytes += packet.wire_len() as u64;
             Fate::Departs(place.at, place.condition)
         })
     }
@@ -305,11 +341,11 @@ impl Pipeline {
                     place.at = later;
                 }
                 Verdict::Corrupt => place.condition = Condition::Corrupted,
-                Verdict::Twice => self.copies.push(*place),
+                Verdict::Twice => self.aside().copies.push(*place),
                 Verdict::Hold => {
                     assert!(stage.holds(), "{stage:?} did not say that it holds packets");
                     let packet = Box::new(packet.clone());
-                    self.held.push_back((packet, place.condition));
+                    self.aside().held.push_back((packet, place.condition));
                     return Some(Fate::Held);
                 }
                 Verdict::Drop(reason) => return Some(self.dropped(reason)),
@@ -319,7 +355,7 @@ impl Pipeline {
     }
 
     fn dropped(&mut self, reason: DropReason) -> Fate {
-        self.counters.dropped[reason as usize] += 1;
+        self.aside().dropped[reason as usize] += 1;
         Fate::Dropped(reason)
     }
 }
