@@ -1,9 +1,10 @@
 //! Exports the overridden functions from the programs of this package.
 
-include!("../sim/exports.rs");
+#[path = "../sim/exports.rs"]
+mod exports;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=../sim/exports.rs");
-    export_overrides();
+    exports::overrides();
 }

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-include!("../sim/exports.rs");
+#[path = "../sim/exports.rs"]
+mod exports;
 
 fn main() {
     embed();
-    export_overrides();
+    exports::overrides();
     // The commit is part of what reproduces a result, so a change of any source asks anew.
     for path in [
         "src",

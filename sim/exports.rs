@@ -1,8 +1,9 @@
-// Shared by the build scripts of every package whose programs simulate.
+//! What programs that simulate have to export; for the build scripts of every
+//! package that has such programs.
 
 /// Exports the simulator's overridden functions from the package's programs, so that
 /// crates which look them up by name find them too; see `orrery_sim::interpose`.
-fn export_overrides() {
+pub fn overrides() {
     for name in [
         "clock_gettime",
         "gettimeofday",

@@ -20,6 +20,7 @@
 
 pub mod command;
 pub mod cost;
+mod memory;
 pub mod memory_disk;
 pub mod on_orrery;
 pub mod on_turmoil;

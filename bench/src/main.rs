@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use orrery_bench::command::{compare_turmoil, kernel, packets, work};
+use orrery_bench::command::{compare_turmoil, connections, kernel, packets, work};
 
 /// What simulations cost, in CPU time of this process
 #[derive(Parser)]
@@ -21,6 +21,8 @@ struct Arguments {
 enum Command {
     /// The same workloads on our kernel and on turmoil, as CPU seconds for a simulated second
     CompareTurmoil(compare_turmoil::Options),
+    /// What TCP connections cost that nobody uses
+    Connections(connections::Options),
     /// What an event costs when hosts do nothing but wait
     Kernel(kernel::Options),
     /// What a packet costs, and whether that grows with the number of hosts
@@ -40,6 +42,7 @@ fn main() -> Result<()> {
     let out = &mut io::stdout().lock();
     match arguments.command {
         Command::CompareTurmoil(options) => compare_turmoil::run(&options, out),
+        Command::Connections(options) => connections::run(&options, out),
         Command::Kernel(options) => kernel::run(&options, out),
         Command::Packets(options) => packets::run(&options, out),
         Command::Work(options) => work::run(&options, &std::env::current_exe()?, out),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::table::Table;
 
 pub mod compare_turmoil;
+pub mod connections;
 pub mod kernel;
 pub mod packets;
 pub mod work;
@@ -43,11 +44,12 @@ fn write<R: Serialize>(
 mod tests {
     use clap::Parser;
 
-    use super::{compare_turmoil, kernel, packets};
+    use super::{compare_turmoil, connections, kernel, packets};
 
     #[derive(Parser)]
     enum Command {
         CompareTurmoil(compare_turmoil::Options),
+        Connections(connections::Options),
         Kernel(kernel::Options),
         Packets(packets::Options),
     }
@@ -59,6 +61,7 @@ mod tests {
         let mut out = Vec::new();
         let result = match Command::try_parse_from(words).expect("valid arguments") {
             Command::CompareTurmoil(options) => compare_turmoil::run(&options, &mut out),
+            Command::Connections(options) => connections::run(&options, &mut out),
             Command::Kernel(options) => kernel::run(&options, &mut out),
             Command::Packets(options) => packets::run(&options, &mut out),
         };
@@ -72,6 +75,7 @@ mod tests {
             ("kernel --hosts 1,3 --events 9 --repetitions 1", 3),
             ("packets --hosts 2,3 --packets 9 --repetitions 1", 5),
             ("compare-turmoil --hosts 2,4 --repetitions 1", 5),
+            ("connections --connections 5 --seconds 1", 2),
         ] {
             let text = run(arguments);
             assert_eq!(text.lines().count(), lines, "{arguments}:\n{text}");

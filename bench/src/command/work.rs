@@ -253,7 +253,7 @@ fn tell(measured: &Measurement, options: &Options, out: &mut impl Write) -> Resu
             for function in part.functions.iter().take(usize::from(options.functions)) {
                 let share = function.samples as f64 / profile.samples as f64;
                 let (share, part) = (figure(share, "ratio"), part.part.name());
-                writeln!(out, "{name}  {share:>7}  {part}: {}", function.function)?;
+                writeln!(out, "{name}  {share:>7}  {part}: {}", function.name())?;
             }
         }
     }

@@ -129,6 +129,7 @@ const FOLDERS: &[(&str, Part)] = &[
     ("/sim/src/time.rs", Part::Kernel),
     ("/sim/src/log.rs", Part::Kernel),
     ("/sim/futures-timer/", Part::Kernel),
+    ("/sim/ed25519-dalek/", Part::Signatures),
     ("/sim/src/", Part::Network),
     ("/node/src/", Part::Node),
     ("/scenarios/src/", Part::Harness),

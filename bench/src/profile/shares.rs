@@ -1,5 +1,6 @@
 //! The shares of parts and functions in a profile, and its stacks for other tools.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -55,6 +56,17 @@ pub struct FunctionShare {
     pub function: String,
     /// Samples.
     pub samples: u64,
+}
+
+impl FunctionShare {
+    /// Its name, cut where the types that it is made for begin to fill the line.
+    pub fn name(&self) -> Cow<'_, str> {
+        const CHARS: usize = 120;
+        match self.function.char_indices().nth(CHARS) {
+            Some((end, _)) => Cow::from(format!("{}…", &self.function[..end])),
+            None => Cow::from(&self.function),
+        }
+    }
 }
 
 impl Profile {

@@ -180,7 +180,7 @@ fn functions(case: &str, profile: &Profile, out: &mut String) {
             .map(|function| {
                 let share = function.samples as f64 / profile.samples as f64;
                 vec![
-                    format!("<span class=\"code\">{}</span>", html(&function.function)),
+                    format!("<span class=\"code\">{}</span>", html(&function.name())),
                     figure(share, "ratio"),
                 ]
             })

@@ -11,6 +11,7 @@ use orrery_scenarios::play;
 use orrery_sim::time::SimTime;
 use serde::{Deserialize, Serialize};
 
+use crate::memory::resident_bytes;
 use crate::profile::{Profile, ProfileError, Sampler, folded};
 
 /// What a process is asked to measure.
@@ -163,12 +164,4 @@ fn measure(order: &Order) -> Result<Measured, WorkError> {
         profile: stacks.as_deref().map(Profile::of_stacks),
         folded: stacks.as_deref().map(folded).unwrap_or_default(),
     })
-}
-
-/// Memory that this process holds now; 0 where the system does not tell.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }
