@@ -20,6 +20,8 @@
 //!     drain_s: 0.0,
 //!     marks: vec![],
 //!     definitions: Default::default(),
+//!     producers: Default::default(),
+//!     grid: vec![],
 //!     variants: vec![Variant { name: "default".into(), ..Variant::default() }],
 //!     differences: vec![],
 //!     expectations: vec![],
