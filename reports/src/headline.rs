@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     format::{figure_beside, interval_parts},
-    record::{Difference, Interval, Metric, Record},
+    key::{in_grid, plain_name},
+    matrix::matrices,
+    record::{Difference, Interval, Metric, Producer, Record},
     stats::{PAIRS_MIN, STATS},
 };
 
@@ -39,19 +41,33 @@ pub fn rows(record: &Record) -> Vec<Row> {
         .filter(|row| {
             let (name, stat) = split_stat(record, &row.key);
             let is_usual = stat.is_none_or(|stat| SHOWN_STATS.contains(&stat));
-            row.expected.is_some() || (is_usual && !name.contains('{'))
+            row.expected.is_some() || (is_usual && !name.contains('{') && tells(record, row, name))
         })
         .collect();
     rows.sort_by_key(|row| row.expected.unwrap_or(usize::MAX));
     rows
 }
 
+/// Whether a figure tells anything: the zeros of what nothing in the scenario produces do not.
+fn tells(record: &Record, row: &Row, name: &str) -> bool {
+    let nothing = record.producers.get(plain_name(name)) == Some(&Producer::Nothing);
+    let is_zero = |cell: &Interval| cell.mean == 0.0 && cell.ci95 == [0.0, 0.0];
+    !(nothing && row.cells.iter().flatten().all(is_zero))
+}
+
 /// Rows for labelled metrics (`net.drops{reason=…}`) that are not already a headline.
 pub fn labelled_rows(record: &Record) -> Vec<Row> {
+    let (matrices, _) = matrices(record);
+    let drawn: Vec<String> = matrices.into_iter().map(|matrix| matrix.figure).collect();
+    let figure_of = |row: &Row| {
+        in_grid(&row.key, &record.grid).map_or_else(|| row.key.clone(), |key| key.figure)
+    };
     let shown = |row: &Row| {
         let (name, stat) = split_stat(record, &row.key);
         name.contains('{')
             && row.expected.is_none()
+            && tells(record, row, name)
+            && !(record.variants.len() == 1 && drawn.contains(&figure_of(row)))
             && stat.is_none_or(|stat| SHOWN_STATS.contains(&stat))
     };
     all_rows(record).into_iter().filter(shown).collect()

@@ -2,9 +2,12 @@
 
 use crate::{
     advice::advice,
-    audit, command,
-    format::{count, duration, figure, interval_parts, markdown, plural},
+    audit,
+    checks::checks,
+    command,
+    format::{count, duration, interval_parts, markdown, plural},
     headline,
+    matrix::{TEXT_MAX, matrices},
     record::{Record, Verdict},
 };
 
@@ -40,7 +43,11 @@ pub fn summary(record: &Record) -> String {
                 .map(|sentence| format!("- {}", markdown(sentence))),
         );
     }
-    headlines(&mut lines, record);
+    if record.grid.is_empty() {
+        headlines(&mut lines, record);
+    } else {
+        grid(&mut lines, record);
+    }
     expectations(&mut lines, record);
     audits(&mut lines, record);
     let warnings = advice(record);
@@ -75,9 +82,55 @@ fn headlines(lines: &mut Vec<String>, record: &Record) {
         },
         difference: &headline::plain_difference,
     };
-    let table = headline::layout(record, &rows, &writing);
+    table(lines, &headline::layout(record, &rows, &writing));
+}
+
+fn grid(lines: &mut Vec<String>, record: &Record) {
+    let (all, left_out) = matrices(record);
+    let (alike, differing): (Vec<_>, Vec<_>) =
+        all.iter().partition(|matrix| matrix.alike().is_some());
+    let (shown, rest) = differing.split_at(differing.len().min(TEXT_MAX));
+    for matrix in alike {
+        lines.push(String::new());
+        lines.push(format!(
+            "**{}**: {}",
+            markdown(&matrix.figure),
+            markdown(&matrix.alike_in_words())
+        ));
+    }
+    for matrix in shown {
+        let mut title = format!("**{}**", markdown(&matrix.title()));
+        if matrix.is_marked() {
+            title.push_str(" (✓ ✗: as the scenario expects of the cell, in every seed)");
+        }
+        lines.push(String::new());
+        lines.push(title);
+        for panel in &matrix.panels {
+            if !panel.title.is_empty() {
+                lines.push(String::new());
+                lines.push(markdown(&panel.title));
+            }
+            table(lines, &matrix.lines(panel, &markdown));
+        }
+        if matrix.left_out > 0 {
+            lines.push(String::new());
+            let panels = plural(matrix.left_out, "panel");
+            lines.push(format!("{panels} more in metrics.csv."));
+        }
+    }
+    let rest = rest.len() + left_out;
+    if rest > 0 {
+        lines.push(String::new());
+        lines.push(format!(
+            "{} more in report.html and metrics.csv.",
+            plural(rest, "figure")
+        ));
+    }
+}
+
+fn table(lines: &mut Vec<String>, rows: &[Vec<String>]) {
     lines.push(String::new());
-    for (place, cells) in table.iter().enumerate() {
+    for (place, cells) in rows.iter().enumerate() {
         lines.push(table_row(cells));
         if place == 0 {
             lines.push(table_row(&vec!["---".to_owned(); cells.len()]));
@@ -90,20 +143,12 @@ fn expectations(lines: &mut Vec<String>, record: &Record) {
         return;
     }
     lines.push(String::new());
-    for expectation in &record.expectations {
-        let word = if expectation.held {
-            "✓ held"
-        } else {
-            "✗ failed"
-        };
-        let unit = headline::expected_unit(record, &expectation.expr);
-        let value = match expectation.value {
-            Some(value) => format!("worst {}", figure(value, &unit)),
-            None => "no sample".to_owned(),
-        };
+    for check in checks(record) {
+        let word = if check.held { "✓ held" } else { "✗ failed" };
         lines.push(format!(
-            "- {word}: {} ({value})",
-            markdown(&expectation.expr)
+            "- {word}: {} ({})",
+            markdown(&check.expr),
+            markdown(&check.detail)
         ));
     }
 }
