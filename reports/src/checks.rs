@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     format::{figure, plural},
     headline,
-    key::{cell_name, in_grid},
+    key::{Fields, cell_name},
     record::{Expectation, Judged, Record},
 };
 
@@ -27,10 +27,11 @@ pub struct Check {
 /// The record's expectations, in their order. Those that ask the same of one cell each are one
 /// line, at the place of the first.
 pub fn checks(record: &Record) -> Vec<Check> {
+    let fields = Fields::of(record);
     let mut lines: Vec<Vec<&Expectation>> = Vec::new();
     let mut places: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for expectation in &record.expectations {
-        let place = match subject_of_one_cell(record, expectation) {
+        let place = match subject_of_one_cell(&fields, expectation) {
             Some(subject) => *places
                 .entry((subject, &expectation.bound))
                 .or_insert(lines.len()),
@@ -41,15 +42,18 @@ pub fn checks(record: &Record) -> Vec<Check> {
             None => lines.push(vec![expectation]),
         }
     }
-    lines.iter().map(|line| check(record, line)).collect()
+    lines
+        .iter()
+        .map(|line| check(record, &fields, line))
+        .collect()
 }
 
 /// Of whom and what an expectation of a single cell speaks, the cell aside.
-fn subject_of_one_cell(record: &Record, expectation: &Expectation) -> Option<String> {
+fn subject_of_one_cell(fields: &Fields<'_>, expectation: &Expectation) -> Option<String> {
     let [judged] = &expectation.figures[..] else {
         return None;
     };
-    let of_grid = in_grid(&judged.key, &record.grid)?;
+    let of_grid = fields.locate(&judged.key)?;
     let before = expectation.expr.split('{').next().unwrap_or_default();
     let variant = before.split_once(':').map(|(variant, _)| variant);
     Some(match variant {
@@ -58,7 +62,7 @@ fn subject_of_one_cell(record: &Record, expectation: &Expectation) -> Option<Str
     })
 }
 
-fn check(record: &Record, line: &[&Expectation]) -> Check {
+fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
     let first = line[0];
     let unit = headline::expected_unit(record, &first.expr);
     let shown = |value: Option<f64>| {
@@ -73,11 +77,18 @@ fn check(record: &Record, line: &[&Expectation]) -> Check {
     let missed: Vec<String> = figures
         .iter()
         .filter(|judged| !judged.held)
-        .map(|judged| format!("{} {}", place_of(record, judged), shown(judged.value)))
+        .map(|judged| {
+            format!(
+                "{} {}",
+                place_of(record, fields, judged),
+                shown(judged.value)
+            )
+        })
         .collect();
     let count = plural(figures.len(), "cell");
+    let no_cells = record.grid.is_empty() && line.len() == 1;
     let every: usize = record.grid.iter().map(|d| d.values.len()).product();
-    let detail = match (figures.len(), record.grid.is_empty(), held) {
+    let detail = match (figures.len(), no_cells, held) {
         (0 | 1, ..) | (_, true, _) => worst,
         (_, _, true) if line.len() > 1 => format!("in each of {count} named, {worst}"),
         (n, _, true) if n < every => format!("in {count}, {worst}"),
@@ -96,7 +107,7 @@ fn check(record: &Record, line: &[&Expectation]) -> Check {
             )
         }
     };
-    let expr = match subject_of_one_cell(record, first) {
+    let expr = match subject_of_one_cell(fields, first) {
         Some(subject) if line.len() > 1 => format!("{subject} {}", first.bound),
         _ => first.expr.clone(),
     };
@@ -118,9 +129,10 @@ fn worst(line: &[&Expectation]) -> Option<f64> {
 }
 
 /// The cell of a figure; with its variant, where there are several.
-fn place_of(record: &Record, judged: &Judged) -> String {
-    let cell = in_grid(&judged.key, &record.grid)
-        .map_or_else(String::new, |key| cell_name(&key.cell, &record.grid));
+fn place_of(record: &Record, fields: &Fields<'_>, judged: &Judged) -> String {
+    let cell = fields.locate(&judged.key).map_or_else(String::new, |key| {
+        cell_name(&key.cell, fields.dimensions(&key.figure))
+    });
     if record.variants.len() > 1 {
         format!("{} {cell}", judged.variant)
     } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     format::{figure_beside, interval_parts},
-    key::{in_grid, plain_name},
+    key::{Fields, plain_name},
     matrix::matrices,
     record::{Difference, Interval, Metric, Producer, Record},
     stats::{PAIRS_MIN, STATS},
@@ -34,18 +34,48 @@ const SHOWN_STATS: [&str; 3] = ["p50", "p95", "p99"];
 /// Rows for metrics without labels: what expectations speak of first, in their order, then by
 /// name.
 ///
-/// A labelled metric, or a statistic not usually shown, is a row only if an expectation names it.
+/// A labelled metric, or a statistic not usually shown, is a row only if an expectation names it
+/// and no matrix shows it.
 pub fn rows(record: &Record) -> Vec<Row> {
+    let drawn = Drawn::of(record);
     let mut rows: Vec<Row> = all_rows(record)
         .into_iter()
         .filter(|row| {
             let (name, stat) = split_stat(record, &row.key);
             let is_usual = stat.is_none_or(|stat| SHOWN_STATS.contains(&stat));
-            row.expected.is_some() || (is_usual && !name.contains('{') && tells(record, row, name))
+            let is_in_matrix = drawn.has(&row.key);
+            (row.expected.is_some() && !is_in_matrix)
+                || (is_usual && !name.contains('{') && tells(record, row, name))
         })
         .collect();
     rows.sort_by_key(|row| row.expected.unwrap_or(usize::MAX));
     rows
+}
+
+/// The figures that matrices show whole. Between variants there are differences too, which
+/// matrices do not show.
+struct Drawn<'a> {
+    fields: Fields<'a>,
+    figures: Vec<String>,
+}
+
+impl<'a> Drawn<'a> {
+    fn of(record: &'a Record) -> Self {
+        let (all, _) = if record.variants.len() == 1 {
+            matrices(record)
+        } else {
+            (Vec::new(), 0)
+        };
+        Self {
+            fields: Fields::of(record),
+            figures: all.into_iter().map(|matrix| matrix.figure).collect(),
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let of_grid = self.fields.locate(key);
+        of_grid.is_some_and(|key| self.figures.contains(&key.figure))
+    }
 }
 
 /// Whether a figure tells anything: the zeros of what nothing in the scenario produces do not.
@@ -57,17 +87,13 @@ fn tells(record: &Record, row: &Row, name: &str) -> bool {
 
 /// Rows for labelled metrics (`net.drops{reason=…}`) that are not already a headline.
 pub fn labelled_rows(record: &Record) -> Vec<Row> {
-    let (matrices, _) = matrices(record);
-    let drawn: Vec<String> = matrices.into_iter().map(|matrix| matrix.figure).collect();
-    let figure_of = |row: &Row| {
-        in_grid(&row.key, &record.grid).map_or_else(|| row.key.clone(), |key| key.figure)
-    };
+    let drawn = Drawn::of(record);
     let shown = |row: &Row| {
         let (name, stat) = split_stat(record, &row.key);
         name.contains('{')
             && row.expected.is_none()
             && tells(record, row, name)
-            && !(record.variants.len() == 1 && drawn.contains(&figure_of(row)))
+            && !drawn.has(&row.key)
             && stat.is_none_or(|stat| SHOWN_STATS.contains(&stat))
     };
     all_rows(record).into_iter().filter(shown).collect()

@@ -7,7 +7,7 @@ use crate::{
     command,
     format::{count, duration, interval_parts, markdown, plural},
     headline,
-    matrix::{TEXT_MAX, matrices},
+    matrix::{self, Matrix},
     record::{Record, Verdict},
 };
 
@@ -45,9 +45,8 @@ pub fn summary(record: &Record) -> String {
     }
     if record.grid.is_empty() {
         headlines(&mut lines, record);
-    } else {
-        grid(&mut lines, record);
     }
+    cells(&mut lines, record);
     expectations(&mut lines, record);
     audits(&mut lines, record);
     let warnings = advice(record);
@@ -85,46 +84,45 @@ fn headlines(lines: &mut Vec<String>, record: &Record) {
     table(lines, &headline::layout(record, &rows, &writing));
 }
 
-fn grid(lines: &mut Vec<String>, record: &Record) {
-    let (all, left_out) = matrices(record);
-    let (alike, differing): (Vec<_>, Vec<_>) =
-        all.iter().partition(|matrix| matrix.alike().is_some());
-    let (shown, rest) = differing.split_at(differing.len().min(TEXT_MAX));
-    for matrix in alike {
+fn cells(lines: &mut Vec<String>, record: &Record) {
+    let text = matrix::text(record);
+    for matrix in &text.alike {
+        let (figure, words) = (markdown(&matrix.figure), matrix.alike_in_words());
         lines.push(String::new());
-        lines.push(format!(
-            "**{}**: {}",
-            markdown(&matrix.figure),
-            markdown(&matrix.alike_in_words())
-        ));
+        lines.push(format!("**{figure}**: {}", markdown(&words)));
     }
-    for matrix in shown {
-        let mut title = format!("**{}**", markdown(&matrix.title()));
-        if matrix.is_marked() {
-            title.push_str(" (✓ ✗: as the scenario expects of the cell, in every seed)");
+    if let Some(rows) = text.together(&markdown) {
+        table(lines, &rows);
+    } else {
+        for matrix in &text.matrices {
+            one_matrix(lines, matrix);
         }
+    }
+    if text.is_marked() {
         lines.push(String::new());
-        lines.push(title);
-        for panel in &matrix.panels {
-            if !panel.title.is_empty() {
-                lines.push(String::new());
-                lines.push(markdown(&panel.title));
-            }
-            table(lines, &matrix.lines(panel, &markdown));
-        }
-        if matrix.left_out > 0 {
+        lines.push("✓ ✗: as the scenario expects of the cell, in every seed.".to_owned());
+    }
+    if text.rest > 0 {
+        let rest = plural(text.rest, "figure");
+        lines.push(String::new());
+        lines.push(format!("{rest} more in report.html and metrics.csv."));
+    }
+}
+
+fn one_matrix(lines: &mut Vec<String>, matrix: &Matrix) {
+    lines.push(String::new());
+    lines.push(format!("**{}**", markdown(&matrix.title())));
+    for panel in &matrix.panels {
+        if !panel.title.is_empty() {
             lines.push(String::new());
-            let panels = plural(matrix.left_out, "panel");
-            lines.push(format!("{panels} more in metrics.csv."));
+            lines.push(markdown(&panel.title));
         }
+        table(lines, &matrix.lines(panel, &markdown));
     }
-    let rest = rest.len() + left_out;
-    if rest > 0 {
+    if matrix.left_out > 0 {
         lines.push(String::new());
-        lines.push(format!(
-            "{} more in report.html and metrics.csv.",
-            plural(rest, "figure")
-        ));
+        let panels = plural(matrix.left_out, "panel");
+        lines.push(format!("{panels} more in metrics.csv."));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     command,
     format::{count, duration, figure, plural, printable},
     headline,
-    matrix::{Matrix, TEXT_MAX, matrices},
+    matrix::{self, Matrix},
     record::{Record, Verdict},
 };
 
@@ -54,9 +54,8 @@ pub fn table(record: &Record, colour: Colour) -> String {
     );
     if record.grid.is_empty() {
         headlines(&mut out, record, paint);
-    } else {
-        grid(&mut out, record, paint);
     }
+    cells(&mut out, record, paint);
     expectations(&mut out, record, paint);
     faults(&mut out, record, paint);
     losses(&mut out, record);
@@ -104,29 +103,31 @@ fn headlines(out: &mut String, record: &Record, paint: Paint) {
     }
 }
 
-fn grid(out: &mut String, record: &Record, paint: Paint) {
-    let (all, left_out) = matrices(record);
-    let (alike, differing): (Vec<_>, Vec<_>) =
-        all.iter().partition(|matrix| matrix.alike().is_some());
-    let (shown, rest) = differing.split_at(differing.len().min(TEXT_MAX));
-    for matrix in shown {
-        one_matrix(out, matrix, paint);
+fn cells(out: &mut String, record: &Record, paint: Paint) {
+    let text = matrix::text(record);
+    if let Some(rows) = text.together(&printable) {
+        out.push('\n');
+        Grid { rows }.print(out, paint);
+    } else {
+        for matrix in &text.matrices {
+            one_matrix(out, matrix, paint);
+        }
     }
-    if !alike.is_empty() {
+    if !text.alike.is_empty() {
         out.push('\n');
     }
-    for matrix in alike {
-        let text = format!("{}: {}", matrix.figure, matrix.alike_in_words());
-        line(out, &printable(&text));
+    for matrix in &text.alike {
+        let words = format!("{}: {}", matrix.figure, matrix.alike_in_words());
+        line(out, &printable(&words));
     }
-    if shown.iter().any(|matrix| matrix.is_marked()) {
+    if text.is_marked() {
         line(
             out,
             "✓ ✗: what the scenario expects of the cell, and whether it held in every seed",
         );
     }
-    let rest = rest.len() + left_out;
-    if rest > 0 {
+    if text.rest > 0 {
+        let rest = text.rest;
         line(
             out,
             &format!("… and {rest} more in report.html and metrics.csv"),

@@ -65,8 +65,52 @@ fn a_grid_of_one_dimension_is_a_list() {
     }
     stats::summarise(&mut record).expect("no histograms");
     let text = table(&record, Colour::Never);
-    let listed = "connect.time, ms\ndialer=none\nlistener  connect.time\nnone      ";
-    assert!(text.contains(listed), "{text}");
+    let head = text.lines().find(|line| line.starts_with("listener "));
+    let words: Vec<&str> = head.expect("one table").split_whitespace().collect();
+    assert_eq!(words, ["listener", "none", "eim-eif", "eim-adf"], "{text}");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("connect.time, ms  "));
+    assert!(line.expect("a line").ends_with("  70"), "{text}");
+    let page = html::page(&record).expect("valid");
+    assert!(page.contains("<div class=\"lists\">"));
+}
+
+/// Whether a hole is punched may also be told within one run, by a metric's own two labels.
+#[test]
+fn pairs_of_labels_are_a_matrix_without_any_grid() {
+    let mut record = holes(4, &[], 4);
+    record.grid.clear();
+    let page = html::page(&record).expect("valid");
+    assert!(page.contains(">By pair</h2>") && page.contains("<b>✗</b> 100% "));
+    let text = table(&record, Colour::Never);
+    assert!(
+        text.contains("\nconnect.success{dialer,listener}, %\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("eim-adf              100 ✓    100 ✓     75 ✗     100 ✓"),
+        "{text}"
+    );
+    assert!(
+        text.contains("connect.success{dialer,listener} == 100%  (in 1 of 16 cells: dialer=eim-adf,listener=eim-eif 75 %)"),
+        "{text}"
+    );
+    // What no expectation names is on the page alone, and nothing stands in two places.
+    assert!(page.contains("connect.<wbr>time<wbr>{dialer,listener}"));
+    assert!(!text.contains("connect.time"), "{text}");
+    assert!(!page.contains("connect.<wbr>success<wbr>{dialer=none"));
+}
+
+#[test]
+fn pairs_of_labels_in_a_grid_are_panels() {
+    let mut record = holes(3, &["quic", "tcp"], 2);
+    record.grid.truncate(1);
+    let (all, _) = matrices(&record);
+    let titles: Vec<&str> = all[0].panels.iter().map(|p| p.title.as_str()).collect();
+    assert_eq!(titles, ["transport=quic", "transport=tcp"]);
+    assert_eq!(all[0].rows.label, "dialer");
+    assert_eq!(all[0].panels[1].cells.len(), 3);
 }
 
 #[test]

@@ -27,9 +27,7 @@ fn figures(record: &Record) -> Vec<Figure> {
         .map(|v| v.seeds.len())
         .max()
         .unwrap_or(0);
-    // The cells of a grid stand in its matrices, with what seeds agree on.
-    let is_in_matrices = !record.grid.is_empty() && record.variants.len() == 1;
-    if most < 2 || is_in_matrices {
+    if most < 2 {
         return Vec::new();
     }
     headline::rows(record)

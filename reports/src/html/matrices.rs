@@ -1,4 +1,4 @@
-//! Matrices of a grid as tables whose cells have heat, in place of the headline table.
+//! Matrices as tables whose cells have heat.
 
 use super::concat;
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
 /// Columns from which a matrix takes the whole width, and its cells are set closer.
 const WIDE_FROM: usize = 6;
 
+/// The results of a grid, in place of the headline table.
 pub(super) fn section(record: &Record) -> String {
     let (all, left_out) = matrices(record);
     if all.is_empty() {
@@ -20,26 +21,51 @@ pub(super) fn section(record: &Record) -> String {
         .iter()
         .map(|dimension| format!("{} {}", dimension.values.len(), html(&dimension.label)))
         .collect();
-    let seeds = all
+    let cells: usize = record.grid.iter().map(|d| d.values.len()).product();
+    format!(
+        "<h2 id=\"results\">Results</h2>\n<p class=\"note\">A grid of {cells} cells ({}). {}</p>\n{}",
+        labels.join(" × "),
+        means(&all),
+        figures(&all, left_out),
+    )
+}
+
+/// Figures by pairs of labels, of a record without a grid.
+pub(super) fn pairs(record: &Record) -> String {
+    let (all, left_out) = matrices(record);
+    if all.is_empty() || !record.grid.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<h2 id=\"pairs\">By pair</h2>\n<p class=\"note\">{}</p>\n{}",
+        means(&all),
+        figures(&all, left_out),
+    )
+}
+
+fn means(all: &[Matrix]) -> String {
+    let cells = all
         .iter()
         .flat_map(|matrix| &matrix.panels)
-        .flat_map(|panel| panel.cells.concat())
-        .filter_map(|cell| cell.interval)
-        .map(|interval| interval.n)
-        .max()
-        .unwrap_or(0);
-    let mut out = format!(
-        "<h2 id=\"results\">Results</h2>\n<p class=\"note\">A grid of {} cells ({}). Mean over \
-         n = {seeds} seeds{}.</p>\n",
-        labels_product(record),
-        labels.join(" × "),
-        if seeds > 1 {
-            "; beneath it the 95 % bootstrap interval, where seeds differ"
-        } else {
-            ""
-        },
-    );
-    out.push_str(&concat(all.iter().map(markup)));
+        .flat_map(|panel| panel.cells.concat());
+    let seeds = cells.filter_map(|cell| cell.interval).map(|i| i.n).max();
+    let seeds = seeds.unwrap_or(0);
+    let interval = if seeds > 1 {
+        "; beneath it the 95 % bootstrap interval, where seeds differ"
+    } else {
+        ""
+    };
+    format!("Mean over n = {seeds} seeds{interval}.")
+}
+
+fn figures(all: &[Matrix], left_out: usize) -> String {
+    let (lists, others): (Vec<&Matrix>, Vec<&Matrix>) =
+        all.iter().partition(|matrix| matrix.is_list());
+    let mut out = concat(others.into_iter().map(markup));
+    if !lists.is_empty() {
+        let lists = concat(lists.into_iter().map(markup));
+        put!(out, "<div class=\"lists\">\n{lists}</div>\n");
+    }
     if left_out > 0 {
         put!(
             out,
@@ -48,10 +74,6 @@ pub(super) fn section(record: &Record) -> String {
         );
     }
     out
-}
-
-fn labels_product(record: &Record) -> usize {
-    record.grid.iter().map(|d| d.values.len()).product()
 }
 
 fn markup(matrix: &Matrix) -> String {

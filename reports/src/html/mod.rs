@@ -52,6 +52,7 @@ pub fn page(record: &Record) -> Result<String, Error> {
         } else {
             matrices::section(record)
         },
+        matrices::pairs(record),
         figures::section(record, Section::Headline, None),
         figures::section(record, Section::Latency, Some("Latency")),
         figures::section(record, Section::Time, Some("Over simulated time")),

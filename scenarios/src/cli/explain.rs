@@ -139,10 +139,12 @@ Labels become labels of all metrics: flow.completion{delay=50ms,loss=1%}. So an 
   of one cell            if it names all of them.
 It has to hold in each cell of which it speaks, in every seed.
 
-Reports draw a matrix for each figure that expectations name, and for others that the workloads
-produce: the last dimension across, the one before it downwards, and a panel for each combination of
-the rest. A cell shows the mean over seeds and its interval, and \u{2713} or \u{2717} where the file
-expects something of it. A grid has at most 100 cells; variants meet each other cell by cell.
+Reports draw a matrix for each figure that expectations name, and for others that the
+workloads produce: the last dimension across, the one before it downwards, and a panel for each
+combination of the rest. A cell shows the mean over seeds and its interval, and \u{2713} or
+\u{2717} where the file expects something of it. A metric with two labels of its own, such as
+from and to, is drawn so without any grid. A grid has at most 100 cells; variants meet each
+other cell by cell.
 
 ";
 
