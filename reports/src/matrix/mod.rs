@@ -1,8 +1,8 @@
 //! Figures of a grid as matrices: one cell a combination of values, for the page, the terminal
 //! and `summary.md` alike.
 //!
-//! Owns what a matrix is and how much heat a cell has. [`build`] chooses the figures and arranges
-//! them, [`text`] picks what a text has room for. Nothing here writes markup.
+//! Owns what a matrix is and how much heat a cell has. `build` chooses the figures and arranges
+//! them, `text` picks what a text has room for. Nothing here writes markup.
 
 mod build;
 mod text;
