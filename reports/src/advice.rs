@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    command,
+    audit, command,
     format::{interval_parts, plural, printable},
     headline,
+    key::split_cell,
     record::{Record, Variant},
     stats::{self, PAIRS_MIN},
 };
@@ -24,6 +25,31 @@ pub fn advice(record: &Record) -> Vec<String> {
     few_seeds(record, &mut all);
     undecided(record, &mut all);
     all
+}
+
+/// The seeds, and the cells of a grid, in which something happened.
+#[derive(Default)]
+struct Where<'a> {
+    seeds: Vec<&'a str>,
+    cells: BTreeSet<String>,
+}
+
+impl<'a> Where<'a> {
+    fn add(&mut self, seed: &'a str, cell: &str) {
+        if self.seeds.last() != Some(&seed) {
+            self.seeds.push(seed);
+        }
+        if !cell.is_empty() {
+            self.cells.insert(cell.to_owned());
+        }
+    }
+}
+
+fn in_cells(cells: &BTreeSet<String>) -> String {
+    if cells.is_empty() {
+        return String::new();
+    }
+    format!(", in {}", printable(&audit::cells_in_words(cells)))
 }
 
 fn early_ends(record: &Record, all: &mut Vec<String>) {
@@ -52,18 +78,20 @@ fn early_ends(record: &Record, all: &mut Vec<String>) {
 
 fn broken_invariants(record: &Record, all: &mut Vec<String>) {
     for variant in &record.variants {
-        let mut broken: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut broken: BTreeMap<&str, Where<'_>> = BTreeMap::new();
         for seed in &variant.seeds {
             for invariant in seed.invariants.iter().filter(|i| !i.held) {
-                broken.entry(&invariant.name).or_default().push(&seed.seed);
+                let (name, cell) = split_cell(&invariant.name, &record.grid);
+                broken.entry(name).or_default().add(&seed.seed, cell);
             }
         }
-        for (name, seeds) in broken {
+        for (name, Where { seeds, cells }) in broken {
             all.push(format!(
-                "invariant {} broke in {}, {}. Repeat it: {}",
+                "invariant {} broke in {}, {}{}. Repeat it: {}",
                 printable(name),
                 printable(&variant.name),
                 seed_list(&seeds),
+                in_cells(&cells),
                 command::one_seed(record, &variant.name, seeds[0]),
             ));
         }
@@ -72,18 +100,20 @@ fn broken_invariants(record: &Record, all: &mut Vec<String>) {
 
 fn silent_faults(record: &Record, all: &mut Vec<String>) {
     for variant in &record.variants {
-        let mut silent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut silent: BTreeMap<&str, Where<'_>> = BTreeMap::new();
         for seed in variant.seeds.iter().filter(|s| s.failure.is_none()) {
             for fault in seed.faults.iter().filter(|f| f.fired == 0) {
-                silent.entry(&fault.kind).or_default().push(&seed.seed);
+                let (kind, cell) = split_cell(&fault.kind, &record.grid);
+                silent.entry(kind).or_default().add(&seed.seed, cell);
             }
         }
-        for (kind, seeds) in silent {
+        for (kind, Where { seeds, cells }) in silent {
             all.push(format!(
-                "fault {} never fired in {}, {}: move it to where it meets traffic, or drop it",
+                "fault {} never fired in {}, {}{}: move it to where it meets traffic, or drop it",
                 printable(kind),
                 printable(&variant.name),
                 seed_list(&seeds),
+                in_cells(&cells),
             ));
         }
     }

@@ -4,20 +4,58 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     advice::loss_causes,
+    key::split_cell,
     record::{Record, Variant, Verdict},
 };
 
-/// One declared fault in one variant, over all seeds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// One declared fault in one variant, over all seeds and cells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultSum {
     /// Effects that were scheduled.
     pub declared: u64,
     /// Effects that happened.
     pub fired: u64,
-    /// Seeds that declared it.
+    /// Seeds that declared it; in a grid, each once a cell.
     pub seeds: u64,
-    /// Seeds in which it had an effect.
+    /// Those of them in which it had an effect.
     pub seeds_fired: u64,
+    /// Cells of a grid in which it had none.
+    pub silent_in: BTreeSet<String>,
+}
+
+/// One invariant, over all variants, seeds and cells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InvariantSum {
+    /// Runs that checked it.
+    pub checked: u64,
+    /// Those of them in which it held.
+    pub held: u64,
+    /// Cells of a grid that checked it.
+    pub cells: BTreeSet<String>,
+    /// Those of them in which it broke.
+    pub broken_in: BTreeSet<String>,
+}
+
+/// Cells that are named before the rest is counted.
+const CELLS_NAMED: usize = 5;
+
+/// Names of cells, in words: `loss=1%; loss=3% and 4 more`.
+pub fn cells_in_words(cells: &BTreeSet<String>) -> String {
+    let named: Vec<&str> = cells.iter().take(CELLS_NAMED).map(String::as_str).collect();
+    match cells.len().saturating_sub(CELLS_NAMED) {
+        0 => named.join("; "),
+        rest => format!("{} and {rest} more", named.join("; ")),
+    }
+}
+
+/// What one play of a scenario is called: a seed, or in a grid a run, of which each seed has one
+/// a cell.
+pub fn plays(record: &Record) -> &'static str {
+    if record.grid.is_empty() {
+        "seeds"
+    } else {
+        "runs"
+    }
 }
 
 /// What carried nodes' connections: `wire`, or by variant where they differ.
@@ -37,19 +75,23 @@ pub fn fidelity(record: &Record) -> String {
     each.join(", ")
 }
 
-/// By fault, then one entry a variant in the record's order.
+/// By fault, the cells of a grid together, then one entry a variant in the record's order.
 pub fn faults(record: &Record) -> BTreeMap<&str, Vec<FaultSum>> {
     let mut all: BTreeMap<&str, Vec<FaultSum>> = BTreeMap::new();
     for (place, variant) in record.variants.iter().enumerate() {
         for fault in variant.seeds.iter().flat_map(|seed| &seed.faults) {
+            let (kind, cell) = split_cell(&fault.kind, &record.grid);
             let sums = all
-                .entry(&fault.kind)
+                .entry(kind)
                 .or_insert_with(|| vec![FaultSum::default(); record.variants.len()]);
             let sum = &mut sums[place];
             sum.declared += fault.declared;
             sum.fired += fault.fired;
             sum.seeds += 1;
             sum.seeds_fired += u64::from(fault.fired > 0);
+            if fault.fired == 0 && !cell.is_empty() {
+                sum.silent_in.insert(cell.to_owned());
+            }
         }
     }
     all
@@ -69,14 +111,21 @@ pub fn losses(record: &Record) -> BTreeMap<String, Vec<u64>> {
     all
 }
 
-/// Invariants by name: in how many runs each was checked, and in how many it held.
-pub fn invariants(record: &Record) -> BTreeMap<&str, (u64, u64)> {
-    let mut all: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+/// Invariants by name, the cells of a grid together.
+pub fn invariants(record: &Record) -> BTreeMap<&str, InvariantSum> {
+    let mut all: BTreeMap<&str, InvariantSum> = BTreeMap::new();
     let seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
     for invariant in seeds.flat_map(|seed| &seed.invariants) {
-        let sum = all.entry(&invariant.name).or_default();
-        sum.0 += 1;
-        sum.1 += u64::from(invariant.held);
+        let (name, cell) = split_cell(&invariant.name, &record.grid);
+        let sum = all.entry(name).or_default();
+        sum.checked += 1;
+        sum.held += u64::from(invariant.held);
+        if !cell.is_empty() {
+            sum.cells.insert(cell.to_owned());
+            if !invariant.held {
+                sum.broken_in.insert(cell.to_owned());
+            }
+        }
     }
     all
 }

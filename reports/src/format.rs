@@ -53,6 +53,31 @@ pub fn interval_parts(mean: f64, ci95: [f64; 2], unit: &str, signed: bool) -> (S
     )
 }
 
+/// A mean and its interval as numbers in the unit that suits `greatest`, which [`suffix_beside`]
+/// names; the interval is empty where its ends are equal.
+pub fn numbers_beside(mean: f64, ci95: [f64; 2], greatest: f64, unit: &str) -> (String, String) {
+    let factor = shown(greatest.abs(), unit).factor;
+    let scaled = mean * factor;
+    let [low, high] = ci95.map(|end| end * factor);
+    let half = (high - low) / 2.0;
+    if half > 0.0 {
+        let decimals = (1 - half.log10().floor() as i32).clamp(0, 6) as usize;
+        // A whole number among smaller ones keeps a digit for its ends.
+        let decimals_max = decimals_for(scaled).max(usize::from(scaled.abs() < 100.0));
+        let decimals = decimals.min(decimals_max);
+        let ends = format!("[{}, {}]", number(low, decimals), number(high, decimals));
+        (number(scaled, decimals), ends)
+    } else {
+        (number(scaled, decimals_for(scaled)), String::new())
+    }
+}
+
+/// The unit of figures beside `greatest`, as people write it; empty for counts.
+pub fn suffix_beside(greatest: f64, unit: &str) -> String {
+    let suffix = spaced(shown(greatest.abs(), unit).suffix, unit);
+    suffix.trim_start().to_owned()
+}
+
 /// A whole number with commas between thousands.
 pub fn count(value: u64) -> String {
     number(value as f64, 0)
@@ -312,6 +337,25 @@ mod tests {
         }
         let (signed, ends) = interval_parts(1.5, [-0.5, 3.5], "1", true);
         assert_eq!((signed.as_str(), ends.as_str()), ("+1.5", "[−0.5, +3.5]"));
+    }
+
+    #[test]
+    fn numbers_of_a_matrix_share_their_unit() {
+        let table = [
+            (341_640.0, [341_640.0; 2], "0.342", ""),
+            (74_761_928.0, [70e6, 79e6], "74.8", "[70.0, 79.0]"),
+            (500_000.0, [400_000.0, 590_000.0], "0.500", "[0.400, 0.590]"),
+            (0.0, [0.0; 2], "0", ""),
+            (884e6, [880e6, 888e6], "884", "[880, 888]"),
+            (6e6, [5.5e6, 6.5e6], "6.0", "[5.5, 6.5]"),
+        ];
+        for (mean, ci95, number, ends) in table {
+            let found = numbers_beside(mean, ci95, 75e6, "bit/s");
+            assert_eq!((&*found.0, &*found.1), (number, ends));
+        }
+        assert_eq!(suffix_beside(75e6, "bit/s"), "Mbit/s");
+        assert_eq!(suffix_beside(1.0, "ratio"), "%");
+        assert_eq!(suffix_beside(12.0, "1"), "");
     }
 
     #[test]

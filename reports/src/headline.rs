@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     format::{figure_beside, interval_parts},
-    record::{Difference, Interval, Metric, Record},
+    key::{Fields, plain_name},
+    matrix::matrices,
+    record::{Difference, Interval, Metric, Producer, Record},
     stats::{PAIRS_MIN, STATS},
 };
 
@@ -32,26 +34,66 @@ const SHOWN_STATS: [&str; 3] = ["p50", "p95", "p99"];
 /// Rows for metrics without labels: what expectations speak of first, in their order, then by
 /// name.
 ///
-/// A labelled metric, or a statistic not usually shown, is a row only if an expectation names it.
+/// A labelled metric, or a statistic not usually shown, is a row only if an expectation names it
+/// and no matrix shows it.
 pub fn rows(record: &Record) -> Vec<Row> {
+    let drawn = Drawn::of(record);
     let mut rows: Vec<Row> = all_rows(record)
         .into_iter()
         .filter(|row| {
             let (name, stat) = split_stat(record, &row.key);
             let is_usual = stat.is_none_or(|stat| SHOWN_STATS.contains(&stat));
-            row.expected.is_some() || (is_usual && !name.contains('{'))
+            let is_in_matrix = drawn.has(&row.key);
+            (row.expected.is_some() && !is_in_matrix)
+                || (is_usual && !name.contains('{') && tells(record, row, name))
         })
         .collect();
     rows.sort_by_key(|row| row.expected.unwrap_or(usize::MAX));
     rows
 }
 
+/// The figures that matrices show whole. Between variants there are differences too, which
+/// matrices do not show.
+struct Drawn<'a> {
+    fields: Fields<'a>,
+    figures: Vec<String>,
+}
+
+impl<'a> Drawn<'a> {
+    fn of(record: &'a Record) -> Self {
+        let (all, _) = if record.variants.len() == 1 {
+            matrices(record)
+        } else {
+            (Vec::new(), 0)
+        };
+        Self {
+            fields: Fields::of(record),
+            figures: all.into_iter().map(|matrix| matrix.figure).collect(),
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let of_grid = self.fields.locate(key);
+        of_grid.is_some_and(|key| self.figures.contains(&key.figure))
+    }
+}
+
+/// Whether a figure tells anything: the zeros of what nothing in the scenario produces do not.
+fn tells(record: &Record, row: &Row, name: &str) -> bool {
+    let nothing = record.producers.get(plain_name(name)) == Some(&Producer::Nothing);
+    let is_zero = |cell: &Interval| cell.mean == 0.0 && cell.ci95 == [0.0, 0.0];
+    !(nothing && row.cells.iter().flatten().all(is_zero))
+}
+
 /// Rows for labelled metrics (`net.drops{reason=…}`) that are not already a headline.
 pub fn labelled_rows(record: &Record) -> Vec<Row> {
+    let drawn = Drawn::of(record);
     let shown = |row: &Row| {
         let (name, stat) = split_stat(record, &row.key);
         name.contains('{')
             && row.expected.is_none()
+            && tells(record, row, name)
+            && !drawn.has(&row.key)
             && stat.is_none_or(|stat| SHOWN_STATS.contains(&stat))
     };
     all_rows(record).into_iter().filter(shown).collect()

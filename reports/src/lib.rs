@@ -20,6 +20,8 @@
 //!     drain_s: 0.0,
 //!     marks: vec![],
 //!     definitions: Default::default(),
+//!     producers: Default::default(),
+//!     grid: vec![],
 //!     variants: vec![Variant { name: "default".into(), ..Variant::default() }],
 //!     differences: vec![],
 //!     expectations: vec![],
@@ -33,11 +35,14 @@
 pub mod advice;
 pub mod audit;
 pub mod chart;
+pub mod checks;
 pub mod command;
 mod error;
 pub mod format;
 pub mod headline;
 pub mod html;
+mod key;
+pub mod matrix;
 pub mod metrics_csv;
 pub mod record;
 pub mod schema;

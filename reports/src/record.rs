@@ -40,6 +40,14 @@ pub struct Record {
     /// What each metric means, by its plain name; the report's glossary.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub definitions: BTreeMap<String, String>,
+    /// What gives a metric its figures in this scenario, by its plain name. A metric that is not
+    /// listed may have them from anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub producers: BTreeMap<String, Producer>,
+    /// The dimensions of the scenario's grid, in its order; empty without one. Their labels are
+    /// among those of every metric.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grid: Vec<Dimension>,
     /// One entry a variant, in the scenario's order; `default` if it has none.
     pub variants: Vec<Variant>,
     /// Paired differences between variants.
@@ -48,6 +56,27 @@ pub struct Record {
     pub expectations: Vec<Expectation>,
     /// The worst that happened.
     pub verdict: Verdict,
+}
+
+/// What gives a metric its figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Producer {
+    /// A workload of the scenario.
+    Workload,
+    /// Every run, whatever its workloads.
+    World,
+    /// Nothing in this scenario: reports leave its zeros out.
+    Nothing,
+}
+
+/// One dimension of a grid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dimension {
+    /// Its label in the keys of metrics.
+    pub label: String,
+    /// Its values as they stand in keys, in the scenario's order.
+    pub values: Vec<String>,
 }
 
 /// A stretch of time to be marked on timelines.
@@ -250,6 +279,25 @@ pub struct Expectation {
     /// As written: `cursor: feed.missed_forever == 0`.
     pub expr: String,
     /// Worst value over the seeds; absent if the metric had no sample.
+    pub value: Option<f64>,
+    /// Whether it held in every seed.
+    pub held: bool,
+    /// What was asked of the figure, as written: `== 0`.
+    #[serde(default)]
+    pub bound: String,
+    /// Each figure that it speaks of: one a variant, or one a cell of the grid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Judged>,
+}
+
+/// What became of one figure that an expectation speaks of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Judged {
+    /// The variant.
+    pub variant: String,
+    /// `metric` or `metric.stat`, with all labels.
+    pub key: String,
+    /// Worst value over the seeds; absent if the figure had no sample.
     pub value: Option<f64>,
     /// Whether it held in every seed.
     pub held: bool,

@@ -2,9 +2,12 @@
 
 use crate::{
     advice::advice,
-    audit, command,
-    format::{count, duration, figure, interval_parts, markdown, plural},
+    audit,
+    checks::checks,
+    command,
+    format::{count, duration, interval_parts, markdown, plural},
     headline,
+    matrix::{self, Matrix},
     record::{Record, Verdict},
 };
 
@@ -40,7 +43,10 @@ pub fn summary(record: &Record) -> String {
                 .map(|sentence| format!("- {}", markdown(sentence))),
         );
     }
-    headlines(&mut lines, record);
+    if record.grid.is_empty() {
+        headlines(&mut lines, record);
+    }
+    cells(&mut lines, record);
     expectations(&mut lines, record);
     audits(&mut lines, record);
     let warnings = advice(record);
@@ -75,9 +81,54 @@ fn headlines(lines: &mut Vec<String>, record: &Record) {
         },
         difference: &headline::plain_difference,
     };
-    let table = headline::layout(record, &rows, &writing);
+    table(lines, &headline::layout(record, &rows, &writing));
+}
+
+fn cells(lines: &mut Vec<String>, record: &Record) {
+    let text = matrix::text(record);
+    for matrix in &text.alike {
+        let (figure, words) = (markdown(&matrix.figure), matrix.alike_in_words());
+        lines.push(String::new());
+        lines.push(format!("**{figure}**: {}", markdown(&words)));
+    }
+    if let Some(rows) = text.together(&markdown) {
+        table(lines, &rows);
+    } else {
+        for matrix in &text.matrices {
+            one_matrix(lines, matrix);
+        }
+    }
+    if text.is_marked() {
+        lines.push(String::new());
+        lines.push("✓ ✗: as the scenario expects of the cell, in every seed.".to_owned());
+    }
+    if text.rest > 0 {
+        let rest = plural(text.rest, "figure");
+        lines.push(String::new());
+        lines.push(format!("{rest} more in report.html and metrics.csv."));
+    }
+}
+
+fn one_matrix(lines: &mut Vec<String>, matrix: &Matrix) {
     lines.push(String::new());
-    for (place, cells) in table.iter().enumerate() {
+    lines.push(format!("**{}**", markdown(&matrix.title())));
+    for panel in &matrix.panels {
+        if !panel.title.is_empty() {
+            lines.push(String::new());
+            lines.push(markdown(&panel.title));
+        }
+        table(lines, &matrix.lines(panel, &markdown));
+    }
+    if matrix.left_out > 0 {
+        lines.push(String::new());
+        let panels = plural(matrix.left_out, "panel");
+        lines.push(format!("{panels} more in metrics.csv."));
+    }
+}
+
+fn table(lines: &mut Vec<String>, rows: &[Vec<String>]) {
+    lines.push(String::new());
+    for (place, cells) in rows.iter().enumerate() {
         lines.push(table_row(cells));
         if place == 0 {
             lines.push(table_row(&vec!["---".to_owned(); cells.len()]));
@@ -90,20 +141,12 @@ fn expectations(lines: &mut Vec<String>, record: &Record) {
         return;
     }
     lines.push(String::new());
-    for expectation in &record.expectations {
-        let word = if expectation.held {
-            "✓ held"
-        } else {
-            "✗ failed"
-        };
-        let unit = headline::expected_unit(record, &expectation.expr);
-        let value = match expectation.value {
-            Some(value) => format!("worst {}", figure(value, &unit)),
-            None => "no sample".to_owned(),
-        };
+    for check in checks(record) {
+        let word = if check.held { "✓ held" } else { "✗ failed" };
         lines.push(format!(
-            "- {word}: {} ({value})",
-            markdown(&expectation.expr)
+            "- {word}: {} ({})",
+            markdown(&check.expr),
+            markdown(&check.detail)
         ));
     }
 }

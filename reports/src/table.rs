@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use crate::{
     advice::advice,
-    audit, command,
+    audit,
+    checks::checks,
+    command,
     format::{count, duration, figure, plural, printable},
     headline,
+    matrix::{self, Matrix},
     record::{Record, Verdict},
 };
 
@@ -49,7 +52,10 @@ pub fn table(record: &Record, colour: Colour) -> String {
             figure(wall, "s"),
         ),
     );
-    headlines(&mut out, record, paint);
+    if record.grid.is_empty() {
+        headlines(&mut out, record, paint);
+    }
+    cells(&mut out, record, paint);
     expectations(&mut out, record, paint);
     faults(&mut out, record, paint);
     losses(&mut out, record);
@@ -97,26 +103,69 @@ fn headlines(out: &mut String, record: &Record, paint: Paint) {
     }
 }
 
+fn cells(out: &mut String, record: &Record, paint: Paint) {
+    let text = matrix::text(record);
+    if let Some(rows) = text.together(&printable) {
+        out.push('\n');
+        Grid { rows }.print(out, paint);
+    } else {
+        for matrix in &text.matrices {
+            one_matrix(out, matrix, paint);
+        }
+    }
+    if !text.alike.is_empty() {
+        out.push('\n');
+    }
+    for matrix in &text.alike {
+        let words = format!("{}: {}", matrix.figure, matrix.alike_in_words());
+        line(out, &printable(&words));
+    }
+    if text.is_marked() {
+        line(
+            out,
+            "✓ ✗: what the scenario expects of the cell, and whether it held in every seed",
+        );
+    }
+    if text.rest > 0 {
+        let rest = text.rest;
+        line(
+            out,
+            &format!("… and {rest} more in report.html and metrics.csv"),
+        );
+    }
+}
+
+fn one_matrix(out: &mut String, matrix: &Matrix, paint: Paint) {
+    line(
+        out,
+        &format!("\n{}", paint.bold(&printable(&matrix.title()))),
+    );
+    for panel in &matrix.panels {
+        if !panel.title.is_empty() {
+            line(out, &printable(&panel.title));
+        }
+        let rows = matrix.lines(panel, &printable);
+        Grid { rows }.print(out, paint);
+    }
+    if matrix.left_out > 0 {
+        let panels = plural(matrix.left_out, "panel");
+        line(out, &format!("… and {panels} more in metrics.csv"));
+    }
+}
+
 fn expectations(out: &mut String, record: &Record, paint: Paint) {
     if record.expectations.is_empty() {
         return;
     }
     line(out, &format!("\n{}", paint.bold("expectations")));
-    for expectation in &record.expectations {
-        let word = if expectation.held {
+    for check in checks(record) {
+        let word = if check.held {
             paint.green("✓ held  ")
         } else {
             paint.red("✗ failed")
         };
-        let unit = headline::expected_unit(record, &expectation.expr);
-        let value = match expectation.value {
-            Some(value) => format!("worst {}", figure(value, &unit)),
-            None => "no sample".to_owned(),
-        };
-        line(
-            out,
-            &format!("  {word}  {}  ({value})", printable(&expectation.expr)),
-        );
+        let (expr, detail) = (printable(&check.expr), printable(&check.detail));
+        line(out, &format!("  {word}  {expr}  ({detail})"));
     }
 }
 
@@ -125,6 +174,7 @@ fn faults(out: &mut String, record: &Record, paint: Paint) {
     if faults.is_empty() {
         return;
     }
+    let plays = audit::plays(record);
     let mut grid = Grid::default();
     let mut head = vec!["faults: effects fired".to_owned()];
     head.extend(record.variants.iter().map(|v| printable(&v.name)));
@@ -137,8 +187,16 @@ fn faults(out: &mut String, record: &Record, paint: Paint) {
             } else {
                 "✗"
             };
+            let silent = if sum.silent_in.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    ", none in {}",
+                    printable(&audit::cells_in_words(&sum.silent_in))
+                )
+            };
             format!(
-                "{word} {}, in {} of {} seeds",
+                "{word} {}, in {} of {} {plays}{silent}",
                 count(sum.fired),
                 sum.seeds_fired,
                 sum.seeds

@@ -2,6 +2,8 @@
 //!
 //! Owns names, units and definitions. It measures nothing. A new metric is one line here.
 
+use orrery_reports::record::Producer;
+
 /// What a metric's figure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -26,6 +28,21 @@ pub struct Definition {
     pub meaning: &'static str,
     /// Kinds of workloads or faults of which one must be there; empty: it is always there.
     pub needs: &'static [&'static str],
+}
+
+impl Definition {
+    /// What gives it its figures in a scenario with workloads and faults of these kinds, with or
+    /// without hosts that run nodes.
+    pub fn producer(&self, kinds: &[&str], nodes: bool) -> Producer {
+        let of_nodes = self.name.starts_with("node.") || self.name.starts_with("ping.");
+        if self.needs.iter().any(|need| kinds.contains(need)) {
+            Producer::Workload
+        } else if self.needs.is_empty() && (nodes || !of_nodes) {
+            Producer::World
+        } else {
+            Producer::Nothing
+        }
+    }
 }
 
 /// Statistics of a distribution.
@@ -295,6 +312,19 @@ mod tests {
     fn names_are_sorted_unique_and_described() {
         assert!(METRICS.windows(2).all(|pair| pair[0].name < pair[1].name));
         assert!(METRICS.iter().all(|metric| metric.meaning.ends_with('.')));
+    }
+
+    #[test]
+    fn what_no_workload_gives_comes_from_nothing() {
+        let check = |name: &str, kinds: &[&str], nodes, expected| {
+            let metric = find(name).expect("it is there");
+            assert_eq!(metric.producer(kinds, nodes), expected, "{name}");
+        };
+        check("flow.goodput", &["flow"], false, Producer::Workload);
+        check("feed.delivered", &["flow"], true, Producer::Nothing);
+        check("net.bytes", &["flow"], false, Producer::World);
+        check("node.connections", &["flow"], false, Producer::Nothing);
+        check("node.connections", &[], true, Producer::World);
     }
 
     #[test]

@@ -388,6 +388,8 @@ mod tests {
                 mark(341.0, 361.0),
             ],
             definitions: std::collections::BTreeMap::new(),
+            producers: std::collections::BTreeMap::new(),
+            grid: vec![],
             variants: Vec::new(),
             differences: Vec::new(),
             expectations: Vec::new(),

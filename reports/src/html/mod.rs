@@ -13,6 +13,7 @@ macro_rules! put {
 
 mod figures;
 mod ledger;
+mod matrices;
 mod opening;
 mod runs;
 mod tables;
@@ -46,7 +47,12 @@ pub fn page(record: &Record) -> Result<String, Error> {
     }
     let sections = [
         opening::opening(record),
-        tables::headline(record),
+        if record.grid.is_empty() {
+            tables::headline(record)
+        } else {
+            matrices::section(record)
+        },
+        matrices::pairs(record),
         figures::section(record, Section::Headline, None),
         figures::section(record, Section::Latency, Some("Latency")),
         figures::section(record, Section::Time, Some("Over simulated time")),

@@ -3,8 +3,10 @@
 use super::concat;
 use crate::{
     advice::advice,
-    audit, command,
-    format::{duration, figure, html, plural},
+    audit,
+    checks::checks,
+    command,
+    format::{duration, html, plural},
     headline,
     record::{Record, Verdict},
 };
@@ -61,21 +63,17 @@ fn expectations(record: &Record) -> String {
     if record.expectations.is_empty() {
         return "<p class=\"note\">This scenario states no expectations.</p>\n".to_owned();
     }
-    let items = concat(record.expectations.iter().map(|expectation| {
-        let (class, word) = if expectation.held {
+    let items = concat(checks(record).iter().map(|check| {
+        let (class, word) = if check.held {
             ("is-good", "✓ held")
         } else {
             ("is-bad", "✗ failed")
         };
-        let unit = headline::expected_unit(record, &expectation.expr);
-        let value = match expectation.value {
-            Some(value) => format!("worst seed: {}", html(&figure(value, &unit))),
-            None => "no sample".to_owned(),
-        };
         format!(
             "<li><b class=\"{class}\">{word}</b><span class=\"code\">{}</span>\
-                 <span class=\"note\">{value}</span></li>\n",
-            html(&expectation.expr)
+                 <span class=\"note\">{}</span></li>\n",
+            html(&check.expr),
+            html(&check.detail)
         )
     }));
     format!("<ul class=\"checks\" aria-label=\"Expectations\">\n{items}</ul>\n")
@@ -95,6 +93,12 @@ fn warnings(record: &Record) -> String {
 
 fn facts(record: &Record) -> String {
     let names: Vec<&str> = record.variants.iter().map(|v| v.name.as_str()).collect();
+    let cells = if record.grid.is_empty() {
+        String::new()
+    } else {
+        let sizes = record.grid.iter().map(|d| d.values.len());
+        sizes.product::<usize>().to_string()
+    };
     let measured = format!(
         "{} of {} simulated a seed",
         duration(record.duration_s - record.warmup_s),
@@ -103,6 +107,7 @@ fn facts(record: &Record) -> String {
     let facts = [
         ("Seeds", plural(audit::seed_count(record), "seed")),
         ("Variants", names.join(", ")),
+        ("Cells", cells),
         ("Measured", measured),
         (
             "Warm-up, drain",
@@ -119,6 +124,7 @@ fn facts(record: &Record) -> String {
     let items = concat(
         facts
             .iter()
+            .filter(|(_, text)| !text.is_empty())
             .map(|(term, text)| format!("<div><dt>{term}</dt><dd>{}</dd></div>\n", html(text))),
     );
     format!("<dl class=\"facts\">\n{items}</dl>\n")

@@ -4,7 +4,7 @@ use super::{concat, seed_anchor, table};
 use crate::{
     audit, command,
     format::{count, figure, html, plural},
-    record::{Record, SeedResult},
+    record::{Producer, Record, SeedResult},
     stats,
 };
 
@@ -118,7 +118,11 @@ pub(super) fn method(record: &Record) -> String {
         plural(stats::PAIRS_MIN, "pair"),
     );
     if !record.definitions.is_empty() {
-        let words = concat(record.definitions.iter().map(|(name, text)| {
+        let produced = record
+            .definitions
+            .iter()
+            .filter(|(name, _)| record.producers.get(*name) != Some(&Producer::Nothing));
+        let words = concat(produced.map(|(name, text)| {
             format!(
                 "<dt class=\"code\">{}</dt><dd>{}</dd>\n",
                 html(name),

@@ -3,7 +3,7 @@
 use super::table;
 use crate::{
     audit,
-    format::{count, html, html_key, interval_parts},
+    format::{count, html, html_key, interval_parts, plural},
     headline::{self, Row},
     record::Record,
 };
@@ -64,6 +64,7 @@ pub(super) fn faults(record: &Record) -> String {
     if faults.is_empty() {
         return String::new();
     }
+    let plays = audit::plays(record);
     let mut head = vec!["fault".to_owned()];
     head.extend(record.variants.iter().map(|v| html(&v.name)));
     let rows: Vec<Vec<String>> = faults
@@ -76,9 +77,15 @@ pub(super) fn faults(record: &Record) -> String {
                     s if s.seeds_fired == s.seeds => ("is-good", "✓ fired", sum.seeds_fired),
                     _ => ("is-bad", "✗ silent", sum.seeds - sum.seeds_fired),
                 };
+                let cells = html(&audit::cells_in_words(&sum.silent_in));
+                let silent = if cells.is_empty() {
+                    cells
+                } else {
+                    format!("<small class=\"is-bad\">none in {cells}</small>")
+                };
                 format!(
-                    "<b class=\"{class}\">{word}</b> in {} of {} seeds<small>{} effects, {} \
-                     declared</small>",
+                    "<b class=\"{class}\">{word}</b> in {} of {} {plays}<small>{} effects, {} \
+                     declared</small>{silent}",
                     seeds,
                     sum.seeds,
                     count(sum.fired),
@@ -103,15 +110,26 @@ pub(super) fn invariants(record: &Record) -> String {
     }
     let rows: Vec<Vec<String>> = invariants
         .iter()
-        .map(|(name, (checked, held))| {
-            let (class, word, n) = if checked == held {
-                ("is-good", "✓ held", *held)
+        .map(|(name, sum)| {
+            let (class, word, n) = if sum.checked == sum.held {
+                ("is-good", "✓ held", sum.held)
             } else {
-                ("is-bad", "✗ broke", checked - held)
+                ("is-bad", "✗ broke", sum.checked - sum.held)
+            };
+            let cells = match sum.cells.len() {
+                0 => String::new(),
+                n if sum.broken_in.is_empty() => format!(", in all {}", plural(n, "cell")),
+                _ => format!(
+                    "<small class=\"is-bad\">in {}</small>",
+                    html(&audit::cells_in_words(&sum.broken_in))
+                ),
             };
             vec![
                 format!("<span class=\"code\">{}</span>", html(name)),
-                format!("<b class=\"{class}\">{word}</b> in {n} of {checked} runs"),
+                format!(
+                    "<b class=\"{class}\">{word}</b> in {n} of {} runs{cells}",
+                    sum.checked
+                ),
             ]
         })
         .collect();

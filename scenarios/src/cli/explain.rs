@@ -17,6 +17,7 @@ pub fn run(explain: &Explain) -> Result<u8, CliError> {
         Some("schema") => fields::schema_text(),
         Some("access-schema") => profiles::access::schema_text(),
         Some("node") => node_settings::explain(),
+        Some("grid") => grid(),
         Some(topic) => topic_text(topic)?,
     };
     give(&text)?;
@@ -31,13 +32,31 @@ fn topic_text(topic: &str) -> Result<String, CliError> {
         let fields = fields::all();
         let mut names: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
         names.extend(metrics::METRICS.iter().map(|metric| metric.name));
-        names.extend(["metrics", "profiles", "schema", "access-schema", "node"]);
+        names.extend([
+            "metrics",
+            "profiles",
+            "schema",
+            "access-schema",
+            "node",
+            "grid",
+        ]);
         CliError::Input(format!(
             "there is no field, metric or topic {}; {}",
             quoted(topic),
             suggestion(topic, names.iter().copied())
         ))
     })
+}
+
+/// What a grid is, with a scenario that has one.
+fn grid() -> String {
+    let mut out = String::from(GRID_INTRODUCTION);
+    for line in GRID_EXAMPLE.lines() {
+        let _ = writeln!(out, "{}", format!("  {line}").trim_end());
+    }
+    out.push_str(GRID_CLOSING);
+    out.push_str(&fields::explain("grid").unwrap_or_default());
+    out
 }
 
 fn overview() -> String {
@@ -99,5 +118,62 @@ Fields:
 
 const CLOSING: &str = "
 orrery explain <field> tells more, such as: orrery explain group.friends
-orrery explain metrics | profiles | node | schema | access-schema
+orrery explain metrics | profiles | grid | node | schema | access-schema
 ";
+
+const GRID_INTRODUCTION: &str = "\
+A grid plays a scenario once for every combination of some values: its cells. Each line of [grid]
+is a dimension. Its key is a label of your choice; \"set\" names one path or several, as in
+a variant's \"set\"; \"to\" lists the values that go there, and every cell is played with all
+seeds. This one has 2 x 3 = 6 cells:
+
+";
+
+/// A whole scenario, so that it can be tried.
+const GRID_EXAMPLE: &str = include_str!("grid.toml");
+
+const GRID_CLOSING: &str = "
+Labels become labels of all metrics: flow.completion{delay=50ms,loss=1%}. So an expectation speaks
+  of all cells           if it names no label of the grid,
+  of a row or a column   if it names some, such as {loss=0%},
+  of one cell            if it names all of them.
+It has to hold in each cell of which it speaks, in every seed.
+
+Reports draw a matrix for each figure that expectations name, and for others that the
+workloads produce: the last dimension across, the one before it downwards, and a panel for each
+combination of the rest. A cell shows the mean over seeds and its interval, and \u{2713} or
+\u{2717} where the file expects something of it. A metric with two labels of its own, such as
+from and to, is drawn so without any grid. A grid has at most 100 cells; variants meet each
+other cell by cell.
+
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::read;
+
+    #[test]
+    fn the_example_of_a_grid_is_sound() {
+        let plan = read("grid.toml", GRID_EXAMPLE, None, &[])
+            .unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(plan.cases.len(), 6);
+        let labels: Vec<&str> = plan.grid.iter().map(|d| d.label.as_str()).collect();
+        assert_eq!(labels, ["delay", "loss"]);
+        // An expectation of all cells, one of a column and one of a cell.
+        let concerned = |place: usize| {
+            let expectation = &plan.expectations[place];
+            let cases = plan.cases.iter();
+            cases
+                .filter(|case| expectation.concerns(&case.name, &case.cell))
+                .count()
+        };
+        assert_eq!([0, 1, 2].map(concerned), [6, 2, 1]);
+        let text = grid();
+        assert!(text.contains("\n  [grid]\n") && text.contains("2 x 3 = 6 cells"));
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 110),
+            "{text}"
+        );
+    }
+}

@@ -39,6 +39,11 @@ fn of_cell(mut result: SeedResult, cell: &Labels) -> SeedResult {
     result.metrics = metrics
         .map(|(key, metric)| (labelled(&key, cell), metric))
         .collect();
+    // The first line is what reports quote.
+    if let Some(failure) = &mut result.failure {
+        let end = failure.find('\n').unwrap_or(failure.len());
+        failure.insert_str(end, &format!(" (in cell {tag})"));
+    }
     for fault in &mut result.faults {
         fault.kind.push_str(&tag);
     }
@@ -104,6 +109,7 @@ mod tests {
         let plan = read("t", text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let cases: Vec<&Case> = plan.cases.iter().collect();
         let result = |value: f64, causes: u64| SeedResult {
+            failure: (causes > 0).then(|| "host 0 panicked\nhere".to_owned()),
             seed: "1".to_owned(),
             trace_hash: "ab".to_owned(),
             events: 5,
@@ -136,6 +142,8 @@ mod tests {
         let keys: Vec<&String> = seed.metrics.keys().collect();
         assert_eq!(keys, ["net.bytes{hosts=1}", "net.bytes{hosts=2}"]);
         assert_eq!(seed.events, 10);
+        let failure = "host 0 panicked (in cell {hosts=2})\nhere";
+        assert_eq!(seed.failure.as_deref(), Some(failure));
         assert_ne!(seed.trace_hash, "ab");
         assert_eq!(seed.losses[1].item, "x{hosts=2}");
         assert_eq!(seed.loss_causes["reset"], 8);

@@ -1,11 +1,16 @@
 //! Merges the seeds' results into one record.
 
-use orrery_reports::record::{Expectation, Mark, Record, SCHEMA, SeedResult, Variant, Verdict};
+use std::collections::BTreeMap;
+
+use orrery_reports::record::{
+    Expectation, Judged, Mark, Producer, Record, SCHEMA, SeedResult, Variant, Verdict,
+};
 
 use super::{Engine, cells, verdict};
 use crate::format::amount::Draw;
 use crate::format::fault::Fault;
 use crate::format::{Case, Plan, expectation::definitions};
+use crate::metrics;
 
 /// Merges results into a record. `results` holds the seeds of each of `cases`, in the same order.
 /// `until_ns` marks a run that was cut short: its expectations are not judged.
@@ -42,43 +47,59 @@ pub fn assemble(
         definitions: definitions()
             .map(|(name, meaning)| (name.to_owned(), meaning.to_owned()))
             .collect(),
+        producers: producers(cases),
+        grid: plan.grid.clone(),
         expectations: Vec::new(),
         variants,
         differences: Vec::new(),
         verdict: Verdict::Held,
     };
     if until_ns.is_none() {
-        record.expectations = judge(plan, &record.variants);
+        record.expectations = judge(plan, cases, &record.variants);
     }
     record.verdict = verdict(&record);
     record
 }
 
-fn judge(plan: &Plan, variants: &[Variant]) -> Vec<Expectation> {
+fn judge(plan: &Plan, cases: &[&Case], variants: &[Variant]) -> Vec<Expectation> {
+    let variant_of = |case: &Case| variants.iter().find(|variant| variant.name == case.name);
     plan.expectations
         .iter()
         .filter_map(|expectation| {
-            let concerned: Vec<&Variant> = variants
+            let concerned = cases
                 .iter()
-                .filter(|variant| {
-                    expectation
-                        .variant
-                        .as_ref()
-                        .is_none_or(|name| *name == variant.name)
-                })
+                .filter(|case| expectation.concerns(&case.name, &case.cell));
+            let figures: Vec<Judged> = concerned
+                .filter_map(|case| Some(expectation.judge(variant_of(case)?, &case.cell)))
                 .collect();
             // What is expected of a variant that was not played is not judged.
-            if concerned.is_empty() {
+            if figures.is_empty() {
                 return None;
             }
-            let seeds = concerned.iter().flat_map(|variant| &variant.seeds);
-            let (value, held) = expectation.judge(seeds);
+            let values = figures.iter().map(|judged| judged.value);
             Some(Expectation {
                 expr: expectation.expr.clone(),
-                value,
-                held,
+                value: values.fold(None, |worst, value| expectation.worse(worst, value)),
+                held: figures.iter().all(|judged| judged.held),
+                bound: expectation.asked.clone(),
+                figures,
             })
         })
+        .collect()
+}
+
+/// What gives each metric its figures in any of the cases.
+fn producers(cases: &[&Case]) -> BTreeMap<String, Producer> {
+    let scenarios = || cases.iter().map(|case| &case.scenario);
+    let kinds: Vec<&str> = scenarios()
+        .flat_map(|scenario| {
+            let faults = scenario.faults.iter().map(Fault::kind);
+            scenario.workload_kinds().into_iter().chain(faults)
+        })
+        .collect();
+    let nodes = scenarios().any(|scenario| scenario.groups.iter().any(|group| group.has_node));
+    let all = metrics::METRICS.iter();
+    all.map(|metric| (metric.name.to_owned(), metric.producer(&kinds, nodes)))
         .collect()
 }
 
@@ -97,5 +118,71 @@ fn mark(fault: &Fault, end_ns: u64) -> Mark {
         label: fault.kind().to_owned(),
         from_s: from_ns as f64 / 1e9,
         to_s: to_ns.min(end_ns) as f64 / 1e9,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orrery_reports::record::Metric;
+
+    use super::*;
+    use crate::format::read;
+
+    const PLAN: &str = "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+         [[group]]\nname='g'\ncount=2\nprogram='none'\naccess={ up = {} }\n\
+         [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\nat='1s'\n\
+         [grid]\nz = { set = 'group.g.access.up.loss', to = ['1%', '0%'] }\n\
+         a = { set = 'network.tcp.congestion', to = ['cubic', 'new-reno'] }\n\
+         [expect]\n'flow.goodput' = '> 2kbit/s'\n'flow.goodput{z=0%}' = '> 3kbit/s'\n";
+
+    fn played(kbps: [f64; 4]) -> Record {
+        let plan = read("t", PLAN, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let cases: Vec<&Case> = plan.cases.iter().collect();
+        let seed = |value: f64| SeedResult {
+            seed: "1".into(),
+            metrics: [(
+                "flow.goodput".to_owned(),
+                Metric::Value {
+                    unit: "bit/s".into(),
+                    value,
+                },
+            )]
+            .into(),
+            ..SeedResult::default()
+        };
+        let results = kbps.map(|value| vec![seed(value * 1_000.0)]).to_vec();
+        let (commit, arguments) = ("", Vec::new());
+        assemble(Engine::Sim, &plan, &cases, results, commit, arguments, None)
+    }
+
+    #[test]
+    fn expectations_are_judged_cell_by_cell() {
+        let record = played([5.0, 1.0, 6.0, 7.0]);
+        let [of_all, of_row] = &record.expectations[..] else {
+            panic!("two expectations: {:?}", record.expectations);
+        };
+        let missed = |expectation: &Expectation| -> Vec<String> {
+            let figures = expectation.figures.iter().filter(|judged| !judged.held);
+            figures.map(|judged| judged.key.clone()).collect()
+        };
+        assert_eq!((of_all.value, of_all.figures.len()), (Some(1_000.0), 4));
+        assert_eq!(missed(of_all), ["flow.goodput{a=new-reno,z=1%}"]);
+        assert_eq!((&*of_row.bound, of_row.figures.len()), ("> 3kbit/s", 2));
+        assert!(of_row.held && missed(of_row).is_empty());
+        assert_eq!(record.verdict, Verdict::Failed);
+        assert_eq!(played([5.0, 4.0, 6.0, 7.0]).verdict, Verdict::Held);
+    }
+
+    #[test]
+    fn a_record_tells_its_grid_and_what_its_workloads_produce() {
+        let record = played([5.0; 4]);
+        let labels: Vec<&str> = record.grid.iter().map(|d| d.label.as_str()).collect();
+        assert_eq!(labels, ["z", "a"], "the file's order");
+        assert_eq!(record.grid[0].values, ["1%", "0%"]);
+        let producer = |name: &str| record.producers[name];
+        assert_eq!(producer("flow.goodput"), Producer::Workload);
+        assert_eq!(producer("net.bytes"), Producer::World);
+        assert_eq!(producer("feed.delivered"), Producer::Nothing);
+        assert_eq!(producer("node.connections"), Producer::Nothing);
     }
 }

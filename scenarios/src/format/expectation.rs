@@ -1,9 +1,9 @@
 //! What a scenario expects of its result, and whether it held.
 
-use orrery_reports::record::{Metric, SeedResult};
+use orrery_reports::record::{Judged, Metric, Variant};
 use serde::{Deserialize, Serialize};
 
-use super::grid::split_key;
+use super::grid::{Labels, labelled, split_key};
 use super::plan::Case;
 use super::problem::{Problems, quoted, suggestion};
 use super::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
@@ -15,6 +15,8 @@ use crate::metrics::{self, Definition, METRICS, STATS, Shape};
 pub struct Expectation {
     /// As written: `cursor: feed.delivery.latency.p99 < 3m`.
     pub expr: String,
+    /// The comparison and its bound, as written: `< 3m`.
+    pub asked: String,
     /// The variant; all of them if absent.
     pub variant: Option<String>,
     /// The metric's key: name, with labels if any.
@@ -84,51 +86,46 @@ impl Comparison {
 }
 
 impl Expectation {
-    /// Judges the seeds of one variant after the other: the worst value, and whether it held in
-    /// every one of them. A seed without the figure did not hold it.
-    pub fn judge<'a>(&self, seeds: impl Iterator<Item = &'a SeedResult>) -> (Option<f64>, bool) {
-        let mut worst: Option<f64> = None;
-        let mut held = true;
-        let mut any = false;
-        for seed in seeds {
-            any = true;
-            let figures = self.figures(seed);
-            held &= !figures.is_empty();
-            for value in figures {
-                let Some(value) = value else {
-                    held = false;
-                    continue;
-                };
-                held &= self.comparison.holds(value, self.bound);
-                let badness = |value| self.comparison.badness(value, self.bound);
-                if worst.is_none_or(|worst| badness(value) > badness(worst)) {
-                    worst = Some(value);
-                }
-            }
-        }
-        (worst, held && any)
+    /// Whether it speaks of a variant's cell.
+    pub fn concerns(&self, variant: &str, cell: &Labels) -> bool {
+        let (_, wanted) = split_key(&self.metric);
+        let has = |label: &String| match (wanted.get(label), cell.get(label)) {
+            (Some(wanted), Some(value)) => wanted == value,
+            _ => true,
+        };
+        self.variant.as_ref().is_none_or(|name| name == variant) && self.grid.iter().all(has)
     }
 
-    /// The figure, or that of each cell concerned.
-    fn figures(&self, seed: &SeedResult) -> Vec<Option<f64>> {
-        if self.grid.is_empty() {
-            let metric = seed.metrics.get(&self.metric);
-            return vec![metric.and_then(|metric| self.figure(metric))];
+    /// Judges one figure in all seeds of a variant: in the cell that `cell` names, which is empty
+    /// without a grid. A seed without the figure did not hold it.
+    pub fn judge(&self, variant: &Variant, cell: &Labels) -> Judged {
+        let metric = labelled(&self.metric, cell);
+        let mut worst: Option<f64> = None;
+        let mut held = !variant.seeds.is_empty();
+        for seed in &variant.seeds {
+            let Some(value) = seed.metrics.get(&metric).and_then(|m| self.figure(m)) else {
+                held = false;
+                continue;
+            };
+            held &= self.comparison.holds(value, self.bound);
+            worst = self.worse(worst, Some(value));
         }
-        let (name, wanted) = split_key(&self.metric);
-        let concerns = |key: &str| {
-            let (other, labels) = split_key(key);
-            let has_wanted = wanted
-                .iter()
-                .all(|(name, value)| labels.get(name) == Some(value));
-            let mut rest = labels.keys().filter(|label| !wanted.contains_key(*label));
-            other == name && has_wanted && rest.all(|label| self.grid.contains(label))
+        let stat = self.stat.iter().map(|stat| format!(".{stat}"));
+        Judged {
+            variant: variant.name.clone(),
+            key: metric + &stat.collect::<String>(),
+            value: worst,
+            held,
+        }
+    }
+
+    /// The worse of two values; one is worse than none.
+    pub fn worse(&self, a: Option<f64>, b: Option<f64>) -> Option<f64> {
+        let (Some(of_a), Some(of_b)) = (a, b) else {
+            return a.or(b);
         };
-        seed.metrics
-            .iter()
-            .filter(|(key, _)| concerns(key))
-            .map(|(_, metric)| self.figure(metric))
-            .collect()
+        let badness = |value| self.comparison.badness(value, self.bound);
+        if badness(of_b) > badness(of_a) { b } else { a }
     }
 
     fn figure(&self, metric: &Metric) -> Option<f64> {
@@ -178,6 +175,7 @@ impl Expectation {
         let (comparison, bound) = read_comparison(right, definition, stat, entry, problems)?;
         Some(Self {
             expr: format!("{} {}", entry.key, right.trim()),
+            asked: right.trim().to_owned(),
             variant: variant.map(str::to_owned),
             metric,
             stat: stat.map(str::to_owned),
@@ -375,34 +373,49 @@ pub fn definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 #[cfg(test)]
 mod tests {
+    use orrery_reports::record::SeedResult;
+
     use super::*;
 
-    fn seed(value: f64) -> SeedResult {
-        let metric = Metric::Value {
-            unit: "1".into(),
-            value,
-        };
-        SeedResult {
-            metrics: [("m".to_owned(), metric)].into(),
+    fn variant(values: &[(&str, f64)]) -> Variant {
+        let seed = |(key, value): &(&str, f64)| SeedResult {
+            metrics: [(
+                (*key).to_owned(),
+                Metric::Value {
+                    unit: "1".into(),
+                    value: *value,
+                },
+            )]
+            .into(),
             ..SeedResult::default()
+        };
+        Variant {
+            name: "v".into(),
+            seeds: values.iter().map(seed).collect(),
+            ..Variant::default()
+        }
+    }
+
+    fn expectation(metric: &str, grid: &[&str], comparison: Comparison) -> Expectation {
+        Expectation {
+            expr: String::new(),
+            asked: String::new(),
+            variant: None,
+            metric: metric.into(),
+            stat: None,
+            grid: grid.iter().map(|label| (*label).to_owned()).collect(),
+            comparison,
+            bound: 2.0,
         }
     }
 
     #[test]
     fn the_worst_seed_decides() {
         let check = |comparison, values: &[f64], expected| {
-            let expectation = Expectation {
-                expr: String::new(),
-                variant: None,
-                metric: "m".into(),
-                stat: None,
-                grid: Vec::new(),
-                comparison,
-                bound: 2.0,
-            };
-            let seeds: Vec<SeedResult> = values.iter().map(|value| seed(*value)).collect();
+            let values: Vec<(&str, f64)> = values.iter().map(|value| ("m", *value)).collect();
+            let judged = expectation("m", &[], comparison).judge(&variant(&values), &Labels::new());
             assert_eq!(
-                expectation.judge(seeds.iter()),
+                (judged.value, judged.held),
                 expected,
                 "{comparison:?} {values:?}"
             );
@@ -419,15 +432,24 @@ mod tests {
 
     #[test]
     fn a_seed_without_the_figure_does_not_hold() {
-        let expectation = Expectation {
-            expr: String::new(),
-            variant: None,
-            metric: "other".into(),
-            stat: None,
-            grid: Vec::new(),
-            comparison: Comparison::Equal,
-            bound: 0.0,
-        };
-        assert_eq!(expectation.judge([seed(0.0)].iter()), (None, false));
+        let expectation = expectation("other", &[], Comparison::Below);
+        let judged = expectation.judge(&variant(&[("m", 0.0)]), &Labels::new());
+        assert_eq!((judged.value, judged.held), (None, false));
+    }
+
+    #[test]
+    fn a_cell_is_judged_by_its_own_figure() {
+        let cell = |loss: &str| Labels::from([("loss".to_owned(), loss.to_owned())]);
+        let of_all = expectation("m{to=x}", &["loss"], Comparison::Below);
+        let played = variant(&[("m{loss=1%,to=x}", 1.0)]);
+        let judged = of_all.judge(&played, &cell("1%"));
+        assert_eq!(
+            (&*judged.key, judged.value, judged.held),
+            ("m{loss=1%,to=x}", Some(1.0), true)
+        );
+        // A cell that has nothing to show did not hold, whatever the others have.
+        assert!(!of_all.judge(&played, &cell("2%")).held);
+        let of_one = expectation("m{loss=1%}", &["loss"], Comparison::Below);
+        assert!(of_one.concerns("v", &cell("1%")) && !of_one.concerns("v", &cell("2%")));
     }
 }

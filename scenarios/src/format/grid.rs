@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use orrery_reports::record::Dimension;
 use schemars::JsonSchema;
 
 use super::group::is_name;
@@ -47,10 +48,19 @@ pub struct Cell {
     changes: Vec<(String, Span, Value)>,
 }
 
-impl Cell {
-    /// Reads `[grid]`: at least one cell, the last label's values changing fastest.
-    pub fn read_all(root: &Table, problems: &mut Problems) -> Vec<Self> {
-        let mut cells = vec![Self::default()];
+/// `[grid]`: its dimensions in the file's order, and their combinations.
+pub struct Grid {
+    /// Labels and their values; empty where there is no grid.
+    pub dimensions: Vec<Dimension>,
+    /// At least one cell, the last label's values changing fastest.
+    pub cells: Vec<Cell>,
+}
+
+impl Grid {
+    /// Reads `[grid]`.
+    pub fn read(root: &Table, problems: &mut Problems) -> Self {
+        let mut dimensions = Vec::new();
+        let mut cells = vec![Cell::default()];
         let scenario = Reader {
             table: root,
             what: "the scenario",
@@ -63,8 +73,12 @@ impl Cell {
             if cells.len().saturating_mul(values.len()) > CELLS_MAX {
                 let message = format!("the grid has more than {CELLS_MAX} cells");
                 problems.push(entry.key_span, message);
-                return cells;
+                break;
             }
+            dimensions.push(Dimension {
+                label: entry.key.clone(),
+                values: values.iter().map(|(text, _)| text.clone()).collect(),
+            });
             cells = cells
                 .iter()
                 .flat_map(|cell| {
@@ -74,9 +88,11 @@ impl Cell {
                 })
                 .collect();
         }
-        cells
+        Self { dimensions, cells }
     }
+}
 
+impl Cell {
     fn with(&self, label: &str, text: &str, paths: &[(String, Span)], value: &Value) -> Self {
         let mut cell = self.clone();
         cell.labels.insert(label.to_owned(), text.to_owned());
@@ -94,9 +110,9 @@ impl Cell {
     }
 }
 
-type Dimension = (Vec<(String, Span)>, Vec<(String, Value)>);
+type Changes = (Vec<(String, Span)>, Vec<(String, Value)>);
 
-fn read_dimension(entry: &Entry, problems: &mut Problems) -> Option<Dimension> {
+fn read_dimension(entry: &Entry, problems: &mut Problems) -> Option<Changes> {
     let label = &entry.key;
     let before = problems.len();
     let taken = METRICS

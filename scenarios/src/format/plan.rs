@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use orrery_reports::record::Dimension;
 use serde::{Deserialize, Serialize};
 
 use super::expectation::Expectation;
-use super::grid::{Cell, Labels, braced};
+use super::grid::{Grid, Labels, braced};
 use super::problem::Problems;
 use super::reader::Reader;
 use super::scenario::Scenario;
@@ -25,6 +26,8 @@ pub struct Plan {
     pub seeds: u32,
     /// Its variants in the file's order, at least one; each in all cells of the grid.
     pub cases: Vec<Case>,
+    /// The dimensions of its grid, in the file's order; empty without one.
+    pub grid: Vec<Dimension>,
     /// What it expects.
     pub expectations: Vec<Expectation>,
 }
@@ -125,7 +128,7 @@ pub fn read_checked(
     let profiles = Profiles::new(folder);
     let mut cases: Vec<Case> = Vec::new();
     let before_grid = problems.len();
-    let cells = Cell::read_all(&root, &mut problems);
+    let Grid { dimensions, cells } = Grid::read(&root, &mut problems);
     if problems.len() > before_grid {
         // Without its cells, all that names their labels would look wrong too.
         return Err(problems);
@@ -148,7 +151,7 @@ pub fn read_checked(
         }
     }
     note_unlike_worlds(&variants, cells.len(), &cases, &mut problems);
-    let plan = read_rest(&root, cases, &mut problems);
+    let plan = read_rest(&root, cases, dimensions, &mut problems);
     if problems.is_empty() {
         Ok(plan)
     } else {
@@ -156,7 +159,12 @@ pub fn read_checked(
     }
 }
 
-fn read_rest(root: &Table, cases: Vec<Case>, problems: &mut Problems) -> Plan {
+fn read_rest(
+    root: &Table,
+    cases: Vec<Case>,
+    grid: Vec<Dimension>,
+    problems: &mut Problems,
+) -> Plan {
     let reader = Reader {
         table: root,
         what: "the scenario",
@@ -188,6 +196,7 @@ fn read_rest(root: &Table, cases: Vec<Case>, problems: &mut Problems) -> Plan {
         summary: summary.to_owned(),
         seeds: seeds as u32,
         cases,
+        grid,
         expectations,
     }
 }

@@ -1,0 +1,141 @@
+//! Expectations as lines for people: one line for what all cells of a grid have in common, and
+//! names for the cells that differ.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    format::{figure, plural},
+    headline,
+    key::{Fields, cell_name},
+    record::{Expectation, Judged, Record},
+};
+
+/// Cells that one line names before the rest is counted.
+const NAMED_MAX: usize = 5;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Whether it held in every seed and cell.
+    pub held: bool,
+    /// What was expected.
+    pub expr: String,
+    /// What became of it: the worst value, and where it did not hold.
+    pub detail: String,
+}
+
+/// The record's expectations, in their order. Those that ask the same of one cell each are one
+/// line, at the place of the first.
+pub fn checks(record: &Record) -> Vec<Check> {
+    let fields = Fields::of(record);
+    let mut lines: Vec<Vec<&Expectation>> = Vec::new();
+    let mut places: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for expectation in &record.expectations {
+        let place = match subject_of_one_cell(&fields, expectation) {
+            Some(subject) => *places
+                .entry((subject, &expectation.bound))
+                .or_insert(lines.len()),
+            None => lines.len(),
+        };
+        match lines.get_mut(place) {
+            Some(line) => line.push(expectation),
+            None => lines.push(vec![expectation]),
+        }
+    }
+    lines
+        .iter()
+        .map(|line| check(record, &fields, line))
+        .collect()
+}
+
+/// Of whom and what an expectation of a single cell speaks, the cell aside.
+fn subject_of_one_cell(fields: &Fields<'_>, expectation: &Expectation) -> Option<String> {
+    let [judged] = &expectation.figures[..] else {
+        return None;
+    };
+    let of_grid = fields.locate(&judged.key)?;
+    let before = expectation.expr.split('{').next().unwrap_or_default();
+    let variant = before.split_once(':').map(|(variant, _)| variant);
+    Some(match variant {
+        Some(variant) => format!("{variant}: {}", of_grid.figure),
+        None => of_grid.figure,
+    })
+}
+
+fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
+    let first = line[0];
+    let unit = headline::expected_unit(record, &first.expr);
+    let shown = |value: Option<f64>| {
+        value.map_or_else(|| "no sample".to_owned(), |value| figure(value, &unit))
+    };
+    let figures: Vec<&Judged> = line.iter().flat_map(|e| &e.figures).collect();
+    let worst = match worst(line) {
+        None => shown(None),
+        worst => format!("worst {}", shown(worst)),
+    };
+    let held = line.iter().all(|expectation| expectation.held);
+    let missed: Vec<String> = figures
+        .iter()
+        .filter(|judged| !judged.held)
+        .map(|judged| {
+            format!(
+                "{} {}",
+                place_of(record, fields, judged),
+                shown(judged.value)
+            )
+        })
+        .collect();
+    let count = plural(figures.len(), "cell");
+    let no_cells = record.grid.is_empty() && line.len() == 1;
+    let every: usize = record.grid.iter().map(|d| d.values.len()).product();
+    let detail = match (figures.len(), no_cells, held) {
+        (0 | 1, ..) | (_, true, _) => worst,
+        (_, _, true) if line.len() > 1 => format!("in each of {count} named, {worst}"),
+        (n, _, true) if n < every => format!("in {count}, {worst}"),
+        (_, _, true) => format!("in all {count}, {worst}"),
+        _ => {
+            let rest = missed.len().saturating_sub(NAMED_MAX);
+            let rest = if rest > 0 {
+                format!("; and {rest} more")
+            } else {
+                String::new()
+            };
+            format!(
+                "in {} of {count}: {}{rest}",
+                missed.len(),
+                missed[..missed.len().min(NAMED_MAX)].join("; ")
+            )
+        }
+    };
+    let expr = match subject_of_one_cell(fields, first) {
+        Some(subject) if line.len() > 1 => format!("{subject} {}", first.bound),
+        _ => first.expr.clone(),
+    };
+    Check { held, expr, detail }
+}
+
+/// The worst value of all; of expectations that share their bound, its sign tells which that is.
+fn worst(line: &[&Expectation]) -> Option<f64> {
+    let missed = line.iter().filter(|e| !e.held).filter_map(|e| e.value);
+    let missed: Vec<f64> = missed.collect();
+    let values = if missed.is_empty() {
+        line.iter().filter_map(|e| e.value).collect()
+    } else {
+        missed
+    };
+    let is_ceiling = line[0].bound.starts_with('<');
+    let worse = if is_ceiling { f64::max } else { f64::min };
+    values.into_iter().reduce(worse)
+}
+
+/// The cell of a figure; with its variant, where there are several.
+fn place_of(record: &Record, fields: &Fields<'_>, judged: &Judged) -> String {
+    let cell = fields.locate(&judged.key).map_or_else(String::new, |key| {
+        cell_name(&key.cell, fields.dimensions(&key.figure))
+    });
+    if record.variants.len() > 1 {
+        format!("{} {cell}", judged.variant)
+    } else {
+        cell
+    }
+}

@@ -1,0 +1,260 @@
+//! Which figures become matrices, and how what they vary along becomes rows, columns and panels.
+
+use std::collections::BTreeMap;
+
+use super::{Asked, Cell, Matrix, PAGE_MAX, PANELS_MAX, Panel, Scale};
+use crate::{
+    headline,
+    key::{Fields, plain_name},
+    record::{Dimension, Interval, Producer, Record},
+};
+
+/// The statistic of a distribution that is shown where no expectation names one.
+const STAT: &str = "p50";
+
+/// The matrices of a record: figures that expectations name first, in their order, then those
+/// that differ between cells and that its workloads produce. Figures vary along the grid, if the
+/// record has one, and along pairs of a metric's own labels, such as `from` and `to`. At most
+/// [`PAGE_MAX`], with the number of those left out.
+pub fn matrices(record: &Record) -> (Vec<Matrix>, usize) {
+    let fields = Fields::of(record);
+    let found = by_figure(record, &fields);
+    let (chosen, expected) = chosen(record, &fields, &found);
+    let shown = chosen.iter().take(PAGE_MAX).enumerate();
+    let all = shown.map(|(place, figure)| {
+        let matrix = matrix(record, &fields, figure, &found[figure]);
+        Matrix {
+            expected: place < expected,
+            ..matrix
+        }
+    });
+    (all.collect(), chosen.len().saturating_sub(PAGE_MAX))
+}
+
+/// By place: the variant, then each dimension of the grid.
+type Places = Vec<usize>;
+
+/// One figure's cells.
+#[derive(Default)]
+struct Found {
+    unit: String,
+    cells: BTreeMap<Places, Interval>,
+}
+
+fn by_figure(record: &Record, fields: &Fields<'_>) -> BTreeMap<String, Found> {
+    let mut all: BTreeMap<String, Found> = BTreeMap::new();
+    for (place, variant) in record.variants.iter().enumerate() {
+        for (key, interval) in &variant.summary {
+            let Some(of_grid) = fields.locate(key) else {
+                continue;
+            };
+            let found = all.entry(of_grid.figure).or_insert_with(|| Found {
+                unit: headline::unit_of(record, key),
+                ..Found::default()
+            });
+            let places = std::iter::once(place).chain(of_grid.cell).collect();
+            found.cells.insert(places, *interval);
+        }
+    }
+    all
+}
+
+/// The figures worth a matrix, and how many of them, at the begin, expectations name.
+fn chosen(
+    record: &Record,
+    fields: &Fields<'_>,
+    found: &BTreeMap<String, Found>,
+) -> (Vec<String>, usize) {
+    let mut chosen: Vec<String> = Vec::new();
+    for judged in record.expectations.iter().filter_map(|e| e.figures.first()) {
+        let figure = fields.locate(&judged.key).map(|key| key.figure);
+        if let Some(figure) = figure.filter(|f| found.contains_key(f) && !chosen.contains(f)) {
+            chosen.push(figure);
+        }
+    }
+    let expected = chosen.clone();
+    let area = |figure: &str| figure.split('.').next().unwrap_or_default().to_owned();
+    let is_near = |figure: &str| expected.iter().any(|known| area(known) == area(figure));
+    let others = found.iter().filter(|(figure, found)| {
+        let (name, stat) = metric_and_stat(figure);
+        let shown = expected
+            .iter()
+            .any(|known| metric_and_stat(known).0 == name);
+        // In a grid, each pair of labels would be a panel.
+        let is_whole = record.grid.is_empty() || !figure.contains('{');
+        is_whole
+            && !shown
+            && stat.is_none_or(|stat| stat == STAT)
+            && is_produced(record, name)
+            && differs(found)
+    });
+    let mut others: Vec<&String> = others.map(|(figure, _)| figure).collect();
+    others.sort_by_key(|figure| !is_near(figure));
+    let named = chosen.len();
+    chosen.extend(others.into_iter().cloned());
+    (chosen, named)
+}
+
+/// A figure's metric and the statistic after it. No metric ends like a statistic.
+fn metric_and_stat(figure: &str) -> (&str, Option<&str>) {
+    match figure.rsplit_once('.') {
+        Some((name, stat)) if crate::stats::STATS.contains(&stat) => (plain_name(name), Some(stat)),
+        _ => (plain_name(figure), None),
+    }
+}
+
+fn is_produced(record: &Record, name: &str) -> bool {
+    let producer = record.producers.get(name);
+    // Without a grid nothing else is drawn, so what every run has is worth a look.
+    let in_every_run = Some(&Producer::World);
+    producer != Some(&Producer::Nothing) && (record.grid.is_empty() || producer != in_every_run)
+}
+
+/// Whether the cells tell anything apart.
+fn differs(found: &Found) -> bool {
+    let mut means = found.cells.values().map(|interval| interval.mean);
+    let first = means.next();
+    means.any(|mean| first.is_some_and(|first| mean.total_cmp(&first).is_ne()))
+}
+
+/// The grid's dimensions and the variants, each with its place among [`Places`].
+struct Axes {
+    /// Those of the panels.
+    panels: Vec<(usize, Dimension)>,
+    /// That of the rows, and that of the columns if there are two at least.
+    inner: Vec<(usize, Dimension)>,
+}
+
+impl Axes {
+    fn of(record: &Record, dimensions: &[Dimension]) -> Self {
+        let mut all = Vec::new();
+        if record.variants.len() > 1 {
+            let names = record.variants.iter().map(|variant| variant.name.clone());
+            let variants = Dimension {
+                label: "variant".to_owned(),
+                values: names.collect(),
+            };
+            all.push((0, variants));
+        }
+        let dimensions = dimensions.iter().cloned().enumerate();
+        all.extend(dimensions.map(|(place, dimension)| (place + 1, dimension)));
+        // A dimension of one value has nothing to show side by side.
+        all.sort_by_key(|(_, dimension)| dimension.values.len() > 1);
+        let several = all.iter().filter(|(_, d)| d.values.len() > 1).count();
+        let inner = all.split_off(all.len() - several.clamp(1, 2));
+        Self { panels: all, inner }
+    }
+
+    /// All combinations of the panels' values, the last changing fastest.
+    fn combinations(&self) -> Vec<Vec<usize>> {
+        self.panels
+            .iter()
+            .fold(vec![Vec::new()], |all, (_, dimension)| {
+                let with = |combination: &Vec<usize>, value| {
+                    combination.iter().copied().chain([value]).collect()
+                };
+                all.iter()
+                    .flat_map(|c| (0..dimension.values.len()).map(move |value| with(c, value)))
+                    .collect()
+            })
+    }
+}
+
+fn matrix(record: &Record, fields: &Fields<'_>, figure: &str, found: &Found) -> Matrix {
+    let dimensions = fields.dimensions(figure);
+    let axes = Axes::of(record, dimensions);
+    let (everywhere, asked) = asked_of(record, fields, figure);
+    let nameless = Dimension {
+        label: String::new(),
+        values: vec![String::new()],
+    };
+    let rows = axes.inner[0].1.clone();
+    let columns = axes.inner.get(1).map_or(nameless, |(_, axis)| axis.clone());
+    let combinations = axes.combinations();
+    let shown = combinations.iter().take(PANELS_MAX).map(|combination| {
+        let cell = |row: usize, column: usize| {
+            let inner = axes.inner.iter().map(|(place, _)| *place);
+            let outer = axes.panels.iter().map(|(place, _)| *place);
+            let mut places = vec![0; dimensions.len() + 1];
+            for (place, value) in outer.zip(combination).chain(inner.zip(&[row, column])) {
+                places[place] = *value;
+            }
+            Cell {
+                interval: found.cells.get(&places).copied(),
+                asked: asked.get(&places).cloned().unwrap_or_default(),
+            }
+        };
+        let row_of = |row| {
+            let columns = 0..columns.values.len();
+            columns.map(|column| cell(row, column)).collect()
+        };
+        let named = axes.panels.iter().zip(combination);
+        let title: Vec<String> = named
+            .map(|((_, axis), value)| format!("{}={}", axis.label, axis.values[*value]))
+            .collect();
+        Panel {
+            title: title.join(", "),
+            cells: (0..rows.values.len()).map(row_of).collect(),
+        }
+    });
+    let means: Vec<f64> = found.cells.values().map(|i| i.mean).collect();
+    Matrix {
+        figure: figure.to_owned(),
+        unit: found.unit.clone(),
+        panels: shown.collect(),
+        left_out: combinations.len().saturating_sub(PANELS_MAX),
+        scale: Scale::of(&means, &found.unit),
+        everywhere,
+        expected: false,
+        rows,
+        columns,
+    }
+}
+
+/// What is expected of every cell of a figure alike, and what of each in particular. A cell that
+/// misses what is expected of all has that among its own.
+fn asked_of(
+    record: &Record,
+    fields: &Fields<'_>,
+    figure: &str,
+) -> (Vec<Asked>, BTreeMap<Places, Vec<Asked>>) {
+    let dimensions = fields.dimensions(figure);
+    let cells: usize = dimensions.iter().map(|d| d.values.len()).product();
+    let mut everywhere = Vec::new();
+    let mut asked: BTreeMap<Places, Vec<Asked>> = BTreeMap::new();
+    for expectation in &record.expectations {
+        let mut of_figure = Vec::new();
+        for judged in &expectation.figures {
+            let variant = record
+                .variants
+                .iter()
+                .position(|v| v.name == judged.variant);
+            let of_grid = fields.locate(&judged.key);
+            let (Some(variant), Some(of_grid)) = (variant, of_grid) else {
+                continue;
+            };
+            if of_grid.figure == figure {
+                let places: Places = std::iter::once(variant).chain(of_grid.cell).collect();
+                of_figure.push((places, judged));
+            }
+        }
+        let is_of_all = !of_figure.is_empty() && of_figure.len() >= cells * record.variants.len();
+        if is_of_all {
+            everywhere.push(Asked {
+                bound: expectation.bound.clone(),
+                worst: expectation.value,
+                held: expectation.held,
+            });
+        }
+        for (places, judged) in of_figure {
+            if !(is_of_all && judged.held) {
+                asked.entry(places).or_default().push(Asked {
+                    bound: expectation.bound.clone(),
+                    worst: judged.value,
+                    held: judged.held,
+                });
+            }
+        }
+    }
+    (everywhere, asked)
+}
