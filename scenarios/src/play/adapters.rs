@@ -27,7 +27,7 @@ pub fn environment(
 ) -> Environment {
     Environment {
         wires: vec![wire(machine, fidelity)],
-        executor: Arc::new(HostExecutor(host::executor(machine))),
+        executor: Arc::new(HostExecutor::of(machine)),
         storage: Arc::new(HostStorage::of(machine)),
         observer,
     }
@@ -46,7 +46,15 @@ fn wire(machine: HostId, fidelity: Fidelity) -> Wire {
     }
 }
 
-struct HostExecutor(executor::Executor);
+/// Runs tasks on a machine until they end or it goes down.
+pub struct HostExecutor(executor::Executor);
+
+impl HostExecutor {
+    /// The executor of `machine`.
+    pub fn of(machine: HostId) -> Self {
+        Self(host::executor(machine))
+    }
+}
 
 impl Executor for HostExecutor {
     fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
