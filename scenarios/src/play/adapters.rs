@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures_timer::Delay;
 use libp2p::core::Transport as _;
+use orrery_node::config::Config;
 use orrery_node::environment::{
     ByteStream, Disk, DiskFile, Environment, Executor, Job, Observer, Storage, StorageClosed, Wire,
 };
@@ -17,16 +18,21 @@ use orrery_sim::disk::{SimDisk, SimFile};
 use orrery_sim::transport::SimTcp;
 use orrery_sim::{HostId, executor, host, kernel, muxed};
 
+use super::quic;
 use crate::format::network::Fidelity;
 
-/// The environment of a node that starts now on `machine`.
+/// The environment of a node that starts now on `machine` with `config`.
 pub fn environment(
     machine: HostId,
     fidelity: Fidelity,
+    config: &Config,
     observer: Arc<dyn Observer>,
 ) -> Environment {
     Environment {
-        wires: vec![wire(machine, fidelity)],
+        wires: vec![
+            wire(machine, fidelity),
+            quic::wire(machine, config.quic.settings()),
+        ],
         executor: Arc::new(HostExecutor::of(machine)),
         storage: Arc::new(HostStorage::of(machine)),
         observer,

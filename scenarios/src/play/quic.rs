@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt};
-use orrery_node::environment::Executor;
+use libp2p::identity::Keypair;
+use orrery_node::environment::Wire;
 use orrery_node::quic::{InterfaceChange, QuicTransport, Settings, UdpNetwork};
 use orrery_sim::{HostId, quic};
 use quinn::AsyncUdpSocket;
-
-use libp2p::identity::Keypair;
 
 use super::adapters::HostExecutor;
 
@@ -28,8 +27,15 @@ impl UdpNetwork for HostUdp {
     }
 }
 
-/// The QUIC transport of a node on `machine` with the transport key `keys`.
+/// The QUIC of a node that starts on `machine`.
+pub fn wire(machine: HostId, settings: Settings) -> Wire {
+    let network = Arc::new(HostUdp(machine));
+    orrery_node::quic::wire(network, Arc::new(HostExecutor::of(machine)), settings)
+}
+
+/// The same without a node around it, with the transport key `keys`.
 pub fn transport(machine: HostId, keys: &Keypair, settings: Settings) -> QuicTransport {
-    let executor: Arc<dyn Executor> = Arc::new(HostExecutor::of(machine));
-    QuicTransport::new(Arc::new(HostUdp(machine)), executor, keys.clone(), settings)
+    let network = Arc::new(HostUdp(machine));
+    let executor = Arc::new(HostExecutor::of(machine));
+    QuicTransport::new(network, executor, keys.clone(), settings)
 }
