@@ -388,3 +388,42 @@ impl Hasher for Bytes {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_dialled_where_it_listens_or_where_it_says() {
+        let check = |listens: &[&str], announces: &[&str], expected: &[&str]| {
+            let parse = |texts: &[&str]| -> Vec<Multiaddr> {
+                let parse = |text: &&str| text.parse().expect("the test lists multiaddrs");
+                texts.iter().map(parse).collect()
+            };
+            let listen = Listen {
+                addresses: parse(listens),
+                announce: parse(announces),
+            };
+            assert_eq!(addresses(1, &listen), parse(expected));
+        };
+        check(
+            &["/ip4/0.0.0.0/udp/4001/quic-v1", "/ip6/::/tcp/4150"],
+            &[],
+            &[
+                "/ip4/11.0.0.2/udp/4001/quic-v1",
+                "/ip6/2600:b00::2/tcp/4150",
+            ],
+        );
+        check(
+            &["/ip4/11.0.0.2/tcp/4150"],
+            &[],
+            &["/ip4/11.0.0.2/tcp/4150"],
+        );
+        check(
+            &["/ip4/0.0.0.0/tcp/4150"],
+            &["/ip4/192.0.2.1/tcp/443"],
+            &["/ip4/192.0.2.1/tcp/443"],
+        );
+        check(&[], &[], &[]);
+    }
+}
