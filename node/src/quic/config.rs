@@ -20,7 +20,7 @@ pub struct Settings {
     /// idle timeout.
     pub handshake_timeout: Duration,
     /// A connection on which nothing is received for so long is lost. The shorter
-    /// time of both peers counts. At most 2^62 - 1 ms.
+    /// time of both peers counts. More than the protocol's 2^62 - 1 ms is that.
     pub idle_timeout: Duration,
     /// After so long without a packet one is sent to keep the connection; `None`
     /// lets it go idle.
@@ -55,10 +55,10 @@ pub(super) struct QuinnConfig {
 }
 
 impl QuinnConfig {
-    /// For a node with the transport key `keys`. It draws the key of a certificate.
+    /// For a node with the transport key `keys`. It draws keys for two certificates.
     ///
     /// # Errors
-    /// When `keys` cannot sign, or an idle timeout is too long for the protocol.
+    /// When `keys` cannot sign.
     pub(super) fn new(keys: &Keypair, settings: &Settings) -> Result<Self, Error> {
         let transport = Arc::new(transport(settings));
         let (client_tls, server_tls) = tls::configs(keys)?;

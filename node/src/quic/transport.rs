@@ -198,10 +198,6 @@ impl QuicTransport {
             send_back_addr,
         })
     }
-
-    fn wake(&mut self) {
-        self.waker.take().into_iter().for_each(Waker::wake);
-    }
 }
 
 /// Where the dialer of an address family is kept.
@@ -236,7 +232,7 @@ impl Transport for QuicTransport {
         // From now on dials leave from the listener's port. The endpoint that they
         // shared ends with its last connection.
         self.dialers[family(local.ip())] = None;
-        self.wake();
+        self.waker.take().into_iter().for_each(Waker::wake);
         Ok(())
     }
 
@@ -257,7 +253,6 @@ impl Transport for QuicTransport {
         else {
             return Err(TransportError::MultiaddrNotSupported(address));
         };
-        self.wake();
         Ok(match (options.role, options.port_use) {
             (Role::Dialer, _) | (Role::Listener, PortUse::Reuse) => {
                 self.connect(remote, options.port_use)?

@@ -267,3 +267,24 @@ fn two_dials_cannot_wait_for_the_same_address() {
     let refusal = "a hole punch to 11.0.0.2:4001 is under way";
     assert_eq!(told, ["waits", refusal, "waits"]);
 }
+
+#[test]
+fn both_sides_of_a_hole_punch_with_port_reuse_are_clients() {
+    let told = simulate(|world, log| {
+        let (a, b) = pair();
+        for (here, there, role) in [(a, b, Role::Dialer), (b, a, Role::Listener)] {
+            let log = log.clone();
+            host::executor(here).spawn(async move {
+                let mut node = Node::listening(here, Settings::default());
+                let to = at(there, PORT);
+                let dialled = node.dial_and_listen(to, role, PortUse::Reuse).await;
+                log.line(format!("{role:?} {} {}", dialled.is_ok(), now_ms()));
+                let (_, connection) = dialled.expect("it answers");
+                drop(end(connection).await);
+            });
+        }
+        world.run_for(Duration::from_secs(1));
+    });
+    // Each is the client of a connection of its own; TCP would have one for both.
+    assert_eq!(told, ["Dialer true 40", "Listener true 40"]);
+}

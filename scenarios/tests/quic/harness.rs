@@ -170,8 +170,7 @@ impl Node {
         self.dial_and_listen(to, Role::Dialer, PortUse::Reuse).await
     }
 
-    /// Dials, and meanwhile lets connections come, which only a dial that waits for
-    /// one of them takes.
+    /// Dials, and meanwhile takes the connections that come and are not the dial's.
     pub async fn dial_and_listen(
         &mut self,
         to: Multiaddr,
@@ -184,11 +183,21 @@ impl Node {
             Err(libp2p::TransportError::Other(error)) => return Err(error),
             Err(error) => panic!("{error}"),
         };
+        let executor = host::executor(self.host);
         loop {
             let event = std::pin::pin!(self.event());
             match select(dialling, event).await {
                 Either::Left((dialled, _)) => return dialled,
-                Either::Right((_, rest)) => dialling = rest,
+                Either::Right((event, rest)) => {
+                    dialling = rest;
+                    if let TransportEvent::Incoming { upgrade, .. } = event {
+                        executor.spawn(async move {
+                            if let Ok((_, connection)) = upgrade.await {
+                                drop(end(connection).await);
+                            }
+                        });
+                    }
+                }
             }
         }
     }
