@@ -34,8 +34,9 @@ pub struct Environment {
 pub enum Wire {
     /// An ordered byte stream, such as TCP. The node adds Noise and Yamux.
     Stream(Boxed<ByteStream>),
-    /// A transport that authenticates and multiplexes by itself, such as QUIC.
-    /// It is made for the transport key of the node that is started.
+    /// A transport that authenticates and multiplexes by itself, such as QUIC
+    /// ([`crate::quic::wire`]). It is made for the transport key of the node that is
+    /// started.
     Muxed(MuxedWire),
 }
 

@@ -23,6 +23,7 @@ pub mod node;
 pub mod op;
 pub mod protocol;
 pub mod pull;
+pub mod quic;
 pub mod real;
 pub mod seal;
 mod shelf;

@@ -92,6 +92,11 @@ fn what_turmoil_lacks_is_refused_before_anything_is_played() {
         &with("crash/power-cut", &[]),
         "no fault \"power-cut\" on turmoil",
     );
+    let over_quic = "--set=group.home.node.listen.addresses=[\"/ip4/0.0.0.0/udp/1/quic-v1\"]";
+    check(
+        &with("real/feed", &[over_quic]),
+        "nodes on turmoil have TCP only",
+    );
     check(
         &with("real/feed", &["--log", "info"]),
         "--log is the simulator's",

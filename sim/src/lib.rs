@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod log;
 pub mod muxed;
 pub mod net;
+pub mod quic;
 pub mod random;
 pub mod simulation;
 pub mod tcp;

@@ -95,7 +95,7 @@ impl Folder {
         let mut config = self.config()?;
         let lock = FolderLock::take(&self.path)?;
         let keys = Keys::load(&self.disk()?)?.ok_or_else(|| self.not_made())?;
-        let mut environment = environment(&self.path, observer)
+        let mut environment = environment(&self.path, &config.quic, observer)
             .map_err(|error| Self::disk_failure(&self.path, &error))?;
         if network != Network::Full {
             // A card made now can only name addresses that hold at any time.
@@ -122,7 +122,8 @@ impl Folder {
 /// and a port.
 fn is_lasting(address: &str) -> bool {
     let wildcard = address.starts_with("/ip4/0.0.0.0/") || address.starts_with("/ip6/::/");
-    !wildcard && !format!("{address}/").contains("/tcp/0/")
+    let address = format!("{address}/");
+    !wildcard && !address.contains("/tcp/0/") && !address.contains("/udp/0/")
 }
 
 #[cfg(test)]
@@ -134,6 +135,8 @@ mod tests {
         for (address, expected) in [
             ("/ip4/192.0.2.1/tcp/4150", true),
             ("/ip4/127.0.0.1/tcp/0", false),
+            ("/ip4/127.0.0.1/udp/0/quic-v1", false),
+            ("/ip4/192.0.2.1/udp/4150/quic-v1", true),
             ("/ip4/0.0.0.0/tcp/4150", false),
             ("/ip6/::/tcp/4150", false),
             ("/ip6/2001:db8::1/tcp/4150", true),

@@ -4,6 +4,7 @@
 //! refuses what it does not know by its dotted path, and never guesses.
 
 mod groups;
+mod quic;
 mod sections;
 mod time_span;
 
@@ -14,6 +15,7 @@ use toml::{Table, Value};
 use crate::{gossip, kad};
 
 pub use groups::{Gossip, GossipVersion, Kad};
+pub use quic::{Quic, QuicTransport};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
 pub use time_span::{TimeSpan, TimeSpanError};
 
@@ -25,6 +27,8 @@ pub struct Config {
     pub listen: Listen,
     /// How many connections there may be.
     pub connections: Connections,
+    /// Connections over QUIC.
+    pub quic: Quic,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
     /// How soon a dead connection is noticed.
@@ -133,6 +137,8 @@ impl Config {
                 "connections.upgrade_timeout",
                 self.connections.upgrade_timeout,
             ),
+            ("quic.handshake_timeout", self.quic.handshake_timeout),
+            ("quic.idle_timeout", self.quic.idle_timeout),
             ("dial.backoff_first", self.dial.backoff_first),
             ("dial.backoff_max", self.dial.backoff_max),
             ("ping.interval", self.ping.interval),
@@ -151,6 +157,7 @@ impl Config {
         }
         let positive_counts = [
             ("connections.max_per_peer", self.connections.max_per_peer),
+            ("quic.max_streams", self.quic.max_streams),
             ("sync.limit", self.sync.limit),
             ("sync.max_pulls", self.sync.max_pulls),
         ];
@@ -318,6 +325,18 @@ mod tests {
         check(
             "[listen]\naddresses = [\"home\"]",
             Err("`listen.addresses`: "),
+        );
+        check(
+            "[quic]\ntransport = \"mine\"",
+            Err("`quic.transport`: unknown variant `mine`"),
+        );
+        check(
+            "[quic]\nidle_timeout = \"0s\"",
+            Err("`quic.idle_timeout`: must be at least 1ms"),
+        );
+        check(
+            "[quic]\nmax_streams = 0",
+            Err("`quic.max_streams`: must be at least 1"),
         );
         check("sync = 3", Err("`sync`: is a section"));
         check("qqqq = 3", Err("unknown setting `qqqq`"));

@@ -27,11 +27,9 @@ pub struct Listen {
 impl Default for Listen {
     fn default() -> Self {
         Self {
-            addresses: vec![
-                "/ip4/0.0.0.0/tcp/4150"
-                    .parse()
-                    .expect("the default address is a multiaddr"),
-            ],
+            addresses: ["/ip4/0.0.0.0/tcp/4150", "/ip4/0.0.0.0/udp/4150/quic-v1"]
+                .map(|text| text.parse().expect("the default addresses are multiaddrs"))
+                .to_vec(),
             announce: Vec::new(),
         }
     }

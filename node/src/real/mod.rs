@@ -1,5 +1,5 @@
-//! The operating system as a node's environment: TCP sockets, files, a tokio
-//! runtime.
+//! The operating system as a node's environment: sockets of TCP and UDP, files, a
+//! tokio runtime.
 //!
 //! The only place of the crate that starts threads, spawns tasks on tokio, or
 //! touches `std::fs`. No policy of the node lives here.
@@ -8,6 +8,7 @@ mod control;
 mod disk;
 mod executor;
 mod lock;
+mod quic;
 mod storage;
 
 use std::io;
@@ -16,24 +17,32 @@ use std::sync::Arc;
 
 use libp2p::{Transport, dns, tcp};
 
-use crate::environment::{ByteStream, Environment, Observer, Wire};
+use crate::config::Quic;
+use crate::environment::{ByteStream, Environment, Executor, Observer, Wire};
 
 pub use control::{ControlError, ControlSocket, SOCKET_NAME, ask};
 pub use disk::FolderDisk;
 pub use executor::TokioExecutor;
 pub use lock::{FolderLock, LockError};
+pub use quic::SystemUdp;
 pub use storage::StorageThread;
 
 /// The outside world for a node whose data live in `folder`, on the tokio
-/// runtime of the caller.
+/// runtime of the caller, with QUIC as `quic` has it.
 ///
 /// # Errors
 /// When the folder cannot be made, or the system's resolver not be read.
-pub fn environment(folder: &Path, observer: Arc<dyn Observer>) -> io::Result<Environment> {
+pub fn environment(
+    folder: &Path,
+    quic: &Quic,
+    observer: Arc<dyn Observer>,
+) -> io::Result<Environment> {
     let disk = FolderDisk::create(folder)?;
+    let executor: Arc<dyn Executor> = Arc::new(TokioExecutor::current());
     Ok(Environment {
-        wires: vec![tcp_wire()?],
-        executor: Arc::new(TokioExecutor::current()),
+        // TCP takes every address, to resolve the names in it: it comes last.
+        wires: vec![quic::wire(quic, Arc::clone(&executor)), tcp_wire()?],
+        executor,
         storage: Arc::new(StorageThread::start(Arc::new(disk))?),
         observer,
     })

@@ -40,18 +40,34 @@ impl Running {
 }
 
 impl Terminal {
+    /// A node that listens on TCP alone.
     fn new(root: &Path, name: &str) -> Self {
+        Self::listening(root, name, "/ip4/127.0.0.1/tcp/0")
+    }
+
+    /// A node that listens at `address` alone.
+    fn listening(root: &Path, name: &str, address: &str) -> Self {
         let folder = root.join(name);
         let terminal = Self { folder };
         terminal.ok(&["init"]);
         let path = terminal.folder.join("config.toml");
         let config = std::fs::read_to_string(&path).expect("made by init");
-        let local = "addresses = [\"/ip4/127.0.0.1/tcp/0\"]\n[sync]\npull_interval = \"1h\"";
+        let asked = config.lines().find(|line| line.starts_with("#:addresses"));
+        let local = format!("addresses = [\"{address}\"]\n[sync]\npull_interval = \"1h\"");
         let config = config
             .replace("[sync]", "")
-            .replace("#:addresses = [\"/ip4/0.0.0.0/tcp/4150\"]", local);
+            .replace(asked.expect("init states the default"), &local);
         std::fs::write(&path, config).expect("written");
         terminal
+    }
+
+    /// Lets the node take its own implementation of QUIC.
+    fn take_own_quic(&self) {
+        let path = self.folder.join("config.toml");
+        let config = std::fs::read_to_string(&path).expect("made by init");
+        assert!(config.contains("[quic]\n"), "{config}");
+        let config = config.replace("[quic]\n", "[quic]\ntransport = \"own\"\n");
+        std::fs::write(&path, config).expect("written");
     }
 
     /// Lets the node take part in groups without storage.
@@ -153,6 +169,28 @@ fn two_terminals_exchange_posts() {
     assert_eq!(bob.ok(&["pull"]), "1 new");
     assert!(bob.ok(&["timeline"]).contains("while bob was away"));
     assert!(bob.ok(&["reindex"]).contains("posts read"));
+}
+
+#[test]
+fn two_terminals_exchange_posts_over_either_quic() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let address = "/ip4/127.0.0.1/udp/0/quic-v1";
+    let [alice, bob] = ["alice", "bob"].map(|name| Terminal::listening(root.path(), name, address));
+    bob.take_own_quic();
+    let (mut alice_runs, mut bob_runs) = (alice.run(), bob.run());
+    for running in [&alice_runs, &bob_runs] {
+        assert!(running.address.contains("/quic-v1"), "{}", running.address);
+    }
+    bob.ok(&["follow", &alice.ok(&["card"])]);
+    alice.ok(&["follow", &bob.ok(&["card"])]);
+    alice_runs.wait_for("authenticated");
+    bob_runs.wait_for("authenticated");
+    alice.ok(&["post", "from alice"]);
+    bob.ok(&["post", "from bob"]);
+    bob.ok(&["pull"]);
+    alice.ok(&["pull"]);
+    assert!(bob.ok(&["timeline"]).contains("from alice"));
+    assert!(alice.ok(&["timeline"]).contains("from bob"));
 }
 
 #[test]

@@ -5,4 +5,5 @@ mod exchange;
 mod flaky;
 mod groups;
 mod hostile;
+mod quic;
 mod world;

@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures_timer::Delay;
 use libp2p::core::Transport as _;
+use orrery_node::config::Config;
 use orrery_node::environment::{
     ByteStream, Disk, DiskFile, Environment, Executor, Job, Observer, Storage, StorageClosed, Wire,
 };
@@ -17,17 +18,22 @@ use orrery_sim::disk::{SimDisk, SimFile};
 use orrery_sim::transport::SimTcp;
 use orrery_sim::{HostId, executor, host, kernel, muxed};
 
+use super::quic;
 use crate::format::network::Fidelity;
 
-/// The environment of a node that starts now on `machine`.
+/// The environment of a node that starts now on `machine` with `config`.
 pub fn environment(
     machine: HostId,
     fidelity: Fidelity,
+    config: &Config,
     observer: Arc<dyn Observer>,
 ) -> Environment {
     Environment {
-        wires: vec![wire(machine, fidelity)],
-        executor: Arc::new(HostExecutor(host::executor(machine))),
+        wires: vec![
+            wire(machine, fidelity),
+            quic::wire(machine, config.quic.settings()),
+        ],
+        executor: Arc::new(HostExecutor::of(machine)),
         storage: Arc::new(HostStorage::of(machine)),
         observer,
     }
@@ -46,7 +52,15 @@ fn wire(machine: HostId, fidelity: Fidelity) -> Wire {
     }
 }
 
-struct HostExecutor(executor::Executor);
+/// Runs tasks on a machine until they end or it goes down.
+pub struct HostExecutor(executor::Executor);
+
+impl HostExecutor {
+    /// The executor of `machine`.
+    pub fn of(machine: HostId) -> Self {
+        Self(host::executor(machine))
+    }
+}
 
 impl Executor for HostExecutor {
     fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use orrery_node::api::{Command, Event, OpName};
-use orrery_node::config::Config;
+use orrery_node::config::{Config, Listen};
 use orrery_node::engine::Engine;
 use orrery_node::environment::{Observer, Storage};
 use orrery_node::keys::Keys;
@@ -44,6 +45,8 @@ pub struct Machines {
 /// Who uses a machine.
 struct Person {
     keys: Keys,
+    /// Where the person's node is dialled, the best first; none if its settings are wrong.
+    addresses: Vec<Multiaddr>,
     card: String,
     identity: String,
 }
@@ -82,10 +85,11 @@ impl Machines {
         seed: u64,
         testbed: Arc<dyn Testbed>,
     ) -> Arc<Self> {
+        let configs: Vec<Result<Config, String>> = scenario.groups.iter().map(config).collect();
         let people: Vec<Person> = world
             .hosts
             .iter()
-            .map(|plan| Person::new(seed, plan.host))
+            .map(|plan| Person::new(seed, plan.host, configs[plan.group].as_ref().ok()))
             .collect();
         let index = |name: fn(&Person) -> String| {
             people
@@ -110,7 +114,6 @@ impl Machines {
             hosts_by_identity: index(|person| person.identity.clone()),
             hosts_by_peer: index(|person| person.keys.peer().to_string()),
         };
-        let configs = scenario.groups.iter().map(config).collect();
         Arc::new(Self {
             scenario,
             world,
@@ -189,15 +192,16 @@ impl Machines {
             machines: Arc::clone(self),
             machine,
         });
-        let environment = self.testbed.environment(machine, observer);
         let config = self.config(machine)?.clone();
+        let environment = self.testbed.environment(machine, &config, observer);
         let node = Node::start(config, keys, environment)
             .await
             .map_err(|error| error.to_string())?;
         self.state().nodes[machine as usize] = Some(node.clone());
         for host in self.scenario.group_of(machine).bootstrap.iter() {
-            if host != machine {
-                let address = self.address(host);
+            if host != machine
+                && let Some(address) = self.address(host)
+            {
                 node.command(Command::Dial { address })
                     .await
                     .map_err(|error| error.to_string())?;
@@ -227,10 +231,11 @@ impl Machines {
         has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
     }
 
-    /// Where a machine's node is dialled.
-    pub fn address(&self, machine: u32) -> String {
-        let peer = self.keys(machine).peer();
-        address(machine).with(Protocol::P2p(peer)).to_string()
+    /// Where a machine's node is dialled; `None` if it listens nowhere.
+    pub fn address(&self, machine: u32) -> Option<String> {
+        let person = &self.people[machine as usize];
+        let address = person.addresses.first()?.clone();
+        Some(address.with(Protocol::P2p(person.keys.peer())).to_string())
     }
 
     /// Machines whose nodes run and are connected with somebody.
@@ -303,15 +308,15 @@ impl State {
 }
 
 impl Person {
-    fn new(seed: u64, machine: u32) -> Self {
+    fn new(seed: u64, machine: u32, config: Option<&Config>) -> Self {
         let mut secret = [0; 32];
         Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
         let keys = Keys::generate(Some(secret));
-        let card = keys
-            .card(&[address(machine)])
-            .expect("keys in memory always sign");
+        let addresses = config.map_or_else(Vec::new, |config| addresses(machine, &config.listen));
+        let card = keys.card(&addresses).expect("keys in memory always sign");
         let identity = keys.identity().to_string();
         Self {
+            addresses,
             card: card.to_string(),
             identity,
             keys,
@@ -319,19 +324,38 @@ impl Person {
     }
 }
 
-/// Where a machine's node listens.
-fn address(machine: u32) -> Multiaddr {
-    Multiaddr::from(address::v4(HostId(machine))).with(Protocol::Tcp(PORT))
+/// Where a machine's node is dialled: what it announces, or else where it listens, with the
+/// machine's own address for an unspecified one.
+fn addresses(machine: u32, listen: &Listen) -> Vec<Multiaddr> {
+    let host = HostId(machine);
+    let given = if listen.announce.is_empty() {
+        &listen.addresses
+    } else {
+        &listen.announce
+    };
+    let own = |part: Protocol<'static>| match part {
+        Protocol::Ip4(ip) if ip.is_unspecified() => Protocol::Ip4(address::v4(host)),
+        Protocol::Ip6(ip) if ip.is_unspecified() => Protocol::Ip6(address::v6(host)),
+        part => part,
+    };
+    given
+        .iter()
+        .map(|address| address.iter().map(|part| own(part.acquire())).collect())
+        .collect()
 }
 
 /// The configuration of a group's nodes.
 fn config(group: &Group) -> Result<Config, String> {
-    let mut table = group.node_table();
-    if !table.contains_key("listen.addresses") {
-        let everywhere = format!("/ip4/0.0.0.0/tcp/{PORT}");
-        table.insert("listen.addresses".to_owned(), vec![everywhere].into());
+    let mut config = Config::from_table(group.node_table()).map_err(|error| error.to_string())?;
+    if !group.node.contains_key("listen.addresses") {
+        config.listen.addresses = vec![everywhere()];
     }
-    Config::from_table(table).map_err(|error| error.to_string())
+    Ok(config)
+}
+
+/// Where nodes listen that are not told otherwise.
+fn everywhere() -> Multiaddr {
+    Multiaddr::from(Ipv4Addr::UNSPECIFIED).with(Protocol::Tcp(PORT))
 }
 
 /// Passes on what the node of a machine tells.
@@ -362,5 +386,44 @@ impl Hasher for Bytes {
     /// Never asked for: the bytes themselves are hashed.
     fn finish(&self) -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_dialled_where_it_listens_or_where_it_says() {
+        let check = |listens: &[&str], announces: &[&str], expected: &[&str]| {
+            let parse = |texts: &[&str]| -> Vec<Multiaddr> {
+                let parse = |text: &&str| text.parse().expect("the test lists multiaddrs");
+                texts.iter().map(parse).collect()
+            };
+            let listen = Listen {
+                addresses: parse(listens),
+                announce: parse(announces),
+            };
+            assert_eq!(addresses(1, &listen), parse(expected));
+        };
+        check(
+            &["/ip4/0.0.0.0/udp/4001/quic-v1", "/ip6/::/tcp/4150"],
+            &[],
+            &[
+                "/ip4/11.0.0.2/udp/4001/quic-v1",
+                "/ip6/2600:b00::2/tcp/4150",
+            ],
+        );
+        check(
+            &["/ip4/11.0.0.2/tcp/4150"],
+            &[],
+            &["/ip4/11.0.0.2/tcp/4150"],
+        );
+        check(
+            &["/ip4/0.0.0.0/tcp/4150"],
+            &["/ip4/192.0.2.1/tcp/443"],
+            &["/ip4/192.0.2.1/tcp/443"],
+        );
+        check(&[], &[], &[]);
     }
 }

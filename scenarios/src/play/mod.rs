@@ -29,6 +29,7 @@ mod ledger;
 mod machine;
 mod messages;
 mod on_turmoil;
+pub mod quic;
 mod steps;
 mod tally;
 mod tcp_config;

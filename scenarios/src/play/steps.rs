@@ -66,8 +66,9 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
         }
         Step::Dial { host, ref peers } => {
             for &peer in peers {
-                let address = machines.address(peer);
-                command(machines, host, Command::Dial { address });
+                if let Some(address) = machines.address(peer) {
+                    command(machines, host, Command::Dial { address });
+                }
             }
         }
         Step::Publish {

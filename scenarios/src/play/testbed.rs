@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use orrery_node::config::Config;
 use orrery_node::environment::{Environment, Observer};
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, host, kernel};
@@ -16,8 +17,13 @@ use crate::format::network::Fidelity;
 
 /// What carries the machines of a run. Hosts are numbered as in the scenario.
 pub trait Testbed: Send + Sync {
-    /// The outside world of a node that starts now on `machine`.
-    fn environment(&self, machine: u32, observer: Arc<dyn Observer>) -> Environment;
+    /// The outside world of a node that starts now on `machine` with `config`.
+    fn environment(
+        &self,
+        machine: u32,
+        config: &Config,
+        observer: Arc<dyn Observer>,
+    ) -> Environment;
     /// The disk of `machine`; it outlives power cuts.
     fn storage(&self, machine: u32) -> HostStorage;
     /// Runs `task` on `machine` until it ends or the machine goes down.
@@ -44,8 +50,13 @@ pub struct Simulated {
 }
 
 impl Testbed for Simulated {
-    fn environment(&self, machine: u32, observer: Arc<dyn Observer>) -> Environment {
-        adapters::environment(HostId(machine), self.fidelity, observer)
+    fn environment(
+        &self,
+        machine: u32,
+        config: &Config,
+        observer: Arc<dyn Observer>,
+    ) -> Environment {
+        adapters::environment(HostId(machine), self.fidelity, config, observer)
     }
 
     fn storage(&self, machine: u32) -> HostStorage {

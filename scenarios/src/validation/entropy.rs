@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use libp2p::core::Transport as _;
+use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::Config;
 use libp2p::{Multiaddr, Swarm, noise, ping, yamux};
+use orrery_node::quic::Settings;
 use orrery_sim::net::address;
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::stage::Spread;
@@ -23,10 +25,11 @@ use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{HostId, HostSpec, Simulation, SimulationError, World, host};
 
 use super::{Measured, Row};
+use crate::play::quic;
 
 pub const ROW: Row = Row {
     id: "V37-entropy",
-    what: "trace hash of 8 libp2p swarms on lossy links: seed 1 in two processes, and seed 2",
+    what: "trace hash of 8 libp2p swarms on lossy links, over TCP and QUIC: seed 1 in two processes, and seed 2",
     expected: "equal, equal, another",
     tolerance: "exact",
     source: "definition of a seed",
@@ -112,7 +115,7 @@ pub fn trace_hash(seed: u64, entropy: Entropy) -> Result<String, SimulationError
     }
 }
 
-/// Every host dials those before it; all ping.
+/// Every host dials those before it, one over TCP and the next over QUIC; all ping.
 fn ping_each_other(world: &mut World, entropy: Entropy) {
     let link = LinkSpec {
         rate: Some(Rate::from_mbps(20)),
@@ -137,7 +140,7 @@ fn ping_each_other(world: &mut World, entropy: Entropy) {
             let mut swarm = swarm(host, &entropy.keys(), ping);
             for earlier in 0..number {
                 swarm
-                    .dial(address_of(HostId(earlier)))
+                    .dial(addresses_of(HostId(earlier))[earlier as usize % 2].clone())
                     .expect("nobody is dialled twice");
             }
             swarm.for_each(|_| async {}).await;
@@ -147,21 +150,34 @@ fn ping_each_other(world: &mut World, entropy: Entropy) {
 }
 
 fn swarm(host: HostId, keys: &Keypair, behaviour: ping::Behaviour) -> Swarm<ping::Behaviour> {
-    let transport = SimTcp::new(host)
+    let tcp = SimTcp::new(host)
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keys).expect("fresh keys are good"))
         .multiplex(yamux::Config::default())
+        .boxed();
+    let quic = quic::transport(host, keys, Settings::default())
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+    let transport = tcp
+        .or_transport(quic)
+        .map(|either, _| either.into_inner())
         .boxed();
     let executor = host::executor(host);
     let config = Config::with_executor(move |task| executor.spawn(task))
         .with_idle_connection_timeout(DURATION);
     let mut swarm = Swarm::new(transport, behaviour, keys.public().to_peer_id(), config);
-    swarm
-        .listen_on(address_of(host))
-        .expect("the host has this address, and nothing else listens");
+    for address in addresses_of(host) {
+        swarm
+            .listen_on(address)
+            .expect("the host has this address, and nothing else listens");
+    }
     swarm
 }
 
-fn address_of(host: HostId) -> Multiaddr {
-    Multiaddr::from(address::v4(host)).with(Protocol::Tcp(4001))
+/// Where a host is reached over TCP and over QUIC.
+fn addresses_of(host: HostId) -> [Multiaddr; 2] {
+    let address = Multiaddr::from(address::v4(host));
+    [
+        address.clone().with(Protocol::Tcp(4001)),
+        address.with(Protocol::Udp(4001)).with(Protocol::QuicV1),
+    ]
 }

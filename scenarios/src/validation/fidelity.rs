@@ -1,5 +1,6 @@
 //! V1 with the fidelity `flow`: as many round trips, packets and bytes as with real Noise and Yamux.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -8,8 +9,10 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{Config, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, noise, ping, yamux};
+use orrery_node::quic::Settings;
 use orrery_sim::muxed::{self, Shape};
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::{self, HostTraffic};
@@ -18,6 +21,7 @@ use orrery_sim::units::Rate;
 use orrery_sim::{HostId, HostSpec, Simulation, host};
 
 use super::{Measured, Row, dial};
+use crate::play::quic;
 
 /// A dialer that waits for the listener's agreement on the multiplexer: a round trip more.
 const WAITING: &str = "flow-waits-for-the-multiplexer";
@@ -44,13 +48,15 @@ pub const PACKETS: Row = Row {
     run: run_packets,
 };
 
-/// What carries a libp2p connection over the simulated TCP.
+/// What carries a libp2p connection over the simulated network.
 #[derive(Debug, Clone, Copy)]
 pub enum Carrier {
-    /// Noise and Yamux.
+    /// Noise and Yamux over TCP.
     Wire,
     /// What stands in for them.
     Flow(Shape),
+    /// QUIC.
+    Quic,
 }
 
 impl Carrier {
@@ -62,6 +68,18 @@ impl Carrier {
                 .multiplex(yamux::Config::default())
                 .boxed(),
             Self::Flow(shape) => muxed::transport(here, &keys.public(), shape),
+            Self::Quic => quic::transport(here, keys, Settings::default())
+                .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
+                .boxed(),
+        }
+    }
+
+    /// Its address at port 4001 of `ip`.
+    pub fn address(self, ip: Ipv4Addr) -> Multiaddr {
+        let address = Multiaddr::from(ip);
+        match self {
+            Self::Wire | Self::Flow(_) => address.with(Protocol::Tcp(4001)),
+            Self::Quic => address.with(Protocol::Udp(4001)).with(Protocol::QuicV1),
         }
     }
 }

@@ -35,6 +35,7 @@ pub use entropy::{Entropy, trace_hash};
 /// All rows, in the order in which they are printed.
 const ROWS: &[Row] = &[
     dial::ROW,
+    dial::QUIC,
     fidelity::ROUND_TRIPS,
     fidelity::PACKETS,
     fidelity_gossip::ROW,

@@ -105,7 +105,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         clock,
         tcp,
         has_node,
-        node: _,
+        node,
     } = group;
     let span = |key: &str| table.value(key).map_or(table.span, |value| value.span);
     if *clock != Clock::TRUE {
@@ -114,6 +114,12 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
     }
     if *tcp != TcpSettings::default() {
         refuse(span("tcp"), OWN_TCP, problems);
+    }
+    // Other settings of the node are the same everywhere.
+    let listening = node.get("listen.addresses");
+    if listening.is_some_and(|addresses| addresses.to_string().contains("/udp/")) {
+        let message = "nodes on turmoil have TCP only: no address of QUIC to listen on";
+        refuse(span("node"), message, problems);
     }
     if !has_node {
         let message = "a host without a node has nothing to do on turmoil";

@@ -12,6 +12,7 @@ use std::task::Poll;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use libp2p::core::Transport as _;
+use orrery_node::config::Config;
 use orrery_node::environment::{ByteStream, Environment, Executor, Observer, Wire};
 use orrery_sim::disk::{DiskConfig, SimDisk};
 use orrery_sim::time::SimTime;
@@ -142,7 +143,7 @@ impl TurmoilBed {
 }
 
 impl Testbed for TurmoilBed {
-    fn environment(&self, machine: u32, observer: Arc<dyn Observer>) -> Environment {
+    fn environment(&self, machine: u32, _: &Config, observer: Arc<dyn Observer>) -> Environment {
         let own = orrery_sim::net::address::v4(HostId(machine));
         let tcp = TurmoilTcp::new(own).map(|stream, _| -> ByteStream { Box::pin(stream) });
         Environment {

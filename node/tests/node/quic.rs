@@ -1,0 +1,125 @@
+//! The node's QUIC against libp2p's, over the loopback.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use libp2p::core::Transport as _;
+use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt, SubstreamBox};
+use libp2p::core::transport::{Boxed, DialOpts, ListenerId, PortUse, TransportEvent};
+use libp2p::core::{Endpoint as Role, multiaddr::Protocol};
+use libp2p::identity::Keypair;
+use libp2p::{Multiaddr, PeerId, quic};
+use orrery_node::quic::{QuicTransport, Settings};
+use orrery_node::real::{SystemUdp, TokioExecutor};
+
+use crate::world::PATIENCE;
+
+type Transport = Boxed<(PeerId, StreamMuxerBox)>;
+
+fn own(keys: &Keypair) -> Transport {
+    let executor = Arc::new(TokioExecutor::current());
+    let udp = Arc::new(SystemUdp);
+    QuicTransport::new(udp, executor, keys.clone(), Settings::default())
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
+        .boxed()
+}
+
+fn stock(keys: &Keypair) -> Transport {
+    quic::tokio::Transport::new(quic::Config::new(keys))
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
+        .boxed()
+}
+
+/// Listens at `address` and returns the first address that is announced.
+async fn listen(transport: &mut Transport, address: &str) -> Multiaddr {
+    let address = address.parse().expect("a multiaddr");
+    transport
+        .listen_on(ListenerId::next(), address)
+        .expect("the port is free");
+    loop {
+        if let Some(TransportEvent::NewAddress { listen_addr, .. }) = transport.next().await {
+            return listen_addr;
+        }
+    }
+}
+
+async fn accept(connection: &mut StreamMuxerBox) -> io::Result<SubstreamBox> {
+    poll_fn(|cx| connection.poll_inbound_unpin(cx)).await
+}
+
+/// Dials from one to the other, and sends a byte there and back.
+async fn meet(listens: fn(&Keypair) -> Transport, dials: fn(&Keypair) -> Transport) {
+    let keys = [Keypair::generate_ed25519(), Keypair::generate_ed25519()];
+    let peers = keys.each_ref().map(|keys| keys.public().to_peer_id());
+    let (mut listener, mut dialer) = (listens(&keys[0]), dials(&keys[1]));
+    let address = listen(&mut listener, "/ip4/127.0.0.1/udp/0/quic-v1").await;
+    let answering = async {
+        let upgrade = loop {
+            if let Some(TransportEvent::Incoming { upgrade, .. }) = listener.next().await {
+                break upgrade;
+            }
+        };
+        let (peer, mut connection) = upgrade.await.expect("a handshake");
+        assert_eq!(peer, peers[1]);
+        let mut stream = accept(&mut connection).await.expect("a stream");
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.expect("a byte");
+        stream.write_all(&byte).await.expect("room for a byte");
+        stream.close().await.expect("an end");
+        // The dialer hangs up.
+        assert!(accept(&mut connection).await.is_err());
+    };
+    let asking = async {
+        let options = DialOpts {
+            role: Role::Dialer,
+            port_use: PortUse::Reuse,
+        };
+        let dialling = dialer.dial(address, options).expect("an address of QUIC");
+        let (peer, mut connection) = dialling.await.expect("it answers");
+        assert_eq!(peer, peers[0]);
+        let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx))
+            .await
+            .expect("a stream");
+        stream.write_all(&[7]).await.expect("room for a byte");
+        let mut back = Vec::new();
+        stream.read_to_end(&mut back).await.expect("an end");
+        assert_eq!(back, [7]);
+        connection.close().await.expect("closed");
+    };
+    let both = futures::future::join(answering, asking);
+    tokio::time::timeout(PATIENCE, both).await.expect("in time");
+}
+
+#[tokio::test]
+async fn it_meets_libp2ps_and_itself() {
+    meet(own, stock).await;
+    meet(stock, own).await;
+    meet(own, own).await;
+}
+
+#[tokio::test]
+async fn a_listener_on_all_addresses_announces_those_of_the_machine() {
+    for (address, family) in [
+        ("/ip4/0.0.0.0/udp/0/quic-v1", true),
+        ("/ip6/::/udp/0/quic-v1", false),
+    ] {
+        let mut transport = own(&Keypair::generate_ed25519());
+        let listening = listen(&mut transport, address);
+        let Ok(announced) = tokio::time::timeout(Duration::from_secs(2), listening).await else {
+            // Some machines have no IPv6, and none lacks a loopback of IPv4.
+            assert!(!family, "nothing was announced");
+            continue;
+        };
+        let mut parts = announced.iter();
+        match parts.next() {
+            Some(Protocol::Ip4(ip)) => assert!(family && !ip.is_unspecified()),
+            Some(Protocol::Ip6(ip)) => assert!(!family && !ip.is_unspecified()),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(parts.next(), Some(Protocol::Udp(port)) if port != 0));
+        assert_eq!(parts.next(), Some(Protocol::QuicV1));
+    }
+}

@@ -1,0 +1,41 @@
+//! The node's QUIC on the sockets of a simulated machine.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, StreamExt};
+use libp2p::identity::Keypair;
+use orrery_node::environment::Wire;
+use orrery_node::quic::{InterfaceChange, QuicTransport, Settings, UdpNetwork};
+use orrery_sim::{HostId, quic};
+use quinn::AsyncUdpSocket;
+
+use super::adapters::HostExecutor;
+
+/// The UDP of a machine. Its addresses do not change.
+pub struct HostUdp(pub HostId);
+
+impl UdpNetwork for HostUdp {
+    fn bind(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        quic::bind(self.0, local)
+    }
+
+    fn interfaces(&self) -> io::Result<BoxStream<'static, io::Result<InterfaceChange>>> {
+        let addresses = quic::addresses(self.0).map(|ip| Ok(InterfaceChange::Up(ip)));
+        Ok(stream::iter(addresses).chain(stream::pending()).boxed())
+    }
+}
+
+/// The QUIC of a node that starts on `machine`.
+pub fn wire(machine: HostId, settings: Settings) -> Wire {
+    let network = Arc::new(HostUdp(machine));
+    orrery_node::quic::wire(network, Arc::new(HostExecutor::of(machine)), settings)
+}
+
+/// The same without a node around it, with the transport key `keys`.
+pub fn transport(machine: HostId, keys: &Keypair, settings: Settings) -> QuicTransport {
+    let network = Arc::new(HostUdp(machine));
+    let executor = Arc::new(HostExecutor::of(machine));
+    QuicTransport::new(network, executor, keys.clone(), settings)
+}

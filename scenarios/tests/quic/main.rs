@@ -1,0 +1,7 @@
+//! The node's QUIC on simulated hosts.
+
+mod dials;
+mod harness;
+mod hostile;
+mod reproducible;
+mod traffic;

@@ -1,0 +1,125 @@
+//! UDP sockets of simulated hosts, as quinn wants them.
+//!
+//! Owns the translation only. What a socket of Linux would do for quinn-udp, this one
+//! does: it serves one address family, splits no datagrams, and does not tell of those
+//! that were refused on their way.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, UdpPoller};
+
+use crate::kernel::HostId;
+use crate::net::address;
+use crate::net::udp::UdpSocket;
+
+/// Binds `local` of `host` for quinn: one of its addresses or an unspecified one, and a
+/// port or 0 for a free one.
+///
+/// # Errors
+/// `AddrNotAvailable` if the host has no such address; `AddrInUse`; `NetworkDown` if
+/// the host is down.
+pub fn bind(host: HostId, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    if !local.ip().is_unspecified() && local.ip() != address::like(host, local.ip()) {
+        return Err(io::ErrorKind::AddrNotAvailable.into());
+    }
+    let socket = UdpSocket::bind(host, local.port())?;
+    let local = SocketAddr::new(local.ip(), socket.port());
+    Ok(Arc::new(QuicSocket { socket, local }))
+}
+
+/// The addresses of `host`.
+pub fn addresses(host: HostId) -> [IpAddr; 2] {
+    [address::v4(host).into(), address::v6(host).into()]
+}
+
+#[derive(Debug)]
+struct QuicSocket {
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+impl QuicSocket {
+    /// The next datagram of this socket's family. Those of the other find no socket
+    /// on Linux, where one of IPv6 is bound for IPv6 only.
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<(SocketAddr, Bytes)>> {
+        loop {
+            let received = std::task::ready!(self.socket.poll_recv_from(cx))?;
+            if received.0.is_ipv4() == self.local.is_ipv4() {
+                return Poll::Ready(Ok(received));
+            }
+        }
+    }
+}
+
+impl AsyncUdpSocket for QuicSocket {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(AlwaysWritable)
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let length = transmit.segment_size.unwrap_or(transmit.contents.len());
+        for datagram in transmit.contents.chunks(length.max(1)) {
+            let payload = Bytes::copy_from_slice(datagram);
+            match self.socket.send_to(transmit.destination, payload) {
+                // As quinn-udp: a probe of the MTU that does not fit is one that is lost.
+                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {}
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        metas: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let mut count = 0;
+        for (buffer, meta) in buffers.iter_mut().zip(metas) {
+            match self.poll_next(cx) {
+                Poll::Ready(Ok((from, payload))) => {
+                    // What is longer than the buffer is cut, as by `recvmsg`.
+                    let length = payload.len().min(buffer.len());
+                    buffer[..length].copy_from_slice(&payload[..length]);
+                    *meta = RecvMeta {
+                        addr: from,
+                        len: length,
+                        stride: length,
+                        ecn: None,
+                        dst_ip: None,
+                    };
+                    count += 1;
+                }
+                Poll::Ready(Err(error)) if count == 0 => return Poll::Ready(Err(error)),
+                Poll::Pending if count == 0 => return Poll::Pending,
+                Poll::Ready(Err(_)) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+
+    fn may_fragment(&self) -> bool {
+        false
+    }
+}
+
+/// Sending never blocks: what finds no room is dropped on the link.
+#[derive(Debug)]
+struct AlwaysWritable;
+
+impl UdpPoller for AlwaysWritable {
+    fn poll_writable(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
