@@ -224,8 +224,8 @@ pub fn set_delays(delays: Vec<Vec<Duration>>) {
     net::with(|net| net.fabric.set_delays(delays));
 }
 
-/// Stops packets from `a` to `b`, and back if `both_ways`. A host behind gateways is cut off
-/// with the one of them that is before all others, and so with all that are behind that.
+/// Stops packets from `a` to `b`, and back if `both_ways`. The gateways that a host is behind
+/// are cut off with it, and so is what else is behind them; neighbours still reach each other.
 ///
 /// # Errors
 /// [`TooManyCuts`].

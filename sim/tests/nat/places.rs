@@ -248,6 +248,22 @@ fn partitions_cut_what_is_behind_a_gateway_with_it() {
 }
 
 #[test]
+fn partitions_cut_homes_behind_one_carrier() {
+    simulate(|world| {
+        let carrier = carrier();
+        let homes = [0, 1, 2].map(|_| gateway(None, None, Some(carrier)));
+        let hosts = homes.map(|home| behind(home, "host"));
+        let sockets = hosts.map(|host| udp(host, 5_000));
+        host::partition(&hosts[..1], &hosts[1..2], true).expect("there is room");
+        let to = hosts.map(|host| v4(host, 5_000));
+        assert!(!arrives(world, &sockets[0], &sockets[1], to[1]));
+        assert!(!arrives(world, &sockets[1], &sockets[0], to[0]));
+        assert!(arrives(world, &sockets[0], &sockets[2], to[2]));
+        assert!(arrives(world, &sockets[1], &sockets[2], to[2]));
+    });
+}
+
+#[test]
 fn neighbours_on_a_segment_find_each_other_there() {
     simulate(|world| {
         let homes = [0, 1].map(|_| home(NatSpec::default()));

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How long after its last packet a session is forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetimes {
     /// UDP (RFC 4787 §4.3 REQ-5: at least 2 minutes, 5 recommended).
     pub udp: Duration,
@@ -35,7 +37,8 @@ pub(super) enum Way {
 }
 
 /// Which UDP packets renew a session (RFC 4787 §4.3 REQ-6). TCP's renew both ways.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Refresh {
     /// Those from inside: what REQ-6 requires at least.
     #[default]

@@ -4,10 +4,13 @@
 
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use crate::random::Stream;
 
 /// How the outside port of a new binding is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PortAssignment {
     /// The inside port ("port preservation", RFC 4787 §4.2.1); if it is taken or not in
     /// the range, the next free one above it.

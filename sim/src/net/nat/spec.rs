@@ -6,6 +6,8 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::GatewayId;
 use super::dependence::Dependence;
 use super::hairpin::Hairpinning;
@@ -39,7 +41,7 @@ pub struct GatewaySpec {
 }
 
 /// A network address and port translator for IPv4, by the axes of RFC 4787 and RFC 5382.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NatSpec {
     /// Addresses of the hosts behind it.
     pub inside: Block,
@@ -65,7 +67,7 @@ pub struct NatSpec {
 }
 
 /// A stateful firewall, which translates nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirewallSpec {
     /// From whom packets are let in.
     pub filtering: Dependence,
@@ -81,7 +83,8 @@ pub struct FirewallSpec {
 
 /// A block of private addresses. The first is that of the gateway, hosts follow in the
 /// order in which they came, and one that comes back finds its address again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Block {
     /// 192.168.0.0/16 (RFC 1918 §3).
     #[default]

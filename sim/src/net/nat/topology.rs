@@ -43,8 +43,8 @@ impl Place {
 }
 
 impl Fabric {
-    /// Stops packets from `a` to `b`, and back if `both_ways`. Who is behind gateways is
-    /// cut off with the first of them.
+    /// Stops packets from `a` to `b`, and back if `both_ways`. Gateways are cut off with
+    /// who is behind them.
     ///
     /// # Errors
     /// [`TooManyCuts`].
@@ -55,10 +55,11 @@ impl Fabric {
         both_ways: bool,
     ) -> Result<PartitionId, TooManyCuts> {
         let [a, b] = [a, b].map(|side| {
-            let firsts = side
-                .iter()
-                .filter_map(|&host| self.next_towards(host, None));
-            let all: BTreeSet<HostId> = side.iter().copied().chain(firsts).collect();
+            let mut all = BTreeSet::new();
+            for &host in side {
+                let behind = |at: &HostId| self.place(*at).behind;
+                all.extend(std::iter::successors(Some(host), behind));
+            }
             all.into_iter().collect::<Vec<_>>()
         });
         self.partitions.cut(&a, &b, both_ways)

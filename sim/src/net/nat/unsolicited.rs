@@ -1,5 +1,7 @@
 //! What a gateway does with packets from outside that nobody inside has asked for.
 
+use serde::{Deserialize, Serialize};
+
 use crate::net::packet::{Packet, Transport};
 
 /// The answer to an unsolicited TCP SYN; what it says of UDP is told with each.
@@ -7,7 +9,8 @@ use crate::net::packet::{Packet, Transport};
 /// RFC 5382 §4.3 REQ-4 asks that a SYN be dropped in silence for at least six seconds,
 /// for it may be one side of a simultaneous open. The ICMP error that may follow is not
 /// modelled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Unsolicited {
     /// None. UDP is dropped too.
     #[default]
