@@ -50,6 +50,7 @@ fn embed() {
         ("catalog", "catalog"),
         ("delays", "profiles/delay"),
         ("accesses", "profiles/access"),
+        ("nats", "profiles/nat"),
     ] {
         let root =
             Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join(folder);

@@ -21,3 +21,6 @@ pub const DELAYS: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/delays.rs"));
 
 /// The access profiles, by name.
 pub const ACCESSES: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/accesses.rs"));
+
+/// The NAT profiles, by name.
+pub const NATS: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/nats.rs"));

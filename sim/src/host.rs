@@ -5,6 +5,7 @@
 //! panic outside a simulation, and for a host that does not exist.
 
 use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::executor::{self, Executor};
 use crate::kernel::{self, HostId, HostScope};
 use crate::net::lan::{LanId, LanSpec};
 use crate::net::link::Access;
+use crate::net::nat::GatewayId;
 use crate::net::partition::{PartitionId, TooManyCuts};
 use crate::net::stage::{PipelineError, Stage};
 use crate::net::udp::ReceiveLimits;
@@ -25,10 +27,12 @@ use crate::tcp;
 pub struct HostSpec {
     /// Name in logs and failures.
     pub name: String,
-    /// Row and column of the delay matrix.
+    /// Row and column of the delay matrix, unless it is behind a gateway.
     pub region: usize,
-    /// Its link to the core.
+    /// Its link to the core, or to the inside of the gateway that it is behind.
     pub access: Access,
+    /// The gateway that it is behind.
+    pub behind: Option<GatewayId>,
     /// Its wall clock.
     pub clock: WallClock,
     /// Its disk.
@@ -52,11 +56,14 @@ impl HostSpec {
 /// Adds a host. It is up, and nothing runs on it.
 ///
 /// # Panics
-/// Beyond [`address::HOSTS_MAX`] hosts.
+/// Beyond [`address::HOSTS_MAX`] hosts, and beyond the addresses of the gateway's block.
 pub fn add(spec: HostSpec) -> HostId {
     let host = kernel::with(|kernel| kernel.add_host(spec.name, spec.clock));
     assert!(host.0 < address::HOSTS_MAX, "more hosts than addresses");
-    net::with(|net| net.add_host(kernel::seed(), host, spec.region, &spec.access));
+    net::with(|net| {
+        let behind = spec.behind.map(GatewayId::host);
+        net.add_host(kernel::seed(), host, spec.region, &spec.access, behind);
+    });
     DISKS.with_borrow_mut(|disks| disks.push(SimDisk::new(spec.disk)));
     host
 }
@@ -69,6 +76,27 @@ pub fn count() -> u32 {
 /// The host's name.
 pub fn name(host: HostId) -> String {
     kernel::with(|kernel| kernel.host_name(host).to_owned())
+}
+
+/// The IPv4 address that the host has where it is.
+pub fn v4(host: HostId) -> Ipv4Addr {
+    match ip_like(host, Ipv4Addr::UNSPECIFIED.into()) {
+        IpAddr::V4(v4) => v4,
+        IpAddr::V6(_) => unreachable!("an IPv4 address was asked for"),
+    }
+}
+
+/// The IPv6 address that the host has where it is.
+pub fn v6(host: HostId) -> Ipv6Addr {
+    match ip_like(host, Ipv6Addr::UNSPECIFIED.into()) {
+        IpAddr::V6(v6) => v6,
+        IpAddr::V4(_) => unreachable!("an IPv6 address was asked for"),
+    }
+}
+
+/// The address of the same family as `like` that the host has where it is.
+pub fn ip_like(host: HostId, like: IpAddr) -> IpAddr {
+    net::with(|net| net.fabric.address(host, like))
 }
 
 /// Runs programs on the host's behalf, until its life ends.
@@ -177,17 +205,32 @@ pub fn leave_lan(host: HostId) {
     net::with(|net| net.set_lan(host, None));
 }
 
+/// Takes the host to another network: behind a gateway, or before all of them. It leaves
+/// its LAN segment, keeps its link until [`set_access`], and has other addresses, IPv6
+/// always; only a NAT that it comes back to gives it the IPv4 address that it had there.
+///
+/// What is under way to its old addresses is lost. Sockets stay: those of UDP send from the
+/// new address, and TCP connections from the old one are heard of no more, until they time
+/// out.
+///
+/// # Panics
+/// If the host is itself a gateway, or the addresses of the gateway's block are used up.
+pub fn move_to(host: HostId, behind: Option<GatewayId>) {
+    net::with(|net| net.move_host(host, behind));
+}
+
 /// Sets the one-way delays of the core, `delays[from][to]` by region.
 pub fn set_delays(delays: Vec<Vec<Duration>>) {
     net::with(|net| net.fabric.set_delays(delays));
 }
 
-/// Stops packets from `a` to `b`, and back if `both_ways`.
+/// Stops packets from `a` to `b`, and back if `both_ways`. The gateways that a host is behind
+/// are cut off with it, and so is what else is behind them; neighbours still reach each other.
 ///
 /// # Errors
 /// [`TooManyCuts`].
 pub fn partition(a: &[HostId], b: &[HostId], both_ways: bool) -> Result<PartitionId, TooManyCuts> {
-    net::with(|net| net.fabric.partitions.cut(a, b, both_ways))
+    net::with(|net| net.fabric.cut(a, b, both_ways))
 }
 
 /// Ends a partition. Returns the packets that it stopped.

@@ -16,8 +16,9 @@ use libp2p::core::Transport;
 use libp2p::core::transport::{DialOpts, ListenerId, PortUse, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol;
 
+use crate::host;
 use crate::kernel::HostId;
-use crate::net::{TcpListener, TcpStream, address};
+use crate::net::{TcpListener, TcpStream};
 
 type Event = TransportEvent<Ready<io::Result<TcpStream>>, io::Error>;
 
@@ -56,7 +57,7 @@ impl SimTcp {
     }
 
     fn own_ip(&self, asked: IpAddr) -> Option<IpAddr> {
-        let own = address::like(self.host, asked);
+        let own = host::ip_like(self.host, asked);
         (asked.is_unspecified() || asked == own).then_some(own)
     }
 

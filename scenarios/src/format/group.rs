@@ -18,7 +18,7 @@ use super::selector::{self, Hosts};
 use super::tcp_settings::{TcpFields, TcpSettings};
 use super::tree::{Kind, Table};
 use super::workload::HostsText;
-use crate::profiles::{AccessProfile, Profiles};
+use crate::profiles::{AccessProfile, NatProfile, Profiles};
 
 /// Hosts of a scenario at most.
 pub const HOSTS_MAX: u32 = 100_000;
@@ -39,6 +39,9 @@ pub struct GroupFields {
     /// The access link: a profile by name, a file beside the scenario, or a table as such a file
     /// has it; `ideal` if absent.
     pub access: Option<AccessText>,
+    /// The NAT or firewall that each of its hosts stands behind, one for each: a profile by name
+    /// or a file beside the scenario; none if absent. The access link leads to it.
+    pub nat: Option<String>,
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
     /// warm-up, and within 10 s, if absent.
     pub boot: Option<BootText>,
@@ -112,6 +115,8 @@ pub struct Group {
     pub bootstrap: Hosts,
     /// The access link.
     pub access: AccessProfile,
+    /// What each host stands behind, where the access link ends.
+    pub nat: Option<NatProfile>,
     /// Wall clocks.
     pub clock: Clock,
     /// TCP, where it is not as the network's.
@@ -204,6 +209,7 @@ impl Group {
             boot: Boot::read(&reader, duration_ns, problems),
             bootstrap: Hosts::default(),
             access: access::read(&reader, profiles, problems),
+            nat: read_nat(&reader, profiles, problems),
             clock: Clock::read(&reader, problems),
             tcp: TcpSettings::read(&reader, problems),
             has_node,
@@ -219,6 +225,21 @@ pub fn read_bootstrap(table: &Table, groups: &[Group], problems: &mut Problems) 
         what: "a group",
     };
     selector::read(&reader, "bootstrap", groups, problems).unwrap_or_default()
+}
+
+fn read_nat(
+    group: &Reader<'_>,
+    profiles: &Profiles<'_>,
+    problems: &mut Problems,
+) -> Option<NatProfile> {
+    let name = group.text("nat", problems)?;
+    match profiles.nat(name) {
+        Ok(profile) => Some(profile),
+        Err(error) => {
+            problems.push_with_help(group.span("nat"), error.message, error.help);
+            None
+        }
+    }
 }
 
 /// Whether `name` can name a group or a variant.
@@ -292,4 +313,32 @@ fn read_shares(
         return first_only;
     }
     largest_remainder(count, &shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::format::read;
+
+    #[test]
+    fn a_nat_is_read_by_name_and_its_mistakes_are_pointed_at() {
+        let text = |nat: &str| {
+            format!(
+                "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=1\nnat={nat}\n"
+            )
+        };
+        let plan = read("t", &text("'eim-apdf'"), None, &[]).expect("it is sound");
+        let nat = plan.cases[0].scenario.groups[0].nat.as_ref();
+        assert_eq!(nat.map(|profile| profile.name.as_str()), Some("eim-apdf"));
+        let check = |nat: &str, expected: &str| {
+            let problems = read("t.toml", &text(nat), None, &[]).expect_err(nat);
+            let told = problems.to_string();
+            assert!(told.contains(expected), "{nat}: {told}");
+        };
+        check(
+            "'eim-apd'",
+            "t.toml:8:5: unknown NAT profile \"eim-apd\"; did you mean \"eim-apdf\"?",
+        );
+        check("3", "t.toml:8:5: \"nat\": expected a string");
+    }
 }

@@ -24,6 +24,7 @@ mod drain;
 mod fates;
 mod flow;
 mod flows;
+mod gateways;
 mod impairments;
 mod ledger;
 mod machine;
@@ -153,6 +154,11 @@ fn furnish(machines: &Machines) {
         let settings = group.tcp.over(&machines.scenario.network.tcp);
         let mtu = group.access.mtu_bytes as u16;
         host::set_tcp(machine, tcp_config::resolve(&settings, mtu));
+    }
+    for plan in &machines.world.hosts {
+        if let Some(profile) = &machines.scenario.groups[plan.group].nat {
+            gateways::put_behind(plan, profile).expect("its reader refuses contradictions");
+        }
     }
 }
 

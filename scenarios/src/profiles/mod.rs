@@ -5,13 +5,15 @@
 
 pub mod access;
 pub mod delay;
+pub mod nat;
 
 use std::path::{Path, PathBuf};
 
 pub use access::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
 pub use delay::DelayProfile;
+pub use nat::NatProfile;
 
-use crate::built_in::{ACCESSES, BuiltIn, DELAYS};
+use crate::built_in::{ACCESSES, BuiltIn, DELAYS, NATS};
 use crate::format::fields;
 use crate::format::problem::{quoted, suggestion};
 
@@ -74,6 +76,18 @@ impl<'a> Profiles<'a> {
         }
         let (path, text) = self.file("access", name, ACCESSES)?;
         access::parse(&path.display().to_string(), &text)
+    }
+
+    /// A NAT profile by name or file.
+    ///
+    /// # Errors
+    /// It is unknown, unreadable or wrong.
+    pub fn nat(&self, name: &str) -> Result<NatProfile, ProfileError> {
+        if let Some(found) = NATS.iter().find(|profile| profile.name == name) {
+            return nat::parse(name, found.text);
+        }
+        let (path, text) = self.file("NAT", name, NATS)?;
+        nat::parse(&path.display().to_string(), &text)
     }
 
     /// An access profile that a scenario writes out itself, as a profile's file does.
@@ -159,11 +173,20 @@ pub fn explain() -> String {
             describe(&mut out, &format!("source: {}.", profile.source));
         }
     }
-    out.push_str("\nFields of an access profile, a TOML file of one's own:\n");
-    for field in fields::of(&access::schema()) {
-        let need = if field.required { " (required)" } else { "" };
-        let _ = writeln!(out, "\n  {}{need}", field.path);
-        describe(&mut out, &field.meaning);
+    out.push_str("\nNAT profiles (group.nat):\n");
+    for built_in in NATS {
+        if let Ok(profile) = profiles.nat(built_in.name) {
+            let _ = writeln!(out, "\n  {}: {}", profile.name, profile.summary);
+            describe(&mut out, &format!("source: {}.", profile.source));
+        }
+    }
+    for (kind, schema) in [("an access", access::schema()), ("a NAT", nat::schema())] {
+        let _ = writeln!(out, "\nFields of {kind} profile, a TOML file of one's own:");
+        for field in fields::of(&schema) {
+            let need = if field.required { " (required)" } else { "" };
+            let _ = writeln!(out, "\n  {}{need}", field.path);
+            describe(&mut out, &field.meaning);
+        }
     }
     out
 }
@@ -190,6 +213,11 @@ mod tests {
         }
         for built_in in ACCESSES {
             let profile = profiles.access(built_in.name).expect("it is sound");
+            assert_eq!(profile.name, built_in.name);
+            assert!(!profile.source.is_empty());
+        }
+        for built_in in NATS {
+            let profile = profiles.nat(built_in.name).expect("it is sound");
             assert_eq!(profile.name, built_in.name);
             assert!(!profile.source.is_empty());
         }

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::packet::Packet;
@@ -73,7 +74,7 @@ impl Capture {
     }
 
     /// Begins the capture of the next host. Hosts come in the order of their numbers.
-    pub(crate) fn add_host(&mut self, host: HostId, name: &str) {
+    pub(crate) fn add_host(&mut self, host: HostId, name: &str, ips: [IpAddr; 2]) {
         debug_assert_eq!(host.index(), self.hosts.len());
         let mut file = file_name(name);
         // Names that differ only in what files cannot be called.
@@ -82,7 +83,7 @@ impl Capture {
             self.names.insert(file.clone());
         }
         let mut waiting = Vec::new();
-        pcapng::begin(&mut waiting, name, &describe(host, name));
+        pcapng::begin(&mut waiting, name, &describe(host, name, ips));
         self.waiting_bytes += waiting.len();
         self.hosts.push(HostFile {
             path: self.folder.join(file),
@@ -173,12 +174,10 @@ impl Capture {
 }
 
 /// What the interface of a host is called, for people.
-fn describe(host: HostId, name: &str) -> String {
+fn describe(host: HostId, name: &str, [v4, v6]: [IpAddr; 2]) -> String {
     format!(
-        "{name}, host {} of a simulation ({}, {}); times are simulated",
-        host.0,
-        address::v4(host),
-        address::v6(host)
+        "{name}, host {} of a simulation ({v4}, {v6}); times are simulated",
+        host.0
     )
 }
 
@@ -204,12 +203,17 @@ mod tests {
         std::env::temp_dir().join(format!("orrery-capture-{name}-{}", std::process::id()))
     }
 
+    fn ips(host: u32) -> [IpAddr; 2] {
+        let host = HostId(host);
+        [address::v4(host).into(), address::v6(host).into()]
+    }
+
     #[test]
     fn hosts_never_share_a_file() {
         let folder = folder("names");
         let mut capture = Capture::create(&folder).expect("the temporary folder is writable");
         for (number, name) in (0..).zip(["a[1]", "a b", "a/b", "a/b-h2"]) {
-            capture.add_host(HostId(number), name);
+            capture.add_host(HostId(number), name, ips(number));
         }
         capture.finish().expect("the temporary folder is writable");
         let mut names: Vec<_> = fs::read_dir(&folder)
@@ -233,7 +237,7 @@ mod tests {
         let mut capture = Capture::create(&folder).expect("the temporary folder is writable");
         let hosts: u32 = 400;
         for host in 0..hosts {
-            capture.add_host(HostId(host), &host.to_string());
+            capture.add_host(HostId(host), &host.to_string(), ips(host));
         }
         let payload = bytes::Bytes::from(vec![0; 1_400]);
         let at = |host| std::net::SocketAddr::new(address::v4(HostId(host)).into(), 1);

@@ -4,10 +4,11 @@
 //! itself and knows no sockets.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::address;
 use super::link::Access;
+use super::nat::{Place, Realm};
 use super::packet::Packet;
 use super::partition::Partitions;
 use super::stage::{Condition, Draws, Fate, Pipeline, PipelineError, Stage};
@@ -20,7 +21,9 @@ const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
 /// All wires of a world.
 #[derive(Default)]
 pub struct Fabric {
-    hosts: Vec<Attachment>,
+    pub(super) hosts: Vec<Attachment>,
+    /// What is behind gateways that translate.
+    pub(super) realms: BTreeMap<HostId, Realm>,
     /// Access links by host, apart from each other and from the rest: a packet
     /// uses one of a host's two, and in a large world every line of memory that
     /// it passes is a cache miss.
@@ -34,11 +37,15 @@ pub struct Fabric {
 
 /// A host on the network; one cache line.
 #[repr(align(64))]
-struct Attachment {
+pub(super) struct Attachment {
     up: bool,
-    region: usize,
+    is_gateway: bool,
+    region: u32,
+    pub(super) place: Place,
     traffic: HostTraffic,
 }
+
+const _: () = assert!(size_of::<Attachment>() == 64);
 
 /// One direction of an access link; two cache lines side by side, which processors
 /// fetch together, and what few packets need elsewhere.
@@ -63,8 +70,18 @@ pub(crate) enum Way {
 /// Where a packet is next, when, and in which condition.
 pub(super) struct Hop {
     pub(super) host: HostId,
+    pub(super) end: LinkEnd,
     pub(super) at: SimTime,
     pub(super) condition: Condition,
+}
+
+/// Where at a host's access link, away from the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkEnd {
+    /// Before the downlink.
+    Down,
+    /// Behind the uplink, at the gateway that the host is behind.
+    Up,
 }
 
 /// What one host sent and received, packets and their bytes with all headers.
@@ -98,7 +115,9 @@ impl Fabric {
         debug_assert_eq!(host.index(), self.hosts.len());
         self.hosts.push(Attachment {
             up: true,
-            region,
+            is_gateway: false,
+            region: region as u32,
+            place: Place::default(),
             traffic: HostTraffic::default(),
         });
         self.uplinks.push(Direction {
@@ -153,31 +172,82 @@ impl Fabric {
         self.hosts[host.index()].up = up;
     }
 
+    /// From now on the host passes on what is for hosts behind it.
+    pub(super) fn make_gateway(&mut self, host: HostId) {
+        self.hosts[host.index()].is_gateway = true;
+    }
+
+    #[inline]
+    pub(super) fn is_gateway(&self, host: HostId) -> bool {
+        self.hosts[host.index()].is_gateway
+    }
+
     /// Whether the host has power.
     pub fn is_up(&self, host: HostId) -> bool {
         self.hosts[host.index()].up
     }
 
-    /// Takes a packet through the sender's link and the core: who gets it, and
-    /// when it leaves the core. `None` if it is dropped or held.
+    /// Takes a packet through the sender's link, and through the core if the link leads
+    /// there: who gets it, and when. `None` if it is dropped or held.
     pub(super) fn send(&mut self, now: SimTime, from: HostId, packet: &Packet) -> Option<Hop> {
+        self.forward(now, from, packet, Condition::Intact)
+    }
+
+    /// As [`Self::send`], for a packet that may be another's and have come a way already.
+    pub(super) fn forward(
+        &mut self,
+        now: SimTime,
+        from: HostId,
+        packet: &Packet,
+        before: Condition,
+    ) -> Option<Hop> {
         if !self.note_sent(from, packet) {
             return None;
         }
-        let Some(to) = self.destination(packet) else {
-            self.count_drop("no-route");
-            return None;
+        let behind = self.hosts[from.index()].place.behind;
+        let to = if behind.is_some() {
+            self.owns(from, packet.dst.ip()).then_some(from)
+        } else {
+            let to = self.owner(None, packet.dst.ip());
+            if to.is_none() {
+                self.count_drop("no-route");
+                return None;
+            }
+            to
         };
-        if to == from {
+        if to == Some(from) {
+            return Some(loopback(now, from));
+        }
+        let fate = self.uplinks[from.index()].push(now, packet, before);
+        let (at, condition) = self.leaves_link(from, fate)?;
+        self.beyond_uplink(from, to, at, condition)
+    }
+
+    /// Where a packet goes that leaves the uplink of `from`: to the gateway before it, or
+    /// through the core to `to`.
+    fn beyond_uplink(
+        &mut self,
+        from: HostId,
+        to: Option<HostId>,
+        at: SimTime,
+        condition: Condition,
+    ) -> Option<Hop> {
+        if self.hosts[from.index()].place.behind.is_some() {
             return Some(Hop {
-                host: to,
-                at: now + LOOPBACK_DELAY,
-                condition: Condition::Intact,
+                host: from,
+                end: LinkEnd::Up,
+                at,
+                condition,
             });
         }
-        let fate = self.uplinks[from.index()].push(now, packet, Condition::Intact);
-        let (at, condition) = self.leaves_link(from, fate)?;
-        self.cross_core(from, to, at, condition)
+        self.cross_core(from, to?, at, condition)
+    }
+
+    /// Whether a packet from `src` cannot be the host's: it was the address of a network
+    /// that the host has left. Networks let no such packet out (RFC 2827).
+    #[inline]
+    pub(super) fn is_stale(&self, from: HostId, src: IpAddr) -> bool {
+        !self.place(from).is_first() && !self.owns(from, src)
     }
 
     /// Counts a packet that a host hands to its links; false if the host is down.
@@ -200,18 +270,15 @@ impl Fabric {
         near: HostId,
         packet: &Packet,
     ) -> Option<Hop> {
-        let Some(to) = self.destination(packet) else {
+        if self.owns(near, packet.dst.ip()) {
+            return Some(loopback(now, near));
+        }
+        let to = self.owner(None, packet.dst.ip());
+        if to.is_none() && self.hosts[near.index()].place.behind.is_none() {
             self.count_drop("no-route");
             return None;
-        };
-        if to == near {
-            return Some(Hop {
-                host: to,
-                at: now + LOOPBACK_DELAY,
-                condition: Condition::Intact,
-            });
         }
-        self.cross_core(near, to, now, Condition::Intact)
+        self.beyond_uplink(near, to, now, Condition::Intact)
     }
 
     /// Takes a packet that has left its sender's link at `at` through the core.
@@ -222,6 +289,12 @@ impl Fabric {
         at: SimTime,
         condition: Condition,
     ) -> Option<Hop> {
+        // What is behind gateways is reached through the first of them.
+        let to = if self.hosts[to.index()].place.behind.is_some() {
+            self.next_towards(to, None)?
+        } else {
+            to
+        };
         if !self.partitions.passes(from, to) {
             self.count_drop("partition");
             return None;
@@ -232,12 +305,13 @@ impl Fabric {
         );
         let core = self
             .delays
-            .get(a)
-            .and_then(|row| row.get(b))
+            .get(a as usize)
+            .and_then(|row| row.get(b as usize))
             .copied()
             .unwrap_or_default();
         Some(Hop {
             host: to,
+            end: LinkEnd::Down,
             at: at + core,
             condition,
         })
@@ -251,7 +325,7 @@ impl Fabric {
         packet: &Packet,
         before: Condition,
     ) -> Option<Hop> {
-        let (at, condition) = if address::host(packet.src.ip()) == Some(host) {
+        let (at, condition) = if packet.is_loopback() {
             (now, before)
         } else {
             let fate = self.downlinks[host.index()].push(now, packet, before);
@@ -259,6 +333,7 @@ impl Fabric {
         };
         Some(Hop {
             host,
+            end: LinkEnd::Down,
             at,
             condition,
         })
@@ -308,11 +383,13 @@ impl Fabric {
                 continue;
             };
             let hop = match way {
-                Way::Up => self
-                    .destination(&packet)
-                    .and_then(|to| self.cross_core(host, to, at, condition)),
+                Way::Up => {
+                    let to = self.owner(None, packet.dst.ip());
+                    self.beyond_uplink(host, to, at, condition)
+                }
                 Way::Down => Some(Hop {
                     host,
+                    end: LinkEnd::Down,
                     at,
                     condition,
                 }),
@@ -323,11 +400,6 @@ impl Fabric {
         }
     }
 
-    /// Whose address the packet is for.
-    fn destination(&self, packet: &Packet) -> Option<HostId> {
-        address::host(packet.dst.ip()).filter(|to| to.index() < self.hosts.len())
-    }
-
     fn direction(&mut self, host: HostId, way: Way) -> &mut Direction {
         match way {
             Way::Up => &mut self.uplinks[host.index()],
@@ -335,14 +407,8 @@ impl Fabric {
         }
     }
 
-    /// Whether the host is there to take the packet, and its checksum right;
-    /// counts it either way.
-    pub(super) fn is_delivered(
-        &mut self,
-        host: HostId,
-        packet: &Packet,
-        condition: Condition,
-    ) -> bool {
+    /// Counts a packet that has come to a host; false if the host is down.
+    pub(super) fn note_received(&mut self, host: HostId, packet: &Packet) -> bool {
         let receiver = &mut self.hosts[host.index()];
         if !receiver.up {
             self.count_drop("receiver-down");
@@ -350,10 +416,6 @@ impl Fabric {
         }
         receiver.traffic.received_packets += 1;
         receiver.traffic.received_bytes += packet.wire_len() as u64;
-        if condition == Condition::Corrupted {
-            self.count_drop("corrupted");
-            return false;
-        }
         true
     }
 
@@ -381,6 +443,16 @@ impl Direction {
 /// Why the stages of an access link always make a pipeline.
 const IN_ORDER: &str =
     "an access link reorders after all stages that need order, and has one queue";
+
+/// A packet from the host to itself.
+fn loopback(now: SimTime, host: HostId) -> Hop {
+    Hop {
+        host,
+        end: LinkEnd::Down,
+        at: now + LOOPBACK_DELAY,
+        condition: Condition::Intact,
+    }
+}
 
 fn pipeline(stages: Vec<Box<dyn Stage>>) -> Pipeline {
     Pipeline::new(stages).expect(IN_ORDER)

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::fabric::Fabric;
 use super::packet::Packet;
 use super::stage::Condition;
-use super::{Net, NetEvent, address};
+use super::{Net, NetEvent};
 use crate::kernel::{self, Class, Event, HostId};
 use crate::random::Stream;
 use crate::time::SimTime;
@@ -115,20 +116,21 @@ impl Lans {
     /// Whether a packet of `from` to `to` goes over a segment, or nowhere: what is for
     /// a group does not take an access link.
     #[inline]
-    pub(super) fn carry(&self, from: HostId, to: IpAddr) -> bool {
-        to.is_multicast() || !self.of_host.is_empty() && self.share(from, to).is_some()
+    pub(super) fn carry(&self, fabric: &Fabric, from: HostId, to: IpAddr) -> bool {
+        to.is_multicast() || !self.of_host.is_empty() && self.share(fabric, from, to).is_some()
     }
 
     /// The segment that `from` and the host of `to` share.
-    fn share(&self, from: HostId, to: IpAddr) -> Option<(LanId, HostId)> {
-        let to = address::host(to).filter(|&to| to != from)?;
+    fn share(&self, fabric: &Fabric, from: HostId, to: IpAddr) -> Option<(LanId, HostId)> {
         let lan = *self.of_host.get(&from)?;
+        let to = fabric.owner(fabric.realm_of(from), to);
+        let to = to.filter(|&to| to != from)?;
         (self.of_host.get(&to) == Some(&lan)).then_some((lan, to))
     }
 
     /// The largest packet from `from` to `to`, if it goes over a segment.
-    pub(super) fn mtu(&self, from: HostId, to: IpAddr) -> Option<u16> {
-        if !self.carry(from, to) {
+    pub(super) fn mtu(&self, fabric: &Fabric, from: HostId, to: IpAddr) -> Option<u16> {
+        if !self.carry(fabric, from, to) {
             return None;
         }
         let lan = self.of_host.get(&from)?;
@@ -186,7 +188,7 @@ impl Net {
             self.fabric.count_drop("no-route");
             return;
         };
-        let shared = self.lans.share(from, to);
+        let shared = self.lans.share(&self.fabric, from, to);
         let segment = &mut self.lans.segments[lan.0 as usize];
         let receivers: Vec<HostId> = match shared {
             Some((_, to)) => vec![to],

@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::task::Waker;
 
 use crate::kernel::{self, Class, Event, HostId};
@@ -24,6 +25,7 @@ pub mod icmp;
 mod icmp_limit;
 pub mod lan;
 pub mod link;
+pub mod nat;
 pub mod packet;
 pub mod partition;
 mod path_mtu;
@@ -41,7 +43,7 @@ pub use tcp_socket::{TcpListener, TcpStream};
 pub(crate) use tcp_stack::FlowRef;
 
 use capture::Capture;
-use fabric::{Fabric, Hop, Way};
+use fabric::{Fabric, Hop, LinkEnd, Way};
 use lan::Lans;
 use packet::{Packet, Transport};
 use pcapng::Direction;
@@ -54,6 +56,8 @@ use unreachable::Reachability;
 pub(crate) enum NetEvent {
     /// A packet leaves the core for the receiver's link.
     Arrive(HostId, Condition, Box<Packet>),
+    /// A packet leaves a host's uplink for the gateway that the host is behind.
+    Ascend(HostId, Condition, Box<Packet>),
     /// A packet leaves the receiver's link.
     Deliver(HostId, Condition, Box<Packet>),
     /// A host's link can let go of packets that it holds.
@@ -69,6 +73,7 @@ pub(crate) struct Net {
     udp: Vec<UdpStack>,
     reachability: Vec<Reachability>,
     lans: Lans,
+    gateways: nat::Gateways,
     wake: Vec<Waker>,
     capture: Option<Box<Capture>>,
 }
@@ -84,6 +89,7 @@ pub(crate) fn install(capture: Option<Capture>) {
         udp: Vec::new(),
         reachability: Vec::new(),
         lans: Lans::default(),
+        gateways: nat::Gateways::default(),
         wake: Vec::new(),
         capture: capture.map(Box::new),
     };
@@ -131,7 +137,8 @@ pub(crate) fn try_with<T>(f: impl FnOnce(&mut Net) -> T) -> Option<T> {
 pub(crate) fn deliver(event: NetEvent) -> bool {
     with_wakes(|net| match event {
         NetEvent::Arrive(host, condition, packet) => net.arrive(host, condition, packet),
-        NetEvent::Deliver(host, condition, packet) => net.receive(host, condition, &packet),
+        NetEvent::Ascend(child, condition, packet) => net.ascend(child, condition, packet),
+        NetEvent::Deliver(host, condition, packet) => net.come(host, condition, packet),
         NetEvent::LinkFree(host, way) => net.link_free(host, way),
         NetEvent::TcpTimeout(flow) => net.tcp_timeout(flow),
     })
@@ -143,6 +150,7 @@ pub(crate) fn deliver(event: NetEvent) -> bool {
 pub(crate) fn silence(host: HostId) {
     let old = with(|net| {
         net.fabric.set_up(host, false);
+        net.gateways.restart(host);
         let restarted = net.tcp(host).restarted();
         let tcp = std::mem::replace(net.tcp(host), restarted);
         tcp.cancel_timeouts();
@@ -180,8 +188,10 @@ impl Net {
         host: HostId,
         region: usize,
         access: &link::Access,
+        behind: Option<HostId>,
     ) {
         self.fabric.add_host(seed, host, region, access);
+        self.fabric.put(host, behind);
         self.tcp
             .push(TcpStack::new(Stream::new(seed, "tcp", host.0)));
         self.udp.push(UdpStack::default());
@@ -189,7 +199,11 @@ impl Net {
         self.reachability.push(known);
         if let Some(capture) = &mut self.capture {
             let name = kernel::with(|kernel| kernel.host_name(host).to_owned());
-            capture.add_host(host, &name);
+            let ips = [
+                IpAddr::from(Ipv4Addr::UNSPECIFIED),
+                Ipv6Addr::UNSPECIFIED.into(),
+            ];
+            capture.add_host(host, &name, ips.map(|ip| self.fabric.address(host, ip)));
         }
     }
 
@@ -220,13 +234,17 @@ impl Net {
 
     /// Sends a packet of `from` on its way.
     fn send(&mut self, from: HostId, packet: Packet) {
+        if self.fabric.is_stale(from, packet.src.ip()) {
+            self.fabric.count_drop("stale-source");
+            return;
+        }
         self.observe(from, Direction::Outbound, &packet);
-        if self.lans.carry(from, packet.dst.ip()) {
+        if self.lans.carry(&self.fabric, from, packet.dst.ip()) {
             self.send_on_lan(from, &packet);
             return;
         }
         match self.fabric.send(kernel::now(), from, &packet) {
-            Some(hop) => schedule_arrival(&hop, Box::new(packet)),
+            Some(hop) => schedule_hop(&hop, Box::new(packet)),
             None => self.check_uplink(from, &packet),
         }
         self.follow_up(from, Way::Up);
@@ -236,7 +254,7 @@ impl Net {
     /// that host's own kernel to itself.
     fn send_from_router(&mut self, near: HostId, packet: Packet) {
         if let Some(hop) = self.fabric.send_from_router(kernel::now(), near, &packet) {
-            schedule_arrival(&hop, Box::new(packet));
+            schedule_hop(&hop, Box::new(packet));
         }
     }
 
@@ -246,7 +264,7 @@ impl Net {
         self.follow_up(host, Way::Down);
         match hop {
             None => self.check_downlink(host, &packet),
-            Some(hop) if hop.at == now => self.receive(host, hop.condition, &packet),
+            Some(hop) if hop.at == now => self.come(host, hop.condition, packet),
             Some(hop) => schedule_delivery(&hop, packet),
         }
     }
@@ -261,12 +279,22 @@ impl Net {
     fn follow_up(&mut self, host: HostId, way: Way) {
         while let Some((packet, hop)) = self.fabric.next_released(host, way) {
             match way {
-                Way::Up => schedule_arrival(&hop, packet),
+                Way::Up => schedule_hop(&hop, packet),
                 Way::Down => schedule_delivery(&hop, packet),
             }
         }
         if let Some(at) = self.fabric.wakeup_due(host, way) {
             schedule(at, host, NetEvent::LinkFree(host, way));
+        }
+    }
+
+    /// A packet has left the downlink of a host or gateway, or its LAN segment.
+    #[inline]
+    fn come(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
+        if self.fabric.is_gateway(host) {
+            self.pass_gateway(host, condition, packet);
+        } else {
+            self.receive(host, condition, &packet);
         }
     }
 
@@ -276,13 +304,24 @@ impl Net {
             // The interface lets it pass by, as it does on Ethernet.
             return;
         }
-        if !self.fabric.is_delivered(host, packet, condition) {
+        if !self.fabric.note_received(host, packet) {
+            return;
+        }
+        self.take(host, condition, packet);
+    }
+
+    /// A packet for the host itself has come to it.
+    fn take(&mut self, host: HostId, condition: Condition, packet: &Packet) {
+        if condition == Condition::Corrupted {
+            self.fabric.count_drop("corrupted");
             return;
         }
         kernel::with(|kernel| {
             kernel.record(Class::Packet, host, |encoding| packet.digest_into(encoding));
         });
-        self.observe(host, Direction::Inbound, packet);
+        if !self.fabric.is_gateway(host) {
+            self.observe(host, Direction::Inbound, packet);
+        }
         match &packet.transport {
             Transport::Tcp(segment) => self.tcp_segment(host, packet.dst, packet.src, segment),
             Transport::Udp(payload) => {
@@ -310,8 +349,12 @@ impl Net {
     }
 }
 
-fn schedule_arrival(hop: &Hop, packet: Box<Packet>) {
-    let event = NetEvent::Arrive(hop.host, hop.condition, packet);
+/// Sees to a packet that has left an uplink.
+fn schedule_hop(hop: &Hop, packet: Box<Packet>) {
+    let event = match hop.end {
+        LinkEnd::Down => NetEvent::Arrive(hop.host, hop.condition, packet),
+        LinkEnd::Up => NetEvent::Ascend(hop.host, hop.condition, packet),
+    };
     schedule(hop.at, hop.host, event);
 }
 

@@ -69,6 +69,12 @@ impl Packet {
         }
     }
 
+    /// Whether a host has sent it to itself.
+    #[inline]
+    pub fn is_loopback(&self) -> bool {
+        self.src.ip() == self.dst.ip()
+    }
+
     /// Bytes of the whole packet: IP header, transport header, payload.
     pub fn wire_len(&self) -> usize {
         let ip = match self.dst {

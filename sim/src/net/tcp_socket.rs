@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncWrite};
 
-use super::{FlowRef, Net, address, try_with, with};
+use super::{FlowRef, Net, try_with, with};
 use crate::kernel::HostId;
 use crate::tcp::{Stats, TcpError};
 
@@ -82,7 +82,7 @@ impl TcpStream {
         let stream = with(|net| {
             let flow = net.tcp_connect(host, remote, port)?;
             let local = SocketAddr::new(
-                address::like(host, remote.ip()),
+                net.fabric.address(host, remote.ip()),
                 net.tcp(host)
                     .flow_mut(flow)
                     .map_or(0, |entry| entry.tcp.local().port()),

@@ -11,7 +11,7 @@ use std::task::Waker;
 
 use super::flow_table::{FlowTable, Tuple};
 use super::packet::Packet;
-use super::{Net, NetEvent, address};
+use super::{Net, NetEvent};
 use crate::kernel::queue::Ticket;
 use crate::kernel::{self, Class, Event, HostId};
 use crate::random::Stream;
@@ -241,6 +241,7 @@ impl Net {
         if !self.fabric.is_up(host) {
             return Err(io::ErrorKind::NetworkDown.into());
         }
+        let own = self.fabric.address(host, remote.ip());
         let stack = self.tcp(host);
         let port = match port {
             Some(port) if stack.by_tuple.contains(&(port, remote)) => None,
@@ -248,7 +249,7 @@ impl Net {
             None => stack.free_port(remote),
         };
         let port = port.ok_or(io::ErrorKind::AddrInUse)?;
-        let local = SocketAddr::new(address::like(host, remote.ip()), port);
+        let local = SocketAddr::new(own, port);
         let sequence = stack.initial_sequence();
         let tcp = Connection::connect(kernel::now(), &stack.config, local, remote, sequence);
         let flow = stack.insert(host, Flow::new(tcp, Owner::Program));

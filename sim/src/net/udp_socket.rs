@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::icmp::IcmpKind;
 use super::packet::Packet;
 use super::udp::{Bound, DeliveryError, GROUPS_MAX, ReceiveLimits};
-use super::{Net, address, try_with, with};
+use super::{Net, try_with, with};
 use crate::kernel::HostId;
 
 /// Largest payload over IPv4: 65,535 less the IP and UDP headers.
@@ -97,9 +97,9 @@ impl UdpSocket {
         if payload.len() > PAYLOAD_MAX {
             return Err(too_large());
         }
-        let from = SocketAddr::new(address::like(self.host, to.ip()), self.port);
-        let packet = Packet::udp(from, to, payload);
         with(|net| {
+            let own = net.fabric.address(self.host, to.ip());
+            let packet = Packet::udp(SocketAddr::new(own, self.port), to, payload);
             if packet.wire_len() > usize::from(net.path_mtu(self.host, to.ip())) {
                 return Err(too_large());
             }

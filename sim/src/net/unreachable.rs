@@ -49,10 +49,10 @@ impl Reachability {
 impl Net {
     /// The largest packet that `host` may send to `to`, as far as it knows.
     pub(super) fn path_mtu(&self, host: HostId, to: IpAddr) -> u16 {
-        if address::host(to) == Some(host) {
+        if self.fabric.owns(host, to) {
             return LOOPBACK_MTU;
         }
-        if let Some(mtu) = self.lans.mtu(host, to) {
+        if let Some(mtu) = self.lans.mtu(&self.fabric, host, to) {
             return mtu;
         }
         let known = &self.reachability[host.index()];
@@ -64,8 +64,8 @@ impl Net {
     /// its own kernel would.
     pub(super) fn check_uplink(&mut self, from: HostId, packet: &Packet) {
         let mtu = self.reachability[from.index()].link_mtu_up;
-        let own = address::host(packet.dst.ip()) == Some(from);
-        if !own && packet.wire_len() > usize::from(mtu) && self.fabric.is_up(from) {
+        if !packet.is_loopback() && packet.wire_len() > usize::from(mtu) && self.fabric.is_up(from)
+        {
             self.tell_too_big(from, packet, mtu, packet.src.ip());
         }
     }
@@ -74,8 +74,7 @@ impl Net {
     /// the sender, as the router before that link would.
     pub(super) fn check_downlink(&mut self, to: HostId, packet: &Packet) {
         let mtu = self.reachability[to.index()].link_mtu_down;
-        let own = address::host(packet.src.ip()) == Some(to);
-        if !own && packet.wire_len() > usize::from(mtu) {
+        if !packet.is_loopback() && packet.wire_len() > usize::from(mtu) {
             let router = address::router_like(to, packet.src.ip());
             self.tell_too_big(to, packet, mtu, router);
         }
@@ -111,7 +110,7 @@ impl Net {
     pub(super) fn icmp_error(&mut self, host: HostId, error: &IcmpError) {
         let quote = &error.quote;
         // Who did not send the packet learns nothing (RFC 5927 §4).
-        if address::host(quote.src.ip()) != Some(host) {
+        if !self.fabric.owns(host, quote.src.ip()) {
             self.fabric.count_drop("icmp-unasked");
             return;
         }

@@ -102,6 +102,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         boot: _,
         bootstrap: _,
         access,
+        nat,
         clock,
         tcp,
         has_node,
@@ -111,6 +112,10 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
     if *clock != Clock::TRUE {
         let message = "turmoil's clocks are all true: no offset, no drift";
         refuse(span("clock"), message, problems);
+    }
+    if nat.is_some() {
+        let message = "no NATs and firewalls on turmoil: all of its hosts reach each other";
+        refuse(span("nat"), message, problems);
     }
     if *tcp != TcpSettings::default() {
         refuse(span("tcp"), OWN_TCP, problems);
@@ -257,6 +262,11 @@ rate = '6/min'
             "[[workload]]",
             "clock = { offset = '1s' }\n[[workload]]",
             "t.toml:10:9: turmoil's clocks are all true",
+        );
+        check(
+            "[[workload]]",
+            "nat = 'sym'\n[[workload]]",
+            "t.toml:10:7: no NATs and firewalls on turmoil",
         );
         check("count = 4", "count = 400", "t.toml:7:9: turmoil plays at");
         check(

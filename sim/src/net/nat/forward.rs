@@ -1,0 +1,216 @@
+//! How packets pass gateways.
+//!
+//! A host's links lead to the core or to the inside of a gateway, and a gateway's links
+//! lead on in the same way. A packet climbs by uplinks until it comes to where its
+//! destination's address means something, and goes down from there. Owns that way, and
+//! asks the gateway's parts on it what becomes of the packet.
+
+use std::collections::BTreeMap;
+
+use super::firewall::Firewall;
+use super::translator::{Refusal, Translator};
+use super::unsolicited::{self, Unsolicited};
+use crate::kernel::{self, HostId};
+use crate::net::packet::Packet;
+use crate::net::pcapng::Direction;
+use crate::net::stage::Condition;
+use crate::net::{Net, Way, schedule_hop};
+
+/// What a gateway does, apart from its place and links.
+#[derive(Debug, Default)]
+pub(super) struct Gateway {
+    pub(super) nat: Option<Translator>,
+    pub(super) firewall: Option<Firewall>,
+}
+
+/// All gateways of a world.
+#[derive(Debug, Default)]
+pub(in crate::net) struct Gateways(pub(super) BTreeMap<HostId, Gateway>);
+
+impl Gateways {
+    /// Forgets what a gateway knows of its hosts' sessions; nothing for other hosts.
+    pub(in crate::net) fn restart(&mut self, host: HostId) {
+        if let Some(gateway) = self.0.get_mut(&host) {
+            if let Some(nat) = &mut gateway.nat {
+                nat.restart();
+            }
+            if let Some(firewall) = &mut gateway.firewall {
+                firewall.restart();
+            }
+        }
+    }
+
+    fn nat(&mut self, gateway: HostId) -> Option<&mut Translator> {
+        self.0.get_mut(&gateway)?.nat.as_mut()
+    }
+
+    /// The part that decides over what is not translated.
+    fn firewall(&mut self, gateway: HostId) -> Option<&mut Firewall> {
+        self.0.get_mut(&gateway)?.firewall.as_mut()
+    }
+}
+
+impl Net {
+    /// A packet has left the uplink of `child`, which is behind a gateway.
+    pub(in crate::net) fn ascend(
+        &mut self,
+        child: HostId,
+        condition: Condition,
+        mut packet: Box<Packet>,
+    ) {
+        let Some(gateway) = self.fabric.place(child).behind else {
+            // It has moved while the packet was on its link.
+            self.fabric.count_drop("no-route");
+            return;
+        };
+        if !self.fabric.is_up(gateway) {
+            self.fabric.count_drop("receiver-down");
+            return;
+        }
+        let (now, to) = (kernel::now(), packet.dst.ip());
+        if let Some(to) = self.fabric.owner_behind(gateway, to) {
+            if self.fabric.partitions.passes(child, to) {
+                self.go_down(gateway, to, condition, packet);
+            } else {
+                self.fabric.count_drop("partition");
+            }
+            return;
+        }
+        let own = self.fabric.owns(gateway, to);
+        let outside = self.fabric.address(gateway, to);
+        let refused = if to.is_ipv4()
+            && let Some(nat) = self.gateways.nat(gateway)
+        {
+            if own {
+                self.hairpin(gateway, condition, packet);
+                return;
+            }
+            let passed = nat.translate_out(now, outside, &mut packet);
+            passed.err().map(Refusal::name)
+        } else if own {
+            self.take(gateway, condition, &packet);
+            return;
+        } else {
+            let firewall = self.gateways.firewall(gateway);
+            let passed = firewall.map_or(Ok(()), |firewall| firewall.pass_out(now, &packet));
+            passed.err().map(super::firewall::Blocked::name)
+        };
+        match refused {
+            None => self.go_up(gateway, condition, packet),
+            Some(reason) => self.fabric.count_drop(reason),
+        }
+    }
+
+    /// A packet has left the downlink of a gateway.
+    pub(in crate::net) fn pass_gateway(
+        &mut self,
+        gateway: HostId,
+        condition: Condition,
+        mut packet: Box<Packet>,
+    ) {
+        if !self.fabric.note_received(gateway, &packet) {
+            return;
+        }
+        self.observe(gateway, Direction::Inbound, &packet);
+        let (now, to) = (kernel::now(), packet.dst.ip());
+        if self.fabric.owns(gateway, to) {
+            if to.is_ipv4()
+                && let Some(nat) = self.gateways.nat(gateway)
+            {
+                match nat.translate_in(now, &mut packet) {
+                    Ok(()) => self.bring_inside(gateway, condition, packet),
+                    Err(refusal) => self.refuse(gateway, condition, &packet, refusal),
+                }
+            } else {
+                self.take(gateway, condition, &packet);
+            }
+            return;
+        }
+        let Some(to) = self.fabric.owner_behind(gateway, to) else {
+            self.fabric.count_drop("no-route");
+            return;
+        };
+        if let Some(firewall) = self.gateways.firewall(gateway)
+            && let Err(blocked) = firewall.pass_in(now, &packet)
+        {
+            let answers = firewall.spec.unsolicited == Unsolicited::Reset;
+            self.fabric.count_drop(blocked.name());
+            if answers && let Some(reset) = unsolicited::reset(&packet) {
+                self.go_up(gateway, Condition::Intact, Box::new(reset));
+            }
+            return;
+        }
+        self.go_down(gateway, to, condition, packet);
+    }
+
+    /// A packet from inside has come to the outside address of its own NAT.
+    fn hairpin(&mut self, gateway: HostId, condition: Condition, mut packet: Box<Packet>) {
+        let (now, inside, outside) = (kernel::now(), packet.src, packet.dst.ip());
+        let Some(nat) = self.gateways.nat(gateway) else {
+            return;
+        };
+        let hairpinning = nat.spec.hairpinning;
+        if hairpinning.source(inside, inside).is_none() {
+            self.fabric.count_drop("nat-hairpin");
+            return;
+        }
+        if let Err(refusal) = nat.translate_out(now, outside, &mut packet) {
+            self.fabric.count_drop(refusal.name());
+            return;
+        }
+        if let Err(refusal) = nat.translate_in(now, &mut packet) {
+            self.refuse(gateway, condition, &packet, refusal);
+            return;
+        }
+        packet.src = hairpinning.source(inside, packet.src).unwrap_or(inside);
+        self.bring_inside(gateway, condition, packet);
+    }
+
+    /// A packet has come to an outside address and is for nobody inside.
+    fn refuse(&mut self, gateway: HostId, condition: Condition, packet: &Packet, refusal: Refusal) {
+        let Some(nat) = self.gateways.nat(gateway) else {
+            return;
+        };
+        // Only who has asked for nothing is answered: want of room is not told.
+        let unsolicited = matches!(refusal, Refusal::NoBinding | Refusal::Filtered);
+        match nat.spec.unsolicited {
+            Unsolicited::Gateway if unsolicited => {
+                nat.claim(kernel::now(), packet);
+                self.take(gateway, condition, packet);
+            }
+            Unsolicited::Reset if unsolicited && let Some(reset) = unsolicited::reset(packet) => {
+                self.fabric.count_drop(refusal.name());
+                self.send(gateway, reset);
+            }
+            _ => self.fabric.count_drop(refusal.name()),
+        }
+    }
+
+    /// Hands a packet to the host behind `gateway` whose inside address it now has.
+    fn bring_inside(&mut self, gateway: HostId, condition: Condition, packet: Box<Packet>) {
+        match self.fabric.owner_behind(gateway, packet.dst.ip()) {
+            Some(to) => self.go_down(gateway, to, condition, packet),
+            // It has moved since.
+            None => self.fabric.count_drop("no-route"),
+        }
+    }
+
+    /// Sends a packet towards a host behind `gateway`.
+    fn go_down(&mut self, gateway: HostId, to: HostId, condition: Condition, packet: Box<Packet>) {
+        match self.fabric.next_towards(to, Some(gateway)) {
+            Some(next) => self.arrive(next, condition, packet),
+            None => self.fabric.count_drop("no-route"),
+        }
+    }
+
+    /// Sends a packet on from a gateway, away from the hosts behind it.
+    fn go_up(&mut self, gateway: HostId, condition: Condition, packet: Box<Packet>) {
+        self.observe(gateway, Direction::Outbound, &packet);
+        let now = kernel::now();
+        match self.fabric.forward(now, gateway, &packet, condition) {
+            Some(hop) => schedule_hop(&hop, packet),
+            None => self.check_uplink(gateway, &packet),
+        }
+        self.follow_up(gateway, Way::Up);
+    }
+}

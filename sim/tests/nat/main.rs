@@ -1,0 +1,10 @@
+//! NATs and firewalls as programs behind and before them meet them.
+
+mod axes;
+mod firewall;
+mod harness;
+mod icmp;
+mod lifetimes;
+mod matrix;
+mod places;
+mod tcp;
