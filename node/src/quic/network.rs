@@ -9,6 +9,17 @@ use futures::stream::BoxStream;
 use quinn::AsyncUdpSocket;
 
 /// Gives UDP sockets.
+///
+/// ```
+/// use orrery_node::quic::UdpNetwork;
+/// use orrery_node::real::SystemUdp;
+///
+/// let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// let _inside = runtime.enter();
+/// let socket = SystemUdp.bind("127.0.0.1:0".parse()?)?;
+/// assert_ne!(socket.local_addr()?.port(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait UdpNetwork: Send + Sync {
     /// A socket bound to `local`, of whose family alone it sends and receives; an
     /// unspecified address stands for all of the machine's, and port 0 for any free one.
