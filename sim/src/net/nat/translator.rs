@@ -198,7 +198,7 @@ impl Translator {
         Ok(binding.inside)
     }
 
-    /// An error of an inside host about a packet that has come in (RFC 5508 §4.2):
+    /// An error of an inside host about a packet that has come in (RFC 5508 §4):
     /// quotes it as it was outside. The error has no port.
     fn error_outbound(
         &mut self,
@@ -218,8 +218,8 @@ impl Translator {
         Ok(0)
     }
 
-    /// An error from outside about a packet that went out (RFC 5508 §4.1): quotes it as
-    /// it was inside. It renews nothing and ends nothing (RFC 4787 §4.3 REQ-12).
+    /// An error from outside about a packet that went out (RFC 5508 §4): quotes it as
+    /// it was inside. It renews nothing and ends nothing (RFC 4787 §9 REQ-12).
     fn error_inbound(
         &mut self,
         now: SimTime,
