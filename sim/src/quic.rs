@@ -14,8 +14,8 @@ use bytes::Bytes;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
+use crate::host;
 use crate::kernel::HostId;
-use crate::net::address;
 use crate::net::udp::UdpSocket;
 
 /// Binds `local` of `host` for quinn: one of its addresses or an unspecified one, and a
@@ -25,7 +25,7 @@ use crate::net::udp::UdpSocket;
 /// `AddrNotAvailable` if the host has no such address; `AddrInUse`; `NetworkDown` if
 /// the host is down.
 pub fn bind(host: HostId, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    if !local.ip().is_unspecified() && local.ip() != address::like(host, local.ip()) {
+    if !local.ip().is_unspecified() && local.ip() != host::ip_like(host, local.ip()) {
         return Err(io::ErrorKind::AddrNotAvailable.into());
     }
     let socket = UdpSocket::bind(host, local.port())?;
@@ -35,7 +35,7 @@ pub fn bind(host: HostId, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocke
 
 /// The addresses of `host`.
 pub fn addresses(host: HostId) -> [IpAddr; 2] {
-    [address::v4(host).into(), address::v6(host).into()]
+    [host::v4(host).into(), host::v6(host).into()]
 }
 
 #[derive(Debug)]
