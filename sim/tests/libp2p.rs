@@ -98,3 +98,34 @@ fn the_same_seed_gives_the_same_hash_even_in_the_same_process_order() {
     assert_eq!(first.trace_hash, second.trace_hash);
     assert_ne!(first.trace_hash, other.trace_hash);
 }
+
+/// Ten hosts verify one message, and a forged one; each reports what it found.
+fn verified(remember: bool) -> Outcome {
+    let ((), outcome) = Simulation::new(1)
+        .run(move |world| {
+            ed25519_dalek::remember(remember);
+            let keys = Keypair::ed25519_from_bytes([7; 32]).expect("32 bytes");
+            let signature = keys.sign(b"to all").expect("Ed25519 signs");
+            for number in 0..10 {
+                let host = host::add(HostSpec::named(&format!("h{number}")));
+                let (key, signature) = (keys.public(), signature.clone());
+                host::executor(host).spawn(async move {
+                    let right = key.verify(b"to all", &signature);
+                    let forged = key.verify(b"to none", &signature);
+                    assert!(right && !forged);
+                    kernel::report(host, &[u8::from(right), u8::from(forged)]);
+                });
+            }
+            world.run_for(Duration::from_secs(1));
+        })
+        .expect("the simulation runs");
+    assert_eq!(outcome.failure, None);
+    outcome
+}
+
+#[test]
+fn remembering_signatures_changes_nothing_that_is_simulated() {
+    let (remembered, computed) = (verified(true), verified(false));
+    assert_eq!(remembered.trace_hash, computed.trace_hash);
+    assert_eq!(remembered.stats, computed.stats);
+}

@@ -229,7 +229,7 @@ impl Pipeline {
     /// # Panics
     /// If the stage lets go more packets than it holds.
     pub fn wake(&mut self, now: SimTime, draws: &mut Draws) {
-        let Some(holder) = self.aside().holder else {
+        let Some(holder) = self.aside.as_ref().and_then(|aside| aside.holder) else {
             return;
         };
         while let Some(at) = self.next_wakeup().filter(|due| *due <= now) {
