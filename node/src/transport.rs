@@ -10,25 +10,35 @@ use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::transport::{Boxed, OrTransport, dummy::DummyTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::{PeerId, Transport, noise, yamux};
+use libp2p::{PeerId, Transport, noise, relay, yamux};
 
-use crate::environment::Wire;
+use crate::environment::{ByteStream, Wire};
 
 /// What the swarm dials and listens with.
 pub type NodeTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
-/// Combines `wires` in their order; an address goes to the first that takes it.
+/// Combines `circuits` through relays, if there are to be any, and `wires` in their
+/// order; an address goes to the first that takes it.
 /// A connection that is not ready to use after `upgrade_timeout` is given up.
 ///
 /// # Errors
 /// When Noise cannot sign with `keypair`.
 pub fn build(
+    circuits: Option<relay::client::Transport>,
     wires: Vec<Wire>,
     keypair: &Keypair,
     upgrade_timeout: Duration,
 ) -> Result<NodeTransport, noise::Error> {
     let mut transport: NodeTransport = DummyTransport::new().boxed();
-    for wire in wires {
+    // Only circuits tell an address with /p2p-circuit from others, so they come first.
+    let circuits = circuits.map(|circuits| {
+        Wire::Stream(
+            circuits
+                .map(|stream, _| -> ByteStream { Box::pin(stream) })
+                .boxed(),
+        )
+    });
+    for wire in circuits.into_iter().chain(wires) {
         let next = match wire {
             Wire::Muxed(make) => TransportTimeout::new(make(keypair), upgrade_timeout).boxed(),
             // `V1Lazy` saves a round trip on each of the two upgrades, since

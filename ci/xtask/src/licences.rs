@@ -21,6 +21,17 @@ use crate::workspace::Workspace;
 #[serde(deny_unknown_fields)]
 struct Policy {
     allowed: BTreeSet<String>,
+    #[serde(default)]
+    exception: Vec<Exception>,
+}
+
+/// One crate whose licence is none of the allowed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exception {
+    name: String,
+    licence: String,
+    reason: String,
 }
 
 /// `ci/duplicates.toml`.
@@ -135,6 +146,14 @@ fn built(workspace: &Workspace) -> Result<BTreeSet<Built>> {
 fn licences(built: &BTreeSet<Built>, policy: &Policy) -> Vec<String> {
     let mut findings = Vec::new();
     let mut used = BTreeSet::new();
+    let mut unused: BTreeMap<&str, &Exception> = BTreeMap::new();
+    for exception in &policy.exception {
+        let name = &exception.name;
+        if exception.reason.trim().is_empty() {
+            findings.push(format!("ci/licences.toml: {name}: state the reason"));
+        }
+        unused.insert(name, exception);
+    }
     for Built {
         name,
         version,
@@ -145,6 +164,12 @@ fn licences(built: &BTreeSet<Built>, policy: &Policy) -> Vec<String> {
             findings.push(format!("{name} {version}: states no licence"));
             continue;
         };
+        let excepted =
+            |exception: &Exception| exception.name == *name && exception.licence == *licence;
+        if policy.exception.iter().any(excepted) {
+            unused.remove(name.as_str());
+            continue;
+        }
         let expression = match Expression::parse_mode(licence, ParseMode::LAX) {
             Ok(expression) => expression,
             Err(error) => {
@@ -172,6 +197,9 @@ fn licences(built: &BTreeSet<Built>, policy: &Policy) -> Vec<String> {
             .difference(&used)
             .map(|term| format!("ci/licences.toml: nothing is under {term} any more: remove it")),
     );
+    findings.extend(unused.values().map(|Exception { name, licence, .. }| {
+        format!("ci/licences.toml: no {name} is built under \"{licence}\": remove the exception")
+    }));
     findings
 }
 
@@ -258,6 +286,7 @@ mod tests {
     fn policy(allowed: &[&str]) -> Policy {
         Policy {
             allowed: allowed.iter().map(|term| (*term).to_owned()).collect(),
+            exception: Vec::new(),
         }
     }
 
@@ -280,6 +309,35 @@ mod tests {
                 .filter(|finding| finding.starts_with("a 1.0.0"));
             assert_eq!(of_the_crate.count() == 0, passes, "{licence}: {findings:?}");
         }
+    }
+
+    #[test]
+    fn an_exception_is_for_one_crate_under_one_licence_and_says_why() {
+        let built = built(&[("a", "1.0.0", "MIT"), ("b", "1.0.0", "MPL-2.0")]);
+        let check = |name: &str, licence: &str, reason: &str, expected: &[&str]| {
+            let exception = Exception {
+                name: name.to_owned(),
+                licence: licence.to_owned(),
+                reason: reason.to_owned(),
+            };
+            let policy = Policy {
+                exception: vec![exception],
+                ..policy(&["MIT"])
+            };
+            assert_eq!(licences(&built, &policy), expected);
+        };
+        let refused = "b 1.0.0: \"MPL-2.0\" is not allowed by ci/licences.toml";
+        check("b", "MPL-2.0", "because", &[]);
+        check(
+            "b",
+            "MPL-2.0",
+            " ",
+            &["ci/licences.toml: b: state the reason"],
+        );
+        let stale = "ci/licences.toml: no b is built under \"GPL-2.0\": remove the exception";
+        check("b", "GPL-2.0", "because", &[refused, stale]);
+        let stale = "ci/licences.toml: no c is built under \"MPL-2.0\": remove the exception";
+        check("c", "MPL-2.0", "because", &[refused, stale]);
     }
 
     #[test]

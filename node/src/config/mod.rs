@@ -5,6 +5,7 @@
 
 mod groups;
 mod quic;
+mod reach;
 mod sections;
 mod time_span;
 
@@ -16,6 +17,7 @@ use crate::{gossip, kad};
 
 pub use groups::{Gossip, GossipVersion, Kad};
 pub use quic::{Quic, QuicTransport};
+pub use reach::{Bootstrap, Relay, RelayClient};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
 pub use time_span::{TimeSpan, TimeSpanError};
 
@@ -29,6 +31,12 @@ pub struct Config {
     pub connections: Connections,
     /// Connections over QUIC.
     pub quic: Quic,
+    /// Nodes that are known from the start.
+    pub bootstrap: Bootstrap,
+    /// Relaying for others.
+    pub relay: Relay,
+    /// Reaching and being reached through relays.
+    pub relay_client: RelayClient,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
     /// How soon a dead connection is noticed.
@@ -166,7 +174,11 @@ impl Config {
                 return Err(invalid(path, "must be at least 1"));
             }
         }
-        for checked in [gossip::check(&self.gossip), kad::check(&self.kad)] {
+        for checked in [
+            gossip::check(&self.gossip),
+            kad::check(&self.kad),
+            self.bootstrap.check(),
+        ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }
         if self.identify.agent.len() > AGENT_BYTES_MAX {

@@ -1,10 +1,12 @@
 //! What the node has to do at which time.
 //!
 //! Each errand stands in the agenda at most once, so its size is bounded by
-//! the number of friends and waiting commands.
+//! the number of friends, known nodes and waiting commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
+
+use libp2p::PeerId;
 
 use crate::identity::IdentityId;
 
@@ -13,6 +15,8 @@ use crate::identity::IdentityId;
 pub enum Errand {
     /// Dial a friend who is not connected.
     Dial(IdentityId),
+    /// Dial a known node that is not connected.
+    Bootstrap(PeerId),
     /// Pull a friend's feed.
     Pull(IdentityId),
     /// Answer a waiting command with what there is.

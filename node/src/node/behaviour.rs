@@ -6,7 +6,7 @@ use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{identify, ping};
+use libp2p::{identify, ping, relay};
 
 use crate::config::Config;
 use crate::gossip::{self, Groups};
@@ -32,6 +32,10 @@ pub struct NodeBehaviour {
     pub ping: ping::Behaviour,
     /// Answers Kademlia's requests.
     pub kad: Toggle<Server>,
+    /// Carries connections between others.
+    pub relay: Toggle<relay::Behaviour>,
+    /// Circuits of our own through relays.
+    pub relay_client: Toggle<relay::client::Behaviour>,
     /// Groups without storage.
     pub gossip: Toggle<Groups>,
     /// The node's own protocols.
@@ -39,17 +43,22 @@ pub struct NodeBehaviour {
 }
 
 impl NodeBehaviour {
-    /// All behaviours as `context` configures them.
+    /// All behaviours as `context` configures them; `relay_client` belongs to the
+    /// transport of circuits, if there is one.
     ///
     /// # Errors
     /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed.
-    pub fn new(context: &Arc<Context>) -> Result<Self, StartError> {
+    pub fn new(
+        context: &Arc<Context>,
+        relay_client: Option<relay::client::Behaviour>,
+    ) -> Result<Self, StartError> {
         let Config {
             connections,
             identify,
             ping,
             kad,
             gossip,
+            relay,
             feed,
             ..
         } = &context.config;
@@ -64,6 +73,9 @@ impl NodeBehaviour {
             .then(|| kad::build(kad, context.keys.peer()))
             .transpose()
             .map_err(|(path, reason)| StartError::Gossip(format!("{path}: {reason}")))?;
+        let relay = relay
+            .enabled
+            .then(|| relay::Behaviour::new(context.keys.peer(), relay::Config::default()));
         let groups = gossip
             .enabled
             .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
@@ -89,6 +101,8 @@ impl NodeBehaviour {
                     .with_timeout(ping.timeout.get()),
             ),
             kad: kad.into(),
+            relay: relay.into(),
+            relay_client: relay_client.into(),
             gossip: groups.into(),
             protocol: protocol.into(),
         })

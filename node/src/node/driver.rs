@@ -12,8 +12,8 @@ use futures::future::{BoxFuture, Fuse};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, select_biased};
 use futures_timer::Delay;
-use libp2p::PeerId;
 use libp2p::swarm::{self, Swarm};
+use libp2p::{PeerId, relay};
 
 use crate::api::Event;
 use crate::card::Card;
@@ -29,6 +29,7 @@ use crate::transport;
 
 use super::agenda::{Agenda, Errand};
 use super::behaviour::NodeBehaviour;
+use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
 use super::links::Links;
 use super::waiters::Waiters;
@@ -82,6 +83,8 @@ pub(super) struct Driver {
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Then>>,
     pub(super) links: Links,
     pub(super) friends: BTreeMap<IdentityId, Friend>,
+    /// Nodes of the configuration, which are kept connected.
+    pub(super) known: BTreeMap<PeerId, KnownNode>,
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     pub(super) agenda: Agenda,
@@ -111,12 +114,19 @@ impl Driver {
         } else {
             Known::default()
         };
+        let peer = keys.peer();
+        let (circuits, relay_client) = config
+            .relay_client
+            .enabled
+            .then(|| relay::client::new(peer))
+            .unzip();
         let transport = transport::build(
+            circuits,
             environment.wires,
             keys.transport(),
             config.connections.upgrade_timeout.get(),
         )?;
-        let peer = keys.peer();
+        let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);
         let executor = environment.executor;
         let swarm_config = swarm_config(&config, Arc::clone(&executor));
         let context = Arc::new(Context::new(
@@ -127,7 +137,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context)?;
+        let behaviour = NodeBehaviour::new(&context, relay_client)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -136,6 +146,7 @@ impl Driver {
             jobs: FuturesUnordered::new(),
             links: Links::new(peer),
             friends: BTreeMap::new(),
+            known: known_nodes,
             denied: BTreeMap::new(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
@@ -147,6 +158,7 @@ impl Driver {
         };
         driver.listen()?;
         driver.join_configured()?;
+        driver.dial_known();
         for (identity, peers) in known.denied {
             driver.deny(identity, peers);
         }
@@ -204,6 +216,7 @@ impl Driver {
         while let Some(errand) = self.agenda.take_due(now) {
             match errand {
                 Errand::Dial(friend) => self.dial(friend),
+                Errand::Bootstrap(peer) => self.bootstrap(peer),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }

@@ -19,6 +19,8 @@ pub struct Link {
     pub peer: PeerId,
     /// Whether we dialled.
     pub dialer: bool,
+    /// Whether a relay carries it.
+    pub relayed: bool,
     /// When it came up.
     pub since: Instant,
     /// Whom the peer proved to speak for.
@@ -62,6 +64,10 @@ impl Links {
 
     /// Whether `old` is kept rather than `new`, which has just come up.
     fn stays(&self, old: &Link, new: &Link) -> bool {
+        // A relay is the last resort.
+        if old.relayed != new.relayed {
+            return new.relayed;
+        }
         // Nobody dials a peer it is connected with. So a second connection
         // by the same dialer, or a late one by the other, means that its
         // dialer has lost the first, though this end may not know it yet.
@@ -156,6 +162,7 @@ mod tests {
         let link = |by, after_s| Link {
             peer,
             dialer: by == By::Us,
+            relayed: false,
             since: start + Duration::from_secs(after_s),
             identity: None,
         };
@@ -173,6 +180,28 @@ mod tests {
         check(false, [By::Them, By::Us], 1, true);
         check(true, [By::Them, By::Us], 1, false);
         check(false, [By::Us, By::Them], 1, false);
+    }
+
+    #[test]
+    fn a_direct_connection_replaces_a_relayed_one_whoever_dialled() {
+        let (us, peer) = peers();
+        let (relayed, direct) = (
+            ConnectionId::new_unchecked(1),
+            ConnectionId::new_unchecked(2),
+        );
+        let link = |relayed| Link {
+            peer,
+            dialer: relayed,
+            relayed,
+            since: Instant::now(),
+            identity: None,
+        };
+        let mut links = Links::new(us);
+        assert!(links.add(relayed, link(true)).is_empty());
+        assert_eq!(links.add(direct, link(false)), [relayed]);
+        let mut links = Links::new(us);
+        assert!(links.add(direct, link(false)).is_empty());
+        assert_eq!(links.add(relayed, link(true)), [relayed]);
     }
 
     #[test]

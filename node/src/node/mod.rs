@@ -6,6 +6,7 @@
 mod agenda;
 mod backoff;
 mod behaviour;
+mod bootstrap;
 mod commands;
 mod driver;
 mod error;

@@ -88,7 +88,10 @@ impl Driver {
                 }
             },
             NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
-            NodeBehaviourEvent::Identify(_) | NodeBehaviourEvent::Kad(_) => {}
+            NodeBehaviourEvent::Identify(_)
+            | NodeBehaviourEvent::Kad(_)
+            | NodeBehaviourEvent::Relay(_)
+            | NodeBehaviourEvent::RelayClient(_) => {}
         }
     }
 
@@ -101,6 +104,7 @@ impl Driver {
         let link = Link {
             peer,
             dialer,
+            relayed: endpoint.is_relayed(),
             since: Instant::now(),
             identity: None,
         };
@@ -108,6 +112,7 @@ impl Driver {
             tracing::debug!(%peer, ?surplus, "closing one of two connections");
             self.swarm.close_connection(surplus);
         }
+        self.known_is_here(&peer);
         for friend in self.friends_at(&peer) {
             self.agenda.cancel(Errand::Dial(friend));
         }
@@ -121,6 +126,7 @@ impl Driver {
         });
         self.pulls_lost(connection);
         if !self.links.has_peer(&peer) {
+            self.known_is_gone(peer);
             for friend in self.friends_at(&peer) {
                 self.retry_later(friend);
             }
@@ -156,9 +162,14 @@ impl Driver {
         }
     }
 
-    fn outgoing_failed(&mut self, peer: Option<PeerId>, error: &DialError) {
+    pub(super) fn outgoing_failed(&mut self, peer: Option<PeerId>, error: &DialError) {
         if let DialError::Denied { cause } = error {
             self.denied_by(peer, cause);
+        }
+        if let Some(peer) = peer
+            && !self.links.has_peer(&peer)
+        {
+            self.known_is_gone(peer);
         }
         let friends = peer.map(|peer| self.friends_at(&peer)).unwrap_or_default();
         if friends.is_empty() {

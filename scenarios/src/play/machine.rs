@@ -192,21 +192,15 @@ impl Machines {
             machines: Arc::clone(self),
             machine,
         });
-        let config = self.config(machine)?.clone();
+        let mut config = self.config(machine)?.clone();
+        let known = self.scenario.group_of(machine).bootstrap.iter();
+        let known = known.filter_map(|host| self.address(host));
+        config.bootstrap.peers.extend(known);
         let environment = self.testbed.environment(machine, &config, observer);
         let node = Node::start(config, keys, environment)
             .await
             .map_err(|error| error.to_string())?;
         self.state().nodes[machine as usize] = Some(node.clone());
-        for host in self.scenario.group_of(machine).bootstrap.iter() {
-            if host != machine
-                && let Some(address) = self.address(host)
-            {
-                node.command(Command::Dial { address })
-                    .await
-                    .map_err(|error| error.to_string())?;
-            }
-        }
         for &friend in self.world.friends.of(machine) {
             if self.state().followed[machine as usize].contains(&friend) {
                 continue;
@@ -232,10 +226,10 @@ impl Machines {
     }
 
     /// Where a machine's node is dialled; `None` if it listens nowhere.
-    pub fn address(&self, machine: u32) -> Option<String> {
+    pub fn address(&self, machine: u32) -> Option<Multiaddr> {
         let person = &self.people[machine as usize];
         let address = person.addresses.first()?.clone();
-        Some(address.with(Protocol::P2p(person.keys.peer())).to_string())
+        Some(address.with(Protocol::P2p(person.keys.peer())))
     }
 
     /// Machines whose nodes run and are connected with somebody.

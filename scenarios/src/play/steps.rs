@@ -67,6 +67,7 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
         Step::Dial { host, ref peers } => {
             for &peer in peers {
                 if let Some(address) = machines.address(peer) {
+                    let address = address.to_string();
                     command(machines, host, Command::Dial { address });
                 }
             }

@@ -1,0 +1,103 @@
+//! Known nodes: a connection to each is kept, as to a friend.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::DialError;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{Multiaddr, PeerId};
+
+use super::agenda::Errand;
+use super::backoff::Backoff;
+use super::driver::Driver;
+
+/// A node of the configuration's list.
+#[derive(Debug, Default)]
+pub(super) struct KnownNode {
+    addresses: Vec<Multiaddr>,
+    backoff: Backoff,
+}
+
+/// The configuration's list by peer; `us` is left out, so that one list serves all.
+pub(super) fn known(peers: &[Multiaddr], us: PeerId) -> BTreeMap<PeerId, KnownNode> {
+    let mut known: BTreeMap<PeerId, KnownNode> = BTreeMap::new();
+    for address in peers {
+        if let Some(Protocol::P2p(peer)) = address.iter().last()
+            && peer != us
+        {
+            known
+                .entry(peer)
+                .or_default()
+                .addresses
+                .push(address.clone());
+        }
+    }
+    known
+}
+
+impl Driver {
+    /// Dials all known nodes.
+    pub(super) fn dial_known(&mut self) {
+        let peers: Vec<_> = self.known.keys().copied().collect();
+        for peer in peers {
+            self.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
+            self.bootstrap(peer);
+        }
+    }
+
+    /// Dials a known node that is not connected.
+    pub(super) fn bootstrap(&mut self, peer: PeerId) {
+        self.agenda.cancel(Errand::Bootstrap(peer));
+        let Some(known) = self.known.get(&peer) else {
+            return;
+        };
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(known.addresses.clone())
+            .build();
+        match self.swarm.dial(options) {
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+            // The swarm makes no event of a dial that it refuses at once.
+            Err(error) => self.outgoing_failed(Some(peer), &error),
+        }
+    }
+
+    /// A known node is connected.
+    pub(super) fn known_is_here(&mut self, peer: &PeerId) {
+        if let Some(known) = self.known.get_mut(peer) {
+            known.backoff.reset();
+            self.agenda.cancel(Errand::Bootstrap(*peer));
+        }
+    }
+
+    /// Tries a known node again later.
+    pub(super) fn known_is_gone(&mut self, peer: PeerId) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            let pause = known.backoff.fail(&self.context.config.dial);
+            self.agenda
+                .set(Errand::Bootstrap(peer), Instant::now() + pause);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_peer_stand_together_and_oneself_is_left_out() {
+        let (us, other) = (PeerId::random(), PeerId::random());
+        let address = |port: u16, peer| -> Multiaddr {
+            let text = format!("/ip4/192.0.2.1/tcp/{port}/p2p/{peer}");
+            text.parse().expect("an address")
+        };
+        let peers = [address(1, other), address(2, us), address(3, other)];
+        let known = known(&peers, us);
+        assert_eq!(known.len(), 1);
+        assert_eq!(
+            known[&other].addresses,
+            [address(1, other), address(3, other)]
+        );
+    }
+}
