@@ -32,6 +32,7 @@
 mod config;
 mod congestion;
 mod connection;
+mod out_of_order;
 mod receive;
 mod rto;
 mod segment;

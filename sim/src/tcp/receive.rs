@@ -4,10 +4,11 @@
 //! What is accepted never exceeds what was advertised, so the capacity bounds
 //! the bytes held; a second bound holds for the number of pieces.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 
+use super::out_of_order::OutOfOrder;
 use super::segment::SackBlocks;
 
 /// Bytes of capacity for each piece held out of order. A peer that sends
@@ -15,10 +16,6 @@ use super::segment::SackBlocks;
 const BYTES_PER_PIECE: usize = 256;
 /// Pieces that even the smallest buffer holds.
 const PIECES_MIN: usize = 16;
-/// Ranges remembered for selective acknowledgements, of which the latest four
-/// are told; an older one has been told before.
-const RANGES_MAX: usize = 32;
-
 /// What an arrival did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
@@ -38,10 +35,8 @@ pub(super) struct ReceiveBuffer {
     /// In order and unread.
     ready: VecDeque<Bytes>,
     ready_len: usize,
-    /// Out of order: disjoint pieces by offset, all beyond `next`.
-    pieces: BTreeMap<u64, Bytes>,
-    /// What the pieces cover, joined, the latest first.
-    ranges: Vec<(u64, u64)>,
+    /// Out of order, if anything is.
+    waiting: Option<Box<OutOfOrder>>,
     /// RCV.NXT.
     next: u64,
     /// Offset of the FIN, once known.
@@ -57,8 +52,7 @@ impl ReceiveBuffer {
         Self {
             ready: VecDeque::new(),
             ready_len: 0,
-            pieces: BTreeMap::new(),
-            ranges: Vec::new(),
+            waiting: None,
             next,
             fin: None,
             edge: next,
@@ -83,11 +77,8 @@ impl ReceiveBuffer {
 
     /// Bytes of memory held beside itself, the slack of tree nodes aside.
     pub(super) fn memory_bytes(&self) -> usize {
-        let waiting: usize = self.pieces.values().map(Bytes::len).sum();
-        let slots = self.ready.capacity() * size_of::<Bytes>()
-            + self.pieces.len() * size_of::<(u64, Bytes)>()
-            + self.ranges.capacity() * size_of::<(u64, u64)>();
-        self.ready_len + waiting + slots
+        let waiting = self.waiting.as_ref().map_or(0, |all| all.memory_bytes());
+        self.ready_len + self.ready.capacity() * size_of::<Bytes>() + waiting
     }
 
     /// Whether the peer's FIN was reached; unread bytes may be left.
@@ -136,24 +127,22 @@ impl ReceiveBuffer {
             data.advance(known as usize);
             at += known;
         }
-        let waiting = !self.pieces.is_empty();
+        let waiting = self.waiting.is_some();
         let before = self.next;
         if at == self.next && !data.is_empty() && !waiting {
             self.push_ready(data);
         } else if !data.is_empty() {
             self.keep(at, data);
-            self.drain();
         }
         if self.fin == Some(self.next) {
             self.next += 1;
-            self.pieces.clear();
-            self.ranges = Vec::new();
+            self.waiting = None;
             return Arrival::ClosedGap;
         }
         match (self.next > before, waiting) {
             (true, true) => Arrival::ClosedGap,
             (true, false) => Arrival::InOrder,
-            (false, _) if self.pieces.is_empty() => Arrival::Nothing,
+            (false, _) if self.waiting.is_none() => Arrival::Nothing,
             (false, _) => Arrival::OutOfOrder,
         }
     }
@@ -164,84 +153,25 @@ impl ReceiveBuffer {
         self.ready.push_back(data);
     }
 
-    /// Keeps those parts of `data` that no piece holds yet.
-    fn keep(&mut self, mut at: u64, mut data: Bytes) {
-        if let Some((&start, piece)) = self.pieces.range(..=at).next_back() {
-            let known = (start + piece.len() as u64).saturating_sub(at);
-            let known = known.min(data.len() as u64);
-            data.advance(known as usize);
-            if known > 0 {
-                self.note_range(at, at);
-            }
-            at += known;
-        }
-        // What begins in order becomes readable at once, so the bound on
-        // waiting pieces does not concern it.
-        let in_order = at == self.next;
-        let bound = self.capacity / BYTES_PER_PIECE + PIECES_MIN;
-        while !data.is_empty() {
-            let following = self.pieces.range(at..).next();
-            let following = following.map(|(&start, piece)| (start, piece.len() as u64));
-            let (gap, known) = match following {
-                Some((start, len)) if start < at + data.len() as u64 => {
-                    ((start - at) as usize, len)
-                }
-                _ => (data.len(), 0),
-            };
-            let part = data.split_to(gap);
-            if !part.is_empty() && (in_order || self.pieces.len() < bound) {
-                self.note_range(at, at + part.len() as u64);
-                self.pieces.insert(at, part);
-            }
-            let known_here = known.min(data.len() as u64);
-            data.advance(known_here as usize);
-            at += gap as u64 + known_here;
-        }
-    }
-
-    /// `start..end` has arrived, or is known and arrived again: its range is now
-    /// the latest.
-    fn note_range(&mut self, mut start: u64, mut end: u64) {
-        let empty = start == end;
-        let before = self.ranges.len();
-        self.ranges.retain(|range| {
-            let joins = range.0 <= end && start <= range.1;
-            if joins {
-                (start, end) = (start.min(range.0), end.max(range.1));
-            }
-            !joins
-        });
-        if empty && self.ranges.len() == before {
-            return;
-        }
-        self.ranges.truncate(RANGES_MAX - 1);
-        self.ranges.insert(0, (start, end));
-    }
-
-    /// The option's blocks (RFC 2018 §4): the range of the latest segment first,
-    /// then those before it. `irs` is the initial sequence number.
+    /// The blocks of the option that tells what waits (RFC 2018 §4); `irs` is the
+    /// initial sequence number.
     pub(super) fn sack_blocks(&self, irs: u32) -> SackBlocks {
-        let mut blocks = SackBlocks::default();
-        for &(start, end) in self.ranges.iter().take(SackBlocks::MAX) {
-            blocks.push(irs.wrapping_add(start as u32), irs.wrapping_add(end as u32));
-        }
-        blocks
+        let waiting = self.waiting.as_ref();
+        waiting.map_or_else(SackBlocks::default, |waiting| waiting.sack_blocks(irs))
     }
 
-    /// Moves pieces that have become in order to the application.
-    fn drain(&mut self) {
-        while let Some(entry) = self.pieces.first_entry() {
-            if *entry.key() != self.next {
-                break;
-            }
-            let piece = entry.remove();
+    /// Keeps `data` until what is missing before it has arrived, and moves what has
+    /// become in order to the application.
+    fn keep(&mut self, at: u64, data: Bytes) {
+        let mut waiting = self.waiting.take().unwrap_or_default();
+        let pieces_max = self.capacity / BYTES_PER_PIECE + PIECES_MIN;
+        waiting.keep(at, data, self.next, pieces_max);
+        while let Some(piece) = waiting.take(self.next) {
             self.push_ready(piece);
         }
-        if self.pieces.is_empty() {
-            self.ranges = Vec::new();
-        } else {
-            let next = self.next;
-            self.ranges.retain(|range| range.1 > next);
+        if !waiting.is_empty() {
+            waiting.forget_before(self.next);
+            self.waiting = Some(waiting);
         }
     }
 
@@ -333,16 +263,8 @@ mod tests {
         assert!(!sacked(&buffer).contains(&block(101)));
         insert(&mut buffer, 201, 800);
         assert_eq!(buffer.next(), 1_001);
-        assert_eq!((sacked(&buffer), buffer.ranges.capacity()), (vec![], 0));
-    }
-
-    #[test]
-    fn remembered_ranges_are_bounded() {
-        let mut buffer = buffer(10_000);
-        for at in (3..1_000).step_by(20) {
-            insert(&mut buffer, at, 1);
-        }
-        assert_eq!(buffer.ranges.len(), RANGES_MAX);
+        assert_eq!(sacked(&buffer), []);
+        assert!(buffer.waiting.is_none());
     }
 
     #[test]
@@ -370,7 +292,8 @@ mod tests {
         for at in (3..10_000).step_by(2) {
             insert(&mut buffer, at, 1);
         }
-        assert_eq!(buffer.pieces.len(), 10_000 / BYTES_PER_PIECE + PIECES_MIN);
+        let pieces = buffer.waiting.as_ref().map(|waiting| waiting.pieces());
+        assert_eq!(pieces, Some(10_000 / BYTES_PER_PIECE + PIECES_MIN));
         insert(&mut buffer, 1, 2);
         assert!(buffer.next() > 3);
     }
@@ -413,10 +336,8 @@ mod tests {
             for (at, len) in parts {
                 let data = Bytes::copy_from_slice(&stream[at..at + len]);
                 buffer.insert(1 + at as u64, data, false);
-                for &(start, end) in &buffer.ranges {
-                    let held = |at| buffer.pieces.range(..=at).next_back()
-                        .is_some_and(|(start, piece)| start + piece.len() as u64 > at);
-                    prop_assert!(start > buffer.next && start < end && (start..end).all(held));
+                if let Some(waiting) = &buffer.waiting {
+                    prop_assert!(waiting.is_sound(buffer.next));
                 }
                 let mut chunk = vec![0; reads.next().expect("a cycle does not end")];
                 let count = buffer.read(&mut chunk);
@@ -427,7 +348,7 @@ mod tests {
                 out.extend_from_slice(&chunk);
             }
             prop_assert_eq!(out, stream);
-            prop_assert!(buffer.finished() && buffer.pieces.is_empty());
+            prop_assert!(buffer.finished() && buffer.waiting.is_none());
         }
     }
 }
