@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod log;
 pub mod muxed;
 pub mod net;
+mod prefetch;
 pub mod quic;
 pub mod random;
 pub mod simulation;

@@ -8,6 +8,7 @@ use futures_timer::TimerId;
 use super::order::{Class, HostId};
 use super::queue::Ticket;
 use super::{Event, Kernel};
+use crate::prefetch::prefetch;
 
 /// The driver that a simulation installs on its thread.
 pub(crate) static DRIVER: KernelDriver = KernelDriver;
@@ -34,6 +35,13 @@ fn id(slot: u32, generation: u32) -> TimerId {
 }
 
 impl Timers {
+    /// Brings near whose timer fires soon.
+    pub(super) fn anticipate(&self, slot: u32) {
+        if let Some(entry) = self.entries.get(slot as usize) {
+            prefetch(entry);
+        }
+    }
+
     /// The timer, unless the name is of another simulation or a past timer.
     fn find(&mut self, timer: TimerId) -> Option<(u32, &mut Timer)> {
         let slot = timer.0 as u32;

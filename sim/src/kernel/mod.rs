@@ -12,6 +12,7 @@ use std::task::Waker;
 
 use crate::clock::WallClock;
 use crate::interpose;
+use crate::prefetch::prefetch;
 use crate::time::SimTime;
 use crate::trace::{Encoding, Trace};
 
@@ -101,6 +102,26 @@ pub(crate) fn is_running() -> bool {
     KERNEL
         .try_with(|kernel| kernel.try_borrow().is_ok_and(|kernel| kernel.is_some()))
         .unwrap_or(false)
+}
+
+/// Brings near what the next event will touch.
+fn anticipate() {
+    with(|kernel| {
+        let Some((key, event)) = kernel.queue.anticipate() else {
+            return;
+        };
+        if let Some(clock) = kernel.clocks.get(key.host().index()) {
+            prefetch(clock);
+        }
+        match event {
+            Event::Timer(slot) => {
+                kernel.timers.anticipate(*slot);
+                crate::net::anticipate_program(key.host());
+            }
+            Event::Net(event) => crate::net::anticipate(event),
+            Event::Call(_) => {}
+        }
+    });
 }
 
 /// Starts a kernel on this thread.

@@ -5,6 +5,7 @@
 //! every event here knows its place in the heap and can be moved or removed.
 
 use super::order::Key;
+use crate::prefetch::prefetch;
 
 /// Names an event that waits in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,17 @@ impl<E> Queue<E> {
     /// The key of the next event.
     pub fn peek(&self) -> Option<Key> {
         self.heap.first().map(|entry| entry.0)
+    }
+
+    /// The next event. Those of which one follows it are brought near, so that this
+    /// costs little when it is their turn.
+    pub fn anticipate(&self) -> Option<(Key, &E)> {
+        let (key, slot) = self.heap.first()?;
+        for (_, slot) in self.heap.iter().skip(1).take(ARITY) {
+            prefetch(&self.slots[*slot as usize]);
+        }
+        let event = self.slots[*slot as usize].event.as_ref()?;
+        Some((*key, event))
     }
 
     /// Adds an event.

@@ -13,6 +13,7 @@ use super::packet::Packet;
 use super::partition::Partitions;
 use super::stage::{Condition, Draws, Fate, Pipeline, PipelineError, Stage};
 use crate::kernel::HostId;
+use crate::prefetch::prefetch;
 use crate::time::SimTime;
 
 /// How long a packet to the sending host itself takes.
@@ -105,6 +106,20 @@ pub struct HostTraffic {
 pub struct NoSuchRegion(pub usize);
 
 impl Fabric {
+    /// Brings near what a packet passes at a host.
+    pub(super) fn anticipate(&self, host: HostId, way: Way) {
+        let links = match way {
+            Way::Up => &self.uplinks,
+            Way::Down => &self.downlinks,
+        };
+        if let (Some(attachment), Some(link)) =
+            (self.hosts.get(host.index()), links.get(host.index()))
+        {
+            prefetch(attachment);
+            prefetch(link);
+        }
+    }
+
     /// Sets the one-way delays of the core, `delays[from][to]`. Without them
     /// there is one region and no delay.
     pub fn set_delays(&mut self, delays: Vec<Vec<Duration>>) {

@@ -14,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::task::Waker;
 
 use crate::kernel::{self, Class, Event, HostId};
+use crate::prefetch::prefetch;
 use crate::random::Stream;
 use crate::time::SimTime;
 
@@ -143,6 +144,28 @@ pub(crate) fn deliver(event: NetEvent) -> bool {
         NetEvent::TcpTimeout(flow) => net.tcp_timeout(flow),
     })
     .1
+}
+
+/// Brings near what an event of the wires will touch.
+pub(crate) fn anticipate(event: &NetEvent) {
+    let (NetEvent::Arrive(host, _, packet) | NetEvent::Deliver(host, _, packet)) = event else {
+        return;
+    };
+    prefetch(&**packet);
+    NET.with_borrow(|net| {
+        let Some(net) = net else { return };
+        net.fabric.anticipate(*host, Way::Down);
+        net.udp.get(host.index()).into_iter().for_each(prefetch);
+    });
+}
+
+/// Brings near what a program of `host` will touch that sends a packet.
+pub(crate) fn anticipate_program(host: HostId) {
+    NET.with_borrow(|net| {
+        let Some(net) = net else { return };
+        net.fabric.anticipate(host, Way::Up);
+        net.udp.get(host.index()).into_iter().for_each(prefetch);
+    });
 }
 
 /// Takes a host off the network without a word: its sockets vanish, and nothing

@@ -25,10 +25,16 @@ const BY_PLATFORM: &[&str] = &[
 ];
 
 /// Files that may contain `unsafe`, and why.
-pub const UNSAFE_FILES: &[(&str, &str)] = &[(
-    "sim/src/interpose.rs",
-    "C functions can be overridden in no other way",
-)];
+pub const UNSAFE_FILES: &[(&str, &str)] = &[
+    (
+        "sim/src/interpose.rs",
+        "C functions can be overridden in no other way",
+    ),
+    (
+        "sim/src/prefetch.rs",
+        "the standard library has no safe prefetch",
+    ),
+];
 
 /// Words that no file of the node may contain: it never knows where it runs.
 const SIMULATION: &[&str] = &["simulat", "sim::", "orrery_sim", "cfg(sim"];
