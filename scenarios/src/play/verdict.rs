@@ -43,6 +43,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         groups(machines, job.end_ns(), &mut metrics, &mut result);
     }
     flows(machines, &mut metrics, &mut result);
+    punches(machines, &mut metrics, &mut result);
     if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
     }
@@ -183,6 +184,40 @@ fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
             item: format!("flow {number}"),
             author: name(entry.from),
             reader: name(entry.to),
+            created_s: entry.start_ns as f64 / 1e9,
+            cause: cause.name().to_owned(),
+        });
+    }
+    let causes = summary.failed.iter();
+    count_causes(
+        result,
+        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
+    );
+}
+
+/// Which hosts reached each other through NATs, and which did not.
+fn punches(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+    let mut state = machines.state();
+    if state.punches.is_empty() {
+        return;
+    }
+    state.punches.close(kernel::now().as_nanos());
+    let summary = state.punches.summarise();
+    let failed = summary.failed.values().sum();
+    metrics.samples("punch.time", &summary.times);
+    metrics.ratio("punch.success", summary.times.count(), failed);
+    metrics.value("punch.failed", "1", failed as f64);
+    for (cause, count) in &summary.failed {
+        let name = format!("punch.failed{{cause={}}}", cause.name());
+        metrics.value(&name, "1", *count as f64);
+    }
+    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
+    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
+    for (number, entry, cause) in state.punches.lost().take(room) {
+        result.losses.push(Loss {
+            item: format!("punch {number}"),
+            author: name(entry.sides[0]),
+            reader: name(entry.sides[1]),
             created_s: entry.start_ns as f64 / 1e9,
             cause: cause.name().to_owned(),
         });
