@@ -90,7 +90,7 @@ async fn listen(phone: HostId, at: &str, told: Told) {
     loop {
         match tcp.select_next_some().await {
             TransportEvent::NewAddress { listen_addr, .. } => {
-                told.push(format!("new {listen_addr}"))
+                told.push(format!("new {listen_addr}"));
             }
             TransportEvent::AddressExpired { listen_addr, .. } => {
                 told.push(format!("expired {listen_addr}"));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::access::AccessText;
 use super::amount::{Amount, AmountText, Draw};
 use super::group::Group;
-use super::nat_fault::{self, LifetimeChange};
+use super::nat_fault::{self, Elsewhere, LifetimeChange};
 use super::pace::{read_at, read_length};
 use super::problem::Problems;
 use super::quantity::{bits_per_second, time_ns};
@@ -17,7 +17,7 @@ use super::reader::{Reader, fields_of_kind};
 use super::selector::{self, Hosts};
 use super::tree::{Kind, Table};
 use super::workload::{HostsText, read_kind};
-use crate::profiles::{AccessProfile, NatProfile, Profiles};
+use crate::profiles::Profiles;
 
 /// `[[fault]]`: what goes wrong. Every fault ends with the run at the latest: it heals before
 /// the drain. A run in which a declared fault had no effect fails.
@@ -212,10 +212,8 @@ pub enum Harm {
     Move {
         /// Who.
         hosts: Hosts,
-        /// What they stand behind there.
-        to: Option<NatProfile>,
-        /// Their access link there; as before if absent.
-        access: Option<AccessProfile>,
+        /// Where to.
+        to: Box<Elsewhere>,
     },
 }
 

@@ -125,15 +125,13 @@ fn read_row<'a>(
     }
     let mut asked = Vec::new();
     for mark in given {
-        match marks.value(mark) {
-            Some(value) => asked.push(value),
-            None => {
-                let message = format!("unknown mark {}", quoted(mark));
-                let known = marks.entries.iter().map(|mark| mark.key.as_str());
-                problems.push_with_help(row.value.span, message, Some(suggestion(mark, known)));
-                return Vec::new();
-            }
-        }
+        let Some(value) = marks.value(mark) else {
+            let message = format!("unknown mark {}", quoted(mark));
+            let known = marks.entries.iter().map(|mark| mark.key.as_str());
+            problems.push_with_help(row.value.span, message, Some(suggestion(mark, known)));
+            return Vec::new();
+        };
+        asked.push(value);
     }
     asked
 }

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::access;
 use super::fault::Harm;
 use super::group::Group;
-use super::nat::{self, note_public};
+use super::nat::{self, Homes, note_public};
 use super::problem::Problems;
 use super::quantity::time_ns;
 use super::reader::Reader;
 use super::selector::{self, Hosts};
-use crate::profiles::{NatProfile, Profiles};
+use crate::profiles::{AccessProfile, NatProfile, Profiles};
 
 /// What changes of how long sessions are remembered; the rest stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,15 @@ pub struct LifetimeChange {
     pub tcp_transitory_ns: Option<u64>,
     /// Established TCP connections, in nanoseconds.
     pub tcp_established_ns: Option<u64>,
+}
+
+/// Another network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// What each host stands behind there; `None` for nothing.
+    pub nat: Option<NatProfile>,
+    /// Their access link there; as before if absent.
+    pub access: Option<AccessProfile>,
 }
 
 impl LifetimeChange {
@@ -104,7 +113,7 @@ pub fn read_lifetime(
     for group in groups {
         let hit = hosts.iter().any(|host| group.hosts().contains(&host));
         let homes = group.nat.as_ref().filter(|_| hit);
-        for profile in homes.into_iter().flat_map(|homes| homes.nearest()) {
+        for profile in homes.into_iter().flat_map(Homes::nearest) {
             note_contradiction(&change, profile, reader, problems);
         }
     }
@@ -141,10 +150,11 @@ pub fn read_move(
 ) -> Option<Harm> {
     let hosts = selector::read(reader, "hosts", groups, problems)?;
     let name = reader.text("to", problems)?;
-    let to = nat::profile(name, reader.span("to"), profiles, problems)?;
+    let nat = nat::profile(name, reader.span("to"), profiles, problems)?;
     let has_link = reader.value("access").is_some();
     let access = has_link.then(|| access::read(reader, profiles, problems));
-    Some(Harm::Move { hosts, to, access })
+    let to = Box::new(Elsewhere { nat, access });
+    Some(Harm::Move { hosts, to })
 }
 
 #[cfg(test)]
@@ -196,7 +206,7 @@ mod tests {
         );
         check(
             "kind='move'\nhosts='g'\nto='public'",
-            "to: None, access: None",
+            "nat: None, access: None",
         );
     }
 

@@ -65,10 +65,10 @@ pub fn harm(machines: &Machines, fault: usize, change: &Change) -> u64 {
             set_lifetimes(machines, gateway, &LifetimeChange::default());
             0
         }
-        (Change::HostMoves { host }, Harm::Move { access, .. }) => {
+        (Change::HostMoves { host }, Harm::Move { to, .. }) => {
             let away = machines.world.gateways.away(fault, host);
             host::move_to(HostId(host), away.map(id));
-            if let Some(profile) = access {
+            if let Some(profile) = &to.access {
                 let access = steps::access(profile, &LinkChange::default());
                 host::set_access(HostId(host), &access);
             }

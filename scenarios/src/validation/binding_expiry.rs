@@ -48,7 +48,7 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
             _ => stated,
         };
         let mut alive = [false; 2];
-        for (idle, alive) in [stated - SECOND, stated + SECOND]
+        for (idle, alive) in [Duration::from_secs(secs - 1), Duration::from_secs(secs + 1)]
             .into_iter()
             .zip(&mut alive)
         {

@@ -90,10 +90,8 @@ fn run(scenario: &str, expected: &Pairs, mutation: Option<&str>) -> Result<Measu
         }
     }
     let cells = TYPES.len() * TYPES.len();
-    let mut text = format!("{right} of {cells}");
-    if let Some(first) = wrong.first() {
-        text.push_str(&format!(", not {first}"));
-    }
+    let first = wrong.first().map(|pair| format!(", not {pair}"));
+    let text = format!("{right} of {cells}{}", first.unwrap_or_default());
     Ok(Measured {
         text,
         held: wrong.is_empty(),

@@ -64,7 +64,7 @@ impl Gateways {
             if let Harm::Move { hosts: who, to, .. } = &fault.harm {
                 for host in who.iter() {
                     let plan = &hosts[host as usize];
-                    let gateway = to.as_ref().map(|profile| {
+                    let gateway = to.nat.as_ref().map(|profile| {
                         gateways.add(GatewayPlan {
                             name: format!("{}.away[{place}]", plan.name),
                             region: plan.region,

@@ -31,7 +31,7 @@ struct Side {
     /// Names the pair.
     punch: u32,
     /// 0 or 1.
-    side: u8,
+    number: u8,
     host: HostId,
     how: Punch,
 }
@@ -49,7 +49,11 @@ impl Side {
 
     /// How long it waits once it knows where the other is.
     fn delay(&self) -> Duration {
-        Duration::from_nanos(if self.side == 0 { 0 } else { self.how.later_ns })
+        Duration::from_nanos(if self.number == 0 {
+            0
+        } else {
+            self.how.later_ns
+        })
     }
 
     fn begins(&self, machines: &Machines) {
@@ -63,7 +67,7 @@ impl Side {
     }
 
     fn gives_up(&self, machines: &Machines) {
-        let (punch, side) = (self.punch as usize, usize::from(self.side));
+        let (punch, side) = (self.punch as usize, usize::from(self.number));
         machines.state().punches.gives_up(punch, side, now_ns());
     }
 
@@ -103,10 +107,10 @@ pub fn start(machines: &Arc<Machines>, punch: u32, workload: usize, hosts: [u32;
     let Action::Punch(how) = &machines.scenario.workloads[workload].action else {
         return;
     };
-    for (side, machine) in (0..).zip(hosts) {
+    for (number, machine) in (0..).zip(hosts) {
         let side = Side {
             punch,
-            side,
+            number,
             host: HostId(machine),
             how: how.clone(),
         };

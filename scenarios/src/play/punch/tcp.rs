@@ -74,7 +74,7 @@ async fn register(mut stream: TcpStream, waiting: &Waiting, pairs: usize) -> io:
     }
     // They close when they are done.
     for mut stream in [first, second] {
-        stream.read(&mut [0; 1]).await?;
+        while stream.read(&mut [0; LENGTH]).await? > 0 {}
     }
     Ok(())
 }
@@ -180,7 +180,7 @@ fn message(side: &Side, kind: Kind) -> bytes::Bytes {
     let message = Message {
         kind,
         punch: side.punch,
-        side: side.side,
+        side: side.number,
     };
     message.write()
 }
@@ -202,7 +202,7 @@ fn greet(stream: TcpStream, side: &Side) -> BoxFuture<'_, Event> {
 async fn exchange(mut stream: TcpStream, side: &Side) -> io::Result<TcpStream> {
     let asked = Kind::Ask(stream.remote());
     stream.write_all(&message(side, asked)).await?;
-    let is_other = |other: Message| other.punch == side.punch && other.side != side.side;
+    let is_other = |other: Message| other.punch == side.punch && other.side != side.number;
     match read(&mut stream).await?.filter(|other| is_other(*other)) {
         Some(_) => Ok(stream),
         None => Err(io::ErrorKind::InvalidData.into()),

@@ -109,7 +109,7 @@ impl Trying {
         if message.punch != self.side.punch {
             return false;
         }
-        let is_other = message.side != self.side.side;
+        let is_other = message.side != self.side.number;
         match message.kind {
             Kind::Seen(at) if from == self.side.rendezvous() && self.paths.is_none() => {
                 self.paths = Some(BTreeSet::from([at]));
@@ -159,7 +159,7 @@ impl Trying {
         let message = Message {
             kind,
             punch: self.side.punch,
-            side: self.side.side,
+            side: self.side.number,
         };
         if let Err(error) = self.socket.send_to(to, message.write()) {
             tracing::debug!(%error, %to, "a datagram did not leave");
