@@ -18,6 +18,8 @@ pub struct Punch {
     pub via: u32,
     /// What they send.
     pub protocol: Protocol,
+    /// Over which addresses.
+    pub family: Family,
     /// Whether connections from elsewhere than the dialled endpoint are taken; always with UDP.
     pub listens: bool,
     /// How many times each side tries, at least 1.
@@ -36,6 +38,16 @@ pub enum Protocol {
     Udp,
     /// Connections that both sides open (RFC 9293 §3.5) from the port that was seen.
     Tcp,
+}
+
+/// Which of their addresses hosts use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Those that NATs translate.
+    Ipv4,
+    /// Those that are at most filtered.
+    Ipv6,
 }
 
 /// Tries of each side at most.
@@ -58,6 +70,8 @@ impl Punch {
         let protocol = reader
             .choice("protocol", &protocols, problems)
             .unwrap_or(Protocol::Udp);
+        let families = [("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
+        let family = reader.choice("family", &families, problems);
         let listens = reader.flag("listens", problems);
         if listens.is_some() && protocol == Protocol::Udp {
             let message =
@@ -80,6 +94,7 @@ impl Punch {
             to,
             via,
             protocol,
+            family: family.unwrap_or(Family::Ipv4),
             listens: listens.unwrap_or(true),
             tries: tries.unwrap_or(10) as u32,
             spacing_ns: spacing_ns.unwrap_or(1_000_000_000).max(SPACING_MIN_NS) as u64,
@@ -157,6 +172,7 @@ mod tests {
             "to='g[1]'\nvia='g[3]'\nlistens=false",
             "goes with \"protocol\"",
         );
+        check("to='g[1]'\nvia='g[3]'\nfamily='v6'", "unknown family");
         check("to='g[1]'\nvia='g[3]'\nspacing='1us'", "at least 1ms");
         check("to='g[1]'\nvia='g[3]'\nlater='-1s'", "at least 0s");
         check("to='g[1]'\nvia='g[3]'\ntries=0", "from 1 to 100");

@@ -95,6 +95,8 @@ pub enum WorkloadFields {
         via: String,
         /// `udp` (if absent) or `tcp`.
         protocol: Option<ProtocolName>,
+        /// `ipv4` (if absent) or `ipv6`.
+        family: Option<FamilyName>,
         /// Whether `tcp` also takes connections from elsewhere than the dialled endpoint, on the
         /// same port; `true` if absent.
         listens: Option<bool>,
@@ -149,6 +151,16 @@ pub enum ProtocolName {
     Udp,
     /// Connections that both sides open.
     Tcp,
+}
+
+/// Which of their addresses hosts use.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FamilyName {
+    /// Those that NATs translate.
+    Ipv4,
+    /// Those that are at most filtered.
+    Ipv6,
 }
 
 /// Who may read a post.

@@ -11,6 +11,7 @@ use super::machine::Machines;
 use super::steps;
 use crate::format::fault::{Harm, LinkChange};
 use crate::format::nat_fault::LifetimeChange;
+use crate::profiles::AccessProfile;
 use crate::world::Change;
 
 /// Adds all gateways, and puts the hosts behind theirs.
@@ -65,25 +66,45 @@ pub fn harm(machines: &Machines, fault: usize, change: &Change) -> u64 {
             set_lifetimes(machines, gateway, &LifetimeChange::default());
             0
         }
-        (Change::HostMoves { host }, Harm::Move { to, .. }) => {
-            let away = machines.world.gateways.away(fault, host);
-            host::move_to(HostId(host), away.map(id));
-            if let Some(profile) = &to.access {
-                let access = steps::access(profile, &LinkChange::default());
-                host::set_access(HostId(host), &access);
-            }
+        (Change::HostMoves { host }, _) => {
+            machines.state().away.insert(host, fault);
+            settle(machines, host, machines.world.gateways.away(fault, host));
             1
         }
         (Change::HostReturns { host }, _) => {
-            let home = machines.world.gateways.at_home[host as usize];
-            host::move_to(HostId(host), home.map(id));
-            let profile = &machines.scenario.group_of(host).access;
-            let access = steps::access(profile, &LinkChange::default());
-            host::set_access(HostId(host), &access);
+            let mut state = machines.state();
+            // Another fault may have taken it elsewhere meanwhile.
+            if state.away.get(&host) == Some(&fault) {
+                state.away.remove(&host);
+                drop(state);
+                settle(
+                    machines,
+                    host,
+                    machines.world.gateways.at_home[host as usize],
+                );
+            }
             0
         }
         _ => 0,
     }
+}
+
+/// Takes a host behind a gateway, or before all of them, with the link that it has there.
+fn settle(machines: &Machines, host: u32, gateway: Option<usize>) {
+    let id = gateway.map(|gateway| machines.state().gateways[gateway]);
+    host::move_to(HostId(host), id);
+    let access = steps::access(access_of(machines, host), &LinkChange::default());
+    host::set_access(HostId(host), &access);
+}
+
+/// The access link of a host where it is now.
+pub fn access_of(machines: &Machines, host: u32) -> &AccessProfile {
+    let away = machines.state().away.get(&host).copied();
+    let elsewhere = away.and_then(|fault| match &machines.scenario.faults[fault].harm {
+        Harm::Move { to, .. } => to.access.as_ref(),
+        _ => None,
+    });
+    elsewhere.unwrap_or(&machines.scenario.group_of(host).access)
 }
 
 /// Gives a gateway the lifetimes of its profile, changed.
@@ -202,6 +223,27 @@ mod tests {
         check("kind = 'nat-address'", (2, 2), 0.0);
         check("kind = 'nat-lifetime'\nudp = '5s'\nfor = '3s'", (2, 2), 1.0);
         check("kind = 'move'\nto = 'public'\nfor = '60s'", (2, 2), 1.0);
+    }
+
+    #[test]
+    fn a_host_that_moved_again_stays_until_the_second_move_ends() {
+        // Private addresses are reached by hosts of the same home alone.
+        let check = |second: &str, at: &str, expected: f64| {
+            let flow = flow("home[0]", "home[1]", "bytes = '9kB'").replace("2s", at);
+            let rest = format!(
+                "{flow}[[fault]]\nkind = 'move'\nhosts = 'home[1]'\nat = '4s'\nfor = '4s'\n\
+                 to = 'sym'\n\
+                 [[fault]]\nkind = 'move'\nhosts = 'home[1]'\nat = '{second}'\nfor = '8s'\n\
+                 to = 'carrier'\naccess = '4g'\n"
+            );
+            let result = run("nat = { profile = 'eim-apdf', homes_of = 2 }", &rest);
+            let found = success(&result);
+            assert!(is(found, expected), "{second} {at}: {found}");
+        };
+        check("6s", "2s", 1.0);
+        check("6s", "10s", 0.0);
+        check("6s", "15s", 1.0);
+        check("30s", "10s", 1.0);
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct State {
     pub partitions: BTreeMap<usize, PartitionId>,
     /// NATs and firewalls, by their numbers in the world.
     pub gateways: Vec<GatewayId>,
+    /// Machines that are in another network, and the fault that took them there.
+    pub away: BTreeMap<u32, usize>,
     /// When each fault's partition began and ended.
     pub partition_times_ns: BTreeMap<usize, (u64, Option<u64>)>,
     /// When each machine lost its power, the last time.
@@ -114,6 +116,7 @@ impl Machines {
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
             gateways: Vec::new(),
+            away: BTreeMap::new(),
             partition_times_ns: BTreeMap::new(),
             last_cut_ns: vec![None; people.len()],
             fired: vec![0; scenario.faults.len()],

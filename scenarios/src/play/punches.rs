@@ -139,13 +139,19 @@ impl Punches {
         })
     }
 
-    /// What became of the measured ones.
-    pub fn summarise(&self) -> Summary {
+    /// The measured pairs.
+    pub fn measured(&self) -> impl Iterator<Item = &Entry> {
+        let entries = self.entries.iter();
+        entries.filter(|entry| self.is_measured(entry))
+    }
+
+    /// What became of those measured ones that `of` selects.
+    pub fn summarise(&self, of: impl Fn(&Entry) -> bool) -> Summary {
         let mut summary = Summary {
             times: Recorder::of_microseconds(),
             failed: BTreeMap::new(),
         };
-        for entry in self.entries.iter().filter(|entry| self.is_measured(entry)) {
+        for entry in self.measured().filter(|entry| of(entry)) {
             match entry.end {
                 Some((end_ns, Ok(()))) => {
                     let began_ns = entry.began_ns.unwrap_or(entry.start_ns);
@@ -197,7 +203,7 @@ mod tests {
         punches.gives_up(2, 0, 5 * S);
         punches.answered(2, 6 * S);
         punches.close(8 * S);
-        let summary = punches.summarise();
+        let summary = punches.summarise(|_| true);
         let orrery_reports::record::Metric::Distribution { count, max, .. } =
             summary.times.finish()
         else {

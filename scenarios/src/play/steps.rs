@@ -244,12 +244,12 @@ fn harm(machines: &Arc<Machines>, fault: usize, change: &Change) -> u64 {
             let Harm::Link { change, .. } = &machines.scenario.faults[fault].harm else {
                 return 0;
             };
-            let profile = &machines.scenario.group_of(host).access;
+            let profile = super::gateways::access_of(machines, host);
             host::set_access(HostId(host), &access(profile, change));
             1
         }
         Change::LinkReturns { host } => {
-            let profile = &machines.scenario.group_of(host).access;
+            let profile = super::gateways::access_of(machines, host);
             host::set_access(HostId(host), &access(profile, &LinkChange::default()));
             0
         }

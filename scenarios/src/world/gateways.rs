@@ -50,6 +50,13 @@ impl Gateways {
         gateway.map_or(PUBLIC, |gateway| &self.all[gateway].profile.name)
     }
 
+    /// Whether a host's IPv4 address at home is one that a NAT translates.
+    pub fn translates(&self, host: u32) -> bool {
+        let behind = |at: &usize| self.all[*at].behind;
+        let mut way = std::iter::successors(self.at_home[host as usize], behind);
+        way.any(|gateway| self.all[gateway].profile.nat.is_some())
+    }
+
     /// Draws who stands behind what.
     pub fn build(scenario: &Scenario, hosts: &[HostPlan], seed: u64) -> Self {
         let mut gateways = Self::default();
@@ -169,6 +176,20 @@ mod tests {
         assert_eq!(world.gateways.all.len(), 5);
         assert_eq!(world.gateways.profile(0), "public");
         assert_eq!(world.gateways.profile(10), "eim-apdf");
+    }
+
+    #[test]
+    fn any_nat_on_the_way_translates_and_a_firewall_alone_does_not() {
+        let check = |nat: &str, expected: bool| {
+            let world = world(&format!("nat={nat}"), 1);
+            assert_eq!(world.gateways.translates(1), expected, "{nat}");
+            assert!(!world.gateways.translates(0));
+        };
+        check("'public'", false);
+        check("'firewall'", false);
+        check("'sym'", true);
+        check("{ profile='firewall', behind='carrier' }", true);
+        check("{ profile='firewall', behind='firewall' }", false);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use orrery_sim::{HostId, host, kernel};
 
 use super::machine::Machines;
 use super::punches::Cause;
-use crate::format::punch::{Protocol, Punch};
+use crate::format::punch::{Family, Protocol, Punch};
 use crate::format::workload::Action;
 
 /// The port on which a rendezvous is found: that of STUN (RFC 8489 §18.6).
@@ -39,7 +39,12 @@ struct Side {
 impl Side {
     /// Where the rendezvous is.
     fn rendezvous(&self) -> SocketAddr {
-        SocketAddr::new(host::v4(HostId(self.how.via)).into(), RENDEZVOUS_PORT)
+        let via = HostId(self.how.via);
+        let ip = match self.how.family {
+            Family::Ipv4 => host::v4(via).into(),
+            Family::Ipv6 => host::v6(via).into(),
+        };
+        SocketAddr::new(ip, RENDEZVOUS_PORT)
     }
 
     /// From one try to the next.
@@ -179,6 +184,8 @@ mod tests {
             let open = ["eim-apdf", "firewall"];
             check(open, "", "", "");
             check(["sym", "sym"], "", "", "no-way");
+            // Their firewalls let in whom they have sent to; nothing is translated.
+            check(["sym", "eim-apdf"], "family = 'ipv6'", "", "");
             check(["sym", "sym"], "tries = 50", "", "unfinished");
             check(open, "", &power_cut("b", "19s"), "host-down");
             check(open, "", &power_cut("a", "20.01s"), "unfinished");
