@@ -44,7 +44,7 @@ pub struct GroupFields {
     pub access: Option<AccessText>,
     /// The NAT or firewall that each of its hosts stands behind, one for each: a profile by name,
     /// a file beside the scenario, or a table such as `{ profile = "eim-apdf", homes_of = 3,
-    /// behind = "carrier" }`; none if absent. The access link leads to it.
+    /// behind = "carrier" }`; none if absent or `public`. The access link leads to it.
     pub nat: Option<NatText>,
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
     /// warm-up, and within 10 s, if absent.
