@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use orrery_sim::net::nat::NatSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,12 @@ impl Homes {
     /// Whether any of the hosts may stand behind something.
     pub fn has_any(&self) -> bool {
         self.carrier.is_some() || self.kinds.iter().any(|(kind, _)| kind.is_some())
+    }
+
+    /// The NATs of homes, for experiments that change them.
+    pub fn nats_mut(&mut self) -> impl Iterator<Item = &mut NatSpec> {
+        let profiles = self.kinds.iter_mut();
+        profiles.filter_map(|(profile, _)| profile.as_mut()?.nat.as_mut())
     }
 
     /// Profiles of what the hosts stand behind directly.

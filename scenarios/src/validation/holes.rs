@@ -8,6 +8,7 @@ use orrery_sim::net::nat::{Dependence, NatSpec};
 
 use super::{Measured, Row};
 use crate::engine::{Engine, Job};
+use crate::format::nat::Homes;
 use crate::format::{Case, Scenario};
 use crate::{built_in, format, play};
 
@@ -99,18 +100,14 @@ fn run(scenario: &str, expected: &Pairs, mutation: Option<&str>) -> Result<Measu
 }
 
 fn mutated(mut scenario: Scenario, mutation: Option<&str>) -> Scenario {
-    let homes = scenario
-        .groups
-        .iter_mut()
-        .filter_map(|group| group.nat.as_mut());
-    let profiles = homes.flat_map(|homes| &mut homes.kinds);
-    let nats = profiles.filter_map(|(profile, _)| profile.as_mut()?.nat.as_mut());
+    let groups = scenario.groups.iter_mut();
+    let homes = groups.filter_map(|group| group.nat.as_mut());
     let change: fn(&mut NatSpec) = match mutation {
         Some(ONE_MAPPING | ONE_TCP_MAPPING) => |nat| nat.mapping = Dependence::EndpointIndependent,
         Some(NO_FILTER) => |nat| nat.filtering = Dependence::EndpointIndependent,
         _ => |_| {},
     };
-    nats.for_each(change);
+    homes.flat_map(Homes::nats_mut).for_each(change);
     scenario
 }
 
