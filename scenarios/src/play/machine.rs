@@ -15,6 +15,7 @@ use orrery_node::environment::{Observer, Storage};
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::net::address;
+use orrery_sim::net::nat::GatewayId;
 use orrery_sim::net::partition::PartitionId;
 use orrery_sim::random::Stream;
 use orrery_sim::{HostId, kernel};
@@ -22,6 +23,7 @@ use orrery_sim::{HostId, kernel};
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::messages::{HostSet, Messages};
+use super::punches::Punches;
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
@@ -61,10 +63,15 @@ pub struct State {
     pub messages: Messages,
     pub tally: Tally,
     pub flows: Flows,
+    pub punches: Punches,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Partitions in force, by fault.
     pub partitions: BTreeMap<usize, PartitionId>,
+    /// NATs and firewalls, by their numbers in the world.
+    pub gateways: Vec<GatewayId>,
+    /// Machines that are in another network, and the fault that took them there.
+    pub away: BTreeMap<u32, usize>,
     /// When each fault's partition began and ended.
     pub partition_times_ns: BTreeMap<usize, (u64, Option<u64>)>,
     /// When each machine lost its power, the last time.
@@ -105,8 +112,11 @@ impl Machines {
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
+            punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
+            gateways: Vec::new(),
+            away: BTreeMap::new(),
             partition_times_ns: BTreeMap::new(),
             last_cut_ns: vec![None; people.len()],
             fired: vec![0; scenario.faults.len()],
@@ -164,6 +174,7 @@ impl Machines {
     /// Starts what runs on a machine; its node follows friends whom it does not yet follow.
     pub fn boot(self: &Arc<Self>, machine: u32) {
         super::flow::listen(self, machine);
+        super::punch::serve(self, machine);
         if !self.scenario.group_of(machine).has_node {
             return;
         }

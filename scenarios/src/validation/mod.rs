@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+mod binding_expiry;
 mod binomial;
 mod bulk;
 mod cubic;
@@ -18,6 +19,7 @@ mod fairness;
 mod faults;
 mod fidelity;
 mod fidelity_gossip;
+mod holes;
 mod jobs;
 mod loss_bursts;
 mod mathis;
@@ -27,6 +29,7 @@ mod queue_codel;
 mod queueing;
 mod reproducible;
 mod slow_start;
+mod start_error;
 mod store_forward;
 mod two_models;
 
@@ -52,6 +55,10 @@ const ROWS: &[Row] = &[
     entropy::ROW,
     jobs::ROW,
     faults::ROW,
+    holes::UDP,
+    holes::TCP,
+    start_error::ROW,
+    binding_expiry::ROW,
     two_models::ROW,
 ];
 
