@@ -25,6 +25,58 @@ pub enum Audience {
     Only(Vec<IdentityName>),
 }
 
+/// A way to learn where somebody is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rung {
+    /// Their card, and the configuration.
+    Known,
+    /// Who announces itself on the local network.
+    Mdns,
+    /// A signed record in the Kademlia table.
+    Kad,
+    /// A rendezvous server.
+    Rendezvous,
+    /// Friends, and their friends.
+    Friends,
+    /// A relay that both ends know.
+    Relay,
+}
+
+impl Rung {
+    /// All of them, nearest and cheapest first.
+    pub const ALL: [Self; 6] = [
+        Self::Known,
+        Self::Mdns,
+        Self::Kad,
+        Self::Rendezvous,
+        Self::Friends,
+        Self::Relay,
+    ];
+}
+
+/// Why a rung has not found somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Miss {
+    /// The configuration has switched it off.
+    Off,
+    /// It was asked, and does not know them.
+    Absent,
+    /// It knows them, but no address.
+    NoAddress,
+    /// It has nobody to ask.
+    NobodyToAsk,
+    /// What it was told is wrong, such as a record that they have not signed.
+    Wrong,
+    /// It is busy.
+    Busy,
+    /// It did not answer in time.
+    TimedOut,
+}
+
 /// What one can ask of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -86,6 +138,14 @@ pub enum Command {
     Dial {
         /// Multiaddr, with `/p2p/…` if the peer is known.
         address: String,
+    },
+    /// Find out where somebody is. Done once that has begun; `Event::NotFound` tells of each
+    /// rung that does not know, `Event::Found` of the one that does, with which it ends.
+    Lookup {
+        /// Whom.
+        identity: IdentityName,
+        /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
+        by: Vec<Rung>,
     },
     /// Take part in a group without storage.
     Join {
@@ -239,6 +299,26 @@ pub enum Event {
         peer: Option<String>,
         /// Why.
         reason: String,
+    },
+    /// A rung of the ladder has found somebody.
+    Found {
+        /// Whom.
+        identity: IdentityName,
+        /// Which rung.
+        by: Rung,
+        /// Their libp2p peer id.
+        peer: String,
+        /// Multiaddrs, with or without the peer's name at the end.
+        addresses: Vec<String>,
+    },
+    /// A rung of the ladder has not found somebody.
+    NotFound {
+        /// Whom.
+        identity: IdentityName,
+        /// Which rung.
+        by: Rung,
+        /// Why.
+        reason: Miss,
     },
     /// A connected peer answered a ping.
     Pinged {

@@ -58,6 +58,8 @@ fn name(event: &Event) -> &'static str {
         Event::Connected { .. } => "connected",
         Event::Disconnected { .. } => "disconnected",
         Event::DialFailed { .. } => "dial-failed",
+        Event::Found { .. } => "found",
+        Event::NotFound { .. } => "not-found",
         Event::Pinged { .. } => "pinged",
         Event::Authenticated { .. } => "authenticated",
         Event::Posted { .. } => "posted",

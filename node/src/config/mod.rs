@@ -4,6 +4,7 @@
 //! refuses what it does not know by its dotted path, and never guesses.
 
 mod groups;
+mod ladder;
 mod quic;
 mod reach;
 mod sections;
@@ -16,6 +17,7 @@ use toml::{Table, Value};
 use crate::{gossip, kad};
 
 pub use groups::{Gossip, GossipVersion, Kad};
+pub use ladder::Reach;
 pub use quic::{Quic, QuicTransport};
 pub use reach::{Bootstrap, Relay, RelayClient};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
@@ -37,6 +39,8 @@ pub struct Config {
     pub relay: Relay,
     /// Reaching and being reached through relays.
     pub relay_client: RelayClient,
+    /// How somebody is looked for.
+    pub reach: Reach,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
     /// How soon a dead connection is noticed.
@@ -147,6 +151,7 @@ impl Config {
             ),
             ("quic.handshake_timeout", self.quic.handshake_timeout),
             ("quic.idle_timeout", self.quic.idle_timeout),
+            ("reach.rung_timeout", self.reach.rung_timeout),
             ("dial.backoff_first", self.dial.backoff_first),
             ("dial.backoff_max", self.dial.backoff_max),
             ("ping.interval", self.ping.interval),
@@ -165,6 +170,7 @@ impl Config {
         }
         let positive_counts = [
             ("connections.max_per_peer", self.connections.max_per_peer),
+            ("reach.max_lookups", self.reach.max_lookups),
             ("quic.max_streams", self.quic.max_streams),
             ("sync.limit", self.sync.limit),
             ("sync.max_pulls", self.sync.max_pulls),
@@ -178,6 +184,7 @@ impl Config {
             gossip::check(&self.gossip),
             kad::check(&self.kad),
             self.bootstrap.check(),
+            self.reach.check(),
         ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }
@@ -349,6 +356,11 @@ mod tests {
         check(
             "[quic]\nmax_streams = 0",
             Err("`quic.max_streams`: must be at least 1"),
+        );
+        check("[reach]\nladder = []", Err("`reach.ladder`: must name"));
+        check(
+            "[reach]\nladder = [\"kad\", \"kad\"]",
+            Err("`reach.ladder`: names a rung twice"),
         );
         check("sync = 3", Err("`sync`: is a section"));
         check("qqqq = 3", Err("unknown setting `qqqq`"));

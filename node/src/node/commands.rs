@@ -62,6 +62,10 @@ impl Driver {
                 let done = self.dial_address(&address);
                 answer(reply, done);
             }
+            Command::Lookup { identity, by } => {
+                let done = self.look_up(&identity, by);
+                answer(reply, done);
+            }
             Command::Join { topic } => {
                 let done = self.join(&topic);
                 answer(reply, done);

@@ -15,7 +15,7 @@ use futures_timer::Delay;
 use libp2p::swarm::{self, Swarm};
 use libp2p::{PeerId, relay};
 
-use crate::api::Event;
+use crate::api::{Event, Miss};
 use crate::card::Card;
 use crate::config::Config;
 use crate::counters::Outlet;
@@ -31,6 +31,7 @@ use super::agenda::{Agenda, Errand};
 use super::behaviour::NodeBehaviour;
 use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
+use super::ladder::Ladder;
 use super::links::Links;
 use super::waiters::Waiters;
 use super::{Order, StartError};
@@ -87,6 +88,7 @@ pub(super) struct Driver {
     pub(super) known: BTreeMap<PeerId, KnownNode>,
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
+    pub(super) ladder: Ladder,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -148,6 +150,7 @@ impl Driver {
             friends: BTreeMap::new(),
             known: known_nodes,
             denied: BTreeMap::new(),
+            ladder: Ladder::default(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -218,6 +221,9 @@ impl Driver {
                 Errand::Dial(friend) => self.dial(friend),
                 Errand::Bootstrap(peer) => self.bootstrap(peer),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
+                Errand::EndSeek(identity, rung) => {
+                    self.not_found(identity, rung, Miss::TimedOut);
+                }
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }

@@ -12,6 +12,7 @@ mod driver;
 mod error;
 mod friends;
 mod groups;
+mod ladder;
 mod links;
 mod swarm_events;
 mod waiters;
