@@ -17,7 +17,7 @@ use toml::{Table, Value};
 use crate::{gossip, kad};
 
 pub use groups::{Gossip, GossipVersion, Kad};
-pub use ladder::Reach;
+pub use ladder::{HolePunch, Reach};
 pub use quic::{Quic, QuicTransport};
 pub use reach::{Bootstrap, Relay, RelayClient};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
@@ -39,7 +39,9 @@ pub struct Config {
     pub relay: Relay,
     /// Reaching and being reached through relays.
     pub relay_client: RelayClient,
-    /// How somebody is looked for.
+    /// Making direct connections of relayed ones.
+    pub hole_punch: HolePunch,
+    /// How somebody is looked for and reached.
     pub reach: Reach,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
@@ -152,6 +154,7 @@ impl Config {
             ("quic.handshake_timeout", self.quic.handshake_timeout),
             ("quic.idle_timeout", self.quic.idle_timeout),
             ("reach.rung_timeout", self.reach.rung_timeout),
+            ("reach.timeout", self.reach.timeout),
             ("dial.backoff_first", self.dial.backoff_first),
             ("dial.backoff_max", self.dial.backoff_max),
             ("ping.interval", self.ping.interval),
@@ -194,6 +197,7 @@ impl Config {
         for checked in [
             gossip::check_together(&self.gossip),
             kad::check_together(&self.kad),
+            self.hole_punch.check_together(&self.relay_client),
         ] {
             checked.map_err(|(path, reason)| ConfigError::Contradiction {
                 path: path.to_owned(),
@@ -356,6 +360,10 @@ mod tests {
         check(
             "[quic]\nmax_streams = 0",
             Err("`quic.max_streams`: must be at least 1"),
+        );
+        check(
+            "[hole_punch]\nenabled = true",
+            Err("`hole_punch.enabled`: needs relay_client.enabled"),
         );
         check("[reach]\nladder = []", Err("`reach.ladder`: must name"));
         check(

@@ -6,7 +6,7 @@ use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{identify, ping, relay};
+use libp2p::{dcutr, identify, ping, relay};
 
 use crate::config::Config;
 use crate::gossip::{self, Groups};
@@ -36,6 +36,8 @@ pub struct NodeBehaviour {
     pub relay: Toggle<relay::Behaviour>,
     /// Circuits of our own through relays.
     pub relay_client: Toggle<relay::client::Behaviour>,
+    /// Direct connections in place of circuits.
+    pub hole_punch: Toggle<dcutr::Behaviour>,
     /// Groups without storage.
     pub gossip: Toggle<Groups>,
     /// The node's own protocols.
@@ -58,6 +60,7 @@ impl NodeBehaviour {
             ping,
             kad,
             gossip,
+            hole_punch,
             relay,
             feed,
             ..
@@ -76,6 +79,8 @@ impl NodeBehaviour {
         let relay = relay
             .enabled
             .then(|| relay::Behaviour::new(context.keys.peer(), relay::Config::default()));
+        let peer = context.keys.peer();
+        let hole_punch = hole_punch.enabled.then(|| dcutr::Behaviour::new(peer));
         let groups = gossip
             .enabled
             .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
@@ -103,6 +108,7 @@ impl NodeBehaviour {
             kad: kad.into(),
             relay: relay.into(),
             relay_client: relay_client.into(),
+            hole_punch: hole_punch.into(),
             gossip: groups.into(),
             protocol: protocol.into(),
         })

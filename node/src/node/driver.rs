@@ -33,6 +33,7 @@ use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
 use super::ladder::Ladder;
 use super::links::Links;
+use super::reach::Climbs;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -89,6 +90,7 @@ pub(super) struct Driver {
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     pub(super) ladder: Ladder,
+    pub(super) climbs: Climbs,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -151,6 +153,7 @@ impl Driver {
             known: known_nodes,
             denied: BTreeMap::new(),
             ladder: Ladder::default(),
+            climbs: Climbs::default(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -221,6 +224,7 @@ impl Driver {
                 Errand::Dial(friend) => self.dial(friend),
                 Errand::Bootstrap(peer) => self.bootstrap(peer),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
+                Errand::EndReach(identity) => self.reach_times_out(identity),
                 Errand::EndSeek(identity, rung) => {
                     self.not_found(identity, rung, Miss::TimedOut);
                 }
