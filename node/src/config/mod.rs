@@ -6,6 +6,7 @@
 mod groups;
 mod quic;
 mod reach;
+mod relay;
 mod sections;
 mod time_span;
 
@@ -17,7 +18,8 @@ use crate::{gossip, kad};
 
 pub use groups::{Gossip, GossipVersion, Kad};
 pub use quic::{Quic, QuicTransport};
-pub use reach::{Bootstrap, Relay, RelayClient};
+pub use reach::Bootstrap;
+pub use relay::{Listed, Relay, RelayAccess, RelayChoice, RelayClient, RelayWhen};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
 pub use time_span::{TimeSpan, TimeSpanError};
 
@@ -178,6 +180,8 @@ impl Config {
             gossip::check(&self.gossip),
             kad::check(&self.kad),
             self.bootstrap.check(),
+            self.relay.check(),
+            self.relay_client.check(),
         ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }

@@ -19,6 +19,8 @@ pub enum Errand {
     Bootstrap(PeerId),
     /// Pull a friend's feed.
     Pull(IdentityId),
+    /// Ask relays for reservations.
+    Reserve,
     /// Answer a waiting command with what there is.
     GiveUp(u64),
 }

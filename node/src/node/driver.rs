@@ -32,6 +32,7 @@ use super::behaviour::NodeBehaviour;
 use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
 use super::links::Links;
+use super::relays::Relays;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -87,6 +88,8 @@ pub(super) struct Driver {
     pub(super) known: BTreeMap<PeerId, KnownNode>,
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
+    /// Relays in use, and their circuits.
+    pub(super) relays: Relays,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -126,6 +129,7 @@ impl Driver {
             keys.transport(),
             config.connections.upgrade_timeout.get(),
         )?;
+        let relays = Relays::new(&config);
         let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);
         let executor = environment.executor;
         let swarm_config = swarm_config(&config, Arc::clone(&executor));
@@ -137,7 +141,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context, relay_client)?;
+        let behaviour = NodeBehaviour::new(&context, relay_client, &relays.door)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -148,6 +152,7 @@ impl Driver {
             friends: BTreeMap::new(),
             known: known_nodes,
             denied: BTreeMap::new(),
+            relays,
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -157,6 +162,7 @@ impl Driver {
             alarm_at: None,
         };
         driver.listen()?;
+        driver.announce();
         driver.join_configured()?;
         driver.dial_known();
         for (identity, peers) in known.denied {
@@ -218,6 +224,7 @@ impl Driver {
                 Errand::Dial(friend) => self.dial(friend),
                 Errand::Bootstrap(peer) => self.bootstrap(peer),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
+                Errand::Reserve => self.reserve(now),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }

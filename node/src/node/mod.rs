@@ -4,7 +4,7 @@
 //! running that owns both. Everything else goes through the [`NodeHandle`].
 
 mod agenda;
-mod backoff;
+pub(crate) mod backoff;
 mod behaviour;
 mod bootstrap;
 mod commands;
@@ -13,6 +13,8 @@ mod error;
 mod friends;
 mod groups;
 mod links;
+mod relaying;
+mod relays;
 mod swarm_events;
 mod waiters;
 

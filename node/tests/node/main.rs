@@ -6,4 +6,5 @@ mod flaky;
 mod groups;
 mod hostile;
 mod quic;
+mod relays;
 mod world;
