@@ -486,6 +486,85 @@ pub enum Event {
         /// Place in the log.
         seq: u64,
     },
+    /// A relay holds a place for us: others reach us through it.
+    RelayReserved {
+        /// libp2p peer id.
+        relay: String,
+        /// Microseconds from asking to the answer; absent when a place is renewed, which is
+        /// done in the background.
+        took_us: Option<u64>,
+        /// Whether a place that we had was renewed.
+        renewal: bool,
+    },
+    /// A relay has not given us a place.
+    RelayReservationFailed {
+        /// libp2p peer id.
+        relay: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+    },
+    /// A relay holds our place no longer.
+    RelayReservationLost {
+        /// libp2p peer id.
+        relay: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+        /// Whether it was the only place that we had.
+        last: bool,
+    },
+    /// As a relay, we hold a place for somebody, or go on doing so.
+    RelayGranted {
+        /// libp2p peer id.
+        peer: String,
+        /// Whether a place was renewed.
+        renewal: bool,
+    },
+    /// As a relay, we have not given somebody a place.
+    RelayRefused {
+        /// libp2p peer id.
+        peer: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+    },
+    /// As a relay, we hold somebody's place no longer.
+    RelayReleased {
+        /// libp2p peer id.
+        peer: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+    },
+    /// A connection through a relay is up: told by the relay and by both ends.
+    CircuitOpened {
+        /// The relay's libp2p peer id, if it is known.
+        relay: Option<String>,
+        /// The libp2p peer id of the end that dialled.
+        from: String,
+        /// The libp2p peer id of the other end.
+        to: String,
+    },
+    /// A connection through a relay is gone: told by the relay and by both ends.
+    CircuitClosed {
+        /// The relay's libp2p peer id, if it is known.
+        relay: Option<String>,
+        /// The libp2p peer id of the end that dialled.
+        from: String,
+        /// The libp2p peer id of the other end.
+        to: String,
+        /// Typed reason, kebab-case. Only the relay knows which of its limits was reached.
+        reason: String,
+    },
+    /// A connection through a relay has not come about: told by the relay and by the end that
+    /// dialled.
+    CircuitDenied {
+        /// The relay's libp2p peer id, if it is known.
+        relay: Option<String>,
+        /// The libp2p peer id of the end that dialled.
+        from: String,
+        /// The libp2p peer id of the other end, if it is known.
+        to: Option<String>,
+        /// Typed reason, kebab-case.
+        reason: String,
+    },
     /// A bound was reached.
     LimitReached {
         /// Which, kebab-case.

@@ -7,6 +7,7 @@ mod groups;
 mod ladder;
 mod quic;
 mod reach;
+mod relay;
 mod sections;
 mod time_span;
 
@@ -19,7 +20,8 @@ use crate::{gossip, kad};
 pub use groups::{Gossip, GossipVersion, Kad};
 pub use ladder::{HolePunch, Reach};
 pub use quic::{Quic, QuicTransport};
-pub use reach::{Bootstrap, Relay, RelayClient};
+pub use reach::Bootstrap;
+pub use relay::{Listed, Relay, RelayAccess, RelayChoice, RelayClient, RelayWhen};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
 pub use time_span::{TimeSpan, TimeSpanError};
 
@@ -188,6 +190,8 @@ impl Config {
             kad::check(&self.kad),
             self.bootstrap.check(),
             self.reach.check(),
+            self.relay.check(),
+            self.relay_client.check(),
         ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }

@@ -24,6 +24,8 @@ pub enum Errand {
     EndReach(IdentityId),
     /// Stop waiting for what a rung finds.
     EndSeek(IdentityId, Rung),
+    /// Ask relays for reservations.
+    Reserve,
     /// Answer a waiting command with what there is.
     GiveUp(u64),
 }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::gossip::{self, Groups};
 use crate::kad::{self, Server};
 use crate::protocol::{self, Context};
+use crate::relay::{Door, server};
 
 use super::error::StartError;
 
@@ -46,13 +47,14 @@ pub struct NodeBehaviour {
 
 impl NodeBehaviour {
     /// All behaviours as `context` configures them; `relay_client` belongs to the
-    /// transport of circuits, if there is one.
+    /// transport of circuits, if there is one; `door` is that of our own relay.
     ///
     /// # Errors
     /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed.
     pub fn new(
         context: &Arc<Context>,
         relay_client: Option<relay::client::Behaviour>,
+        door: &Arc<Door>,
     ) -> Result<Self, StartError> {
         let Config {
             connections,
@@ -78,7 +80,7 @@ impl NodeBehaviour {
             .map_err(|(path, reason)| StartError::Gossip(format!("{path}: {reason}")))?;
         let relay = relay
             .enabled
-            .then(|| relay::Behaviour::new(context.keys.peer(), relay::Config::default()));
+            .then(|| relay::Behaviour::new(context.keys.peer(), server::config(relay, door)));
         let peer = context.keys.peer();
         let hole_punch = hole_punch.enabled.then(|| dcutr::Behaviour::new(peer));
         let groups = gossip

@@ -34,6 +34,7 @@ use super::friends::Friend;
 use super::ladder::Ladder;
 use super::links::Links;
 use super::reach::Climbs;
+use super::relays::Relays;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -91,6 +92,8 @@ pub(super) struct Driver {
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     pub(super) ladder: Ladder,
     pub(super) climbs: Climbs,
+    /// Relays in use, and their circuits.
+    pub(super) relays: Relays,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -130,6 +133,7 @@ impl Driver {
             keys.transport(),
             config.connections.upgrade_timeout.get(),
         )?;
+        let relays = Relays::new(&config);
         let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);
         let executor = environment.executor;
         let swarm_config = swarm_config(&config, Arc::clone(&executor));
@@ -141,7 +145,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context, relay_client)?;
+        let behaviour = NodeBehaviour::new(&context, relay_client, &relays.door)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -154,6 +158,7 @@ impl Driver {
             denied: BTreeMap::new(),
             ladder: Ladder::default(),
             climbs: Climbs::default(),
+            relays,
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -163,6 +168,7 @@ impl Driver {
             alarm_at: None,
         };
         driver.listen()?;
+        driver.announce();
         driver.join_configured()?;
         driver.dial_known();
         for (identity, peers) in known.denied {
@@ -228,6 +234,7 @@ impl Driver {
                 Errand::EndSeek(identity, rung) => {
                     self.not_found(identity, rung, Miss::TimedOut);
                 }
+                Errand::Reserve => self.reserve(now),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }

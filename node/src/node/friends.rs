@@ -57,6 +57,7 @@ impl Driver {
             pulling: None,
         });
         friend.card = card;
+        self.door_knows_friends();
     }
 
     /// Lets go of a friend. The connection stays as long as it is used.
@@ -64,6 +65,7 @@ impl Driver {
         let Some(friend) = self.friends.remove(&identity) else {
             return;
         };
+        self.door_knows_friends();
         self.agenda.cancel(Errand::Dial(identity));
         self.agenda.cancel(Errand::Pull(identity));
         self.pulls_waiting.retain(|waiting| *waiting != identity);

@@ -200,6 +200,15 @@ impl Links {
         self.up.values().any(|link| link.peer == *peer)
     }
 
+    /// All connections with `peer`.
+    pub fn with_peer(&self, peer: &PeerId) -> Vec<ConnectionId> {
+        self.up
+            .iter()
+            .filter(|(_, link)| link.peer == *peer)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
     /// Whether there is no connection at all.
     pub fn is_empty(&self) -> bool {
         self.up.is_empty()

@@ -4,7 +4,7 @@ use libp2p::allow_block_list::Blocked;
 use libp2p::connection_limits::Exceeded;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent};
-use libp2p::{PeerId, ping};
+use libp2p::{PeerId, identify, ping};
 
 use crate::api::Event;
 use crate::identity::IdentityId;
@@ -20,9 +20,15 @@ impl Driver {
     pub(super) fn swarm_event(&mut self, event: SwarmEvent<NodeBehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
-            SwarmEvent::NewListenAddr { address, .. } => self.emit(&Event::Listening {
-                address: address.to_string(),
-            }),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.emit(&Event::Listening {
+                    address: address.to_string(),
+                });
+                self.listens_on(address);
+            }
+            SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
+                self.reach_changed();
+            }
             SwarmEvent::ConnectionEstablished {
                 peer_id,
                 connection_id,
@@ -49,9 +55,13 @@ impl Driver {
                 ..
             } => self.behaviour_dials(peer),
             SwarmEvent::ListenerClosed {
-                addresses, reason, ..
+                listener_id,
+                addresses,
+                reason,
             } => {
-                tracing::error!(?addresses, ?reason, "a listener has closed");
+                if !self.is_circuits_listener(listener_id, &addresses, &reason) {
+                    tracing::error!(?addresses, ?reason, "a listener has closed");
+                }
             }
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "a listener failed to accept");
@@ -79,10 +89,13 @@ impl Driver {
                 connection,
                 result,
             }) => match result {
-                Ok(rtt) => self.emit(&Event::Pinged {
-                    peer: peer.to_string(),
-                    rtt_us: u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX),
-                }),
+                Ok(rtt) => {
+                    self.relays.auto.measured(&peer, rtt);
+                    self.emit(&Event::Pinged {
+                        peer: peer.to_string(),
+                        rtt_us: u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX),
+                    });
+                }
                 Err(ping::Failure::Unsupported) => {}
                 Err(error) => {
                     tracing::info!(%peer, %error, "closing a connection that does not answer");
@@ -91,10 +104,14 @@ impl Driver {
             },
             NodeBehaviourEvent::HolePunch(event) => self.hole_punch_event(event),
             NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
-            NodeBehaviourEvent::Identify(_)
-            | NodeBehaviourEvent::Kad(_)
-            | NodeBehaviourEvent::Relay(_)
-            | NodeBehaviourEvent::RelayClient(_) => {}
+            NodeBehaviourEvent::Identify(identify::Event::Received {
+                connection_id,
+                peer_id,
+                info,
+            }) => self.identified(connection_id, peer_id, &info),
+            NodeBehaviourEvent::Relay(event) => self.relay_event(event),
+            NodeBehaviourEvent::RelayClient(event) => self.relay_client_event(&event),
+            NodeBehaviourEvent::Identify(_) | NodeBehaviourEvent::Kad(_) => {}
         }
     }
 
@@ -105,6 +122,7 @@ impl Driver {
             dialer,
         });
         self.link(connection, Link::new(peer, endpoint));
+        self.circuit_opened(peer, connection, endpoint);
         self.known_is_here(&peer);
         self.climbs_arrive(peer);
         for friend in self.friends_at(&peer) {
@@ -118,8 +136,10 @@ impl Driver {
             peer: peer.to_string(),
             reason,
         });
+        self.circuit_closed(connection);
         self.pulls_lost(connection);
         if !self.links.has_peer(&peer) {
+            self.relay_is_gone(peer);
             self.known_is_gone(peer);
             for friend in self.friends_at(&peer) {
                 self.retry_later(friend);
@@ -129,6 +149,7 @@ impl Driver {
 
     fn authenticated(&mut self, peer: PeerId, connection: ConnectionId, identity: IdentityId) {
         self.links.prove(connection, identity);
+        self.relays.door.proved(peer, &identity);
         self.emit(&Event::Authenticated {
             peer: peer.to_string(),
             identity: identity.to_string(),
@@ -165,6 +186,7 @@ impl Driver {
         {
             self.known_is_gone(peer);
         }
+        self.circuit_denied(peer, error);
         let reason = error.to_string();
         let mut friends = peer.map(|peer| self.friends_at(&peer)).unwrap_or_default();
         // Dials of those who are connected, or being looked for, are no failures of friends.
@@ -201,6 +223,13 @@ impl Driver {
         {
             self.context.refused(&peer, "connection", Reason::Blocked);
         }
+    }
+
+    /// Whether `peer` is that of a friend.
+    pub(super) fn is_friend(&self, peer: &PeerId) -> bool {
+        self.friends
+            .values()
+            .any(|friend| friend.card.peer == *peer)
     }
 
     /// Friends whose card names `peer`.

@@ -7,4 +7,5 @@ mod groups;
 mod hostile;
 mod quic;
 mod reach;
+mod relays;
 mod world;
