@@ -18,6 +18,7 @@ mod fairness;
 mod faults;
 mod fidelity;
 mod fidelity_gossip;
+mod hole_punch;
 mod jobs;
 mod loss_bursts;
 mod mathis;
@@ -52,6 +53,8 @@ const ROWS: &[Row] = &[
     entropy::ROW,
     jobs::ROW,
     faults::ROW,
+    hole_punch::QUIC,
+    hole_punch::TCP,
     two_models::ROW,
 ];
 
