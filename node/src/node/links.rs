@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
-use libp2p::core::{ConnectedPoint, Endpoint};
-use libp2p::multiaddr::Protocol;
+use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 
 use crate::api::Path;
 use crate::identity::IdentityId;
+use crate::protocol::is_dialer;
 
 /// Two connections that began within this time are taken for both sides
 /// having dialled at once.
@@ -39,30 +39,20 @@ impl Link {
     pub fn new(peer: PeerId, endpoint: &ConnectedPoint) -> Self {
         Self {
             peer,
-            dialer: is_dialer(endpoint),
+            dialer: match endpoint {
+                ConnectedPoint::Dialer {
+                    address,
+                    role_override,
+                    ..
+                } => is_dialer(address, *role_override),
+                ConnectedPoint::Listener { .. } => false,
+            },
             relayed: endpoint.is_relayed(),
             since: Instant::now(),
             identity: None,
             upgraded: false,
             punches: 0,
         }
-    }
-}
-
-/// Whether this end counts as the dialer. Of a TCP connection that both ends have dialled the
-/// one without override does; over QUIC the one that has dialled does, whatever its role was
-/// to be, for libp2p-quic overrides none where ports are reused.
-fn is_dialer(endpoint: &ConnectedPoint) -> bool {
-    match endpoint {
-        ConnectedPoint::Dialer {
-            address,
-            role_override,
-            ..
-        } => {
-            let is_quic = address.iter().any(|part| part == Protocol::QuicV1);
-            is_quic || *role_override == Endpoint::Dialer
-        }
-        ConnectedPoint::Listener { .. } => false,
     }
 }
 
@@ -223,7 +213,6 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use libp2p::core::transport::PortUse;
     use libp2p::identity::Keypair;
 
     /// Two peers, the smaller first.
@@ -336,26 +325,6 @@ mod tests {
             links.remove(gone);
         }
         assert_eq!(links.path(&peer), Some(Path::HolePunched));
-    }
-
-    #[test]
-    fn both_ends_of_a_hole_punch_agree_on_its_dialer() {
-        let check = |address: &str, role_override, expected| {
-            let endpoint = ConnectedPoint::Dialer {
-                address: address.parse().expect("the test lists multiaddrs"),
-                role_override,
-                port_use: PortUse::Reuse,
-            };
-            assert_eq!(
-                is_dialer(&endpoint),
-                expected,
-                "{address} {role_override:?}"
-            );
-        };
-        check("/ip4/192.0.2.1/tcp/1", Endpoint::Dialer, true);
-        check("/ip4/192.0.2.1/tcp/1", Endpoint::Listener, false);
-        check("/ip4/192.0.2.1/udp/1/quic-v1", Endpoint::Dialer, true);
-        check("/ip4/192.0.2.1/udp/1/quic-v1", Endpoint::Listener, true);
     }
 
     #[test]

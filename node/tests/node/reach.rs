@@ -202,3 +202,64 @@ async fn reaching_is_bounded_in_time_and_number() {
     // There is a place again.
     assert_eq!(alice.handle.command(again(&second)).await, Ok(Reply::Done));
 }
+
+/// A relay, and somebody who can only be reached through it: nobody knows another address.
+async fn behind_a_relay() -> (TestNode, String, TestNode) {
+    let relay = TestNode::start(1, &format!("{CALM}\nrelay.enabled = true")).await;
+    let card: Card = relay.card.parse().expect("a card");
+    let address = card.addresses[0].clone().with_p2p(card.peer);
+    let knows_relay = format!(
+        "bootstrap.peers = [\"{}\"]\nrelay_client.enabled = true\n\
+         relay_client.gather = \"50ms\"",
+        address.expect("its own")
+    );
+    let bob = TestNode::start(2, &format!("{CALM}\n{knows_relay}")).await;
+    let reserved = |event: &Event| matches!(event, Event::RelayReserved { .. });
+    bob.seen.wait("the relay has a place", reserved).await;
+    (relay, knows_relay, bob)
+}
+
+#[tokio::test]
+async fn the_last_rung_leads_through_a_relay() {
+    let (_relay, knows_relay, bob) = behind_a_relay().await;
+    let ladder = "reach.ladder = [\"known\", \"relay\"]";
+    let alice = TestNode::start(3, &format!("{CALM}\n{knows_relay}\n{ladder}")).await;
+    let up = |event: &Event| matches!(event, Event::Connected { .. });
+    alice.seen.wait("the relay is connected", up).await;
+    reach(&alice, &bob.keys, &["/memory/999999995"]).await;
+    let relayed = |event: &Event| {
+        matches!(
+            event,
+            Event::Reached {
+                path: Path::Relayed,
+                by: Some(Rung::Relay),
+                ..
+            }
+        )
+    };
+    alice.seen.wait("bob is reached", relayed).await;
+}
+
+#[tokio::test]
+async fn a_friend_whose_card_is_out_of_date_is_looked_for() {
+    let (_relay, knows_relay, bob) = behind_a_relay().await;
+    let seeks = "reach.ladder = [\"relay\"]\nreach.seek_friends = true\n\
+                 dial.backoff_first = \"200ms\"";
+    let alice = TestNode::start(3, &format!("{knows_relay}\n{seeks}")).await;
+    let old = "/memory/999999994".parse().expect("an address");
+    let card = bob.keys.card(&[old]).expect("keys in memory always sign");
+    let card = card.to_string();
+    let done = alice.handle.command(Command::Follow { card }).await;
+    assert_eq!(done, Ok(Reply::Done));
+    alice.meets(&bob).await;
+    let found = |event: &Event| {
+        matches!(
+            event,
+            Event::Found {
+                by: Rung::Relay,
+                ..
+            }
+        )
+    };
+    assert!(alice.seen.count(found) > 0);
+}

@@ -257,7 +257,11 @@ pub fn summarise<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> Summary {
 
 #[cfg(test)]
 mod tests {
+    use orrery_reports::record::{Metric, SeedResult};
+
     use super::*;
+    use crate::engine::{Engine, Job};
+    use crate::{format, play};
 
     /// Attempts 0, 1, … of host 1 to reach hosts 10, 11, …
     fn attempts(wanted: &[Wanted]) -> Connects {
@@ -293,6 +297,56 @@ mod tests {
         assert_eq!((summary.succeeded, summary.times.count()), (2, 2));
         assert_eq!(summary.paths[&Path::Relayed], 2);
         assert_eq!(summary.paths[&Path::HolePunched], 1);
+    }
+
+    /// Friends behind NATs that only hole punching gets through, and what they measure.
+    fn friends_behind_nats(listen: &str) -> SeedResult {
+        let text = format!(
+            "name='t'\nduration='90s'\nwarmup='20s'\ndrain='30s'\n\
+             [network]\ndelays='three-regions'\n\
+             [[group]]\nname='relay'\ncount=1\nboot='0s'\n\
+             node={{ 'relay.enabled'=true, 'listen.addresses'=['{listen}'] }}\n\
+             [[group]]\nname='home'\ncount=3\nboot='evenly(1s, 3s)'\nbootstrap='relay'\n\
+             nat='eim-apdf'\nfriends={{ graph='complete' }}\n\
+             node={{ 'relay_client.enabled'=true, 'hole_punch.enabled'=true, \
+             'sync.pull_interval'='300ms', 'listen.addresses'=['{listen}'] }}\n\
+             [[workload]]\nkind='post'\nfrom='home'\nrate='600/h'\n\
+             [[workload]]\nkind='connect'\nfrom='home[0]'\nto='home[1]'\nat='60s'\npath='direct'\n"
+        );
+        let plan = format::read("t", &text, None, &[]).expect("it is sound");
+        let job = Job {
+            engine: Engine::Sim,
+            scenario: plan.cases[0].scenario.clone(),
+            variant: "default".to_owned(),
+            seed: 1,
+            until_ns: None,
+            log: None,
+            captures: None,
+            trace: None,
+        };
+        play::run(&job, &mut |_| {})
+    }
+
+    #[test]
+    fn friends_behind_nats_get_every_post_over_punched_holes() {
+        for listen in ["/ip4/0.0.0.0/tcp/4150", "/ip4/0.0.0.0/udp/4150/quic-v1"] {
+            let result = friends_behind_nats(listen);
+            assert_eq!(result.failure, None, "{listen}");
+            let figure = |key: &str| match result.metrics.get(key) {
+                Some(Metric::Value { value, .. }) => *value,
+                other => panic!("{listen}: {key}: {other:?}"),
+            };
+            for (key, expected) in [
+                ("feed.missed_forever", 0.0),
+                ("pull.success", 1.0),
+                ("connect.success", 1.0),
+                ("connect.path{path=hole-punched}", 1.0),
+            ] {
+                let value = figure(key);
+                assert!((value - expected).abs() < 1e-9, "{listen}: {key} {value}");
+            }
+            assert!(figure("feed.delivered") > 10.0, "{listen}");
+        }
     }
 
     #[test]
