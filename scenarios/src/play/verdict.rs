@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use orrery_node::api::Path;
 use orrery_node::engine::Engine;
 use orrery_node::store::Store;
 use orrery_reports::record::{Fault, Invariant, Loss, Metric, SeedResult};
 use orrery_reports::stats::Recorder;
 use orrery_sim::{HostId, kernel, net};
 
-use super::connects::{self, Attempt};
+use super::connect_figures;
 use super::fates::{self, UNKNOWN};
 use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
@@ -20,7 +19,7 @@ use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
 
 /// Losses that are listed one by one; all are counted by cause.
-const LOSSES_LISTED_MAX: usize = 500;
+pub(super) const LOSSES_LISTED_MAX: usize = 500;
 
 /// Names of stalled machines in a failure's text.
 const STALLED_NAMED_MAX: usize = 5;
@@ -45,7 +44,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         groups(machines, job.end_ns(), &mut metrics, &mut result);
     }
     flows(machines, &mut metrics, &mut result);
-    connects(machines, &mut metrics, &mut result);
+    connect_figures::judge(machines, &mut metrics, &mut result);
     if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
     }
@@ -53,11 +52,12 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     result
 }
 
+/// Figures by name.
 #[derive(Default)]
-struct Metrics(BTreeMap<String, Metric>);
+pub(super) struct Metrics(BTreeMap<String, Metric>);
 
 impl Metrics {
-    fn value(&mut self, name: &str, unit: &str, value: f64) {
+    pub(super) fn value(&mut self, name: &str, unit: &str, value: f64) {
         self.0.insert(
             name.to_owned(),
             Metric::Value {
@@ -67,17 +67,17 @@ impl Metrics {
         );
     }
 
-    fn count(&mut self, name: &str, count: usize) {
+    pub(super) fn count(&mut self, name: &str, count: usize) {
         self.value(name, "1", count as f64);
     }
 
-    fn ratio(&mut self, name: &str, good: u64, bad: u64) {
+    pub(super) fn ratio(&mut self, name: &str, good: u64, bad: u64) {
         if good + bad > 0 {
             self.value(name, "ratio", good as f64 / (good + bad) as f64);
         }
     }
 
-    fn samples(&mut self, name: &str, recorder: &Recorder) {
+    pub(super) fn samples(&mut self, name: &str, recorder: &Recorder) {
         if recorder.count() > 0 {
             self.0.insert(name.to_owned(), recorder.finish());
         }
@@ -197,88 +197,6 @@ fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
     );
 }
 
-/// What came of reaching others.
-fn connects(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
-    let mut state = machines.state();
-    if state.connects.is_empty() {
-        return;
-    }
-    state.connects.close();
-    let tally = &state.tally;
-    metrics.value("holepunch.attempts", "1", tally.punches as f64);
-    let first = tally.punched.get(&1).copied().unwrap_or(0);
-    let later = tally.punched.values().sum::<u64>() - first;
-    metrics.ratio("holepunch.first", first, later);
-    let nats = |attempt: &Attempt| (machines.nat(attempt.from), machines.nat(attempt.to));
-    let measured = || {
-        let attempts = state.connects.all();
-        attempts.filter(|(_, attempt)| machines.is_measured(attempt.at_ns))
-    };
-    let pairs: BTreeSet<(&str, &str)> = measured().map(|(_, attempt)| nats(attempt)).collect();
-    let all = connects::summarise(measured().map(|(_, attempt)| attempt));
-    connects_of(metrics, "", &all);
-    // Where all pairs are alike, figures by pair would say the same again.
-    if pairs.len() > 1 {
-        for pair in pairs {
-            let of_pair = measured().map(|(_, attempt)| attempt);
-            let summary = connects::summarise(of_pair.filter(|attempt| nats(attempt) == pair));
-            connects_of(
-                metrics,
-                &format!("nat_a={},nat_b={}", pair.0, pair.1),
-                &summary,
-            );
-        }
-    }
-    for (cause, count) in &all.failed {
-        let name = format!("connect.failed{{cause={}}}", cause.name());
-        metrics.value(&name, "1", *count as f64);
-    }
-    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
-    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
-    let lost =
-        measured().filter_map(|(number, attempt)| Some((number, attempt, attempt.failure()?)));
-    for (number, attempt, cause) in lost.take(room) {
-        result.losses.push(Loss {
-            item: format!("connection {number}"),
-            author: name(attempt.from),
-            reader: name(attempt.to),
-            created_s: attempt.at_ns as f64 / 1e9,
-            cause: cause.name().to_owned(),
-        });
-    }
-    let causes = all.failed.iter();
-    count_causes(
-        result,
-        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
-    );
-}
-
-/// Figures of some attempts to reach others, under these labels.
-fn connects_of(metrics: &mut Metrics, labels: &str, summary: &connects::Summary) {
-    let key = |name: &str, more: &str| {
-        let both = [labels, more].into_iter().filter(|part| !part.is_empty());
-        let both = both.collect::<Vec<_>>().join(",");
-        if both.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{name}{{{both}}}")
-        }
-    };
-    let failed = summary.failed.values().sum();
-    let attempts = summary.succeeded + failed;
-    metrics.ratio(&key("connect.success", ""), summary.succeeded, failed);
-    metrics.value(&key("connect.failed", ""), "1", failed as f64);
-    metrics.samples(&key("connect.time", ""), &summary.times);
-    for (path, name) in [
-        (Path::Direct, "path=direct"),
-        (Path::HolePunched, "path=hole-punched"),
-        (Path::Relayed, "path=relayed"),
-    ] {
-        let by_it = summary.paths.get(&path).copied().unwrap_or(0);
-        metrics.ratio(&key("connect.path", name), by_it, attempts - by_it);
-    }
-}
-
 /// Machines that still pulled something new, or could not pull, when the drain ended.
 fn stalled(machines: &Machines) -> Option<String> {
     if machines.scenario.drain_ns == 0 {
@@ -327,7 +245,10 @@ fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut 
 }
 
 /// Adds losses of one kind to those counted by cause.
-fn count_causes(result: &mut SeedResult, causes: impl IntoIterator<Item = (String, u64)>) {
+pub(super) fn count_causes(
+    result: &mut SeedResult,
+    causes: impl IntoIterator<Item = (String, u64)>,
+) {
     for (cause, count) in causes {
         *result.loss_causes.entry(cause).or_default() += count;
     }
