@@ -51,6 +51,7 @@ fn embed() {
         ("delays", "profiles/delay"),
         ("accesses", "profiles/access"),
         ("nats", "profiles/nat"),
+        ("nat_mixes", "profiles/nat-mix"),
     ] {
         let root =
             Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join(folder);

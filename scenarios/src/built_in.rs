@@ -22,5 +22,8 @@ pub const DELAYS: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/delays.rs"));
 /// The access profiles, by name.
 pub const ACCESSES: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/accesses.rs"));
 
+/// The mixes of NATs, by name.
+pub const NAT_MIXES: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/nat_mixes.rs"));
+
 /// The NAT profiles, by name.
 pub const NATS: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/nats.rs"));

@@ -87,6 +87,8 @@ const FEED: &[&str] = &["post", "late-grant"];
 
 const PUBLISH: &[&str] = &["publish"];
 
+const PUNCH: &[&str] = &["punch"];
+
 /// All metrics, by name.
 pub const METRICS: &[Definition] = &[
     Definition {
@@ -303,6 +305,32 @@ pub const METRICS: &[Definition] = &[
         &["post", "pull", "late-grant"],
         "Share of the measured pulls that ended without failure.",
     ),
+    Definition {
+        labels: &["cause", "nat_a", "nat_b"],
+        ..value(
+            "punch.failed",
+            "1",
+            PUNCH,
+            "Pairs of hosts that tried to reach each other and did not, also by the NATs of the two and by cause: no-way (both gave up), not-introduced (the third host did not tell where the other is seen), host-down, unfinished (the run ended first).",
+        )
+    },
+    Definition {
+        labels: &["nat_a", "nat_b"],
+        ..value(
+            "punch.success",
+            "ratio",
+            PUNCH,
+            "Share of the pairs of hosts that tried to reach each other in which something went there and its answer came back; also by the NATs of the two.",
+        )
+    },
+    Definition {
+        labels: &["nat_a", "nat_b"],
+        ..latency(
+            "punch.time",
+            PUNCH,
+            "From the moment one side of a pair began to send to the other until the first answer to something sent that way; also by the NATs of the two.",
+        )
+    },
 ];
 
 /// The metric of that name.

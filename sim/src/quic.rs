@@ -5,7 +5,7 @@
 //! that were refused on their way.
 
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -31,11 +31,6 @@ pub fn bind(host: HostId, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocke
     let socket = UdpSocket::bind(host, local.port())?;
     let local = SocketAddr::new(local.ip(), socket.port());
     Ok(Arc::new(QuicSocket { socket, local }))
-}
-
-/// The addresses of `host`.
-pub fn addresses(host: HostId) -> [IpAddr; 2] {
-    [host::v4(host).into(), host::v6(host).into()]
 }
 
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use futures::FutureExt;
 use futures::future::{BoxFuture, Ready, ready};
+use futures::{FutureExt, Stream};
 use libp2p::Multiaddr;
 use libp2p::core::Transport;
 use libp2p::core::transport::{DialOpts, ListenerId, PortUse, TransportError, TransportEvent};
@@ -18,7 +18,7 @@ use libp2p::multiaddr::Protocol;
 
 use crate::host;
 use crate::kernel::HostId;
-use crate::net::{TcpListener, TcpStream};
+use crate::net::{AddressChange, Interfaces, TcpListener, TcpStream};
 
 type Event = TransportEvent<Ready<io::Result<TcpStream>>, io::Error>;
 
@@ -35,6 +35,37 @@ struct Listening {
     socket: TcpListener,
     /// The address that was asked for; it may be unspecified.
     ip: IpAddr,
+    /// Watched where it is: then the host's addresses are those of the listener.
+    interfaces: Option<Interfaces>,
+}
+
+impl Listening {
+    /// What is to be told of the listener's addresses.
+    fn poll_interfaces(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let Some(interfaces) = &mut self.interfaces else {
+            return Poll::Pending;
+        };
+        // There are as many changes as families before it waits.
+        while let Poll::Ready(Some(change)) = Pin::new(&mut *interfaces).poll_next(cx) {
+            let (AddressChange::Up(ip) | AddressChange::Down(ip)) = change;
+            if ip.is_ipv4() != self.ip.is_ipv4() {
+                continue;
+            }
+            let listener_id = self.id;
+            let listen_addr = multiaddr(SocketAddr::new(ip, self.socket.port()));
+            return Poll::Ready(match change {
+                AddressChange::Up(_) => TransportEvent::NewAddress {
+                    listener_id,
+                    listen_addr,
+                },
+                AddressChange::Down(_) => TransportEvent::AddressExpired {
+                    listener_id,
+                    listen_addr,
+                },
+            });
+        }
+        Poll::Pending
+    }
 }
 
 impl SimTcp {
@@ -89,6 +120,10 @@ impl Transport for SimTcp {
             id,
             socket,
             ip: asked.ip(),
+            interfaces: asked
+                .ip()
+                .is_unspecified()
+                .then(|| Interfaces::changes_of(self.host)),
         });
         self.push(TransportEvent::NewAddress {
             listener_id: id,
@@ -145,7 +180,10 @@ impl Transport for SimTcp {
         if let Some(event) = self.events.pop_front() {
             return Poll::Ready(event);
         }
-        for listening in &self.listening {
+        for listening in &mut self.listening {
+            if let Poll::Ready(event) = listening.poll_interfaces(cx) {
+                return Poll::Ready(event);
+            }
             if let Poll::Ready(stream) = listening.socket.poll_accept(cx) {
                 return Poll::Ready(TransportEvent::Incoming {
                     listener_id: listening.id,

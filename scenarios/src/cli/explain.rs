@@ -54,6 +54,10 @@ fn grid() -> String {
     for line in GRID_EXAMPLE.lines() {
         let _ = writeln!(out, "{}", format!("  {line}").trim_end());
     }
+    out.push_str(GRID_EXPECTATIONS);
+    for line in MATRIX_EXAMPLE.lines() {
+        let _ = writeln!(out, "  {line}");
+    }
     out.push_str(GRID_CLOSING);
     out.push_str(&fields::explain("grid").unwrap_or_default());
     out
@@ -132,13 +136,25 @@ seeds. This one has 2 x 3 = 6 cells:
 /// A whole scenario, so that it can be tried.
 const GRID_EXAMPLE: &str = include_str!("grid.toml");
 
-const GRID_CLOSING: &str = "
+const GRID_EXPECTATIONS: &str = "
 Labels become labels of all metrics: flow.completion{delay=50ms,loss=1%}. So an expectation speaks
   of all cells           if it names no label of the grid,
   of a row or a column   if it names some, such as {loss=0%},
   of one cell            if it names all of them.
-It has to hold in each cell of which it speaks, in every seed.
+It has to hold in each cell of which it speaks, in every seed. What differs from cell to cell can be
+written as a matrix of marks, the last dimension across:
 
+";
+
+/// Goes on where the example ends.
+const MATRIX_EXAMPLE: &str = "\
+[expect.\"flow.completion.p50\"]
+marks   = { fast = \"< 1s\", slow = \"> 500ms\" }
+columns = [\"0%\", \"0.1%\", \"1%\"]
+rows    = { 10ms = \"fast fast fast\", 50ms = \"fast fast slow\" }
+";
+
+const GRID_CLOSING: &str = "
 Reports draw a matrix for each figure that expectations name, and for others that the
 workloads produce: the last dimension across, the one before it downwards, and a panel for each
 combination of the rest. A cell shows the mean over seeds and its interval, and \u{2713} or
@@ -169,6 +185,10 @@ mod tests {
                 .count()
         };
         assert_eq!([0, 1, 2].map(concerned), [6, 2, 1]);
+        let text = format!("{GRID_EXAMPLE}{MATRIX_EXAMPLE}");
+        let plan =
+            read("grid.toml", &text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(plan.expectations.len(), 9);
         let text = grid();
         assert!(text.contains("\n  [grid]\n") && text.contains("2 x 3 = 6 cells"));
         assert!(

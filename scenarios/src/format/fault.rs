@@ -6,8 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access::AccessText;
 use super::amount::{Amount, AmountText, Draw};
 use super::group::Group;
+use super::nat_fault::{self, Elsewhere, LifetimeChange};
 use super::pace::{read_at, read_length};
 use super::problem::Problems;
 use super::quantity::{bits_per_second, time_ns};
@@ -15,6 +17,7 @@ use super::reader::{Reader, fields_of_kind};
 use super::selector::{self, Hosts};
 use super::tree::{Kind, Table};
 use super::workload::{HostsText, read_kind};
+use crate::profiles::Profiles;
 
 /// `[[fault]]`: what goes wrong. Every fault ends with the run at the latest: it heals before
 /// the drain. A run in which a declared fault had no effect fails.
@@ -72,6 +75,63 @@ pub enum FaultFields {
         /// By how much; negative sets back. Every host draws its own.
         by: AmountText,
     },
+    /// NATs and firewalls start again: they forget all sessions at once.
+    NatRestart {
+        /// Whose: what these hosts stand behind directly, each once.
+        hosts: HostsText,
+        /// When; `each uniform(a, b)` draws a time for each.
+        at: AmountText,
+        /// Whether they have their outside address again: `kept` (if absent) or `changed`.
+        address: Option<AddressName>,
+    },
+    /// NATs and firewalls get another outside address, and keep their sessions.
+    NatAddress {
+        /// Whose: what these hosts stand behind directly, each once.
+        hosts: HostsText,
+        /// When; `each uniform(a, b)` draws a time for each.
+        at: AmountText,
+    },
+    /// NATs and firewalls remember sessions for longer or shorter, from the next packet that
+    /// renews them.
+    NatLifetime {
+        /// Whose: what these hosts stand behind directly, each once.
+        hosts: HostsText,
+        /// When; `each uniform(a, b)` draws a time for each.
+        at: AmountText,
+        /// How long; to the end of the run if absent.
+        #[serde(rename = "for")]
+        length: Option<AmountText>,
+        /// New lifetime of UDP sessions.
+        udp: Option<String>,
+        /// New lifetime of TCP connections that are partly open, closed or reset.
+        tcp_transitory: Option<String>,
+        /// New lifetime of established TCP connections.
+        tcp_established: Option<String>,
+    },
+    /// Hosts move to another network, each to one of its own, and perhaps back.
+    Move {
+        /// Who.
+        hosts: HostsText,
+        /// When; `each uniform(a, b)` draws a time for each host.
+        at: AmountText,
+        /// How long until they are back; for good if absent.
+        #[serde(rename = "for")]
+        length: Option<AmountText>,
+        /// The NAT profile of the other network, or `public`.
+        to: String,
+        /// The access link there; as before if absent.
+        access: Option<AccessText>,
+    },
+}
+
+/// Which address a NAT has when it starts again.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressName {
+    /// That which it had.
+    Kept,
+    /// Another one.
+    Changed,
 }
 
 /// Which way a partition cuts.
@@ -129,6 +189,32 @@ pub enum Harm {
         /// By how much, in nanoseconds.
         by_ns: Amount,
     },
+    /// NATs and firewalls forget all sessions.
+    NatRestart {
+        /// Whose.
+        hosts: Hosts,
+        /// Whether they have another outside address after it.
+        readdresses: bool,
+    },
+    /// NATs and firewalls get another outside address.
+    NatAddress {
+        /// Whose.
+        hosts: Hosts,
+    },
+    /// NATs and firewalls remember sessions for longer or shorter.
+    NatLifetime {
+        /// Whose.
+        hosts: Hosts,
+        /// What changes.
+        change: LifetimeChange,
+    },
+    /// Hosts move to another network.
+    Move {
+        /// Who.
+        hosts: Hosts,
+        /// Where to.
+        to: Box<Elsewhere>,
+    },
 }
 
 /// What changes of an access link; the rest stays as it is.
@@ -152,6 +238,10 @@ impl Fault {
             Harm::PowerCut { .. } => "power-cut",
             Harm::Link { .. } => "link",
             Harm::ClockStep { .. } => "clock-step",
+            Harm::NatRestart { .. } => "nat-restart",
+            Harm::NatAddress { .. } => "nat-address",
+            Harm::NatLifetime { .. } => "nat-lifetime",
+            Harm::Move { .. } => "move",
         }
     }
 
@@ -159,9 +249,13 @@ impl Fault {
     pub fn hosts(&self) -> impl Iterator<Item = u32> + '_ {
         let (first, second) = match &self.harm {
             Harm::Partition { a, b, .. } => (a, Some(b)),
-            Harm::PowerCut { hosts } | Harm::Link { hosts, .. } | Harm::ClockStep { hosts, .. } => {
-                (hosts, None)
-            }
+            Harm::PowerCut { hosts }
+            | Harm::Link { hosts, .. }
+            | Harm::ClockStep { hosts, .. }
+            | Harm::NatRestart { hosts, .. }
+            | Harm::NatAddress { hosts }
+            | Harm::NatLifetime { hosts, .. }
+            | Harm::Move { hosts, .. } => (hosts, None),
         };
         first.iter().chain(second.into_iter().flat_map(Hosts::iter))
     }
@@ -171,6 +265,7 @@ impl Fault {
         table: &Table,
         groups: &[Group],
         duration_ns: u64,
+        profiles: &Profiles<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let kind = read_kind::<FaultFields>(table, "fault", problems)?;
@@ -184,6 +279,10 @@ impl Fault {
             "power-cut" => selector::read(&reader, "hosts", groups, problems)
                 .map(|hosts| Harm::PowerCut { hosts }),
             "link" => read_link(&reader, groups, duration_ns, problems),
+            "nat-restart" => nat_fault::read_restart(&reader, groups, problems),
+            "nat-address" => nat_fault::read_address(&reader, groups, problems),
+            "nat-lifetime" => nat_fault::read_lifetime(&reader, groups, problems),
+            "move" => nat_fault::read_move(&reader, groups, profiles, problems),
             _ => read_clock_step(&reader, groups, problems),
         };
         let needs_length = matches!(kind.as_str(), "partition" | "power-cut");

@@ -136,6 +136,11 @@ fn collect(root: &Value, schema: &Value, prefix: &str, fields: &mut Vec<Field>) 
         });
         collect(root, inner, &format!("{path}."), fields);
     }
+    // What may be a name or a table is documented by the table's fields.
+    let forms = schema.get("anyOf").and_then(Value::as_array);
+    for form in forms.into_iter().flatten() {
+        collect(root, resolve(root, form), prefix, fields);
+    }
     let members = schema.get("oneOf").and_then(Value::as_array);
     for member in members.into_iter().flatten() {
         let Some(kind) = member

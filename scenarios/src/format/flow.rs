@@ -40,15 +40,7 @@ const FLOW_BYTES_MAX: i64 = 1 << 40;
 impl Flow {
     /// To whom the sender of that place among the senders sends.
     pub fn receiver(&self, place: u32) -> u32 {
-        let place = place % self.to.len().max(1);
-        let mut before = 0;
-        for &(from, to) in &self.to.ranges {
-            if place < before + (to - from) {
-                return from + (place - before);
-            }
-            before += to - from;
-        }
-        unreachable!("a place below the number of hosts is in one of the ranges")
+        self.to.dealt(place)
     }
 
     /// Reads what is particular to a flow.

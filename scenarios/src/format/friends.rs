@@ -46,7 +46,7 @@ pub enum Graph {
 }
 
 /// Friendships of a group at most: a complete graph grows with the square.
-const FRIENDSHIPS_MAX: u64 = 5_000_000;
+pub const FRIENDSHIPS_MAX: u64 = 5_000_000;
 
 impl Graph {
     /// Friendships among `count` hosts.

@@ -10,7 +10,8 @@ use super::access::{self, AccessText};
 use super::apportion::largest_remainder;
 use super::boot::{Boot, BootText};
 use super::clock::{Clock, ClockFields};
-use super::friends::{FriendsFields, Graph};
+use super::friends::{FRIENDSHIPS_MAX, FriendsFields, Graph};
+use super::nat::{self, Homes, NatText};
 use super::node_settings;
 use super::problem::{Problems, quoted, suggestion};
 use super::reader::{Reader, fields_of, share_of};
@@ -18,7 +19,7 @@ use super::selector::{self, Hosts};
 use super::tcp_settings::{TcpFields, TcpSettings};
 use super::tree::{Kind, Table};
 use super::workload::HostsText;
-use crate::profiles::{AccessProfile, NatProfile, Profiles};
+use crate::profiles::{AccessProfile, Profiles};
 
 /// Hosts of a scenario at most.
 pub const HOSTS_MAX: u32 = 100_000;
@@ -32,6 +33,8 @@ pub struct GroupFields {
     pub count: u32,
     /// Who is friends with whom (friends follow each other); nobody if absent.
     pub friends: Option<FriendsFields>,
+    /// Hosts of other groups with whom each of its hosts is friends too; nobody if absent.
+    pub friends_with: Option<HostsText>,
     /// Shares of the regions of the delay profile, which sum to 1; the profile's first region
     /// if absent. Hosts are apportioned by largest remainder and dealt out by the seed.
     /// `round-robin` deals host i of the scenario to region i modulo their number.
@@ -39,9 +42,10 @@ pub struct GroupFields {
     /// The access link: a profile by name, a file beside the scenario, or a table as such a file
     /// has it; `ideal` if absent.
     pub access: Option<AccessText>,
-    /// The NAT or firewall that each of its hosts stands behind, one for each: a profile by name
-    /// or a file beside the scenario; none if absent or `public`. The access link leads to it.
-    pub nat: Option<String>,
+    /// The NAT or firewall that each of its hosts stands behind, one for each: a profile by name,
+    /// a file beside the scenario, or a table such as `{ profile = "eim-apdf", homes_of = 3,
+    /// behind = "carrier" }`; none if absent or `public`. The access link leads to it.
+    pub nat: Option<NatText>,
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
     /// warm-up, and within 10 s, if absent.
     pub boot: Option<BootText>,
@@ -96,6 +100,16 @@ pub enum Regions {
     RoundRobin(u32),
 }
 
+impl Regions {
+    /// Whether all hosts stand in one region.
+    pub fn is_one(&self) -> bool {
+        match self {
+            Self::Counts(counts) => counts.iter().filter(|&&count| count > 0).count() <= 1,
+            Self::RoundRobin(regions) => *regions == 1,
+        }
+    }
+}
+
 /// Hosts that are alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
@@ -107,6 +121,8 @@ pub struct Group {
     pub count: u32,
     /// Who is friends with whom.
     pub friends: Graph,
+    /// Hosts of other groups with whom each is friends too.
+    pub friends_with: Hosts,
     /// Where they stand.
     pub regions: Regions,
     /// When their nodes start.
@@ -115,8 +131,8 @@ pub struct Group {
     pub bootstrap: Hosts,
     /// The access link.
     pub access: AccessProfile,
-    /// What each host stands behind, where the access link ends.
-    pub nat: Option<NatProfile>,
+    /// What the hosts stand behind, where the access link ends; `None` for public ones.
+    pub nat: Option<Homes>,
     /// Wall clocks.
     pub clock: Clock,
     /// TCP, where it is not as the network's.
@@ -190,11 +206,12 @@ impl Group {
         } else {
             Graph::None
         };
+        let regions = read_regions(&reader, count, regions, problems);
         let programs = [("node", true), ("none", false)];
         let has_node = reader
             .choice("program", &programs, problems)
             .unwrap_or(true);
-        for key in ["friends", "node"] {
+        for key in ["friends", "friends_with", "node"] {
             if !has_node && reader.value(key).is_some() {
                 let message = format!("\"{key}\" is for nodes, and {what} has none");
                 problems.push(reader.span(key), message);
@@ -205,11 +222,12 @@ impl Group {
             first_host,
             count,
             friends,
-            regions: read_regions(&reader, count, regions, problems),
+            friends_with: Hosts::default(),
+            nat: nat::read(&reader, (count, &regions), profiles, problems),
+            regions,
             boot: Boot::read(&reader, duration_ns, problems),
             bootstrap: Hosts::default(),
             access: access::read(&reader, profiles, problems),
-            nat: read_nat(&reader, profiles, problems),
             clock: Clock::read(&reader, problems),
             tcp: TcpSettings::read(&reader, problems),
             has_node,
@@ -227,25 +245,39 @@ pub fn read_bootstrap(table: &Table, groups: &[Group], problems: &mut Problems) 
     selector::read(&reader, "bootstrap", groups, problems).unwrap_or_default()
 }
 
-/// The name of having no NAT and no firewall.
-pub const PUBLIC: &str = "public";
-
-fn read_nat(
-    group: &Reader<'_>,
-    profiles: &Profiles<'_>,
+/// Reads with whom else the hosts of a group are friends, now that all groups are known.
+pub fn read_friends_with(
+    table: &Table,
+    group: &Group,
+    groups: &[Group],
     problems: &mut Problems,
-) -> Option<NatProfile> {
-    let name = group.text("nat", problems)?;
-    if name == PUBLIC {
-        return None;
+) -> Hosts {
+    let reader = Reader {
+        table,
+        what: "a group",
+    };
+    let hosts = selector::read(&reader, "friends_with", groups, problems).unwrap_or_default();
+    let note = |message: String, problems: &mut Problems| {
+        problems.push(reader.span("friends_with"), message);
+    };
+    if hosts.iter().any(|host| group.hosts().contains(&host)) {
+        let message = "\"friends_with\" is for hosts of other groups: within one, say \"friends\"";
+        note(message.to_owned(), problems);
     }
-    match profiles.nat(name) {
-        Ok(profile) => Some(profile),
-        Err(error) => {
-            problems.push_with_help(group.span("nat"), error.message, error.help);
-            None
+    for other in groups.iter().filter(|other| !other.has_node) {
+        if hosts.iter().any(|host| other.hosts().contains(&host)) {
+            let name = quoted(&other.name);
+            note(
+                format!("\"friends_with\": group {name} has no nodes"),
+                problems,
+            );
         }
     }
+    let friendships = u64::from(group.count) * u64::from(hosts.len());
+    if friendships > FRIENDSHIPS_MAX {
+        note(format!("more than {FRIENDSHIPS_MAX} friendships"), problems);
+    }
+    hosts
 }
 
 /// Whether `name` can name a group or a variant.
@@ -319,32 +351,4 @@ fn read_shares(
         return first_only;
     }
     largest_remainder(count, &shares)
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::format::read;
-
-    #[test]
-    fn a_nat_is_read_by_name_and_its_mistakes_are_pointed_at() {
-        let text = |nat: &str| {
-            format!(
-                "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
-                 [[group]]\nname='g'\ncount=1\nnat={nat}\n"
-            )
-        };
-        let plan = read("t", &text("'eim-apdf'"), None, &[]).expect("it is sound");
-        let nat = plan.cases[0].scenario.groups[0].nat.as_ref();
-        assert_eq!(nat.map(|profile| profile.name.as_str()), Some("eim-apdf"));
-        let check = |nat: &str, expected: &str| {
-            let problems = read("t.toml", &text(nat), None, &[]).expect_err(nat);
-            let told = problems.to_string();
-            assert!(told.contains(expected), "{nat}: {told}");
-        };
-        check(
-            "'eim-apd'",
-            "t.toml:8:5: unknown NAT profile \"eim-apd\"; did you mean \"eim-apdf\"?",
-        );
-        check("3", "t.toml:8:5: \"nat\": expected a string");
-    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expectation::Expectation;
 use super::grid::{Grid, Labels, braced};
+use super::matrix;
 use super::problem::Problems;
 use super::reader::Reader;
 use super::scenario::Scenario;
@@ -185,6 +186,9 @@ fn read_rest(
         .into_iter()
         .flat_map(|table| &table.entries)
         .take(1_000)
+        .flat_map(|entry| matrix::expand(entry, &grid, problems))
+        .collect::<Vec<_>>()
+        .iter()
         .filter_map(|entry| Expectation::read(entry, &cases, complete, problems))
         .collect();
     Plan {

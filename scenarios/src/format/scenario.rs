@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultFields};
 use super::grid::DimensionFields;
-use super::group::{Group, GroupFields, HOSTS_MAX, read_bootstrap};
+use super::group::{Group, GroupFields, HOSTS_MAX, read_bootstrap, read_friends_with};
+use super::matrix::ExpectText;
 use super::network::{Network, NetworkFields};
 use super::problem::{Problems, quoted};
 use super::quantity::time_ns;
@@ -49,8 +50,9 @@ pub struct ScenarioFields {
     /// values as labels.
     pub grid: Option<BTreeMap<String, DimensionFields>>,
     /// What must hold in every seed: `"variant: metric.stat" = "< 3m"`; without `variant:` it
-    /// must hold in all of them, and in every cell of a grid that has the labels it names. `orrery explain metrics` lists the metrics.
-    pub expect: Option<BTreeMap<String, String>>,
+    /// must hold in all of them, and in every cell of a grid that has the labels it names. A table says
+    /// it of each cell: `orrery explain grid`. `orrery explain metrics` lists the metrics.
+    pub expect: Option<BTreeMap<String, ExpectText>>,
 }
 
 /// What is played for one variant and any seed. Plain data: it travels to workers.
@@ -166,7 +168,7 @@ impl Scenario {
         let faults = reader
             .tables("fault", 1_000, problems)
             .into_iter()
-            .filter_map(|table| Fault::read(table, &groups, duration_ns, problems))
+            .filter_map(|table| Fault::read(table, &groups, duration_ns, profiles, problems))
             .collect();
         Self {
             name: name.to_owned(),
@@ -243,12 +245,20 @@ fn read_groups(
         groups.push(group);
         read.push(table);
     }
-    let bootstraps: Vec<_> = read
+    let others: Vec<_> = read
         .into_iter()
-        .map(|table| read_bootstrap(table, &groups, problems))
+        .zip(&groups)
+        .map(|(table, group)| {
+            let bootstrap = read_bootstrap(table, &groups, problems);
+            (
+                bootstrap,
+                read_friends_with(table, group, &groups, problems),
+            )
+        })
         .collect();
-    for (group, bootstrap) in groups.iter_mut().zip(bootstraps) {
+    for (group, (bootstrap, friends_with)) in groups.iter_mut().zip(others) {
         group.bootstrap = bootstrap;
+        group.friends_with = friends_with;
     }
     groups
 }

@@ -37,6 +37,22 @@ impl Hosts {
         after > 0 && host < self.ranges[after - 1].1
     }
 
+    /// The host of that place, over and over.
+    ///
+    /// # Panics
+    /// If there are no hosts, which selectors refuse.
+    pub fn dealt(&self, place: u32) -> u32 {
+        let place = place % self.len().max(1);
+        let mut before = 0;
+        for &(from, to) in &self.ranges {
+            if place < before + (to - from) {
+                return from + (place - before);
+            }
+            before += to - from;
+        }
+        unreachable!("a place below the number of hosts is in one of the ranges")
+    }
+
     /// Whether some host is in both.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.ranges.iter().any(|&(from, to)| {

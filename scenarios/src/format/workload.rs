@@ -13,6 +13,7 @@ use super::friends::Graph;
 use super::group::Group;
 use super::pace::{Pace, PaceFields, read_length};
 use super::problem::{Problems, quoted, suggestion};
+use super::punch::Punch;
 use super::quantity::bytes;
 use super::reader::{Reader, fields_of_kind, kinds_of};
 use super::selector::{self, Hosts};
@@ -81,6 +82,32 @@ pub enum WorkloadFields {
         /// The port that the sender connects from; a free one if absent.
         port: Option<u16>,
     },
+    /// Hosts without nodes punch holes: each pair learns from a third host where it is seen, and
+    /// then both send to each other at once.
+    Punch {
+        /// The first of each pair.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// The second: the n-th host goes with the n-th of them, over and over.
+        to: HostsText,
+        /// The host that tells both where they are seen; everybody has to reach it.
+        via: String,
+        /// `udp` (if absent) or `tcp`.
+        protocol: Option<ProtocolName>,
+        /// `ipv4` (if absent) or `ipv6`.
+        family: Option<FamilyName>,
+        /// Whether `tcp` also takes connections from elsewhere than the dialled endpoint, on the
+        /// same port; `true` if absent.
+        listens: Option<bool>,
+        /// How many times each side tries; 10 if absent.
+        tries: Option<u32>,
+        /// From one try to the next; `1s` if absent. A dial under way is not tried again.
+        spacing: Option<String>,
+        /// How much later than the first the second side begins; `0s` if absent.
+        later: Option<String>,
+    },
     /// Hosts block others: refuse their requests and leave them out of later posts.
     Block {
         /// Who blocks.
@@ -144,6 +171,26 @@ pub enum WantedPath {
     Direct,
 }
 
+/// What is sent through the holes.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtocolName {
+    /// Datagrams.
+    Udp,
+    /// Connections that both sides open.
+    Tcp,
+}
+
+/// Which of their addresses hosts use.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FamilyName {
+    /// Those that NATs translate.
+    Ipv4,
+    /// Those that are at most filtered.
+    Ipv6,
+}
+
 /// Who may read a post.
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -197,6 +244,8 @@ pub enum Action {
     },
     /// Send bytes.
     Flow(Flow),
+    /// Try to reach each other through NATs.
+    Punch(Punch),
     /// Block others.
     Block {
         /// Whom.
@@ -228,6 +277,7 @@ impl Action {
             Self::Pull => "pull",
             Self::LateGrant { .. } => "late-grant",
             Self::Flow(_) => "flow",
+            Self::Punch(_) => "punch",
             Self::Block { .. } => "block",
             Self::Dial { .. } => "dial",
             Self::Connect(_) => "connect",
@@ -281,6 +331,7 @@ impl Workload {
             }
             "pull" => Action::Pull,
             "flow" => Action::Flow(Flow::read(&reader, from.as_ref(), groups, problems)?),
+            "punch" => Action::Punch(Punch::read(&reader, from.as_ref(), groups, problems)?),
             "late-grant" => Action::LateGrant {
                 age_ns: read_age(&reader, duration_ns, problems)?,
                 size_bytes: read_size(&reader, problems),
@@ -369,15 +420,14 @@ impl Workload {
 
     /// Whatever people without friends do reaches nobody.
     fn note_lonely(&self, reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) {
-        let needs_node = !matches!(self.action, Action::Flow(_));
+        let needs_node = !matches!(self.action, Action::Flow(_) | Action::Punch(_));
         if !needs_node || self.note_nodeless(reader, groups, problems) {
             return;
         }
         let lonely = groups.iter().all(|group| {
             let concerned = self.from.iter().any(|host| group.hosts().contains(&host));
-            !concerned
-                || group.friends.friendships(group.count) == 0
-                || group.friends == Graph::None
+            let none = group.friends.friendships(group.count) == 0 || group.friends == Graph::None;
+            !concerned || none && !has_friends_elsewhere(group, groups)
         });
         if lonely {
             let message = format!("{} reaches nobody: its hosts have no friends", reader.what);
@@ -385,6 +435,15 @@ impl Workload {
             problems.push_with_help(reader.span("from"), message, Some(help));
         }
     }
+}
+
+/// Whether hosts of a group are friends with hosts of others, whichever group says so.
+fn has_friends_elsewhere(group: &Group, groups: &[Group]) -> bool {
+    let named = |other: &Group| {
+        let mut friends = other.friends_with.iter();
+        friends.any(|host| group.hosts().contains(&host))
+    };
+    !group.friends_with.is_empty() || groups.iter().any(named)
 }
 
 /// A message carries the number by which its fate is followed.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use futures::future::{Either, FutureExt, select};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use futures_timer::Delay;
-use orrery_sim::net::{TcpListener, TcpStream, address};
-use orrery_sim::{HostId, kernel};
+use orrery_sim::net::{TcpListener, TcpStream};
+use orrery_sim::{HostId, host, kernel};
 
 use super::flows::Cause;
 use super::machine::Machines;
@@ -120,7 +120,7 @@ async fn send(
     bytes: u64,
     until_ns: Option<u64>,
 ) -> io::Result<()> {
-    let to = SocketAddr::new(address::v4(HostId(to)).into(), PORT);
+    let to = SocketAddr::new(host::v4(HostId(to)).into(), PORT);
     let mut stream = TcpStream::connect(HostId(from), to, port).await?;
     machines.state().flows.connected(flow, now_ns());
     let writing = write(machines, &mut stream, flow, bytes);

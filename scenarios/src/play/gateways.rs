@@ -1,29 +1,122 @@
-//! NATs and firewalls of a scenario's hosts: each host stands behind one of its own.
+//! NATs and firewalls of a run, and what faults do to them.
 //!
 //! Owns where gateways come from. They are hosts of the simulation behind all others, so
-//! that a scenario's hosts keep their numbers.
+//! that a scenario's hosts keep their numbers. Their own links are as good as none: the access
+//! link of a host leads to its gateway, which stands at the core or behind another one.
 
-use orrery_sim::net::nat::{self, GatewaySpec, SpecError};
+use orrery_sim::net::nat::{self, GatewayId, GatewaySpec, Lifetimes, OutsideAddress};
 use orrery_sim::{HostId, host};
 
-use crate::profiles::NatProfile;
-use crate::world::HostPlan;
+use super::machine::Machines;
+use super::steps;
+use crate::format::fault::{Harm, LinkChange};
+use crate::format::nat_fault::LifetimeChange;
+use crate::profiles::AccessProfile;
+use crate::world::Change;
 
-/// Puts a host that has been added behind a gateway of its own, with links as good as none: its
-/// access link leads to the gateway, which stands at the core.
-///
-/// # Errors
-/// The profile contradicts itself, which its reader refuses.
-pub fn put_behind(plan: &HostPlan, profile: &NatProfile) -> Result<(), SpecError> {
-    let gateway = nat::add(GatewaySpec {
-        name: format!("{}.gateway", plan.name),
-        region: plan.region,
-        nat: profile.nat.clone(),
-        firewall: profile.firewall.clone(),
-        ..GatewaySpec::default()
-    })?;
-    host::move_to(HostId(plan.host), Some(gateway));
-    Ok(())
+/// Adds all gateways, and puts the hosts behind theirs.
+pub fn furnish(machines: &Machines) {
+    let plans = &machines.world.gateways;
+    let mut added: Vec<GatewayId> = Vec::new();
+    for plan in &plans.all {
+        let spec = GatewaySpec {
+            name: plan.name.clone(),
+            region: plan.region,
+            behind: plan.behind.map(|outer| added[outer]),
+            nat: plan.profile.nat.clone(),
+            firewall: plan.profile.firewall.clone(),
+            ..GatewaySpec::default()
+        };
+        added.push(nat::add(spec).expect("the profile's reader refuses contradictions"));
+    }
+    for (host, gateway) in (0..).zip(&plans.at_home) {
+        if let Some(gateway) = gateway {
+            host::move_to(HostId(host), Some(added[*gateway]));
+        }
+    }
+    machines.state().gateways = added;
+}
+
+/// Carries out a change of a fault. Returns the effects that this had: a restart forgets
+/// sessions or changes an address, and one that does neither has none.
+pub fn harm(machines: &Machines, fault: usize, change: &Change) -> u64 {
+    let id = |gateway: usize| machines.state().gateways[gateway];
+    let harm = &machines.scenario.faults[fault].harm;
+    match (*change, harm) {
+        (Change::NatRestarts { gateway }, Harm::NatRestart { readdresses, .. }) => {
+            let before = nat::stats(id(gateway));
+            let address = if *readdresses {
+                OutsideAddress::Changed
+            } else {
+                OutsideAddress::Kept
+            };
+            nat::restart(id(gateway), address);
+            let sessions = before.nat_sessions + before.firewall_sessions;
+            sessions as u64 + u64::from(*readdresses)
+        }
+        (Change::NatIsReaddressed { gateway }, Harm::NatAddress { .. }) => {
+            nat::change_address(id(gateway));
+            1
+        }
+        (Change::NatLifetimesChange { gateway }, Harm::NatLifetime { change, .. }) => {
+            set_lifetimes(machines, gateway, change);
+            1
+        }
+        (Change::NatLifetimesReturn { gateway }, _) => {
+            set_lifetimes(machines, gateway, &LifetimeChange::default());
+            0
+        }
+        (Change::HostMoves { host }, _) => {
+            machines.state().away.insert(host, fault);
+            settle(machines, host, machines.world.gateways.away(fault, host));
+            1
+        }
+        (Change::HostReturns { host }, _) => {
+            let mut state = machines.state();
+            // Another fault may have taken it elsewhere meanwhile.
+            if state.away.get(&host) == Some(&fault) {
+                state.away.remove(&host);
+                drop(state);
+                settle(
+                    machines,
+                    host,
+                    machines.world.gateways.at_home[host as usize],
+                );
+            }
+            0
+        }
+        _ => 0,
+    }
+}
+
+/// Takes a host behind a gateway, or before all of them, with the link that it has there.
+fn settle(machines: &Machines, host: u32, gateway: Option<usize>) {
+    let id = gateway.map(|gateway| machines.state().gateways[gateway]);
+    host::move_to(HostId(host), id);
+    let access = steps::access(access_of(machines, host), &LinkChange::default());
+    host::set_access(HostId(host), &access);
+}
+
+/// The access link of a host where it is now.
+pub fn access_of(machines: &Machines, host: u32) -> &AccessProfile {
+    let away = machines.state().away.get(&host).copied();
+    let elsewhere = away.and_then(|fault| match &machines.scenario.faults[fault].harm {
+        Harm::Move { to, .. } => to.access.as_ref(),
+        _ => None,
+    });
+    elsewhere.unwrap_or(&machines.scenario.group_of(host).access)
+}
+
+/// Gives a gateway the lifetimes of its profile, changed.
+fn set_lifetimes(machines: &Machines, gateway: usize, change: &LifetimeChange) {
+    let id = machines.state().gateways[gateway];
+    let profile = &machines.world.gateways.all[gateway].profile;
+    let usual = Lifetimes::default();
+    let nat = profile.nat.as_ref().map_or(usual, |nat| nat.lifetimes);
+    let firewall = profile.firewall.as_ref();
+    let firewall = firewall.map_or(usual, |firewall| firewall.lifetimes);
+    nat::set_lifetimes(id, change.over(nat), change.over(firewall))
+        .expect("the fault's reader refuses contradictions");
 }
 
 #[cfg(test)]
@@ -33,17 +126,15 @@ mod tests {
     use crate::engine::{Engine, Job};
     use crate::{format, play};
 
-    /// One flow between a server and a host with this field in its group.
-    fn flow(field: &str, from: &str, to: &str) -> SeedResult {
+    /// Hosts with this field in their group, a server, and whatever else is to happen.
+    fn run(field: &str, rest: &str) -> SeedResult {
         let text = format!(
-            "name = 't'\nduration = '30s'\nwarmup = '1s'\ndrain = '1s'\n\
+            "name = 't'\nduration = '60s'\nwarmup = '1s'\ndrain = '1s'\n\
              [network]\ndelays = 'ibm-10'\n\
              [[group]]\nname = 'home'\ncount = 2\nprogram = 'none'\n{field}\n\
-             [[group]]\nname = 'server'\ncount = 1\nprogram = 'none'\n\
-             [[workload]]\nkind = 'flow'\nfrom = '{from}'\nto = '{to}'\nat = '2s'\n\
-             bytes = '9kB'\n"
+             [[group]]\nname = 'server'\ncount = 1\nprogram = 'none'\n{rest}\n"
         );
-        let plan = format::read("t", &text, None, &[]).expect("it is sound");
+        let plan = format::read("t", &text, None, &[]).unwrap_or_else(|wrong| panic!("{wrong}"));
         let job = Job {
             engine: Engine::Sim,
             scenario: plan.cases[0].scenario.clone(),
@@ -59,20 +150,162 @@ mod tests {
         result
     }
 
+    /// A megabyte takes sixteen seconds.
+    const SLOW: &str = "access = { up = { rate = '500kbit/s' } }";
+
+    fn flow(from: &str, to: &str, load: &str) -> String {
+        format!("[[workload]]\nkind = 'flow'\nfrom = '{from}'\nto = '{to}'\nat = '2s'\n{load}\n")
+    }
+
+    fn value(result: &SeedResult, metric: &str) -> f64 {
+        match result.metrics.get(metric) {
+            Some(Metric::Value { value, .. }) => *value,
+            _ => 0.0,
+        }
+    }
+
+    /// The share of flows that brought everything through.
+    fn success(result: &SeedResult) -> f64 {
+        assert!(result.metrics.contains_key("flow.success"));
+        value(result, "flow.success")
+    }
+
+    fn is(found: f64, expected: f64) -> bool {
+        (found - expected).abs() < 1e-9
+    }
+
     #[test]
     fn hosts_behind_a_nat_reach_others_and_are_not_reached() {
         let check = |field: &str, from: &str, to: &str, expected: f64| {
-            let result = flow(field, from, to);
-            let Some(Metric::Value { value, .. }) = result.metrics.get("flow.success") else {
-                panic!("nothing was measured");
-            };
-            assert!((value - expected).abs() < 1e-9, "{field}, {from}: {value}");
+            let found = success(&run(field, &flow(from, to, "bytes = '9kB'")));
+            assert!(is(found, expected), "{field}, {from}: {found}");
         };
         check("", "server", "home[1]", 1.0);
-        for nat in ["sym", "firewall"] {
-            let field = format!("nat = '{nat}'");
+        check("nat = 'public'", "server", "home[1]", 1.0);
+        for nat in [
+            "'sym'",
+            "'firewall'",
+            "{ profile = 'eim-apdf', behind = 'carrier' }",
+            "{ profile = 'public', behind = 'carrier' }",
+        ] {
+            let field = format!("nat = {nat}");
             check(&field, "home[1]", "server", 1.0);
             check(&field, "server", "home[1]", 0.0);
         }
+    }
+
+    #[test]
+    fn hosts_of_one_home_reach_each_other_and_others_do_not() {
+        let check = |homes_of: u32, expected: f64| {
+            let field = format!("nat = {{ profile = 'eim-apdf', homes_of = {homes_of} }}");
+            let found = success(&run(&field, &flow("home[0]", "home[1]", "bytes = '9kB'")));
+            assert!(is(found, expected), "{homes_of}: {found}");
+        };
+        check(2, 1.0);
+        check(1, 0.0);
+    }
+
+    #[test]
+    fn a_fault_counts_what_it_did() {
+        let check = |fault: &str, expected: (u64, u64), delivered: f64| {
+            let rest = format!(
+                "{}[[fault]]\nhosts = 'home'\nat = '10s'\n{fault}\n",
+                flow("home", "server", "for = '20s'")
+            );
+            let result = run(&format!("nat = 'sym'\n{SLOW}"), &rest);
+            let counted = (result.faults[0].declared, result.faults[0].fired);
+            assert_eq!(counted, expected, "{fault}");
+            assert!(is(success(&result), delivered), "{fault}");
+        };
+        // Each host has a NAT, and that the session of one flow.
+        check("kind = 'nat-restart'", (2, 2), 0.0);
+        check("kind = 'nat-restart'\naddress = 'changed'", (2, 4), 0.0);
+        check("kind = 'nat-address'", (2, 2), 0.0);
+        check("kind = 'nat-lifetime'\nudp = '5s'\nfor = '3s'", (2, 2), 1.0);
+        check("kind = 'move'\nto = 'public'\nfor = '60s'", (2, 2), 1.0);
+    }
+
+    #[test]
+    fn a_host_that_moved_again_stays_until_the_second_move_ends() {
+        // Private addresses are reached by hosts of the same home alone.
+        let check = |second: &str, at: &str, expected: f64| {
+            let flow = flow("home[0]", "home[1]", "bytes = '9kB'").replace("2s", at);
+            let rest = format!(
+                "{flow}[[fault]]\nkind = 'move'\nhosts = 'home[1]'\nat = '4s'\nfor = '4s'\n\
+                 to = 'sym'\n\
+                 [[fault]]\nkind = 'move'\nhosts = 'home[1]'\nat = '{second}'\nfor = '8s'\n\
+                 to = 'carrier'\naccess = '4g'\n"
+            );
+            let result = run("nat = { profile = 'eim-apdf', homes_of = 2 }", &rest);
+            let found = success(&result);
+            assert!(is(found, expected), "{second} {at}: {found}");
+        };
+        check("6s", "2s", 1.0);
+        check("6s", "10s", 0.0);
+        check("6s", "15s", 1.0);
+        check("30s", "10s", 1.0);
+    }
+
+    #[test]
+    fn a_restart_that_finds_nothing_to_forget_has_not_fired() {
+        let rest = "[[fault]]\nkind = 'nat-restart'\nhosts = 'home'\nat = '10s'\n";
+        let result = run("nat = { profile = 'sym', homes_of = 2 }", rest);
+        let counted = (result.faults[0].declared, result.faults[0].fired);
+        assert_eq!(counted, (1, 0), "one NAT is hit once");
+    }
+
+    #[test]
+    fn a_short_lifetime_ends_when_its_fault_does() {
+        // Cut off, a sender repeats itself after ever longer pauses. A session that lasts two
+        // seconds ends in one of them, and what then comes from another port is reset.
+        let check = |length: &str, expected: f64| {
+            let rest = format!(
+                "{}[[fault]]\nkind = 'nat-lifetime'\nhosts = 'home'\nat = '3s'\nfor = '{length}'\n\
+                 tcp_transitory = '1s'\ntcp_established = '2s'\n\
+                 [[fault]]\nkind = 'partition'\nbetween = ['home', 'server']\nat = '5s'\nfor = '9s'\n",
+                flow("home", "server", "bytes = '1MB'")
+            );
+            let result = run(&format!("nat = 'sym'\n{SLOW}"), &rest);
+            let found = success(&result);
+            assert!(is(found, expected), "{length}: {found}");
+        };
+        check("1s", 1.0);
+        check("40s", 0.0);
+    }
+
+    #[test]
+    fn want_of_ports_and_of_room_is_told_by_reason() {
+        let check = |reason: &str, fields: &str| {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let profile = format!(
+                "name='small'\nsummary='s'\nsource='q'\n\
+                 [nat]\nmapping='endpoint-independent'\nfiltering='address-dependent'\n{fields}\n"
+            );
+            std::fs::write(folder.path().join("small.toml"), profile).expect("it can be written");
+            let text = format!(
+                "name = 't'\nduration = '20s'\n[network]\ndelays = 'ibm-10'\n\
+                 [[group]]\nname = 'home'\ncount = 4\nprogram = 'none'\n\
+                 nat = {{ profile = 'small.toml', homes_of = 4 }}\n\
+                 [[group]]\nname = 'server'\ncount = 1\nprogram = 'none'\n{}",
+                flow("home", "server", "bytes = '9kB'")
+            );
+            let plan = format::read("t", &text, Some(folder.path()), &[]).expect("it is sound");
+            let job = Job {
+                engine: Engine::Sim,
+                scenario: plan.cases[0].scenario.clone(),
+                variant: "default".to_owned(),
+                seed: 1,
+                until_ns: None,
+                log: None,
+                captures: None,
+                trace: None,
+            };
+            let result = play::run(&job, &mut |_| {});
+            assert!(is(success(&result), 0.5), "{reason}");
+            let dropped = value(&result, &format!("net.drops{{reason={reason}}}"));
+            assert!(dropped > 0.0, "{reason}");
+        };
+        check("nat-ports-exhausted", "port_range=[2000, 2001]");
+        check("nat-table-full", "sessions_max=2");
     }
 }

@@ -15,6 +15,7 @@ use orrery_node::environment::{Observer, Storage};
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::net::address;
+use orrery_sim::net::nat::GatewayId;
 use orrery_sim::net::partition::PartitionId;
 use orrery_sim::random::Stream;
 use orrery_sim::{HostId, kernel};
@@ -23,10 +24,11 @@ use super::connects::Connects;
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::messages::{HostSet, Messages};
+use super::punches::Punches;
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
-use crate::format::group::{Group, PUBLIC};
+use crate::format::group::Group;
 use crate::world::World;
 
 /// The port on which every node listens.
@@ -64,10 +66,15 @@ pub struct State {
     pub tally: Tally,
     pub flows: Flows,
     pub connects: Connects,
+    pub punches: Punches,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Partitions in force, by fault.
     pub partitions: BTreeMap<usize, PartitionId>,
+    /// NATs and firewalls, by their numbers in the world.
+    pub gateways: Vec<GatewayId>,
+    /// Machines that are in another network, and the fault that took them there.
+    pub away: BTreeMap<u32, usize>,
     /// When each fault's partition began and ended.
     pub partition_times_ns: BTreeMap<usize, (u64, Option<u64>)>,
     /// When each machine lost its power, the last time.
@@ -102,11 +109,7 @@ impl Machines {
             .zip(&keys)
             .map(|((host, plan), its_keys)| {
                 let group = &scenario.groups[plan.group];
-                let is_translated = group
-                    .nat
-                    .as_ref()
-                    .is_some_and(|profile| profile.nat.is_some());
-                let addresses = if is_translated {
+                let addresses = if world.gateways.translates(host) {
                     let relays = group.bootstrap.iter().filter(|relay| *relay != host);
                     relays
                         .filter_map(|relay| {
@@ -135,8 +138,11 @@ impl Machines {
             tally: Tally::new(people.len()),
             connects: Connects::default(),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
+            punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
+            gateways: Vec::new(),
+            away: BTreeMap::new(),
             partition_times_ns: BTreeMap::new(),
             last_cut_ns: vec![None; people.len()],
             fired: vec![0; scenario.faults.len()],
@@ -194,6 +200,7 @@ impl Machines {
     /// Starts what runs on a machine; its node follows friends whom it does not yet follow.
     pub fn boot(self: &Arc<Self>, machine: u32) {
         super::flow::listen(self, machine);
+        super::punch::serve(self, machine);
         if !self.scenario.group_of(machine).has_node {
             return;
         }
@@ -267,10 +274,9 @@ impl Machines {
         &self.people[machine as usize].addresses
     }
 
-    /// The name of the NAT or firewall that a machine stands behind; [`PUBLIC`] without one.
+    /// The name of the NAT or firewall that a machine stands behind at home; `public` without one.
     pub fn nat(&self, machine: u32) -> &str {
-        let nat = self.scenario.group_of(machine).nat.as_ref();
-        nat.map_or(PUBLIC, |profile| &profile.name)
+        self.world.gateways.profile(machine)
     }
 
     /// Machines whose nodes run and are connected with somebody.

@@ -32,6 +32,8 @@ mod ledger;
 mod machine;
 mod messages;
 mod on_turmoil;
+mod punch;
+mod punches;
 pub mod quic;
 mod steps;
 mod tally;
@@ -157,11 +159,7 @@ fn furnish(machines: &Machines) {
         let mtu = group.access.mtu_bytes as u16;
         host::set_tcp(machine, tcp_config::resolve(&settings, mtu));
     }
-    for plan in &machines.world.hosts {
-        if let Some(profile) = &machines.scenario.groups[plan.group].nat {
-            gateways::put_behind(plan, profile).expect("its reader refuses contradictions");
-        }
-    }
+    gateways::furnish(machines);
 }
 
 /// Schedules all that will happen from outside: machines boot one after the other, people act,

@@ -4,16 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{BoxStream, StreamExt};
 use libp2p::identity::Keypair;
 use orrery_node::environment::Wire;
 use orrery_node::quic::{InterfaceChange, QuicTransport, Settings, UdpNetwork};
+use orrery_sim::net::{AddressChange, Interfaces};
 use orrery_sim::{HostId, quic};
 use quinn::AsyncUdpSocket;
 
 use super::adapters::HostExecutor;
 
-/// The UDP of a machine. Its addresses do not change.
+/// The UDP of a machine.
 pub struct HostUdp(pub HostId);
 
 impl UdpNetwork for HostUdp {
@@ -22,8 +23,11 @@ impl UdpNetwork for HostUdp {
     }
 
     fn interfaces(&self) -> io::Result<BoxStream<'static, io::Result<InterfaceChange>>> {
-        let addresses = quic::addresses(self.0).map(|ip| Ok(InterfaceChange::Up(ip)));
-        Ok(stream::iter(addresses).chain(stream::pending()).boxed())
+        let changes = Interfaces::of(self.0).map(|change| match change {
+            AddressChange::Up(ip) => Ok(InterfaceChange::Up(ip)),
+            AddressChange::Down(ip) => Ok(InterfaceChange::Down(ip)),
+        });
+        Ok(changes.boxed())
     }
 }
 

@@ -34,6 +34,7 @@ pub fn schedule(machines: &Arc<Machines>) {
             | Step::Connect { host, .. }
             | Step::Publish { host, .. }
             | Step::Flow { host, .. }
+            | Step::Punch { host, .. }
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
             Step::Fault { .. } => (Class::World, HostId::NONE),
         };
@@ -94,6 +95,12 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
             port,
             flow,
         } => super::flow::start(machines, flow, host, to, load, port),
+        Step::Punch {
+            host,
+            to,
+            workload,
+            punch,
+        } => super::punch::start(machines, punch, workload, [host, to]),
         Step::Block { host, whom } => {
             machines.state().ledger.blocked(host, whom);
             let identity = machines.identity(whom).to_owned();
@@ -289,15 +296,21 @@ fn harm(machines: &Arc<Machines>, fault: usize, change: &Change) -> u64 {
             let Harm::Link { change, .. } = &machines.scenario.faults[fault].harm else {
                 return 0;
             };
-            let profile = &machines.scenario.group_of(host).access;
+            let profile = super::gateways::access_of(machines, host);
             host::set_access(HostId(host), &access(profile, change));
             1
         }
         Change::LinkReturns { host } => {
-            let profile = &machines.scenario.group_of(host).access;
+            let profile = super::gateways::access_of(machines, host);
             host::set_access(HostId(host), &access(profile, &LinkChange::default()));
             0
         }
+        Change::NatRestarts { .. }
+        | Change::NatIsReaddressed { .. }
+        | Change::NatLifetimesChange { .. }
+        | Change::NatLifetimesReturn { .. }
+        | Change::HostMoves { .. }
+        | Change::HostReturns { .. } => super::gateways::harm(machines, fault, change),
         Change::ClockSteps { host, by_ns } => {
             host::step_clock(HostId(host), by_ns);
             u64::from(by_ns != 0)

@@ -14,6 +14,7 @@ use super::fates::{self, UNKNOWN};
 use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
+use super::punches::{self, Entry as Punch};
 use super::steps::copies;
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
@@ -45,6 +46,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     }
     flows(machines, &mut metrics, &mut result);
     connect_figures::judge(machines, &mut metrics, &mut result);
+    punches(machines, &mut metrics, &mut result);
     if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
     }
@@ -195,6 +197,56 @@ fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
         result,
         causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
     );
+}
+
+/// Which hosts reached each other through NATs, and which did not.
+fn punches(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+    let mut state = machines.state();
+    if state.punches.is_empty() {
+        return;
+    }
+    state.punches.close(kernel::now().as_nanos());
+    let punches = &state.punches;
+    let gateways = &machines.world.gateways;
+    let nats = |entry: &Punch| entry.sides.map(|host| gateways.profile(host));
+    let summary = punches.summarise(|_| true);
+    punches_of(metrics, "", &summary);
+    for (cause, count) in &summary.failed {
+        let name = format!("punch.failed{{cause={}}}", cause.name());
+        metrics.value(&name, "1", *count as f64);
+    }
+    // Where all pairs are alike, figures by pair would say the same again.
+    let pairs: BTreeSet<[&str; 2]> = punches.measured().map(nats).collect();
+    for pair in pairs.iter().filter(|_| pairs.len() > 1) {
+        let labels = format!("{{nat_a={},nat_b={}}}", pair[0], pair[1]);
+        let of_pair = punches.summarise(|entry| nats(entry) == *pair);
+        punches_of(metrics, &labels, &of_pair);
+    }
+    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
+    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
+    for (number, entry, cause) in state.punches.lost().take(room) {
+        result.losses.push(Loss {
+            item: format!("punch {number}"),
+            author: name(entry.sides[0]),
+            reader: name(entry.sides[1]),
+            created_s: entry.start_ns as f64 / 1e9,
+            cause: cause.name().to_owned(),
+        });
+    }
+    let causes = summary.failed.iter();
+    count_causes(
+        result,
+        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
+    );
+}
+
+/// Figures of some pairs, under these labels.
+fn punches_of(metrics: &mut Metrics, labels: &str, summary: &punches::Summary) {
+    let failed = summary.failed.values().sum();
+    let key = |name: &str| format!("punch.{name}{labels}");
+    metrics.samples(&key("time"), &summary.times);
+    metrics.ratio(&key("success"), summary.times.count(), failed);
+    metrics.value(&key("failed"), "1", failed as f64);
 }
 
 /// Machines that still pulled something new, or could not pull, when the drain ended.

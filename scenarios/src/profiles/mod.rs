@@ -6,14 +6,16 @@
 pub mod access;
 pub mod delay;
 pub mod nat;
+pub mod nat_mix;
 
 use std::path::{Path, PathBuf};
 
 pub use access::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
 pub use delay::DelayProfile;
 pub use nat::NatProfile;
+pub use nat_mix::NatMix;
 
-use crate::built_in::{ACCESSES, BuiltIn, DELAYS, NATS};
+use crate::built_in::{ACCESSES, BuiltIn, DELAYS, NAT_MIXES, NATS};
 use crate::format::fields;
 use crate::format::problem::{quoted, suggestion};
 
@@ -88,6 +90,20 @@ impl<'a> Profiles<'a> {
         }
         let (path, text) = self.file("NAT", name, NATS)?;
         nat::parse(&path.display().to_string(), &text)
+    }
+
+    /// A mix of NATs by name.
+    ///
+    /// # Errors
+    /// It is unknown.
+    pub fn nat_mix(&self, name: &str) -> Result<NatMix, ProfileError> {
+        match NAT_MIXES.iter().find(|mix| mix.name == name) {
+            Some(found) => nat_mix::parse(name, found.text),
+            None => Err(ProfileError {
+                message: format!("unknown NAT mix {}", quoted(name)),
+                help: Some(suggestion(name, NAT_MIXES.iter().map(|mix| mix.name))),
+            }),
+        }
     }
 
     /// An access profile that a scenario writes out itself, as a profile's file does.
@@ -180,6 +196,13 @@ pub fn explain() -> String {
             describe(&mut out, &format!("source: {}.", profile.source));
         }
     }
+    out.push_str("\nNAT mixes (group.nat.mix):\n");
+    for built_in in NAT_MIXES {
+        if let Ok(mix) = profiles.nat_mix(built_in.name) {
+            let _ = writeln!(out, "\n  {}: {}", mix.name, mix.summary);
+            describe(&mut out, &format!("source: {}.", mix.source));
+        }
+    }
     for (kind, schema) in [("an access", access::schema()), ("a NAT", nat::schema())] {
         let _ = writeln!(out, "\nFields of {kind} profile, a TOML file of one's own:");
         for field in fields::of(&schema) {
@@ -220,6 +243,14 @@ mod tests {
             let profile = profiles.nat(built_in.name).expect("it is sound");
             assert_eq!(profile.name, built_in.name);
             assert!(!profile.source.is_empty());
+        }
+        for built_in in NAT_MIXES {
+            let mix = profiles.nat_mix(built_in.name).expect("it is sound");
+            assert_eq!(mix.name, built_in.name);
+            assert!(!mix.source.is_empty());
+            for (name, _) in &mix.shares {
+                assert!(profiles.nat(name).is_ok(), "{name}");
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+mod binding_expiry;
 mod binomial;
 mod bulk;
 mod cubic;
@@ -19,6 +20,7 @@ mod faults;
 mod fidelity;
 mod fidelity_gossip;
 mod hole_punch;
+mod holes;
 mod jobs;
 mod loss_bursts;
 mod mathis;
@@ -28,6 +30,7 @@ mod queue_codel;
 mod queueing;
 mod reproducible;
 mod slow_start;
+mod start_error;
 mod store_forward;
 mod two_models;
 
@@ -55,6 +58,10 @@ const ROWS: &[Row] = &[
     faults::ROW,
     hole_punch::QUIC,
     hole_punch::TCP,
+    holes::UDP,
+    holes::TCP,
+    start_error::ROW,
+    binding_expiry::ROW,
     two_models::ROW,
 ];
 

@@ -64,6 +64,20 @@ impl Friends {
                     .collect()
             }));
         }
+        for group in &scenario.groups {
+            for (host, friend) in group
+                .hosts()
+                .flat_map(|host| group.friends_with.iter().map(move |friend| (host, friend)))
+            {
+                all.of[host as usize].push(friend);
+                all.of[friend as usize].push(host);
+            }
+        }
+        for friends in &mut all.of {
+            friends.sort_unstable();
+            // Two groups may both say it.
+            friends.dedup();
+        }
         all
     }
 }
@@ -152,6 +166,30 @@ mod tests {
         let graph = Graph::RandomRegular(6);
         assert_eq!(build(graph, 40, 1), build(graph, 40, 1));
         assert_ne!(build(graph, 40, 1), build(graph, 40, 2));
+    }
+
+    #[test]
+    fn groups_are_friends_with_hosts_of_others() {
+        let text = "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+                    [[group]]\nname='a'\ncount=3\nfriends={ graph='ring' }\n\
+                    friends_with='b[1]'\n\
+                    [[group]]\nname='b'\ncount=2\nfriends_with=['a[0]']\n";
+        let plan = crate::format::read("t", text, None, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let friends = Friends::of_scenario(&plan.cases[0].scenario, 1);
+        let expected: [&[u32]; 5] = [&[1, 2, 3, 4], &[0, 2, 4], &[0, 1, 4], &[0], &[0, 1, 2]];
+        assert_eq!(friends.of, expected);
+        let check = |from: &str, to: &str, expected: &str| {
+            let text = text.replace(from, to);
+            let told = crate::format::read("t", &text, None, &[]).expect_err(to);
+            assert!(told.to_string().contains(expected), "{told}");
+        };
+        check("['a[0]']", "'b[0]'", "is for hosts of other groups");
+        check("['a[0]']", "'c'", "there is no group \"c\"");
+        check(
+            "count=2\n",
+            "count=2\nprogram='none'\n",
+            "group \"b\" has no nodes",
+        );
     }
 
     proptest! {

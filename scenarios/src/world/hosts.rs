@@ -88,7 +88,7 @@ fn boot_ns(scenario: &Scenario, group: &Group, host: u32, seed: u64) -> u64 {
 }
 
 /// Fisher and Yates.
-fn shuffle<T>(items: &mut [T], stream: &mut Stream) {
+pub(super) fn shuffle<T>(items: &mut [T], stream: &mut Stream) {
     for last in (1..items.len()).rev() {
         items.swap(last, stream.below(last as u64 + 1) as usize);
     }

@@ -7,11 +7,13 @@
 
 mod draw;
 mod friends;
+mod gateways;
 mod hosts;
 mod schedule;
 mod step;
 
 pub use friends::Friends;
+pub use gateways::{GatewayPlan, Gateways};
 pub use hosts::HostPlan;
 pub use schedule::build as schedule;
 pub use step::{Change, Step};
@@ -23,6 +25,8 @@ use crate::format::Scenario;
 pub struct World {
     /// The hosts, by number.
     pub hosts: Vec<HostPlan>,
+    /// Who stands behind which NAT or firewall.
+    pub gateways: Gateways,
     /// Who is friends with whom.
     pub friends: Friends,
     /// What happens from outside: simulated nanoseconds and the step, ascending. Steps of one
@@ -34,9 +38,12 @@ impl World {
     /// Draws the world of `seed`.
     pub fn build(scenario: &Scenario, seed: u64) -> Self {
         let friends = Friends::of_scenario(scenario, seed);
+        let hosts = hosts::build(scenario, seed);
+        let gateways = Gateways::build(scenario, &hosts, seed);
         Self {
-            hosts: hosts::build(scenario, seed),
-            steps: schedule(scenario, &friends, seed),
+            steps: schedule(scenario, &friends, &gateways, seed),
+            hosts,
+            gateways,
             friends,
         }
     }

@@ -1,9 +1,12 @@
 //! Expands workloads and faults into steps.
 
+use std::collections::BTreeSet;
+
 use orrery_sim::random::Stream;
 
 use super::draw;
 use super::friends::Friends;
+use super::gateways::Gateways;
 use super::step::{Change, Step};
 use crate::format::Scenario;
 use crate::format::fault::{Fault, Harm};
@@ -12,16 +15,23 @@ use crate::format::selector::Hosts;
 use crate::format::workload::{Action, Readers, Workload};
 
 /// All steps of a seed, ascending in time; steps of one moment keep the scenario's order.
-pub fn build(scenario: &Scenario, friends: &Friends, seed: u64) -> Vec<(u64, Step)> {
+pub fn build(
+    scenario: &Scenario,
+    friends: &Friends,
+    gateways: &Gateways,
+    seed: u64,
+) -> Vec<(u64, Step)> {
     let mut builder = Builder {
         seed,
         duration_ns: scenario.duration_ns,
         friends,
+        gateways,
         steps: Vec::new(),
         tickets: 0,
         messages: 0,
         flows: 0,
         attempts: 0,
+        punches: 0,
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
         for (index, host) in (0..).zip(workload.from.iter()) {
@@ -39,11 +49,13 @@ struct Builder<'a> {
     seed: u64,
     duration_ns: u64,
     friends: &'a Friends,
+    gateways: &'a Gateways,
     steps: Vec<(u64, Step)>,
     tickets: u32,
     messages: u32,
     flows: u32,
     attempts: u32,
+    punches: u32,
 }
 
 impl Builder<'_> {
@@ -98,6 +110,16 @@ impl Builder<'_> {
                         port: flow.port,
                         flow: number,
                     };
+                    self.push(at_ns, step);
+                }
+                Action::Punch(how) => {
+                    let step = Step::Punch {
+                        host,
+                        to: how.to.dealt(index as u32),
+                        workload: place,
+                        punch: self.punches,
+                    };
+                    self.punches += 1;
                     self.push(at_ns, step);
                 }
                 Action::Publish { size_bytes, .. } => {
@@ -219,12 +241,50 @@ impl Builder<'_> {
             Harm::Link {
                 hosts, every_ns, ..
             } => self.links(place, fault, hosts, *every_ns),
+            Harm::NatRestart { hosts, .. } => self.gateways(place, fault, hosts, |gateway| {
+                (Change::NatRestarts { gateway }, None)
+            }),
+            Harm::NatAddress { hosts } => self.gateways(place, fault, hosts, |gateway| {
+                (Change::NatIsReaddressed { gateway }, None)
+            }),
+            Harm::NatLifetime { hosts, .. } => self.gateways(place, fault, hosts, |gateway| {
+                let end = Change::NatLifetimesReturn { gateway };
+                (Change::NatLifetimesChange { gateway }, Some(end))
+            }),
+            Harm::Move { hosts, .. } => self.each(place, fault, hosts, |host| {
+                (Change::HostMoves { host }, Change::HostReturns { host })
+            }),
             Harm::ClockStep { hosts, by_ns } => {
                 for host in hosts.iter() {
                     let (at_ns, _) = self.window(place, fault, host);
                     let mut stream = self.stream("fault step", place, fault.kind(), host);
                     let by_ns = draw::amount(*by_ns, &mut stream);
                     self.change(at_ns, place, Change::ClockSteps { host, by_ns });
+                }
+            }
+        }
+    }
+
+    /// Changes of what hosts stand behind at home: each of them once, when the first of the hosts
+    /// that share it is to be hit.
+    fn gateways(
+        &mut self,
+        place: usize,
+        fault: &Fault,
+        hosts: &Hosts,
+        changes: impl Fn(usize) -> (Change, Option<Change>),
+    ) {
+        let mut hit = BTreeSet::new();
+        for host in hosts.iter() {
+            let Some(gateway) = self.gateways.at_home[host as usize] else {
+                continue;
+            };
+            if hit.insert(gateway) {
+                let (from_ns, to_ns) = self.window(place, fault, host);
+                let (begin, end) = changes(gateway);
+                self.change(from_ns, place, begin);
+                if let Some(end) = end {
+                    self.change(to_ns, place, end);
                 }
             }
         }

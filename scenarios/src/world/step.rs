@@ -46,6 +46,17 @@ pub enum Step {
         /// Names the flow among all of the run, from 0 without gaps in no particular order.
         flow: u32,
     },
+    /// Somebody and another try to reach each other through NATs.
+    Punch {
+        /// The first side.
+        host: u32,
+        /// The second side.
+        to: u32,
+        /// Which workload says how, by its place.
+        workload: usize,
+        /// Names the attempt among all of the run, from 0 without gaps in no particular order.
+        punch: u32,
+    },
     /// Somebody blocks a friend.
     Block {
         /// Who blocks.
@@ -125,6 +136,36 @@ pub enum Change {
         /// By how much, in nanoseconds.
         by_ns: i64,
     },
+    /// A NAT or firewall forgets all sessions, and may get another address.
+    NatRestarts {
+        /// Which gateway.
+        gateway: usize,
+    },
+    /// A NAT or firewall gets another outside address.
+    NatIsReaddressed {
+        /// Which gateway.
+        gateway: usize,
+    },
+    /// A NAT or firewall has other lifetimes of sessions; which, is the fault's.
+    NatLifetimesChange {
+        /// Which gateway.
+        gateway: usize,
+    },
+    /// A NAT or firewall has the lifetimes of its profile again.
+    NatLifetimesReturn {
+        /// Which gateway.
+        gateway: usize,
+    },
+    /// A host moves to another network, which is the fault's.
+    HostMoves {
+        /// Which.
+        host: u32,
+    },
+    /// A host is in its own network again.
+    HostReturns {
+        /// Which.
+        host: u32,
+    },
 }
 
 impl Change {
@@ -134,8 +175,16 @@ impl Change {
             Self::PartitionBegins
             | Self::PowerGoes { .. }
             | Self::LinkChanges { .. }
-            | Self::ClockSteps { .. } => true,
-            Self::PartitionEnds | Self::PowerReturns { .. } | Self::LinkReturns { .. } => false,
+            | Self::ClockSteps { .. }
+            | Self::NatRestarts { .. }
+            | Self::NatIsReaddressed { .. }
+            | Self::NatLifetimesChange { .. }
+            | Self::HostMoves { .. } => true,
+            Self::PartitionEnds
+            | Self::PowerReturns { .. }
+            | Self::LinkReturns { .. }
+            | Self::NatLifetimesReturn { .. }
+            | Self::HostReturns { .. } => false,
         }
     }
 }

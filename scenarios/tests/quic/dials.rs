@@ -8,6 +8,7 @@ use libp2p::core::Endpoint as Role;
 use libp2p::core::transport::{DialOpts, PortUse, Transport as _, TransportError, TransportEvent};
 use libp2p::identity::Keypair;
 use orrery_node::quic::Settings;
+use orrery_sim::net::nat::{self, GatewaySpec, NatSpec};
 use orrery_sim::{host, net};
 
 use crate::harness::*;
@@ -69,6 +70,41 @@ fn a_listener_announces_its_host_and_takes_it_back_with_its_end() {
     });
     let address = "/ip4/11.0.0.1/udp/4001/quic-v1";
     assert_eq!(told, [address, "closed true", "listens again"]);
+}
+
+#[test]
+fn a_listener_on_all_addresses_follows_its_host() {
+    let told = simulate(|world, log| {
+        let (phone, _) = pair();
+        host::executor(phone).spawn(async move {
+            let mut node = Node::new(phone, Settings::default());
+            node.listen(PORT);
+            loop {
+                match node.event().await {
+                    TransportEvent::NewAddress { listen_addr, .. } => {
+                        log.line(format!("new {listen_addr}"));
+                    }
+                    TransportEvent::AddressExpired { listen_addr, .. } => {
+                        log.line(format!("expired {listen_addr}"));
+                    }
+                    event => log.line(format!("{event:?}")),
+                }
+            }
+        });
+        world.run_for(Duration::from_secs(1));
+        let home = nat::add(GatewaySpec {
+            nat: Some(NatSpec::default()),
+            ..GatewaySpec::named("home")
+        });
+        host::move_to(phone, Some(home.expect("it is no contradiction")));
+        world.run_for(Duration::from_secs(1));
+    });
+    let expected = [
+        "new /ip4/11.0.0.1/udp/4001/quic-v1",
+        "expired /ip4/11.0.0.1/udp/4001/quic-v1",
+        "new /ip4/192.168.0.2/udp/4001/quic-v1",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub mod fabric;
 mod flow_table;
 pub mod icmp;
 mod icmp_limit;
+mod interfaces;
 pub mod lan;
 pub mod link;
 pub mod nat;
@@ -39,6 +40,7 @@ mod unreachable;
 pub mod wire;
 
 pub use fabric::HostTraffic;
+pub use interfaces::{AddressChange, Interfaces};
 pub use tcp_socket::{TcpListener, TcpStream};
 pub(crate) use tcp_stack::FlowRef;
 
@@ -74,6 +76,7 @@ pub(crate) struct Net {
     reachability: Vec<Reachability>,
     lans: Lans,
     gateways: nat::Gateways,
+    watchers: interfaces::Watchers,
     wake: Vec<Waker>,
     capture: Option<Box<Capture>>,
 }
@@ -90,6 +93,7 @@ pub(crate) fn install(capture: Option<Capture>) {
         reachability: Vec::new(),
         lans: Lans::default(),
         gateways: nat::Gateways::default(),
+        watchers: interfaces::Watchers::default(),
         wake: Vec::new(),
         capture: capture.map(Box::new),
     };
@@ -160,6 +164,7 @@ pub(crate) fn silence(host: HostId) {
         (
             tcp,
             std::mem::replace(&mut net.udp[host.index()], restarted),
+            net.watchers.forget(host),
         )
     });
     // Wakers inside run destructors, which may look for the network again.

@@ -89,13 +89,14 @@ fn a_changed_lifetime_counts_from_the_next_renewal() {
         let at = v4(server, 7);
         let server = udp(server, 7);
         let mapped = seen(world, &client, &server, at);
-        nat::set_lifetimes(home, udp_lifetime(5 * SECOND)).expect("it is no contradiction");
+        nat::set_lifetimes(home, udp_lifetime(5 * SECOND), Lifetimes::default())
+            .expect("it is no contradiction");
         world.run_for(20 * SECOND);
         assert!(arrives(world, &server, &client, mapped));
         assert!(arrives(world, &client, &server, at));
         world.run_for(5 * SECOND);
         assert!(!arrives(world, &server, &client, mapped));
-        let zero = nat::set_lifetimes(home, udp_lifetime(Duration::ZERO));
+        let zero = nat::set_lifetimes(home, udp_lifetime(Duration::ZERO), Lifetimes::default());
         assert_eq!(zero, Err(nat::SpecError::NoLifetime));
     });
 }

@@ -57,11 +57,15 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
     }
     // People and their nodes are the same everywhere.
     for (table, workload) in tables(root, "workload").zip(workloads) {
-        if let Action::Flow(_) = workload.action {
-            let span = table.value("kind").map_or(table.span, |value| value.span);
-            let message = "no workload \"flow\" on turmoil: it would measure turmoil's own TCP";
-            refuse(span, message, problems);
-        }
+        let span = table.value("kind").map_or(table.span, |value| value.span);
+        let message = match workload.action {
+            Action::Flow(_) => {
+                "no workload \"flow\" on turmoil: it would measure turmoil's own TCP"
+            }
+            Action::Punch(_) => "no workload \"punch\" on turmoil: it has no NATs",
+            _ => continue,
+        };
+        refuse(span, message, problems);
     }
     for (table, group) in tables(root, "group").zip(groups) {
         refuse_of_group(table, group, problems);
@@ -98,6 +102,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         first_host: _,
         count: _,
         friends: _,
+        friends_with: _,
         regions: _,
         boot: _,
         bootstrap: _,
@@ -278,6 +283,11 @@ rate = '6/min'
             "'feed.missed_forever' = '== 0'",
             "'net.bytes' = '> 0'",
             "t.toml:15:1: turmoil does not tell what its wires carried",
+        );
+        check(
+            "kind = 'post'\nfrom = 'home'\nrate = '6/min'",
+            "kind = 'punch'\nfrom = 'home[0]'\nto = 'home[1]'\nvia = 'home[2]'\nat = '1s'",
+            "no workload \"punch\" on turmoil: it has no NATs",
         );
         for (fault, expected) in [
             (

@@ -167,24 +167,32 @@ pub fn change_address(gateway: GatewayId) {
     net::with(|net| net.fabric.readdress(gateway.0));
 }
 
-/// Sets how long sessions last from their next renewal on, in the gateway's NAT and
-/// firewall.
+/// Sets how long sessions last from their next renewal on: `in_nat` in the gateway's NAT,
+/// `in_firewall` in its firewall, as far as it has them.
 ///
 /// # Errors
-/// [`SpecError`].
-pub fn set_lifetimes(gateway: GatewayId, lifetimes: Lifetimes) -> Result<(), SpecError> {
+/// [`SpecError`]; then nothing has changed.
+pub fn set_lifetimes(
+    gateway: GatewayId,
+    in_nat: Lifetimes,
+    in_firewall: Lifetimes,
+) -> Result<(), SpecError> {
     with(gateway, |gateway| {
-        if let Some(nat) = &mut gateway.nat {
-            let mut spec = nat.spec.clone();
-            spec.lifetimes = lifetimes;
-            spec.check()?;
-            nat.spec = spec;
+        let nat = gateway.nat.as_ref().map(|nat| NatSpec {
+            lifetimes: in_nat,
+            ..nat.spec.clone()
+        });
+        let firewall = gateway.firewall.as_ref().map(|firewall| FirewallSpec {
+            lifetimes: in_firewall,
+            ..firewall.spec.clone()
+        });
+        nat.as_ref().map_or(Ok(()), NatSpec::check)?;
+        firewall.as_ref().map_or(Ok(()), FirewallSpec::check)?;
+        if let (Some(part), Some(spec)) = (&mut gateway.nat, nat) {
+            part.spec = spec;
         }
-        if let Some(firewall) = &mut gateway.firewall {
-            let mut spec = firewall.spec.clone();
-            spec.lifetimes = lifetimes;
-            spec.check()?;
-            firewall.spec = spec;
+        if let (Some(part), Some(spec)) = (&mut gateway.firewall, firewall) {
+            part.spec = spec;
         }
         Ok(())
     })
@@ -218,5 +226,6 @@ impl Net {
         self.set_lan(host, None);
         self.fabric.renumber(host);
         self.fabric.put(host, behind.map(GatewayId::host));
+        self.addresses_changed(host);
     }
 }
