@@ -141,7 +141,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context, relay_client, &relays.door)?;
+        let behaviour = NodeBehaviour::new(&context, relay_client, &relays)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,

@@ -13,6 +13,7 @@ mod error;
 mod friends;
 mod groups;
 mod links;
+mod reachability;
 mod relaying;
 mod relays;
 mod swarm_events;

@@ -106,9 +106,13 @@ impl Driver {
                 peer_id,
                 info,
             }) => self.identified(connection_id, peer_id, &info),
+            NodeBehaviourEvent::AutonatClient(test) => self.address_tested(&test),
+            NodeBehaviourEvent::RelayTerms((peer, terms)) => self.relays.auto.told(&peer, terms),
             NodeBehaviourEvent::Relay(event) => self.relay_event(event),
             NodeBehaviourEvent::RelayClient(event) => self.relay_client_event(&event),
-            NodeBehaviourEvent::Identify(_) | NodeBehaviourEvent::Kad(_) => {}
+            NodeBehaviourEvent::Identify(_)
+            | NodeBehaviourEvent::Kad(_)
+            | NodeBehaviourEvent::AutonatServer(_) => {}
         }
     }
 

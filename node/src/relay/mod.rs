@@ -9,6 +9,7 @@ mod door;
 mod reason;
 mod select;
 pub(crate) mod server;
+pub mod terms;
 
 pub use auto::{AutoRelay, Ended};
 pub use candidate::{Candidate, Terms};

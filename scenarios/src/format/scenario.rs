@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultFields};
 use super::grid::DimensionFields;
-use super::group::{Group, GroupFields, HOSTS_MAX, read_bootstrap};
+use super::group::{Group, GroupFields, HOSTS_MAX, read_hosts};
 use super::network::{Network, NetworkFields};
 use super::problem::{Problems, quoted};
 use super::quantity::time_ns;
@@ -243,12 +243,17 @@ fn read_groups(
         groups.push(group);
         read.push(table);
     }
-    let bootstraps: Vec<_> = read
+    let named: Vec<_> = read
         .into_iter()
-        .map(|table| read_bootstrap(table, &groups, problems))
+        .map(|table| {
+            ["bootstrap", "follows", "listed"]
+                .map(|field| read_hosts(table, field, &groups, problems))
+        })
         .collect();
-    for (group, bootstrap) in groups.iter_mut().zip(bootstraps) {
+    for (group, [bootstrap, follows, listed]) in groups.iter_mut().zip(named) {
         group.bootstrap = bootstrap;
+        group.follows = follows;
+        group.listed = listed;
     }
     groups
 }

@@ -22,6 +22,7 @@ use orrery_sim::{HostId, kernel};
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::messages::{HostSet, Messages};
+use super::relays::Relays;
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
@@ -60,6 +61,7 @@ pub struct State {
     pub ledger: Ledger,
     pub messages: Messages,
     pub tally: Tally,
+    pub relays: Relays,
     pub flows: Flows,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
@@ -104,6 +106,7 @@ impl Machines {
             ledger: Ledger::default(),
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
+            relays: Relays::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
@@ -196,12 +199,17 @@ impl Machines {
         let known = self.scenario.group_of(machine).bootstrap.iter();
         let known = known.filter_map(|host| self.address(host));
         config.bootstrap.peers.extend(known);
+        let listed = self.scenario.group_of(machine).listed.iter();
+        let listed = listed.map(|host| self.keys(host).peer().to_string());
+        config.relay.listed.extend(listed);
         let environment = self.testbed.environment(machine, &config, observer);
         let node = Node::start(config, keys, environment)
             .await
             .map_err(|error| error.to_string())?;
         self.state().nodes[machine as usize] = Some(node.clone());
-        for &friend in self.world.friends.of(machine) {
+        let follows = self.scenario.group_of(machine).follows.iter();
+        let others = follows.filter(|&other| other != machine);
+        for friend in self.world.friends.of(machine).iter().copied().chain(others) {
             if self.state().followed[machine as usize].contains(&friend) {
                 continue;
             }
@@ -223,6 +231,12 @@ impl Machines {
     pub fn exchanges_feeds(&self, machine: u32) -> bool {
         let has_node = self.scenario.group_of(machine).has_node;
         has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
+    }
+
+    /// Whether some node relays, or uses relays.
+    pub fn uses_relays(&self) -> bool {
+        let uses = |config: &Config| config.relay.enabled || config.relay_client.enabled;
+        self.configs.iter().flatten().any(uses)
     }
 
     /// Where a machine's node is dialled; `None` if it listens nowhere.
@@ -289,7 +303,11 @@ impl Machines {
                     state.tally.pinged(now_ns, ends, *rtt_us);
                 }
             }
-            other => state.tally.note(machine, now_ns, measured, other),
+            other => {
+                state.tally.note(machine, now_ns, measured, other);
+                let host_of = |peer: &str| state.hosts_by_peer.get(peer).copied();
+                state.relays.note(machine, now_ns, measured, other, host_of);
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ mod machine;
 mod messages;
 mod on_turmoil;
 pub mod quic;
+mod relays;
 mod steps;
 mod tally;
 mod tcp_config;

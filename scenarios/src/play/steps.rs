@@ -261,6 +261,7 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
     let node = {
         let mut state = machines.state();
         state.tally.power_cut(machine);
+        state.relays.power_cut(machine, kernel::now().as_nanos());
         state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
         state.flows.power_cut(machine, kernel::now().as_nanos());
         let node = state.nodes[machine as usize].take();

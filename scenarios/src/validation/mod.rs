@@ -25,6 +25,7 @@ mod mutant;
 mod ping_matrix;
 mod queue_codel;
 mod queueing;
+mod relay_limits;
 mod reproducible;
 mod slow_start;
 mod store_forward;
@@ -48,6 +49,7 @@ const ROWS: &[Row] = &[
     loss_bursts::ROW,
     queue_codel::ROW,
     ping_matrix::ROW,
+    relay_limits::ROW,
     reproducible::ROW,
     entropy::ROW,
     jobs::ROW,
