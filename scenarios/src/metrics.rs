@@ -256,6 +256,18 @@ pub const METRICS: &[Definition] = &[
         "Share of the measured pulls that ended without failure.",
     ),
     value(
+        "relay.bytes",
+        "B",
+        &[],
+        "Bytes that nodes sent into circuits, their own Noise and Yamux included, warm-up included.",
+    ),
+    value(
+        "relay.bytes_share",
+        "ratio",
+        &[],
+        "Share of all bytes that hosts sent that circuits caused: what was sent into them, twice, because the relay sends it on; the headers of packets that carried it are not counted.",
+    ),
+    value(
         "relay.circuits",
         "1",
         &[],

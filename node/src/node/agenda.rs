@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use libp2p::PeerId;
+use libp2p::swarm::ConnectionId;
 
 use crate::identity::IdentityId;
 
@@ -19,6 +20,8 @@ pub enum Errand {
     Bootstrap(PeerId),
     /// Pull a friend's feed.
     Pull(IdentityId),
+    /// Decide about a connection that may have been made to test an address.
+    SettleDialBack(ConnectionId),
     /// Ask relays for reservations.
     Reserve,
     /// Answer a waiting command with what there is.

@@ -32,6 +32,7 @@ use super::behaviour::NodeBehaviour;
 use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
 use super::links::Links;
+use super::reachability::DialBacks;
 use super::relays::Relays;
 use super::waiters::Waiters;
 use super::{Order, StartError};
@@ -90,6 +91,8 @@ pub(super) struct Driver {
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     /// Relays in use, and their circuits.
     pub(super) relays: Relays,
+    /// Connections that may have been made to test an address.
+    pub(super) dial_backs: DialBacks,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -125,6 +128,7 @@ impl Driver {
             .unzip();
         let transport = transport::build(
             circuits,
+            &outlet,
             environment.wires,
             keys.transport(),
             config.connections.upgrade_timeout.get(),
@@ -153,6 +157,7 @@ impl Driver {
             known: known_nodes,
             denied: BTreeMap::new(),
             relays,
+            dial_backs: DialBacks::default(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -224,6 +229,7 @@ impl Driver {
                 Errand::Dial(friend) => self.dial(friend),
                 Errand::Bootstrap(peer) => self.bootstrap(peer),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
+                Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
                 Errand::Reserve => self.reserve(now),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }

@@ -36,13 +36,20 @@ impl Driver {
                 connection_id,
                 endpoint,
                 ..
-            } => self.connected(peer_id, connection_id, &endpoint),
+            } => {
+                if !self.is_dial_back(peer_id, connection_id, &endpoint) {
+                    self.connected(peer_id, connection_id, &endpoint);
+                }
+            }
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 connection_id,
                 cause,
                 ..
             } => {
+                if self.dial_back_closed(connection_id) {
+                    return;
+                }
                 let reason = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
                 self.disconnected(peer_id, connection_id, reason);
             }
@@ -116,7 +123,12 @@ impl Driver {
         }
     }
 
-    fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+    pub(super) fn connected(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
         let dialer = endpoint.is_dialer();
         self.emit(&Event::Connected {
             peer: peer.to_string(),

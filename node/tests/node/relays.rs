@@ -115,6 +115,9 @@ async fn whoever_holds_a_reservation_is_reached_through_the_relay() {
         )
         .await;
     assert_eq!(reservations(&bob), 0);
+    for end in [&alice, &bob] {
+        assert!(end.handle.counters()["circuit-bytes-sent"] > 0);
+    }
     bob.handle.stop().await;
     for node in [&alice, &near] {
         node.seen

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use orrery_node::NodeHandle;
 use orrery_node::api::Event;
+use orrery_node::relay::CIRCUIT_BYTES;
 use orrery_reports::stats::Recorder;
 
 /// Everything counted of relays in a run.
@@ -30,6 +32,8 @@ pub struct Relays {
     pub renewed: u64,
     /// Measured circuits that relays opened.
     pub opened: u64,
+    /// Bytes that nodes had sent into circuits when their machines lost power.
+    pub bytes_before_cuts: u64,
     /// Measured circuits that did not come about, by what the dialer knows of the reason.
     pub denied: BTreeMap<String, u64>,
     /// Measured circuits that ended, by what the relay knows of the reason.
@@ -57,6 +61,7 @@ impl Relays {
             lost: BTreeMap::new(),
             renewed: 0,
             opened: 0,
+            bytes_before_cuts: 0,
             denied: BTreeMap::new(),
             ended: BTreeMap::new(),
         }
@@ -161,6 +166,11 @@ impl Client {
             self.without_since_ns = Some(now_ns);
         }
     }
+}
+
+/// Bytes that a node has sent into circuits.
+pub fn circuit_bytes(node: &NodeHandle) -> u64 {
+    node.counters().get(CIRCUIT_BYTES).copied().unwrap_or(0)
 }
 
 /// Whether `relay` is the one on `machine`, so that each circuit is counted once.

@@ -15,6 +15,7 @@ use orrery_sim::{Class, HostId, host, kernel};
 use super::impairments::impairments;
 use super::machine::Machines;
 use super::messages::{self, Sent};
+use super::relays::circuit_bytes;
 use crate::format::amount::Draw;
 use crate::format::fault::{Harm, LinkChange};
 use crate::format::selector::Hosts;
@@ -265,6 +266,7 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
         state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
         state.flows.power_cut(machine, kernel::now().as_nanos());
         let node = state.nodes[machine as usize].take();
+        state.relays.bytes_before_cuts += node.as_ref().map_or(0, circuit_bytes);
         state.messages.copies_lost += node.as_ref().map_or(0, copies);
         node
     };

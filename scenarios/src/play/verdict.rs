@@ -13,6 +13,7 @@ use super::fates::{self, UNKNOWN};
 use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
+use super::relays::circuit_bytes;
 use super::steps::copies;
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
@@ -150,6 +151,15 @@ fn relays(machines: &Machines, metrics: &mut Metrics) {
     metrics.samples("relay.recovery.time", &relays.recovery_times);
     metrics.count("relay.without", relays.without());
     metrics.count("relay.held", relays.held().count());
+    let circuits: u64 = state.nodes.iter().flatten().map(circuit_bytes).sum();
+    let circuits = circuits + relays.bytes_before_cuts;
+    metrics.value("relay.bytes", "B", circuits as f64);
+    if let Some(Metric::Value { value: all, .. }) = metrics.0.get("net.bytes")
+        && *all > 0.0
+    {
+        let share = 2.0 * circuits as f64 / all;
+        metrics.value("relay.bytes_share", "ratio", share);
+    }
     for group in &machines.scenario.groups {
         let hosts = group.hosts();
         let held = relays.held().filter(|relay| hosts.contains(relay)).count();
