@@ -25,10 +25,22 @@ const DIAL_BACK_TIME: Duration = Duration::from_secs(5);
 pub(super) struct DialBacks(BTreeMap<ConnectionId, (PeerId, ConnectedPoint)>);
 
 impl Driver {
+    /// A connection has come about.
+    pub(super) fn established(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
+        if !self.is_dial_back(peer, connection, endpoint) {
+            self.connected(peer, connection, endpoint);
+        }
+    }
+
     /// Whether a new connection may be there for AutoNAT alone: one that the server of a test
     /// dials to a client that is connected with it. Nobody else dials a connected peer, unless
     /// it has lost its connection, so that is looked at again.
-    pub(super) fn is_dial_back(
+    fn is_dial_back(
         &mut self,
         peer: PeerId,
         connection: ConnectionId,

@@ -150,21 +150,21 @@ impl Driver {
         }
     }
 
-    /// Takes note that a listener has closed, if it stood for a reservation.
-    pub(super) fn is_circuits_listener(
+    /// A listener has closed, which is no harm if it stood for a reservation.
+    pub(super) fn listener_closed(
         &mut self,
         listener: ListenerId,
         addresses: &[Multiaddr],
         reason: &Result<(), io::Error>,
-    ) -> bool {
-        let reason = ReservationEnd::of_listener(reason);
+    ) {
+        let end = ReservationEnd::of_listener(reason);
         let now = Instant::now();
-        if let Some(ended) = self.relays.auto.listener_closed(listener, reason, now) {
+        if let Some(ended) = self.relays.auto.listener_closed(listener, end, now) {
             self.reservation_ended(&ended);
-            return true;
+        } else if !addresses.iter().all(is_circuit) {
+            // The end of a reservation may have been noticed before, by that of its connection.
+            tracing::error!(?addresses, ?reason, "a listener has closed");
         }
-        // Its end may have been noticed before, by that of its connection.
-        addresses.iter().all(is_circuit)
     }
 
     /// There is no connection with a peer any more.

@@ -36,11 +36,7 @@ impl Driver {
                 connection_id,
                 endpoint,
                 ..
-            } => {
-                if !self.is_dial_back(peer_id, connection_id, &endpoint) {
-                    self.connected(peer_id, connection_id, &endpoint);
-                }
-            }
+            } => self.established(peer_id, connection_id, &endpoint),
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 connection_id,
@@ -63,11 +59,7 @@ impl Driver {
                 listener_id,
                 addresses,
                 reason,
-            } => {
-                if !self.is_circuits_listener(listener_id, &addresses, &reason) {
-                    tracing::error!(?addresses, ?reason, "a listener has closed");
-                }
-            }
+            } => self.listener_closed(listener_id, &addresses, &reason),
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "a listener failed to accept");
                 self.context.outlet.add("accept-failed", 1);

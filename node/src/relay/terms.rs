@@ -221,11 +221,16 @@ fn encode(terms: Terms) -> [u8; 12] {
 }
 
 fn decode(bytes: [u8; 12]) -> Terms {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+    let number = |place: usize| {
+        let number = &bytes[4 * place..][..4];
+        number
+            .iter()
+            .fold(0, |number: u32, byte| (number << 8) | u32::from(*byte))
+    };
     Terms {
-        reservations: u32::from_be_bytes([a, b, c, d]),
-        max_reservations: u32::from_be_bytes([e, f, g, h]),
-        price: u32::from_be_bytes([i, j, k, l]),
+        reservations: number(0),
+        max_reservations: number(1),
+        price: number(2),
     }
 }
 
