@@ -119,7 +119,7 @@ impl Relays {
                 count(&mut self.ended, reason);
             }
             Event::CircuitDenied { from, reason, .. } if host_of(from) == Some(machine) => {
-                count(&mut self.denied, reason)
+                count(&mut self.denied, reason);
             }
             _ => {}
         }

@@ -228,16 +228,16 @@ fn circuits(relay: &Multiaddr, notes: &Notes) {
         let dialer = host::add(HostSpec::named("dialer"));
         let keys = Keypair::generate_ed25519();
         let to = keys.public().to_peer_id();
-        let client = Client::new(listener, keys, relay, notes, busy);
+        let client = Client::new(listener, &keys, relay, notes, busy);
         host::executor(listener).spawn(client.reserve(Duration::ZERO));
-        let client = Client::new(dialer, Keypair::generate_ed25519(), relay, notes, busy);
+        let client = Client::new(dialer, &Keypair::generate_ed25519(), relay, notes, busy);
         host::executor(dialer).spawn(client.connect(to, busy));
     }
     let slow = host::add(HostSpec {
         clock: WallClock::new(-3_600_000_000_000, 0),
         ..HostSpec::named("slow clock")
     });
-    let client = Client::new(slow, Keypair::generate_ed25519(), relay, notes, false);
+    let client = Client::new(slow, &Keypair::generate_ed25519(), relay, notes, false);
     host::executor(slow).spawn(client.reserve(Duration::ZERO));
 }
 
@@ -246,7 +246,7 @@ fn crowd(relay: &Multiaddr, notes: &Notes) {
     let hosts = [(); CLIENT_HOSTS as usize].map(|()| host::add(HostSpec::named("clients")));
     for number in 0..CLIENTS {
         let here = hosts[(number % CLIENT_HOSTS) as usize];
-        let client = Client::new(here, Keypair::generate_ed25519(), relay, notes, false);
+        let client = Client::new(here, &Keypair::generate_ed25519(), relay, notes, false);
         let after = Duration::from_millis(100) * number;
         host::executor(here).spawn(client.reserve(after));
     }
@@ -294,7 +294,7 @@ struct Client {
 
 impl Client {
     /// A client on `here`; what it reads from circuits is noted if it `counts`.
-    fn new(here: HostId, keys: Keypair, relay: &Multiaddr, notes: &Notes, counts: bool) -> Self {
+    fn new(here: HostId, keys: &Keypair, relay: &Multiaddr, notes: &Notes, counts: bool) -> Self {
         let peer = keys.public().to_peer_id();
         let (circuits, behaviour) = relay::client::new(peer);
         let reads = counts.then(|| notes.clone());
@@ -304,10 +304,10 @@ impl Client {
                 reads: reads.clone(),
             })
             .upgrade(Version::V1Lazy)
-            .authenticate(noise::Config::new(&keys).expect("keys in memory sign"))
+            .authenticate(noise::Config::new(keys).expect("keys in memory sign"))
             .multiplex(yamux::Config::default())
             .boxed();
-        let transport = OrTransport::new(circuits, Carrier::Wire.transport(here, &keys))
+        let transport = OrTransport::new(circuits, Carrier::Wire.transport(here, keys))
             .map(|either, _| either.into_inner())
             .boxed();
         let behaviour = ClientBehaviour {
