@@ -486,6 +486,15 @@ pub enum Event {
         /// Place in the log.
         seq: u64,
     },
+    /// A peer has tried to dial one of our addresses, at our request.
+    AddressTested {
+        /// Multiaddr.
+        address: String,
+        /// libp2p peer id.
+        by: String,
+        /// Whether it reached us. Otherwise it could not, or would not, dial.
+        reachable: bool,
+    },
     /// A relay holds a place for us: others reach us through it.
     RelayReserved {
         /// libp2p peer id.

@@ -75,6 +75,7 @@ fn name(event: &Event) -> &'static str {
         Event::PullFailed { .. } => "pull-failed",
         Event::Refused { .. } => "refused",
         Event::Forked { .. } => "forked",
+        Event::AddressTested { .. } => "address-tested",
         Event::RelayReserved { .. } => "relay-reserved",
         Event::RelayReservationFailed { .. } => "relay-reservation-failed",
         Event::RelayReservationLost { .. } => "relay-reservation-lost",

@@ -3,6 +3,7 @@
 //! Every choice that an experiment may vary is a value here. This module
 //! refuses what it does not know by its dotted path, and never guesses.
 
+mod autonat;
 mod groups;
 mod ladder;
 mod quic;
@@ -17,6 +18,7 @@ use toml::{Table, Value};
 
 use crate::{gossip, kad};
 
+pub use autonat::Autonat;
 pub use groups::{Gossip, GossipVersion, Kad};
 pub use ladder::{HolePunch, Reach};
 pub use quic::{Quic, QuicTransport};
@@ -45,6 +47,8 @@ pub struct Config {
     pub hole_punch: HolePunch,
     /// How somebody is looked for and reached.
     pub reach: Reach,
+    /// Finding out whether others can reach this node.
+    pub autonat: Autonat,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
     /// How soon a dead connection is noticed.
@@ -161,6 +165,7 @@ impl Config {
             ("dial.backoff_max", self.dial.backoff_max),
             ("ping.interval", self.ping.interval),
             ("ping.timeout", self.ping.timeout),
+            ("autonat.probe_interval", self.autonat.probe_interval),
             ("identify.interval", self.identify.interval),
             ("auth.timeout", self.auth.timeout),
             ("sync.pull_interval", self.sync.pull_interval),

@@ -39,6 +39,8 @@ pub struct Relay {
     pub max_circuit_duration: TimeSpan,
     /// Bytes of a circuit, both directions together; 0: as many as there are.
     pub max_circuit_bytes: u64,
+    /// The price that clients are told, by which some choose. Nobody collects it.
+    pub price: u32,
     /// Whom a place is given to.
     pub reserve: RelayAccess,
     /// Who may open circuits.
@@ -77,6 +79,7 @@ impl Default for Relay {
             max_circuits_per_peer: 4,
             max_circuit_duration: TimeSpan::from_secs(2 * 60),
             max_circuit_bytes: 1 << 17,
+            price: 0,
             reserve: RelayAccess::Anybody,
             connect: RelayAccess::Anybody,
             listed: Vec::new(),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use libp2p::PeerId;
+use libp2p::swarm::ConnectionId;
 
 use crate::api::Rung;
 use crate::identity::IdentityId;
@@ -24,6 +25,8 @@ pub enum Errand {
     EndReach(IdentityId),
     /// Stop waiting for what a rung finds.
     EndSeek(IdentityId, Rung),
+    /// Decide about a connection that may have been made to test an address.
+    SettleDialBack(ConnectionId),
     /// Ask relays for reservations.
     Reserve,
     /// Answer a waiting command with what there is.

@@ -337,12 +337,7 @@ impl Driver {
     }
 
     fn card(&self) -> Result<Reply, CommandError> {
-        let announced = &self.context.config.listen.announce;
-        let addresses = if announced.is_empty() {
-            self.swarm.listeners().cloned().collect()
-        } else {
-            announced.clone()
-        };
+        let addresses = self.addresses_for_friends();
         let card = self
             .context
             .keys

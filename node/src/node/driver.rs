@@ -34,6 +34,7 @@ use super::friends::Friend;
 use super::ladder::Ladder;
 use super::links::Links;
 use super::reach::Climbs;
+use super::reachability::DialBacks;
 use super::relays::Relays;
 use super::waiters::Waiters;
 use super::{Order, StartError};
@@ -94,6 +95,8 @@ pub(super) struct Driver {
     pub(super) climbs: Climbs,
     /// Relays in use, and their circuits.
     pub(super) relays: Relays,
+    /// Connections that may have been made to test an address.
+    pub(super) dial_backs: DialBacks,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -129,6 +132,7 @@ impl Driver {
             .unzip();
         let transport = transport::build(
             circuits,
+            &outlet,
             environment.wires,
             keys.transport(),
             config.connections.upgrade_timeout.get(),
@@ -145,7 +149,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context, relay_client, &relays.door)?;
+        let behaviour = NodeBehaviour::new(&context, relay_client, &relays)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -159,6 +163,7 @@ impl Driver {
             ladder: Ladder::default(),
             climbs: Climbs::default(),
             relays,
+            dial_backs: DialBacks::default(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -234,6 +239,7 @@ impl Driver {
                 Errand::EndSeek(identity, rung) => {
                     self.not_found(identity, rung, Miss::TimedOut);
                 }
+                Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
                 Errand::Reserve => self.reserve(now),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }

@@ -190,6 +190,13 @@ impl Links {
         self.up.values().any(|link| link.peer == *peer)
     }
 
+    /// Whether there is a direct connection with `peer` whose dialer we are, or are not.
+    pub fn has_direct(&self, peer: &PeerId, dialer: bool) -> bool {
+        self.up
+            .values()
+            .any(|link| link.peer == *peer && link.dialer == dialer && !link.relayed)
+    }
+
     /// All connections with `peer`.
     pub fn with_peer(&self, peer: &PeerId) -> Vec<ConnectionId> {
         self.up

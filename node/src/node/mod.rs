@@ -15,6 +15,7 @@ mod groups;
 mod ladder;
 mod links;
 mod reach;
+mod reachability;
 mod relaying;
 mod relays;
 mod swarm_events;

@@ -32,6 +32,11 @@ impl Granted {
         true
     }
 
+    /// All places that are taken.
+    fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
     fn of(&self, peer: &PeerId) -> usize {
         self.0.get(peer).copied().unwrap_or(0)
     }
@@ -49,6 +54,7 @@ impl Driver {
             } => {
                 if !renewed {
                     self.relays.granted.add(peer);
+                    self.write_on_board();
                 }
                 self.emit(&Event::RelayGranted {
                     peer: peer.to_string(),
@@ -123,8 +129,14 @@ impl Driver {
         }
     }
 
+    fn write_on_board(&self) {
+        let taken = self.relays.granted.total();
+        self.relays.board.set_reservations(taken);
+    }
+
     fn released(&mut self, peer: PeerId, left: usize, reason: &str) {
         if self.relays.granted.keep_at_most(&peer, left) {
+            self.write_on_board();
             self.emit(&Event::RelayReleased {
                 peer: peer.to_string(),
                 reason: reason.to_owned(),

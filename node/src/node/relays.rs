@@ -16,7 +16,8 @@ use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId, identify};
 
 use crate::api::Event;
-use crate::config::Config;
+use crate::config::{Config, RelayChoice};
+use crate::relay::terms::{Board, TERMS_PROTOCOL};
 use crate::relay::{AutoRelay, CircuitDenial, CircuitEnd, Door, Ended, ReservationEnd};
 
 use super::agenda::Errand;
@@ -32,6 +33,8 @@ pub(super) struct Relays {
     circuits: BTreeMap<ConnectionId, Circuit>,
     /// Whom we relay for.
     pub(super) door: Arc<Door>,
+    /// What we tell clients of our relay.
+    pub(super) board: Arc<Board>,
     /// Places held for others.
     pub(super) granted: Granted,
 }
@@ -50,40 +53,16 @@ impl Relays {
             dialled: BTreeMap::new(),
             circuits: BTreeMap::new(),
             door: Arc::new(Door::new(&config.relay)),
+            board: Arc::new(Board::new(
+                config.relay.max_reservations,
+                config.relay.price,
+            )),
             granted: Granted::default(),
         }
     }
 }
 
 impl Driver {
-    /// Takes the addresses that the configuration announces for reachable ones.
-    pub(super) fn announce(&mut self) {
-        for address in self.context.config.listen.announce.clone() {
-            self.swarm.add_external_address(address);
-        }
-        self.reach_changed();
-    }
-
-    /// The node listens on one more address.
-    pub(super) fn listens_on(&mut self, address: Multiaddr) {
-        let config = &self.context.config;
-        let announced = !config.listen.announce.is_empty();
-        if config.relay.enabled && !announced && !is_circuit(&address) {
-            self.swarm.add_external_address(address);
-            self.reach_changed();
-        }
-    }
-
-    /// Addresses at which others reach us have come or gone.
-    pub(super) fn reach_changed(&mut self) {
-        let public = self
-            .swarm
-            .external_addresses()
-            .any(|address| !is_circuit(address));
-        self.relays.auto.set_public(public);
-        self.reserve(Instant::now());
-    }
-
     /// A peer has said what it speaks.
     pub(super) fn identified(
         &mut self,
@@ -105,9 +84,22 @@ impl Driver {
                 let friend = self.is_friend(&peer);
                 let now = Instant::now();
                 self.relays.auto.offer(peer, address, friend, now);
+                self.ask_for_terms(peer, connection, info);
                 self.reserve(now);
             }
             _ => self.relays.auto.withdraw(&peer),
+        }
+    }
+
+    /// Asks a relay what it is like, if that has a part in the choice.
+    fn ask_for_terms(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let choice = self.context.config.relay_client.selector;
+        let matters = matches!(choice, RelayChoice::LeastLoaded | RelayChoice::Cheapest);
+        if matters
+            && info.protocols.contains(&TERMS_PROTOCOL)
+            && let Some(terms) = self.swarm.behaviour_mut().relay_terms.as_mut()
+        {
+            terms.ask(peer, connection);
         }
     }
 
@@ -158,21 +150,21 @@ impl Driver {
         }
     }
 
-    /// Takes note that a listener has closed, if it stood for a reservation.
-    pub(super) fn is_circuits_listener(
+    /// A listener has closed, which is no harm if it stood for a reservation.
+    pub(super) fn listener_closed(
         &mut self,
         listener: ListenerId,
         addresses: &[Multiaddr],
         reason: &Result<(), io::Error>,
-    ) -> bool {
-        let reason = ReservationEnd::of_listener(reason);
+    ) {
+        let end = ReservationEnd::of_listener(reason);
         let now = Instant::now();
-        if let Some(ended) = self.relays.auto.listener_closed(listener, reason, now) {
+        if let Some(ended) = self.relays.auto.listener_closed(listener, end, now) {
             self.reservation_ended(&ended);
-            return true;
+        } else if !addresses.iter().all(is_circuit) {
+            // The end of a reservation may have been noticed before, by that of its connection.
+            tracing::error!(?addresses, ?reason, "a listener has closed");
         }
-        // Its end may have been noticed before, by that of its connection.
-        addresses.iter().all(is_circuit)
     }
 
     /// There is no connection with a peer any more.

@@ -34,13 +34,16 @@ impl Driver {
                 connection_id,
                 endpoint,
                 ..
-            } => self.connected(peer_id, connection_id, &endpoint),
+            } => self.established(peer_id, connection_id, &endpoint),
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 connection_id,
                 cause,
                 ..
             } => {
+                if self.dial_back_closed(connection_id) {
+                    return;
+                }
                 let reason = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
                 self.disconnected(peer_id, connection_id, reason);
             }
@@ -58,11 +61,7 @@ impl Driver {
                 listener_id,
                 addresses,
                 reason,
-            } => {
-                if !self.is_circuits_listener(listener_id, &addresses, &reason) {
-                    tracing::error!(?addresses, ?reason, "a listener has closed");
-                }
-            }
+            } => self.listener_closed(listener_id, &addresses, &reason),
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "a listener failed to accept");
                 self.context.outlet.add("accept-failed", 1);
@@ -109,13 +108,22 @@ impl Driver {
                 peer_id,
                 info,
             }) => self.identified(connection_id, peer_id, &info),
+            NodeBehaviourEvent::AutonatClient(test) => self.address_tested(&test),
+            NodeBehaviourEvent::RelayTerms((peer, terms)) => self.relays.auto.told(&peer, terms),
             NodeBehaviourEvent::Relay(event) => self.relay_event(event),
             NodeBehaviourEvent::RelayClient(event) => self.relay_client_event(&event),
-            NodeBehaviourEvent::Identify(_) | NodeBehaviourEvent::Kad(_) => {}
+            NodeBehaviourEvent::Identify(_)
+            | NodeBehaviourEvent::Kad(_)
+            | NodeBehaviourEvent::AutonatServer(_) => {}
         }
     }
 
-    fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+    pub(super) fn connected(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
         let dialer = endpoint.is_dialer();
         self.emit(&Event::Connected {
             peer: peer.to_string(),

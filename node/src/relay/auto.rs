@@ -144,9 +144,9 @@ impl AutoRelay {
         }
         let gathered = self.gathered?.max(now);
         self.free()
-            .filter_map(|candidate| {
+            .map(|candidate| {
                 let until = self.left_alone_until(&candidate.peer);
-                Some(gathered.max(until.unwrap_or(gathered)))
+                gathered.max(until.unwrap_or(gathered))
             })
             .min()
     }

@@ -183,13 +183,9 @@ impl State {
 mod tests {
     use super::*;
 
-    fn door(settings: Relay) -> Door {
-        Door::new(&settings)
-    }
-
     #[test]
     fn an_open_door_admits_anybody() {
-        let door = door(Relay::default());
+        let door = Door::new(&Relay::default());
         assert!(door.admits(Wish::Reserve, PeerId::random(), Instant::now()));
         assert!(door.admits(Wish::Connect, PeerId::random(), Instant::now()));
     }
@@ -198,7 +194,7 @@ mod tests {
     fn the_listed_are_peers_and_those_who_prove_a_listed_identity() {
         let (peer, stranger, person) = (PeerId::random(), PeerId::random(), PeerId::random());
         let identity = IdentityId([7; 32]);
-        let door = door(Relay {
+        let door = Door::new(&Relay {
             reserve: RelayAccess::Listed,
             listed: vec![peer.to_string(), identity.to_string()],
             ..Relay::default()
@@ -221,7 +217,7 @@ mod tests {
     #[test]
     fn friends_are_whom_the_node_follows_now() {
         let friend = PeerId::random();
-        let door = door(Relay {
+        let door = Door::new(&Relay {
             connect: RelayAccess::Friends,
             ..Relay::default()
         });
@@ -236,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_hour_has_so_many_circuits_and_the_next_hour_as_many() {
-        let door = door(Relay {
+        let door = Door::new(&Relay {
             circuits_per_peer_hour: 2,
             ..Relay::default()
         });
@@ -254,7 +250,7 @@ mod tests {
 
     #[test]
     fn no_crowd_makes_the_relay_count_without_end() {
-        let door = door(Relay {
+        let door = Door::new(&Relay {
             circuits_per_peer_hour: 1,
             ..Relay::default()
         });
@@ -271,7 +267,7 @@ mod tests {
 
     #[test]
     fn refusals_of_those_who_left_are_forgotten() {
-        let door = door(Relay::default());
+        let door = Door::new(&Relay::default());
         let peer = PeerId::random();
         door.turned_away(Wish::Reserve, peer, Refusal::PeerRate);
         door.turned_away(Wish::Connect, peer, Refusal::AddressRate);

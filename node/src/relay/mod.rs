@@ -5,13 +5,16 @@
 
 mod auto;
 mod candidate;
+mod counted;
 mod door;
 mod reason;
 mod select;
 pub(crate) mod server;
+pub mod terms;
 
 pub use auto::{AutoRelay, Ended};
 pub use candidate::{Candidate, Terms};
+pub use counted::{CIRCUIT_BYTES, Counted};
 pub use door::{Door, Refusal, Wish};
 pub use reason::{CircuitDenial, CircuitEnd, ReservationEnd};
 pub use select::{RelaySelector, selector};

@@ -5,6 +5,7 @@ mod exchange;
 mod flaky;
 mod groups;
 mod hostile;
+mod hostile_relays;
 mod quic;
 mod reach;
 mod relays;

@@ -27,11 +27,13 @@ async fn client(seed: u8, relays: &[&TestNode], reservations: u32, settings: &st
         .iter()
         .map(|relay| format!("{:?}", address(relay).to_string()))
         .collect();
+    // Time to hear of all of them.
+    let gather = if relays.len() > 1 { 500 } else { 10 };
     let settings = format!(
         r#"{PLAIN}
         "bootstrap.peers" = [{}]
         "relay_client.enabled" = true
-        "relay_client.gather" = "50ms"
+        "relay_client.gather" = "{gather}ms"
         "relay_client.reservations" = {reservations}
         {settings}"#,
         peers.join(", ")
@@ -61,6 +63,17 @@ async fn dial_through(from: &TestNode, relay: &TestNode, to: &TestNode) {
     assert_eq!(done, Ok(Reply::Done));
 }
 
+/// Waits until `node` is connected with `other`.
+async fn connected(node: &TestNode, other: &TestNode) {
+    let name = name(other);
+    node.seen
+        .wait(
+            "they are connected",
+            |event| matches!(event, Event::Connected { peer, .. } if *peer == name),
+        )
+        .await;
+}
+
 /// Waits until `node` holds a reservation on `relay`.
 async fn reserves(node: &TestNode, relay: &TestNode) {
     let name = name(relay);
@@ -84,6 +97,7 @@ async fn whoever_holds_a_reservation_is_reached_through_the_relay() {
     let bob = client(4, &[&near], 0, "").await;
     reserves(&alice, &near).await;
     reserves(&alice, &far).await;
+    connected(&bob, &near).await;
     dial_through(&bob, &near, &alice).await;
     let (bobs, alices, nears) = (name(&bob), name(&alice), name(&near));
     for node in [&bob, &alice, &near] {
@@ -101,6 +115,9 @@ async fn whoever_holds_a_reservation_is_reached_through_the_relay() {
         )
         .await;
     assert_eq!(reservations(&bob), 0);
+    for end in [&alice, &bob] {
+        assert!(end.handle.counters()["circuit-bytes-sent"] > 0);
+    }
     bob.handle.stop().await;
     for node in [&alice, &near] {
         node.seen
@@ -174,6 +191,7 @@ async fn a_circuit_to_nobody_is_denied_with_the_reason() {
     let relay = relay(1, "").await;
     let alice = client(3, &[], 0, "").await;
     let bob = client(4, &[&relay], 0, "").await;
+    connected(&bob, &relay).await;
     dial_through(&bob, &relay, &alice).await;
     for node in [&bob, &relay] {
         node.seen
@@ -217,6 +235,7 @@ async fn a_relay_for_friends_connects_whom_it_follows() {
     let alice = client(3, &[&relay], 1, "").await;
     let bob = client(4, &[&relay], 0, "").await;
     reserves(&alice, &relay).await;
+    connected(&bob, &relay).await;
     dial_through(&bob, &relay, &alice).await;
     let bobs = name(&bob);
     relay
@@ -235,4 +254,21 @@ async fn a_relay_for_friends_connects_whom_it_follows() {
             |event| matches!(event, Event::CircuitOpened { from, .. } if *from == bobs),
         )
         .await;
+}
+
+#[tokio::test]
+async fn what_relays_say_of_themselves_guides_the_choice() {
+    let dear = relay(1, "\"relay.price\" = 5\n\"relay.max_reservations\" = 100").await;
+    let cheap = relay(2, "\"relay.price\" = 2\n\"relay.max_reservations\" = 2").await;
+    let relays = [&dear, &cheap];
+    let alice = client(3, &relays, 1, "\"relay_client.selector\" = \"cheapest\"").await;
+    reserves(&alice, &cheap).await;
+    let bob = client(
+        4,
+        &relays,
+        1,
+        "\"relay_client.selector\" = \"least-loaded\"",
+    )
+    .await;
+    reserves(&bob, &dear).await;
 }

@@ -121,7 +121,7 @@ mod tests {
         check("from='home'\nto='home'\npath='direct'", "nothing is wrong");
         check(
             "from='home'\nto='bare'",
-            "t.toml:15:4: \"to\": hosts without nodes",
+            "t.toml:16:4: \"to\": hosts without nodes",
         );
         check("from='bare'\nto='home'", "needs nodes");
         check("from='home'\nto='home'\ntimeout='0s'", "above 0s");

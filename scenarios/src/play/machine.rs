@@ -25,6 +25,7 @@ use super::flows::Flows;
 use super::ledger::Ledger;
 use super::messages::{HostSet, Messages};
 use super::punches::Punches;
+use super::relays::Relays;
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
@@ -64,6 +65,7 @@ pub struct State {
     pub ledger: Ledger,
     pub messages: Messages,
     pub tally: Tally,
+    pub relays: Relays,
     pub flows: Flows,
     pub connects: Connects,
     pub punches: Punches,
@@ -137,6 +139,7 @@ impl Machines {
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
             connects: Connects::default(),
+            relays: Relays::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
@@ -233,12 +236,17 @@ impl Machines {
         let known = self.scenario.group_of(machine).bootstrap.iter();
         let known = known.filter_map(|host| self.address(host));
         config.bootstrap.peers.extend(known);
+        let listed = self.scenario.group_of(machine).listed.iter();
+        let listed = listed.map(|host| self.keys(host).peer().to_string());
+        config.relay.listed.extend(listed);
         let environment = self.testbed.environment(machine, &config, observer);
         let node = Node::start(config, keys, environment)
             .await
             .map_err(|error| error.to_string())?;
         self.state().nodes[machine as usize] = Some(node.clone());
-        for &friend in self.world.friends.of(machine) {
+        let follows = self.scenario.group_of(machine).follows.iter();
+        let others = follows.filter(|&other| other != machine);
+        for friend in self.world.friends.of(machine).iter().copied().chain(others) {
             if self.state().followed[machine as usize].contains(&friend) {
                 continue;
             }
@@ -260,6 +268,12 @@ impl Machines {
     pub fn exchanges_feeds(&self, machine: u32) -> bool {
         let has_node = self.scenario.group_of(machine).has_node;
         has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
+    }
+
+    /// Whether some node relays, or uses relays.
+    pub fn uses_relays(&self) -> bool {
+        let uses = |config: &Config| config.relay.enabled || config.relay_client.enabled;
+        self.configs.iter().flatten().any(uses)
     }
 
     /// Where a machine's node is dialled; `None` if it listens nowhere.
@@ -338,6 +352,8 @@ impl Machines {
             }
             other => {
                 state.tally.note(machine, now_ns, measured, other);
+                let host_of = |peer: &str| state.hosts_by_peer.get(peer).copied();
+                state.relays.note(machine, now_ns, measured, other, host_of);
                 state.reaches(machine, now_ns, measured, other);
             }
         }

@@ -35,6 +35,7 @@ mod on_turmoil;
 mod punch;
 mod punches;
 pub mod quic;
+mod relays;
 mod steps;
 mod tally;
 mod tcp_config;

@@ -16,6 +16,7 @@ use super::connects::Cause;
 use super::impairments::impairments;
 use super::machine::Machines;
 use super::messages::{self, Sent};
+use super::relays::circuit_bytes;
 use crate::format::amount::Draw;
 use crate::format::fault::{Harm, LinkChange};
 use crate::format::selector::Hosts;
@@ -326,10 +327,12 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
     let node = {
         let mut state = machines.state();
         state.tally.power_cut(machine);
+        state.relays.power_cut(machine, kernel::now().as_nanos());
         state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
         state.flows.power_cut(machine, kernel::now().as_nanos());
         state.connects.power_cut(machine);
         let node = state.nodes[machine as usize].take();
+        state.relays.bytes_before_cuts += node.as_ref().map_or(0, circuit_bytes);
         state.messages.copies_lost += node.as_ref().map_or(0, copies);
         node
     };

@@ -15,6 +15,7 @@ use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
 use super::punches::{self, Entry as Punch};
+use super::relays::circuit_bytes;
 use super::steps::copies;
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
@@ -38,6 +39,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         network(machines, &mut metrics);
     }
     told(machines, &mut metrics);
+    relays(machines, &mut metrics);
     if !failed {
         if whole {
             result.failure = stalled(machines);
@@ -139,6 +141,53 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
             Some((from, to)) => format!("ping.rtt{{from={from},to={to}}}"),
         };
         metrics.samples(&name, recorder);
+    }
+}
+
+/// What became of places on relays, and of circuits.
+fn relays(machines: &Machines, metrics: &mut Metrics) {
+    if !machines.uses_relays() {
+        return;
+    }
+    let state = machines.state();
+    let relays = &state.relays;
+    metrics.samples("relay.reservation.time", &relays.reservation_times);
+    metrics.samples("relay.join.time", &relays.join_times);
+    metrics.samples("relay.recovery.time", &relays.recovery_times);
+    metrics.count("relay.without", relays.without());
+    metrics.count("relay.held", relays.held().count());
+    let circuits: u64 = state.nodes.iter().flatten().map(circuit_bytes).sum();
+    let circuits = circuits + relays.bytes_before_cuts;
+    metrics.value("relay.bytes", "B", circuits as f64);
+    if let Some(Metric::Value { value: all, .. }) = metrics.0.get("net.bytes")
+        && *all > 0.0
+    {
+        let share = 2.0 * circuits as f64 / all;
+        metrics.value("relay.bytes_share", "ratio", share);
+    }
+    for group in &machines.scenario.groups {
+        let hosts = group.hosts();
+        let held = relays.held().filter(|relay| hosts.contains(relay)).count();
+        if held > 0 {
+            metrics.count(&format!("relay.held{{group={}}}", group.name), held);
+        }
+    }
+    metrics.value("relay.renewed", "1", relays.renewed as f64);
+    metrics.value("relay.circuits", "1", relays.opened as f64);
+    let failed = relays.failed.values().sum();
+    let granted = relays.reservation_times.count();
+    metrics.ratio("relay.reservation.success", granted, failed);
+    for (name, counts) in [
+        ("relay.reservation.failed", &relays.failed),
+        ("relay.refused", &relays.refused),
+        ("relay.lost", &relays.lost),
+        ("relay.circuits.denied", &relays.denied),
+        ("relay.circuits.ended", &relays.ended),
+    ] {
+        metrics.value(name, "1", counts.values().sum::<u64>() as f64);
+        for (reason, count) in counts {
+            metrics.value(&format!("{name}{{reason={reason}}}"), "1", *count as f64);
+        }
     }
 }
 

@@ -81,7 +81,11 @@ fn measure(
         };
         let case = plan.cases.iter().find(is_it).ok_or("no such cell")?;
         let mut scenario = case.scenario.clone();
-        for homes in scenario.groups.iter_mut().filter_map(|group| group.nat.as_mut()) {
+        for homes in scenario
+            .groups
+            .iter_mut()
+            .filter_map(|group| group.nat.as_mut())
+        {
             for profile in homes.kinds.iter_mut().filter_map(|(kind, _)| kind.as_mut()) {
                 if let Some(spec) = &mut profile.nat {
                     mutate(spec, mutation);

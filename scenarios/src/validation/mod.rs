@@ -28,6 +28,7 @@ mod mutant;
 mod ping_matrix;
 mod queue_codel;
 mod queueing;
+mod relay_limits;
 mod reproducible;
 mod slow_start;
 mod start_error;
@@ -52,6 +53,7 @@ const ROWS: &[Row] = &[
     loss_bursts::ROW,
     queue_codel::ROW,
     ping_matrix::ROW,
+    relay_limits::ROW,
     reproducible::ROW,
     entropy::ROW,
     jobs::ROW,
