@@ -204,8 +204,8 @@ impl Driver {
             select_biased! {
                 order = self.inbox.next() => match order {
                     Some(Order::Command(command, reply)) => self.command(command, reply),
-                    Some(Order::Stop(done)) => return self.stop(Some(done)).await,
-                    None => return self.stop(None).await,
+                    Some(Order::Stop(done)) => return Box::pin(self.stop(Some(done))).await,
+                    None => return Box::pin(self.stop(None)).await,
                 },
                 then = self.jobs.select_next_some() => then(&mut self),
                 () = &mut self.alarm => {
