@@ -25,6 +25,86 @@ pub enum Audience {
     Only(Vec<IdentityName>),
 }
 
+/// A way to learn where somebody is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rung {
+    /// Their card, and the configuration.
+    Known,
+    /// Who announces itself on the local network.
+    Mdns,
+    /// A signed record in the Kademlia table.
+    Kad,
+    /// A rendezvous server.
+    Rendezvous,
+    /// Friends, and their friends.
+    Friends,
+    /// A relay that both ends know.
+    Relay,
+}
+
+impl Rung {
+    /// All of them, nearest and cheapest first.
+    pub const ALL: [Self; 6] = [
+        Self::Known,
+        Self::Mdns,
+        Self::Kad,
+        Self::Rendezvous,
+        Self::Friends,
+        Self::Relay,
+    ];
+}
+
+/// Why a rung has not found somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Miss {
+    /// The configuration has switched it off.
+    Off,
+    /// It was asked, and does not know them.
+    Absent,
+    /// It knows them, but no address.
+    NoAddress,
+    /// It has nobody to ask.
+    NobodyToAsk,
+    /// What it was told is wrong, such as a record that they have not signed.
+    Wrong,
+    /// It is busy.
+    Busy,
+    /// It did not answer in time.
+    TimedOut,
+}
+
+/// How two nodes are connected.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    /// One has dialled the other.
+    Direct,
+    /// Directly, after a relay had helped them to dial each other.
+    HolePunched,
+    /// Through a relay.
+    Relayed,
+}
+
+/// Why somebody was not reached.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreached {
+    /// No rung of the ladder knew an address.
+    NotFound,
+    /// No address that was found could be dialled.
+    NotConnected,
+    /// It took too long.
+    TimedOut,
+}
+
 /// What one can ask of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -86,6 +166,25 @@ pub enum Command {
     Dial {
         /// Multiaddr, with `/p2p/…` if the peer is known.
         address: String,
+    },
+    /// Find out where somebody is. Done once that has begun; `Event::NotFound` tells of each
+    /// rung that does not know, `Event::Found` of the one that does, with which it ends.
+    Lookup {
+        /// Whom.
+        identity: IdentityName,
+        /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
+        by: Vec<Rung>,
+    },
+    /// Connect to somebody, wherever they are: by the addresses given, and then by what each rung
+    /// of the ladder finds. Done once that has begun; `Event::Reached` or `Event::ReachFailed`
+    /// tell the outcome.
+    Reach {
+        /// Whom.
+        identity: IdentityName,
+        /// Their libp2p peer id, if it is known.
+        peer: Option<String>,
+        /// Multiaddrs at which that peer may be.
+        addresses: Vec<String>,
     },
     /// Take part in a group without storage.
     Join {
@@ -240,6 +339,71 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A rung of the ladder has found somebody.
+    Found {
+        /// Whom.
+        identity: IdentityName,
+        /// Which rung.
+        by: Rung,
+        /// Their libp2p peer id.
+        peer: String,
+        /// Multiaddrs, with or without the peer's name at the end.
+        addresses: Vec<String>,
+    },
+    /// A rung of the ladder has not found somebody.
+    NotFound {
+        /// Whom.
+        identity: IdentityName,
+        /// Which rung.
+        by: Rung,
+        /// Why.
+        reason: Miss,
+    },
+    /// Somebody is connected, as `Command::Reach` asked.
+    Reached {
+        /// Whom.
+        identity: IdentityName,
+        /// Their libp2p peer id.
+        peer: String,
+        /// How they are connected now.
+        path: Path,
+        /// The rung that had found them; none if they were connected already, or dialled us.
+        by: Option<Rung>,
+        /// Microseconds since that was asked.
+        took_us: u64,
+    },
+    /// Somebody was not reached, as `Command::Reach` asked.
+    ReachFailed {
+        /// Whom.
+        identity: IdentityName,
+        /// Why.
+        reason: Unreached,
+        /// What the last dial failed of, if there was one.
+        last_error: Option<String>,
+    },
+    /// We dial a peer directly with whom a relay connects us, as it dials us.
+    HolePunching {
+        /// libp2p peer id.
+        peer: String,
+        /// Which attempt over this relayed connection, from 1.
+        attempt: u32,
+    },
+    /// A hole punch failed for good: the connection stays relayed.
+    HolePunchFailed {
+        /// libp2p peer id.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
+    /// A direct connection takes the place of a relayed one.
+    Upgraded {
+        /// libp2p peer id.
+        peer: String,
+        /// Attempts that it took on this side; 0 if only the other side's dials were needed.
+        attempts: u32,
+        /// Microseconds since the relayed connection was up.
+        took_us: u64,
+    },
     /// A connected peer answered a ping.
     Pinged {
         /// libp2p peer id.
@@ -321,6 +485,94 @@ pub enum Event {
         author: IdentityName,
         /// Place in the log.
         seq: u64,
+    },
+    /// A peer has tried to dial one of our addresses, at our request.
+    AddressTested {
+        /// Multiaddr.
+        address: String,
+        /// libp2p peer id.
+        by: String,
+        /// Whether it reached us. Otherwise it could not, or would not, dial.
+        reachable: bool,
+    },
+    /// A relay holds a place for us: others reach us through it.
+    RelayReserved {
+        /// libp2p peer id.
+        relay: String,
+        /// Microseconds from asking to the answer; absent when a place is renewed, which is
+        /// done in the background.
+        took_us: Option<u64>,
+        /// Whether a place that we had was renewed.
+        renewal: bool,
+    },
+    /// A relay has not given us a place.
+    RelayReservationFailed {
+        /// libp2p peer id.
+        relay: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+    },
+    /// A relay holds our place no longer.
+    RelayReservationLost {
+        /// libp2p peer id.
+        relay: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+        /// Whether it was the only place that we had.
+        last: bool,
+    },
+    /// As a relay, we hold a place for somebody, or go on doing so.
+    RelayGranted {
+        /// libp2p peer id.
+        peer: String,
+        /// Whether a place was renewed.
+        renewal: bool,
+    },
+    /// As a relay, we have not given somebody a place.
+    RelayRefused {
+        /// libp2p peer id.
+        peer: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+    },
+    /// As a relay, we hold somebody's place no longer.
+    RelayReleased {
+        /// libp2p peer id.
+        peer: String,
+        /// Typed reason, kebab-case.
+        reason: String,
+    },
+    /// A connection through a relay is up: told by the relay and by both ends.
+    CircuitOpened {
+        /// The relay's libp2p peer id, if it is known.
+        relay: Option<String>,
+        /// The libp2p peer id of the end that dialled.
+        from: String,
+        /// The libp2p peer id of the other end.
+        to: String,
+    },
+    /// A connection through a relay is gone: told by the relay and by both ends.
+    CircuitClosed {
+        /// The relay's libp2p peer id, if it is known.
+        relay: Option<String>,
+        /// The libp2p peer id of the end that dialled.
+        from: String,
+        /// The libp2p peer id of the other end.
+        to: String,
+        /// Typed reason, kebab-case. Only the relay knows which of its limits was reached.
+        reason: String,
+    },
+    /// A connection through a relay has not come about: told by the relay and by the end that
+    /// dialled.
+    CircuitDenied {
+        /// The relay's libp2p peer id, if it is known.
+        relay: Option<String>,
+        /// The libp2p peer id of the end that dialled.
+        from: String,
+        /// The libp2p peer id of the other end, if it is known.
+        to: Option<String>,
+        /// Typed reason, kebab-case.
+        reason: String,
     },
     /// A bound was reached.
     LimitReached {

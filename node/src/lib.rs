@@ -25,6 +25,7 @@ pub mod protocol;
 pub mod pull;
 pub mod quic;
 pub mod real;
+pub mod relay;
 pub mod seal;
 mod shelf;
 pub mod store;

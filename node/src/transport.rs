@@ -12,19 +12,23 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::{PeerId, Transport, noise, relay, yamux};
 
+use crate::counters::Outlet;
 use crate::environment::{ByteStream, Wire};
+use crate::relay::Counted;
 
 /// What the swarm dials and listens with.
 pub type NodeTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
 /// Combines `circuits` through relays, if there are to be any, and `wires` in their
-/// order; an address goes to the first that takes it.
+/// order; an address goes to the first that takes it. What is sent into circuits is counted in
+/// `outlet`.
 /// A connection that is not ready to use after `upgrade_timeout` is given up.
 ///
 /// # Errors
 /// When Noise cannot sign with `keypair`.
 pub fn build(
     circuits: Option<relay::client::Transport>,
+    outlet: &Outlet,
     wires: Vec<Wire>,
     keypair: &Keypair,
     upgrade_timeout: Duration,
@@ -32,9 +36,12 @@ pub fn build(
     let mut transport: NodeTransport = DummyTransport::new().boxed();
     // Only circuits tell an address with /p2p-circuit from others, so they come first.
     let circuits = circuits.map(|circuits| {
+        let outlet = outlet.clone();
         Wire::Stream(
             circuits
-                .map(|stream, _| -> ByteStream { Box::pin(stream) })
+                .map(move |circuit, _| -> ByteStream {
+                    Box::pin(Counted::new(circuit, outlet.clone()))
+                })
                 .boxed(),
         )
     });

@@ -34,7 +34,9 @@ impl Definition {
     /// What gives it its figures in a scenario with workloads and faults of these kinds, with or
     /// without hosts that run nodes.
     pub fn producer(&self, kinds: &[&str], nodes: bool) -> Producer {
-        let of_nodes = self.name.starts_with("node.") || self.name.starts_with("ping.");
+        let of_nodes = ["node.", "ping.", "relay."]
+            .iter()
+            .any(|area| self.name.starts_with(area));
         if self.needs.iter().any(|need| kinds.contains(need)) {
             Producer::Workload
         } else if self.needs.is_empty() && (nodes || !of_nodes) {
@@ -79,6 +81,9 @@ const fn latency(
     }
 }
 
+const CONNECT: &[&str] = &["connect"];
+/// The NATs or firewalls of the two ends; `public` where there is none.
+const NATS: &[&str] = &["nat_a", "nat_b"];
 const FLOW: &[&str] = &["flow"];
 const FEED: &[&str] = &["post", "late-grant"];
 
@@ -88,6 +93,41 @@ const PUNCH: &[&str] = &["punch"];
 
 /// All metrics, by name.
 pub const METRICS: &[Definition] = &[
+    Definition {
+        labels: &["cause", "nat_a", "nat_b"],
+        ..value(
+            "connect.failed",
+            "1",
+            CONNECT,
+            "Measured attempts to reach somebody that did not succeed in their time, also by the NATs of the two ends, and by cause: dialer-down, dialer-lost-power, target-down, refused, not-found, not-connected, hole-punch-failed, stayed-relayed, timed-out, unfinished (the run ended first).",
+        )
+    },
+    Definition {
+        labels: &["nat_a", "nat_b", "path"],
+        ..value(
+            "connect.path",
+            "ratio",
+            CONNECT,
+            "Share of the measured attempts to reach somebody that led to a connection of this kind, good enough or not: direct, hole-punched (directly, with a relay's help) or relayed; also by the NATs of the two ends.",
+        )
+    },
+    Definition {
+        labels: NATS,
+        ..value(
+            "connect.success",
+            "ratio",
+            CONNECT,
+            "Share of the measured attempts to reach somebody that led to a connection of the wanted kind in their time, also by the NATs of the two ends, who reaches first.",
+        )
+    },
+    Definition {
+        labels: NATS,
+        ..latency(
+            "connect.time",
+            CONNECT,
+            "From the command to reach somebody until there is a connection of the wanted kind, also by the NATs of the two ends. Failures have no sample: see connect.success.",
+        )
+    },
     value(
         "disk.acked_lost",
         "1",
@@ -204,6 +244,18 @@ pub const METRICS: &[Definition] = &[
         "Measured messages that the author's node handed to its peers.",
     ),
     value(
+        "holepunch.attempts",
+        "1",
+        CONNECT,
+        "Direct dials, over all nodes, with which they answered a relay's help to make a direct connection of a relayed one (DCUtR).",
+    ),
+    value(
+        "holepunch.first",
+        "ratio",
+        CONNECT,
+        "Share of the hole punches that succeeded whose first attempt did.",
+    ),
+    value(
         "net.bytes",
         "B",
         &[],
@@ -281,6 +333,111 @@ pub const METRICS: &[Definition] = &[
             "From the moment one side of a pair began to send to the other until the first answer to something sent that way; also by the NATs of the two.",
         )
     },
+    value(
+        "relay.bytes",
+        "B",
+        &[],
+        "Bytes that nodes sent into circuits, their own Noise and Yamux included, warm-up included.",
+    ),
+    value(
+        "relay.bytes_share",
+        "ratio",
+        &[],
+        "Share of all bytes that hosts sent that circuits caused: what was sent into them, twice, because the relay sends it on; the headers of packets that carried it are not counted.",
+    ),
+    value(
+        "relay.circuits",
+        "1",
+        &[],
+        "Circuits that relays opened within the measured time.",
+    ),
+    Definition {
+        labels: &["reason"],
+        ..value(
+            "relay.circuits.denied",
+            "1",
+            &[],
+            "Dials through relays within the measured time that opened no circuit, also by the reason that the dialer was given.",
+        )
+    },
+    Definition {
+        labels: &["reason"],
+        ..value(
+            "relay.circuits.ended",
+            "1",
+            &[],
+            "Circuits that ended within the measured time, also by reason, as the relay knows it: finished, max-bytes, max-duration, connection-closed, failed.",
+        )
+    },
+    Definition {
+        labels: &["group"],
+        ..value(
+            "relay.held",
+            "1",
+            &[],
+            "Reservations that clients held when the run ended, also by the group of the relay.",
+        )
+    },
+    latency(
+        "relay.join.time",
+        &[],
+        "From the start of a node until a relay granted it its first reservation, warm-up included. Nodes that never got one have no sample: compare the count.",
+    ),
+    Definition {
+        labels: &["reason"],
+        ..value(
+            "relay.lost",
+            "1",
+            &[],
+            "Reservations that clients noticed to have lost within the measured time, also by reason.",
+        )
+    },
+    latency(
+        "relay.recovery.time",
+        &[],
+        "From the moment a client lost its last reservation until it was granted another. If its relay lost power, the time begins there, though the client notices later; clients that had none at the end have no sample: see relay.without.",
+    ),
+    Definition {
+        labels: &["reason"],
+        ..value(
+            "relay.refused",
+            "1",
+            &[],
+            "Reservations that relays refused within the measured time, also by reason, as the relay knows it.",
+        )
+    },
+    value(
+        "relay.renewed",
+        "1",
+        &[],
+        "Reservations that were renewed within the measured time.",
+    ),
+    Definition {
+        labels: &["reason"],
+        ..value(
+            "relay.reservation.failed",
+            "1",
+            &[],
+            "Requests for a reservation within the measured time that came to nothing, also by reason, as the client knows it.",
+        )
+    },
+    value(
+        "relay.reservation.success",
+        "ratio",
+        &[],
+        "Share of the requests for a reservation answered within the measured time that were granted, renewals aside.",
+    ),
+    latency(
+        "relay.reservation.time",
+        &[],
+        "From asking a relay for a reservation until it was granted, renewals aside.",
+    ),
+    value(
+        "relay.without",
+        "1",
+        &[],
+        "Clients that had lost their last reservation and had not been granted another when the run ended.",
+    ),
 ];
 
 /// The metric of that name.

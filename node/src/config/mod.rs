@@ -3,9 +3,12 @@
 //! Every choice that an experiment may vary is a value here. This module
 //! refuses what it does not know by its dotted path, and never guesses.
 
+mod autonat;
 mod groups;
+mod ladder;
 mod quic;
 mod reach;
+mod relay;
 mod sections;
 mod time_span;
 
@@ -15,9 +18,12 @@ use toml::{Table, Value};
 
 use crate::{gossip, kad};
 
+pub use autonat::Autonat;
 pub use groups::{Gossip, GossipVersion, Kad};
+pub use ladder::{HolePunch, Reach};
 pub use quic::{Quic, QuicTransport};
-pub use reach::{Bootstrap, Relay, RelayClient};
+pub use reach::Bootstrap;
+pub use relay::{Listed, Relay, RelayAccess, RelayChoice, RelayClient, RelayWhen};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
 pub use time_span::{TimeSpan, TimeSpanError};
 
@@ -37,6 +43,12 @@ pub struct Config {
     pub relay: Relay,
     /// Reaching and being reached through relays.
     pub relay_client: RelayClient,
+    /// Making direct connections of relayed ones.
+    pub hole_punch: HolePunch,
+    /// How somebody is looked for and reached.
+    pub reach: Reach,
+    /// Finding out whether others can reach this node.
+    pub autonat: Autonat,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
     /// How soon a dead connection is noticed.
@@ -147,10 +159,13 @@ impl Config {
             ),
             ("quic.handshake_timeout", self.quic.handshake_timeout),
             ("quic.idle_timeout", self.quic.idle_timeout),
+            ("reach.rung_timeout", self.reach.rung_timeout),
+            ("reach.timeout", self.reach.timeout),
             ("dial.backoff_first", self.dial.backoff_first),
             ("dial.backoff_max", self.dial.backoff_max),
             ("ping.interval", self.ping.interval),
             ("ping.timeout", self.ping.timeout),
+            ("autonat.probe_interval", self.autonat.probe_interval),
             ("identify.interval", self.identify.interval),
             ("auth.timeout", self.auth.timeout),
             ("sync.pull_interval", self.sync.pull_interval),
@@ -165,6 +180,7 @@ impl Config {
         }
         let positive_counts = [
             ("connections.max_per_peer", self.connections.max_per_peer),
+            ("reach.max_lookups", self.reach.max_lookups),
             ("quic.max_streams", self.quic.max_streams),
             ("sync.limit", self.sync.limit),
             ("sync.max_pulls", self.sync.max_pulls),
@@ -178,6 +194,9 @@ impl Config {
             gossip::check(&self.gossip),
             kad::check(&self.kad),
             self.bootstrap.check(),
+            self.reach.check(),
+            self.relay.check(),
+            self.relay_client.check(),
         ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }
@@ -187,6 +206,7 @@ impl Config {
         for checked in [
             gossip::check_together(&self.gossip),
             kad::check_together(&self.kad),
+            self.hole_punch.check_together(&self.relay_client),
         ] {
             checked.map_err(|(path, reason)| ConfigError::Contradiction {
                 path: path.to_owned(),
@@ -349,6 +369,15 @@ mod tests {
         check(
             "[quic]\nmax_streams = 0",
             Err("`quic.max_streams`: must be at least 1"),
+        );
+        check(
+            "[hole_punch]\nenabled = true",
+            Err("`hole_punch.enabled`: needs relay_client.enabled"),
+        );
+        check("[reach]\nladder = []", Err("`reach.ladder`: must name"));
+        check(
+            "[reach]\nladder = [\"kad\", \"kad\"]",
+            Err("`reach.ladder`: names a rung twice"),
         );
         check("sync = 3", Err("`sync`: is a section"));
         check("qqqq = 3", Err("unknown setting `qqqq`"));

@@ -1,4 +1,4 @@
-//! The sections on how a node finds its way into the network, and lends a way to others.
+//! The sections on how a node finds its way into the network.
 //!
 //! Owns names and defaults.
 
@@ -36,23 +36,6 @@ impl Bootstrap {
         }
         Ok(())
     }
-}
-
-/// `[relay]`: carrying connections between nodes that cannot reach each other
-/// (circuit relay v2, as a server).
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Relay {
-    /// Whether to relay for others.
-    pub enabled: bool,
-}
-
-/// `[relay_client]`: reaching and being reached through relays.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RelayClient {
-    /// Whether circuits are dialled and accepted at all.
-    pub enabled: bool,
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! What the node has to do at which time.
 //!
 //! Each errand stands in the agenda at most once, so its size is bounded by
-//! the number of friends, known nodes and waiting commands.
+//! the number of friends, known nodes, look-ups and waiting commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use libp2p::PeerId;
+use libp2p::swarm::ConnectionId;
 
+use crate::api::Rung;
 use crate::identity::IdentityId;
 
 /// Something to be done later.
@@ -19,6 +21,14 @@ pub enum Errand {
     Bootstrap(PeerId),
     /// Pull a friend's feed.
     Pull(IdentityId),
+    /// Stop reaching somebody.
+    EndReach(IdentityId),
+    /// Stop waiting for what a rung finds.
+    EndSeek(IdentityId, Rung),
+    /// Decide about a connection that may have been made to test an address.
+    SettleDialBack(ConnectionId),
+    /// Ask relays for reservations.
+    Reserve,
     /// Answer a waiting command with what there is.
     GiveUp(u64),
 }

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use libp2p::allow_block_list::{self, BlockedPeers};
+use libp2p::autonat::v2;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{identify, ping, relay};
+use libp2p::{dcutr, identify, ping, relay};
 
 use crate::config::Config;
 use crate::gossip::{self, Groups};
 use crate::kad::{self, Server};
 use crate::protocol::{self, Context};
+use crate::relay::{server, terms};
 
 use super::error::StartError;
+use super::relays::Relays;
 
 /// What identify calls the family of nodes that understand each other.
 const PROTOCOL_VERSION: &str = "orrery/1";
@@ -32,10 +35,18 @@ pub struct NodeBehaviour {
     pub ping: ping::Behaviour,
     /// Answers Kademlia's requests.
     pub kad: Toggle<Server>,
+    /// Has our addresses tested.
+    pub autonat_client: Toggle<v2::client::Behaviour>,
+    /// Tests addresses for others.
+    pub autonat_server: Toggle<v2::server::Behaviour>,
     /// Carries connections between others.
     pub relay: Toggle<relay::Behaviour>,
+    /// What relays say of themselves.
+    pub relay_terms: Toggle<terms::Behaviour>,
     /// Circuits of our own through relays.
     pub relay_client: Toggle<relay::client::Behaviour>,
+    /// Direct connections in place of circuits.
+    pub hole_punch: Toggle<dcutr::Behaviour>,
     /// Groups without storage.
     pub gossip: Toggle<Groups>,
     /// The node's own protocols.
@@ -44,13 +55,14 @@ pub struct NodeBehaviour {
 
 impl NodeBehaviour {
     /// All behaviours as `context` configures them; `relay_client` belongs to the
-    /// transport of circuits, if there is one.
+    /// transport of circuits, if there is one; `relays` knows whom we relay for.
     ///
     /// # Errors
     /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed.
     pub fn new(
         context: &Arc<Context>,
         relay_client: Option<relay::client::Behaviour>,
+        relays: &Relays,
     ) -> Result<Self, StartError> {
         let Config {
             connections,
@@ -58,7 +70,10 @@ impl NodeBehaviour {
             ping,
             kad,
             gossip,
+            hole_punch,
             relay,
+            relay_client: circuits,
+            autonat,
             feed,
             ..
         } = &context.config;
@@ -73,9 +88,22 @@ impl NodeBehaviour {
             .then(|| kad::build(kad, context.keys.peer()))
             .transpose()
             .map_err(|(path, reason)| StartError::Gossip(format!("{path}: {reason}")))?;
-        let relay = relay
-            .enabled
-            .then(|| relay::Behaviour::new(context.keys.peer(), relay::Config::default()));
+        let relay_terms = (relay.enabled || circuits.enabled).then(|| {
+            let board = relay.enabled.then(|| Arc::clone(&relays.board));
+            terms::Behaviour::new(board)
+        });
+        let relay = relay.enabled.then(|| {
+            relay::Behaviour::new(context.keys.peer(), server::config(relay, &relays.door))
+        });
+        let autonat_client = autonat.enabled.then(|| {
+            let config = v2::client::Config::default()
+                .with_probe_interval(autonat.probe_interval.get())
+                .with_max_candidates(autonat.max_candidates);
+            v2::client::Behaviour::new(rand::make_rng(), config)
+        });
+        let autonat_server = autonat.server.then(v2::server::Behaviour::default);
+        let peer = context.keys.peer();
+        let hole_punch = hole_punch.enabled.then(|| dcutr::Behaviour::new(peer));
         let groups = gossip
             .enabled
             .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
@@ -101,8 +129,12 @@ impl NodeBehaviour {
                     .with_timeout(ping.timeout.get()),
             ),
             kad: kad.into(),
+            autonat_client: autonat_client.into(),
+            autonat_server: autonat_server.into(),
             relay: relay.into(),
+            relay_terms: relay_terms.into(),
             relay_client: relay_client.into(),
+            hole_punch: hole_punch.into(),
             gossip: groups.into(),
             protocol: protocol.into(),
         })

@@ -19,6 +19,13 @@ pub(super) struct KnownNode {
     backoff: Backoff,
 }
 
+impl KnownNode {
+    /// Where the configuration says that it is; at least one, each with the peer's name.
+    pub(super) fn addresses(&self) -> &[Multiaddr] {
+        &self.addresses
+    }
+}
+
 /// The configuration's list by peer; `us` is left out, so that one list serves all.
 pub(super) fn known(peers: &[Multiaddr], us: PeerId) -> BTreeMap<PeerId, KnownNode> {
     let mut known: BTreeMap<PeerId, KnownNode> = BTreeMap::new();

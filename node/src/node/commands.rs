@@ -62,6 +62,18 @@ impl Driver {
                 let done = self.dial_address(&address);
                 answer(reply, done);
             }
+            Command::Reach {
+                identity,
+                peer,
+                addresses,
+            } => {
+                let done = self.reach(&identity, peer.as_deref(), &addresses);
+                answer(reply, done);
+            }
+            Command::Lookup { identity, by } => {
+                let done = self.look_up(&identity, by);
+                answer(reply, done);
+            }
             Command::Join { topic } => {
                 let done = self.join(&topic);
                 answer(reply, done);
@@ -325,12 +337,7 @@ impl Driver {
     }
 
     fn card(&self) -> Result<Reply, CommandError> {
-        let announced = &self.context.config.listen.announce;
-        let addresses = if announced.is_empty() {
-            self.swarm.listeners().cloned().collect()
-        } else {
-            announced.clone()
-        };
+        let addresses = self.addresses_for_friends();
         let card = self
             .context
             .keys

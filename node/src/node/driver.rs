@@ -15,7 +15,7 @@ use futures_timer::Delay;
 use libp2p::swarm::{self, Swarm};
 use libp2p::{PeerId, relay};
 
-use crate::api::Event;
+use crate::api::{Event, Miss};
 use crate::card::Card;
 use crate::config::Config;
 use crate::counters::Outlet;
@@ -31,7 +31,11 @@ use super::agenda::{Agenda, Errand};
 use super::behaviour::NodeBehaviour;
 use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
+use super::ladder::Ladder;
 use super::links::Links;
+use super::reach::Climbs;
+use super::reachability::DialBacks;
+use super::relays::Relays;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -87,6 +91,12 @@ pub(super) struct Driver {
     pub(super) known: BTreeMap<PeerId, KnownNode>,
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
+    pub(super) ladder: Ladder,
+    pub(super) climbs: Climbs,
+    /// Relays in use, and their circuits.
+    pub(super) relays: Relays,
+    /// Connections that may have been made to test an address.
+    pub(super) dial_backs: DialBacks,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -122,10 +132,12 @@ impl Driver {
             .unzip();
         let transport = transport::build(
             circuits,
+            &outlet,
             environment.wires,
             keys.transport(),
             config.connections.upgrade_timeout.get(),
         )?;
+        let relays = Relays::new(&config);
         let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);
         let executor = environment.executor;
         let swarm_config = swarm_config(&config, Arc::clone(&executor));
@@ -137,7 +149,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context, relay_client)?;
+        let behaviour = NodeBehaviour::new(&context, relay_client, &relays)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -148,6 +160,10 @@ impl Driver {
             friends: BTreeMap::new(),
             known: known_nodes,
             denied: BTreeMap::new(),
+            ladder: Ladder::default(),
+            climbs: Climbs::default(),
+            relays,
+            dial_backs: DialBacks::default(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -157,6 +173,7 @@ impl Driver {
             alarm_at: None,
         };
         driver.listen()?;
+        driver.announce();
         driver.join_configured()?;
         driver.dial_known();
         for (identity, peers) in known.denied {
@@ -187,8 +204,8 @@ impl Driver {
             select_biased! {
                 order = self.inbox.next() => match order {
                     Some(Order::Command(command, reply)) => self.command(command, reply),
-                    Some(Order::Stop(done)) => return self.stop(Some(done)).await,
-                    None => return self.stop(None).await,
+                    Some(Order::Stop(done)) => return Box::pin(self.stop(Some(done))).await,
+                    None => return Box::pin(self.stop(None)).await,
                 },
                 then = self.jobs.select_next_some() => then(&mut self),
                 () = &mut self.alarm => {
@@ -218,6 +235,12 @@ impl Driver {
                 Errand::Dial(friend) => self.dial(friend),
                 Errand::Bootstrap(peer) => self.bootstrap(peer),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
+                Errand::EndReach(identity) => self.reach_times_out(identity),
+                Errand::EndSeek(identity, rung) => {
+                    self.not_found(identity, rung, Miss::TimedOut);
+                }
+                Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
+                Errand::Reserve => self.reserve(now),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }

@@ -94,10 +94,11 @@ impl Driver {
             .trim()
             .parse()
             .map_err(|error| CommandError::invalid(&format!("`{address}`: {error}")))?;
-        let peer = address.iter().find_map(|part| match part {
-            Protocol::P2p(peer) => Some(peer),
+        // Not the first one: an address through a relay names the relay before.
+        let peer = match address.iter().last() {
+            Some(Protocol::P2p(peer)) => Some(peer),
             _ => None,
-        });
+        };
         let options = match peer {
             Some(peer) => DialOpts::peer_id(peer)
                 .condition(PeerCondition::DisconnectedAndNotDialing)

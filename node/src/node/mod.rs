@@ -4,7 +4,7 @@
 //! running that owns both. Everything else goes through the [`NodeHandle`].
 
 mod agenda;
-mod backoff;
+pub(crate) mod backoff;
 mod behaviour;
 mod bootstrap;
 mod commands;
@@ -12,7 +12,12 @@ mod driver;
 mod error;
 mod friends;
 mod groups;
+mod ladder;
 mod links;
+mod reach;
+mod reachability;
+mod relaying;
+mod relays;
 mod swarm_events;
 mod waiters;
 

@@ -1,12 +1,10 @@
 //! What the swarm reports, and what the node makes of it.
 
-use std::time::Instant;
-
 use libp2p::allow_block_list::Blocked;
 use libp2p::connection_limits::Exceeded;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent};
-use libp2p::{PeerId, ping};
+use libp2p::{PeerId, identify, ping};
 
 use crate::api::Event;
 use crate::identity::IdentityId;
@@ -22,21 +20,30 @@ impl Driver {
     pub(super) fn swarm_event(&mut self, event: SwarmEvent<NodeBehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
-            SwarmEvent::NewListenAddr { address, .. } => self.emit(&Event::Listening {
-                address: address.to_string(),
-            }),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.emit(&Event::Listening {
+                    address: address.to_string(),
+                });
+                self.listens_on(address);
+            }
+            SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
+                self.reach_changed();
+            }
             SwarmEvent::ConnectionEstablished {
                 peer_id,
                 connection_id,
                 endpoint,
                 ..
-            } => self.connected(peer_id, connection_id, &endpoint),
+            } => self.established(peer_id, connection_id, &endpoint),
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 connection_id,
                 cause,
                 ..
             } => {
+                if self.dial_back_closed(connection_id) {
+                    return;
+                }
                 let reason = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
                 self.disconnected(peer_id, connection_id, reason);
             }
@@ -46,11 +53,15 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
                 self.incoming_failed(peer_id, &error);
             }
+            SwarmEvent::Dialing {
+                peer_id: Some(peer),
+                ..
+            } => self.behaviour_dials(peer),
             SwarmEvent::ListenerClosed {
-                addresses, reason, ..
-            } => {
-                tracing::error!(?addresses, ?reason, "a listener has closed");
-            }
+                listener_id,
+                addresses,
+                reason,
+            } => self.listener_closed(listener_id, &addresses, &reason),
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "a listener failed to accept");
                 self.context.outlet.add("accept-failed", 1);
@@ -77,42 +88,51 @@ impl Driver {
                 connection,
                 result,
             }) => match result {
-                Ok(rtt) => self.emit(&Event::Pinged {
-                    peer: peer.to_string(),
-                    rtt_us: u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX),
-                }),
+                Ok(rtt) => {
+                    self.relays.auto.measured(&peer, rtt);
+                    self.emit(&Event::Pinged {
+                        peer: peer.to_string(),
+                        rtt_us: u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX),
+                    });
+                }
                 Err(ping::Failure::Unsupported) => {}
                 Err(error) => {
                     tracing::info!(%peer, %error, "closing a connection that does not answer");
                     self.swarm.close_connection(connection);
                 }
             },
+            NodeBehaviourEvent::HolePunch(event) => self.hole_punch_event(event),
             NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
+            NodeBehaviourEvent::Identify(identify::Event::Received {
+                connection_id,
+                peer_id,
+                info,
+            }) => self.identified(connection_id, peer_id, &info),
+            NodeBehaviourEvent::AutonatClient(test) => self.address_tested(&test),
+            NodeBehaviourEvent::RelayTerms((peer, terms)) => self.relays.auto.told(&peer, terms),
+            NodeBehaviourEvent::Relay(event) => self.relay_event(event),
+            NodeBehaviourEvent::RelayClient(event) => self.relay_client_event(&event),
             NodeBehaviourEvent::Identify(_)
             | NodeBehaviourEvent::Kad(_)
-            | NodeBehaviourEvent::Relay(_)
-            | NodeBehaviourEvent::RelayClient(_) => {}
+            | NodeBehaviourEvent::AutonatServer(_) => {}
         }
     }
 
-    fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+    pub(super) fn connected(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
         let dialer = endpoint.is_dialer();
         self.emit(&Event::Connected {
             peer: peer.to_string(),
             dialer,
         });
-        let link = Link {
-            peer,
-            dialer,
-            relayed: endpoint.is_relayed(),
-            since: Instant::now(),
-            identity: None,
-        };
-        for surplus in self.links.add(connection, link) {
-            tracing::debug!(%peer, ?surplus, "closing one of two connections");
-            self.swarm.close_connection(surplus);
-        }
+        self.link(connection, Link::new(peer, endpoint));
+        self.circuit_opened(peer, connection, endpoint);
         self.known_is_here(&peer);
+        self.climbs_arrive(peer);
         for friend in self.friends_at(&peer) {
             self.agenda.cancel(Errand::Dial(friend));
         }
@@ -124,8 +144,10 @@ impl Driver {
             peer: peer.to_string(),
             reason,
         });
+        self.circuit_closed(connection);
         self.pulls_lost(connection);
         if !self.links.has_peer(&peer) {
+            self.relay_is_gone(peer);
             self.known_is_gone(peer);
             for friend in self.friends_at(&peer) {
                 self.retry_later(friend);
@@ -135,6 +157,7 @@ impl Driver {
 
     fn authenticated(&mut self, peer: PeerId, connection: ConnectionId, identity: IdentityId) {
         self.links.prove(connection, identity);
+        self.relays.door.proved(peer, &identity);
         self.emit(&Event::Authenticated {
             peer: peer.to_string(),
             identity: identity.to_string(),
@@ -171,15 +194,23 @@ impl Driver {
         {
             self.known_is_gone(peer);
         }
-        let friends = peer.map(|peer| self.friends_at(&peer)).unwrap_or_default();
+        self.circuit_denied(peer, error);
+        let reason = error.to_string();
+        let mut friends = peer.map(|peer| self.friends_at(&peer)).unwrap_or_default();
+        // Dials of those who are connected, or being looked for, are no failures of friends.
+        let connected = peer.is_some_and(|peer| self.links.has_peer(&peer));
+        friends.retain(|friend| !connected && !self.climbs.contains(*friend));
         if friends.is_empty() {
             self.emit(&Event::DialFailed {
                 peer: peer.map(|peer| peer.to_string()),
-                reason: error.to_string(),
+                reason: reason.clone(),
             });
         }
         for friend in friends {
-            self.dial_failed(friend, &error.to_string());
+            self.dial_failed(friend, &reason);
+        }
+        if let Some(peer) = peer.filter(|_| !connected) {
+            self.climbs_fail(peer, &reason);
         }
     }
 
@@ -200,6 +231,13 @@ impl Driver {
         {
             self.context.refused(&peer, "connection", Reason::Blocked);
         }
+    }
+
+    /// Whether `peer` is that of a friend.
+    pub(super) fn is_friend(&self, peer: &PeerId) -> bool {
+        self.friends
+            .values()
+            .any(|friend| friend.card.peer == *peer)
     }
 
     /// Friends whose card names `peer`.

@@ -23,6 +23,7 @@ use super::auth::AuthError;
 use super::context::Context;
 use super::handler::{Handler, Told};
 use super::pull::{PullError, PullOrder, Pulled};
+use super::role::is_dialer;
 
 /// What the node's loop is told.
 #[derive(Debug)]
@@ -88,11 +89,12 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         _: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
-        _: Endpoint,
+        address: &Multiaddr,
+        role: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::new(Arc::clone(&self.context), peer, true))
+        let dialer = is_dialer(address, role);
+        Ok(Handler::new(Arc::clone(&self.context), peer, dialer))
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}

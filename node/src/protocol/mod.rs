@@ -15,6 +15,7 @@ mod handler;
 mod pipe;
 mod pull;
 mod refusal;
+mod role;
 mod serve;
 mod streams;
 
@@ -25,4 +26,5 @@ pub(crate) use deadline::within;
 pub use pull::PullError;
 pub(crate) use pull::{PullOrder, Pulled};
 pub use refusal::Reason;
+pub(crate) use role::is_dialer;
 pub(crate) use streams::AUTH_PROTOCOL;

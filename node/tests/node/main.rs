@@ -5,5 +5,8 @@ mod exchange;
 mod flaky;
 mod groups;
 mod hostile;
+mod hostile_relays;
 mod quic;
+mod reach;
+mod relays;
 mod world;

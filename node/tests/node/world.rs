@@ -64,6 +64,11 @@ impl Seen {
         .await;
     }
 
+    /// Shows each event so far.
+    pub fn each(&self, see: impl FnMut(&Event)) {
+        self.events.lock().expect("no panic").iter().for_each(see);
+    }
+
     /// Events that fit so far.
     pub fn count(&self, fits: impl Fn(&Event) -> bool) -> usize {
         let events = self.events.lock().expect("no panic");

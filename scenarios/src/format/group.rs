@@ -51,6 +51,10 @@ pub struct GroupFields {
     pub boot: Option<BootText>,
     /// Hosts that its nodes dial as soon as they start; nobody if absent.
     pub bootstrap: Option<HostsText>,
+    /// Hosts whose people its people follow, beside their friends; nobody if absent.
+    pub follows: Option<HostsText>,
+    /// Hosts on the list of its relays, beside those that `relay.listed` names; nobody if absent.
+    pub listed: Option<HostsText>,
     /// Wall clocks; true ones if absent.
     pub clock: Option<ClockFields>,
     /// TCP of these hosts, where it is not as the network's.
@@ -129,6 +133,10 @@ pub struct Group {
     pub boot: Boot,
     /// Whom their nodes dial as soon as they start.
     pub bootstrap: Hosts,
+    /// Whom its people follow beside their friends.
+    pub follows: Hosts,
+    /// Whom its relays list.
+    pub listed: Hosts,
     /// The access link.
     pub access: AccessProfile,
     /// What the hosts stand behind, where the access link ends; `None` for public ones.
@@ -227,6 +235,8 @@ impl Group {
             regions,
             boot: Boot::read(&reader, duration_ns, problems),
             bootstrap: Hosts::default(),
+            follows: Hosts::default(),
+            listed: Hosts::default(),
             access: access::read(&reader, profiles, problems),
             clock: Clock::read(&reader, problems),
             tcp: TcpSettings::read(&reader, problems),
@@ -236,13 +246,18 @@ impl Group {
     }
 }
 
-/// Reads whom the nodes of a group dial when they start, now that all groups are known.
-pub fn read_bootstrap(table: &Table, groups: &[Group], problems: &mut Problems) -> Hosts {
+/// Reads the hosts that a field of a group names, now that all groups are known.
+pub fn read_hosts(
+    table: &Table,
+    field: &'static str,
+    groups: &[Group],
+    problems: &mut Problems,
+) -> Hosts {
     let reader = Reader {
         table,
         what: "a group",
     };
-    selector::read(&reader, "bootstrap", groups, problems).unwrap_or_default()
+    selector::read(&reader, field, groups, problems).unwrap_or_default()
 }
 
 /// Reads with whom else the hosts of a group are friends, now that all groups are known.

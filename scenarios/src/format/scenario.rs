@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultFields};
 use super::grid::DimensionFields;
-use super::group::{Group, GroupFields, HOSTS_MAX, read_bootstrap, read_friends_with};
+use super::group::{Group, GroupFields, HOSTS_MAX, read_friends_with, read_hosts};
 use super::matrix::ExpectText;
 use super::network::{Network, NetworkFields};
 use super::problem::{Problems, quoted};
@@ -245,19 +245,19 @@ fn read_groups(
         groups.push(group);
         read.push(table);
     }
-    let others: Vec<_> = read
+    let named: Vec<_> = read
         .into_iter()
         .zip(&groups)
         .map(|(table, group)| {
-            let bootstrap = read_bootstrap(table, &groups, problems);
-            (
-                bootstrap,
-                read_friends_with(table, group, &groups, problems),
-            )
+            let named = ["bootstrap", "follows", "listed"]
+                .map(|field| read_hosts(table, field, &groups, problems));
+            (named, read_friends_with(table, group, &groups, problems))
         })
         .collect();
-    for (group, (bootstrap, friends_with)) in groups.iter_mut().zip(others) {
+    for (group, ([bootstrap, follows, listed], friends_with)) in groups.iter_mut().zip(named) {
         group.bootstrap = bootstrap;
+        group.follows = follows;
+        group.listed = listed;
         group.friends_with = friends_with;
     }
     groups

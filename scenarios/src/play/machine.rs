@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
-use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
 use orrery_node::api::{Command, Event, OpName};
 use orrery_node::config::{Config, Listen};
 use orrery_node::engine::Engine;
@@ -20,10 +20,12 @@ use orrery_sim::net::partition::PartitionId;
 use orrery_sim::random::Stream;
 use orrery_sim::{HostId, kernel};
 
+use super::connects::Connects;
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::messages::{HostSet, Messages};
 use super::punches::Punches;
+use super::relays::Relays;
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
@@ -47,7 +49,8 @@ pub struct Machines {
 /// Who uses a machine.
 struct Person {
     keys: Keys,
-    /// Where the person's node is dialled, the best first; none if its settings are wrong.
+    /// Where the person's node is dialled, the best first: at its own addresses, or behind a NAT
+    /// through its group's `bootstrap`; none if its settings are wrong.
     addresses: Vec<Multiaddr>,
     card: String,
     identity: String,
@@ -62,7 +65,9 @@ pub struct State {
     pub ledger: Ledger,
     pub messages: Messages,
     pub tally: Tally,
+    pub relays: Relays,
     pub flows: Flows,
+    pub connects: Connects,
     pub punches: Punches,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
@@ -93,10 +98,32 @@ impl Machines {
         testbed: Arc<dyn Testbed>,
     ) -> Arc<Self> {
         let configs: Vec<Result<Config, String>> = scenario.groups.iter().map(config).collect();
-        let people: Vec<Person> = world
-            .hosts
-            .iter()
-            .map(|plan| Person::new(seed, plan.host, configs[plan.group].as_ref().ok()))
+        let keys: Vec<Keys> = (0..)
+            .zip(&world.hosts)
+            .map(|(host, _)| keys(seed, host))
+            .collect();
+        let own = |host: u32| {
+            let config = configs[world.hosts[host as usize].group].as_ref();
+            config.map_or_else(|_| Vec::new(), |config| addresses(host, &config.listen))
+        };
+        let people: Vec<Person> = (0..)
+            .zip(&world.hosts)
+            .zip(&keys)
+            .map(|((host, plan), its_keys)| {
+                let group = &scenario.groups[plan.group];
+                let addresses = if world.gateways.translates(host) {
+                    let relays = group.bootstrap.iter().filter(|relay| *relay != host);
+                    relays
+                        .filter_map(|relay| {
+                            let peer = keys[relay as usize].peer();
+                            Some(circuit(own(relay).into_iter().next()?, peer))
+                        })
+                        .collect()
+                } else {
+                    own(host)
+                };
+                Person::new(its_keys.clone(), addresses)
+            })
             .collect();
         let index = |name: fn(&Person) -> String| {
             people
@@ -111,6 +138,8 @@ impl Machines {
             ledger: Ledger::default(),
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
+            connects: Connects::default(),
+            relays: Relays::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
@@ -207,12 +236,17 @@ impl Machines {
         let known = self.scenario.group_of(machine).bootstrap.iter();
         let known = known.filter_map(|host| self.address(host));
         config.bootstrap.peers.extend(known);
+        let listed = self.scenario.group_of(machine).listed.iter();
+        let listed = listed.map(|host| self.keys(host).peer().to_string());
+        config.relay.listed.extend(listed);
         let environment = self.testbed.environment(machine, &config, observer);
         let node = Node::start(config, keys, environment)
             .await
             .map_err(|error| error.to_string())?;
         self.state().nodes[machine as usize] = Some(node.clone());
-        for &friend in self.world.friends.of(machine) {
+        let follows = self.scenario.group_of(machine).follows.iter();
+        let others = follows.filter(|&other| other != machine);
+        for friend in self.world.friends.of(machine).iter().copied().chain(others) {
             if self.state().followed[machine as usize].contains(&friend) {
                 continue;
             }
@@ -236,11 +270,27 @@ impl Machines {
         has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
     }
 
+    /// Whether some node relays, or uses relays.
+    pub fn uses_relays(&self) -> bool {
+        let uses = |config: &Config| config.relay.enabled || config.relay_client.enabled;
+        self.configs.iter().flatten().any(uses)
+    }
+
     /// Where a machine's node is dialled; `None` if it listens nowhere.
     pub fn address(&self, machine: u32) -> Option<Multiaddr> {
         let person = &self.people[machine as usize];
         let address = person.addresses.first()?.clone();
         Some(address.with(Protocol::P2p(person.keys.peer())))
+    }
+
+    /// Where a machine's node may be dialled from anywhere, the best first.
+    pub fn addresses(&self, machine: u32) -> &[Multiaddr] {
+        &self.people[machine as usize].addresses
+    }
+
+    /// The name of the NAT or firewall that a machine stands behind at home; `public` without one.
+    pub fn nat(&self, machine: u32) -> &str {
+        self.world.gateways.profile(machine)
     }
 
     /// Machines whose nodes run and are connected with somebody.
@@ -300,12 +350,52 @@ impl Machines {
                     state.tally.pinged(now_ns, ends, *rtt_us);
                 }
             }
-            other => state.tally.note(machine, now_ns, measured, other),
+            other => {
+                state.tally.note(machine, now_ns, measured, other);
+                let host_of = |peer: &str| state.hosts_by_peer.get(peer).copied();
+                state.relays.note(machine, now_ns, measured, other, host_of);
+                state.reaches(machine, now_ns, measured, other);
+            }
         }
     }
 }
 
 impl State {
+    /// Takes note of what the node on `machine` tells of reaching others.
+    fn reaches(&mut self, machine: u32, now_ns: u64, measured: bool, event: &Event) {
+        let of_identity = |identity: &str| self.hosts_by_identity.get(identity).copied();
+        let of_peer = |peer: &str| self.hosts_by_peer.get(peer).copied();
+        match event {
+            Event::Reached { identity, path, .. } => {
+                if let Some(to) = of_identity(identity) {
+                    self.connects.connected(machine, to, *path, now_ns);
+                }
+            }
+            Event::ReachFailed {
+                identity, reason, ..
+            } => {
+                if let Some(to) = of_identity(identity) {
+                    self.connects.unreached(machine, to, *reason);
+                }
+            }
+            Event::Upgraded { peer, attempts, .. } => {
+                if let Some(to) = of_peer(peer)
+                    && self.connects.upgraded(machine, to, now_ns)
+                    && measured
+                {
+                    self.tally.hole_punched(*attempts);
+                }
+            }
+            Event::HolePunching { .. } if measured => self.tally.punches += 1,
+            Event::HolePunchFailed { peer, .. } => {
+                if let Some(to) = of_peer(peer) {
+                    self.connects.hole_punch_failed(machine, to);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The machine of a person.
     pub fn host_of(&self, identity: &str) -> Option<u32> {
         self.hosts_by_identity.get(identity).copied()
@@ -313,11 +403,7 @@ impl State {
 }
 
 impl Person {
-    fn new(seed: u64, machine: u32, config: Option<&Config>) -> Self {
-        let mut secret = [0; 32];
-        Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
-        let keys = Keys::generate(Some(secret));
-        let addresses = config.map_or_else(Vec::new, |config| addresses(machine, &config.listen));
+    fn new(keys: Keys, addresses: Vec<Multiaddr>) -> Self {
         let card = keys.card(&addresses).expect("keys in memory always sign");
         let identity = keys.identity().to_string();
         Self {
@@ -327,6 +413,19 @@ impl Person {
             keys,
         }
     }
+}
+
+/// The keys of the person at a machine.
+fn keys(seed: u64, machine: u32) -> Keys {
+    let mut secret = [0; 32];
+    Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
+    Keys::generate(Some(secret))
+}
+
+/// Where a node behind a NAT is dialled: nobody outside can use its private addresses, but its
+/// circuits through relays, if it has reservations there.
+fn circuit(relay: Multiaddr, peer: PeerId) -> Multiaddr {
+    relay.with(Protocol::P2p(peer)).with(Protocol::P2pCircuit)
 }
 
 /// Where a machine's node is dialled: what it announces, or else where it listens, with the

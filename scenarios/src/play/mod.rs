@@ -20,6 +20,8 @@ use crate::format::fault::LinkChange;
 use crate::world::World;
 
 mod adapters;
+mod connect_figures;
+mod connects;
 mod drain;
 mod fates;
 mod flow;
@@ -33,6 +35,7 @@ mod on_turmoil;
 mod punch;
 mod punches;
 pub mod quic;
+mod relays;
 mod steps;
 mod tally;
 mod tcp_config;

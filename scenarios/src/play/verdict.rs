@@ -9,17 +9,19 @@ use orrery_reports::record::{Fault, Invariant, Loss, Metric, SeedResult};
 use orrery_reports::stats::Recorder;
 use orrery_sim::{HostId, kernel, net};
 
+use super::connect_figures;
 use super::fates::{self, UNKNOWN};
 use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
 use super::punches::{self, Entry as Punch};
+use super::relays::circuit_bytes;
 use super::steps::copies;
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
 
 /// Losses that are listed one by one; all are counted by cause.
-const LOSSES_LISTED_MAX: usize = 500;
+pub(super) const LOSSES_LISTED_MAX: usize = 500;
 
 /// Names of stalled machines in a failure's text.
 const STALLED_NAMED_MAX: usize = 5;
@@ -37,6 +39,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         network(machines, &mut metrics);
     }
     told(machines, &mut metrics);
+    relays(machines, &mut metrics);
     if !failed {
         if whole {
             result.failure = stalled(machines);
@@ -44,6 +47,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         groups(machines, job.end_ns(), &mut metrics, &mut result);
     }
     flows(machines, &mut metrics, &mut result);
+    connect_figures::judge(machines, &mut metrics, &mut result);
     punches(machines, &mut metrics, &mut result);
     if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
@@ -52,11 +56,12 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     result
 }
 
+/// Figures by name.
 #[derive(Default)]
-struct Metrics(BTreeMap<String, Metric>);
+pub(super) struct Metrics(BTreeMap<String, Metric>);
 
 impl Metrics {
-    fn value(&mut self, name: &str, unit: &str, value: f64) {
+    pub(super) fn value(&mut self, name: &str, unit: &str, value: f64) {
         self.0.insert(
             name.to_owned(),
             Metric::Value {
@@ -66,17 +71,17 @@ impl Metrics {
         );
     }
 
-    fn count(&mut self, name: &str, count: usize) {
+    pub(super) fn count(&mut self, name: &str, count: usize) {
         self.value(name, "1", count as f64);
     }
 
-    fn ratio(&mut self, name: &str, good: u64, bad: u64) {
+    pub(super) fn ratio(&mut self, name: &str, good: u64, bad: u64) {
         if good + bad > 0 {
             self.value(name, "ratio", good as f64 / (good + bad) as f64);
         }
     }
 
-    fn samples(&mut self, name: &str, recorder: &Recorder) {
+    pub(super) fn samples(&mut self, name: &str, recorder: &Recorder) {
         if recorder.count() > 0 {
             self.0.insert(name.to_owned(), recorder.finish());
         }
@@ -136,6 +141,53 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
             Some((from, to)) => format!("ping.rtt{{from={from},to={to}}}"),
         };
         metrics.samples(&name, recorder);
+    }
+}
+
+/// What became of places on relays, and of circuits.
+fn relays(machines: &Machines, metrics: &mut Metrics) {
+    if !machines.uses_relays() {
+        return;
+    }
+    let state = machines.state();
+    let relays = &state.relays;
+    metrics.samples("relay.reservation.time", &relays.reservation_times);
+    metrics.samples("relay.join.time", &relays.join_times);
+    metrics.samples("relay.recovery.time", &relays.recovery_times);
+    metrics.count("relay.without", relays.without());
+    metrics.count("relay.held", relays.held().count());
+    let circuits: u64 = state.nodes.iter().flatten().map(circuit_bytes).sum();
+    let circuits = circuits + relays.bytes_before_cuts;
+    metrics.value("relay.bytes", "B", circuits as f64);
+    if let Some(Metric::Value { value: all, .. }) = metrics.0.get("net.bytes")
+        && *all > 0.0
+    {
+        let share = 2.0 * circuits as f64 / all;
+        metrics.value("relay.bytes_share", "ratio", share);
+    }
+    for group in &machines.scenario.groups {
+        let hosts = group.hosts();
+        let held = relays.held().filter(|relay| hosts.contains(relay)).count();
+        if held > 0 {
+            metrics.count(&format!("relay.held{{group={}}}", group.name), held);
+        }
+    }
+    metrics.value("relay.renewed", "1", relays.renewed as f64);
+    metrics.value("relay.circuits", "1", relays.opened as f64);
+    let failed = relays.failed.values().sum();
+    let granted = relays.reservation_times.count();
+    metrics.ratio("relay.reservation.success", granted, failed);
+    for (name, counts) in [
+        ("relay.reservation.failed", &relays.failed),
+        ("relay.refused", &relays.refused),
+        ("relay.lost", &relays.lost),
+        ("relay.circuits.denied", &relays.denied),
+        ("relay.circuits.ended", &relays.ended),
+    ] {
+        metrics.value(name, "1", counts.values().sum::<u64>() as f64);
+        for (reason, count) in counts {
+            metrics.value(&format!("{name}{{reason={reason}}}"), "1", *count as f64);
+        }
     }
 }
 
@@ -294,7 +346,10 @@ fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut 
 }
 
 /// Adds losses of one kind to those counted by cause.
-fn count_causes(result: &mut SeedResult, causes: impl IntoIterator<Item = (String, u64)>) {
+pub(super) fn count_causes(
+    result: &mut SeedResult,
+    causes: impl IntoIterator<Item = (String, u64)>,
+) {
     for (cause, count) in causes {
         *result.loss_causes.entry(cause).or_default() += count;
     }

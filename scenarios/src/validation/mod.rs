@@ -19,6 +19,7 @@ mod fairness;
 mod faults;
 mod fidelity;
 mod fidelity_gossip;
+mod hole_punch;
 mod holes;
 mod jobs;
 mod loss_bursts;
@@ -27,6 +28,7 @@ mod mutant;
 mod ping_matrix;
 mod queue_codel;
 mod queueing;
+mod relay_limits;
 mod reproducible;
 mod slow_start;
 mod start_error;
@@ -51,10 +53,13 @@ const ROWS: &[Row] = &[
     loss_bursts::ROW,
     queue_codel::ROW,
     ping_matrix::ROW,
+    relay_limits::ROW,
     reproducible::ROW,
     entropy::ROW,
     jobs::ROW,
     faults::ROW,
+    hole_punch::QUIC,
+    hole_punch::TCP,
     holes::UDP,
     holes::TCP,
     start_error::ROW,

@@ -30,6 +30,7 @@ pub fn build(
         tickets: 0,
         messages: 0,
         flows: 0,
+        attempts: 0,
         punches: 0,
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
@@ -53,6 +54,7 @@ struct Builder<'a> {
     tickets: u32,
     messages: u32,
     flows: u32,
+    attempts: u32,
     punches: u32,
 }
 
@@ -69,7 +71,7 @@ impl Builder<'_> {
         let kind = workload.action.kind();
         let times = self.times(workload.pace, place, kind, host, index);
         let mut stream = self.stream("workload details", place, kind, host);
-        for at_ns in times {
+        for (turn, at_ns) in (0..).zip(times) {
             match &workload.action {
                 Action::Post { to, size_bytes } => {
                     let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
@@ -83,6 +85,20 @@ impl Builder<'_> {
                 Action::Dial { to, peers } => {
                     let peers = chosen(to, *peers, host, &mut stream);
                     self.push(at_ns, Step::Dial { host, peers });
+                }
+                Action::Connect(connect) => {
+                    let Some(to) = connect.target(host, index, turn) else {
+                        continue;
+                    };
+                    let attempt = self.attempts;
+                    self.attempts += 1;
+                    let step = Step::Connect {
+                        host,
+                        to,
+                        workload: place,
+                        attempt,
+                    };
+                    self.push(at_ns, step);
                 }
                 Action::Flow(flow) => {
                     let number = self.flows;

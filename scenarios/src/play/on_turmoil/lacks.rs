@@ -106,6 +106,8 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         regions: _,
         boot: _,
         bootstrap: _,
+        follows: _,
+        listed: _,
         access,
         nat,
         clock,

@@ -1,0 +1,236 @@
+//! The ladder: ways to learn where somebody is, asked one after the other.
+//!
+//! Owns which rungs are being asked for whom, and what a look-up does with
+//! their answers. A rung is one function of the loop, called by
+//! [`Driver::seek`], which answers then or later by [`Driver::found`] or
+//! [`Driver::not_found`]; whoever does not answer in time has not found. The
+//! ladder dials nobody.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+
+use crate::api::{Event, Miss, Reply, Rung};
+use crate::card::Card;
+use crate::identity::IdentityId;
+
+use super::CommandError;
+use super::agenda::Errand;
+use super::driver::{Driver, Then};
+
+/// Most addresses that are taken of one rung's answer.
+const ADDRESSES_MAX: usize = 16;
+
+/// What is being looked for.
+#[derive(Debug, Default)]
+pub(super) struct Ladder {
+    /// Rungs that have been asked and have not answered.
+    seeks: BTreeSet<(IdentityId, Rung)>,
+    /// Look-ups under way: the rung that is being asked, and those after it.
+    lookups: BTreeMap<IdentityId, VecDeque<Rung>>,
+}
+
+impl Driver {
+    /// Begins to look `identity` up: `by` these rungs in their order, or by those of the
+    /// configuration if there are none, until one has found it.
+    pub(super) fn look_up(&mut self, identity: &str, by: Vec<Rung>) -> Result<Reply, CommandError> {
+        let identity: IdentityId = identity
+            .trim()
+            .parse()
+            .map_err(|error| CommandError::invalid(&error))?;
+        let config = &self.context.config.reach;
+        let by = if by.is_empty() {
+            config.ladder.clone()
+        } else {
+            by
+        };
+        if BTreeSet::from_iter(&by).len() < by.len() {
+            return Err(CommandError::invalid(&"a rung is named twice"));
+        }
+        if self.ladder.lookups.contains_key(&identity) {
+            let error = format!("{identity} is being looked up");
+            return Err(CommandError::invalid(&error));
+        }
+        if self.ladder.lookups.len() >= config.max_lookups as usize {
+            self.context.limit_reached("lookups");
+            return Err(CommandError::Busy);
+        }
+        self.ladder.lookups.insert(identity, by.into());
+        self.ask_next(identity);
+        Ok(Reply::Done)
+    }
+
+    /// Asks the rung at which the look-up of `identity` stands; the look-up ends after the last.
+    fn ask_next(&mut self, identity: IdentityId) {
+        match self.ladder.lookups.get(&identity).map(VecDeque::front) {
+            Some(Some(rung)) => self.seek(identity, *rung),
+            Some(None) => {
+                self.ladder.lookups.remove(&identity);
+            }
+            None => {}
+        }
+    }
+
+    /// Asks one rung where `identity` is. Its answer goes to everybody who waits for it.
+    pub(super) fn seek(&mut self, identity: IdentityId, rung: Rung) {
+        if !self.ladder.seeks.insert((identity, rung)) {
+            return;
+        }
+        let patience = self.context.config.reach.rung_timeout.get();
+        self.agenda
+            .set(Errand::EndSeek(identity, rung), Instant::now() + patience);
+        match rung {
+            Rung::Known => self.seek_known(identity),
+            Rung::Relay => self.seek_relay(identity),
+            Rung::Mdns | Rung::Kad | Rung::Rendezvous | Rung::Friends => {
+                self.not_found(identity, rung, Miss::Off);
+            }
+        }
+    }
+
+    /// A rung has found `identity` at `peer`; the addresses may end in its name, or not. An
+    /// answer that nobody waits for, such as a late one, is ignored.
+    pub(super) fn found(
+        &mut self,
+        identity: IdentityId,
+        by: Rung,
+        peer: PeerId,
+        mut addresses: Vec<Multiaddr>,
+    ) {
+        if !self.seek_ends(identity, by) {
+            return;
+        }
+        if addresses.len() > ADDRESSES_MAX {
+            self.context.limit_reached("addresses-found");
+            addresses.truncate(ADDRESSES_MAX);
+        }
+        self.emit(&Event::Found {
+            identity: identity.to_string(),
+            by,
+            peer: peer.to_string(),
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+        });
+        if self.lookup_waits_for(identity, by) {
+            self.ladder.lookups.remove(&identity);
+        }
+        self.climb_found(identity, by, peer, addresses);
+    }
+
+    /// A rung has not found `identity`. An answer that nobody waits for is ignored.
+    pub(super) fn not_found(&mut self, identity: IdentityId, by: Rung, reason: Miss) {
+        if !self.seek_ends(identity, by) {
+            return;
+        }
+        self.emit(&Event::NotFound {
+            identity: identity.to_string(),
+            by,
+            reason,
+        });
+        if self.lookup_waits_for(identity, by) {
+            if let Some(rungs) = self.ladder.lookups.get_mut(&identity) {
+                rungs.pop_front();
+            }
+            self.ask_next(identity);
+        }
+        self.climb_not_found(identity, by);
+    }
+
+    /// Whether the rung was being asked, which it is no longer.
+    fn seek_ends(&mut self, identity: IdentityId, rung: Rung) -> bool {
+        self.agenda.cancel(Errand::EndSeek(identity, rung));
+        self.ladder.seeks.remove(&(identity, rung))
+    }
+
+    fn lookup_waits_for(&self, identity: IdentityId, rung: Rung) -> bool {
+        let rungs = self.ladder.lookups.get(&identity);
+        rungs.and_then(VecDeque::front) == Some(&rung)
+    }
+
+    /// The rung `known`: the addresses that came with the command, or those of the card we hold,
+    /// and the configuration's addresses of that peer.
+    fn seek_known(&mut self, identity: IdentityId) {
+        self.with_peer(identity, move |driver, known| {
+            let Some((peer, mut addresses)) = known else {
+                return driver.not_found(identity, Rung::Known, Miss::Absent);
+            };
+            if let Some(known) = driver.known.get(&peer) {
+                addresses.extend_from_slice(known.addresses());
+            }
+            if addresses.is_empty() {
+                return driver.not_found(identity, Rung::Known, Miss::NoAddress);
+            }
+            driver.found(identity, Rung::Known, peer, addresses);
+        });
+    }
+
+    /// The rung `relay`: circuits to their peer, if it is known, through the nodes that we know from the
+    /// start. Whether any of them relays, and holds a reservation of the peer, a dial shows.
+    fn seek_relay(&mut self, identity: IdentityId) {
+        if !self.context.config.relay_client.enabled {
+            return self.not_found(identity, Rung::Relay, Miss::Off);
+        }
+        self.with_peer(identity, move |driver, known| {
+            let Some((peer, _)) = known else {
+                return driver.not_found(identity, Rung::Relay, Miss::Absent);
+            };
+            let circuits = driver.circuits_to(peer);
+            if circuits.is_empty() {
+                return driver.not_found(identity, Rung::Relay, Miss::NoAddress);
+            }
+            driver.found(identity, Rung::Relay, peer, circuits);
+        });
+    }
+
+    /// Addresses of `peer` through each known node but itself.
+    fn circuits_to(&self, peer: PeerId) -> Vec<Multiaddr> {
+        self.known
+            .iter()
+            .filter(|(relay, _)| **relay != peer)
+            .flat_map(|(_, known)| known.addresses())
+            .map(|address| {
+                address
+                    .clone()
+                    .with(Protocol::P2pCircuit)
+                    .with(Protocol::P2p(peer))
+            })
+            .collect()
+    }
+
+    /// Gives `then` the peer of `identity` and its addresses, as they came with the command or
+    /// stand on the card that we hold, if any.
+    fn with_peer(
+        &mut self,
+        identity: IdentityId,
+        then: impl FnOnce(&mut Self, Option<(PeerId, Vec<Multiaddr>)>) + Send + 'static,
+    ) {
+        let of_card = |card: &Card| (card.peer, card.addresses.clone());
+        let friend = |driver: &Self| Some(of_card(&driver.friends.get(&identity)?.card));
+        if let Some(known) = self.given(identity).or_else(|| friend(self)) {
+            return then(self, Some(known));
+        }
+        if !self.context.config.feed.enabled {
+            return then(self, None);
+        }
+        let shelf = self.context.shelf.clone();
+        self.start_job(async move {
+            let read = shelf.with(move |store| store.card_of(identity)).await;
+            let done: Then = Box::new(move |driver| {
+                let card = match read {
+                    Ok(Ok(card)) => card,
+                    Ok(Err(error)) => {
+                        driver.storage_failed("reading a card", &error.to_string());
+                        None
+                    }
+                    Err(error) => {
+                        driver.storage_failed("reading a card", &error.to_string());
+                        None
+                    }
+                };
+                then(driver, card.as_ref().map(of_card));
+            });
+            done
+        });
+    }
+}

@@ -1,0 +1,145 @@
+//! Whether others can reach the node, and where: what it listens on, what it is told to
+//! announce, and what AutoNAT v2 has found out.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use libp2p::autonat::v2::client;
+use libp2p::core::ConnectedPoint;
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId};
+
+use crate::api::Event;
+
+use super::agenda::Errand;
+use super::driver::Driver;
+use super::relays::is_circuit;
+
+/// Time that an AutoNAT server gets to say what it has dialled for.
+const DIAL_BACK_TIME: Duration = Duration::from_secs(5);
+
+/// Connections beside another with the same peer that may have been made to test an address.
+/// To end one of the two would end the test, or worse, the connection that matters. They are
+/// bounded as connections are.
+#[derive(Debug, Default)]
+pub(super) struct DialBacks(BTreeMap<ConnectionId, (PeerId, ConnectedPoint)>);
+
+impl Driver {
+    /// A connection has come about.
+    pub(super) fn established(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
+        if !self.is_dial_back(peer, connection, endpoint) {
+            self.connected(peer, connection, endpoint);
+        }
+    }
+
+    /// Whether a new connection may be there for AutoNAT alone: one that the server of a test
+    /// dials to a client that is connected with it. Nobody else dials a connected peer, unless
+    /// it has lost its connection, so that is looked at again.
+    fn is_dial_back(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) -> bool {
+        let autonat = &self.context.config.autonat;
+        let may_be = if endpoint.is_dialer() {
+            autonat.server && self.links.has_direct(&peer, false)
+        } else {
+            autonat.enabled && self.links.has_direct(&peer, true)
+        };
+        if may_be && !endpoint.is_relayed() {
+            let kept = (peer, endpoint.clone());
+            self.dial_backs.0.insert(connection, kept);
+            let time = Instant::now() + DIAL_BACK_TIME;
+            self.agenda.set(Errand::SettleDialBack(connection), time);
+            return true;
+        }
+        false
+    }
+
+    /// A connection is gone; true if it was there for AutoNAT alone.
+    pub(super) fn dial_back_closed(&mut self, connection: ConnectionId) -> bool {
+        self.agenda.cancel(Errand::SettleDialBack(connection));
+        self.dial_backs.0.remove(&connection).is_some()
+    }
+
+    /// A test has had its time: its connection ends, unless it is the only one left.
+    pub(super) fn settle_dial_back(&mut self, connection: ConnectionId) {
+        let Some((peer, endpoint)) = self.dial_backs.0.get(&connection) else {
+            return;
+        };
+        if self.links.has_peer(peer) {
+            self.swarm.close_connection(connection);
+        } else {
+            let (peer, endpoint) = (*peer, endpoint.clone());
+            self.dial_backs.0.remove(&connection);
+            self.connected(peer, connection, &endpoint);
+        }
+    }
+
+    /// Takes the addresses that the configuration announces for reachable ones.
+    pub(super) fn announce(&mut self) {
+        for address in self.context.config.listen.announce.clone() {
+            self.swarm.add_external_address(address);
+        }
+        self.reach_changed();
+    }
+
+    /// The node listens on one more address. A relay that has nobody to ask takes it for
+    /// reachable: else it could not offer itself.
+    pub(super) fn listens_on(&mut self, address: Multiaddr) {
+        let config = &self.context.config;
+        let announced = !config.listen.announce.is_empty();
+        let trusts = config.relay.enabled && !config.autonat.enabled && !announced;
+        if trusts && !is_circuit(&address) {
+            self.swarm.add_external_address(address);
+            self.reach_changed();
+        }
+    }
+
+    /// Addresses at which others reach us have come or gone.
+    pub(super) fn reach_changed(&mut self) {
+        let public = self
+            .swarm
+            .external_addresses()
+            .any(|address| !is_circuit(address));
+        self.relays.auto.set_public(public);
+        self.reserve(Instant::now());
+    }
+
+    /// A peer has tried to dial one of our addresses.
+    pub(super) fn address_tested(&self, test: &client::Event) {
+        self.emit(&Event::AddressTested {
+            address: test.tested_addr.to_string(),
+            by: test.server.to_string(),
+            reachable: test.result.is_ok(),
+        });
+    }
+
+    /// Where friends find us, the best first: what is announced; or else where we are known to be
+    /// reachable, through relays if need be, and where we listen.
+    pub(super) fn addresses_for_friends(&self) -> Vec<Multiaddr> {
+        let announced = &self.context.config.listen.announce;
+        if !announced.is_empty() {
+            return announced.clone();
+        }
+        let (circuits, mut addresses): (Vec<_>, Vec<_>) = self
+            .swarm
+            .external_addresses()
+            .cloned()
+            .partition(is_circuit);
+        addresses.extend(circuits);
+        for address in self.swarm.listeners() {
+            // A circuit that we listen on is as its relay tells it; ours is among those above.
+            if !is_circuit(address) && !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        addresses
+    }
+}

@@ -1,0 +1,281 @@
+//! Relays as the node uses them: reservations are asked for, renewed, lost and replaced, and
+//! circuits through them come and go.
+//!
+//! What to ask whom is decided by [`AutoRelay`]; libp2p renews what is held.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use libp2p::core::ConnectedPoint;
+use libp2p::core::transport::ListenerId;
+use libp2p::multiaddr::Protocol;
+use libp2p::relay::{self, HOP_PROTOCOL_NAME};
+use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::{Multiaddr, PeerId, identify};
+
+use crate::api::Event;
+use crate::config::{Config, RelayChoice};
+use crate::relay::terms::{Board, TERMS_PROTOCOL};
+use crate::relay::{AutoRelay, CircuitDenial, CircuitEnd, Door, Ended, ReservationEnd};
+
+use super::agenda::Errand;
+use super::driver::Driver;
+use super::relaying::Granted;
+
+/// Relays in use.
+pub(super) struct Relays {
+    pub(super) auto: AutoRelay,
+    /// Connections that we dialled directly, and where; bounded as connections are.
+    dialled: BTreeMap<ConnectionId, Multiaddr>,
+    /// Circuits that end here.
+    circuits: BTreeMap<ConnectionId, Circuit>,
+    /// Whom we relay for.
+    pub(super) door: Arc<Door>,
+    /// What we tell clients of our relay.
+    pub(super) board: Arc<Board>,
+    /// Places held for others.
+    pub(super) granted: Granted,
+}
+
+/// A connection through a relay.
+struct Circuit {
+    relay: Option<PeerId>,
+    from: PeerId,
+    to: PeerId,
+}
+
+impl Relays {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            auto: AutoRelay::new(config.relay_client.clone(), config.dial.clone()),
+            dialled: BTreeMap::new(),
+            circuits: BTreeMap::new(),
+            door: Arc::new(Door::new(&config.relay)),
+            board: Arc::new(Board::new(
+                config.relay.max_reservations,
+                config.relay.price,
+            )),
+            granted: Granted::default(),
+        }
+    }
+}
+
+impl Driver {
+    /// A peer has said what it speaks.
+    pub(super) fn identified(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        info: &identify::Info,
+    ) {
+        if !self.context.config.relay_client.enabled || self.is_circuit_here(connection) {
+            return;
+        }
+        let address = self
+            .relays
+            .dialled
+            .get(&connection)
+            .or_else(|| info.listen_addrs.iter().find(|told| !is_circuit(told)))
+            .map(without_peer);
+        match address {
+            Some(address) if info.protocols.contains(&HOP_PROTOCOL_NAME) => {
+                let friend = self.is_friend(&peer);
+                let now = Instant::now();
+                self.relays.auto.offer(peer, address, friend, now);
+                self.ask_for_terms(peer, connection, info);
+                self.reserve(now);
+            }
+            _ => self.relays.auto.withdraw(&peer),
+        }
+    }
+
+    /// Asks a relay what it is like, if that has a part in the choice.
+    fn ask_for_terms(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let choice = self.context.config.relay_client.selector;
+        let matters = matches!(choice, RelayChoice::LeastLoaded | RelayChoice::Cheapest);
+        if matters
+            && info.protocols.contains(&TERMS_PROTOCOL)
+            && let Some(terms) = self.swarm.behaviour_mut().relay_terms.as_mut()
+        {
+            terms.ask(peer, connection);
+        }
+    }
+
+    /// Asks relays for reservations until there are enough, or nobody is left to be asked now.
+    pub(super) fn reserve(&mut self, now: Instant) {
+        while let Some(relay) = self.relays.auto.choose(now) {
+            let peer = relay.peer;
+            let through = relay.address.clone();
+            let through = through.with(Protocol::P2p(peer)).with(Protocol::P2pCircuit);
+            match self.swarm.listen_on(through) {
+                Ok(listener) => self.relays.auto.asked(peer, listener, now),
+                Err(error) => {
+                    // The address, which the relay may have told, is none to listen through.
+                    tracing::info!(%peer, %error, "a relay cannot be used");
+                    self.relays.auto.withdraw(&peer);
+                }
+            }
+        }
+        match self.relays.auto.next_time(now) {
+            Some(time) => self.agenda.set(Errand::Reserve, time),
+            None => self.agenda.cancel(Errand::Reserve),
+        }
+    }
+
+    /// libp2p's client tells of a reservation or of a circuit.
+    pub(super) fn relay_client_event(&mut self, event: &relay::client::Event) {
+        let relay::client::Event::ReservationReqAccepted {
+            relay_peer_id: relay,
+            renewal,
+            ..
+        } = event
+        else {
+            // Circuits are told of when there is a secured connection on them.
+            return;
+        };
+        match self.relays.auto.granted(*relay, Instant::now()) {
+            Ok(took) => self.emit(&Event::RelayReserved {
+                relay: relay.to_string(),
+                took_us: took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+                renewal: *renewal,
+            }),
+            Err(ended) => {
+                for connection in self.links.with_peer(relay) {
+                    self.swarm.close_connection(connection);
+                }
+                self.reservation_ended(&ended);
+            }
+        }
+    }
+
+    /// A listener has closed, which is no harm if it stood for a reservation.
+    pub(super) fn listener_closed(
+        &mut self,
+        listener: ListenerId,
+        addresses: &[Multiaddr],
+        reason: &Result<(), io::Error>,
+    ) {
+        let end = ReservationEnd::of_listener(reason);
+        let now = Instant::now();
+        if let Some(ended) = self.relays.auto.listener_closed(listener, end, now) {
+            self.reservation_ended(&ended);
+        } else if !addresses.iter().all(is_circuit) {
+            // The end of a reservation may have been noticed before, by that of its connection.
+            tracing::error!(?addresses, ?reason, "a listener has closed");
+        }
+    }
+
+    /// There is no connection with a peer any more.
+    pub(super) fn relay_is_gone(&mut self, peer: PeerId) {
+        self.relays.door.left(peer);
+        self.relays.auto.withdraw(&peer);
+        let reason = ReservationEnd::ConnectionClosed;
+        if let Some(ended) = self.relays.auto.end(peer, reason, Instant::now()) {
+            self.reservation_ended(&ended);
+        }
+    }
+
+    fn reservation_ended(&mut self, ended: &Ended) {
+        let relay = ended.relay.to_string();
+        let reason = ended.reason.as_str().to_owned();
+        self.emit(&if ended.granted {
+            Event::RelayReservationLost {
+                relay,
+                reason,
+                last: ended.last,
+            }
+        } else {
+            Event::RelayReservationFailed { relay, reason }
+        });
+        self.reserve(Instant::now());
+    }
+
+    /// Takes note of a connection, be it a circuit or one on which a relay may be asked.
+    pub(super) fn circuit_opened(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
+        if !endpoint.is_relayed() {
+            if let ConnectedPoint::Dialer { address, .. } = endpoint {
+                self.relays.dialled.insert(connection, address.clone());
+            }
+            return;
+        }
+        let us = *self.swarm.local_peer_id();
+        let (from, to, through) = match endpoint {
+            ConnectedPoint::Dialer { address, .. } => (us, peer, address),
+            ConnectedPoint::Listener { local_addr, .. } => (peer, us, local_addr),
+        };
+        let relay = relay_of(through);
+        let circuit = Circuit { relay, from, to };
+        self.emit(&Event::CircuitOpened {
+            relay: relay.map(|relay| relay.to_string()),
+            from: from.to_string(),
+            to: to.to_string(),
+        });
+        self.relays.circuits.insert(connection, circuit);
+    }
+
+    /// A connection is gone; if it was a circuit, that is told. Its ends cannot know why.
+    pub(super) fn circuit_closed(&mut self, connection: ConnectionId) {
+        self.relays.dialled.remove(&connection);
+        if let Some(circuit) = self.relays.circuits.remove(&connection) {
+            self.emit(&Event::CircuitClosed {
+                relay: circuit.relay.map(|relay| relay.to_string()),
+                from: circuit.from.to_string(),
+                to: circuit.to.to_string(),
+                reason: CircuitEnd::ConnectionClosed.as_str().to_owned(),
+            });
+        }
+    }
+
+    /// Tells of each circuit by which a failed dial has tried to reach `peer`.
+    pub(super) fn circuit_denied(&self, peer: Option<PeerId>, error: &DialError) {
+        let DialError::Transport(attempts) = error else {
+            return;
+        };
+        for (address, error) in attempts {
+            if is_circuit(address) {
+                self.emit(&Event::CircuitDenied {
+                    relay: relay_of(address).map(|relay| relay.to_string()),
+                    from: self.swarm.local_peer_id().to_string(),
+                    to: peer.map(|peer| peer.to_string()),
+                    reason: CircuitDenial::of_dial(error).as_str().to_owned(),
+                });
+            }
+        }
+    }
+
+    fn is_circuit_here(&self, connection: ConnectionId) -> bool {
+        self.relays.circuits.contains_key(&connection)
+    }
+}
+
+/// Whether an address leads through a relay.
+pub(super) fn is_circuit(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// The relay that an address leads through, if it names it.
+fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    address
+        .iter()
+        .take_while(|part| *part != Protocol::P2pCircuit)
+        .find_map(|part| match part {
+            Protocol::P2p(relay) => Some(relay),
+            _ => None,
+        })
+}
+
+/// An address without the peer at its end.
+fn without_peer(address: &Multiaddr) -> Multiaddr {
+    let mut address = address.clone();
+    if let Some(Protocol::P2p(_)) = address.iter().last() {
+        address.pop();
+    }
+    address
+}

@@ -1,0 +1,277 @@
+//! Whom a relay serves, and why it has turned somebody away.
+//!
+//! libp2p asks a relay's rate limiters before it grants anything, and answers every refusal of
+//! theirs with the same status. So they ask this door, which keeps the reason until the node
+//! hears of the refusal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use libp2p::PeerId;
+
+use crate::config::{Listed, Relay, RelayAccess};
+use crate::identity::IdentityId;
+
+/// Peers whose circuits of the last hour are counted. When all places are taken, a peer that has
+/// none is turned away: the quota is for relays that serve few.
+const COUNTED_MAX: usize = 4096;
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Why a relay has turned somebody away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not on the list.
+    NotListed,
+    /// Nobody whom the relay's owner follows.
+    NoFriend,
+    /// As many circuits in this hour as the relay allows.
+    HourlyQuota,
+    /// Requests of this peer come too fast.
+    PeerRate,
+    /// Requests from this IP address come too fast.
+    AddressRate,
+}
+
+impl Refusal {
+    /// In kebab-case, as events tell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotListed => "not-listed",
+            Self::NoFriend => "no-friend",
+            Self::HourlyQuota => "hourly-quota",
+            Self::PeerRate => "peer-rate",
+            Self::AddressRate => "address-rate",
+        }
+    }
+}
+
+/// What somebody wants of a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wish {
+    /// A place.
+    Reserve,
+    /// A circuit to somebody who has one.
+    Connect,
+}
+
+/// A relay's door. Shared by libp2p's relay and the node's loop.
+#[derive(Debug)]
+pub struct Door {
+    reserve: RelayAccess,
+    connect: RelayAccess,
+    circuits_per_hour: u32,
+    listed_identities: BTreeSet<IdentityId>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    listed: BTreeSet<PeerId>,
+    friends: BTreeSet<PeerId>,
+    /// The beginning of a peer's hour, and its circuits in it.
+    hours: BTreeMap<PeerId, (Instant, u32)>,
+    /// Refusals of which the node has not heard yet; one a peer and wish.
+    refused: BTreeMap<(PeerId, Wish), Refusal>,
+}
+
+impl Door {
+    /// A door as the configuration wants it.
+    pub fn new(settings: &Relay) -> Self {
+        let mut state = State::default();
+        let mut listed_identities = BTreeSet::new();
+        for listed in settings.listed.iter().filter_map(|name| Listed::read(name)) {
+            match listed {
+                Listed::Peer(peer) => {
+                    state.listed.insert(peer);
+                }
+                Listed::Identity(identity) => {
+                    listed_identities.insert(identity);
+                }
+            }
+        }
+        Self {
+            reserve: settings.reserve,
+            connect: settings.connect,
+            circuits_per_hour: settings.circuits_per_peer_hour,
+            listed_identities,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// A peer has proved to speak for `identity`; it stays listed as long as the node runs.
+    /// A person has few peers: each is certified by the identity's own key.
+    pub fn proved(&self, peer: PeerId, identity: &IdentityId) {
+        if self.listed_identities.contains(identity) {
+            self.state().listed.insert(peer);
+        }
+    }
+
+    /// From now on the node follows the people of these peers, and nobody else.
+    pub fn set_friends(&self, friends: BTreeSet<PeerId>) {
+        self.state().friends = friends;
+    }
+
+    /// Whether `peer` may have what it wants at `now`.
+    pub fn admits(&self, wish: Wish, peer: PeerId, now: Instant) -> bool {
+        let mut state = self.state();
+        let access = match wish {
+            Wish::Reserve => self.reserve,
+            Wish::Connect => self.connect,
+        };
+        let refusal = match access {
+            RelayAccess::Listed if !state.listed.contains(&peer) => Some(Refusal::NotListed),
+            RelayAccess::Friends if !state.friends.contains(&peer) => Some(Refusal::NoFriend),
+            _ if wish == Wish::Connect && !state.counts(peer, self.circuits_per_hour, now) => {
+                Some(Refusal::HourlyQuota)
+            }
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            state.refused.insert((peer, wish), refusal);
+        }
+        refusal.is_none()
+    }
+
+    /// A rate limiter has turned `peer` away.
+    pub fn turned_away(&self, wish: Wish, peer: PeerId, refusal: Refusal) {
+        self.state().refused.insert((peer, wish), refusal);
+    }
+
+    /// Why `peer` was turned away the last time, if not for want of places. To be asked when a
+    /// refusal becomes known, which takes it off the books.
+    pub fn refusal(&self, wish: Wish, peer: PeerId) -> Option<Refusal> {
+        self.state().refused.remove(&(peer, wish))
+    }
+
+    /// There is no connection with `peer` any more, so that its refusals will not be told.
+    pub fn left(&self, peer: PeerId) {
+        let mut state = self.state();
+        state.refused.remove(&(peer, Wish::Reserve));
+        state.refused.remove(&(peer, Wish::Connect));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts one more circuit of `peer`, unless it has had `most` in its hour; 0: any number.
+    fn counts(&mut self, peer: PeerId, most: u32, now: Instant) -> bool {
+        if most == 0 {
+            return true;
+        }
+        if self.hours.len() >= COUNTED_MAX && !self.hours.contains_key(&peer) {
+            self.hours
+                .retain(|_, (begun, _)| now.saturating_duration_since(*begun) < HOUR);
+            if self.hours.len() >= COUNTED_MAX {
+                return false;
+            }
+        }
+        let (begun, circuits) = self.hours.entry(peer).or_insert((now, 0));
+        if now.saturating_duration_since(*begun) >= HOUR {
+            (*begun, *circuits) = (now, 0);
+        }
+        let counts = *circuits < most;
+        *circuits += u32::from(counts);
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_door_admits_anybody() {
+        let door = Door::new(&Relay::default());
+        assert!(door.admits(Wish::Reserve, PeerId::random(), Instant::now()));
+        assert!(door.admits(Wish::Connect, PeerId::random(), Instant::now()));
+    }
+
+    #[test]
+    fn the_listed_are_peers_and_those_who_prove_a_listed_identity() {
+        let (peer, stranger, person) = (PeerId::random(), PeerId::random(), PeerId::random());
+        let identity = IdentityId([7; 32]);
+        let door = Door::new(&Relay {
+            reserve: RelayAccess::Listed,
+            listed: vec![peer.to_string(), identity.to_string()],
+            ..Relay::default()
+        });
+        let now = Instant::now();
+        assert!(door.admits(Wish::Reserve, peer, now));
+        assert!(!door.admits(Wish::Reserve, person, now));
+        assert_eq!(
+            door.refusal(Wish::Reserve, person),
+            Some(Refusal::NotListed)
+        );
+        assert_eq!(door.refusal(Wish::Reserve, person), None);
+        door.proved(person, &identity);
+        door.proved(stranger, &IdentityId([8; 32]));
+        assert!(door.admits(Wish::Reserve, person, now));
+        assert!(!door.admits(Wish::Reserve, stranger, now));
+        assert!(door.admits(Wish::Connect, stranger, now));
+    }
+
+    #[test]
+    fn friends_are_whom_the_node_follows_now() {
+        let friend = PeerId::random();
+        let door = Door::new(&Relay {
+            connect: RelayAccess::Friends,
+            ..Relay::default()
+        });
+        let now = Instant::now();
+        assert!(!door.admits(Wish::Connect, friend, now));
+        assert_eq!(door.refusal(Wish::Connect, friend), Some(Refusal::NoFriend));
+        door.set_friends([friend].into());
+        assert!(door.admits(Wish::Connect, friend, now));
+        door.set_friends(BTreeSet::new());
+        assert!(!door.admits(Wish::Connect, friend, now));
+    }
+
+    #[test]
+    fn an_hour_has_so_many_circuits_and_the_next_hour_as_many() {
+        let door = Door::new(&Relay {
+            circuits_per_peer_hour: 2,
+            ..Relay::default()
+        });
+        let (peer, now) = (PeerId::random(), Instant::now());
+        let admits = |at| door.admits(Wish::Connect, peer, at);
+        assert!(admits(now) && admits(now));
+        assert!(!admits(now + HOUR.saturating_sub(Duration::from_secs(1))));
+        assert_eq!(
+            door.refusal(Wish::Connect, peer),
+            Some(Refusal::HourlyQuota)
+        );
+        assert!(admits(now + HOUR));
+        assert!(door.admits(Wish::Reserve, peer, now));
+    }
+
+    #[test]
+    fn no_crowd_makes_the_relay_count_without_end() {
+        let door = Door::new(&Relay {
+            circuits_per_peer_hour: 1,
+            ..Relay::default()
+        });
+        let now = Instant::now();
+        for _ in 0..COUNTED_MAX {
+            assert!(door.admits(Wish::Connect, PeerId::random(), now));
+        }
+        let late = PeerId::random();
+        assert!(!door.admits(Wish::Connect, late, now));
+        assert_eq!(door.state().hours.len(), COUNTED_MAX);
+        assert!(door.admits(Wish::Connect, late, now + HOUR));
+        assert_eq!(door.state().hours.len(), 1);
+    }
+
+    #[test]
+    fn refusals_of_those_who_left_are_forgotten() {
+        let door = Door::new(&Relay::default());
+        let peer = PeerId::random();
+        door.turned_away(Wish::Reserve, peer, Refusal::PeerRate);
+        door.turned_away(Wish::Connect, peer, Refusal::AddressRate);
+        door.left(peer);
+        assert!(door.state().refused.is_empty());
+    }
+}

@@ -1,0 +1,20 @@
+//! Relays: which to hold reservations on, and why they say no.
+//!
+//! Owns decisions and reasons. Listens, dials and waits nowhere: the node's loop does, and tells
+//! this module what came of it.
+
+mod auto;
+mod candidate;
+mod counted;
+mod door;
+mod reason;
+mod select;
+pub(crate) mod server;
+pub mod terms;
+
+pub use auto::{AutoRelay, Ended};
+pub use candidate::{Candidate, Terms};
+pub use counted::{CIRCUIT_BYTES, Counted};
+pub use door::{Door, Refusal, Wish};
+pub use reason::{CircuitDenial, CircuitEnd, ReservationEnd};
+pub use select::{RelaySelector, selector};

@@ -1,0 +1,172 @@
+//! The limits of a relay, as libp2p wants them.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+use libp2p::relay::{self, RateLimiter};
+use libp2p::{Multiaddr, PeerId};
+
+use crate::config::{Relay, TimeSpan};
+
+use super::door::{Door, Refusal, Wish};
+
+/// libp2p's settings for the configuration's. Before anything is granted, `door` is asked.
+pub fn config(settings: &Relay, door: &Arc<Door>) -> relay::Config {
+    let limits = [
+        Limit {
+            burst: settings.reservation_burst_per_peer,
+            refill: settings.reservation_refill_per_peer,
+            wish: Wish::Reserve,
+            refusal: Refusal::PeerRate,
+        },
+        Limit {
+            burst: settings.reservation_burst_per_ip,
+            refill: settings.reservation_refill_per_ip,
+            wish: Wish::Reserve,
+            refusal: Refusal::AddressRate,
+        },
+        Limit {
+            burst: settings.circuit_burst_per_peer,
+            refill: settings.circuit_refill_per_peer,
+            wish: Wish::Connect,
+            refusal: Refusal::PeerRate,
+        },
+        Limit {
+            burst: settings.circuit_burst_per_ip,
+            refill: settings.circuit_refill_per_ip,
+            wish: Wish::Connect,
+            refusal: Refusal::AddressRate,
+        },
+    ];
+    let mut config = relay::Config {
+        max_reservations: settings.max_reservations,
+        max_reservations_per_peer: settings.max_reservations_per_peer,
+        reservation_duration: settings.reservation_duration.get(),
+        reservation_rate_limiters: vec![admission(Wish::Reserve, door)],
+        max_circuits: settings.max_circuits,
+        max_circuits_per_peer: settings.max_circuits_per_peer,
+        max_circuit_duration: settings.max_circuit_duration.get(),
+        max_circuit_bytes: settings.max_circuit_bytes,
+        circuit_src_rate_limiters: vec![admission(Wish::Connect, door)],
+    };
+    for limit in limits {
+        config = limit.put_upon(config, door);
+    }
+    config
+}
+
+/// A rate limiter of libp2p's.
+struct Limit {
+    burst: u32,
+    refill: TimeSpan,
+    wish: Wish,
+    /// What it stands for.
+    refusal: Refusal,
+}
+
+impl Limit {
+    /// Adds libp2p's own limiter, wrapped so that the reason of its refusals is kept.
+    fn put_upon(self, config: relay::Config, door: &Arc<Door>) -> relay::Config {
+        let Some(burst) = NonZeroU32::new(self.burst) else {
+            return config;
+        };
+        let refill = self.refill.get();
+        let by_peer = self.refusal == Refusal::PeerRate;
+        let mut config = match (self.wish, by_peer) {
+            (Wish::Reserve, true) => config.reservation_rate_per_peer(burst, refill),
+            (Wish::Reserve, false) => config.reservation_rate_per_ip(burst, refill),
+            (Wish::Connect, true) => config.circuit_src_per_peer(burst, refill),
+            (Wish::Connect, false) => config.circuit_src_per_ip(burst, refill),
+        };
+        let limiters = match self.wish {
+            Wish::Reserve => &mut config.reservation_rate_limiters,
+            Wish::Connect => &mut config.circuit_src_rate_limiters,
+        };
+        if let Some(mut limiter) = limiters.pop() {
+            let door = Arc::clone(door);
+            let Self { wish, refusal, .. } = self;
+            limiters.push(Box::new(
+                move |peer: PeerId, address: &Multiaddr, now: Instant| {
+                    let admits = limiter.try_next(peer, address, now);
+                    if !admits {
+                        door.turned_away(wish, peer, refusal);
+                    }
+                    admits
+                },
+            ));
+        }
+        config
+    }
+}
+
+fn admission(wish: Wish, door: &Arc<Door>) -> Box<dyn RateLimiter> {
+    let door = Arc::clone(door);
+    Box::new(move |peer: PeerId, _: &Multiaddr, now: Instant| door.admits(wish, peer, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(settings: &Relay) -> (relay::Config, Arc<Door>) {
+        let door = Arc::new(Door::new(settings));
+        (config(settings, &door), door)
+    }
+
+    #[test]
+    fn the_default_limits_are_those_of_libp2p() {
+        let (ours, _) = built(&Relay::default());
+        let stock = relay::Config::default();
+        assert_eq!(ours.max_reservations, stock.max_reservations);
+        assert_eq!(
+            ours.max_reservations_per_peer,
+            stock.max_reservations_per_peer
+        );
+        assert_eq!(ours.reservation_duration, stock.reservation_duration);
+        assert_eq!(ours.max_circuits, stock.max_circuits);
+        assert_eq!(ours.max_circuits_per_peer, stock.max_circuits_per_peer);
+        assert_eq!(ours.max_circuit_duration, stock.max_circuit_duration);
+        assert_eq!(ours.max_circuit_bytes, stock.max_circuit_bytes);
+    }
+
+    /// How many requests of one peer in one moment a chain of limiters admits.
+    fn admitted(limiters: &mut [Box<dyn RateLimiter>], peer: PeerId) -> usize {
+        let address = "/ip4/192.0.2.1/tcp/1".parse().expect("an address");
+        let now = Instant::now();
+        let admits = |limiter: &mut Box<dyn RateLimiter>| limiter.try_next(peer, &address, now);
+        (0..1000)
+            .take_while(|_| limiters.iter_mut().all(admits))
+            .count()
+    }
+
+    #[test]
+    fn bursts_end_where_those_of_libp2p_do_and_are_told() {
+        let peer = PeerId::random();
+        let (mut ours, door) = built(&Relay::default());
+        let mut stock = relay::Config::default();
+        for (wish, ours, stock) in [
+            (
+                Wish::Reserve,
+                &mut ours.reservation_rate_limiters,
+                &mut stock.reservation_rate_limiters,
+            ),
+            (
+                Wish::Connect,
+                &mut ours.circuit_src_rate_limiters,
+                &mut stock.circuit_src_rate_limiters,
+            ),
+        ] {
+            assert_eq!(admitted(ours, peer), 30);
+            assert_eq!(admitted(stock, peer), 30);
+            assert_eq!(door.refusal(wish, peer), Some(Refusal::PeerRate));
+        }
+        let (mut ours, door) = built(&Relay {
+            circuit_burst_per_peer: 0,
+            ..Relay::default()
+        });
+        assert_eq!(admitted(&mut ours.circuit_src_rate_limiters, peer), 60);
+        let refusal = door.refusal(Wish::Connect, peer);
+        assert_eq!(refusal, Some(Refusal::AddressRate));
+    }
+}

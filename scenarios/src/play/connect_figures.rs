@@ -1,0 +1,92 @@
+//! What a run has shown of reaching others: figures, by NAT pair too, and losses with their causes.
+
+use std::collections::BTreeSet;
+
+use orrery_node::api::Path;
+use orrery_reports::record::{Loss, SeedResult};
+
+use super::connects::{self, Attempt};
+use super::machine::Machines;
+use super::verdict::{LOSSES_LISTED_MAX, Metrics, count_causes};
+
+/// Notes what came of reaching others, and what was lost.
+pub(super) fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+    let mut state = machines.state();
+    if state.connects.is_empty() {
+        return;
+    }
+    state.connects.close();
+    let tally = &state.tally;
+    metrics.value("holepunch.attempts", "1", tally.punches as f64);
+    let first = tally.punched.get(&1).copied().unwrap_or(0);
+    let later = tally.punched.values().sum::<u64>() - first;
+    metrics.ratio("holepunch.first", first, later);
+    let nats = |attempt: &Attempt| (machines.nat(attempt.from), machines.nat(attempt.to));
+    let measured = || {
+        let attempts = state.connects.all();
+        attempts.filter(|(_, attempt)| machines.is_measured(attempt.at_ns))
+    };
+    let pairs: BTreeSet<(&str, &str)> = measured().map(|(_, attempt)| nats(attempt)).collect();
+    let all = connects::summarise(measured().map(|(_, attempt)| attempt));
+    figures(metrics, "", &all);
+    // Where all pairs are alike, figures by pair would say the same again.
+    if pairs.len() > 1 {
+        for pair in pairs {
+            let of_pair = measured().map(|(_, attempt)| attempt);
+            let summary = connects::summarise(of_pair.filter(|attempt| nats(attempt) == pair));
+            figures(
+                metrics,
+                &format!("nat_a={},nat_b={}", pair.0, pair.1),
+                &summary,
+            );
+        }
+    }
+    for (cause, count) in &all.failed {
+        let name = format!("connect.failed{{cause={}}}", cause.name());
+        metrics.value(&name, "1", *count as f64);
+    }
+    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
+    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
+    let lost =
+        measured().filter_map(|(number, attempt)| Some((number, attempt, attempt.failure()?)));
+    for (number, attempt, cause) in lost.take(room) {
+        result.losses.push(Loss {
+            item: format!("connection {number}"),
+            author: name(attempt.from),
+            reader: name(attempt.to),
+            created_s: attempt.at_ns as f64 / 1e9,
+            cause: cause.name().to_owned(),
+        });
+    }
+    let causes = all.failed.iter();
+    count_causes(
+        result,
+        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
+    );
+}
+
+/// Figures of some attempts to reach others, under these labels.
+fn figures(metrics: &mut Metrics, labels: &str, summary: &connects::Summary) {
+    let key = |name: &str, more: &str| {
+        let both = [labels, more].into_iter().filter(|part| !part.is_empty());
+        let both = both.collect::<Vec<_>>().join(",");
+        if both.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{name}{{{both}}}")
+        }
+    };
+    let failed = summary.failed.values().sum();
+    let attempts = summary.succeeded + failed;
+    metrics.ratio(&key("connect.success", ""), summary.succeeded, failed);
+    metrics.value(&key("connect.failed", ""), "1", failed as f64);
+    metrics.samples(&key("connect.time", ""), &summary.times);
+    for (path, name) in [
+        (Path::Direct, "path=direct"),
+        (Path::HolePunched, "path=hole-punched"),
+        (Path::Relayed, "path=relayed"),
+    ] {
+        let by_it = summary.paths.get(&path).copied().unwrap_or(0);
+        metrics.ratio(&key("connect.path", name), by_it, attempts - by_it);
+    }
+}
