@@ -60,6 +60,8 @@ fn name(event: &Event) -> &'static str {
         Event::DialFailed { .. } => "dial-failed",
         Event::Found { .. } => "found",
         Event::NotFound { .. } => "not-found",
+        Event::QueryEnded { .. } => "query-ended",
+        Event::AddressPublished { .. } => "address-published",
         Event::Pinged { .. } => "pinged",
         Event::Authenticated { .. } => "authenticated",
         Event::Posted { .. } => "posted",

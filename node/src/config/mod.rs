@@ -4,6 +4,7 @@
 //! refuses what it does not know by its dotted path, and never guesses.
 
 mod groups;
+mod kad;
 mod ladder;
 mod quic;
 mod reach;
@@ -14,9 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{gossip, kad};
+use crate::{gossip, kad as kademlia};
 
-pub use groups::{Gossip, GossipVersion, Kad};
+pub use groups::{Gossip, GossipVersion};
+pub use kad::{Kad, KadMode};
 pub use ladder::Reach;
 pub use quic::{Quic, QuicTransport};
 pub use reach::{Bootstrap, Relay, RelayClient};
@@ -57,7 +59,7 @@ pub struct Config {
     pub serve: Serve,
     /// Groups without storage.
     pub gossip: Gossip,
-    /// Serving as a node of a Kademlia table.
+    /// A node of a Kademlia table, and looking up in it.
     pub kad: Kad,
 }
 
@@ -182,7 +184,7 @@ impl Config {
         }
         for checked in [
             gossip::check(&self.gossip),
-            kad::check(&self.kad),
+            kademlia::check(&self.kad),
             self.bootstrap.check(),
             self.reach.check(),
         ] {
@@ -193,7 +195,7 @@ impl Config {
         }
         for checked in [
             gossip::check_together(&self.gossip),
-            kad::check_together(&self.kad),
+            kademlia::check_together(&self.kad),
         ] {
             checked.map_err(|(path, reason)| ConfigError::Contradiction {
                 path: path.to_owned(),

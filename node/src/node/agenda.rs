@@ -22,6 +22,10 @@ pub enum Errand {
     Pull(IdentityId),
     /// Stop waiting for what a rung finds.
     EndSeek(IdentityId, Rung),
+    /// Publish the own addresses anew.
+    Publish,
+    /// See whether a peer has kept a Kademlia query waiting for too long.
+    WatchQueries,
     /// Answer a waiting command with what there is.
     GiveUp(u64),
 }

@@ -10,7 +10,7 @@ use libp2p::{identify, ping, relay};
 
 use crate::config::Config;
 use crate::gossip::{self, Groups};
-use crate::kad::{self, Server};
+use crate::kad;
 use crate::protocol::{self, Context};
 
 use super::error::StartError;
@@ -30,8 +30,8 @@ pub struct NodeBehaviour {
     pub identify: identify::Behaviour,
     /// Notices dead connections.
     pub ping: ping::Behaviour,
-    /// Answers Kademlia's requests.
-    pub kad: Toggle<Server>,
+    /// A table of peers, and lookups in it.
+    pub kad: Toggle<kad::Bounded>,
     /// Carries connections between others.
     pub relay: Toggle<relay::Behaviour>,
     /// Circuits of our own through relays.

@@ -33,6 +33,8 @@ use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
 use super::ladder::Ladder;
 use super::links::Links;
+use super::publish::Publishing;
+use super::queries::Query;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -89,6 +91,9 @@ pub(super) struct Driver {
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     pub(super) ladder: Ladder,
+    /// Kademlia queries of this node that have not ended.
+    pub(super) queries: Vec<Query>,
+    pub(super) publishing: Publishing,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -151,6 +156,8 @@ impl Driver {
             known: known_nodes,
             denied: BTreeMap::new(),
             ladder: Ladder::default(),
+            queries: Vec::new(),
+            publishing: Publishing::default(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -224,6 +231,8 @@ impl Driver {
                 Errand::EndSeek(identity, rung) => {
                     self.not_found(identity, rung, Miss::TimedOut);
                 }
+                Errand::Publish => self.renew_address(),
+                Errand::WatchQueries => self.watch_queries(),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }

@@ -12,8 +12,11 @@ mod driver;
 mod error;
 mod friends;
 mod groups;
+mod kad_events;
 mod ladder;
 mod links;
+mod publish;
+mod queries;
 mod swarm_events;
 mod waiters;
 

@@ -6,7 +6,7 @@ use libp2p::allow_block_list::Blocked;
 use libp2p::connection_limits::Exceeded;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent};
-use libp2p::{PeerId, ping};
+use libp2p::{PeerId, identify, ping};
 
 use crate::api::Event;
 use crate::identity::IdentityId;
@@ -22,9 +22,15 @@ impl Driver {
     pub(super) fn swarm_event(&mut self, event: SwarmEvent<NodeBehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
-            SwarmEvent::NewListenAddr { address, .. } => self.emit(&Event::Listening {
-                address: address.to_string(),
-            }),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.emit(&Event::Listening {
+                    address: address.to_string(),
+                });
+                self.addresses_changed();
+            }
+            SwarmEvent::ExpiredListenAddr { .. }
+            | SwarmEvent::ExternalAddrConfirmed { .. }
+            | SwarmEvent::ExternalAddrExpired { .. } => self.addresses_changed(),
             SwarmEvent::ConnectionEstablished {
                 peer_id,
                 connection_id,
@@ -88,8 +94,11 @@ impl Driver {
                 }
             },
             NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
+            NodeBehaviourEvent::Kad(event) => self.kad_event(event),
+            NodeBehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.peer_told(peer_id, &info);
+            }
             NodeBehaviourEvent::Identify(_)
-            | NodeBehaviourEvent::Kad(_)
             | NodeBehaviourEvent::Relay(_)
             | NodeBehaviourEvent::RelayClient(_) => {}
         }
@@ -111,6 +120,9 @@ impl Driver {
         for surplus in self.links.add(connection, link) {
             tracing::debug!(%peer, ?surplus, "closing one of two connections");
             self.swarm.close_connection(surplus);
+        }
+        if self.known.contains_key(&peer) {
+            self.keep_from_kad(&peer);
         }
         self.known_is_here(&peer);
         for friend in self.friends_at(&peer) {
@@ -143,6 +155,9 @@ impl Driver {
         if self.context.is_blocked(&identity) {
             self.deny(identity, [peer].into());
             return;
+        }
+        if self.friends.contains_key(&identity) {
+            self.keep_from_kad(&peer);
         }
         self.friend_is_here(identity);
     }

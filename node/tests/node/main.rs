@@ -5,6 +5,7 @@ mod exchange;
 mod flaky;
 mod groups;
 mod hostile;
+mod kad;
 mod quic;
 mod reach;
 mod world;

@@ -15,6 +15,7 @@ pub mod flow;
 pub mod friends;
 pub mod grid;
 pub mod group;
+pub mod lookup;
 pub mod network;
 pub mod node_settings;
 pub mod pace;

@@ -10,6 +10,7 @@ use super::amount::{Amount, AmountText};
 use super::flow::Flow;
 use super::friends::Graph;
 use super::group::Group;
+use super::lookup::{Lookup, RungName, SoughtName};
 use super::pace::{Pace, PaceFields, read_length};
 use super::problem::{Problems, quoted, suggestion};
 use super::quantity::bytes;
@@ -101,6 +102,20 @@ pub enum WorkloadFields {
         /// How many of `to` the seed draws for each dialling; all of them if absent.
         peers: Option<u32>,
     },
+    /// Hosts look up where others are.
+    Lookup {
+        /// Who looks.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// Who is looked for: the seed draws one of them each time, never the one who looks.
+        to: HostsText,
+        /// The way to find them; `kad` if absent.
+        by: Option<RungName>,
+        /// What is looked for: their `address` (if absent), or the `peers` nearest to its record.
+        what: Option<SoughtName>,
+    },
     /// Hosts send messages to a group without storage. Every host whose node has joined the topic
     /// is meant to get them (`"gossip.enabled" = true`, `"gossip.topics" = ["…"]`).
     Publish {
@@ -181,6 +196,8 @@ pub enum Action {
         /// How many of them; all if absent.
         peers: Option<u32>,
     },
+    /// Look up where somebody is.
+    Lookup(Lookup),
     /// Send a message to a group without storage.
     Publish {
         /// The group's topic.
@@ -200,6 +217,7 @@ impl Action {
             Self::Flow(_) => "flow",
             Self::Block { .. } => "block",
             Self::Dial { .. } => "dial",
+            Self::Lookup(_) => "lookup",
             Self::Publish { .. } => "publish",
         }
     }
@@ -260,6 +278,7 @@ impl Workload {
                     .whole("peers", 1..=10_000, problems)
                     .map(|count| count as u32),
             },
+            "lookup" => Action::Lookup(Lookup::read(&reader, groups, problems)?),
             "publish" => Action::Publish {
                 topic: reader.text("topic", problems)?.to_owned(),
                 size_bytes: read_message_size(&reader, problems),
@@ -277,7 +296,7 @@ impl Workload {
             .pace
             .note_too_long(workload.from.len(), duration_ns, &reader, problems);
         match &workload.action {
-            Action::Dial { .. } => {
+            Action::Dial { .. } | Action::Lookup(_) => {
                 workload.note_nodeless(&reader, groups, problems);
             }
             Action::Publish { topic, .. } => {

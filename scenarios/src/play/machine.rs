@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use orrery_node::api::{Command, Event, OpName};
+use orrery_node::api::{Command, Event, OpName, Rung};
 use orrery_node::config::{Config, Listen};
 use orrery_node::engine::Engine;
 use orrery_node::environment::{Observer, Storage};
@@ -21,11 +21,13 @@ use orrery_sim::{HostId, kernel};
 
 use super::flows::Flows;
 use super::ledger::Ledger;
+use super::lookups::{Lookups, Walk};
 use super::messages::{HostSet, Messages};
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
 use crate::format::group::Group;
+use crate::format::lookup::Sought;
 use crate::world::World;
 
 /// The port on which every node listens.
@@ -61,6 +63,7 @@ pub struct State {
     pub messages: Messages,
     pub tally: Tally,
     pub flows: Flows,
+    pub lookups: Lookups,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Partitions in force, by fault.
@@ -105,6 +108,7 @@ impl Machines {
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
+            lookups: Lookups::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
             partition_times_ns: BTreeMap::new(),
@@ -289,12 +293,82 @@ impl Machines {
                     state.tally.pinged(now_ns, ends, *rtt_us);
                 }
             }
+            Event::Found { .. }
+            | Event::NotFound { .. }
+            | Event::QueryEnded { .. }
+            | Event::AddressPublished { .. } => state.looked_up(machine, now_ns, event),
             other => state.tally.note(machine, now_ns, measured, other),
+        }
+    }
+
+    /// Notes how many connections each node has, every [`SAMPLE_NS`] of a run with look-ups.
+    pub fn sample(&self) {
+        let now_ns = kernel::now().as_nanos();
+        let mut state = self.state();
+        let state = &mut *state;
+        if state.lookups.is_empty() || !self.is_measured(now_ns) || now_ns % SAMPLE_NS != 0 {
+            return;
+        }
+        for (host, node) in (0..).zip(&state.nodes) {
+            if node.is_some() {
+                let open = u64::from(state.tally.connections(host));
+                state.lookups.connections.record(now_ns, open);
+            }
         }
     }
 }
 
+/// Pause between two looks at nodes' connections.
+const SAMPLE_NS: u64 = 10_000_000_000;
+
 impl State {
+    /// A node tells how a look-up went.
+    fn looked_up(&mut self, machine: u32, now_ns: u64, event: &Event) {
+        match event {
+            Event::AddressPublished { .. } => self.lookups.published(machine),
+            Event::Found { identity, by, .. } => {
+                if let Some(whom) = self.host_of(identity) {
+                    self.lookups.answered(machine, whom, *by, None, now_ns);
+                }
+            }
+            Event::NotFound {
+                identity,
+                by,
+                reason,
+            } => {
+                if let Some(whom) = self.host_of(identity) {
+                    let miss = Some(*reason);
+                    self.lookups.answered(machine, whom, *by, miss, now_ns);
+                }
+            }
+            Event::QueryEnded {
+                query,
+                purpose,
+                about,
+                requests,
+                known,
+                peers,
+                ..
+            } => {
+                let sought = match purpose.as_str() {
+                    "find-address" => Sought::Address(Rung::Kad),
+                    "closest" => Sought::Peers,
+                    _ => return,
+                };
+                if let (Some(whom), Ok(query)) = (self.host_of(about), query.parse()) {
+                    let walk = Walk {
+                        query,
+                        requests: *requests,
+                        known,
+                        peers,
+                    };
+                    self.lookups.walked(machine, whom, sought, &walk);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The machine of a person.
     pub fn host_of(&self, identity: &str) -> Option<u32> {
         self.hosts_by_identity.get(identity).copied()

@@ -30,6 +30,7 @@ pub fn schedule(machines: &Arc<Machines>) {
             | Step::Grant { host, .. }
             | Step::Pull { host }
             | Step::Dial { host, .. }
+            | Step::Lookup { host, .. }
             | Step::Publish { host, .. }
             | Step::Flow { host, .. }
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
@@ -72,6 +73,12 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
                 }
             }
         }
+        Step::Lookup {
+            host,
+            whom,
+            sought,
+            ticket,
+        } => super::lookups::look_up(machines, ticket, host, whom, sought),
         Step::Publish {
             host,
             workload,
@@ -263,6 +270,7 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
         state.tally.power_cut(machine);
         state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
         state.flows.power_cut(machine, kernel::now().as_nanos());
+        state.lookups.power_cut(machine, kernel::now().as_nanos());
         let node = state.nodes[machine as usize].take();
         state.messages.copies_lost += node.as_ref().map_or(0, copies);
         node

@@ -1,5 +1,7 @@
 //! What a run has shown: metrics, losses with their causes, faults and invariants.
 
+mod lookups;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         groups(machines, job.end_ns(), &mut metrics, &mut result);
     }
     flows(machines, &mut metrics, &mut result);
+    lookups::judge(machines, &mut metrics, &mut result);
     if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
     }

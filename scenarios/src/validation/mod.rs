@@ -19,6 +19,7 @@ mod faults;
 mod fidelity;
 mod fidelity_gossip;
 mod jobs;
+mod kad_depth;
 mod loss_bursts;
 mod mathis;
 mod mutant;
@@ -53,6 +54,7 @@ const ROWS: &[Row] = &[
     jobs::ROW,
     faults::ROW,
     two_models::ROW,
+    kad_depth::ROW,
 ];
 
 /// One comparison.

@@ -21,6 +21,7 @@ pub fn build(scenario: &Scenario, friends: &Friends, seed: u64) -> Vec<(u64, Ste
         tickets: 0,
         messages: 0,
         flows: 0,
+        lookups: 0,
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
         for (index, host) in (0..).zip(workload.from.iter()) {
@@ -42,6 +43,7 @@ struct Builder<'a> {
     tickets: u32,
     messages: u32,
     flows: u32,
+    lookups: u32,
 }
 
 impl Builder<'_> {
@@ -81,6 +83,20 @@ impl Builder<'_> {
                         load: flow.load,
                         port: flow.port,
                         flow: number,
+                    };
+                    self.push(at_ns, step);
+                }
+                Action::Lookup(lookup) => {
+                    let Some(&whom) = chosen(&lookup.to, Some(1), host, &mut stream).first() else {
+                        continue;
+                    };
+                    let ticket = self.lookups;
+                    self.lookups += 1;
+                    let step = Step::Lookup {
+                        host,
+                        whom,
+                        sought: lookup.sought,
+                        ticket,
                     };
                     self.push(at_ns, step);
                 }
