@@ -45,7 +45,9 @@ impl LogSpec {
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub(crate) fn open(&self) -> io::Result<(impl Layer<Registry> + Send + Sync + use<>, LogFiles)> {
+    pub(crate) fn open(
+        &self,
+    ) -> io::Result<(impl Layer<Registry> + Send + Sync + use<>, LogFiles)> {
         fs::create_dir_all(&self.folder)?;
         let files = LogFiles(Arc::new(Mutex::new(Files {
             folder: self.folder.clone(),

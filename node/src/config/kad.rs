@@ -25,6 +25,7 @@ pub enum KadMode {
 /// `[kad]`: a node of a Kademlia table, and looking up in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Kad {
     /// Whether the node speaks Kademlia at all.
     pub enabled: bool,

@@ -139,14 +139,12 @@ impl NetworkBehaviour for Bounded {
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match &event {
-            FromSwarm::ConnectionEstablished(up) => {
-                if self.dialling.remove(&up.connection_id) {
-                    let dialled = Dialled {
-                        peer: up.peer_id,
-                        used: Instant::now(),
-                    };
-                    self.dialled.insert(up.connection_id, dialled);
-                }
+            FromSwarm::ConnectionEstablished(up) if self.dialling.remove(&up.connection_id) => {
+                let dialled = Dialled {
+                    peer: up.peer_id,
+                    used: Instant::now(),
+                };
+                self.dialled.insert(up.connection_id, dialled);
             }
             FromSwarm::ConnectionClosed(down) => {
                 self.dialled.remove(&down.connection_id);

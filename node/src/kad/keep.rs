@@ -216,21 +216,26 @@ mod tests {
         shelter.keep(1, 5).expect("taken");
         let record = shelter.store.records().next().expect("it is there");
         let end = record.expires.expect("it ends");
-        assert!(end <= Instant::now() + Duration::from_millis(60_000));
+        assert!(end <= Instant::now() + Duration::from_millis(BOUNDS.life_max_ms));
     }
 
     #[test]
     fn providers_are_kept_with_few_addresses_under_keys_of_services() {
         let mut shelter = Shelter::new();
         let address: Multiaddr = "/ip4/192.0.2.1/tcp/1".parse().expect("an address");
-        let record = |key: RecordKey| {
-            ProviderRecord::new(key, PeerId::random(), vec![address.clone(); 500])
-        };
+        let record =
+            |key: RecordKey| ProviderRecord::new(key, PeerId::random(), vec![address.clone(); 500]);
         let key = service_key("echo");
-        assert_eq!(keep_provider(&mut shelter.store, record(key.clone())), Ok(()));
+        assert_eq!(
+            keep_provider(&mut shelter.store, record(key.clone())),
+            Ok(())
+        );
         let kept = shelter.store.providers(&key);
         assert_eq!(kept[0].addresses.len(), crate::card::CARD_ADDRESSES_MAX);
         let long = RecordKey::new(&[0; 4_000]);
-        assert_eq!(keep_provider(&mut shelter.store, record(long)), Err("malformed"));
+        assert_eq!(
+            keep_provider(&mut shelter.store, record(long)),
+            Err("malformed")
+        );
     }
 }

@@ -75,8 +75,7 @@ pub fn build(config: &Kad, us: PeerId) -> Result<Bounded, (&'static str, String)
         max_provided_keys: PROVIDED_KEYS_MAX,
         max_providers_per_key: k.get(),
     };
-    let mut kademlia =
-        Kademlia::with_config(us, MemoryStore::with_config(us, bounds), settings);
+    let mut kademlia = Kademlia::with_config(us, MemoryStore::with_config(us, bounds), settings);
     kademlia.set_mode(match config.mode {
         KadMode::Server => Some(Mode::Server),
         KadMode::Client => Some(Mode::Client),

@@ -8,8 +8,8 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, identify};
 
 use crate::api::Event;
-use crate::card::fitting;
-use crate::kad::{Bounds, Kademlia, Kept, keep, keep_provider};
+use crate::card::{CARD_ADDRESSES_MAX, fitting};
+use crate::kad::{Bounded, Bounds, Kademlia, Kept, keep, keep_provider};
 
 use super::commands::wall_clock_ms;
 use super::driver::Driver;
@@ -18,7 +18,7 @@ impl Driver {
     /// Kademlia, if it is on.
     pub(super) fn table(&mut self) -> Option<&mut Kademlia> {
         let kad = self.swarm.behaviour_mut().kad.as_mut();
-        kad.map(|bounded| bounded.table())
+        kad.map(Bounded::table)
     }
 
     /// Connections with `peer` are no longer Kademlia's to close.
@@ -148,8 +148,11 @@ pub(super) fn is_loopback(address: &Multiaddr) -> bool {
     }
 }
 
-/// Leaves of a peer's entry only the addresses that it tells of now: an entry of libp2p's
-/// table has no bound, and a peer may tell of others again and again.
+/// Addresses of a peer in the table; libp2p bounds their number nowhere.
+const ENTRY_ADDRESSES_MAX: usize = 2 * CARD_ADDRESSES_MAX;
+
+/// Of a peer that has told of too many addresses over time, leaves those that it tells of now.
+/// Below the bound others stay: one that we have dialled may lead where the peer's own do not.
 fn forget_others(table: &mut Kademlia, peer: PeerId, told: &[Multiaddr]) {
     let Some(bucket) = table.kbucket(peer) else {
         return;
@@ -159,7 +162,9 @@ fn forget_others(table: &mut Kademlia, peer: PeerId, told: &[Multiaddr]) {
         .filter(|entry| *entry.node.key.preimage() == peer)
         .flat_map(|entry| entry.node.value.iter().cloned().collect::<Vec<_>>())
         .collect();
-    drop(bucket);
+    if known.len() <= ENTRY_ADDRESSES_MAX {
+        return;
+    }
     for address in known {
         let bare: Multiaddr = address
             .iter()

@@ -133,7 +133,9 @@ impl Driver {
         }
         let key = KBucketKey::new(key);
         let nearest = table.get_closest_local_peers(&key);
-        let known = nearest.take(kad::K_VALUE.get()).map(KBucketKey::into_preimage);
+        let known = nearest
+            .take(kad::K_VALUE.get())
+            .map(KBucketKey::into_preimage);
         let known = known.collect();
         let Ok(id) = start(table, key.into_preimage()) else {
             self.context.limit_reached("own-records");
@@ -149,14 +151,16 @@ impl Driver {
             known,
             peers: Vec::new(),
         });
-        self.agenda.set(Errand::WatchQueries, Instant::now() + WATCH);
+        self.agenda
+            .set(Errand::WatchQueries, Instant::now() + WATCH);
         Ok(())
     }
 
     /// Sees to it that the loop turns, and with it libp2p's look at its queries.
     pub(super) fn watch_queries(&mut self) {
         if !self.queries.is_empty() {
-            self.agenda.set(Errand::WatchQueries, Instant::now() + WATCH);
+            self.agenda
+                .set(Errand::WatchQueries, Instant::now() + WATCH);
         }
     }
 
@@ -231,9 +235,12 @@ impl Driver {
                 self.record_found(place, &found);
             }
             QueryResult::GetRecord(Err(GetRecordError::Timeout { .. }))
-            | QueryResult::StartProviding(Err(_)) => timed_out = true,
+            | QueryResult::StartProviding(Err(_))
+            | QueryResult::GetProviders(Err(_)) => timed_out = true,
             QueryResult::GetClosestPeers(Ok(closest)) => {
-                query.peers.extend(closest.peers.iter().map(|peer| peer.peer_id));
+                query
+                    .peers
+                    .extend(closest.peers.iter().map(|peer| peer.peer_id));
             }
             QueryResult::GetClosestPeers(Err(GetClosestPeersError::Timeout { peers, .. })) => {
                 query.peers.extend(peers.iter().map(|peer| peer.peer_id));
@@ -241,11 +248,9 @@ impl Driver {
             }
             QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })) => {
                 // In order, since libp2p's set has none.
-                let told: BTreeSet<PeerId> =
-                    query.peers.drain(..).chain(providers).collect();
+                let told: BTreeSet<PeerId> = query.peers.drain(..).chain(providers).collect();
                 query.peers.extend(told.into_iter().take(PROVIDERS_MAX));
             }
-            QueryResult::GetProviders(Err(_)) => timed_out = true,
             QueryResult::PutRecord(Err(error)) => {
                 stored = false;
                 timed_out = matches!(error, kad::PutRecordError::Timeout { .. });
@@ -275,7 +280,7 @@ impl Driver {
                     query.newest = Some(record);
                     query.peers.clear();
                     query.peers.extend(found.peer);
-                } else if held == query.newest.as_ref().map(|_| record.version) {
+                } else if held == Some(record.version) {
                     query.peers.extend(found.peer);
                 }
                 let (enough, id) = (query.valid >= quorum, query.id);

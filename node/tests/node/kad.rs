@@ -1,5 +1,7 @@
 //! Kademlia: records of addresses, services, and peers that lie.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -8,15 +10,15 @@ use libp2p::core::upgrade::Version;
 use libp2p::kad::store::{MemoryStore, RecordStore};
 use libp2p::kad::{self, Quorum, Record};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::{Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Transport, noise, yamux};
+use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Transport, identify, noise, yamux};
 use orrery_node::CommandError;
 use orrery_node::api::{Command, Event, Miss, Reply, Rung};
 use orrery_node::card::Card;
 use orrery_node::kad::{AddressRecord, address_key};
 use orrery_node::keys::Keys;
 
-use crate::world::TestNode;
+use crate::world::{PATIENCE, TestNode};
 
 const PROTOCOL: &str = "/orrery/kad/1";
 
@@ -120,10 +122,10 @@ async fn a_new_life_publishes_a_higher_version_though_its_clock_may_be_behind() 
     let known = address_of(&nodes[0]);
     let settings = format!("{WALK}\nkad.publish = true\nbootstrap.peers = [\"{known}\"]");
     let node = node.restart(3, &settings).await;
-    let higher = |event: &Event| {
-        matches!(event, Event::AddressPublished { version: found, .. } if *found > version)
-    };
-    node.seen.wait("a higher version is published", higher).await;
+    let higher = |event: &Event| matches!(event, Event::AddressPublished { version: found, .. } if *found > version);
+    node.seen
+        .wait("a higher version is published", higher)
+        .await;
 }
 
 #[tokio::test]
@@ -160,10 +162,19 @@ async fn services_are_offered_and_found() {
     assert!(matches!(refused, Err(CommandError::Invalid { .. })));
 }
 
-/// A peer with libp2p's own Kademlia and no scruples.
+/// libp2p's own Kademlia, and what makes others take it for a server.
+#[derive(NetworkBehaviour)]
+struct Lies {
+    kad: kad::Behaviour<MemoryStore>,
+    identify: identify::Behaviour,
+}
+
+/// A peer without scruples.
 struct Liar {
-    swarm: Swarm<kad::Behaviour<MemoryStore>>,
+    swarm: Swarm<Lies>,
     target: PeerId,
+    /// Requests that others made.
+    asked: Arc<AtomicU32>,
 }
 
 impl Liar {
@@ -173,6 +184,7 @@ impl Liar {
         let card: Card = node.card.parse().expect("a card");
         let mut config = kad::Config::new(StreamProtocol::new(PROTOCOL));
         config.set_periodic_bootstrap_interval(None);
+        config.set_max_packet_size(8 << 20);
         let store = MemoryStore::new(keys.peer());
         let mut behaviour = kad::Behaviour::with_config(keys.peer(), store, config);
         behaviour.set_mode(Some(kad::Mode::Server));
@@ -186,10 +198,20 @@ impl Liar {
             tokio::spawn(task);
         })
         .with_idle_connection_timeout(Duration::from_mins(1));
+        let told = identify::Config::new("lies/1".to_owned(), keys.transport().public());
+        let behaviour = Lies {
+            kad: behaviour,
+            identify: identify::Behaviour::new(told),
+        };
         let mut swarm = Swarm::new(transport, behaviour, keys.peer(), config);
         let port = 500_000_000 + u64::from(seed);
         let own: Multiaddr = format!("/memory/{port}").parse().expect("an address");
         swarm.listen_on(own).expect("the address is free");
+        loop {
+            if let SwarmEvent::NewListenAddr { .. } = swarm.select_next_some().await {
+                break;
+            }
+        }
         swarm.dial(address_of(node)).expect("dials");
         loop {
             let event = swarm.select_next_some().await;
@@ -200,7 +222,12 @@ impl Liar {
         Self {
             swarm,
             target: card.peer,
+            asked: Arc::default(),
         }
+    }
+
+    fn kad(&mut self) -> &mut kad::Behaviour<MemoryStore> {
+        &mut self.swarm.behaviour_mut().kad
     }
 
     /// Sends a record under its own key.
@@ -212,11 +239,14 @@ impl Liar {
     /// Sends any record, and waits for the answer.
     async fn put_raw(&mut self, record: Record) {
         let target = [self.target];
-        let behaviour = self.swarm.behaviour_mut();
-        let sent = behaviour.put_record_to(record, target.into_iter(), Quorum::One);
+        let targets = target.into_iter();
+        let sent = self.kad().put_record_to(record, targets, Quorum::One);
         loop {
-            if let SwarmEvent::Behaviour(kad::Event::OutboundQueryProgressed { id, step, .. }) =
-                self.swarm.select_next_some().await
+            if let SwarmEvent::Behaviour(LiesEvent::Kad(kad::Event::OutboundQueryProgressed {
+                id,
+                step,
+                ..
+            })) = self.swarm.select_next_some().await
                 && id == sent
                 && step.last
             {
@@ -229,7 +259,13 @@ impl Liar {
     fn go_on(mut self) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move {
             loop {
-                self.swarm.select_next_some().await;
+                let event = self.swarm.select_next_some().await;
+                if let SwarmEvent::Behaviour(LiesEvent::Kad(kad::Event::InboundRequest {
+                    ..
+                })) = event
+                {
+                    self.asked.fetch_add(1, Ordering::Relaxed);
+                }
             }
         })
     }
@@ -240,9 +276,8 @@ async fn bad_records_are_refused_by_kind() {
     let node = TestNode::start(1, WALK).await;
     let mut liar = Liar::start(60, &node).await;
     let keys = Keys::generate(Some([61; 32]));
-    let issue = |version, expires_ms| {
-        AddressRecord::issue(&keys, version, expires_ms, &[]).expect("signs")
-    };
+    let issue =
+        |version, expires_ms| AddressRecord::issue(&keys, version, expires_ms, &[]).expect("signs");
     let key = || address_key(&keys.identity());
     let good = issue(5, now_ms() + DAY_MS);
     let mut forged = good.encode();
@@ -256,9 +291,21 @@ async fn bad_records_are_refused_by_kind() {
     let other = address_key(&Keys::generate(Some([62; 32])).identity());
     check(&mut liar, other, good.encode(), "wrong-key").await;
     check(&mut liar, key(), issue(5, 1_000).encode(), "expired").await;
-    check(&mut liar, key(), issue(5, u64::MAX).encode(), "too-long-a-life").await;
+    check(
+        &mut liar,
+        key(),
+        issue(5, u64::MAX).encode(),
+        "too-long-a-life",
+    )
+    .await;
     liar.put(&good).await;
-    check(&mut liar, key(), issue(4, now_ms() + DAY_MS).encode(), "old-version").await;
+    check(
+        &mut liar,
+        key(),
+        issue(4, now_ms() + DAY_MS).encode(),
+        "old-version",
+    )
+    .await;
     assert_eq!(node.handle.counters().get("records-kept"), Some(&1));
 }
 
@@ -287,51 +334,94 @@ async fn an_old_or_forged_answer_does_not_hide_the_newest_record() {
     let old = AddressRecord::issue(&sought.keys, 1, now_ms() + DAY_MS, &[nowhere]).expect("signs");
     let mut record = Record::new(address_key(&old.identity), old.encode());
     record.publisher = None;
-    let store = liar.swarm.behaviour_mut().store_mut();
-    store.put(record).expect("there is room");
+    liar.kad().store_mut().put(record).expect("there is room");
+    let asked = Arc::clone(&liar.asked);
     let lying = liar.go_on();
+    is_in_the_table(searcher, &asked).await;
     look_up(searcher, sought.identity()).await;
     finds(searcher, &sought.identity(), &address_of(sought)).await;
+    assert!(asked.load(Ordering::Relaxed) > 0);
     lying.abort();
+}
+
+/// Has `node` make queries until the liar who counts them is asked.
+async fn is_in_the_table(node: &TestNode, asked: &AtomicU32) {
+    let near = async {
+        while asked.load(Ordering::Relaxed) == 0 {
+            let identity = node.identity();
+            // It may not know anybody yet.
+            let _ = node.handle.command(Command::Closest { identity }).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let entered = tokio::time::timeout(PATIENCE, near).await;
+    entered.expect("the liar enters the table in time");
+}
+
+/// A node, another that it knows, and a liar in its table that would name twenty peers
+/// who do not exist, each at so many addresses.
+async fn deceived(seed: u8, addresses: u64) -> (Vec<TestNode>, Arc<AtomicU32>) {
+    let nodes = neighbours(2, "kad.query_timeout = \"3s\"").await;
+    let mut liar = Liar::start(seed, &nodes[1]).await;
+    let asked = Arc::clone(&liar.asked);
+    for _ in 0..20 {
+        let nobody = Keys::generate(None).peer();
+        for number in 0..addresses {
+            let address: Multiaddr = format!("/memory/{}", 600_000_000 + number)
+                .parse()
+                .expect("an address");
+            liar.kad().add_address(&nobody, address);
+        }
+    }
+    liar.go_on();
+    is_in_the_table(&nodes[1], &asked).await;
+    (nodes, asked)
 }
 
 #[tokio::test]
 async fn a_peer_that_names_peers_who_do_not_exist_costs_a_bounded_time() {
-    let settings = "kad.query_timeout = \"3s\"";
-    let nodes = neighbours(2, settings).await;
-    let mut liar = Liar::start(65, &nodes[0]).await;
-    for number in 0..20_u64 {
-        let nobody = Keys::generate(None).peer();
-        let address: Multiaddr = format!("/memory/{}", 600_000_000 + number)
-            .parse()
-            .expect("an address");
-        liar.swarm.behaviour_mut().add_address(&nobody, address);
-    }
-    let peer = *liar.swarm.local_peer_id();
-    let lying = liar.go_on();
+    let (nodes, asked) = deceived(65, 1).await;
     let searcher = &nodes[1];
-    let address = format!("/memory/{}/p2p/{peer}", 500_000_065);
-    let dialled = searcher.handle.command(Command::Dial { address }).await;
-    assert_eq!(dialled, Ok(Reply::Done));
-    let name = peer.to_string();
-    let met = |event: &Event| matches!(event, Event::Connected { peer, .. } if *peer == name);
-    searcher.seen.wait("the liar is met", met).await;
+    let before = asked.load(Ordering::Relaxed);
     let whom = Keys::generate(None).identity().to_string();
     look_up(searcher, whom.clone()).await;
-    let ended = |event: &Event| matches!(event, Event::NotFound { identity, .. } if *identity == whom);
+    let ended =
+        |event: &Event| matches!(event, Event::NotFound { identity, .. } if *identity == whom);
     searcher.seen.wait("the look-up ends", ended).await;
+    assert!(asked.load(Ordering::Relaxed) > before);
     let connections = match searcher.handle.command(Command::Status).await {
         Ok(Reply::Status { connections, .. }) => connections.len(),
         other => panic!("no status: {other:?}"),
     };
-    assert!(connections <= 3, "{connections}");
-    lying.abort();
+    assert!(connections <= 2, "{connections}");
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_bound_is_not_read() {
+    let (nodes, asked) = deceived(66, 2_000).await;
+    let searcher = &nodes[1];
+    let before = asked.load(Ordering::Relaxed);
+    let whom = Keys::generate(None).identity().to_string();
+    look_up(searcher, whom.clone()).await;
+    // The liar is asked, and what it says is no answer; nobody that it names is dialled.
+    let ended = |event: &Event| {
+        matches!(event, Event::QueryEnded { about, requests, answers, .. }
+            if *about == whom && answers < requests)
+    };
+    searcher.seen.wait("the query ends", ended).await;
+    assert!(asked.load(Ordering::Relaxed) > before);
+    let dialled = |event: &Event| matches!(event, Event::DialFailed { .. });
+    assert_eq!(searcher.seen.count(dialled), 0);
 }
 
 #[tokio::test]
 async fn lookups_keep_no_more_connections_than_allowed() {
-    let nodes = neighbours(8, "kad.max_connections = 1\nkad.bootstrap_interval = \"1s\"").await;
+    // No connection closes by itself while this test lasts.
+    let settings = "connections.idle_timeout = \"10m\"\nkad.max_connections = 1";
+    let nodes = neighbours(8, settings).await;
     let last = nodes.last().expect("there are eight");
     let closed = |event: &Event| matches!(event, Event::Disconnected { .. });
-    last.seen.wait("a connection too many is closed", closed).await;
+    last.seen
+        .wait("a connection too many is closed", closed)
+        .await;
 }

@@ -36,17 +36,11 @@ impl Depths {
     /// nobody named was known.
     pub fn of(&self, host: u32, query: u64, known: &[String], peer: &str) -> u32 {
         let told = self.told();
-        let (Some(named), Some(&peer)) = (
-            told.queries.get(&(host, query)),
-            told.names.get(peer),
-        ) else {
+        let (Some(named), Some(&peer)) = (told.queries.get(&(host, query)), told.names.get(peer))
+        else {
             return 0;
         };
-        let is_known = |peer: u32| {
-            known
-                .iter()
-                .any(|name| told.names.get(name) == Some(&peer))
-        };
+        let is_known = |peer: u32| known.iter().any(|name| told.names.get(name) == Some(&peer));
         let (mut depth, mut at) = (0, peer);
         while depth < DEPTH_MAX && !is_known(at) {
             let Some(&source) = named.get(&at) else { break };

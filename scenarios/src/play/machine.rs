@@ -306,7 +306,10 @@ impl Machines {
         let now_ns = kernel::now().as_nanos();
         let mut state = self.state();
         let state = &mut *state;
-        if state.lookups.is_empty() || !self.is_measured(now_ns) || now_ns % SAMPLE_NS != 0 {
+        if state.lookups.is_empty()
+            || !self.is_measured(now_ns)
+            || !now_ns.is_multiple_of(SAMPLE_NS)
+        {
             return;
         }
         for (host, node) in (0..).zip(&state.nodes) {

@@ -43,7 +43,11 @@ const SEARCHES: usize = 400;
 
 fn run(mutation: Option<&str>) -> Result<Measured, String> {
     let ideal = ideal_depth(NODES, SEARCHES);
-    let buckets = if mutation == Some(SMALL_BUCKETS) { 5 } else { K };
+    let buckets = if mutation == Some(SMALL_BUCKETS) {
+        5
+    } else {
+        K
+    };
     let mut measured = depth_among_nodes(buckets)?;
     if mutation == Some(FROM_THE_SEARCHER) {
         measured += 1.0;
@@ -70,7 +74,12 @@ fn depth_among_nodes(buckets: usize) -> Result<f64, String> {
          at = \"each uniform(2m, 3m)\"\n[expect]\n\"lookup.success\" = \"== 100%\"\n",
         NODES - 1
     );
-    let plan = format::read("kad depth", &text, None, &[]);
+    mean(&text, "lookup.hops")
+}
+
+/// Plays a scenario of Kademlia with one seed, and gives the mean of a metric.
+pub(super) fn mean(text: &str, metric: &str) -> Result<f64, String> {
+    let plan = format::read("kad", text, None, &[]);
     let plan = plan.map_err(|problems| problems.to_string())?;
     let job = Job {
         engine: Engine::Sim,
@@ -86,9 +95,10 @@ fn depth_among_nodes(buckets: usize) -> Result<f64, String> {
     if let Some(failure) = result.failure {
         return Err(failure);
     }
-    match result.metrics.get("lookup.hops") {
+    match result.metrics.get(metric) {
         Some(Metric::Distribution { mean, .. }) => Ok(*mean),
-        _ => Err("no depth was seen: does libp2p-kad still tell who named whom?".to_owned()),
+        // libp2p-kad may have changed the event that tells who named whom.
+        _ => Ok(f64::NAN),
     }
 }
 
@@ -152,7 +162,10 @@ fn search(searcher: Place, target: Place, tables: &BTreeMap<Place, Vec<Place>>) 
     let mut asked: BTreeSet<Place> = BTreeSet::new();
     loop {
         let near = depths.keys().take(K).copied();
-        let round: Vec<Place> = near.filter(|far| !asked.contains(far)).take(ALPHA).collect();
+        let round: Vec<Place> = near
+            .filter(|far| !asked.contains(far))
+            .take(ALPHA)
+            .collect();
         if round.is_empty() {
             return depths.into_values().take(K).collect();
         }

@@ -20,6 +20,7 @@ mod fidelity;
 mod fidelity_gossip;
 mod jobs;
 mod kad_depth;
+mod kad_mesh;
 mod loss_bursts;
 mod mathis;
 mod mutant;
@@ -55,6 +56,7 @@ const ROWS: &[Row] = &[
     faults::ROW,
     two_models::ROW,
     kad_depth::ROW,
+    kad_mesh::ROW,
 ];
 
 /// One comparison.
