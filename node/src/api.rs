@@ -340,12 +340,23 @@ pub enum Event {
         /// Why.
         reason: Miss,
     },
-    /// A Kademlia query of this node ended.
-    QueryEnded {
+    /// A Kademlia query of this node began.
+    QueryBegan {
         /// Its number among those of the node's life.
         query: String,
-        /// What it was for: `find-address`, `renew-address`, `publish-address`, `closest`,
+        /// What it is for: `find-address`, `renew-address`, `publish-address`, `closest`,
         /// `provide` or `providers`.
+        purpose: String,
+        /// Whose address or which service it is about.
+        about: String,
+        /// Peers of the own table that it begins with, the nearest first.
+        known: Vec<String>,
+    },
+    /// A Kademlia query of this node ended.
+    QueryEnded {
+        /// Its number, as when it began.
+        query: String,
+        /// What it was for, as when it began.
         purpose: String,
         /// Whose address or which service it was about.
         about: String,
@@ -355,8 +366,6 @@ pub enum Event {
         answers: u32,
         /// Whether it had to end before it was through.
         timed_out: bool,
-        /// Peers of the own table that it began with, the nearest first.
-        known: Vec<String>,
         /// Peers at which it ended: those who gave the newest record, the nearest ones, or
         /// the providers. Publishing ends at nobody in particular.
         peers: Vec<String>,

@@ -60,6 +60,7 @@ fn name(event: &Event) -> &'static str {
         Event::DialFailed { .. } => "dial-failed",
         Event::Found { .. } => "found",
         Event::NotFound { .. } => "not-found",
+        Event::QueryBegan { .. } => "query-began",
         Event::QueryEnded { .. } => "query-ended",
         Event::AddressPublished { .. } => "address-published",
         Event::Pinged { .. } => "pinged",

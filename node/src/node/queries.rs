@@ -79,8 +79,6 @@ pub(super) struct Query {
     valid: u32,
     /// Whether a record was not valid.
     wrong: bool,
-    /// Peers of the own table that it began with.
-    known: Vec<PeerId>,
     /// Peers at which it ends, as far as they are known.
     peers: Vec<PeerId>,
 }
@@ -133,14 +131,20 @@ impl Driver {
         }
         let key = KBucketKey::new(key);
         let nearest = table.get_closest_local_peers(&key);
-        let known = nearest
+        let known: Vec<String> = nearest
             .take(kad::K_VALUE.get())
-            .map(KBucketKey::into_preimage);
-        let known = known.collect();
+            .map(|peer| peer.preimage().to_string())
+            .collect();
         let Ok(id) = start(table, key.into_preimage()) else {
             self.context.limit_reached("own-records");
             return Err((purpose, NotBegun::Busy));
         };
+        self.emit(&Event::QueryBegan {
+            query: id.to_string(),
+            purpose: purpose.name().to_owned(),
+            about: about.clone(),
+            known,
+        });
         self.queries.push(Query {
             id,
             purpose,
@@ -148,7 +152,6 @@ impl Driver {
             newest: None,
             valid: 0,
             wrong: false,
-            known,
             peers: Vec::new(),
         });
         self.agenda
@@ -308,7 +311,6 @@ impl Driver {
             requests: stats.num_requests(),
             answers,
             timed_out,
-            known: query.known.iter().map(ToString::to_string).collect(),
             peers: query.peers.iter().map(ToString::to_string).collect(),
         });
         let peers = || Reply::Peers {

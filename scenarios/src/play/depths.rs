@@ -4,7 +4,7 @@
 //! nowhere else (ADR-003 of this crate). A peer of the searcher's own table has depth 0,
 //! one that such a peer has named has depth 1, and so on. Nothing but numbers comes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,13 +13,10 @@ use orrery_sim::watch::Watch;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata};
 
-/// Queries of a host that are remembered; the earliest is forgotten first.
-const QUERIES_MAX: usize = 32;
-
 /// Depths are counted up to here. It ends the walk through any map.
 const DEPTH_MAX: u32 = 64;
 
-/// Who first named whom, in each query.
+/// Who first named whom, in each query that is followed.
 #[derive(Debug, Default)]
 pub struct Depths(Mutex<Told>);
 
@@ -27,26 +24,38 @@ pub struct Depths(Mutex<Told>);
 struct Told {
     /// Names as small numbers, which the maps below are made of.
     names: BTreeMap<String, u32>,
-    /// By host and query: whoever was named, and who did so first.
-    queries: BTreeMap<(u32, u64), BTreeMap<u32, u32>>,
+    /// By host and query. A node bounds the queries that it has under way.
+    queries: BTreeMap<(u32, u64), Followed>,
+}
+
+/// A query that is followed.
+#[derive(Debug, Default)]
+struct Followed {
+    /// Peers that it began with.
+    known: BTreeSet<u32>,
+    /// Whoever was named, and who did so first.
+    named: BTreeMap<u32, u32>,
 }
 
 impl Depths {
-    /// The depth of `peer` in a query that began with the peers `known`. A peer that
-    /// nobody named was known.
-    pub fn of(&self, host: u32, query: u64, known: &[String], peer: &str) -> u32 {
-        let told = self.told();
-        let (Some(named), Some(&peer)) = (told.queries.get(&(host, query)), told.names.get(peer))
-        else {
-            return 0;
+    /// A query of `host` begins with the peers `known`. Of others nothing is noted: what tables
+    /// ask to refresh themselves is many times more.
+    pub fn follow(&self, host: u32, query: u64, known: &[String]) {
+        let mut told = self.told();
+        let known = known.iter().map(|name| told.number(name)).collect();
+        let named = BTreeMap::new();
+        let followed = Followed { known, named };
+        told.queries.insert((host, query), followed);
+    }
+
+    /// A query has ended at `peers`: their depths. A peer that nobody named was known.
+    pub fn end(&self, host: u32, query: u64, peers: &[String]) -> Vec<u32> {
+        let mut told = self.told();
+        let Some(followed) = told.queries.remove(&(host, query)) else {
+            return Vec::new();
         };
-        let is_known = |peer: u32| known.iter().any(|name| told.names.get(name) == Some(&peer));
-        let (mut depth, mut at) = (0, peer);
-        while depth < DEPTH_MAX && !is_known(at) {
-            let Some(&source) = named.get(&at) else { break };
-            (depth, at) = (depth + 1, source);
-        }
-        depth
+        let mut depth = |name: &String| followed.depth(told.number(name));
+        peers.iter().map(&mut depth).collect()
     }
 
     /// The host has lost its power; its next life numbers its queries anew.
@@ -59,10 +68,16 @@ impl Depths {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn follows(&self, host: u32, query: u64) -> bool {
+        self.told().queries.contains_key(&(host, query))
+    }
+
     fn named(&self, host: u32, query: u64, peer: &str, source: &str) {
         let mut told = self.told();
         let (peer, source) = (told.number(peer), told.number(source));
-        told.query(host, query).entry(peer).or_insert(source);
+        if let Some(followed) = told.queries.get_mut(&(host, query)) {
+            followed.named.entry(peer).or_insert(source);
+        }
     }
 }
 
@@ -75,16 +90,18 @@ impl Told {
         self.names.insert(name.to_owned(), number);
         number
     }
+}
 
-    fn query(&mut self, host: u32, query: u64) -> &mut BTreeMap<u32, u32> {
-        if !self.queries.contains_key(&(host, query)) {
-            let of_host = self.queries.range((host, 0)..=(host, u64::MAX));
-            let (count, first) = (of_host.clone().count(), of_host.map(|(key, _)| *key).next());
-            if let Some(first) = first.filter(|_| count >= QUERIES_MAX) {
-                self.queries.remove(&first);
-            }
+impl Followed {
+    fn depth(&self, peer: u32) -> u32 {
+        let (mut depth, mut at) = (0, peer);
+        while depth < DEPTH_MAX && !self.known.contains(&at) {
+            let Some(&source) = self.named.get(&at) else {
+                break;
+            };
+            (depth, at) = (depth + 1, source);
         }
-        self.queries.entry((host, query)).or_default()
+        depth
     }
 }
 
@@ -96,25 +113,40 @@ impl Watch for Depths {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut report = Report::default();
-        event.record(&mut report);
-        let Ok(query) = report.query.parse() else {
+        let host = kernel::running_host().0;
+        // Names are long, and most events are of queries that nobody follows.
+        let mut number = Number(None);
+        event.record(&mut number);
+        let Some(query) = number.0.filter(|&query| self.follows(host, query)) else {
             return;
         };
-        let host = kernel::running_host().0;
-        self.named(host, query, &report.peer, &report.source);
+        let mut names = Names::default();
+        event.record(&mut names);
+        self.named(host, query, &names.peer, &names.source);
     }
 }
 
-/// The fields of the event, each cut down to the name or number in it.
-#[derive(Default)]
-struct Report {
-    peer: String,
-    source: String,
-    query: String,
+/// The number of the event's query: `QueryId(…)`.
+struct Number(Option<u64>);
+
+impl Visit for Number {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "query" {
+            let text = format!("{value:?}");
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            self.0 = digits.parse().ok();
+        }
+    }
 }
 
-impl Visit for Report {
+/// The peers of the event.
+#[derive(Default)]
+struct Names {
+    peer: String,
+    source: String,
+}
+
+impl Visit for Names {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         match field.name() {
             // `KadPeer { node_id: PeerId("…"), … }`: what stands between the first quotes.
@@ -125,11 +157,6 @@ impl Visit for Report {
                 self.peer = quoted.text;
             }
             "source" => self.source = format!("{value:?}"),
-            // `QueryId(…)`.
-            "query" => {
-                let text = format!("{value:?}");
-                self.query = text.chars().filter(char::is_ascii_digit).collect();
-            }
             _ => {}
         }
     }
@@ -161,13 +188,14 @@ mod tests {
     use super::*;
 
     /// The depth of `peer` where `reports` came in this order and `a` and `b` were known.
+    #[track_caller]
     fn check(reports: &[(&str, &str)], peer: &str, expected: u32) {
         let depths = Depths::default();
+        depths.follow(3, 7, &["a".to_owned(), "b".to_owned()]);
         for (source, named) in reports {
             depths.named(3, 7, named, source);
         }
-        let known = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(depths.of(3, 7, &known, peer), expected, "{reports:?}");
+        assert_eq!(depths.end(3, 7, &[peer.to_owned()]), [expected]);
     }
 
     #[test]
@@ -184,16 +212,19 @@ mod tests {
     }
 
     #[test]
-    fn queries_of_a_host_are_bounded_and_end_with_its_life() {
+    fn nothing_stays_of_queries_that_ended_or_that_nobody_follows() {
         let depths = Depths::default();
-        for query in 0..100 {
-            depths.named(3, query, "c", "a");
-        }
-        depths.named(4, 0, "c", "a");
-        assert_eq!(depths.told().queries.len(), QUERIES_MAX + 1);
-        assert_eq!(depths.of(3, 99, &[], "c"), 1);
+        depths.named(3, 1, "c", "a");
+        assert!(!depths.follows(3, 1));
+        assert!(depths.end(3, 1, &["c".to_owned()]).is_empty());
+        depths.follow(3, 1, &[]);
+        depths.follow(3, 2, &[]);
+        depths.named(3, 1, "c", "a");
+        assert_eq!(depths.end(3, 1, &["c".to_owned()]), [1]);
+        depths.forget(4);
+        assert!(depths.follows(3, 2));
         depths.forget(3);
-        assert_eq!(depths.told().queries.len(), 1);
+        assert!(depths.told().queries.is_empty());
     }
 
     #[test]

@@ -101,8 +101,6 @@ pub struct Walk<'a> {
     pub query: u64,
     /// Requests sent.
     pub requests: u32,
-    /// Peers of the searcher's table that it began with.
-    pub known: &'a [String],
     /// Peers at which it ended.
     pub peers: &'a [String],
 }
@@ -188,8 +186,17 @@ impl Lookups {
         }
     }
 
+    /// A Kademlia query of `host` has begun with the peers `known` of its table.
+    pub fn walks(&mut self, host: u32, query: u64, known: &[String]) {
+        if let Some(depths) = &self.depths {
+            depths.follow(host, query, known);
+        }
+    }
+
     /// A Kademlia query of `host` about `whom` has ended.
     pub fn walked(&mut self, host: u32, whom: u32, sought: Sought, walk: &Walk<'_>) {
+        let depths = self.depths.as_ref();
+        let depths = depths.map(|depths| depths.end(host, walk.query, walk.peers));
         let Some(number) = self.open(host, whom, sought).first().copied() else {
             return;
         };
@@ -198,13 +205,10 @@ impl Lookups {
             return;
         }
         self.messages.record(at_ns, u64::from(walk.requests));
-        if let Some(depths) = &self.depths {
-            for peer in walk.peers {
-                let depth = depths.of(host, walk.query, walk.known, peer);
-                for key in [None, Some(sought.name())] {
-                    let hops = self.hops.entry(key).or_insert_with(|| Recorder::of("1"));
-                    hops.record(at_ns, u64::from(depth));
-                }
+        for depth in depths.into_iter().flatten() {
+            for key in [None, Some(sought.name())] {
+                let hops = self.hops.entry(key).or_insert_with(|| Recorder::of("1"));
+                hops.record(at_ns, u64::from(depth));
             }
         }
     }
@@ -290,6 +294,16 @@ impl Lookups {
     }
 }
 
+/// What a Kademlia query looks for, by the name of its purpose; `None` for those that nobody
+/// asked for.
+pub fn sought(purpose: &str) -> Option<Sought> {
+    match purpose {
+        "find-address" => Some(Sought::Address(Rung::Kad)),
+        "closest" => Some(Sought::Peers),
+        _ => None,
+    }
+}
+
 /// Somebody looks somebody else up, if their machine is on.
 pub fn look_up(machines: &Arc<Machines>, ticket: u32, host: u32, whom: u32, sought: Sought) {
     let number = ticket as usize;
@@ -340,9 +354,12 @@ mod tests {
 name = "t"
 duration = "20s"
 warmup = "5s"
+[network]
+delays = "three-regions"
 [[group]]
 name = "a"
 count = 2
+regions = "round-robin"
 node = { "feed.enabled" = false }
 [[workload]]
 kind = "lookup"
@@ -412,7 +429,6 @@ count = 3
         let walk = Walk {
             query: 1,
             requests: 5,
-            known: &[],
             peers: &[],
         };
         lookups.walked(0, 1, KAD, &walk);

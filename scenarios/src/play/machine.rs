@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use orrery_node::api::{Command, Event, OpName, Rung};
+use orrery_node::api::{Command, Event, OpName};
 use orrery_node::config::{Config, Listen};
 use orrery_node::engine::Engine;
 use orrery_node::environment::{Observer, Storage};
@@ -21,13 +21,12 @@ use orrery_sim::{HostId, kernel};
 
 use super::flows::Flows;
 use super::ledger::Ledger;
-use super::lookups::{Lookups, Walk};
+use super::lookups::{self, Lookups, Walk};
 use super::messages::{HostSet, Messages};
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
 use crate::format::group::Group;
-use crate::format::lookup::Sought;
 use crate::world::World;
 
 /// The port on which every node listens.
@@ -295,6 +294,7 @@ impl Machines {
             }
             Event::Found { .. }
             | Event::NotFound { .. }
+            | Event::QueryBegan { .. }
             | Event::QueryEnded { .. }
             | Event::AddressPublished { .. } => state.looked_up(machine, now_ns, event),
             other => state.tally.note(machine, now_ns, measured, other),
@@ -344,25 +344,30 @@ impl State {
                     self.lookups.answered(machine, whom, *by, miss, now_ns);
                 }
             }
+            Event::QueryBegan {
+                query,
+                purpose,
+                known,
+                ..
+            } => {
+                if let (Some(_), Ok(query)) = (lookups::sought(purpose), query.parse()) {
+                    self.lookups.walks(machine, query, known);
+                }
+            }
             Event::QueryEnded {
                 query,
                 purpose,
                 about,
                 requests,
-                known,
                 peers,
                 ..
             } => {
-                let sought = match purpose.as_str() {
-                    "find-address" => Sought::Address(Rung::Kad),
-                    "closest" => Sought::Peers,
-                    _ => return,
-                };
-                if let (Some(whom), Ok(query)) = (self.host_of(about), query.parse()) {
+                if let (Some(sought), Some(whom), Ok(query)) =
+                    (lookups::sought(purpose), self.host_of(about), query.parse())
+                {
                     let walk = Walk {
                         query,
                         requests: *requests,
-                        known,
                         peers,
                     };
                     self.lookups.walked(machine, whom, sought, &walk);

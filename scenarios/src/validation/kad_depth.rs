@@ -62,11 +62,11 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
 fn depth_among_nodes(buckets: usize) -> Result<f64, String> {
     let text = format!(
         "name = \"validation/kad-depth\"\nduration = \"4m\"\nwarmup = \"90s\"\n\
-         [network]\nfidelity = \"flow\"\n\
-         [[group]]\nname = \"hub\"\ncount = 1\naccess = \"ideal\"\nboot = \"1s\"\n\
+         [network]\ndelays = \"three-regions\"\nfidelity = \"flow\"\n\
+         [[group]]\nname = \"hub\"\ncount = 1\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"1s\"\n\
          node = {{ \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
          \"kad.k\" = {buckets} }}\n\
-         [[group]]\nname = \"node\"\ncount = {}\naccess = \"ideal\"\nboot = \"evenly(2s, 30s)\"\n\
+         [[group]]\nname = \"node\"\ncount = {}\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"evenly(2s, 30s)\"\n\
          bootstrap = \"hub\"\n\
          node = {{ \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
          \"kad.k\" = {buckets} }}\n\

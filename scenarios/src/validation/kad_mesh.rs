@@ -37,9 +37,9 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
     );
     let text = format!(
         "name = \"validation/kad-mesh\"\nduration = \"210s\"\nwarmup = \"90s\"\n\
-         [network]\nfidelity = \"flow\"\n\
-         [[group]]\nname = \"hub\"\ncount = 1\naccess = \"ideal\"\nboot = \"1s\"\nnode = {node}\n\
-         [[group]]\nname = \"node\"\ncount = {}\naccess = \"ideal\"\nboot = \"evenly(2s, 20s)\"\n\
+         [network]\ndelays = \"three-regions\"\nfidelity = \"flow\"\n\
+         [[group]]\nname = \"hub\"\ncount = 1\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"1s\"\nnode = {node}\n\
+         [[group]]\nname = \"node\"\ncount = {}\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"evenly(2s, 20s)\"\n\
          bootstrap = \"hub\"\nnode = {node}\n\
          [[workload]]\nkind = \"lookup\"\nwhat = \"peers\"\nfrom = \"node\"\nto = \"node\"\n\
          rate = \"60/h\"\n[expect]\n\"lookup.success\" = \"== 100%\"\n",
