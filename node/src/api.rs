@@ -186,6 +186,21 @@ pub enum Command {
         /// Multiaddrs at which that peer may be.
         addresses: Vec<String>,
     },
+    /// Ask Kademlia for the peers nearest to where somebody's record lies.
+    Closest {
+        /// Whose record.
+        identity: IdentityName,
+    },
+    /// Name this node as one that offers a service, until it stops.
+    Provide {
+        /// The service's name.
+        service: String,
+    },
+    /// Ask Kademlia who offers a service.
+    Providers {
+        /// The service's name.
+        service: String,
+    },
     /// Take part in a group without storage.
     Join {
         /// Its topic. Whoever knows it can take part and read.
@@ -222,6 +237,11 @@ pub enum Reply {
     Published {
         /// Its name: author and number.
         message: String,
+    },
+    /// Peers that Kademlia has named.
+    Peers {
+        /// libp2p peer ids; of the nearest, the nearest first.
+        peers: Vec<String>,
     },
     /// Pulls ended.
     Pulled {
@@ -403,6 +423,43 @@ pub enum Event {
         attempts: u32,
         /// Microseconds since the relayed connection was up.
         took_us: u64,
+    },
+    /// A Kademlia query of this node began.
+    QueryBegan {
+        /// Its number among those of the node's life.
+        query: String,
+        /// What it is for: `find-address`, `renew-address`, `publish-address`, `closest`,
+        /// `provide` or `providers`.
+        purpose: String,
+        /// Whose address or which service it is about.
+        about: String,
+        /// Peers of the own table that it begins with, the nearest first.
+        known: Vec<String>,
+    },
+    /// A Kademlia query of this node ended.
+    QueryEnded {
+        /// Its number, as when it began.
+        query: String,
+        /// What it was for, as when it began.
+        purpose: String,
+        /// Whose address or which service it was about.
+        about: String,
+        /// Requests that were sent.
+        requests: u32,
+        /// Those of them that were answered.
+        answers: u32,
+        /// Whether it had to end before it was through.
+        timed_out: bool,
+        /// Peers at which it ended: those who gave the newest record, the nearest ones, or
+        /// the providers. Publishing ends at nobody in particular.
+        peers: Vec<String>,
+    },
+    /// The own addresses were published.
+    AddressPublished {
+        /// The record's version.
+        version: u64,
+        /// Multiaddrs.
+        addresses: Vec<String>,
     },
     /// A connected peer answered a ping.
     Pinged {

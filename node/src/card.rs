@@ -27,7 +27,7 @@ pub const CARD_ADDRESS_BYTES_MAX: usize = 128;
 pub const CARD_BYTES_MAX: usize = 1_600;
 /// Longest text of a card: eight characters for five bytes.
 pub const CARD_TEXT_MAX: usize = PREFIX.len() + CARD_BYTES_MAX.div_ceil(5) * 8;
-const PEER_BYTES_MAX: usize = 64;
+pub(crate) const PEER_BYTES_MAX: usize = 64;
 
 /// How to know and reach a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,12 +53,7 @@ impl Card {
         delegation: Delegation,
         addresses: &[Multiaddr],
     ) -> Result<Self, SignError> {
-        let addresses: Vec<_> = addresses
-            .iter()
-            .filter(|address| address.len() <= CARD_ADDRESS_BYTES_MAX)
-            .take(CARD_ADDRESSES_MAX)
-            .cloned()
-            .collect();
+        let addresses = fitting(addresses);
         let claim = claim(&peer, &delegation, &addresses);
         let signature = identity.sign(CONTEXT, &claim)?;
         Ok(Self {
@@ -104,11 +99,7 @@ impl Card {
         reader.version(VERSION)?;
         let peer = PeerId::from_bytes(reader.bytes(PEER_BYTES_MAX)?).map_err(|_| wrong("peer"))?;
         let delegation = Delegation::decode(reader.bytes(DELEGATION_BYTES_MAX)?)?;
-        let mut addresses = Vec::new();
-        for _ in 0..reader.list(CARD_ADDRESSES_MAX)? {
-            let address = reader.bytes(CARD_ADDRESS_BYTES_MAX)?.to_vec();
-            addresses.push(Multiaddr::try_from(address).map_err(|_| wrong("address"))?);
-        }
+        let addresses = read_addresses(&mut reader)?;
         reader.end()?;
         if !verify(&delegation.identity.0, CONTEXT, claim, &signature) {
             return Err(DecodeError::Signature { what: WHAT });
@@ -157,12 +148,37 @@ fn claim(peer: &PeerId, delegation: &Delegation, addresses: &[Multiaddr]) -> Vec
         .array(4)
         .u64(VERSION)
         .bytes(&peer.to_bytes())
-        .bytes(&delegation.encode())
-        .array(addresses.len());
+        .bytes(&delegation.encode());
+    write_addresses(&mut writer, addresses);
+    writer.finish()
+}
+
+/// Those of `addresses` that a card or a record of addresses may hold.
+pub(crate) fn fitting(addresses: &[Multiaddr]) -> Vec<Multiaddr> {
+    addresses
+        .iter()
+        .filter(|address| address.len() <= CARD_ADDRESS_BYTES_MAX)
+        .take(CARD_ADDRESSES_MAX)
+        .cloned()
+        .collect()
+}
+
+/// Writes a list of addresses.
+pub(crate) fn write_addresses(writer: &mut Writer, addresses: &[Multiaddr]) {
+    writer.array(addresses.len());
     for address in addresses {
         writer.bytes(&address.to_vec());
     }
-    writer.finish()
+}
+
+/// Reads a list of at most [`CARD_ADDRESSES_MAX`] addresses.
+pub(crate) fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<Multiaddr>, DecodeError> {
+    let mut addresses = Vec::new();
+    for _ in 0..reader.list(CARD_ADDRESSES_MAX)? {
+        let address = reader.bytes(CARD_ADDRESS_BYTES_MAX)?.to_vec();
+        addresses.push(Multiaddr::try_from(address).map_err(|_| wrong("address"))?);
+    }
+    Ok(addresses)
 }
 
 fn wrong(reason: &'static str) -> DecodeError {

@@ -15,7 +15,7 @@ pub mod environment;
 mod files;
 mod gossip;
 pub mod identity;
-mod kad;
+pub mod kad;
 pub mod keys;
 #[cfg(test)]
 mod memory_disk;

@@ -23,6 +23,7 @@ pub mod trace;
 pub mod transport;
 pub mod units;
 pub mod virtual_thread;
+pub mod watch;
 
 pub use host::HostSpec;
 pub use kernel::{Class, Failure, HostId};

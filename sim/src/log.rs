@@ -10,12 +10,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tracing::Subscriber;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::kernel::{self, HostId};
 
@@ -42,11 +41,13 @@ impl LogSpec {
         })
     }
 
-    /// The subscriber of a simulation's thread, and what keeps its files.
+    /// What a simulation's thread logs through, and what keeps its files.
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub(crate) fn open(&self) -> io::Result<(impl Subscriber + Send + Sync, LogFiles)> {
+    pub(crate) fn open(
+        &self,
+    ) -> io::Result<(impl Layer<Registry> + Send + Sync + use<>, LogFiles)> {
         fs::create_dir_all(&self.folder)?;
         let files = LogFiles(Arc::new(Mutex::new(Files {
             folder: self.folder.clone(),
@@ -55,11 +56,9 @@ impl LogSpec {
         let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .with_timer(SimulatedTime)
-            .with_writer(files.clone());
-        let subscriber = tracing_subscriber::registry()
-            .with(self.filter.clone())
-            .with(layer);
-        Ok((subscriber, files))
+            .with_writer(files.clone())
+            .with_filter(self.filter.clone());
+        Ok((layer, files))
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use crate::kernel::{self, Failure, Stats, pump};
 use crate::log::LogSpec;
 use crate::net::capture::{Capture, CaptureError};
 use crate::time::SimTime;
 use crate::trace::Trace;
+use crate::watch::{self, Watch};
 use crate::{executor, host, interpose, net};
 
 /// What to simulate with.
@@ -42,6 +45,7 @@ pub struct Simulation {
     record: Option<PathBuf>,
     log: Option<LogSpec>,
     captures: Option<PathBuf>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 /// What a simulation left behind.
@@ -107,6 +111,7 @@ impl Simulation {
             record: None,
             log: None,
             captures: None,
+            watch: None,
         }
     }
 
@@ -130,6 +135,13 @@ impl Simulation {
     #[must_use]
     pub fn capturing(mut self, folder: &Path) -> Self {
         self.captures = Some(folder.to_owned());
+        self
+    }
+
+    /// Also shows `watch` events that the hosts' programs tell through `tracing`.
+    #[must_use]
+    pub fn watched(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = Some(watch);
         self
     }
 
@@ -175,15 +187,25 @@ impl Simulation {
         // First of all: thread-local generators are seeded at their first use.
         interpose::activate(entropy_key(self.seed));
         let opened = self.log.as_ref().map(LogSpec::open).transpose();
-        let (subscribed, logs) = match opened {
-            Ok(opened) => opened
-                .map(|(subscriber, logs)| (tracing::subscriber::set_default(subscriber), logs))
-                .unzip(),
+        let opened = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 interpose::deactivate();
                 return Err(SimulationError::Log(error));
             }
         };
+        let (log, logs) = opened.unzip();
+        let layers: Vec<Box<dyn Layer<_> + Send + Sync>> = [
+            log.map(Layer::boxed),
+            self.watch.map(|watch| watch::layer(watch).boxed()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let subscribed = (!layers.is_empty()).then(|| {
+            let subscriber = tracing_subscriber::registry().with(layers);
+            tracing::subscriber::set_default(subscriber)
+        });
         kernel::install(self.seed, trace);
         net::install(captures);
         futures_timer::install(Some(&kernel::DRIVER));

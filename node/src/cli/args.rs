@@ -128,6 +128,21 @@ Examples:
         /// A multiaddr, such as /ip4/192.0.2.7/tcp/4150, with /p2p/… if the peer is known
         address: String,
     },
+    /// Name the peers nearest to where somebody's address is recorded; `kad.walk` must be set
+    Closest {
+        /// Their identity
+        id: String,
+    },
+    /// Offer a service by name, until the node stops; `kad.walk` must be set
+    Provide {
+        /// The service's name
+        service: String,
+    },
+    /// Name the peers that offer a service; `kad.walk` must be set
+    Providers {
+        /// The service's name
+        service: String,
+    },
     /// Take part in a group without storage; `gossip.enabled` must be set
     #[command(after_help = "\
 Whoever knows the topic can take part and read. Messages are kept by nobody:

@@ -41,6 +41,9 @@ async fn alone(folder: &Folder, command: Command) -> Result<Reply, Failure> {
         Command::Pull { .. } => Network::Dial,
         // What these do would be gone with the node.
         Command::Dial { .. }
+        | Command::Closest { .. }
+        | Command::Provide { .. }
+        | Command::Providers { .. }
         | Command::Join { .. }
         | Command::Leave { .. }
         | Command::Publish { .. } => {
@@ -99,6 +102,9 @@ fn command_of(action: Action) -> Result<Command, Failure> {
         Action::Reindex => Command::Reindex,
         Action::Status { .. } => Command::Status,
         Action::Dial { address } => Command::Dial { address },
+        Action::Closest { id } => Command::Closest { identity: id },
+        Action::Provide { service } => Command::Provide { service },
+        Action::Providers { service } => Command::Providers { service },
         Action::Join { topic } => Command::Join { topic },
         Action::Leave { topic } => Command::Leave { topic },
         Action::Publish { topic, text } => Command::Publish {
@@ -142,6 +148,7 @@ fn show(reply: Reply, format: Format) -> Result<(), Failure> {
         Reply::Posted { op, .. } => print::print_line(&op),
         Reply::Published { message } => print::print_line(&message),
         Reply::Card { card } => print::print_line(&card),
+        Reply::Peers { peers } => peers.iter().try_for_each(|peer| print::print_line(peer)),
         Reply::Timeline { posts } => match format {
             Format::Json => print::print_json(&posts),
             Format::Text => print::print_posts(&posts),

@@ -1,4 +1,4 @@
-//! The sections about groups without storage, and about the Kademlia server.
+//! The section about groups without storage.
 //!
 //! Owns names and defaults. The defaults are libp2p's own, so that a node
 //! behaves as other programs on libp2p do until somebody decides otherwise.
@@ -154,51 +154,6 @@ impl Default for Gossip {
             forward_queue_time: TimeSpan::from_secs(1),
             peer_exchange: false,
             prune_peers: 0,
-        }
-    }
-}
-
-/// `[kad]`: serving as a node of a Kademlia table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Kad {
-    /// Whether the node answers Kademlia's requests.
-    pub enabled: bool,
-    /// Name of the protocol: nodes of one name form one table.
-    pub protocol: String,
-    /// Peers in a bucket, and holders of a record (k).
-    pub k: u32,
-    /// Requests of one lookup under way at once (α); at most `k`.
-    pub alpha: u32,
-    /// Whether connected peers enter the table, and the table is filled by
-    /// lookups. Without it the table stays empty, since libp2p starts such a
-    /// lookup with each peer that enters a small table.
-    pub walk: bool,
-    /// With `walk`, pause between two lookups that refresh the table.
-    pub bootstrap_interval: TimeSpan,
-    /// Time that a record of others is kept.
-    pub record_ttl: TimeSpan,
-    /// Time that the name of a provider is kept.
-    pub provider_ttl: TimeSpan,
-    /// Time that one lookup may take.
-    pub query_timeout: TimeSpan,
-    /// Largest request or answer in bytes.
-    pub max_packet_bytes: u32,
-}
-
-impl Default for Kad {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            protocol: "/orrery/kad/1".to_owned(),
-            k: 20,
-            alpha: 3,
-            walk: false,
-            bootstrap_interval: TimeSpan::from_secs(5 * 60),
-            record_ttl: TimeSpan::from_secs(48 * 60 * 60),
-            provider_ttl: TimeSpan::from_secs(48 * 60 * 60),
-            query_timeout: TimeSpan::from_secs(60),
-            max_packet_bytes: 16 * 1024,
         }
     }
 }

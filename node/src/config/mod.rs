@@ -5,6 +5,7 @@
 
 mod autonat;
 mod groups;
+mod kad;
 mod ladder;
 mod quic;
 mod reach;
@@ -16,10 +17,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{gossip, kad};
+use crate::{gossip, kad as kademlia};
 
 pub use autonat::Autonat;
-pub use groups::{Gossip, GossipVersion, Kad};
+pub use groups::{Gossip, GossipVersion};
+pub use kad::{Kad, KadMode};
 pub use ladder::{HolePunch, Reach};
 pub use quic::{Quic, QuicTransport};
 pub use reach::Bootstrap;
@@ -65,7 +67,7 @@ pub struct Config {
     pub serve: Serve,
     /// Groups without storage.
     pub gossip: Gossip,
-    /// Serving as a node of a Kademlia table.
+    /// A node of a Kademlia table, and looking up in it.
     pub kad: Kad,
 }
 
@@ -192,7 +194,7 @@ impl Config {
         }
         for checked in [
             gossip::check(&self.gossip),
-            kad::check(&self.kad),
+            kademlia::check(&self.kad),
             self.bootstrap.check(),
             self.reach.check(),
             self.relay.check(),
@@ -205,8 +207,8 @@ impl Config {
         }
         for checked in [
             gossip::check_together(&self.gossip),
-            kad::check_together(&self.kad),
             self.hole_punch.check_together(&self.relay_client),
+            kademlia::check_together(&self.kad),
         ] {
             checked.map_err(|(path, reason)| ConfigError::Contradiction {
                 path: path.to_owned(),

@@ -29,6 +29,10 @@ pub enum Errand {
     SettleDialBack(ConnectionId),
     /// Ask relays for reservations.
     Reserve,
+    /// Publish the own addresses anew.
+    Publish,
+    /// See whether a peer has kept a Kademlia query waiting for too long.
+    WatchQueries,
     /// Answer a waiting command with what there is.
     GiveUp(u64),
 }

@@ -11,7 +11,7 @@ use libp2p::{dcutr, identify, ping, relay};
 
 use crate::config::Config;
 use crate::gossip::{self, Groups};
-use crate::kad::{self, Server};
+use crate::kad;
 use crate::protocol::{self, Context};
 use crate::relay::{server, terms};
 
@@ -33,12 +33,12 @@ pub struct NodeBehaviour {
     pub identify: identify::Behaviour,
     /// Notices dead connections.
     pub ping: ping::Behaviour,
-    /// Answers Kademlia's requests.
-    pub kad: Toggle<Server>,
     /// Has our addresses tested.
     pub autonat_client: Toggle<v2::client::Behaviour>,
     /// Tests addresses for others.
     pub autonat_server: Toggle<v2::server::Behaviour>,
+    /// A table of peers, and lookups in it.
+    pub kad: Toggle<kad::Bounded>,
     /// Carries connections between others.
     pub relay: Toggle<relay::Behaviour>,
     /// What relays say of themselves.

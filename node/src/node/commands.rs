@@ -74,6 +74,9 @@ impl Driver {
                 let done = self.look_up(&identity, by);
                 answer(reply, done);
             }
+            Command::Closest { identity } => self.closest(&identity, reply),
+            Command::Provide { service } => self.provide(&service, reply),
+            Command::Providers { service } => self.providers(&service, reply),
             Command::Join { topic } => {
                 let done = self.join(&topic);
                 answer(reply, done);
@@ -377,7 +380,7 @@ impl Driver {
 }
 
 /// Gives a reply; whoever asked may have gone.
-fn answer(reply: ReplySender, result: Result<Reply, CommandError>) {
+pub(super) fn answer(reply: ReplySender, result: Result<Reply, CommandError>) {
     let _ = reply.send(result);
 }
 

@@ -33,6 +33,8 @@ use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
 use super::ladder::Ladder;
 use super::links::Links;
+use super::publish::Publishing;
+use super::queries::Query;
 use super::reach::Climbs;
 use super::reachability::DialBacks;
 use super::relays::Relays;
@@ -97,6 +99,9 @@ pub(super) struct Driver {
     pub(super) relays: Relays,
     /// Connections that may have been made to test an address.
     pub(super) dial_backs: DialBacks,
+    /// Kademlia queries of this node that have not ended.
+    pub(super) queries: Vec<Query>,
+    pub(super) publishing: Publishing,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -164,6 +169,8 @@ impl Driver {
             climbs: Climbs::default(),
             relays,
             dial_backs: DialBacks::default(),
+            queries: Vec::new(),
+            publishing: Publishing::default(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -241,6 +248,8 @@ impl Driver {
                 }
                 Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
                 Errand::Reserve => self.reserve(now),
+                Errand::Publish => self.renew_address(),
+                Errand::WatchQueries => self.watch_queries(),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }

@@ -130,6 +130,7 @@ impl Driver {
                 author: message.source.map(|author| author.to_string()),
                 data: Payload(message.data),
             }),
+            gossipsub::Event::Subscribed { peer_id, .. } => self.keep_from_kad(&peer_id),
             gossipsub::Event::SlowPeer { peer_id, .. } => {
                 tracing::info!(%peer_id, "a peer takes messages too slowly; some were dropped");
                 self.context.limit_reached("gossip-queue");

@@ -84,7 +84,8 @@ impl Driver {
         match rung {
             Rung::Known => self.seek_known(identity),
             Rung::Relay => self.seek_relay(identity),
-            Rung::Mdns | Rung::Kad | Rung::Rendezvous | Rung::Friends => {
+            Rung::Kad => self.seek_kad(identity),
+            Rung::Mdns | Rung::Rendezvous | Rung::Friends => {
                 self.not_found(identity, rung, Miss::Off);
             }
         }

@@ -25,9 +25,12 @@ impl Driver {
                     address: address.to_string(),
                 });
                 self.listens_on(address);
+                self.addresses_changed();
             }
+            SwarmEvent::ExpiredListenAddr { .. } => self.addresses_changed(),
             SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
                 self.reach_changed();
+                self.addresses_changed();
             }
             SwarmEvent::ConnectionEstablished {
                 peer_id,
@@ -107,14 +110,16 @@ impl Driver {
                 connection_id,
                 peer_id,
                 info,
-            }) => self.identified(connection_id, peer_id, &info),
+            }) => {
+                self.peer_told(peer_id, &info);
+                self.identified(connection_id, peer_id, &info);
+            }
+            NodeBehaviourEvent::Kad(event) => self.kad_event(event),
             NodeBehaviourEvent::AutonatClient(test) => self.address_tested(&test),
             NodeBehaviourEvent::RelayTerms((peer, terms)) => self.relays.auto.told(&peer, terms),
             NodeBehaviourEvent::Relay(event) => self.relay_event(event),
             NodeBehaviourEvent::RelayClient(event) => self.relay_client_event(&event),
-            NodeBehaviourEvent::Identify(_)
-            | NodeBehaviourEvent::Kad(_)
-            | NodeBehaviourEvent::AutonatServer(_) => {}
+            NodeBehaviourEvent::Identify(_) | NodeBehaviourEvent::AutonatServer(_) => {}
         }
     }
 
@@ -131,6 +136,9 @@ impl Driver {
         });
         self.link(connection, Link::new(peer, endpoint));
         self.circuit_opened(peer, connection, endpoint);
+        if self.known.contains_key(&peer) {
+            self.keep_from_kad(&peer);
+        }
         self.known_is_here(&peer);
         self.climbs_arrive(peer);
         for friend in self.friends_at(&peer) {
@@ -166,6 +174,9 @@ impl Driver {
         if self.context.is_blocked(&identity) {
             self.deny(identity, [peer].into());
             return;
+        }
+        if self.friends.contains_key(&identity) {
+            self.keep_from_kad(&peer);
         }
         self.friend_is_here(identity);
     }

@@ -6,6 +6,7 @@ mod flaky;
 mod groups;
 mod hostile;
 mod hostile_relays;
+mod kad;
 mod quic;
 mod reach;
 mod relays;

@@ -11,6 +11,7 @@ use super::connect::Connect;
 use super::flow::Flow;
 use super::friends::Graph;
 use super::group::Group;
+use super::lookup::{Lookup, RungName, SoughtName};
 use super::pace::{Pace, PaceFields, read_length};
 use super::problem::{Problems, quoted, suggestion};
 use super::punch::Punch;
@@ -146,6 +147,20 @@ pub enum WorkloadFields {
         /// Time for it; `90s` if absent.
         timeout: Option<String>,
     },
+    /// Hosts look up where others are.
+    Lookup {
+        /// Who looks.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// Who is looked for: the seed draws one of them each time, never the one who looks.
+        to: HostsText,
+        /// The way to find them; `kad` if absent.
+        by: Option<RungName>,
+        /// What is looked for: their `address` (if absent), or the `peers` nearest to its record.
+        what: Option<SoughtName>,
+    },
     /// Hosts send messages to a group without storage. Every host whose node has joined the topic
     /// is meant to get them (`"gossip.enabled" = true`, `"gossip.topics" = ["…"]`).
     Publish {
@@ -260,6 +275,8 @@ pub enum Action {
     },
     /// Reach others.
     Connect(Connect),
+    /// Look up where somebody is.
+    Lookup(Lookup),
     /// Send a message to a group without storage.
     Publish {
         /// The group's topic.
@@ -281,6 +298,7 @@ impl Action {
             Self::Block { .. } => "block",
             Self::Dial { .. } => "dial",
             Self::Connect(_) => "connect",
+            Self::Lookup(_) => "lookup",
             Self::Publish { .. } => "publish",
         }
     }
@@ -343,6 +361,7 @@ impl Workload {
                     .map(|count| count as u32),
             },
             "connect" => Action::Connect(Connect::read(&reader, groups, problems)?),
+            "lookup" => Action::Lookup(Lookup::read(&reader, groups, problems)?),
             "publish" => Action::Publish {
                 topic: reader.text("topic", problems)?.to_owned(),
                 size_bytes: read_message_size(&reader, problems),
@@ -360,7 +379,7 @@ impl Workload {
             .pace
             .note_too_long(workload.from.len(), duration_ns, &reader, problems);
         match &workload.action {
-            Action::Dial { .. } | Action::Connect(_) => {
+            Action::Dial { .. } | Action::Connect(_) | Action::Lookup(_) => {
                 workload.note_nodeless(&reader, groups, problems);
             }
             Action::Publish { topic, .. } => {

@@ -23,6 +23,7 @@ use orrery_sim::{HostId, kernel};
 use super::connects::Connects;
 use super::flows::Flows;
 use super::ledger::Ledger;
+use super::lookups::{self, Lookups, Walk};
 use super::messages::{HostSet, Messages};
 use super::punches::Punches;
 use super::relays::Relays;
@@ -69,6 +70,7 @@ pub struct State {
     pub flows: Flows,
     pub connects: Connects,
     pub punches: Punches,
+    pub lookups: Lookups,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Partitions in force, by fault.
@@ -142,6 +144,7 @@ impl Machines {
             relays: Relays::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
+            lookups: Lookups::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
             gateways: Vec::new(),
@@ -350,6 +353,11 @@ impl Machines {
                     state.tally.pinged(now_ns, ends, *rtt_us);
                 }
             }
+            Event::Found { .. }
+            | Event::NotFound { .. }
+            | Event::QueryBegan { .. }
+            | Event::QueryEnded { .. }
+            | Event::AddressPublished { .. } => state.looked_up(machine, now_ns, event),
             other => {
                 state.tally.note(machine, now_ns, measured, other);
                 let host_of = |peer: &str| state.hosts_by_peer.get(peer).copied();
@@ -358,7 +366,29 @@ impl Machines {
             }
         }
     }
+
+    /// Notes how many connections each node has, every [`SAMPLE_NS`] of a run with look-ups.
+    pub fn sample(&self) {
+        let now_ns = kernel::now().as_nanos();
+        let mut state = self.state();
+        let state = &mut *state;
+        if state.lookups.is_empty()
+            || !self.is_measured(now_ns)
+            || !now_ns.is_multiple_of(SAMPLE_NS)
+        {
+            return;
+        }
+        for (host, node) in (0..).zip(&state.nodes) {
+            if node.is_some() {
+                let open = u64::from(state.tally.connections(host));
+                state.lookups.connections.record(now_ns, open);
+            }
+        }
+    }
 }
+
+/// Pause between two looks at nodes' connections.
+const SAMPLE_NS: u64 = 10_000_000_000;
 
 impl State {
     /// Takes note of what the node on `machine` tells of reaching others.
@@ -390,6 +420,58 @@ impl State {
             Event::HolePunchFailed { peer, .. } => {
                 if let Some(to) = of_peer(peer) {
                     self.connects.hole_punch_failed(machine, to);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A node tells how a look-up went.
+    fn looked_up(&mut self, machine: u32, now_ns: u64, event: &Event) {
+        match event {
+            Event::AddressPublished { .. } => self.lookups.published(machine),
+            Event::Found { identity, by, .. } => {
+                if let Some(whom) = self.host_of(identity) {
+                    self.lookups.answered(machine, whom, *by, None, now_ns);
+                }
+            }
+            Event::NotFound {
+                identity,
+                by,
+                reason,
+            } => {
+                if let Some(whom) = self.host_of(identity) {
+                    let miss = Some(*reason);
+                    self.lookups.answered(machine, whom, *by, miss, now_ns);
+                }
+            }
+            Event::QueryBegan {
+                query,
+                purpose,
+                known,
+                ..
+            } => {
+                if let (Some(_), Ok(query)) = (lookups::sought(purpose), query.parse()) {
+                    self.lookups.walks(machine, query, known);
+                }
+            }
+            Event::QueryEnded {
+                query,
+                purpose,
+                about,
+                requests,
+                peers,
+                ..
+            } => {
+                if let (Some(sought), Some(whom), Ok(query)) =
+                    (lookups::sought(purpose), self.host_of(about), query.parse())
+                {
+                    let walk = Walk {
+                        query,
+                        requests: *requests,
+                        peers,
+                    };
+                    self.lookups.walked(machine, whom, sought, &walk);
                 }
             }
             _ => {}

@@ -22,6 +22,7 @@ use crate::world::World;
 mod adapters;
 mod connect_figures;
 mod connects;
+mod depths;
 mod drain;
 mod fates;
 mod flow;
@@ -29,6 +30,7 @@ mod flows;
 mod gateways;
 mod impairments;
 mod ledger;
+mod lookups;
 mod machine;
 mod messages;
 mod on_turmoil;
@@ -42,6 +44,7 @@ mod tcp_config;
 mod testbed;
 mod verdict;
 
+use depths::Depths;
 use machine::Machines;
 pub use on_turmoil::refuse_what_it_lacks;
 use testbed::Simulated;
@@ -95,12 +98,18 @@ fn play(
     if let Some(path) = &job.trace {
         simulation = simulation.recording(path);
     }
+    let looks_up = |kinds: Vec<&str>| kinds.contains(&"lookup");
+    let depths = looks_up(job.scenario.workload_kinds()).then(Arc::<Depths>::default);
+    if let Some(depths) = &depths {
+        simulation = simulation.watched(Arc::clone(depths) as _);
+    }
     let world = World::build(&job.scenario, job.seed);
     let (mut result, outcome) = simulation
         .run(|simulated| {
             let fidelity = job.scenario.network.fidelity;
             let testbed = Arc::new(Simulated { fidelity });
             let machines = Machines::new(job.scenario.clone(), world, job.seed, testbed);
+            machines.state().lookups.depths = depths;
             furnish(&machines);
             schedule(&machines);
             let end = SimTime::from_nanos(job.end_ns());
@@ -108,6 +117,7 @@ fn play(
                 let now = kernel::now();
                 let stop = stops.iter().find(|&&stop| stop > now).unwrap_or(&end);
                 simulated.run_until((now + STRIDE).min(*stop).min(end));
+                machines.sample();
                 progress(Progress {
                     simulated_ns: kernel::now().as_nanos(),
                     events: simulated.stats().events,

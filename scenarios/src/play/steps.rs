@@ -33,6 +33,7 @@ pub fn schedule(machines: &Arc<Machines>) {
             | Step::Pull { host }
             | Step::Dial { host, .. }
             | Step::Connect { host, .. }
+            | Step::Lookup { host, .. }
             | Step::Publish { host, .. }
             | Step::Flow { host, .. }
             | Step::Punch { host, .. }
@@ -82,6 +83,12 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
             workload,
             attempt,
         } => reach(machines, attempt, workload, host, to),
+        Step::Lookup {
+            host,
+            whom,
+            sought,
+            ticket,
+        } => super::lookups::look_up(machines, ticket, host, whom, sought),
         Step::Publish {
             host,
             workload,
@@ -331,6 +338,7 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
         state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
         state.flows.power_cut(machine, kernel::now().as_nanos());
         state.connects.power_cut(machine);
+        state.lookups.power_cut(machine, kernel::now().as_nanos());
         let node = state.nodes[machine as usize].take();
         state.relays.bytes_before_cuts += node.as_ref().map_or(0, circuit_bytes);
         state.messages.copies_lost += node.as_ref().map_or(0, copies);

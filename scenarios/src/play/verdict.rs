@@ -1,5 +1,7 @@
 //! What a run has shown: metrics, losses with their causes, faults and invariants.
 
+mod lookups;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     flows(machines, &mut metrics, &mut result);
     connect_figures::judge(machines, &mut metrics, &mut result);
     punches(machines, &mut metrics, &mut result);
+    lookups::judge(machines, &mut metrics, &mut result);
     if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
     }

@@ -22,6 +22,8 @@ mod fidelity_gossip;
 mod hole_punch;
 mod holes;
 mod jobs;
+mod kad_depth;
+mod kad_mesh;
 mod loss_bursts;
 mod mathis;
 mod mutant;
@@ -65,6 +67,8 @@ const ROWS: &[Row] = &[
     start_error::ROW,
     binding_expiry::ROW,
     two_models::ROW,
+    kad_depth::ROW,
+    kad_mesh::ROW,
 ];
 
 /// One comparison.

@@ -32,6 +32,7 @@ pub fn build(
         flows: 0,
         attempts: 0,
         punches: 0,
+        lookups: 0,
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
         for (index, host) in (0..).zip(workload.from.iter()) {
@@ -56,6 +57,7 @@ struct Builder<'a> {
     flows: u32,
     attempts: u32,
     punches: u32,
+    lookups: u32,
 }
 
 impl Builder<'_> {
@@ -120,6 +122,20 @@ impl Builder<'_> {
                         punch: self.punches,
                     };
                     self.punches += 1;
+                    self.push(at_ns, step);
+                }
+                Action::Lookup(lookup) => {
+                    let Some(&whom) = chosen(&lookup.to, Some(1), host, &mut stream).first() else {
+                        continue;
+                    };
+                    let ticket = self.lookups;
+                    self.lookups += 1;
+                    let step = Step::Lookup {
+                        host,
+                        whom,
+                        sought: lookup.sought,
+                        ticket,
+                    };
                     self.push(at_ns, step);
                 }
                 Action::Publish { size_bytes, .. } => {

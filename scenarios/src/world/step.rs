@@ -1,6 +1,7 @@
 //! What happens from outside, one thing at a time.
 
 use crate::format::flow::Load;
+use crate::format::lookup::Sought;
 use crate::format::workload::Readers;
 
 /// Something that happens at a moment.
@@ -81,6 +82,17 @@ pub enum Step {
         workload: usize,
         /// Names the attempt among all of the run, from 0 without gaps in no particular order.
         attempt: u32,
+    },
+    /// Somebody looks somebody else up.
+    Lookup {
+        /// Who looks.
+        host: u32,
+        /// Who is looked for.
+        whom: u32,
+        /// What is looked for.
+        sought: Sought,
+        /// Names the look-up among all of the run, from 0 without gaps in no particular order.
+        ticket: u32,
     },
     /// Somebody sends a message to a group without storage.
     Publish {

@@ -1,0 +1,63 @@
+//! What look-ups have shown.
+
+use std::collections::BTreeMap;
+
+use orrery_reports::record::{Loss, SeedResult};
+use orrery_sim::kernel;
+
+use super::{LOSSES_LISTED_MAX, Machines, Metrics, count_causes};
+
+/// What look-ups did, and those that failed.
+pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+    let mut state = machines.state();
+    if state.lookups.is_empty() {
+        return;
+    }
+    state.lookups.close(kernel::now().as_nanos());
+    let lookups = &state.lookups;
+    let summary = lookups.summarise();
+    metrics.samples("lookup.latency", &summary.latencies);
+    for (sought, hops) in &lookups.hops {
+        let name = match sought {
+            None => "lookup.hops".to_owned(),
+            Some(sought) => format!("lookup.hops{{sought={sought}}}"),
+        };
+        metrics.samples(&name, hops);
+    }
+    metrics.samples("lookup.messages", &lookups.messages);
+    metrics.samples("lookup.connections", &lookups.connections);
+    let group = |host: u32| machines.scenario.group_of(host).name.as_str();
+    let mut by_groups: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
+    let mut all = (0, 0);
+    for ((from, whom), (found, failed)) in &summary.by_pair {
+        let of = by_groups.entry((group(*from), group(*whom))).or_default();
+        *of = (of.0 + found, of.1 + failed);
+        all = (all.0 + found, all.1 + failed);
+    }
+    metrics.ratio("lookup.success", all.0, all.1);
+    for ((from, to), (found, failed)) in by_groups {
+        let name = format!("lookup.success{{from={from},to={to}}}");
+        metrics.ratio(&name, found, failed);
+    }
+    metrics.value("lookup.failed", "1", all.1 as f64);
+    for (cause, count) in &summary.failed {
+        let name = format!("lookup.failed{{cause={}}}", cause.name());
+        metrics.value(&name, "1", *count as f64);
+    }
+    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
+    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
+    for (number, entry, cause) in lookups.lost().take(room) {
+        result.losses.push(Loss {
+            item: format!("look-up {number}"),
+            author: name(entry.whom),
+            reader: name(entry.from),
+            created_s: entry.start_ns as f64 / 1e9,
+            cause: cause.name().to_owned(),
+        });
+    }
+    let causes = summary.failed.iter();
+    count_causes(
+        result,
+        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
+    );
+}

@@ -1,0 +1,201 @@
+//! K1: how far from the searcher Kademlia finds the nearest peers, against ideal tables.
+//!
+//! The model is the paper's (Maymounkov and Mazières 2002, §2.2–2.3) as libp2p has it: a bucket
+//! for each length of common prefix, of k = 20 entries; a search that begins with the 20 nearest
+//! of the own table, asks the nearest three (α) that it has not asked, and ends when the 20
+//! nearest have answered with the 20 nearest that they know. Ideal is that every bucket holds k
+//! members of its part of the network, drawn evenly, or all of them; that everybody answers; and
+//! that answers come in the order of the questions.
+//!
+//! Among k nodes everybody is in every table, and the depth is 0. Beyond, the nearest of k entries
+//! that are drawn from a part of the network lie in a part smaller by about that factor, so that
+//! the depth grows as log2(N/k): by a sixth of a hand-over for each doubling.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orrery_reports::record::Metric;
+use orrery_sim::random::Stream;
+
+use super::{Measured, Row};
+use crate::engine::{Engine, Job};
+use crate::{format, play};
+
+/// Buckets of the nodes hold a quarter of what they should.
+const SMALL_BUCKETS: &str = "buckets-of-five";
+/// Depths count from the searcher instead of from its table.
+const FROM_THE_SEARCHER: &str = "depths-from-the-searcher";
+
+pub const ROW: Row = Row {
+    id: "K1",
+    what: "Kademlia among 100 nodes: mean depth at which the 20 nearest peers are found, in nodes against ideal tables",
+    expected: "equal",
+    tolerance: "±0.1",
+    source: "a search over ideal tables, as Maymounkov and Mazières have them",
+    mutations: &[SMALL_BUCKETS, FROM_THE_SEARCHER],
+    run,
+};
+
+const TOLERANCE: f64 = 0.1;
+const NODES: usize = 100;
+const K: usize = 20;
+const ALPHA: usize = 3;
+const SEARCHES: usize = 400;
+
+fn run(mutation: Option<&str>) -> Result<Measured, String> {
+    let ideal = ideal_depth(NODES, SEARCHES);
+    let buckets = if mutation == Some(SMALL_BUCKETS) {
+        5
+    } else {
+        K
+    };
+    let mut measured = depth_among_nodes(buckets)?;
+    if mutation == Some(FROM_THE_SEARCHER) {
+        measured += 1.0;
+    }
+    Ok(Measured {
+        text: format!("{measured:.3}, ideal {ideal:.3}"),
+        held: (measured - ideal).abs() <= TOLERANCE,
+    })
+}
+
+/// The mean depth that nodes show.
+fn depth_among_nodes(buckets: usize) -> Result<f64, String> {
+    let text = format!(
+        "name = \"validation/kad-depth\"\nduration = \"150s\"\nwarmup = \"90s\"\n\
+         [network]\ndelays = \"three-regions\"\nfidelity = \"flow\"\n\
+         [[group]]\nname = \"hub\"\ncount = 1\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"1s\"\n\
+         node = {{ \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
+         \"kad.k\" = {buckets} }}\n\
+         [[group]]\nname = \"node\"\ncount = {}\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"evenly(2s, 30s)\"\n\
+         bootstrap = \"hub\"\n\
+         node = {{ \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
+         \"kad.k\" = {buckets} }}\n\
+         [[workload]]\nkind = \"lookup\"\nwhat = \"peers\"\nfrom = \"node\"\nto = \"node\"\n\
+         at = \"each uniform(100s, 130s)\"\n[expect]\n\"lookup.success\" = \"== 100%\"\n",
+        NODES - 1
+    );
+    mean(&text, "lookup.hops")
+}
+
+/// Plays a scenario of Kademlia with one seed, and gives the mean of a metric.
+pub(super) fn mean(text: &str, metric: &str) -> Result<f64, String> {
+    let plan = format::read("kad", text, None, &[]);
+    let plan = plan.map_err(|problems| problems.to_string())?;
+    let job = Job {
+        engine: Engine::Sim,
+        scenario: plan.cases[0].scenario.clone(),
+        variant: "default".to_owned(),
+        seed: 1,
+        until_ns: None,
+        log: None,
+        captures: None,
+        trace: None,
+    };
+    let result = play::run(&job, &mut |_| {});
+    if let Some(failure) = result.failure {
+        return Err(failure);
+    }
+    match result.metrics.get(metric) {
+        Some(Metric::Distribution { mean, .. }) => Ok(*mean),
+        // libp2p-kad may have changed the event that tells who named whom.
+        _ => Ok(f64::NAN),
+    }
+}
+
+/// The place of a node or a record: 64 bits are plenty for so few.
+type Place = u64;
+
+/// The mean depth of the 20 nearest peers over so many searches among so many nodes.
+fn ideal_depth(nodes: usize, searches: usize) -> f64 {
+    let mut stream = Stream::new(1, "validation kad ideal", nodes as u32);
+    let places: Vec<Place> = (0..nodes).map(|_| stream.below(u64::MAX)).collect();
+    let tables: BTreeMap<Place, Vec<Place>> = places
+        .iter()
+        .map(|&own| (own, table(own, &places, &mut stream)))
+        .collect();
+    let (mut sum, mut count) = (0, 0);
+    for _ in 0..searches {
+        let searcher = places[stream.below(nodes as u64) as usize];
+        let target = stream.below(u64::MAX);
+        for depth in search(searcher, target, &tables) {
+            sum += depth;
+            count += 1;
+        }
+    }
+    f64::from(sum) / f64::from(count)
+}
+
+/// The ideal table of a node: of each bucket, 20 members or all.
+fn table(own: Place, places: &[Place], stream: &mut Stream) -> Vec<Place> {
+    let mut buckets: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
+    for &place in places.iter().filter(|&&place| place != own) {
+        let bucket = (own ^ place).leading_zeros();
+        buckets.entry(bucket).or_default().push(place);
+    }
+    let mut table = Vec::new();
+    for mut bucket in buckets.into_values() {
+        let wanted = bucket.len().min(K);
+        // The first steps of a shuffle by Fisher and Yates.
+        for at in 0..wanted {
+            let left = (bucket.len() - at) as u64;
+            bucket.swap(at, at + stream.below(left) as usize);
+        }
+        table.extend_from_slice(&bucket[..wanted]);
+    }
+    table
+}
+
+/// The depths of the 20 nearest peers that a search ends with.
+fn search(searcher: Place, target: Place, tables: &BTreeMap<Place, Vec<Place>>) -> Vec<u32> {
+    let nearest = |of: Place, asker: Place| {
+        let mut near = tables[&of].clone();
+        near.retain(|&place| place != asker);
+        near.sort_by_key(|place| place ^ target);
+        near.truncate(K);
+        near
+    };
+    // By distance, so that the first 20 are the nearest.
+    let mut depths: BTreeMap<Place, u32> = BTreeMap::new();
+    for place in nearest(searcher, searcher) {
+        depths.insert(place ^ target, 0);
+    }
+    let mut asked: BTreeSet<Place> = BTreeSet::new();
+    loop {
+        let near = depths.keys().take(K).copied();
+        let round: Vec<Place> = near
+            .filter(|far| !asked.contains(far))
+            .take(ALPHA)
+            .collect();
+        if round.is_empty() {
+            return depths.into_values().take(K).collect();
+        }
+        for far in round {
+            asked.insert(far);
+            let depth = depths[&far];
+            for place in nearest(far ^ target, searcher) {
+                if place != searcher {
+                    depths.entry(place ^ target).or_insert(depth + 1);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_small_network_everybody_is_in_every_table() {
+        assert_eq!(ideal_depth(K, 50).to_bits(), 0.0_f64.to_bits());
+    }
+
+    #[test]
+    fn ideal_depths_grow_with_the_logarithm_of_the_number_of_nodes() {
+        for nodes in [100, 300, 1_000] {
+            let doublings = (nodes as f64 / K as f64).log2();
+            let each = ideal_depth(nodes, 200) / doublings;
+            assert!((0.13..0.20).contains(&each), "{nodes}: {each}");
+        }
+    }
+}
