@@ -11,7 +11,6 @@ use orrery_node::api::{Audience, Command};
 use orrery_node::engine::PullState;
 use orrery_node::engine::after_ts::AfterTs;
 use orrery_node::engine::cursor::Cursor;
-use orrery_node::kad::AddressRecord;
 use orrery_node::keys::Keys;
 use orrery_node::op::{Encryption, Header, Hlc, LogId, OpId, SignedHeader};
 use orrery_node::protocol::auth::AuthMessage;
@@ -74,10 +73,7 @@ fn states() -> [(&'static str, PullState); 2] {
 fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let keys = keys();
     let address = "/ip4/192.0.2.1/tcp/4001".parse().expect("an address");
-    let addresses = std::slice::from_ref(&address);
-    let card = keys.card(addresses).expect("a key in memory signs");
-    let record = AddressRecord::issue(&keys, 7, 1_900_000_000_000, addresses);
-    let record = record.expect("a key in memory signs");
+    let card = keys.card(&[address]).expect("a key in memory signs");
     let certificate = keys.delegation().encode();
     let post = Command::Post {
         body: serde_json::json!({"type": "note/1", "text": "hello"}),
@@ -90,7 +86,6 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             .expect("a key in memory signs"),
     };
     let mut inputs = vec![
-        ("fuzz-address-record", "record", record.encode()),
         ("fuzz-auth", "nonce", AuthMessage::Nonce([6; 32]).encode()),
         ("fuzz-auth", "proof", proof.encode()),
         ("fuzz-body", "note", BODY.to_vec()),

@@ -107,28 +107,6 @@ async fn a_node_alone_has_nobody_to_ask_and_one_that_does_not_walk_says_so() {
 }
 
 #[tokio::test]
-async fn a_new_life_publishes_a_higher_version_though_its_clock_may_be_behind() {
-    let mut nodes = neighbours(3, "kad.publish = true").await;
-    let node = nodes.pop().expect("there are three");
-    node.seen.wait("it is published", published).await;
-    // A record from a clock that was an hour ahead.
-    let version = now_ms() + 3_600_000;
-    let ahead = AddressRecord::issue(&node.keys, version, now_ms() + DAY_MS, &[]).expect("signs");
-    let mut other = Liar::start(77, &nodes[0]).await;
-    other.put(&ahead).await;
-    let counter = |node: &TestNode| node.handle.counters().get("records-kept").copied();
-    let before = counter(&nodes[0]);
-    assert!(before.is_some());
-    let known = address_of(&nodes[0]);
-    let settings = format!("{WALK}\nkad.publish = true\nbootstrap.peers = [\"{known}\"]");
-    let node = node.restart(3, &settings).await;
-    let higher = |event: &Event| matches!(event, Event::AddressPublished { version: found, .. } if *found > version);
-    node.seen
-        .wait("a higher version is published", higher)
-        .await;
-}
-
-#[tokio::test]
 async fn services_are_offered_and_found() {
     let nodes = neighbours(3, "").await;
     let service = || "echo".to_owned();
@@ -359,19 +337,17 @@ async fn is_in_the_table(node: &TestNode, asked: &AtomicU32) {
 }
 
 /// A node, another that it knows, and a liar in its table that would name twenty peers
-/// who do not exist, each at so many addresses.
-async fn deceived(seed: u8, addresses: u64) -> (Vec<TestNode>, Arc<AtomicU32>) {
+/// who do not exist.
+async fn deceived(seed: u8) -> (Vec<TestNode>, Arc<AtomicU32>) {
     let nodes = neighbours(2, "kad.query_timeout = \"3s\"").await;
     let mut liar = Liar::start(seed, &nodes[1]).await;
     let asked = Arc::clone(&liar.asked);
-    for _ in 0..20 {
+    for number in 0..20 {
         let nobody = Keys::generate(None).peer();
-        for number in 0..addresses {
-            let address: Multiaddr = format!("/memory/{}", 600_000_000 + number)
-                .parse()
-                .expect("an address");
-            liar.kad().add_address(&nobody, address);
-        }
+        let address: Multiaddr = format!("/memory/{}", 600_000_000 + number)
+            .parse()
+            .expect("an address");
+        liar.kad().add_address(&nobody, address);
     }
     liar.go_on();
     is_in_the_table(&nodes[1], &asked).await;
@@ -380,7 +356,7 @@ async fn deceived(seed: u8, addresses: u64) -> (Vec<TestNode>, Arc<AtomicU32>) {
 
 #[tokio::test]
 async fn a_peer_that_names_peers_who_do_not_exist_costs_a_bounded_time() {
-    let (nodes, asked) = deceived(65, 1).await;
+    let (nodes, asked) = deceived(65).await;
     let searcher = &nodes[1];
     let before = asked.load(Ordering::Relaxed);
     let whom = Keys::generate(None).identity().to_string();
@@ -394,24 +370,6 @@ async fn a_peer_that_names_peers_who_do_not_exist_costs_a_bounded_time() {
         other => panic!("no status: {other:?}"),
     };
     assert!(connections <= 2, "{connections}");
-}
-
-#[tokio::test]
-async fn an_answer_beyond_the_bound_is_not_read() {
-    let (nodes, asked) = deceived(66, 2_000).await;
-    let searcher = &nodes[1];
-    let before = asked.load(Ordering::Relaxed);
-    let whom = Keys::generate(None).identity().to_string();
-    look_up(searcher, whom.clone()).await;
-    // The liar is asked, and what it says is no answer; nobody that it names is dialled.
-    let ended = |event: &Event| {
-        matches!(event, Event::QueryEnded { about, requests, answers, .. }
-            if *about == whom && answers < requests)
-    };
-    searcher.seen.wait("the query ends", ended).await;
-    assert!(asked.load(Ordering::Relaxed) > before);
-    let dialled = |event: &Event| matches!(event, Event::DialFailed { .. });
-    assert_eq!(searcher.seen.count(dialled), 0);
 }
 
 #[tokio::test]
