@@ -58,6 +58,8 @@ fn name(event: &Event) -> &'static str {
         Event::Connected { .. } => "connected",
         Event::Disconnected { .. } => "disconnected",
         Event::DialFailed { .. } => "dial-failed",
+        Event::NeighbourFound { .. } => "neighbour-found",
+        Event::NeighbourGone { .. } => "neighbour-gone",
         Event::Found { .. } => "found",
         Event::NotFound { .. } => "not-found",
         Event::Pinged { .. } => "pinged",

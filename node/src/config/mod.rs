@@ -3,6 +3,7 @@
 //! Every choice that an experiment may vary is a value here. This module
 //! refuses what it does not know by its dotted path, and never guesses.
 
+mod discovery;
 mod groups;
 mod ladder;
 mod quic;
@@ -16,6 +17,7 @@ use toml::{Table, Value};
 
 use crate::{gossip, kad};
 
+pub use discovery::{Mdns, MdnsImplementation};
 pub use groups::{Gossip, GossipVersion, Kad};
 pub use ladder::Reach;
 pub use quic::{Quic, QuicTransport};
@@ -41,6 +43,8 @@ pub struct Config {
     pub relay_client: RelayClient,
     /// How somebody is looked for.
     pub reach: Reach,
+    /// Finding nodes on the local network.
+    pub mdns: Mdns,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
     /// How soon a dead connection is noticed.
@@ -185,6 +189,7 @@ impl Config {
             kad::check(&self.kad),
             self.bootstrap.check(),
             self.reach.check(),
+            self.mdns.check(),
         ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }

@@ -1,14 +1,16 @@
 //! The libp2p behaviours that the node is made of.
 
+use std::io;
 use std::sync::Arc;
 
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{identify, ping, relay};
+use libp2p::{identify, mdns, ping, relay};
 
 use crate::config::Config;
+use crate::discovery::local::{self, LocalDiscovery};
 use crate::gossip::{self, Groups};
 use crate::kad::{self, Server};
 use crate::protocol::{self, Context};
@@ -36,6 +38,10 @@ pub struct NodeBehaviour {
     pub relay: Toggle<relay::Behaviour>,
     /// Circuits of our own through relays.
     pub relay_client: Toggle<relay::client::Behaviour>,
+    /// Finds neighbours, as libp2p has it.
+    pub mdns: Toggle<mdns::tokio::Behaviour>,
+    /// The same over sockets of the environment.
+    pub local: Toggle<local::Behaviour>,
     /// Groups without storage.
     pub gossip: Toggle<Groups>,
     /// The node's own protocols.
@@ -44,13 +50,16 @@ pub struct NodeBehaviour {
 
 impl NodeBehaviour {
     /// All behaviours as `context` configures them; `relay_client` belongs to the
-    /// transport of circuits, if there is one.
+    /// transport of circuits, if there is one, and `neighbourhood` is how neighbours are
+    /// found, if they can be.
     ///
     /// # Errors
-    /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed.
+    /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed;
+    /// [`StartError::LocalNetwork`].
     pub fn new(
         context: &Arc<Context>,
         relay_client: Option<relay::client::Behaviour>,
+        neighbourhood: Option<LocalDiscovery>,
     ) -> Result<Self, StartError> {
         let Config {
             connections,
@@ -81,6 +90,7 @@ impl NodeBehaviour {
             .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
             .transpose()
             .map_err(StartError::Gossip)?;
+        let (mdns, local) = neighbours(context, neighbourhood).map_err(StartError::LocalNetwork)?;
         let protocol = feed
             .enabled
             .then(|| protocol::Behaviour::new(Arc::clone(context)));
@@ -103,8 +113,36 @@ impl NodeBehaviour {
             kad: kad.into(),
             relay: relay.into(),
             relay_client: relay_client.into(),
+            mdns: mdns.into(),
+            local: local.into(),
             gossip: groups.into(),
             protocol: protocol.into(),
         })
+    }
+}
+
+/// One of the two ways in which neighbours are found, or none.
+type Finders = (Option<mdns::tokio::Behaviour>, Option<local::Behaviour>);
+
+fn neighbours(context: &Context, found: Option<LocalDiscovery>) -> io::Result<Finders> {
+    let (config, us) = (&context.config.mdns, context.keys.peer());
+    if !config.enabled {
+        return Ok((None, None));
+    }
+    match found {
+        None => Err(io::ErrorKind::Unsupported.into()),
+        Some(LocalDiscovery::Stock) => {
+            let settings = mdns::Config {
+                ttl: config.ttl.get(),
+                query_interval: config.query_interval.get(),
+                enable_ipv6: false,
+            };
+            Ok((Some(mdns::tokio::Behaviour::new(settings, us)?), None))
+        }
+        Some(LocalDiscovery::Own(network)) => {
+            let outlet = context.outlet.clone();
+            let own = local::Behaviour::new(config.settings(), us, network, outlet)?;
+            Ok((None, Some(own)))
+        }
     }
 }

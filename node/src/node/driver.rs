@@ -33,6 +33,7 @@ use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
 use super::ladder::Ladder;
 use super::links::Links;
+use super::neighbours::Neighbours;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -86,6 +87,8 @@ pub(super) struct Driver {
     pub(super) friends: BTreeMap<IdentityId, Friend>,
     /// Nodes of the configuration, which are kept connected.
     pub(super) known: BTreeMap<PeerId, KnownNode>,
+    /// Peers on the local network.
+    pub(super) neighbours: Neighbours,
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     pub(super) ladder: Ladder,
@@ -139,7 +142,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context, relay_client)?;
+        let behaviour = NodeBehaviour::new(&context, relay_client, environment.local)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -149,6 +152,7 @@ impl Driver {
             links: Links::new(peer),
             friends: BTreeMap::new(),
             known: known_nodes,
+            neighbours: Neighbours::default(),
             denied: BTreeMap::new(),
             ladder: Ladder::default(),
             agenda: Agenda::default(),

@@ -84,7 +84,8 @@ impl Driver {
         match rung {
             Rung::Known => self.seek_known(identity),
             Rung::Relay => self.seek_relay(identity),
-            Rung::Mdns | Rung::Kad | Rung::Rendezvous | Rung::Friends => {
+            Rung::Mdns => self.seek_neighbour(identity),
+            Rung::Kad | Rung::Rendezvous | Rung::Friends => {
                 self.not_found(identity, rung, Miss::Off);
             }
         }
@@ -197,7 +198,7 @@ impl Driver {
     }
 
     /// Gives `then` the card that we hold of `identity`, if any.
-    fn with_card(
+    pub(super) fn with_card(
         &mut self,
         identity: IdentityId,
         then: impl FnOnce(&mut Self, Option<Card>) + Send + 'static,

@@ -14,6 +14,7 @@ mod friends;
 mod groups;
 mod ladder;
 mod links;
+mod neighbours;
 mod swarm_events;
 mod waiters;
 

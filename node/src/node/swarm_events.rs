@@ -88,6 +88,9 @@ impl Driver {
                 }
             },
             NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
+            NodeBehaviourEvent::Mdns(event) | NodeBehaviourEvent::Local(event) => {
+                self.neighbourhood_changed(event);
+            }
             NodeBehaviourEvent::Identify(_)
             | NodeBehaviourEvent::Kad(_)
             | NodeBehaviourEvent::Relay(_)
@@ -203,7 +206,7 @@ impl Driver {
     }
 
     /// Friends whose card names `peer`.
-    fn friends_at(&self, peer: &PeerId) -> Vec<IdentityId> {
+    pub(super) fn friends_at(&self, peer: &PeerId) -> Vec<IdentityId> {
         self.friends
             .iter()
             .filter(|(_, friend)| friend.card.peer == *peer)

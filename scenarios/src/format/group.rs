@@ -42,6 +42,9 @@ pub struct GroupFields {
     /// The NAT or firewall that each of its hosts stands behind, one for each: a profile by name
     /// or a file beside the scenario; none if absent. The access link leads to it.
     pub nat: Option<String>,
+    /// The local network (LAN segment) on which its hosts are, with those of other groups that
+    /// name the same; none if absent. Neighbours talk over it, without their access links.
+    pub lan: Option<String>,
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
     /// warm-up, and within 10 s, if absent.
     pub boot: Option<BootText>,
@@ -117,6 +120,8 @@ pub struct Group {
     pub access: AccessProfile,
     /// What each host stands behind, where the access link ends.
     pub nat: Option<NatProfile>,
+    /// The local network on which each host is.
+    pub lan: Option<String>,
     /// Wall clocks.
     pub clock: Clock,
     /// TCP, where it is not as the network's.
@@ -210,6 +215,7 @@ impl Group {
             bootstrap: Hosts::default(),
             access: access::read(&reader, profiles, problems),
             nat: read_nat(&reader, profiles, problems),
+            lan: read_lan(&reader, problems),
             clock: Clock::read(&reader, problems),
             tcp: TcpSettings::read(&reader, problems),
             has_node,
@@ -240,6 +246,18 @@ fn read_nat(
             None
         }
     }
+}
+
+fn read_lan(group: &Reader<'_>, problems: &mut Problems) -> Option<String> {
+    let name = group.text("lan", problems)?;
+    if !is_name(name) {
+        let message = format!(
+            "{} names no local network: expected letters, digits, - and _",
+            quoted(name)
+        );
+        problems.push(group.span("lan"), message);
+    }
+    Some(name.to_owned())
 }
 
 /// Whether `name` can name a group or a variant.

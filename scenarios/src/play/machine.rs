@@ -22,6 +22,7 @@ use orrery_sim::{HostId, kernel};
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::messages::{HostSet, Messages};
+use super::neighbourhood::Neighbourhood;
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
@@ -60,6 +61,7 @@ pub struct State {
     pub ledger: Ledger,
     pub messages: Messages,
     pub tally: Tally,
+    pub neighbourhood: Neighbourhood,
     pub flows: Flows,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
@@ -104,6 +106,7 @@ impl Machines {
             ledger: Ledger::default(),
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
+            neighbourhood: Neighbourhood::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
@@ -196,6 +199,8 @@ impl Machines {
         let known = self.scenario.group_of(machine).bootstrap.iter();
         let known = known.filter_map(|host| self.address(host));
         config.bootstrap.peers.extend(known);
+        let now_ns = kernel::now().as_nanos();
+        self.state().neighbourhood.starts(machine, now_ns);
         let environment = self.testbed.environment(machine, &config, observer);
         let node = Node::start(config, keys, environment)
             .await
@@ -289,6 +294,13 @@ impl Machines {
                     state.tally.pinged(now_ns, ends, *rtt_us);
                 }
             }
+            Event::NeighbourFound { peer, .. } => {
+                if let Some(&peer) = state.hosts_by_peer.get(peer) {
+                    let neighbourhood = &mut state.neighbourhood;
+                    neighbourhood.found((machine, peer), now_ns, measured);
+                }
+            }
+            Event::NeighbourGone { .. } if measured => state.neighbourhood.gone += 1,
             other => state.tally.note(machine, now_ns, measured, other),
         }
     }

@@ -27,8 +27,10 @@ mod flows;
 mod gateways;
 mod impairments;
 mod ledger;
+mod local;
 mod machine;
 mod messages;
+mod neighbourhood;
 mod on_turmoil;
 pub mod quic;
 mod steps;
@@ -155,6 +157,7 @@ fn furnish(machines: &Machines) {
         let mtu = group.access.mtu_bytes as u16;
         host::set_tcp(machine, tcp_config::resolve(&settings, mtu));
     }
+    local::join_lans(machines);
     for plan in &machines.world.hosts {
         if let Some(profile) = &machines.scenario.groups[plan.group].nat {
             gateways::put_behind(plan, profile).expect("its reader refuses contradictions");

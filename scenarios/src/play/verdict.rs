@@ -128,6 +128,16 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     metrics.ratio("pull.success", tally.pulls.count(), tally.pulls_failed);
     metrics.samples("post.latency", &tally.posts);
     metrics.ratio("post.success", tally.posts.count(), tally.posts_failed);
+    let neighbourhood = &state.neighbourhood;
+    metrics.samples("node.neighbours.time", &neighbourhood.times);
+    if machines
+        .scenario
+        .groups
+        .iter()
+        .any(|group| group.lan.is_some())
+    {
+        metrics.value("node.neighbours.gone", "1", neighbourhood.gone as f64);
+    }
     for (ends, recorder) in &tally.pings {
         let name = match ends {
             None => "ping.rtt".to_owned(),

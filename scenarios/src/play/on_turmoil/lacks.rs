@@ -103,6 +103,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         bootstrap: _,
         access,
         nat,
+        lan,
         clock,
         tcp,
         has_node,
@@ -116,6 +117,10 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
     if nat.is_some() {
         let message = "no NATs and firewalls on turmoil: all of its hosts reach each other";
         refuse(span("nat"), message, problems);
+    }
+    if lan.is_some() {
+        let message = "no local networks on turmoil: all hosts are equally far from each other";
+        refuse(span("lan"), message, problems);
     }
     if *tcp != TcpSettings::default() {
         refuse(span("tcp"), OWN_TCP, problems);

@@ -1,0 +1,6 @@
+//! Finding others without being told where they are.
+//!
+//! Owns the ways of asking: the local network, rendezvous points, friends. Whom to look
+//! for, and whom to dial, is decided by the node's loop.
+
+pub mod local;
