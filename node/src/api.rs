@@ -314,6 +314,13 @@ pub enum Event {
         /// The address with which it was found.
         address: String,
     },
+    /// A rendezvous point tells whoever asks for us where we are.
+    Registered {
+        /// Its libp2p peer id.
+        point: String,
+        /// For so many seconds, by its word.
+        ttl_s: u64,
+    },
     /// A rung of the ladder has found somebody.
     Found {
         /// Whom.

@@ -60,6 +60,7 @@ fn name(event: &Event) -> &'static str {
         Event::DialFailed { .. } => "dial-failed",
         Event::NeighbourFound { .. } => "neighbour-found",
         Event::NeighbourGone { .. } => "neighbour-gone",
+        Event::Registered { .. } => "registered",
         Event::Found { .. } => "found",
         Event::NotFound { .. } => "not-found",
         Event::Pinged { .. } => "pinged",

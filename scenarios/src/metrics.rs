@@ -224,6 +224,12 @@ pub const METRICS: &[Definition] = &[
         "Most connections that any one node had at any one time.",
     ),
     value(
+        "node.friends.questions",
+        "1",
+        &[],
+        "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each.",
+    ),
+    value(
         "node.neighbours.gone",
         "1",
         &[],

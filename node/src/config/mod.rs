@@ -17,7 +17,7 @@ use toml::{Table, Value};
 
 use crate::{gossip, kad};
 
-pub use discovery::{Mdns, MdnsImplementation};
+pub use discovery::{FriendsLookup, Mdns, MdnsImplementation, Rendezvous};
 pub use groups::{Gossip, GossipVersion, Kad};
 pub use ladder::Reach;
 pub use quic::{Quic, QuicTransport};
@@ -45,6 +45,10 @@ pub struct Config {
     pub reach: Reach,
     /// Finding nodes on the local network.
     pub mdns: Mdns,
+    /// Being found, and finding others, at nodes that both know.
+    pub rendezvous: Rendezvous,
+    /// Asking friends where somebody is.
+    pub friends_lookup: FriendsLookup,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
     /// How soon a dead connection is noticed.
@@ -190,6 +194,8 @@ impl Config {
             self.bootstrap.check(),
             self.reach.check(),
             self.mdns.check(),
+            self.rendezvous.check(),
+            self.friends_lookup.check(),
         ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }
@@ -199,6 +205,7 @@ impl Config {
         for checked in [
             gossip::check_together(&self.gossip),
             kad::check_together(&self.kad),
+            self.rendezvous.check_together(),
         ] {
             checked.map_err(|(path, reason)| ConfigError::Contradiction {
                 path: path.to_owned(),

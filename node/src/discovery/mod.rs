@@ -3,4 +3,6 @@
 //! Owns the ways of asking: the local network, rendezvous points, friends. Whom to look
 //! for, and whom to dial, is decided by the node's loop.
 
+pub mod friends;
 pub mod local;
+pub mod rendezvous;

@@ -22,6 +22,10 @@ pub enum Errand {
     Pull(IdentityId),
     /// Stop waiting for what a rung finds.
     EndSeek(IdentityId, Rung),
+    /// Renew our registration at a rendezvous point.
+    Register(PeerId),
+    /// Stop waiting for what friends know of somebody.
+    EndInquiry(u64),
     /// Answer a waiting command with what there is.
     GiveUp(u64),
 }

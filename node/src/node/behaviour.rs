@@ -7,10 +7,11 @@ use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{identify, mdns, ping, relay};
+use libp2p::{identify, mdns, ping, relay, rendezvous};
 
 use crate::config::Config;
 use crate::discovery::local::{self, LocalDiscovery};
+use crate::discovery::{self, friends};
 use crate::gossip::{self, Groups};
 use crate::kad::{self, Server};
 use crate::protocol::{self, Context};
@@ -38,6 +39,12 @@ pub struct NodeBehaviour {
     pub relay: Toggle<relay::Behaviour>,
     /// Circuits of our own through relays.
     pub relay_client: Toggle<relay::client::Behaviour>,
+    /// Asks friends where somebody is, and answers them.
+    pub friends: Toggle<friends::Behaviour>,
+    /// Registers us, and asks for others, at rendezvous points.
+    pub rendezvous: Toggle<rendezvous::client::Behaviour>,
+    /// Registers others.
+    pub rendezvous_server: Toggle<rendezvous::server::Behaviour>,
     /// Finds neighbours, as libp2p has it.
     pub mdns: Toggle<mdns::tokio::Behaviour>,
     /// The same over sockets of the environment.
@@ -90,6 +97,14 @@ impl NodeBehaviour {
             .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
             .transpose()
             .map_err(StartError::Gossip)?;
+        let lookup = &context.config.friends_lookup;
+        let asking =
+            (lookup.enabled && feed.enabled).then(|| friends::behaviour(lookup.patience()));
+        let points = &context.config.rendezvous;
+        let rendezvous = points
+            .client
+            .then(|| rendezvous::client::Behaviour::new(context.keys.transport().clone()));
+        let rendezvous_server = points.server.then(|| discovery::rendezvous::server(points));
         let (mdns, local) = neighbours(context, neighbourhood).map_err(StartError::LocalNetwork)?;
         let protocol = feed
             .enabled
@@ -113,6 +128,9 @@ impl NodeBehaviour {
             kad: kad.into(),
             relay: relay.into(),
             relay_client: relay_client.into(),
+            friends: asking.into(),
+            rendezvous: rendezvous.into(),
+            rendezvous_server: rendezvous_server.into(),
             mdns: mdns.into(),
             local: local.into(),
             gossip: groups.into(),

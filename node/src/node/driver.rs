@@ -31,9 +31,11 @@ use super::agenda::{Agenda, Errand};
 use super::behaviour::NodeBehaviour;
 use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
+use super::inquiries::Inquiries;
 use super::ladder::Ladder;
 use super::links::Links;
 use super::neighbours::Neighbours;
+use super::rendezvous::Points;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -87,6 +89,10 @@ pub(super) struct Driver {
     pub(super) friends: BTreeMap<IdentityId, Friend>,
     /// Nodes of the configuration, which are kept connected.
     pub(super) known: BTreeMap<PeerId, KnownNode>,
+    /// Nodes at which we register and look for others.
+    pub(super) points: Points,
+    /// Questions about people, ours and those of friends.
+    pub(super) inquiries: Inquiries,
     /// Peers on the local network.
     pub(super) neighbours: Neighbours,
     /// Peers denied on account of a blocked identity.
@@ -152,6 +158,8 @@ impl Driver {
             links: Links::new(peer),
             friends: BTreeMap::new(),
             known: known_nodes,
+            points: Points::default(),
+            inquiries: Inquiries::default(),
             neighbours: Neighbours::default(),
             denied: BTreeMap::new(),
             ladder: Ladder::default(),
@@ -164,6 +172,7 @@ impl Driver {
             alarm_at: None,
         };
         driver.listen()?;
+        driver.announce();
         driver.join_configured()?;
         driver.dial_known();
         for (identity, peers) in known.denied {
@@ -187,6 +196,15 @@ impl Driver {
         Ok(())
     }
 
+    /// Has rendezvous points told of the addresses that the configuration says hold.
+    fn announce(&mut self) {
+        if self.context.config.rendezvous.client {
+            for address in self.context.config.listen.announce.clone() {
+                self.swarm.add_external_address(address);
+            }
+        }
+    }
+
     /// Runs until the node is stopped.
     pub(super) async fn run(mut self) {
         loop {
@@ -194,8 +212,8 @@ impl Driver {
             select_biased! {
                 order = self.inbox.next() => match order {
                     Some(Order::Command(command, reply)) => self.command(command, reply),
-                    Some(Order::Stop(done)) => return self.stop(Some(done)).await,
-                    None => return self.stop(None).await,
+                    Some(Order::Stop(done)) => return Box::pin(self.stop(Some(done))).await,
+                    None => return Box::pin(self.stop(None)).await,
                 },
                 then = self.jobs.select_next_some() => then(&mut self),
                 () = &mut self.alarm => {
@@ -225,6 +243,8 @@ impl Driver {
                 Errand::Dial(friend) => self.dial(friend),
                 Errand::Bootstrap(peer) => self.bootstrap(peer),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
+                Errand::Register(point) => self.renew_at(point),
+                Errand::EndInquiry(number) => self.give_up_inquiry(number),
                 Errand::EndSeek(identity, rung) => {
                     self.not_found(identity, rung, Miss::TimedOut);
                 }

@@ -64,6 +64,7 @@ impl Driver {
         let Some(friend) = self.friends.remove(&identity) else {
             return;
         };
+        self.inquiries.forget(identity);
         self.agenda.cancel(Errand::Dial(identity));
         self.agenda.cancel(Errand::Pull(identity));
         self.pulls_waiting.retain(|waiting| *waiting != identity);

@@ -85,7 +85,9 @@ impl Driver {
             Rung::Known => self.seek_known(identity),
             Rung::Relay => self.seek_relay(identity),
             Rung::Mdns => self.seek_neighbour(identity),
-            Rung::Kad | Rung::Rendezvous | Rung::Friends => {
+            Rung::Rendezvous => self.seek_at_rendezvous(identity),
+            Rung::Friends => self.seek_among_friends(identity),
+            Rung::Kad => {
                 self.not_found(identity, rung, Miss::Off);
             }
         }

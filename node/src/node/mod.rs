@@ -12,9 +12,11 @@ mod driver;
 mod error;
 mod friends;
 mod groups;
+mod inquiries;
 mod ladder;
 mod links;
 mod neighbours;
+mod rendezvous;
 mod swarm_events;
 mod waiters;
 

@@ -46,6 +46,7 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
                 self.incoming_failed(peer_id, &error);
             }
+            SwarmEvent::ExternalAddrConfirmed { .. } => self.register_everywhere(),
             SwarmEvent::ListenerClosed {
                 addresses, reason, ..
             } => {
@@ -88,11 +89,14 @@ impl Driver {
                 }
             },
             NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
+            NodeBehaviourEvent::Friends(event) => self.friends_event(event),
+            NodeBehaviourEvent::Rendezvous(event) => self.rendezvous_event(event),
+            NodeBehaviourEvent::RendezvousServer(event) => self.rendezvous_served(&event),
+            NodeBehaviourEvent::Identify(event) => self.identified(&event),
             NodeBehaviourEvent::Mdns(event) | NodeBehaviourEvent::Local(event) => {
                 self.neighbourhood_changed(event);
             }
-            NodeBehaviourEvent::Identify(_)
-            | NodeBehaviourEvent::Kad(_)
+            NodeBehaviourEvent::Kad(_)
             | NodeBehaviourEvent::Relay(_)
             | NodeBehaviourEvent::RelayClient(_) => {}
         }

@@ -50,6 +50,9 @@ pub struct GroupFields {
     pub boot: Option<BootText>,
     /// Hosts that its nodes dial as soon as they start; nobody if absent.
     pub bootstrap: Option<HostsText>,
+    /// Share of its hosts that have moved since their friends got their cards, such as `25%`:
+    /// nobody is where these cards say. None if absent.
+    pub outdated_cards: Option<String>,
     /// Wall clocks; true ones if absent.
     pub clock: Option<ClockFields>,
     /// TCP of these hosts, where it is not as the network's.
@@ -122,6 +125,8 @@ pub struct Group {
     pub nat: Option<NatProfile>,
     /// The local network on which each host is.
     pub lan: Option<String>,
+    /// Parts per million of its hosts whose cards lead nowhere.
+    pub outdated_cards_ppm: u32,
     /// Wall clocks.
     pub clock: Clock,
     /// TCP, where it is not as the network's.
@@ -216,6 +221,7 @@ impl Group {
             access: access::read(&reader, profiles, problems),
             nat: read_nat(&reader, profiles, problems),
             lan: read_lan(&reader, problems),
+            outdated_cards_ppm: reader.share("outdated_cards", problems).unwrap_or(0),
             clock: Clock::read(&reader, problems),
             tcp: TcpSettings::read(&reader, problems),
             has_node,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -27,7 +27,7 @@ use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
 use crate::format::group::Group;
-use crate::world::World;
+use crate::world::{HostPlan, World};
 
 /// The port on which every node listens.
 const PORT: u16 = 4150;
@@ -91,7 +91,7 @@ impl Machines {
         let people: Vec<Person> = world
             .hosts
             .iter()
-            .map(|plan| Person::new(seed, plan.host, configs[plan.group].as_ref().ok()))
+            .map(|plan| Person::new(seed, plan, configs[plan.group].as_ref().ok()))
             .collect();
         let index = |name: fn(&Person) -> String| {
             people
@@ -230,6 +230,12 @@ impl Machines {
         has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
     }
 
+    /// Whether any node asks friends where somebody is.
+    pub fn asks_friends(&self) -> bool {
+        let mut configs = self.configs.iter().flatten();
+        configs.any(|config| config.friends_lookup.enabled)
+    }
+
     /// Where a machine's node is dialled; `None` if it listens nowhere.
     pub fn address(&self, machine: u32) -> Option<Multiaddr> {
         let person = &self.people[machine as usize];
@@ -314,12 +320,18 @@ impl State {
 }
 
 impl Person {
-    fn new(seed: u64, machine: u32, config: Option<&Config>) -> Self {
+    fn new(seed: u64, plan: &HostPlan, config: Option<&Config>) -> Self {
+        let machine = plan.host;
         let mut secret = [0; 32];
         Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
         let keys = Keys::generate(Some(secret));
         let addresses = config.map_or_else(Vec::new, |config| addresses(machine, &config.listen));
-        let card = keys.card(&addresses).expect("keys in memory always sign");
+        let told: Vec<_> = if plan.card_outdated {
+            addresses.iter().map(formerly).collect()
+        } else {
+            addresses.clone()
+        };
+        let card = keys.card(&told).expect("keys in memory always sign");
         let identity = keys.identity().to_string();
         Self {
             addresses,
@@ -348,6 +360,16 @@ fn addresses(machine: u32, listen: &Listen) -> Vec<Multiaddr> {
         .iter()
         .map(|address| address.iter().map(|part| own(part.acquire())).collect())
         .collect()
+}
+
+/// An address as it may have been before a person moved: nobody has it now (RFC 5737).
+fn formerly(address: &Multiaddr) -> Multiaddr {
+    let before = |part: Protocol<'static>| match part {
+        Protocol::Ip4(_) => Protocol::Ip4(Ipv4Addr::new(192, 0, 2, 1)),
+        Protocol::Ip6(_) => Protocol::Ip6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+        part => part,
+    };
+    address.iter().map(|part| before(part.acquire())).collect()
 }
 
 /// The configuration of a group's nodes.

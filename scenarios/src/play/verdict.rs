@@ -13,7 +13,7 @@ use super::fates::{self, UNKNOWN};
 use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
-use super::steps::copies;
+use super::steps::{copies, counter};
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
 
@@ -137,6 +137,11 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
         .any(|group| group.lan.is_some())
     {
         metrics.value("node.neighbours.gone", "1", neighbourhood.gone as f64);
+    }
+    if machines.asks_friends() {
+        let nodes = state.nodes.iter().flatten();
+        let questions: u64 = nodes.map(|node| counter(node, "friends-questions-sent")).sum();
+        metrics.value("node.friends.questions", "1", questions as f64);
     }
     for (ends, recorder) in &tally.pings {
         let name = match ends {

@@ -20,6 +20,8 @@ pub struct HostPlan {
     pub group: usize,
     /// Place of its region in the delay profile.
     pub region: usize,
+    /// Whether its person has moved since the friends got a card.
+    pub card_outdated: bool,
     /// When its node starts, in nanoseconds.
     pub boot_ns: u64,
     /// How far its wall clock is ahead of true time at the begin, in nanoseconds.
@@ -33,7 +35,8 @@ pub fn build(scenario: &Scenario, seed: u64) -> Vec<HostPlan> {
     let mut hosts = Vec::new();
     for (place, group) in scenario.groups.iter().enumerate() {
         let regions = regions(group, seed);
-        for (host, region) in group.hosts().zip(regions) {
+        let outdated = outdated_cards(group, seed);
+        for ((host, region), card_outdated) in group.hosts().zip(regions).zip(outdated) {
             let mut offset = Stream::new(seed, "clock offset", host);
             let mut drift = Stream::new(seed, "clock drift", host);
             hosts.push(HostPlan {
@@ -41,6 +44,7 @@ pub fn build(scenario: &Scenario, seed: u64) -> Vec<HostPlan> {
                 name: scenario.host_name(host),
                 group: place,
                 region,
+                card_outdated,
                 boot_ns: boot_ns(scenario, group, host, seed),
                 clock_offset_ns: draw::amount(group.clock.offset_ns, &mut offset),
                 clock_drift_ppb: draw::amount(group.clock.drift_ppb, &mut drift),
@@ -68,6 +72,18 @@ fn regions(group: &Group, seed: u64) -> Vec<usize> {
         &mut Stream::new(seed, &format!("regions {}", group.name), 0),
     );
     regions
+}
+
+/// Whether the card of each host of a group leads nowhere.
+fn outdated_cards(group: &Group, seed: u64) -> Vec<bool> {
+    let count = u64::from(group.count) * u64::from(group.outdated_cards_ppm);
+    let count = (count + 500_000) / 1_000_000;
+    let mut outdated: Vec<usize> = (0..u64::from(group.count))
+        .map(|host| usize::from(host < count))
+        .collect();
+    let purpose = format!("outdated cards {}", group.name);
+    shuffle(&mut outdated, &mut Stream::new(seed, &purpose, 0));
+    outdated.into_iter().map(|outdated| outdated == 1).collect()
 }
 
 /// Without a boot time, nodes start within this time or a quarter of the warm-up.

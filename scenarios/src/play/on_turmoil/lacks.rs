@@ -104,6 +104,8 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         access,
         nat,
         lan,
+        // People and their cards are the same everywhere.
+        outdated_cards_ppm: _,
         clock,
         tcp,
         has_node,
