@@ -77,6 +77,34 @@ pub enum Miss {
     TimedOut,
 }
 
+/// How two nodes are connected.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    /// One has dialled the other.
+    Direct,
+    /// Directly, after a relay had helped them to dial each other.
+    HolePunched,
+    /// Through a relay.
+    Relayed,
+}
+
+/// Why somebody was not reached.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreached {
+    /// No rung of the ladder knew an address.
+    NotFound,
+    /// No address that was found could be dialled.
+    NotConnected,
+    /// It took too long.
+    TimedOut,
+}
+
 /// What one can ask of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -146,6 +174,17 @@ pub enum Command {
         identity: IdentityName,
         /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
         by: Vec<Rung>,
+    },
+    /// Connect to somebody, wherever they are: by the addresses given, and then by what each rung
+    /// of the ladder finds. Done once that has begun; `Event::Reached` or `Event::ReachFailed`
+    /// tell the outcome.
+    Reach {
+        /// Whom.
+        identity: IdentityName,
+        /// Their libp2p peer id, if it is known.
+        peer: Option<String>,
+        /// Multiaddrs at which that peer may be.
+        addresses: Vec<String>,
     },
     /// Take part in a group without storage.
     Join {
@@ -340,6 +379,51 @@ pub enum Event {
         by: Rung,
         /// Why.
         reason: Miss,
+    },
+    /// Somebody is connected, as `Command::Reach` asked.
+    Reached {
+        /// Whom.
+        identity: IdentityName,
+        /// Their libp2p peer id.
+        peer: String,
+        /// How they are connected now.
+        path: Path,
+        /// The rung that had found them; none if they were connected already, or dialled us.
+        by: Option<Rung>,
+        /// Microseconds since that was asked.
+        took_us: u64,
+    },
+    /// Somebody was not reached, as `Command::Reach` asked.
+    ReachFailed {
+        /// Whom.
+        identity: IdentityName,
+        /// Why.
+        reason: Unreached,
+        /// What the last dial failed of, if there was one.
+        last_error: Option<String>,
+    },
+    /// We dial a peer directly with whom a relay connects us, as it dials us.
+    HolePunching {
+        /// libp2p peer id.
+        peer: String,
+        /// Which attempt over this relayed connection, from 1.
+        attempt: u32,
+    },
+    /// A hole punch failed for good: the connection stays relayed.
+    HolePunchFailed {
+        /// libp2p peer id.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
+    /// A direct connection takes the place of a relayed one.
+    Upgraded {
+        /// libp2p peer id.
+        peer: String,
+        /// Attempts that it took on this side; 0 if only the other side's dials were needed.
+        attempts: u32,
+        /// Microseconds since the relayed connection was up.
+        took_us: u64,
     },
     /// A connected peer answered a ping.
     Pinged {

@@ -79,6 +79,9 @@ const fn latency(
     }
 }
 
+const CONNECT: &[&str] = &["connect"];
+/// The NATs or firewalls of the two ends; `public` where there is none.
+const NATS: &[&str] = &["nat_a", "nat_b"];
 const FLOW: &[&str] = &["flow"];
 const FEED: &[&str] = &["post", "late-grant"];
 
@@ -86,6 +89,41 @@ const PUBLISH: &[&str] = &["publish"];
 
 /// All metrics, by name.
 pub const METRICS: &[Definition] = &[
+    Definition {
+        labels: &["cause", "nat_a", "nat_b"],
+        ..value(
+            "connect.failed",
+            "1",
+            CONNECT,
+            "Measured attempts to reach somebody that did not succeed in their time, also by the NATs of the two ends, and by cause: dialer-down, dialer-lost-power, target-down, refused, not-found, not-connected, hole-punch-failed, stayed-relayed, timed-out, unfinished (the run ended first).",
+        )
+    },
+    Definition {
+        labels: &["nat_a", "nat_b", "path"],
+        ..value(
+            "connect.path",
+            "ratio",
+            CONNECT,
+            "Share of the measured attempts to reach somebody that led to a connection of this kind, good enough or not: direct, hole-punched (directly, with a relay's help) or relayed; also by the NATs of the two ends.",
+        )
+    },
+    Definition {
+        labels: NATS,
+        ..value(
+            "connect.success",
+            "ratio",
+            CONNECT,
+            "Share of the measured attempts to reach somebody that led to a connection of the wanted kind in their time, also by the NATs of the two ends, who reaches first.",
+        )
+    },
+    Definition {
+        labels: NATS,
+        ..latency(
+            "connect.time",
+            CONNECT,
+            "From the command to reach somebody until there is a connection of the wanted kind, also by the NATs of the two ends. Failures have no sample: see connect.success.",
+        )
+    },
     value(
         "disk.acked_lost",
         "1",
@@ -200,6 +238,18 @@ pub const METRICS: &[Definition] = &[
         "1",
         PUBLISH,
         "Measured messages that the author's node handed to its peers.",
+    ),
+    value(
+        "holepunch.attempts",
+        "1",
+        CONNECT,
+        "Direct dials, over all nodes, with which they answered a relay's help to make a direct connection of a relayed one (DCUtR).",
+    ),
+    value(
+        "holepunch.first",
+        "ratio",
+        CONNECT,
+        "Share of the hole punches that succeeded whose first attempt did.",
     ),
     value(
         "net.bytes",

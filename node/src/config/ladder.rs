@@ -1,11 +1,11 @@
-//! The section on how somebody is looked for.
+//! The sections on how somebody is looked for and reached.
 
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TimeSpan;
+use super::{RelayClient, TimeSpan};
 use crate::api::Rung;
 
 /// `[reach]`: how somebody is looked for.
@@ -16,8 +16,12 @@ pub struct Reach {
     pub ladder: Vec<Rung>,
     /// How long one of them may take.
     pub rung_timeout: TimeSpan,
-    /// Most look-ups at once; more are refused.
+    /// Most look-ups at once, and most people being reached at once; more are refused.
     pub max_lookups: u32,
+    /// How long reaching somebody may take, over all rungs.
+    pub timeout: TimeSpan,
+    /// Whether friends who cannot be dialled are looked for by the other rungs.
+    pub seek_friends: bool,
 }
 
 impl Default for Reach {
@@ -26,6 +30,8 @@ impl Default for Reach {
             ladder: Rung::ALL.to_vec(),
             rung_timeout: TimeSpan::from_secs(30),
             max_lookups: 64,
+            timeout: TimeSpan::from_secs(120),
+            seek_friends: false,
         }
     }
 }
@@ -42,6 +48,28 @@ impl Reach {
         }
         if BTreeSet::from_iter(&self.ladder).len() < self.ladder.len() {
             return wrong("names a rung twice");
+        }
+        Ok(())
+    }
+}
+
+/// `[hole_punch]`: making direct connections of relayed ones (DCUtR).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HolePunch {
+    /// Whether both ends of a relayed connection dial each other.
+    pub enabled: bool,
+}
+
+impl HolePunch {
+    /// Checks it beside the section on relays.
+    ///
+    /// # Errors
+    /// The field and what is wrong with it.
+    pub fn check_together(&self, relays: &RelayClient) -> Result<(), (&'static str, String)> {
+        if self.enabled && !relays.enabled {
+            let reason = "needs relay_client.enabled, for a relay is where both ends meet";
+            return Err(("hole_punch.enabled", reason.to_owned()));
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::{gossip, kad};
 
 pub use discovery::{FriendsLookup, Mdns, MdnsImplementation, Rendezvous};
 pub use groups::{Gossip, GossipVersion, Kad};
-pub use ladder::Reach;
+pub use ladder::{HolePunch, Reach};
 pub use quic::{Quic, QuicTransport};
 pub use reach::{Bootstrap, Relay, RelayClient};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
@@ -41,7 +41,9 @@ pub struct Config {
     pub relay: Relay,
     /// Reaching and being reached through relays.
     pub relay_client: RelayClient,
-    /// How somebody is looked for.
+    /// Making direct connections of relayed ones.
+    pub hole_punch: HolePunch,
+    /// How somebody is looked for and reached.
     pub reach: Reach,
     /// Finding nodes on the local network.
     pub mdns: Mdns,
@@ -160,6 +162,7 @@ impl Config {
             ("quic.handshake_timeout", self.quic.handshake_timeout),
             ("quic.idle_timeout", self.quic.idle_timeout),
             ("reach.rung_timeout", self.reach.rung_timeout),
+            ("reach.timeout", self.reach.timeout),
             ("dial.backoff_first", self.dial.backoff_first),
             ("dial.backoff_max", self.dial.backoff_max),
             ("ping.interval", self.ping.interval),
@@ -206,6 +209,7 @@ impl Config {
             gossip::check_together(&self.gossip),
             kad::check_together(&self.kad),
             self.rendezvous.check_together(),
+            self.hole_punch.check_together(&self.relay_client),
         ] {
             checked.map_err(|(path, reason)| ConfigError::Contradiction {
                 path: path.to_owned(),
@@ -368,6 +372,10 @@ mod tests {
         check(
             "[quic]\nmax_streams = 0",
             Err("`quic.max_streams`: must be at least 1"),
+        );
+        check(
+            "[hole_punch]\nenabled = true",
+            Err("`hole_punch.enabled`: needs relay_client.enabled"),
         );
         check("[reach]\nladder = []", Err("`reach.ladder`: must name"));
         check(

@@ -20,6 +20,8 @@ pub enum Errand {
     Bootstrap(PeerId),
     /// Pull a friend's feed.
     Pull(IdentityId),
+    /// Stop reaching somebody.
+    EndReach(IdentityId),
     /// Stop waiting for what a rung finds.
     EndSeek(IdentityId, Rung),
     /// Renew our registration at a rendezvous point.

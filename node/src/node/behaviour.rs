@@ -7,7 +7,7 @@ use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{identify, mdns, ping, relay, rendezvous};
+use libp2p::{dcutr, identify, mdns, ping, relay, rendezvous};
 
 use crate::config::Config;
 use crate::discovery::local::{self, LocalDiscovery};
@@ -49,6 +49,8 @@ pub struct NodeBehaviour {
     pub mdns: Toggle<mdns::tokio::Behaviour>,
     /// The same over sockets of the environment.
     pub local: Toggle<local::Behaviour>,
+    /// Direct connections in place of circuits.
+    pub hole_punch: Toggle<dcutr::Behaviour>,
     /// Groups without storage.
     pub gossip: Toggle<Groups>,
     /// The node's own protocols.
@@ -74,6 +76,7 @@ impl NodeBehaviour {
             ping,
             kad,
             gossip,
+            hole_punch,
             relay,
             feed,
             ..
@@ -92,6 +95,8 @@ impl NodeBehaviour {
         let relay = relay
             .enabled
             .then(|| relay::Behaviour::new(context.keys.peer(), relay::Config::default()));
+        let peer = context.keys.peer();
+        let hole_punch = hole_punch.enabled.then(|| dcutr::Behaviour::new(peer));
         let groups = gossip
             .enabled
             .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
@@ -133,6 +138,7 @@ impl NodeBehaviour {
             rendezvous_server: rendezvous_server.into(),
             mdns: mdns.into(),
             local: local.into(),
+            hole_punch: hole_punch.into(),
             gossip: groups.into(),
             protocol: protocol.into(),
         })

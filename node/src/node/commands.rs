@@ -62,6 +62,14 @@ impl Driver {
                 let done = self.dial_address(&address);
                 answer(reply, done);
             }
+            Command::Reach {
+                identity,
+                peer,
+                addresses,
+            } => {
+                let done = self.reach(&identity, peer.as_deref(), &addresses);
+                answer(reply, done);
+            }
             Command::Lookup { identity, by } => {
                 let done = self.look_up(&identity, by);
                 answer(reply, done);

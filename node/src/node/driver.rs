@@ -35,6 +35,7 @@ use super::inquiries::Inquiries;
 use super::ladder::Ladder;
 use super::links::Links;
 use super::neighbours::Neighbours;
+use super::reach::Climbs;
 use super::rendezvous::Points;
 use super::waiters::Waiters;
 use super::{Order, StartError};
@@ -98,6 +99,7 @@ pub(super) struct Driver {
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     pub(super) ladder: Ladder,
+    pub(super) climbs: Climbs,
     pub(super) agenda: Agenda,
     pub(super) waiters: Waiters,
     /// Number of the next pull.
@@ -163,6 +165,7 @@ impl Driver {
             neighbours: Neighbours::default(),
             denied: BTreeMap::new(),
             ladder: Ladder::default(),
+            climbs: Climbs::default(),
             agenda: Agenda::default(),
             waiters: Waiters::default(),
             next_pull: 0,
@@ -245,6 +248,7 @@ impl Driver {
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
                 Errand::Register(point) => self.renew_at(point),
                 Errand::EndInquiry(number) => self.give_up_inquiry(number),
+                Errand::EndReach(identity) => self.reach_times_out(identity),
                 Errand::EndSeek(identity, rung) => {
                     self.not_found(identity, rung, Miss::TimedOut);
                 }

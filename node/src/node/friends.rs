@@ -87,9 +87,11 @@ impl Driver {
             return;
         };
         let peer = friend.card.peer;
+        let mut addresses = self.neighbours.of(&peer);
+        addresses.extend(friend.card.addresses.iter().cloned());
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(friend.card.addresses.clone())
+            .addresses(addresses)
             .build();
         match self.swarm.dial(options) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
@@ -112,6 +114,13 @@ impl Driver {
             peer: Some(friend.card.peer.to_string()),
             reason: reason.to_owned(),
         });
+        if !self.seek_friend(identity) {
+            self.friend_is_away(identity, reason);
+        }
+    }
+
+    /// A friend cannot be connected with now.
+    pub(super) fn friend_is_away(&mut self, identity: IdentityId, reason: &str) {
         self.retry_later(identity);
         // Who waits for this pull has nothing to wait for now.
         self.waiters.ended(
@@ -233,18 +242,19 @@ impl Driver {
         }
     }
 
-    /// Pulls over a closed connection: made again if there is another one,
-    /// failed otherwise.
+    /// Pulls over a closed connection: made again if there is another one, as
+    /// soon as it has been proved whose it is, failed otherwise.
     pub(super) fn pulls_lost(&mut self, connection: ConnectionId) {
         let lost: Vec<_> = self
             .friends
             .values()
-            .filter_map(|friend| friend.pulling)
-            .filter(|(_, over)| *over == connection)
-            .map(|(order, _)| order)
+            .filter_map(|friend| Some((friend.pulling?, friend.card.peer)))
+            .filter(|((_, over), _)| *over == connection)
+            .map(|((order, _), peer)| (order, peer))
             .collect();
-        for order in lost {
-            if self.links.of_identity(order.author).is_some()
+        for (order, peer) in lost {
+            let has_other = self.links.of_identity(order.author).is_some();
+            if (has_other || self.links.has_peer(&peer))
                 && let Some(friend) = self.friends.get_mut(&order.author)
             {
                 friend.pulling = None;

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
 use libp2p::request_response::{
-    Event as RequestEvent, InboundFailure, Message, OutboundFailure, OutboundRequestId,
-    ResponseChannel,
+    Event as RequestEvent, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 
 use crate::api::{Miss, Rung};
@@ -153,11 +152,7 @@ impl Driver {
                 self.knows_nothing(request_id);
             }
             RequestEvent::InboundFailure { peer, error, .. } => {
-                if let InboundFailure::Io(error) = &error {
-                    tracing::info!(%peer, %error, "a friend's question cannot be read");
-                    self.context
-                        .refused(&peer, PROTOCOL.as_ref(), Reason::Malformed);
-                }
+                tracing::debug!(%peer, %error, "an answer does not reach a friend");
             }
             RequestEvent::ResponseSent { .. } => {}
         }

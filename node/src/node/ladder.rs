@@ -118,6 +118,7 @@ impl Driver {
         if self.lookup_waits_for(identity, by) {
             self.ladder.lookups.remove(&identity);
         }
+        self.climb_found(identity, by, peer, addresses);
     }
 
     /// A rung has not found `identity`. An answer that nobody waits for is ignored.
@@ -136,6 +137,7 @@ impl Driver {
             }
             self.ask_next(identity);
         }
+        self.climb_not_found(identity, by);
     }
 
     /// Whether the rung was being asked, which it is no longer.
@@ -149,38 +151,38 @@ impl Driver {
         rungs.and_then(VecDeque::front) == Some(&rung)
     }
 
-    /// The rung `known`: the card we hold, and the configuration's addresses of its peer.
+    /// The rung `known`: the addresses that came with the command, or those of the card we hold,
+    /// and the configuration's addresses of that peer.
     fn seek_known(&mut self, identity: IdentityId) {
-        self.with_card(identity, move |driver, card| {
-            let Some(card) = card else {
+        self.with_peer(identity, move |driver, known| {
+            let Some((peer, mut addresses)) = known else {
                 return driver.not_found(identity, Rung::Known, Miss::Absent);
             };
-            let mut addresses = card.addresses;
-            if let Some(known) = driver.known.get(&card.peer) {
+            if let Some(known) = driver.known.get(&peer) {
                 addresses.extend_from_slice(known.addresses());
             }
             if addresses.is_empty() {
                 return driver.not_found(identity, Rung::Known, Miss::NoAddress);
             }
-            driver.found(identity, Rung::Known, card.peer, addresses);
+            driver.found(identity, Rung::Known, peer, addresses);
         });
     }
 
-    /// The rung `relay`: circuits to the card's peer through the nodes that we know from the
+    /// The rung `relay`: circuits to their peer, if it is known, through the nodes that we know from the
     /// start. Whether any of them relays, and holds a reservation of the peer, a dial shows.
     fn seek_relay(&mut self, identity: IdentityId) {
         if !self.context.config.relay_client.enabled {
             return self.not_found(identity, Rung::Relay, Miss::Off);
         }
-        self.with_card(identity, move |driver, card| {
-            let Some(card) = card else {
+        self.with_peer(identity, move |driver, known| {
+            let Some((peer, _)) = known else {
                 return driver.not_found(identity, Rung::Relay, Miss::Absent);
             };
-            let circuits = driver.circuits_to(card.peer);
+            let circuits = driver.circuits_to(peer);
             if circuits.is_empty() {
                 return driver.not_found(identity, Rung::Relay, Miss::NoAddress);
             }
-            driver.found(identity, Rung::Relay, card.peer, circuits);
+            driver.found(identity, Rung::Relay, peer, circuits);
         });
     }
 
@@ -199,15 +201,17 @@ impl Driver {
             .collect()
     }
 
-    /// Gives `then` the card that we hold of `identity`, if any.
-    pub(super) fn with_card(
+    /// Gives `then` the peer of `identity` and its addresses, as they came with the command or
+    /// stand on the card that we hold, if any.
+    pub(super) fn with_peer(
         &mut self,
         identity: IdentityId,
-        then: impl FnOnce(&mut Self, Option<Card>) + Send + 'static,
+        then: impl FnOnce(&mut Self, Option<(PeerId, Vec<Multiaddr>)>) + Send + 'static,
     ) {
-        if let Some(friend) = self.friends.get(&identity) {
-            let card = friend.card.clone();
-            return then(self, Some(card));
+        let of_card = |card: &Card| (card.peer, card.addresses.clone());
+        let friend = |driver: &Self| Some(of_card(&driver.friends.get(&identity)?.card));
+        if let Some(known) = self.given(identity).or_else(|| friend(self)) {
+            return then(self, Some(known));
         }
         if !self.context.config.feed.enabled {
             return then(self, None);
@@ -227,7 +231,7 @@ impl Driver {
                         None
                     }
                 };
-                then(driver, card);
+                then(driver, card.as_ref().map(of_card));
             });
             done
         });

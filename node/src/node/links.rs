@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::ConnectionId;
 
+use crate::api::Path;
 use crate::identity::IdentityId;
 
 /// Two connections that began within this time are taken for both sides
@@ -17,7 +20,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 pub struct Link {
     /// At the other end.
     pub peer: PeerId,
-    /// Whether we dialled.
+    /// Whether we are its dialer: both ends agree on who is.
     pub dialer: bool,
     /// Whether a relay carries it.
     pub relayed: bool,
@@ -25,6 +28,51 @@ pub struct Link {
     pub since: Instant,
     /// Whom the peer proved to speak for.
     pub identity: Option<IdentityId>,
+    /// Whether it took the place of a relayed one.
+    upgraded: bool,
+    /// Direct dials of this side while it is relayed.
+    punches: u32,
+}
+
+impl Link {
+    /// A connection that has come up now, on which nothing has been proved.
+    pub fn new(peer: PeerId, endpoint: &ConnectedPoint) -> Self {
+        Self {
+            peer,
+            dialer: is_dialer(endpoint),
+            relayed: endpoint.is_relayed(),
+            since: Instant::now(),
+            identity: None,
+            upgraded: false,
+            punches: 0,
+        }
+    }
+}
+
+/// Whether this end counts as the dialer. Of a TCP connection that both ends have dialled the
+/// one without override does; over QUIC the one that has dialled does, whatever its role was
+/// to be, for libp2p-quic overrides none where ports are reused.
+fn is_dialer(endpoint: &ConnectedPoint) -> bool {
+    match endpoint {
+        ConnectedPoint::Dialer {
+            address,
+            role_override,
+            ..
+        } => {
+            let is_quic = address.iter().any(|part| part == Protocol::QuicV1);
+            is_quic || *role_override == Endpoint::Dialer
+        }
+        ConnectedPoint::Listener { .. } => false,
+    }
+}
+
+/// A direct connection has taken the place of a relayed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upgrade {
+    /// Direct dials of this side that it took.
+    pub attempts: u32,
+    /// Since the relayed connection was up.
+    pub took: Duration,
 }
 
 /// All connections.
@@ -44,22 +92,61 @@ impl Links {
     }
 
     /// Adds a connection and names those that must be closed, so that one to
-    /// its peer stays. Both ends choose the same.
-    pub fn add(&mut self, id: ConnectionId, link: Link) -> Vec<ConnectionId> {
+    /// its peer stays. Both ends choose the same. Tells if it replaces a relayed one.
+    pub fn add(
+        &mut self,
+        id: ConnectionId,
+        mut link: Link,
+    ) -> (Vec<ConnectionId>, Option<Upgrade>) {
         let mut close = Vec::new();
+        let mut upgrade = None;
         for (old_id, old) in &self.up {
             if old.peer != link.peer {
                 continue;
             }
             if self.stays(old, &link) {
                 close.push(id);
-            } else {
-                close.push(*old_id);
+                continue;
             }
+            close.push(*old_id);
+            link.upgraded |= old.upgraded;
+            if old.relayed && !link.relayed {
+                link.upgraded = true;
+                upgrade = Some(Upgrade {
+                    attempts: old.punches,
+                    took: link.since.duration_since(old.since),
+                });
+            }
+        }
+        // One that is direct already was there: the relayed one that ends has been replaced.
+        let has_direct = |old: &Link| old.peer == link.peer && !old.relayed;
+        if self.up.values().any(has_direct) {
+            upgrade = None;
         }
         self.up.insert(id, link);
         close.dedup();
-        close
+        (close, upgrade)
+    }
+
+    /// Counts a direct dial of a peer with whom only a relay connects; which one it is.
+    pub fn punch(&mut self, peer: &PeerId) -> Option<u32> {
+        if self.path(peer) != Some(Path::Relayed) {
+            return None;
+        }
+        let link = self.up.values_mut().find(|link| link.peer == *peer)?;
+        link.punches += 1;
+        Some(link.punches)
+    }
+
+    /// How a peer is connected, by its best connection.
+    pub fn path(&self, peer: &PeerId) -> Option<Path> {
+        let links = self.up.values().filter(|link| link.peer == *peer);
+        let path = |link: &Link| match (link.relayed, link.upgraded) {
+            (true, _) => Path::Relayed,
+            (false, true) => Path::HolePunched,
+            (false, false) => Path::Direct,
+        };
+        links.map(path).min()
     }
 
     /// Whether `old` is kept rather than `new`, which has just come up.
@@ -140,6 +227,7 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libp2p::core::transport::PortUse;
     use libp2p::identity::Keypair;
 
     /// Two peers, the smaller first.
@@ -178,13 +266,15 @@ mod tests {
             relayed: false,
             since: start + Duration::from_secs(after_s),
             identity: None,
+            upgraded: false,
+            punches: 0,
         };
         let old = ConnectionId::new_unchecked(1);
         let new = ConnectionId::new_unchecked(2);
         let mut links = Links::new(us);
-        assert!(links.add(old, link(old_by, 0)).is_empty());
+        assert_eq!(links.add(old, link(old_by, 0)), (vec![], None));
         let expected = if closes_new { new } else { old };
-        assert_eq!(links.add(new, link(new_by, gap_s)), [expected]);
+        assert_eq!(links.add(new, link(new_by, gap_s)), (vec![expected], None));
     }
 
     #[test]
@@ -208,13 +298,68 @@ mod tests {
             relayed,
             since: Instant::now(),
             identity: None,
+            upgraded: false,
+            punches: 0,
         };
         let mut links = Links::new(us);
-        assert!(links.add(relayed, link(true)).is_empty());
-        assert_eq!(links.add(direct, link(false)), [relayed]);
+        assert_eq!(links.path(&peer), None);
+        assert_eq!(links.add(relayed, link(true)), (vec![], None));
+        assert_eq!(links.path(&peer), Some(Path::Relayed));
+        assert_eq!([links.punch(&peer), links.punch(&peer)], [Some(1), Some(2)]);
+        let (closed, upgrade) = links.add(direct, link(false));
+        assert_eq!(closed, [relayed]);
+        assert_eq!(upgrade.map(|upgrade| upgrade.attempts), Some(2));
+        assert_eq!(links.path(&peer), Some(Path::HolePunched));
+        assert_eq!(links.punch(&peer), None);
         let mut links = Links::new(us);
-        assert!(links.add(direct, link(false)).is_empty());
-        assert_eq!(links.add(relayed, link(true)), [relayed]);
+        assert_eq!(links.add(direct, link(false)), (vec![], None));
+        assert_eq!(links.add(relayed, link(true)), (vec![relayed], None));
+        assert_eq!(links.path(&peer), Some(Path::Direct));
+    }
+
+    #[test]
+    fn a_relayed_connection_is_replaced_once() {
+        let (us, peer) = peers();
+        let [relayed, first, second] = [1, 2, 3].map(ConnectionId::new_unchecked);
+        let link = |relayed, dialer| Link {
+            peer,
+            dialer,
+            relayed,
+            since: Instant::now(),
+            identity: None,
+            upgraded: false,
+            punches: 0,
+        };
+        let mut links = Links::new(us);
+        links.add(relayed, link(true, true));
+        assert!(links.add(first, link(false, false)).1.is_some());
+        // The relayed one has not ended yet when the other side's dial comes through, too.
+        let (closed, upgrade) = links.add(second, link(false, true));
+        assert_eq!((closed, upgrade), (vec![relayed, first], None));
+        for gone in [relayed, first] {
+            links.remove(gone);
+        }
+        assert_eq!(links.path(&peer), Some(Path::HolePunched));
+    }
+
+    #[test]
+    fn both_ends_of_a_hole_punch_agree_on_its_dialer() {
+        let check = |address: &str, role_override, expected| {
+            let endpoint = ConnectedPoint::Dialer {
+                address: address.parse().expect("the test lists multiaddrs"),
+                role_override,
+                port_use: PortUse::Reuse,
+            };
+            assert_eq!(
+                is_dialer(&endpoint),
+                expected,
+                "{address} {role_override:?}"
+            );
+        };
+        check("/ip4/192.0.2.1/tcp/1", Endpoint::Dialer, true);
+        check("/ip4/192.0.2.1/tcp/1", Endpoint::Listener, false);
+        check("/ip4/192.0.2.1/udp/1/quic-v1", Endpoint::Dialer, true);
+        check("/ip4/192.0.2.1/udp/1/quic-v1", Endpoint::Listener, true);
     }
 
     #[test]

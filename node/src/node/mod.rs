@@ -16,6 +16,7 @@ mod inquiries;
 mod ladder;
 mod links;
 mod neighbours;
+mod reach;
 mod rendezvous;
 mod swarm_events;
 mod waiters;

@@ -48,7 +48,7 @@ impl Neighbours {
     }
 
     /// Where `peer` is, in order.
-    fn of(&self, peer: &PeerId) -> Vec<Multiaddr> {
+    pub(super) fn of(&self, peer: &PeerId) -> Vec<Multiaddr> {
         let addresses = self.addresses.get(peer);
         addresses.into_iter().flatten().cloned().collect()
     }
@@ -109,14 +109,13 @@ impl Driver {
         if !self.context.config.mdns.enabled {
             return self.not_found(identity, Rung::Mdns, Miss::Off);
         }
-        self.with_card(identity, move |driver, card| {
-            let peer = card.map(|card| card.peer);
-            let found = peer.map(|peer| (peer, driver.neighbours.of(&peer)));
+        self.with_peer(identity, move |driver, known| {
+            let found = known.map(|(peer, _)| (peer, driver.neighbours.of(&peer)));
             match found {
                 Some((peer, addresses)) if !addresses.is_empty() => {
                     driver.found(identity, Rung::Mdns, peer, addresses);
                 }
-                // Without a card nobody can tell which of the neighbours it is.
+                // Without a peer's name nobody can tell which of the neighbours it is.
                 _ => driver.not_found(identity, Rung::Mdns, Miss::Absent),
             }
         });

@@ -166,9 +166,9 @@ impl Driver {
         if !self.context.config.rendezvous.client {
             return self.not_found(identity, Rung::Rendezvous, Miss::Off);
         }
-        self.with_card(identity, move |driver, card| match card {
-            Some(card) => driver.ask_points(identity, card.peer),
-            // Under a name anybody can register: without a card nobody can tell who it is.
+        self.with_peer(identity, move |driver, known| match known {
+            Some((peer, _)) => driver.ask_points(identity, peer),
+            // Under a name anybody can register: without a peer nobody can tell who it is.
             None => driver.not_found(identity, Rung::Rendezvous, Miss::Absent),
         });
     }

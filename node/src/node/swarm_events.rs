@@ -1,7 +1,5 @@
 //! What the swarm reports, and what the node makes of it.
 
-use std::time::Instant;
-
 use libp2p::allow_block_list::Blocked;
 use libp2p::connection_limits::Exceeded;
 use libp2p::core::ConnectedPoint;
@@ -47,6 +45,10 @@ impl Driver {
                 self.incoming_failed(peer_id, &error);
             }
             SwarmEvent::ExternalAddrConfirmed { .. } => self.register_everywhere(),
+            SwarmEvent::Dialing {
+                peer_id: Some(peer),
+                ..
+            } => self.behaviour_dials(peer),
             SwarmEvent::ListenerClosed {
                 addresses, reason, ..
             } => {
@@ -88,6 +90,7 @@ impl Driver {
                     self.swarm.close_connection(connection);
                 }
             },
+            NodeBehaviourEvent::HolePunch(event) => self.hole_punch_event(event),
             NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
             NodeBehaviourEvent::Friends(event) => self.friends_event(event),
             NodeBehaviourEvent::Rendezvous(event) => self.rendezvous_event(event),
@@ -108,18 +111,9 @@ impl Driver {
             peer: peer.to_string(),
             dialer,
         });
-        let link = Link {
-            peer,
-            dialer,
-            relayed: endpoint.is_relayed(),
-            since: Instant::now(),
-            identity: None,
-        };
-        for surplus in self.links.add(connection, link) {
-            tracing::debug!(%peer, ?surplus, "closing one of two connections");
-            self.swarm.close_connection(surplus);
-        }
+        self.link(connection, Link::new(peer, endpoint));
         self.known_is_here(&peer);
+        self.climbs_arrive(peer);
         for friend in self.friends_at(&peer) {
             self.agenda.cancel(Errand::Dial(friend));
         }
@@ -178,15 +172,22 @@ impl Driver {
         {
             self.known_is_gone(peer);
         }
-        let friends = peer.map(|peer| self.friends_at(&peer)).unwrap_or_default();
+        let reason = error.to_string();
+        let mut friends = peer.map(|peer| self.friends_at(&peer)).unwrap_or_default();
+        // Dials of those who are connected, or being looked for, are no failures of friends.
+        let connected = peer.is_some_and(|peer| self.links.has_peer(&peer));
+        friends.retain(|friend| !connected && !self.climbs.contains(*friend));
         if friends.is_empty() {
             self.emit(&Event::DialFailed {
                 peer: peer.map(|peer| peer.to_string()),
-                reason: error.to_string(),
+                reason: reason.clone(),
             });
         }
         for friend in friends {
-            self.dial_failed(friend, &error.to_string());
+            self.dial_failed(friend, &reason);
+        }
+        if let Some(peer) = peer.filter(|_| !connected) {
+            self.climbs_fail(peer, &reason);
         }
     }
 

@@ -150,13 +150,15 @@ async fn a_friend_who_asks_without_end_is_told_to_stop() {
         };
         assert_eq!(answer, Ok(expected));
     }
-    let mut stream = peer.open(PROTOCOL).await;
-    stream
-        .write_all(&framed(&[0xff; 40]))
-        .await
-        .expect("written");
-    stream.close().await.expect("closed");
-    node.seen.refusal(PROTOCOL.as_ref(), "malformed").await;
+    node.seen.refusal(PROTOCOL.as_ref(), "busy").await;
+    // What is no question gets no answer.
+    for nonsense in [framed(&[0xff; 40]), framed(&[0; 500]), vec![0xff; 8]] {
+        let mut stream = peer.open(PROTOCOL).await;
+        stream.write_all(&nonsense).await.expect("written");
+        stream.flush().await.expect("flushed");
+        let end = read_frame(&mut stream, ANSWER_BYTES_MAX).await;
+        assert!(end.is_err(), "{end:?}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod exchange;
 mod flaky;
 mod groups;
 mod hostile;
+mod neighbours;
 mod quic;
 mod reach;
 mod world;

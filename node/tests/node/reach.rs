@@ -1,7 +1,9 @@
-//! How a node finds out where somebody is.
+//! How a node finds out where somebody is, and reaches them.
 
+use libp2p::Transport;
+use libp2p::core::transport::{ListenerId, MemoryTransport};
 use orrery_node::CommandError;
-use orrery_node::api::{Command, Event, Miss, Reply, Rung};
+use orrery_node::api::{Command, Event, Miss, Path, Reply, Rung, Unreached};
 use orrery_node::card::Card;
 use orrery_node::keys::Keys;
 
@@ -123,4 +125,80 @@ async fn look_ups_are_bounded_and_a_second_one_of_the_same_is_refused() {
     let limit =
         |event: &Event| matches!(event, Event::LimitReached { limit } if limit == "lookups");
     assert_eq!(alice.seen.count(limit), 1);
+}
+
+async fn reach(node: &TestNode, other: &Keys, addresses: &[&str]) {
+    let command = Command::Reach {
+        identity: other.identity().to_string(),
+        peer: Some(other.peer().to_string()),
+        addresses: addresses.iter().map(|&text| text.to_owned()).collect(),
+    };
+    assert_eq!(node.handle.command(command).await, Ok(Reply::Done));
+}
+
+async fn fails(node: &TestNode, expected: Unreached, of: &str) {
+    let fits = |event: &Event| match event {
+        Event::ReachFailed {
+            reason, last_error, ..
+        } => *reason == expected && last_error.as_deref().unwrap_or_default().contains(of),
+        _ => false,
+    };
+    node.seen.wait("reaching fails", fits).await;
+}
+
+#[tokio::test]
+async fn somebody_is_reached_where_the_command_says_and_found_connected_then() {
+    let alice = TestNode::start(1, CALM).await;
+    let bob = TestNode::start(2, CALM).await;
+    let card: Card = bob.card.parse().expect("a card");
+    let address = card.addresses[0].to_string();
+    let reached = |by: Option<Rung>| move |event: &Event| matches!(event, Event::Reached { path: Path::Direct, by: found, .. } if *found == by);
+    reach(&alice, &bob.keys, &[&address]).await;
+    let known = reached(Some(Rung::Known));
+    alice.seen.wait("bob is reached", known).await;
+    reach(&alice, &bob.keys, &[]).await;
+    alice.seen.wait("bob is there", reached(None)).await;
+}
+
+#[tokio::test]
+async fn reaching_tells_why_it_has_failed() {
+    let settings = format!("{CALM}\nreach.ladder = [\"known\", \"kad\"]");
+    let alice = TestNode::start(1, &settings).await;
+    let stranger = Keys::generate(None);
+    reach(&alice, &stranger, &[]).await;
+    fails(&alice, Unreached::NotFound, "").await;
+    let whom = stranger.identity().to_string();
+    assert_eq!(
+        misses(&alice, &whom),
+        [(Rung::Known, Miss::NoAddress), (Rung::Kad, Miss::Off)]
+    );
+    reach(&alice, &stranger, &["/memory/999999997"]).await;
+    fails(&alice, Unreached::NotConnected, "/memory/999999997").await;
+}
+
+#[tokio::test]
+async fn reaching_is_bounded_in_time_and_number() {
+    let settings = format!("{CALM}\nreach.timeout = \"200ms\"\nreach.max_lookups = 1");
+    let alice = TestNode::start(1, &settings).await;
+    let [first, second] = [1, 2].map(|seed| Keys::generate(Some([seed + 20; 32])));
+    // A listener that answers nothing.
+    let mut memory = MemoryTransport::default();
+    let port = "/memory/999999996".parse().expect("an address");
+    memory.listen_on(ListenerId::next(), port).expect("free");
+    reach(&alice, &first, &["/memory/999999996"]).await;
+    let again = |keys: &Keys| Command::Reach {
+        identity: keys.identity().to_string(),
+        peer: None,
+        addresses: vec![],
+    };
+    let refused = alice.handle.command(again(&first)).await;
+    assert!(
+        matches!(&refused, Err(CommandError::Invalid { .. })),
+        "{refused:?}"
+    );
+    let busy = alice.handle.command(again(&second)).await;
+    assert_eq!(busy, Err(CommandError::Busy));
+    fails(&alice, Unreached::TimedOut, "").await;
+    // There is a place again.
+    assert_eq!(alice.handle.command(again(&second)).await, Ok(Reply::Done));
 }

@@ -40,7 +40,7 @@ pub struct GroupFields {
     /// has it; `ideal` if absent.
     pub access: Option<AccessText>,
     /// The NAT or firewall that each of its hosts stands behind, one for each: a profile by name
-    /// or a file beside the scenario; none if absent. The access link leads to it.
+    /// or a file beside the scenario; none if absent or `public`. The access link leads to it.
     pub nat: Option<String>,
     /// The local network (LAN segment) on which its hosts are, with those of other groups that
     /// name the same; none if absent. Neighbours talk over it, without their access links.
@@ -239,12 +239,18 @@ pub fn read_bootstrap(table: &Table, groups: &[Group], problems: &mut Problems) 
     selector::read(&reader, "bootstrap", groups, problems).unwrap_or_default()
 }
 
+/// The name of having no NAT and no firewall.
+pub const PUBLIC: &str = "public";
+
 fn read_nat(
     group: &Reader<'_>,
     profiles: &Profiles<'_>,
     problems: &mut Problems,
 ) -> Option<NatProfile> {
     let name = group.text("nat", problems)?;
+    if name == PUBLIC {
+        return None;
+    }
     match profiles.nat(name) {
         Ok(profile) => Some(profile),
         Err(error) => {

@@ -8,6 +8,7 @@ pub mod amount;
 pub mod apportion;
 pub mod boot;
 pub mod clock;
+pub mod connect;
 pub mod expectation;
 pub mod fault;
 pub mod fields;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::amount::{Amount, AmountText};
+use super::connect::Connect;
 use super::flow::Flow;
 use super::friends::Graph;
 use super::group::Group;
@@ -101,6 +102,23 @@ pub enum WorkloadFields {
         /// How many of `to` the seed draws for each dialling; all of them if absent.
         peers: Option<u32>,
     },
+    /// Hosts connect to others, wherever these are: at the addresses that are known of them, or by
+    /// what the rungs of `reach.ladder` find. Of hosts behind NATs circuits through the relays of
+    /// their group's `bootstrap` are known, and nothing else.
+    Connect {
+        /// Who reaches others.
+        from: HostsText,
+        /// When each of them does.
+        #[serde(flatten)]
+        pace: PaceFields,
+        /// Who is reached: the k-th action of the n-th host goes to the (n + k)-th of them, over
+        /// and over, so that in turn everybody reaches everybody; nobody reaches itself.
+        to: HostsText,
+        /// What counts as success: a connection of `any` kind (if absent), or a `direct` one.
+        path: Option<WantedPath>,
+        /// Time for it; `90s` if absent.
+        timeout: Option<String>,
+    },
     /// Hosts send messages to a group without storage. Every host whose node has joined the topic
     /// is meant to get them (`"gossip.enabled" = true`, `"gossip.topics" = ["…"]`).
     Publish {
@@ -114,6 +132,16 @@ pub enum WorkloadFields {
         /// Size of a message, at least 4 bytes; `200B` if absent.
         size: Option<AmountText>,
     },
+}
+
+/// Which connections count as success.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WantedPath {
+    /// Any.
+    Any,
+    /// One without a relay in between.
+    Direct,
 }
 
 /// Who may read a post.
@@ -181,6 +209,8 @@ pub enum Action {
         /// How many of them; all if absent.
         peers: Option<u32>,
     },
+    /// Reach others.
+    Connect(Connect),
     /// Send a message to a group without storage.
     Publish {
         /// The group's topic.
@@ -200,6 +230,7 @@ impl Action {
             Self::Flow(_) => "flow",
             Self::Block { .. } => "block",
             Self::Dial { .. } => "dial",
+            Self::Connect(_) => "connect",
             Self::Publish { .. } => "publish",
         }
     }
@@ -260,6 +291,7 @@ impl Workload {
                     .whole("peers", 1..=10_000, problems)
                     .map(|count| count as u32),
             },
+            "connect" => Action::Connect(Connect::read(&reader, groups, problems)?),
             "publish" => Action::Publish {
                 topic: reader.text("topic", problems)?.to_owned(),
                 size_bytes: read_message_size(&reader, problems),
@@ -277,7 +309,7 @@ impl Workload {
             .pace
             .note_too_long(workload.from.len(), duration_ns, &reader, problems);
         match &workload.action {
-            Action::Dial { .. } => {
+            Action::Dial { .. } | Action::Connect(_) => {
                 workload.note_nodeless(&reader, groups, problems);
             }
             Action::Publish { topic, .. } => {

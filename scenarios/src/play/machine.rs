@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
-use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
 use orrery_node::api::{Command, Event, OpName};
 use orrery_node::config::{Config, Listen};
 use orrery_node::engine::Engine;
@@ -19,6 +19,7 @@ use orrery_sim::net::partition::PartitionId;
 use orrery_sim::random::Stream;
 use orrery_sim::{HostId, kernel};
 
+use super::connects::Connects;
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::messages::{HostSet, Messages};
@@ -26,8 +27,8 @@ use super::neighbourhood::Neighbourhood;
 use super::tally::Tally;
 use super::testbed::Testbed;
 use crate::format::Scenario;
-use crate::format::group::Group;
-use crate::world::{HostPlan, World};
+use crate::format::group::{Group, PUBLIC};
+use crate::world::World;
 
 /// The port on which every node listens.
 const PORT: u16 = 4150;
@@ -46,7 +47,8 @@ pub struct Machines {
 /// Who uses a machine.
 struct Person {
     keys: Keys,
-    /// Where the person's node is dialled, the best first; none if its settings are wrong.
+    /// Where the person's node is dialled, the best first: at its own addresses, or behind a NAT
+    /// through its group's `bootstrap`; none if its settings are wrong.
     addresses: Vec<Multiaddr>,
     card: String,
     identity: String,
@@ -63,6 +65,7 @@ pub struct State {
     pub tally: Tally,
     pub neighbourhood: Neighbourhood,
     pub flows: Flows,
+    pub connects: Connects,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Partitions in force, by fault.
@@ -88,10 +91,36 @@ impl Machines {
         testbed: Arc<dyn Testbed>,
     ) -> Arc<Self> {
         let configs: Vec<Result<Config, String>> = scenario.groups.iter().map(config).collect();
-        let people: Vec<Person> = world
-            .hosts
-            .iter()
-            .map(|plan| Person::new(seed, plan, configs[plan.group].as_ref().ok()))
+        let keys: Vec<Keys> = (0..)
+            .zip(&world.hosts)
+            .map(|(host, _)| keys(seed, host))
+            .collect();
+        let own = |host: u32| {
+            let config = configs[world.hosts[host as usize].group].as_ref();
+            config.map_or_else(|_| Vec::new(), |config| addresses(host, &config.listen))
+        };
+        let people: Vec<Person> = (0..)
+            .zip(&world.hosts)
+            .zip(&keys)
+            .map(|((host, plan), its_keys)| {
+                let group = &scenario.groups[plan.group];
+                let is_translated = group
+                    .nat
+                    .as_ref()
+                    .is_some_and(|profile| profile.nat.is_some());
+                let addresses = if is_translated {
+                    let relays = group.bootstrap.iter().filter(|relay| *relay != host);
+                    relays
+                        .filter_map(|relay| {
+                            let peer = keys[relay as usize].peer();
+                            Some(circuit(own(relay).into_iter().next()?, peer))
+                        })
+                        .collect()
+                } else {
+                    own(host)
+                };
+                Person::new(its_keys.clone(), addresses, plan.card_outdated)
+            })
             .collect();
         let index = |name: fn(&Person) -> String| {
             people
@@ -107,6 +136,7 @@ impl Machines {
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
             neighbourhood: Neighbourhood::new(people.len()),
+            connects: Connects::default(),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
@@ -243,6 +273,17 @@ impl Machines {
         Some(address.with(Protocol::P2p(person.keys.peer())))
     }
 
+    /// Where a machine's node may be dialled from anywhere, the best first.
+    pub fn addresses(&self, machine: u32) -> &[Multiaddr] {
+        &self.people[machine as usize].addresses
+    }
+
+    /// The name of the NAT or firewall that a machine stands behind; [`PUBLIC`] without one.
+    pub fn nat(&self, machine: u32) -> &str {
+        let nat = self.scenario.group_of(machine).nat.as_ref();
+        nat.map_or(PUBLIC, |profile| &profile.name)
+    }
+
     /// Machines whose nodes run and are connected with somebody.
     pub fn present(&self) -> HostSet {
         let state = self.state();
@@ -307,12 +348,50 @@ impl Machines {
                 }
             }
             Event::NeighbourGone { .. } if measured => state.neighbourhood.gone += 1,
-            other => state.tally.note(machine, now_ns, measured, other),
+            other => {
+                state.tally.note(machine, now_ns, measured, other);
+                state.reaches(machine, now_ns, measured, other);
+            }
         }
     }
 }
 
 impl State {
+    /// Takes note of what the node on `machine` tells of reaching others.
+    fn reaches(&mut self, machine: u32, now_ns: u64, measured: bool, event: &Event) {
+        let of_identity = |identity: &str| self.hosts_by_identity.get(identity).copied();
+        let of_peer = |peer: &str| self.hosts_by_peer.get(peer).copied();
+        match event {
+            Event::Reached { identity, path, .. } => {
+                if let Some(to) = of_identity(identity) {
+                    self.connects.connected(machine, to, *path, now_ns);
+                }
+            }
+            Event::ReachFailed {
+                identity, reason, ..
+            } => {
+                if let Some(to) = of_identity(identity) {
+                    self.connects.unreached(machine, to, *reason);
+                }
+            }
+            Event::Upgraded { peer, attempts, .. } => {
+                if let Some(to) = of_peer(peer)
+                    && self.connects.upgraded(machine, to, now_ns)
+                    && measured
+                {
+                    self.tally.hole_punched(*attempts);
+                }
+            }
+            Event::HolePunching { .. } if measured => self.tally.punches += 1,
+            Event::HolePunchFailed { peer, .. } => {
+                if let Some(to) = of_peer(peer) {
+                    self.connects.hole_punch_failed(machine, to);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The machine of a person.
     pub fn host_of(&self, identity: &str) -> Option<u32> {
         self.hosts_by_identity.get(identity).copied()
@@ -320,13 +399,8 @@ impl State {
 }
 
 impl Person {
-    fn new(seed: u64, plan: &HostPlan, config: Option<&Config>) -> Self {
-        let machine = plan.host;
-        let mut secret = [0; 32];
-        Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
-        let keys = Keys::generate(Some(secret));
-        let addresses = config.map_or_else(Vec::new, |config| addresses(machine, &config.listen));
-        let told: Vec<_> = if plan.card_outdated {
+    fn new(keys: Keys, addresses: Vec<Multiaddr>, card_outdated: bool) -> Self {
+        let told: Vec<_> = if card_outdated {
             addresses.iter().map(formerly).collect()
         } else {
             addresses.clone()
@@ -340,6 +414,19 @@ impl Person {
             keys,
         }
     }
+}
+
+/// The keys of the person at a machine.
+fn keys(seed: u64, machine: u32) -> Keys {
+    let mut secret = [0; 32];
+    Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
+    Keys::generate(Some(secret))
+}
+
+/// Where a node behind a NAT is dialled: nobody outside can use its private addresses, but its
+/// circuits through relays, if it has reservations there.
+fn circuit(relay: Multiaddr, peer: PeerId) -> Multiaddr {
+    relay.with(Protocol::P2p(peer)).with(Protocol::P2pCircuit)
 }
 
 /// Where a machine's node is dialled: what it announces, or else where it listens, with the

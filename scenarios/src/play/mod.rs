@@ -20,6 +20,7 @@ use crate::format::fault::LinkChange;
 use crate::world::World;
 
 mod adapters;
+mod connects;
 mod drain;
 mod fates;
 mod flow;

@@ -12,6 +12,7 @@ use orrery_sim::time::SimTime;
 use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, host, kernel};
 
+use super::connects::Cause;
 use super::impairments::impairments;
 use super::machine::Machines;
 use super::messages::{self, Sent};
@@ -30,6 +31,7 @@ pub fn schedule(machines: &Arc<Machines>) {
             | Step::Grant { host, .. }
             | Step::Pull { host }
             | Step::Dial { host, .. }
+            | Step::Connect { host, .. }
             | Step::Publish { host, .. }
             | Step::Flow { host, .. }
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
@@ -72,6 +74,12 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
                 }
             }
         }
+        Step::Connect {
+            host,
+            to,
+            workload,
+            attempt,
+        } => reach(machines, attempt, workload, host, to),
         Step::Publish {
             host,
             workload,
@@ -176,6 +184,50 @@ fn publish(machines: &Arc<Machines>, author: u32, workload: usize, size_bytes: u
     testbed.spawn(author, sending.boxed());
 }
 
+/// Somebody reaches somebody else, if their machine is on.
+fn reach(machines: &Arc<Machines>, attempt: u32, workload: usize, from: u32, to: u32) {
+    let Action::Connect(connect) = &machines.scenario.workloads[workload].action else {
+        return;
+    };
+    let now = kernel::now();
+    let mut state = machines.state();
+    let ends = (from, to);
+    state
+        .connects
+        .begins(attempt, ends, connect.wanted, now.as_nanos());
+    let Some(node) = state.nodes[from as usize].clone() else {
+        return state.connects.fails(attempt, Cause::DialerDown);
+    };
+    drop(state);
+    let late = Arc::clone(machines);
+    let time_is_up = move || {
+        let mut state = late.state();
+        let target_runs = state.nodes[to as usize].is_some();
+        state.connects.times_out(attempt, target_runs);
+    };
+    machines.testbed.call_at(
+        now + Duration::from_nanos(connect.timeout_ns),
+        Class::Workload,
+        HostId(from),
+        Box::new(time_is_up),
+    );
+    let addresses = machines.addresses(to).iter().map(ToString::to_string);
+    let command = Command::Reach {
+        identity: machines.identity(to).to_owned(),
+        peer: Some(machines.keys(to).peer().to_string()),
+        addresses: addresses.collect(),
+    };
+    let machines = Arc::clone(machines);
+    let testbed = Arc::clone(&machines.testbed);
+    let reaching = async move {
+        if let Err(error) = node.command(command).await {
+            tracing::warn!(%error, "nobody was reached");
+            machines.state().connects.fails(attempt, Cause::Refused);
+        }
+    };
+    testbed.spawn(from, reaching.boxed());
+}
+
 /// A note of `size_bytes` characters that names its ticket.
 fn note(ticket: u32, size_bytes: u32) -> serde_json::Value {
     const FILLER: &str = "the quick brown fox jumps over the lazy dog ";
@@ -263,6 +315,7 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
         state.tally.power_cut(machine);
         state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
         state.flows.power_cut(machine, kernel::now().as_nanos());
+        state.connects.power_cut(machine);
         let node = state.nodes[machine as usize].take();
         state.messages.copies_lost += node.as_ref().map_or(0, copies);
         node

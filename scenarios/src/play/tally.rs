@@ -22,6 +22,10 @@ pub struct Tally {
     pub posts: Recorder,
     /// Measured commands to post that were not acknowledged.
     pub posts_failed: u64,
+    /// Measured direct dials that relays had arranged.
+    pub punches: u64,
+    /// Measured hole punches that succeeded, by the attempt that did.
+    pub punched: BTreeMap<u32, u64>,
     /// Measured round trips, over all and by the regions of the two ends.
     pub pings: BTreeMap<Option<(String, String)>, Recorder>,
 }
@@ -37,6 +41,8 @@ impl Tally {
             pulls_failed: 0,
             posts: Recorder::of_microseconds(),
             posts_failed: 0,
+            punches: 0,
+            punched: BTreeMap::new(),
             pings: BTreeMap::new(),
         }
     }
@@ -67,6 +73,12 @@ impl Tally {
     /// Open connections of the node on `machine`.
     pub fn connections(&self, machine: u32) -> u32 {
         self.connections[machine as usize]
+    }
+
+    /// A hole punch succeeded after so many direct dials; the other side's first may come before
+    /// any of ours.
+    pub fn hole_punched(&mut self, attempts: u32) {
+        *self.punched.entry(attempts.max(1)).or_default() += 1;
     }
 
     /// A node measured a round trip between machines in two regions.

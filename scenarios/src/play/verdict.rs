@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use orrery_node::api::Path;
 use orrery_node::engine::Engine;
 use orrery_node::store::Store;
 use orrery_reports::record::{Fault, Invariant, Loss, Metric, SeedResult};
 use orrery_reports::stats::Recorder;
 use orrery_sim::{HostId, kernel, net};
 
+use super::connects::{self, Attempt};
 use super::fates::{self, UNKNOWN};
 use super::flows::Entry as Flow;
 use super::ledger::{Entry, Fate};
@@ -43,6 +45,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         groups(machines, job.end_ns(), &mut metrics, &mut result);
     }
     flows(machines, &mut metrics, &mut result);
+    connects(machines, &mut metrics, &mut result);
     if !failed {
         feeds(machines, whole, &mut metrics, &mut result);
     }
@@ -140,7 +143,9 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     }
     if machines.asks_friends() {
         let nodes = state.nodes.iter().flatten();
-        let questions: u64 = nodes.map(|node| counter(node, "friends-questions-sent")).sum();
+        let questions: u64 = nodes
+            .map(|node| counter(node, "friends-questions-sent"))
+            .sum();
         metrics.value("node.friends.questions", "1", questions as f64);
     }
     for (ends, recorder) in &tally.pings {
@@ -207,6 +212,88 @@ fn flows(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
         result,
         causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
     );
+}
+
+/// What came of reaching others.
+fn connects(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+    let mut state = machines.state();
+    if state.connects.is_empty() {
+        return;
+    }
+    state.connects.close();
+    let tally = &state.tally;
+    metrics.value("holepunch.attempts", "1", tally.punches as f64);
+    let first = tally.punched.get(&1).copied().unwrap_or(0);
+    let later = tally.punched.values().sum::<u64>() - first;
+    metrics.ratio("holepunch.first", first, later);
+    let nats = |attempt: &Attempt| (machines.nat(attempt.from), machines.nat(attempt.to));
+    let measured = || {
+        let attempts = state.connects.all();
+        attempts.filter(|(_, attempt)| machines.is_measured(attempt.at_ns))
+    };
+    let pairs: BTreeSet<(&str, &str)> = measured().map(|(_, attempt)| nats(attempt)).collect();
+    let all = connects::summarise(measured().map(|(_, attempt)| attempt));
+    connects_of(metrics, "", &all);
+    // Where all pairs are alike, figures by pair would say the same again.
+    if pairs.len() > 1 {
+        for pair in pairs {
+            let of_pair = measured().map(|(_, attempt)| attempt);
+            let summary = connects::summarise(of_pair.filter(|attempt| nats(attempt) == pair));
+            connects_of(
+                metrics,
+                &format!("nat_a={},nat_b={}", pair.0, pair.1),
+                &summary,
+            );
+        }
+    }
+    for (cause, count) in &all.failed {
+        let name = format!("connect.failed{{cause={}}}", cause.name());
+        metrics.value(&name, "1", *count as f64);
+    }
+    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
+    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
+    let lost =
+        measured().filter_map(|(number, attempt)| Some((number, attempt, attempt.failure()?)));
+    for (number, attempt, cause) in lost.take(room) {
+        result.losses.push(Loss {
+            item: format!("connection {number}"),
+            author: name(attempt.from),
+            reader: name(attempt.to),
+            created_s: attempt.at_ns as f64 / 1e9,
+            cause: cause.name().to_owned(),
+        });
+    }
+    let causes = all.failed.iter();
+    count_causes(
+        result,
+        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
+    );
+}
+
+/// Figures of some attempts to reach others, under these labels.
+fn connects_of(metrics: &mut Metrics, labels: &str, summary: &connects::Summary) {
+    let key = |name: &str, more: &str| {
+        let both = [labels, more].into_iter().filter(|part| !part.is_empty());
+        let both = both.collect::<Vec<_>>().join(",");
+        if both.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{name}{{{both}}}")
+        }
+    };
+    let failed = summary.failed.values().sum();
+    let attempts = summary.succeeded + failed;
+    metrics.ratio(&key("connect.success", ""), summary.succeeded, failed);
+    metrics.value(&key("connect.failed", ""), "1", failed as f64);
+    metrics.samples(&key("connect.time", ""), &summary.times);
+    for (path, name) in [
+        (Path::Direct, "path=direct"),
+        (Path::HolePunched, "path=hole-punched"),
+        (Path::Relayed, "path=relayed"),
+    ] {
+        let by_it = summary.paths.get(&path).copied().unwrap_or(0);
+        metrics.ratio(&key("connect.path", name), by_it, attempts - by_it);
+    }
 }
 
 /// Machines that still pulled something new, or could not pull, when the drain ended.

@@ -21,6 +21,7 @@ pub fn build(scenario: &Scenario, friends: &Friends, seed: u64) -> Vec<(u64, Ste
         tickets: 0,
         messages: 0,
         flows: 0,
+        attempts: 0,
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
         for (index, host) in (0..).zip(workload.from.iter()) {
@@ -42,6 +43,7 @@ struct Builder<'a> {
     tickets: u32,
     messages: u32,
     flows: u32,
+    attempts: u32,
 }
 
 impl Builder<'_> {
@@ -57,7 +59,7 @@ impl Builder<'_> {
         let kind = workload.action.kind();
         let times = self.times(workload.pace, place, kind, host, index);
         let mut stream = self.stream("workload details", place, kind, host);
-        for at_ns in times {
+        for (turn, at_ns) in (0..).zip(times) {
             match &workload.action {
                 Action::Post { to, size_bytes } => {
                     let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
@@ -71,6 +73,20 @@ impl Builder<'_> {
                 Action::Dial { to, peers } => {
                     let peers = chosen(to, *peers, host, &mut stream);
                     self.push(at_ns, Step::Dial { host, peers });
+                }
+                Action::Connect(connect) => {
+                    let Some(to) = connect.target(host, index, turn) else {
+                        continue;
+                    };
+                    let attempt = self.attempts;
+                    self.attempts += 1;
+                    let step = Step::Connect {
+                        host,
+                        to,
+                        workload: place,
+                        attempt,
+                    };
+                    self.push(at_ns, step);
                 }
                 Action::Flow(flow) => {
                     let number = self.flows;

@@ -60,6 +60,17 @@ pub enum Step {
         /// Whom, ascending.
         peers: Vec<u32>,
     },
+    /// Somebody reaches somebody else.
+    Connect {
+        /// Who.
+        host: u32,
+        /// Whom.
+        to: u32,
+        /// Which workload says so, by its place.
+        workload: usize,
+        /// Names the attempt among all of the run, from 0 without gaps in no particular order.
+        attempt: u32,
+    },
     /// Somebody sends a message to a group without storage.
     Publish {
         /// Who.

@@ -1,0 +1,323 @@
+//! Reaching somebody: dialling what one rung of the ladder after the other finds.
+//!
+//! Owns who is being reached, at which rung that stands, and how it ends. What
+//! the rungs find is the ladder's; connections are the swarm's.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::{Multiaddr, PeerId};
+
+use crate::api::{Event, Path, Reply, Rung, Unreached};
+use crate::identity::IdentityId;
+
+use super::CommandError;
+use super::agenda::Errand;
+use super::driver::Driver;
+use super::links::{Link, Upgrade};
+
+/// Most addresses that one can give with the command.
+const ADDRESSES_MAX: usize = 16;
+
+/// People who are being reached.
+#[derive(Debug, Default)]
+pub(super) struct Climbs(BTreeMap<IdentityId, Climb>);
+
+/// One of them.
+#[derive(Debug)]
+struct Climb {
+    began: Instant,
+    stage: Stage,
+    /// The rung that is being asked or whose addresses are dialled, and those after it.
+    rungs: VecDeque<Rung>,
+    /// Where they may be, as given with the command.
+    given: Option<(PeerId, Vec<Multiaddr>)>,
+    last_error: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// Waiting for what a rung finds.
+    Seeking,
+    /// Waiting for a connection with this peer.
+    Dialling(PeerId),
+}
+
+impl Driver {
+    /// Begins to reach `identity`, perhaps at a peer with these addresses.
+    pub(super) fn reach(
+        &mut self,
+        identity: &str,
+        peer: Option<&str>,
+        addresses: &[String],
+    ) -> Result<Reply, CommandError> {
+        let identity: IdentityId = parsed(identity)?;
+        let peer = peer.map(parsed::<PeerId>).transpose()?;
+        if addresses.len() > ADDRESSES_MAX {
+            let error = format!("at most {ADDRESSES_MAX} addresses can be given");
+            return Err(CommandError::invalid(&error));
+        }
+        let addresses = addresses.iter().map(|text| parsed(text));
+        let addresses = addresses.collect::<Result<Vec<Multiaddr>, _>>()?;
+        if peer.is_none() && !addresses.is_empty() {
+            return Err(CommandError::invalid(&"addresses need the peer's name"));
+        }
+        let connected = self
+            .links
+            .of_identity(identity)
+            .map(|(_, peer)| peer)
+            .or(peer)
+            .filter(|peer| self.links.has_peer(peer));
+        if let Some(peer) = connected {
+            self.reached(identity, peer, None, Duration::ZERO);
+            return Ok(Reply::Done);
+        }
+        let rungs = self.context.config.reach.ladder.clone();
+        self.climb(identity, peer.map(|peer| (peer, addresses)), rungs.into())?;
+        Ok(Reply::Done)
+    }
+
+    /// Looks for a friend who could not be dialled where their card says; false if that is not
+    /// wanted, or cannot be done now.
+    pub(super) fn seek_friend(&mut self, identity: IdentityId) -> bool {
+        let config = &self.context.config.reach;
+        if !config.seek_friends {
+            return false;
+        }
+        let others = config.ladder.iter().copied();
+        let others = others.filter(|rung| *rung != Rung::Known).collect();
+        self.climb(identity, None, others).is_ok()
+    }
+
+    fn climb(
+        &mut self,
+        identity: IdentityId,
+        given: Option<(PeerId, Vec<Multiaddr>)>,
+        rungs: VecDeque<Rung>,
+    ) -> Result<(), CommandError> {
+        if self.climbs.0.contains_key(&identity) {
+            let error = format!("{identity} is being reached");
+            return Err(CommandError::invalid(&error));
+        }
+        if self.climbs.0.len() >= self.context.config.reach.max_lookups as usize {
+            self.context.limit_reached("reaching");
+            return Err(CommandError::Busy);
+        }
+        let began = Instant::now();
+        let patience = self.context.config.reach.timeout.get();
+        self.agenda
+            .set(Errand::EndReach(identity), began + patience);
+        let climb = Climb {
+            began,
+            stage: Stage::Seeking,
+            rungs,
+            given,
+            last_error: None,
+        };
+        self.climbs.0.insert(identity, climb);
+        self.climb_on(identity);
+        Ok(())
+    }
+
+    /// Asks the rung at which `identity` is being reached, or gives up after the last.
+    fn climb_on(&mut self, identity: IdentityId) {
+        let Some(climb) = self.climbs.0.get_mut(&identity) else {
+            return;
+        };
+        climb.stage = Stage::Seeking;
+        match climb.rungs.front() {
+            Some(rung) => {
+                let rung = *rung;
+                self.seek(identity, rung);
+            }
+            None if climb.last_error.is_some() => {
+                self.not_reached(identity, Unreached::NotConnected);
+            }
+            None => self.not_reached(identity, Unreached::NotFound),
+        }
+    }
+
+    /// Where `identity` may be, as whoever wants to reach it has said.
+    pub(super) fn given(&self, identity: IdentityId) -> Option<(PeerId, Vec<Multiaddr>)> {
+        self.climbs.0.get(&identity)?.given.clone()
+    }
+
+    /// Dials what `rung` has found, if `identity` is being reached by it.
+    pub(super) fn climb_found(
+        &mut self,
+        identity: IdentityId,
+        rung: Rung,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+    ) {
+        let Some(climb) = self.climbs.0.get_mut(&identity) else {
+            return;
+        };
+        if !climb.waits_for(rung) {
+            return;
+        }
+        climb.stage = Stage::Dialling(peer);
+        if self.links.has_peer(&peer) {
+            self.climbs_arrive(peer);
+            return;
+        }
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(addresses)
+            .build();
+        match self.swarm.dial(options) {
+            // Whoever else dials this peer lets us know, too.
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+            Err(error) => self.outgoing_failed(Some(peer), &error),
+        }
+    }
+
+    /// Goes on to the next rung, if `identity` is being reached by this one.
+    pub(super) fn climb_not_found(&mut self, identity: IdentityId, rung: Rung) {
+        if let Some(climb) = self.climbs.0.get_mut(&identity)
+            && climb.waits_for(rung)
+        {
+            climb.rungs.pop_front();
+            self.climb_on(identity);
+        }
+    }
+
+    /// A dial of `peer` failed: those who are reached there go on to their next rung.
+    pub(super) fn climbs_fail(&mut self, peer: PeerId, error: &str) {
+        for identity in self.climbs.at(peer) {
+            if let Some(climb) = self.climbs.0.get_mut(&identity) {
+                climb.last_error = Some(error.to_owned());
+                climb.rungs.pop_front();
+            }
+            self.climb_on(identity);
+        }
+    }
+
+    /// There is a connection with `peer`: whoever is being reached there has been.
+    pub(super) fn climbs_arrive(&mut self, peer: PeerId) {
+        for (identity, climb) in self.climbs.take(peer) {
+            self.agenda.cancel(Errand::EndReach(identity));
+            let by = match climb.stage {
+                Stage::Dialling(_) => climb.rungs.front().copied(),
+                Stage::Seeking => None,
+            };
+            self.reached(identity, peer, by, climb.began.elapsed());
+        }
+    }
+
+    /// The time in which `identity` was to be reached is over.
+    pub(super) fn reach_times_out(&mut self, identity: IdentityId) {
+        self.not_reached(identity, Unreached::TimedOut);
+    }
+
+    fn reached(&self, identity: IdentityId, peer: PeerId, by: Option<Rung>, took: Duration) {
+        self.emit(&Event::Reached {
+            identity: identity.to_string(),
+            peer: peer.to_string(),
+            path: self.links.path(&peer).unwrap_or(Path::Direct),
+            by,
+            took_us: micros(took),
+        });
+    }
+
+    fn not_reached(&mut self, identity: IdentityId, reason: Unreached) {
+        self.agenda.cancel(Errand::EndReach(identity));
+        let Some(climb) = self.climbs.0.remove(&identity) else {
+            return;
+        };
+        self.emit(&Event::ReachFailed {
+            identity: identity.to_string(),
+            reason,
+            last_error: climb.last_error.clone(),
+        });
+        let why = climb
+            .last_error
+            .unwrap_or_else(|| "no way to them is known".to_owned());
+        self.friend_is_away(identity, &why);
+    }
+
+    /// Takes a connection that has come up into `links`; tells of it if it takes the place of a
+    /// relayed one, and closes those that are too many.
+    pub(super) fn link(&mut self, connection: ConnectionId, link: Link) {
+        let peer = link.peer;
+        let (surplus, upgrade) = self.links.add(connection, link);
+        if let Some(Upgrade { attempts, took }) = upgrade {
+            self.emit(&Event::Upgraded {
+                peer: peer.to_string(),
+                attempts,
+                took_us: micros(took),
+            });
+        }
+        for surplus in surplus {
+            tracing::debug!(%peer, ?surplus, "closing one of two connections");
+            self.swarm.close_connection(surplus);
+        }
+    }
+
+    /// A behaviour dials `peer`. If a relay connects us, that is a hole punch: nothing else dials
+    /// those who are connected.
+    pub(super) fn behaviour_dials(&mut self, peer: PeerId) {
+        if let Some(attempt) = self.links.punch(&peer) {
+            self.emit(&Event::HolePunching {
+                peer: peer.to_string(),
+                attempt,
+            });
+        }
+    }
+
+    /// What DCUtR tells: its successes show as connections.
+    pub(super) fn hole_punch_event(&self, event: libp2p::dcutr::Event) {
+        if let Err(error) = event.result {
+            self.emit(&Event::HolePunchFailed {
+                peer: event.remote_peer_id.to_string(),
+                reason: error.to_string(),
+            });
+        }
+    }
+}
+
+impl Climb {
+    fn waits_for(&self, rung: Rung) -> bool {
+        self.stage == Stage::Seeking && self.rungs.front() == Some(&rung)
+    }
+
+    /// Whether a connection with `peer` is what it wants.
+    fn is_to(&self, peer: PeerId) -> bool {
+        let given = self.given.as_ref().map(|(given, _)| *given);
+        self.stage == Stage::Dialling(peer) || given == Some(peer)
+    }
+}
+
+impl Climbs {
+    /// Those that dial `peer`.
+    fn at(&self, peer: PeerId) -> Vec<IdentityId> {
+        let dialling = self.0.iter();
+        dialling
+            .filter(|(_, climb)| climb.stage == Stage::Dialling(peer))
+            .map(|(identity, _)| *identity)
+            .collect()
+    }
+
+    /// Takes out those that want a connection with `peer`.
+    fn take(&mut self, peer: PeerId) -> Vec<(IdentityId, Climb)> {
+        self.0
+            .extract_if(.., |_, climb| climb.is_to(peer))
+            .collect()
+    }
+
+    /// Whether `identity` is being reached.
+    pub(super) fn contains(&self, identity: IdentityId) -> bool {
+        self.0.contains_key(&identity)
+    }
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, CommandError> {
+    let parsed = text.trim().parse();
+    parsed.map_err(|error| CommandError::invalid(&error))
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,326 @@
+//! Every attempt to reach somebody has a fate: what kind of connection came of it, or why none.
+//!
+//! It is told what was asked for and what nodes did; it asks nobody. Times are simulated
+//! nanoseconds; hosts and their identities are by number.
+
+use std::collections::BTreeMap;
+
+use orrery_node::api::{Path, Unreached};
+use orrery_reports::stats::Recorder;
+
+use crate::format::connect::Wanted;
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The node that was to reach somebody did not run.
+    DialerDown,
+    /// The machine that was to reach somebody lost its power.
+    DialerLostPower,
+    /// The node that was to be reached did not run at the end of the time.
+    TargetDown,
+    /// The node refused: it was reaching them already, or too many.
+    Refused,
+    /// No rung of the ladder knew an address.
+    NotFound,
+    /// No address that was found could be dialled.
+    NotConnected,
+    /// A relay connects them, and hole punching has failed.
+    HolePunchFailed,
+    /// A relay connects them, and no direct connection came in time.
+    StayedRelayed,
+    /// Nothing came of it in time.
+    TimedOut,
+    /// The run ended first.
+    Unfinished,
+}
+
+impl Cause {
+    /// As reports write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DialerDown => "dialer-down",
+            Self::DialerLostPower => "dialer-lost-power",
+            Self::TargetDown => "target-down",
+            Self::Refused => "refused",
+            Self::NotFound => "not-found",
+            Self::NotConnected => "not-connected",
+            Self::HolePunchFailed => "hole-punch-failed",
+            Self::StayedRelayed => "stayed-relayed",
+            Self::TimedOut => "timed-out",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+impl From<Unreached> for Cause {
+    fn from(reason: Unreached) -> Self {
+        match reason {
+            Unreached::NotFound => Self::NotFound,
+            Unreached::NotConnected => Self::NotConnected,
+            Unreached::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+/// One attempt.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Who reaches.
+    pub from: u32,
+    /// Whom.
+    pub to: u32,
+    /// When that was asked.
+    pub at_ns: u64,
+    wanted: Wanted,
+    /// How they are connected, as last told.
+    path: Option<Path>,
+    fate: Option<Result<u64, Cause>>,
+}
+
+/// All attempts of a run.
+#[derive(Debug, Default)]
+pub struct Connects {
+    attempts: BTreeMap<u32, Attempt>,
+    /// Those without a fate, by who reaches whom.
+    open: BTreeMap<(u32, u32), Vec<u32>>,
+    /// The newest of each pair.
+    newest: BTreeMap<(u32, u32), u32>,
+}
+
+/// What came of some attempts.
+#[derive(Debug)]
+pub struct Summary {
+    /// From the command to the connection that was wanted.
+    pub times: Recorder,
+    /// Attempts that succeeded.
+    pub succeeded: u64,
+    /// Connections by kind, those that were not good enough included.
+    pub paths: BTreeMap<Path, u64>,
+    /// The others, by cause.
+    pub failed: BTreeMap<Cause, u64>,
+}
+
+impl Connects {
+    /// Attempt `number` begins.
+    pub fn begins(&mut self, number: u32, (from, to): (u32, u32), wanted: Wanted, at_ns: u64) {
+        let attempt = Attempt {
+            from,
+            to,
+            at_ns,
+            wanted,
+            path: None,
+            fate: None,
+        };
+        self.attempts.insert(number, attempt);
+        self.open.entry((from, to)).or_default().push(number);
+        self.newest.insert((from, to), number);
+    }
+
+    /// `from` is connected with `to` by such a path, now or still.
+    pub fn connected(&mut self, from: u32, to: u32, path: Path, now_ns: u64) {
+        for number in self.open.get(&(from, to)).cloned().unwrap_or_default() {
+            let Some(attempt) = self.attempts.get_mut(&number) else {
+                continue;
+            };
+            attempt.path = Some(path);
+            if attempt.wanted == Wanted::Any || path != Path::Relayed {
+                let took_ns = now_ns.saturating_sub(attempt.at_ns);
+                self.ends(number, Ok(took_ns));
+            }
+        }
+    }
+
+    /// The relayed connection of `from` with `to` is a direct one now. Whether `from` had
+    /// reached `to`, rather than the other way round.
+    pub fn upgraded(&mut self, from: u32, to: u32, now_ns: u64) -> bool {
+        self.connected(from, to, Path::HolePunched, now_ns);
+        let newest = self.newest.get(&(from, to));
+        let attempt = newest.and_then(|number| self.attempts.get_mut(number));
+        let Some(attempt) = attempt.filter(|attempt| attempt.path.is_some()) else {
+            return false;
+        };
+        attempt.path = Some(Path::HolePunched);
+        true
+    }
+
+    /// The node of `from` has given up reaching `to`.
+    pub fn unreached(&mut self, from: u32, to: u32, reason: Unreached) {
+        for number in self.open.get(&(from, to)).cloned().unwrap_or_default() {
+            self.ends(number, Err(reason.into()));
+        }
+    }
+
+    /// Hole punching between two hosts, who are connected by a relay, has failed for good.
+    pub fn hole_punch_failed(&mut self, one: u32, other: u32) {
+        for pair in [(one, other), (other, one)] {
+            for number in self.open.get(&pair).cloned().unwrap_or_default() {
+                let attempt = self.attempts.get(&number);
+                if attempt.is_some_and(|attempt| attempt.path == Some(Path::Relayed)) {
+                    self.ends(number, Err(Cause::HolePunchFailed));
+                }
+            }
+        }
+    }
+
+    /// Attempt `number` fails, unless it has ended.
+    pub fn fails(&mut self, number: u32, cause: Cause) {
+        self.ends(number, Err(cause));
+    }
+
+    /// The time for attempt `number` is over; its target runs a node, or does not.
+    pub fn times_out(&mut self, number: u32, target_runs: bool) {
+        let relayed = |attempt: &Attempt| attempt.path == Some(Path::Relayed);
+        let cause = if self.attempts.get(&number).is_some_and(relayed) {
+            Cause::StayedRelayed
+        } else if target_runs {
+            Cause::TimedOut
+        } else {
+            Cause::TargetDown
+        };
+        self.ends(number, Err(cause));
+    }
+
+    /// A machine lost its power, and all that it was reaching.
+    pub fn power_cut(&mut self, machine: u32) {
+        let of_it = self.open.range((machine, 0)..=(machine, u32::MAX));
+        let numbers: Vec<u32> = of_it.flat_map(|(_, numbers)| numbers.clone()).collect();
+        for number in numbers {
+            self.ends(number, Err(Cause::DialerLostPower));
+        }
+    }
+
+    /// Ends what is still open when the run does.
+    pub fn close(&mut self) {
+        let numbers: Vec<u32> = self.open.values().flatten().copied().collect();
+        for number in numbers {
+            self.ends(number, Err(Cause::Unfinished));
+        }
+    }
+
+    /// Whether nothing was ever asked for.
+    pub fn is_empty(&self) -> bool {
+        self.attempts.is_empty()
+    }
+
+    /// The attempts and their numbers.
+    pub fn all(&self) -> impl Iterator<Item = (u32, &Attempt)> {
+        self.attempts
+            .iter()
+            .map(|(number, attempt)| (*number, attempt))
+    }
+
+    fn ends(&mut self, number: u32, fate: Result<u64, Cause>) {
+        let Some(attempt) = self.attempts.get_mut(&number) else {
+            return;
+        };
+        if attempt.fate.is_some() {
+            return;
+        }
+        attempt.fate = Some(fate);
+        if let Some(open) = self.open.get_mut(&(attempt.from, attempt.to)) {
+            open.retain(|other| *other != number);
+        }
+    }
+}
+
+impl Attempt {
+    /// Why it failed, if it has.
+    pub fn failure(&self) -> Option<Cause> {
+        self.fate?.err()
+    }
+}
+
+/// What came of `attempts`.
+pub fn summarise<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> Summary {
+    let mut summary = Summary {
+        times: Recorder::of_microseconds(),
+        succeeded: 0,
+        paths: BTreeMap::new(),
+        failed: BTreeMap::new(),
+    };
+    for attempt in attempts {
+        if let Some(path) = attempt.path {
+            *summary.paths.entry(path).or_default() += 1;
+        }
+        match attempt.fate {
+            Some(Ok(took_ns)) => {
+                summary.succeeded += 1;
+                summary.times.record(attempt.at_ns, took_ns / 1_000);
+            }
+            Some(Err(cause)) => *summary.failed.entry(cause).or_default() += 1,
+            None => {}
+        }
+    }
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attempts 0, 1, … of host 1 to reach hosts 10, 11, …
+    fn attempts(wanted: &[Wanted]) -> Connects {
+        let mut connects = Connects::default();
+        for (number, &wanted) in (0..).zip(wanted) {
+            connects.begins(number, (1, 10 + number), wanted, 1_000);
+        }
+        connects
+    }
+
+    fn failures(connects: &Connects) -> Vec<Option<Cause>> {
+        connects
+            .all()
+            .map(|(_, attempt)| attempt.failure())
+            .collect()
+    }
+
+    #[test]
+    fn a_relayed_connection_is_enough_only_if_any_is() {
+        let mut connects = attempts(&[Wanted::Any, Wanted::Direct, Wanted::Direct]);
+        for to in [10, 11, 12] {
+            connects.connected(1, to, Path::Relayed, 3_000);
+        }
+        assert!(connects.upgraded(1, 11, 9_000));
+        assert!(!connects.upgraded(11, 1, 9_000));
+        connects.times_out(2, true);
+        connects.close();
+        assert_eq!(
+            failures(&connects),
+            [None, None, Some(Cause::StayedRelayed)]
+        );
+        let summary = summarise(connects.all().map(|(_, attempt)| attempt));
+        assert_eq!((summary.succeeded, summary.times.count()), (2, 2));
+        assert_eq!(summary.paths[&Path::Relayed], 2);
+        assert_eq!(summary.paths[&Path::HolePunched], 1);
+    }
+
+    #[test]
+    fn each_failure_has_its_cause_and_keeps_it() {
+        let mut connects = attempts(&[Wanted::Direct; 7]);
+        connects.unreached(1, 10, Unreached::NotFound);
+        connects.connected(1, 11, Path::Relayed, 2_000);
+        connects.hole_punch_failed(11, 1);
+        // Nobody is connected with 12 yet, so that no hole can be punched.
+        connects.hole_punch_failed(12, 1);
+        connects.times_out(2, false);
+        connects.times_out(3, true);
+        connects.fails(4, Cause::Refused);
+        connects.power_cut(5);
+        connects.power_cut(1);
+        connects.connected(1, 10, Path::Direct, 9_000);
+        connects.begins(7, (2, 10), Wanted::Any, 0);
+        connects.close();
+        let expected = [
+            Cause::NotFound,
+            Cause::HolePunchFailed,
+            Cause::TargetDown,
+            Cause::TimedOut,
+            Cause::Refused,
+            Cause::DialerLostPower,
+            Cause::DialerLostPower,
+            Cause::Unfinished,
+        ];
+        assert_eq!(failures(&connects), expected.map(Some));
+    }
+}
