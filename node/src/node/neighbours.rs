@@ -4,6 +4,7 @@
 //! dialled at once; everybody else is only remembered, for whoever looks for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -13,6 +14,7 @@ use crate::api::{Event, Miss, Rung};
 use crate::discovery::local::NEIGHBOURS_MAX;
 use crate::identity::IdentityId;
 
+use super::agenda::Errand;
 use super::driver::Driver;
 
 /// Addresses by peer, at most [`NEIGHBOURS_MAX`] in all.
@@ -88,9 +90,20 @@ impl Driver {
         }
     }
 
-    /// Dials a neighbour who is a friend and not connected, whatever else is being tried.
+    /// Dials a neighbour who is a friend and not connected, whatever else is being tried. Two
+    /// who find each other at one moment would meet in one TCP connection that both have
+    /// dialled, and neither could secure it; so the one with the larger name gives the other
+    /// time to dial.
     fn dial_neighbour(&mut self, peer: PeerId) {
-        if self.friends_at(&peer).is_empty() {
+        let friends = self.friends_at(&peer);
+        if friends.is_empty() || self.links.has_peer(&peer) {
+            return;
+        }
+        if self.context.keys.peer().to_bytes() > peer.to_bytes() {
+            let later = Instant::now() + self.context.config.dial.backoff_first.get();
+            for friend in friends {
+                self.agenda.set(Errand::Dial(friend), later);
+            }
             return;
         }
         let options = DialOpts::peer_id(peer)

@@ -350,6 +350,30 @@ mod tests {
     use crate::format::read;
 
     #[test]
+    fn a_local_network_has_a_name_like_a_groups() {
+        let text = |field: &str| {
+            format!(
+                "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=1\n{field}\n"
+            )
+        };
+        let plan = read("t", &text("lan='office-2'"), None, &[]).expect("it is sound");
+        let lan = plan.cases[0].scenario.groups[0].lan.as_deref();
+        assert_eq!(lan, Some("office-2"));
+        let check = |field: &str, expected: &str| {
+            let problems = read("t.toml", &text(field), None, &[]).expect_err(field);
+            let told = problems.to_string();
+            assert!(told.contains(expected), "{field}: {told}");
+        };
+        check(
+            "lan='the office'",
+            "t.toml:8:5: \"the office\" names no local network",
+        );
+        check("lan=3", "t.toml:8:5: \"lan\": expected a string");
+        check("outdated_cards='200%'", "t.toml:8:");
+    }
+
+    #[test]
     fn a_nat_is_read_by_name_and_its_mistakes_are_pointed_at() {
         let text = |nat: &str| {
             format!(

@@ -109,3 +109,27 @@ fn shuffle<T>(items: &mut [T], stream: &mut Stream) {
         items.swap(last, stream.below(last as u64 + 1) as usize);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::read;
+
+    #[test]
+    fn a_share_of_the_cards_is_outdated_and_the_seed_draws_whose() {
+        let outdated = |share: &str, seed| -> Vec<u32> {
+            let text = format!(
+                "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=10\noutdated_cards='{share}'\n"
+            );
+            let plan = read("t", &text, None, &[]).expect("it is sound");
+            let hosts = build(&plan.cases[0].scenario, seed);
+            let outdated = hosts.iter().filter(|plan| plan.card_outdated);
+            outdated.map(|plan| plan.host).collect()
+        };
+        assert_eq!(outdated("0%", 1), Vec::<u32>::new());
+        assert_eq!(outdated("100%", 1), (0..10).collect::<Vec<_>>());
+        assert_eq!(outdated("30%", 1).len(), 3);
+        assert_ne!(outdated("30%", 1), outdated("30%", 2));
+    }
+}

@@ -275,6 +275,11 @@ rate = '6/min'
             "nat = 'sym'\n[[workload]]",
             "t.toml:10:7: no NATs and firewalls on turmoil",
         );
+        check(
+            "[[workload]]",
+            "lan = 'home'\n[[workload]]",
+            "t.toml:10:7: no local networks on turmoil",
+        );
         check("count = 4", "count = 400", "t.toml:7:9: turmoil plays at");
         check(
             "'aws-21'",
