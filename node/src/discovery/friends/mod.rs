@@ -9,9 +9,10 @@
 //! still be told.
 //!
 //! What this gives away: each node on the way learns that a friend, or somebody whom that
-//! friend knows, seeks the person; whoever gets an answer learns that some chain of friends
-//! leads to the person, but for a question of one hop not which one. Whoever does not
-//! know the person and whoever does not tell give the same answer.
+//! friend knows, seeks the person; whoever gets an answer learns that a chain of friends
+//! leads from the friend who answered to the person, and not who else is in it. The person
+//! learns which friend asked, and not for whom. Whoever does not know the person and whoever
+//! does not tell give the same answer.
 
 mod codec;
 mod message;
