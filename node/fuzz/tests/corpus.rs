@@ -110,7 +110,7 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "fuzz-friends-answer",
             "card",
-            Answer::Card(Box::new(card.clone())).encode(),
+            Answer::Here(Box::new(card.clone())).encode(),
         ),
         ("fuzz-friends-answer", "unknown", Answer::Unknown.encode()),
         ("fuzz-mdns", "question", local::question(7)),

@@ -15,6 +15,7 @@ use libp2p::request_response::{
 };
 
 use crate::api::{Miss, Rung};
+use crate::card::Card;
 use crate::discovery::friends::{Answer, PROTOCOL, Question, QuestionId};
 use crate::entropy;
 use crate::identity::IdentityId;
@@ -45,6 +46,8 @@ struct Inquiry {
     asker: Asker,
     /// Friends who have not answered.
     asked: BTreeSet<OutboundRequestId>,
+    /// What somebody has who is not the sought.
+    heard: Option<Box<Card>>,
 }
 
 /// All inquiries of a node.
@@ -171,7 +174,7 @@ impl Driver {
         let whom = question.whom;
         if whom == self.context.keys.identity() {
             let answer = match self.own_card() {
-                Ok(card) => Answer::Card(Box::new(card)),
+                Ok(card) => Answer::Here(Box::new(card)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot tell where we are");
                     Answer::Unknown
@@ -262,7 +265,12 @@ impl Driver {
         self.inquiries.next += 1;
         let sent = asked.iter().map(|request| (*request, number));
         self.inquiries.sent.extend(sent);
-        let inquiry = Inquiry { whom, asker, asked };
+        let inquiry = Inquiry {
+            whom,
+            asker,
+            asked,
+            heard: None,
+        };
         self.inquiries.open.insert(number, inquiry);
         // Whoever is asked gives up one hop's time earlier than whoever asks.
         let patience = self.context.config.friends_lookup.hop_timeout.get() * question.hops;
@@ -276,26 +284,31 @@ impl Driver {
         let Some(number) = self.inquiries.sent.get(&request).copied() else {
             return;
         };
-        let whom = self.inquiries.open.get(&number).map(|inquiry| inquiry.whom);
+        let Some(inquiry) = self.inquiries.open.get_mut(&number) else {
+            return;
+        };
+        let whom = inquiry.whom;
         match answer {
-            Answer::Card(card) if whom == Some(card.identity()) => {
-                // What we have ourselves does not help whoever could not reach it.
-                let ours = whom.and_then(|whom| self.friends.get(&whom));
-                if ours.is_some_and(|friend| friend.card.addresses == card.addresses) {
-                    return self.knows_nothing(request);
-                }
-                self.end_inquiry(number, Answer::Card(card));
+            Answer::Here(card) if card.identity() == whom => {
+                return self.end_inquiry(number, Answer::Here(card));
             }
-            Answer::Card(_) => {
+            Answer::Heard(card) if card.identity() == whom => {
+                // What we have ourselves does not help whoever could not reach it.
+                let ours = self.friends.get(&whom);
+                if ours.is_none_or(|friend| friend.card.addresses != card.addresses) {
+                    inquiry.heard.get_or_insert(card);
+                }
+            }
+            Answer::Here(_) | Answer::Heard(_) => {
                 self.context
                     .refused(&peer, PROTOCOL.as_ref(), Reason::Forged);
-                self.knows_nothing(request);
             }
-            Answer::Unknown | Answer::Refused(_) => self.knows_nothing(request),
+            Answer::Unknown | Answer::Refused(_) => {}
         }
+        self.knows_nothing(request);
     }
 
-    /// One of those who were asked does not know. When it was the last, we tell what we know.
+    /// One of those who were asked does not know more. When it was the last, we tell what we know.
     fn knows_nothing(&mut self, request: OutboundRequestId) {
         let Some(number) = self.inquiries.sent.remove(&request) else {
             return;
@@ -309,15 +322,18 @@ impl Driver {
         }
     }
 
-    /// Nobody has answered in time, or nobody knows.
+    /// The sought has not answered in time, or nobody can ask them: what somebody has is told.
     pub(super) fn give_up_inquiry(&mut self, number: u64) {
-        if let Some(inquiry) = self.inquiries.open.get(&number) {
-            let answer = match inquiry.asker {
-                Asker::Friend(_) => self.what_we_know(inquiry.whom),
-                Asker::Ourselves => Answer::Unknown,
-            };
-            self.end_inquiry(number, answer);
-        }
+        let Some(inquiry) = self.inquiries.open.get_mut(&number) else {
+            return;
+        };
+        let whom = inquiry.whom;
+        let answer = match (inquiry.heard.take(), &inquiry.asker) {
+            (Some(card), _) => Answer::Heard(card),
+            (None, Asker::Friend(_)) => self.what_we_know(whom),
+            (None, Asker::Ourselves) => Answer::Unknown,
+        };
+        self.end_inquiry(number, answer);
     }
 
     fn end_inquiry(&mut self, number: u64, answer: Answer) {
@@ -329,7 +345,7 @@ impl Driver {
             self.inquiries.sent.remove(request);
         }
         match (inquiry.asker, answer) {
-            (Asker::Ourselves, Answer::Card(card)) => {
+            (Asker::Ourselves, Answer::Here(card) | Answer::Heard(card)) => {
                 self.found(inquiry.whom, Rung::Friends, card.peer, card.addresses);
             }
             (Asker::Ourselves, _) => self.not_found(inquiry.whom, Rung::Friends, Miss::Absent),
@@ -341,7 +357,7 @@ impl Driver {
     fn what_we_know(&self, whom: IdentityId) -> Answer {
         let friend = self.friends.get(&whom);
         friend.map_or(Answer::Unknown, |friend| {
-            Answer::Card(Box::new(friend.card.clone()))
+            Answer::Heard(Box::new(friend.card.clone()))
         })
     }
 

@@ -167,7 +167,7 @@ async fn a_friend_who_answers_with_lies_is_found_out() {
     let sought = Keys::generate(Some([5; 32])).identity().to_string();
     let other = Keys::generate(Some([6; 32])).card(&[]).expect("signs");
     let lies = [
-        (Answer::Card(Box::new(other)).encode(), "forged"),
+        (Answer::Here(Box::new(other)).encode(), "forged"),
         (vec![0; ANSWER_BYTES_MAX + 1], "malformed"),
         (vec![7], "malformed"),
     ];

@@ -14,9 +14,10 @@ pub const QUESTION_BYTES_MAX: usize = 128;
 /// Longest answer, in bytes: a card and its kind.
 pub const ANSWER_BYTES_MAX: usize = CARD_BYTES_MAX + 1;
 
-const CARD: u8 = 0;
+const HERE: u8 = 0;
 const UNKNOWN: u8 = 1;
 const REFUSED: u8 = 2;
+const HEARD: u8 = 3;
 
 /// Names a question, on all its ways.
 pub type QuestionId = [u8; 16];
@@ -69,8 +70,11 @@ impl Question {
 /// What a friend knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The sought person's card.
-    Card(Box<Card>),
+    /// The sought person's card of this moment, by their own word.
+    Here(Box<Card>),
+    /// The card that a friend of theirs has: they may have moved since. Whoever passes
+    /// answers on waits for a better one.
+    Heard(Box<Card>),
     /// Nothing that is told.
     Unknown,
     /// The question is not answered.
@@ -81,11 +85,8 @@ impl Answer {
     /// The answer as bytes: its kind, then its content.
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Card(card) => {
-                let mut bytes = vec![CARD];
-                bytes.extend_from_slice(&card.encode());
-                bytes
-            }
+            Self::Here(card) => of_card(HERE, card),
+            Self::Heard(card) => of_card(HEARD, card),
             Self::Unknown => vec![UNKNOWN],
             Self::Refused(reason) => vec![REFUSED, reason.code()],
         }
@@ -101,7 +102,8 @@ impl Answer {
             reason,
         };
         match bytes {
-            [CARD, card @ ..] => Ok(Self::Card(Box::new(Card::decode(card)?))),
+            [HERE, card @ ..] => Ok(Self::Here(Box::new(Card::decode(card)?))),
+            [HEARD, card @ ..] => Ok(Self::Heard(Box::new(Card::decode(card)?))),
             [UNKNOWN] => Ok(Self::Unknown),
             [REFUSED, code] => Reason::from_code(u64::from(*code))
                 .map(Self::Refused)
@@ -109,6 +111,12 @@ impl Answer {
             _ => Err(wrong("unknown kind")),
         }
     }
+}
+
+fn of_card(kind: u8, card: &Card) -> Vec<u8> {
+    let mut bytes = vec![kind];
+    bytes.extend_from_slice(&card.encode());
+    bytes
 }
 
 #[cfg(test)]
@@ -130,7 +138,8 @@ mod tests {
         assert_eq!(Question::decode(&bytes), Ok(HELLO));
         let card = Keys::generate(Some([1; 32])).card(&[]).expect("signs");
         for answer in [
-            Answer::Card(Box::new(card)),
+            Answer::Here(Box::new(card.clone())),
+            Answer::Heard(Box::new(card)),
             Answer::Unknown,
             Answer::Refused(Reason::Stranger),
         ] {
@@ -143,7 +152,7 @@ mod tests {
     #[test]
     fn a_forged_card_is_no_answer() {
         let card = Keys::generate(Some([1; 32])).card(&[]).expect("signs");
-        let mut bytes = Answer::Card(Box::new(card)).encode();
+        let mut bytes = Answer::Here(Box::new(card)).encode();
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
         assert!(Answer::decode(&bytes).is_err());
@@ -151,7 +160,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bytes in [&[][..], &[0], &[1, 0], &[2], &[2, 0], &[3]] {
+        for bytes in [&[][..], &[0], &[1, 0], &[2], &[2, 0], &[3], &[4]] {
             assert!(Answer::decode(bytes).is_err(), "{bytes:?}");
         }
         let bytes = HELLO.encode();
