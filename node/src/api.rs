@@ -359,6 +359,27 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A peer announces itself on the local network.
+    NeighbourFound {
+        /// libp2p peer id.
+        peer: String,
+        /// Multiaddr that ends in the peer's name.
+        address: String,
+    },
+    /// A peer has not announced itself on the local network any more.
+    NeighbourGone {
+        /// libp2p peer id.
+        peer: String,
+        /// The address with which it was found.
+        address: String,
+    },
+    /// A rendezvous point tells whoever asks for us where we are.
+    Registered {
+        /// Its libp2p peer id.
+        point: String,
+        /// For so many seconds, by its word.
+        ttl_s: u64,
+    },
     /// A rung of the ladder has found somebody.
     Found {
         /// Whom.

@@ -17,6 +17,7 @@ use libp2p::core::transport::Boxed;
 use libp2p::identity::Keypair;
 
 use crate::api::Event;
+use crate::discovery::local::LocalDiscovery;
 
 /// The outside world of one node.
 pub struct Environment {
@@ -26,6 +27,8 @@ pub struct Environment {
     pub executor: Arc<dyn Executor>,
     /// Runs the node's storage jobs. A node touches files nowhere else.
     pub storage: Arc<dyn Storage>,
+    /// How nodes on the local network are found, if they can be.
+    pub local: Option<LocalDiscovery>,
     /// Told of every event, in order, at the moment it happens.
     pub observer: Arc<dyn Observer>,
 }

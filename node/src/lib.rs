@@ -9,6 +9,7 @@ mod codec;
 pub mod config;
 mod counters;
 pub mod delegation;
+pub mod discovery;
 pub mod engine;
 mod entropy;
 pub mod environment;

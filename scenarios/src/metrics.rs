@@ -330,6 +330,23 @@ pub const METRICS: &[Definition] = &[
         &[],
         "Most connections that any one node had at any one time.",
     ),
+    value(
+        "node.friends.questions",
+        "1",
+        &[],
+        "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each.",
+    ),
+    value(
+        "node.neighbours.gone",
+        "1",
+        &[],
+        "Times that a node forgot an address of a neighbour, since nothing on the local network had told it again for as long as it holds.",
+    ),
+    latency(
+        "node.neighbours.time",
+        &[],
+        "From the later start of two nodes on one local network until one has found the other there; a sample for each direction and pair of lives.",
+    ),
     Definition {
         labels: &["from", "to"],
         ..latency(

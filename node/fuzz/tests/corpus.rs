@@ -8,6 +8,8 @@
 use std::path::Path;
 
 use orrery_node::api::{Audience, Command};
+use orrery_node::discovery::friends::{Answer, Question};
+use orrery_node::discovery::local;
 use orrery_node::engine::PullState;
 use orrery_node::engine::after_ts::AfterTs;
 use orrery_node::engine::cursor::Cursor;
@@ -85,6 +87,13 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             .sign_as_identity("corpus", b"")
             .expect("a key in memory signs"),
     };
+    let question = Question {
+        id: [1; 16],
+        whom: keys.identity(),
+        hops: 2,
+        budget: 64,
+    };
+    let neighbour = local::answer(7, "name", keys.peer(), &card.addresses, 360);
     let mut inputs = vec![
         ("fuzz-auth", "nonce", AuthMessage::Nonce([6; 32]).encode()),
         ("fuzz-auth", "proof", proof.encode()),
@@ -97,6 +106,15 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             serde_json::to_vec(&post).expect("a command is JSON"),
         ),
         ("fuzz-delegation", "device", certificate.clone()),
+        ("fuzz-friends-question", "near", question.encode()),
+        (
+            "fuzz-friends-answer",
+            "card",
+            Answer::Here(Box::new(card.clone())).encode(),
+        ),
+        ("fuzz-friends-answer", "unknown", Answer::Unknown.encode()),
+        ("fuzz-mdns", "question", local::question(7)),
+        ("fuzz-mdns", "answer", neighbour),
         ("fuzz-header", "first", header(0).encode()),
         ("fuzz-header", "second", header(1).encode()),
     ];

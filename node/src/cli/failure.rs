@@ -49,9 +49,10 @@ impl From<StartError> for Failure {
         let text = error.to_string();
         match error {
             StartError::Store(_) | StartError::Closed(_) => Self::Disk(text),
-            StartError::Noise(_) | StartError::Gossip(_) | StartError::Listen { .. } => {
-                Self::Other(text)
-            }
+            StartError::Noise(_)
+            | StartError::Gossip(_)
+            | StartError::LocalNetwork(_)
+            | StartError::Listen { .. } => Self::Other(text),
         }
     }
 }

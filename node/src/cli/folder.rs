@@ -95,9 +95,10 @@ impl Folder {
         let mut config = self.config()?;
         let lock = FolderLock::take(&self.path)?;
         let keys = Keys::load(&self.disk()?)?.ok_or_else(|| self.not_made())?;
-        let mut environment = environment(&self.path, &config.quic, observer)
+        let mut environment = environment(&self.path, &config.quic, &config.mdns, observer)
             .map_err(|error| Self::disk_failure(&self.path, &error))?;
         if network != Network::Full {
+            config.mdns.enabled = false;
             // A card made now can only name addresses that hold at any time.
             if config.listen.announce.is_empty() {
                 config.listen.announce = config

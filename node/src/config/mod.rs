@@ -4,6 +4,7 @@
 //! refuses what it does not know by its dotted path, and never guesses.
 
 mod autonat;
+mod discovery;
 mod groups;
 mod kad;
 mod ladder;
@@ -20,6 +21,7 @@ use toml::{Table, Value};
 use crate::{gossip, kad as kademlia};
 
 pub use autonat::Autonat;
+pub use discovery::{FriendsLookup, Mdns, MdnsImplementation, Rendezvous};
 pub use groups::{Gossip, GossipVersion};
 pub use kad::{Kad, KadMode};
 pub use ladder::{HolePunch, Reach};
@@ -51,6 +53,12 @@ pub struct Config {
     pub reach: Reach,
     /// Finding out whether others can reach this node.
     pub autonat: Autonat,
+    /// Finding nodes on the local network.
+    pub mdns: Mdns,
+    /// Being found, and finding others, at nodes that both know.
+    pub rendezvous: Rendezvous,
+    /// Asking friends where somebody is.
+    pub friends_lookup: FriendsLookup,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,
     /// How soon a dead connection is noticed.
@@ -199,6 +207,9 @@ impl Config {
             self.reach.check(),
             self.relay.check(),
             self.relay_client.check(),
+            self.mdns.check(),
+            self.rendezvous.check(),
+            self.friends_lookup.check(),
         ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }
@@ -207,6 +218,7 @@ impl Config {
         }
         for checked in [
             gossip::check_together(&self.gossip),
+            self.rendezvous.check_together(),
             self.hole_punch.check_together(&self.relay_client),
             kademlia::check_together(&self.kad),
         ] {

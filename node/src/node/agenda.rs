@@ -33,6 +33,10 @@ pub enum Errand {
     Publish,
     /// See whether a peer has kept a Kademlia query waiting for too long.
     WatchQueries,
+    /// Renew our registration at a rendezvous point.
+    Register(PeerId),
+    /// Stop waiting for what friends know of somebody.
+    EndInquiry(u64),
     /// Answer a waiting command with what there is.
     GiveUp(u64),
 }

@@ -1,5 +1,6 @@
 //! The libp2p behaviours that the node is made of.
 
+use std::io;
 use std::sync::Arc;
 
 use libp2p::allow_block_list::{self, BlockedPeers};
@@ -7,9 +8,11 @@ use libp2p::autonat::v2;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{dcutr, identify, ping, relay};
+use libp2p::{dcutr, identify, mdns, ping, relay, rendezvous};
 
 use crate::config::Config;
+use crate::discovery::local::{self, LocalDiscovery};
+use crate::discovery::{self, friends};
 use crate::gossip::{self, Groups};
 use crate::kad;
 use crate::protocol::{self, Context};
@@ -45,6 +48,16 @@ pub struct NodeBehaviour {
     pub relay_terms: Toggle<terms::Behaviour>,
     /// Circuits of our own through relays.
     pub relay_client: Toggle<relay::client::Behaviour>,
+    /// Asks friends where somebody is, and answers them.
+    pub friends: Toggle<friends::Behaviour>,
+    /// Registers us, and asks for others, at rendezvous points.
+    pub rendezvous: Toggle<rendezvous::client::Behaviour>,
+    /// Registers others.
+    pub rendezvous_server: Toggle<rendezvous::server::Behaviour>,
+    /// Finds neighbours, as libp2p has it.
+    pub mdns: Toggle<mdns::tokio::Behaviour>,
+    /// The same over sockets of the environment.
+    pub local: Toggle<local::Behaviour>,
     /// Direct connections in place of circuits.
     pub hole_punch: Toggle<dcutr::Behaviour>,
     /// Groups without storage.
@@ -55,14 +68,17 @@ pub struct NodeBehaviour {
 
 impl NodeBehaviour {
     /// All behaviours as `context` configures them; `relay_client` belongs to the
-    /// transport of circuits, if there is one; `relays` knows whom we relay for.
+    /// transport of circuits, if there is one; `relays` knows whom we relay for, and
+    /// `neighbourhood` is how neighbours are found, if they can be.
     ///
     /// # Errors
-    /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed.
+    /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed;
+    /// [`StartError::LocalNetwork`].
     pub fn new(
         context: &Arc<Context>,
         relay_client: Option<relay::client::Behaviour>,
         relays: &Relays,
+        neighbourhood: Option<LocalDiscovery>,
     ) -> Result<Self, StartError> {
         let Config {
             connections,
@@ -109,6 +125,15 @@ impl NodeBehaviour {
             .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
             .transpose()
             .map_err(StartError::Gossip)?;
+        let lookup = &context.config.friends_lookup;
+        let asking =
+            (lookup.enabled && feed.enabled).then(|| friends::behaviour(lookup.patience()));
+        let points = &context.config.rendezvous;
+        let rendezvous = points
+            .client
+            .then(|| rendezvous::client::Behaviour::new(context.keys.transport().clone()));
+        let rendezvous_server = points.server.then(|| discovery::rendezvous::server(points));
+        let (mdns, local) = neighbours(context, neighbourhood).map_err(StartError::LocalNetwork)?;
         let protocol = feed
             .enabled
             .then(|| protocol::Behaviour::new(Arc::clone(context)));
@@ -134,9 +159,40 @@ impl NodeBehaviour {
             relay: relay.into(),
             relay_terms: relay_terms.into(),
             relay_client: relay_client.into(),
+            friends: asking.into(),
+            rendezvous: rendezvous.into(),
+            rendezvous_server: rendezvous_server.into(),
+            mdns: mdns.into(),
+            local: local.into(),
             hole_punch: hole_punch.into(),
             gossip: groups.into(),
             protocol: protocol.into(),
         })
+    }
+}
+
+/// One of the two ways in which neighbours are found, or none.
+type Finders = (Option<mdns::tokio::Behaviour>, Option<local::Behaviour>);
+
+fn neighbours(context: &Context, found: Option<LocalDiscovery>) -> io::Result<Finders> {
+    let (config, us) = (&context.config.mdns, context.keys.peer());
+    if !config.enabled {
+        return Ok((None, None));
+    }
+    match found {
+        None => Err(io::ErrorKind::Unsupported.into()),
+        Some(LocalDiscovery::Stock) => {
+            let settings = mdns::Config {
+                ttl: config.ttl.get(),
+                query_interval: config.query_interval.get(),
+                enable_ipv6: false,
+            };
+            Ok((Some(mdns::tokio::Behaviour::new(settings, us)?), None))
+        }
+        Some(LocalDiscovery::Own(network)) => {
+            let outlet = context.outlet.clone();
+            let own = local::Behaviour::new(config.settings(), us, network, outlet)?;
+            Ok((None, Some(own)))
+        }
     }
 }

@@ -11,7 +11,7 @@ use libp2p::PeerId;
 use crate::api::{self, Command, Event, Reply};
 use crate::audience::Audience;
 use crate::card::Card;
-use crate::identity::IdentityId;
+use crate::identity::{IdentityId, SignError};
 use crate::op::OpId;
 use crate::store::{Granted, Store, StoreError};
 
@@ -340,15 +340,16 @@ impl Driver {
     }
 
     fn card(&self) -> Result<Reply, CommandError> {
-        let addresses = self.addresses_for_friends();
-        let card = self
-            .context
-            .keys
-            .card(&addresses)
-            .map_err(|error| CommandError::invalid(&error))?;
+        let card = self.own_card();
+        let card = card.map_err(|error| CommandError::invalid(&error))?;
         Ok(Reply::Card {
             card: card.to_string(),
         })
+    }
+
+    /// A card with our addresses of this moment.
+    pub(super) fn own_card(&self) -> Result<Card, SignError> {
+        self.context.keys.card(&self.addresses_for_friends())
     }
 
     fn status(&self) -> Reply {

@@ -31,13 +31,16 @@ use super::agenda::{Agenda, Errand};
 use super::behaviour::NodeBehaviour;
 use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
+use super::inquiries::Inquiries;
 use super::ladder::Ladder;
 use super::links::Links;
+use super::neighbours::Neighbours;
 use super::publish::Publishing;
 use super::queries::Query;
 use super::reach::Climbs;
 use super::reachability::DialBacks;
 use super::relays::Relays;
+use super::rendezvous::Points;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -91,6 +94,12 @@ pub(super) struct Driver {
     pub(super) friends: BTreeMap<IdentityId, Friend>,
     /// Nodes of the configuration, which are kept connected.
     pub(super) known: BTreeMap<PeerId, KnownNode>,
+    /// Nodes at which we register and look for others.
+    pub(super) points: Points,
+    /// Questions about people, ours and those of friends.
+    pub(super) inquiries: Inquiries,
+    /// Peers on the local network.
+    pub(super) neighbours: Neighbours,
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     pub(super) ladder: Ladder,
@@ -154,7 +163,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context, relay_client, &relays)?;
+        let behaviour = NodeBehaviour::new(&context, relay_client, &relays, environment.local)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -164,6 +173,9 @@ impl Driver {
             links: Links::new(peer),
             friends: BTreeMap::new(),
             known: known_nodes,
+            points: Points::default(),
+            inquiries: Inquiries::default(),
+            neighbours: Neighbours::default(),
             denied: BTreeMap::new(),
             ladder: Ladder::default(),
             climbs: Climbs::default(),
@@ -242,6 +254,8 @@ impl Driver {
                 Errand::Dial(friend) => self.dial(friend),
                 Errand::Bootstrap(peer) => self.bootstrap(peer),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
+                Errand::Register(point) => self.renew_at(point),
+                Errand::EndInquiry(number) => self.give_up_inquiry(number),
                 Errand::EndReach(identity) => self.reach_times_out(identity),
                 Errand::EndSeek(identity, rung) => {
                     self.not_found(identity, rung, Miss::TimedOut);

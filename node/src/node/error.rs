@@ -1,5 +1,7 @@
 //! Why a node does not start, or does not do what it is told.
 
+use std::io;
+
 use libp2p::{Multiaddr, noise};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,9 @@ pub enum StartError {
     /// libp2p refuses the settings of groups or of Kademlia.
     #[error("cannot take part in groups: {0}")]
     Gossip(String),
+    /// The local network cannot be watched.
+    #[error("cannot find nodes on the local network: {0}; set `mdns.enabled = false`")]
+    LocalNetwork(io::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {reason}; choose another in `listen.addresses`")]
     Listen {

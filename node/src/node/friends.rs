@@ -66,6 +66,7 @@ impl Driver {
             return;
         };
         self.door_knows_friends();
+        self.inquiries.forget(identity);
         self.agenda.cancel(Errand::Dial(identity));
         self.agenda.cancel(Errand::Pull(identity));
         self.pulls_waiting.retain(|waiting| *waiting != identity);
@@ -88,9 +89,11 @@ impl Driver {
             return;
         };
         let peer = friend.card.peer;
+        let mut addresses = self.neighbours.of(&peer);
+        addresses.extend(friend.card.addresses.iter().cloned());
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(friend.card.addresses.clone())
+            .addresses(addresses)
             .build();
         match self.swarm.dial(options) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}

@@ -85,9 +85,9 @@ impl Driver {
             Rung::Known => self.seek_known(identity),
             Rung::Relay => self.seek_relay(identity),
             Rung::Kad => self.seek_kad(identity),
-            Rung::Mdns | Rung::Rendezvous | Rung::Friends => {
-                self.not_found(identity, rung, Miss::Off);
-            }
+            Rung::Mdns => self.seek_neighbour(identity),
+            Rung::Rendezvous => self.seek_at_rendezvous(identity),
+            Rung::Friends => self.seek_among_friends(identity),
         }
     }
 
@@ -201,7 +201,7 @@ impl Driver {
 
     /// Gives `then` the peer of `identity` and its addresses, as they came with the command or
     /// stand on the card that we hold, if any.
-    fn with_peer(
+    pub(super) fn with_peer(
         &mut self,
         identity: IdentityId,
         then: impl FnOnce(&mut Self, Option<(PeerId, Vec<Multiaddr>)>) + Send + 'static,

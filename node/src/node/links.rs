@@ -176,6 +176,19 @@ impl Links {
             .map(|(id, link)| (*id, link.peer))
     }
 
+    /// Whom `peer` has proved to speak for, on any of its connections.
+    pub fn identity_of(&self, peer: &PeerId) -> Option<IdentityId> {
+        let mut links = self.up.values().filter(|link| link.peer == *peer);
+        links.find_map(|link| link.identity)
+    }
+
+    /// All who have proved who they are, each with one of their peers, in order.
+    pub fn identities(&self) -> Vec<(IdentityId, PeerId)> {
+        let proved = |link: &Link| Some((link.identity?, link.peer));
+        let each: BTreeMap<_, _> = self.up.values().rev().filter_map(proved).collect();
+        each.into_iter().collect()
+    }
+
     /// Peers that have proved to speak for `identity`.
     pub fn peers_of(&self, identity: IdentityId) -> Vec<PeerId> {
         self.up

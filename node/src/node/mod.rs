@@ -12,15 +12,18 @@ mod driver;
 mod error;
 mod friends;
 mod groups;
+mod inquiries;
 mod kad_events;
 mod ladder;
 mod links;
+mod neighbours;
 mod publish;
 mod queries;
 mod reach;
 mod reachability;
 mod relaying;
 mod relays;
+mod rendezvous;
 mod swarm_events;
 mod waiters;
 

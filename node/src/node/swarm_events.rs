@@ -31,6 +31,7 @@ impl Driver {
             SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
                 self.reach_changed();
                 self.addresses_changed();
+                self.register_everywhere();
             }
             SwarmEvent::ConnectionEstablished {
                 peer_id,
@@ -112,6 +113,7 @@ impl Driver {
                 info,
             }) => {
                 self.peer_told(peer_id, &info);
+                self.may_be_point(peer_id, &info);
                 self.identified(connection_id, peer_id, &info);
             }
             NodeBehaviourEvent::Kad(event) => self.kad_event(event),
@@ -120,6 +122,12 @@ impl Driver {
             NodeBehaviourEvent::Relay(event) => self.relay_event(event),
             NodeBehaviourEvent::RelayClient(event) => self.relay_client_event(&event),
             NodeBehaviourEvent::Identify(_) | NodeBehaviourEvent::AutonatServer(_) => {}
+            NodeBehaviourEvent::Friends(event) => self.friends_event(event),
+            NodeBehaviourEvent::Rendezvous(event) => self.rendezvous_event(event),
+            NodeBehaviourEvent::RendezvousServer(event) => self.rendezvous_served(&event),
+            NodeBehaviourEvent::Mdns(event) | NodeBehaviourEvent::Local(event) => {
+                self.neighbourhood_changed(event);
+            }
         }
     }
 
@@ -252,7 +260,7 @@ impl Driver {
     }
 
     /// Friends whose card names `peer`.
-    fn friends_at(&self, peer: &PeerId) -> Vec<IdentityId> {
+    pub(super) fn friends_at(&self, peer: &PeerId) -> Vec<IdentityId> {
         self.friends
             .iter()
             .filter(|(_, friend)| friend.card.peer == *peer)

@@ -26,10 +26,12 @@ pub enum Reason {
     Storage = 9,
     /// The responder does not have the feed that is asked for.
     NotServed = 10,
+    /// Only friends are answered.
+    Stranger = 11,
 }
 
 impl Reason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Unauthenticated,
         Self::Blocked,
         Self::Forged,
@@ -40,6 +42,7 @@ impl Reason {
         Self::WrongViewer,
         Self::Storage,
         Self::NotServed,
+        Self::Stranger,
     ];
 
     /// The number on the wire.
@@ -67,6 +70,7 @@ impl Reason {
             Self::WrongViewer => "wrong-viewer",
             Self::Storage => "storage",
             Self::NotServed => "not-served",
+            Self::Stranger => "stranger",
         }
     }
 }
@@ -87,6 +91,6 @@ mod tests {
             assert_eq!(Reason::from_code(reason.code().into()), Some(reason));
         }
         assert_eq!(Reason::from_code(0), None);
-        assert_eq!(Reason::from_code(11), None);
+        assert_eq!(Reason::from_code(12), None);
     }
 }

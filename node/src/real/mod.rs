@@ -8,6 +8,7 @@ mod control;
 mod disk;
 mod executor;
 mod lock;
+mod mdns;
 mod quic;
 mod storage;
 
@@ -17,24 +18,26 @@ use std::sync::Arc;
 
 use libp2p::{Transport, dns, tcp};
 
-use crate::config::Quic;
+use crate::config::{Mdns, Quic};
 use crate::environment::{ByteStream, Environment, Executor, Observer, Wire};
 
 pub use control::{ControlError, ControlSocket, SOCKET_NAME, ask};
 pub use disk::FolderDisk;
 pub use executor::TokioExecutor;
 pub use lock::{FolderLock, LockError};
+pub use mdns::SystemLan;
 pub use quic::SystemUdp;
 pub use storage::StorageThread;
 
 /// The outside world for a node whose data live in `folder`, on the tokio
-/// runtime of the caller, with QUIC as `quic` has it.
+/// runtime of the caller, with QUIC as `quic` has it and local discovery as `mdns`.
 ///
 /// # Errors
 /// When the folder cannot be made, or the system's resolver not be read.
 pub fn environment(
     folder: &Path,
     quic: &Quic,
+    mdns: &Mdns,
     observer: Arc<dyn Observer>,
 ) -> io::Result<Environment> {
     let disk = FolderDisk::create(folder)?;
@@ -44,6 +47,7 @@ pub fn environment(
         wires: vec![quic::wire(quic, Arc::clone(&executor)), tcp_wire()?],
         executor,
         storage: Arc::new(StorageThread::start(Arc::new(disk))?),
+        local: Some(mdns::local(mdns)),
         observer,
     })
 }

@@ -22,9 +22,9 @@ const AUTH: StreamProtocol = StreamProtocol::new("/orrery/auth/1");
 const FEED: StreamProtocol = StreamProtocol::new("/orrery/feed/1");
 
 /// A peer that speaks only as the test tells it to.
-struct Peer {
-    keys: Keys,
-    control: libp2p_stream::Control,
+pub struct Peer {
+    pub keys: Keys,
+    pub control: libp2p_stream::Control,
     target: PeerId,
     swarm: tokio::task::JoinHandle<()>,
 }
@@ -37,7 +37,7 @@ impl Drop for Peer {
 
 impl Peer {
     /// Connects to `node`, proving nothing.
-    async fn connect(seed: u8, node: &TestNode) -> Self {
+    pub async fn connect(seed: u8, node: &TestNode) -> Self {
         let keys = Keys::generate(Some([seed; 32]));
         let card: Card = node.card.parse().expect("a card");
         let behaviour = libp2p_stream::Behaviour::new();
@@ -78,7 +78,7 @@ impl Peer {
     }
 
     /// Connects and proves an identity.
-    async fn authenticate(seed: u8, node: &TestNode) -> Self {
+    pub async fn authenticate(seed: u8, node: &TestNode) -> Self {
         let mut peer = Self::connect(seed, node).await;
         let stream = peer.open(AUTH).await;
         let ends = Ends {
@@ -91,7 +91,7 @@ impl Peer {
         peer
     }
 
-    async fn open(&mut self, protocol: StreamProtocol) -> Stream {
+    pub async fn open(&mut self, protocol: StreamProtocol) -> Stream {
         self.control
             .open_stream(self.target, protocol)
             .await
@@ -132,7 +132,7 @@ async fn check_feed(node: &TestNode, peer: &mut Peer, bytes: &[u8], expected: Re
     node.seen.refusal("/orrery/feed/1", expected.name()).await;
 }
 
-fn framed(frame: &[u8]) -> Vec<u8> {
+pub fn framed(frame: &[u8]) -> Vec<u8> {
     let mut bytes = futures::io::Cursor::new(Vec::new());
     futures::executor::block_on(write_frame(&mut bytes, frame)).expect("memory takes it");
     bytes.into_inner()

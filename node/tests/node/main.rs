@@ -1,12 +1,14 @@
 //! Whole nodes against each other, against hostile peers, and from a terminal.
 
 mod cli;
+mod discovery;
 mod exchange;
 mod flaky;
 mod groups;
 mod hostile;
 mod hostile_relays;
 mod kad;
+mod neighbours;
 mod quic;
 mod reach;
 mod relays;

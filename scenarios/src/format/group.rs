@@ -46,6 +46,9 @@ pub struct GroupFields {
     /// a file beside the scenario, or a table such as `{ profile = "eim-apdf", homes_of = 3,
     /// behind = "carrier" }`; none if absent or `public`. The access link leads to it.
     pub nat: Option<NatText>,
+    /// The local network (LAN segment) on which its hosts are, with those of other groups that
+    /// name the same; none if absent. Neighbours talk over it, without their access links.
+    pub lan: Option<String>,
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
     /// warm-up, and within 10 s, if absent.
     pub boot: Option<BootText>,
@@ -55,6 +58,9 @@ pub struct GroupFields {
     pub follows: Option<HostsText>,
     /// Hosts on the list of its relays, beside those that `relay.listed` names; nobody if absent.
     pub listed: Option<HostsText>,
+    /// Share of its hosts that have moved since their friends got their cards, such as `25%`:
+    /// nobody is where these cards say. None if absent.
+    pub outdated_cards: Option<String>,
     /// Wall clocks; true ones if absent.
     pub clock: Option<ClockFields>,
     /// TCP of these hosts, where it is not as the network's.
@@ -141,6 +147,10 @@ pub struct Group {
     pub access: AccessProfile,
     /// What the hosts stand behind, where the access link ends; `None` for public ones.
     pub nat: Option<Homes>,
+    /// The local network on which each host is.
+    pub lan: Option<String>,
+    /// Parts per million of its hosts whose cards lead nowhere.
+    pub outdated_cards_ppm: u32,
     /// Wall clocks.
     pub clock: Clock,
     /// TCP, where it is not as the network's.
@@ -225,19 +235,22 @@ impl Group {
                 problems.push(reader.span(key), message);
             }
         }
+        let nat = nat::read(&reader, (count, &regions), profiles, problems);
         Self {
             name: name.to_owned(),
             first_host,
             count,
             friends,
             friends_with: Hosts::default(),
-            nat: nat::read(&reader, (count, &regions), profiles, problems),
+            lan: read_lan(&reader, nat.is_some(), problems),
+            nat,
             regions,
             boot: Boot::read(&reader, duration_ns, problems),
             bootstrap: Hosts::default(),
             follows: Hosts::default(),
             listed: Hosts::default(),
             access: access::read(&reader, profiles, problems),
+            outdated_cards_ppm: reader.share("outdated_cards", problems).unwrap_or(0),
             clock: Clock::read(&reader, problems),
             tcp: TcpSettings::read(&reader, problems),
             has_node,
@@ -293,6 +306,22 @@ pub fn read_friends_with(
         note(format!("more than {FRIENDSHIPS_MAX} friendships"), problems);
     }
     hosts
+}
+
+fn read_lan(group: &Reader<'_>, nat: bool, problems: &mut Problems) -> Option<String> {
+    let name = group.text("lan", problems)?;
+    if nat {
+        let message = "\"lan\": the hosts stand behind NATs, each home with a network of its own";
+        problems.push(group.span("lan"), message.to_owned());
+    }
+    if !is_name(name) {
+        let message = format!(
+            "{} names no local network: expected letters, digits, - and _",
+            quoted(name)
+        );
+        problems.push(group.span("lan"), message);
+    }
+    Some(name.to_owned())
 }
 
 /// Whether `name` can name a group or a variant.
@@ -366,4 +395,37 @@ fn read_shares(
         return first_only;
     }
     largest_remainder(count, &shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::format::read;
+
+    #[test]
+    fn a_local_network_has_a_name_like_a_groups() {
+        let text = |field: &str| {
+            format!(
+                "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=1\n{field}\n"
+            )
+        };
+        let plan = read("t", &text("lan='office-2'"), None, &[]).expect("it is sound");
+        let lan = plan.cases[0].scenario.groups[0].lan.as_deref();
+        assert_eq!(lan, Some("office-2"));
+        let check = |field: &str, expected: &str| {
+            let problems = read("t.toml", &text(field), None, &[]).expect_err(field);
+            let told = problems.to_string();
+            assert!(told.contains(expected), "{field}: {told}");
+        };
+        check(
+            "lan='the office'",
+            "t.toml:8:5: \"the office\" names no local network",
+        );
+        check("lan=3", "t.toml:8:5: \"lan\": expected a string");
+        check("outdated_cards='200%'", "t.toml:8:");
+        check(
+            "nat='eim-apdf'\nlan='office'",
+            "t.toml:9:5: \"lan\": the hosts stand behind NATs",
+        );
+    }
 }

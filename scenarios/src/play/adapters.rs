@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use futures_timer::Delay;
 use libp2p::core::Transport as _;
 use orrery_node::config::Config;
+use orrery_node::discovery::local::LocalDiscovery;
 use orrery_node::environment::{
     ByteStream, Disk, DiskFile, Environment, Executor, Job, Observer, Storage, StorageClosed, Wire,
 };
@@ -18,6 +19,7 @@ use orrery_sim::disk::{SimDisk, SimFile};
 use orrery_sim::transport::SimTcp;
 use orrery_sim::{HostId, executor, host, kernel, muxed};
 
+use super::local::HostLan;
 use super::quic;
 use crate::format::network::Fidelity;
 
@@ -35,6 +37,7 @@ pub fn environment(
         ],
         executor: Arc::new(HostExecutor::of(machine)),
         storage: Arc::new(HostStorage::of(machine)),
+        local: Some(LocalDiscovery::Own(Arc::new(HostLan(machine)))),
         observer,
     }
 }

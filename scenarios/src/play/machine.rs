@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -25,6 +25,7 @@ use super::flows::Flows;
 use super::ledger::Ledger;
 use super::lookups::{self, Lookups, Walk};
 use super::messages::{HostSet, Messages};
+use super::neighbourhood::Neighbourhood;
 use super::punches::Punches;
 use super::relays::Relays;
 use super::tally::Tally;
@@ -67,6 +68,7 @@ pub struct State {
     pub messages: Messages,
     pub tally: Tally,
     pub relays: Relays,
+    pub neighbourhood: Neighbourhood,
     pub flows: Flows,
     pub connects: Connects,
     pub punches: Punches,
@@ -124,7 +126,7 @@ impl Machines {
                 } else {
                     own(host)
                 };
-                Person::new(its_keys.clone(), addresses)
+                Person::new(its_keys.clone(), addresses, plan.card_outdated)
             })
             .collect();
         let index = |name: fn(&Person) -> String| {
@@ -140,6 +142,7 @@ impl Machines {
             ledger: Ledger::default(),
             messages: Messages::new(people.len()),
             tally: Tally::new(people.len()),
+            neighbourhood: Neighbourhood::new(people.len()),
             connects: Connects::default(),
             relays: Relays::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
@@ -242,6 +245,8 @@ impl Machines {
         let listed = self.scenario.group_of(machine).listed.iter();
         let listed = listed.map(|host| self.keys(host).peer().to_string());
         config.relay.listed.extend(listed);
+        let now_ns = kernel::now().as_nanos();
+        self.state().neighbourhood.starts(machine, now_ns);
         let environment = self.testbed.environment(machine, &config, observer);
         let node = Node::start(config, keys, environment)
             .await
@@ -277,6 +282,12 @@ impl Machines {
     pub fn uses_relays(&self) -> bool {
         let uses = |config: &Config| config.relay.enabled || config.relay_client.enabled;
         self.configs.iter().flatten().any(uses)
+    }
+    /// Whether any node asks friends where somebody is.
+
+    pub fn asks_friends(&self) -> bool {
+        let mut configs = self.configs.iter().flatten();
+        configs.any(|config| config.friends_lookup.enabled)
     }
 
     /// Where a machine's node is dialled; `None` if it listens nowhere.
@@ -358,6 +369,13 @@ impl Machines {
             | Event::QueryBegan { .. }
             | Event::QueryEnded { .. }
             | Event::AddressPublished { .. } => state.looked_up(machine, now_ns, event),
+            Event::NeighbourFound { peer, .. } => {
+                if let Some(&peer) = state.hosts_by_peer.get(peer) {
+                    let neighbourhood = &mut state.neighbourhood;
+                    neighbourhood.found((machine, peer), now_ns, measured);
+                }
+            }
+            Event::NeighbourGone { .. } if measured => state.neighbourhood.gone += 1,
             other => {
                 state.tally.note(machine, now_ns, measured, other);
                 let host_of = |peer: &str| state.hosts_by_peer.get(peer).copied();
@@ -485,8 +503,13 @@ impl State {
 }
 
 impl Person {
-    fn new(keys: Keys, addresses: Vec<Multiaddr>) -> Self {
-        let card = keys.card(&addresses).expect("keys in memory always sign");
+    fn new(keys: Keys, addresses: Vec<Multiaddr>, card_outdated: bool) -> Self {
+        let told: Vec<_> = if card_outdated {
+            addresses.iter().map(formerly).collect()
+        } else {
+            addresses.clone()
+        };
+        let card = keys.card(&told).expect("keys in memory always sign");
         let identity = keys.identity().to_string();
         Self {
             addresses,
@@ -528,6 +551,16 @@ fn addresses(machine: u32, listen: &Listen) -> Vec<Multiaddr> {
         .iter()
         .map(|address| address.iter().map(|part| own(part.acquire())).collect())
         .collect()
+}
+
+/// An address as it may have been before a person moved: nobody has it now (RFC 5737).
+fn formerly(address: &Multiaddr) -> Multiaddr {
+    let before = |part: Protocol<'static>| match part {
+        Protocol::Ip4(_) => Protocol::Ip4(Ipv4Addr::new(192, 0, 2, 1)),
+        Protocol::Ip6(_) => Protocol::Ip6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+        part => part,
+    };
+    address.iter().map(|part| before(part.acquire())).collect()
 }
 
 /// The configuration of a group's nodes.

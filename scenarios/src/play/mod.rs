@@ -30,9 +30,11 @@ mod flows;
 mod gateways;
 mod impairments;
 mod ledger;
+mod local;
 mod lookups;
 mod machine;
 mod messages;
+mod neighbourhood;
 mod on_turmoil;
 mod punch;
 mod punches;
@@ -171,6 +173,7 @@ fn furnish(machines: &Machines) {
         host::set_tcp(machine, tcp_config::resolve(&settings, mtu));
     }
     gateways::furnish(machines);
+    local::join_lans(machines);
 }
 
 /// Schedules all that will happen from outside: machines boot one after the other, people act,

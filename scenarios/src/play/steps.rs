@@ -351,7 +351,12 @@ pub fn power_cut(machines: &Machines, machine: u32) -> bool {
 
 /// Messages of groups that came in on a node, copies included.
 pub fn copies(node: &NodeHandle) -> u64 {
-    node.counters().get("gossip-copies").copied().unwrap_or(0)
+    counter(node, "gossip-copies")
+}
+
+/// What a node has counted under a name.
+pub fn counter(node: &NodeHandle, name: &str) -> u64 {
+    node.counters().get(name).copied().unwrap_or(0)
 }
 
 fn ids(hosts: &Hosts) -> Vec<HostId> {

@@ -18,7 +18,7 @@ use super::ledger::{Entry, Fate};
 use super::machine::{Machines, State};
 use super::punches::{self, Entry as Punch};
 use super::relays::circuit_bytes;
-use super::steps::copies;
+use super::steps::{copies, counter};
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
 
@@ -138,6 +138,23 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     metrics.ratio("pull.success", tally.pulls.count(), tally.pulls_failed);
     metrics.samples("post.latency", &tally.posts);
     metrics.ratio("post.success", tally.posts.count(), tally.posts_failed);
+    let neighbourhood = &state.neighbourhood;
+    metrics.samples("node.neighbours.time", &neighbourhood.times);
+    if machines
+        .scenario
+        .groups
+        .iter()
+        .any(|group| group.lan.is_some())
+    {
+        metrics.value("node.neighbours.gone", "1", neighbourhood.gone as f64);
+    }
+    if machines.asks_friends() {
+        let nodes = state.nodes.iter().flatten();
+        let questions: u64 = nodes
+            .map(|node| counter(node, "friends-questions-sent"))
+            .sum();
+        metrics.value("node.friends.questions", "1", questions as f64);
+    }
     for (ends, recorder) in &tally.pings {
         let name = match ends {
             None => "ping.rtt".to_owned(),

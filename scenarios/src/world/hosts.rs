@@ -20,6 +20,8 @@ pub struct HostPlan {
     pub group: usize,
     /// Place of its region in the delay profile.
     pub region: usize,
+    /// Whether its person has moved since the friends got a card.
+    pub card_outdated: bool,
     /// When its node starts, in nanoseconds.
     pub boot_ns: u64,
     /// How far its wall clock is ahead of true time at the begin, in nanoseconds.
@@ -33,7 +35,8 @@ pub fn build(scenario: &Scenario, seed: u64) -> Vec<HostPlan> {
     let mut hosts = Vec::new();
     for (place, group) in scenario.groups.iter().enumerate() {
         let regions = regions(group, seed);
-        for (host, region) in group.hosts().zip(regions) {
+        let outdated = outdated_cards(group, seed);
+        for ((host, region), card_outdated) in group.hosts().zip(regions).zip(outdated) {
             let mut offset = Stream::new(seed, "clock offset", host);
             let mut drift = Stream::new(seed, "clock drift", host);
             hosts.push(HostPlan {
@@ -41,6 +44,7 @@ pub fn build(scenario: &Scenario, seed: u64) -> Vec<HostPlan> {
                 name: scenario.host_name(host),
                 group: place,
                 region,
+                card_outdated,
                 boot_ns: boot_ns(scenario, group, host, seed),
                 clock_offset_ns: draw::amount(group.clock.offset_ns, &mut offset),
                 clock_drift_ppb: draw::amount(group.clock.drift_ppb, &mut drift),
@@ -70,6 +74,18 @@ fn regions(group: &Group, seed: u64) -> Vec<usize> {
     regions
 }
 
+/// Whether the card of each host of a group leads nowhere.
+fn outdated_cards(group: &Group, seed: u64) -> Vec<bool> {
+    let count = u64::from(group.count) * u64::from(group.outdated_cards_ppm);
+    let count = (count + 500_000) / 1_000_000;
+    let mut outdated: Vec<usize> = (0..u64::from(group.count))
+        .map(|host| usize::from(host < count))
+        .collect();
+    let purpose = format!("outdated cards {}", group.name);
+    shuffle(&mut outdated, &mut Stream::new(seed, &purpose, 0));
+    outdated.into_iter().map(|outdated| outdated == 1).collect()
+}
+
 /// Without a boot time, nodes start within this time or a quarter of the warm-up.
 const BOOT_SPAN_MAX: Duration = Duration::from_secs(10);
 
@@ -91,5 +107,29 @@ fn boot_ns(scenario: &Scenario, group: &Group, host: u32, seed: u64) -> u64 {
 pub(super) fn shuffle<T>(items: &mut [T], stream: &mut Stream) {
     for last in (1..items.len()).rev() {
         items.swap(last, stream.below(last as u64 + 1) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::read;
+
+    #[test]
+    fn a_share_of_the_cards_is_outdated_and_the_seed_draws_whose() {
+        let outdated = |share: &str, seed| -> Vec<u32> {
+            let text = format!(
+                "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=10\noutdated_cards='{share}'\n"
+            );
+            let plan = read("t", &text, None, &[]).expect("it is sound");
+            let hosts = build(&plan.cases[0].scenario, seed);
+            let outdated = hosts.iter().filter(|plan| plan.card_outdated);
+            outdated.map(|plan| plan.host).collect()
+        };
+        assert_eq!(outdated("0%", 1), Vec::<u32>::new());
+        assert_eq!(outdated("100%", 1), (0..10).collect::<Vec<_>>());
+        assert_eq!(outdated("30%", 1).len(), 3);
+        assert_ne!(outdated("30%", 1), outdated("30%", 2));
     }
 }

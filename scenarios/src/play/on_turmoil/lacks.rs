@@ -110,6 +110,9 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         listed: _,
         access,
         nat,
+        lan,
+        // People and their cards are the same everywhere.
+        outdated_cards_ppm: _,
         clock,
         tcp,
         has_node,
@@ -123,6 +126,10 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
     if nat.is_some() {
         let message = "no NATs and firewalls on turmoil: all of its hosts reach each other";
         refuse(span("nat"), message, problems);
+    }
+    if lan.is_some() {
+        let message = "no local networks on turmoil: all hosts are equally far from each other";
+        refuse(span("lan"), message, problems);
     }
     if *tcp != TcpSettings::default() {
         refuse(span("tcp"), OWN_TCP, problems);
@@ -274,6 +281,11 @@ rate = '6/min'
             "[[workload]]",
             "nat = 'sym'\n[[workload]]",
             "t.toml:10:7: no NATs and firewalls on turmoil",
+        );
+        check(
+            "[[workload]]",
+            "lan = 'home'\n[[workload]]",
+            "t.toml:10:7: no local networks on turmoil",
         );
         check("count = 4", "count = 400", "t.toml:7:9: turmoil plays at");
         check(

@@ -153,6 +153,7 @@ impl Testbed for TurmoilBed {
                 machine,
             }),
             storage: Arc::new(self.storage(machine)),
+            local: None,
             observer,
         }
     }

@@ -1,0 +1,19 @@
+//! Nodes on the local network, found by multicast DNS (RFC 6762) as libp2p has it.
+//!
+//! Owns when a node asks, how it answers, how long an answer holds, and what strangers
+//! may cost. It follows libp2p-mdns 0.49 in questions, answers and times, and adds the
+//! bounds which that lacks. It opens no sockets: a [`LocalNetwork`] gives them.
+//! libp2p-mdns itself cannot be given sockets, it opens those of the operating system
+//! before its provider sees them; where there are such, a node takes it by default.
+
+mod behaviour;
+mod interface;
+mod neighbours;
+mod network;
+mod packet;
+
+pub use behaviour::{Behaviour, Settings};
+pub use neighbours::NEIGHBOURS_MAX;
+pub use network::{LocalDiscovery, LocalNetwork, LocalSocket};
+#[doc(hidden)]
+pub use packet::{Packet, answer, question};

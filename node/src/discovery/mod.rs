@@ -1,0 +1,8 @@
+//! Finding others without being told where they are.
+//!
+//! Owns the ways of asking: the local network, rendezvous points, friends. Whom to look
+//! for, and whom to dial, is decided by the node's loop.
+
+pub mod friends;
+pub mod local;
+pub mod rendezvous;

@@ -1,0 +1,430 @@
+//! Inquiries: asking friends where somebody is, and answering theirs.
+//!
+//! Owns which questions are under way, how they are passed on, and what they may cost. A
+//! question is answered by the one who is sought, with a card of that moment, or by a
+//! friend of theirs, with the card that the friend has; it is passed on to friends alone.
+//! Each question carries a budget, which is split among those to whom it is passed on, so
+//! that all questions which follow from one are never more than that.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use libp2p::PeerId;
+use libp2p::request_response::{
+    Event as RequestEvent, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
+};
+
+use crate::api::{Miss, Rung};
+use crate::card::Card;
+use crate::discovery::friends::{Answer, PROTOCOL, Question, QuestionId};
+use crate::entropy;
+use crate::identity::IdentityId;
+use crate::protocol::Reason;
+
+use super::agenda::Errand;
+use super::driver::Driver;
+
+/// Questions that are remembered, so that one which comes again is not passed on again.
+const SEEN_MAX: usize = 4_096;
+/// The time over which a friend's questions are counted.
+const PERIOD: Duration = Duration::from_mins(1);
+
+/// What happens on the protocol's substreams.
+pub(super) type FriendsEvent = RequestEvent<Question, Answer>;
+
+/// Who waits for an inquiry.
+enum Asker {
+    /// The ladder.
+    Ourselves,
+    /// A friend, who gets the answer there.
+    Friend(ResponseChannel<Answer>),
+}
+
+/// A question that was passed on.
+struct Inquiry {
+    whom: IdentityId,
+    asker: Asker,
+    /// Friends who have not answered.
+    asked: BTreeSet<OutboundRequestId>,
+    /// What somebody has who is not the sought.
+    heard: Option<Box<Card>>,
+}
+
+/// All inquiries of a node.
+#[derive(Default)]
+pub(super) struct Inquiries {
+    open: BTreeMap<u64, Inquiry>,
+    /// Inquiries by the questions that were sent for them.
+    sent: BTreeMap<OutboundRequestId, u64>,
+    next: u64,
+    seen: BTreeSet<QuestionId>,
+    /// The same, the oldest first.
+    seen_order: VecDeque<QuestionId>,
+    /// How many questions each friend has asked since when.
+    counts: BTreeMap<IdentityId, (Instant, u32)>,
+}
+
+impl Inquiries {
+    /// Remembers a question; whether it is new.
+    fn note(&mut self, id: QuestionId) -> bool {
+        if !self.seen.insert(id) {
+            return false;
+        }
+        self.seen_order.push_back(id);
+        if self.seen_order.len() > SEEN_MAX
+            && let Some(oldest) = self.seen_order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        true
+    }
+
+    /// Counts a question of a friend; whether it is within the friend's `limit`.
+    fn count(&mut self, friend: IdentityId, limit: u32, now: Instant) -> bool {
+        let (since, count) = self.counts.entry(friend).or_insert((now, 0));
+        if now.duration_since(*since) >= PERIOD {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+        *count <= limit
+    }
+
+    /// Forgets what an unfollowed person has asked.
+    pub(super) fn forget(&mut self, friend: IdentityId) {
+        self.counts.remove(&friend);
+    }
+}
+
+/// How many friends a question is passed on to, and the budget of each.
+fn split(budget: u32, fanout: u32, friends: usize) -> (usize, u32) {
+    let count = fanout
+        .min(budget)
+        .min(u32::try_from(friends).unwrap_or(u32::MAX));
+    if count == 0 {
+        return (0, 0);
+    }
+    (count as usize, (budget - count) / count)
+}
+
+impl Driver {
+    /// The rung `friends`: everybody whom we follow and are connected with.
+    pub(super) fn seek_among_friends(&mut self, identity: IdentityId) {
+        let config = &self.context.config.friends_lookup;
+        if !config.enabled {
+            return self.not_found(identity, Rung::Friends, Miss::Off);
+        }
+        if self.inquiries.open.len() >= config.max_open as usize {
+            self.context.limit_reached("inquiries");
+            return self.not_found(identity, Rung::Friends, Miss::Busy);
+        }
+        let question = Question {
+            id: entropy::bytes(),
+            whom: identity,
+            hops: config.hops,
+            budget: config.budget,
+        };
+        self.inquiries.note(question.id);
+        if let Err(Asker::Ourselves) = self.pass_on(question, None, Asker::Ourselves) {
+            self.not_found(identity, Rung::Friends, Miss::NobodyToAsk);
+        }
+    }
+
+    /// Acts on what happens on the protocol's substreams.
+    pub(super) fn friends_event(&mut self, event: FriendsEvent) {
+        match event {
+            RequestEvent::Message { peer, message, .. } => match message {
+                Message::Request {
+                    request, channel, ..
+                } => self.asked_by(peer, request, channel),
+                Message::Response {
+                    request_id,
+                    response,
+                } => self.answered(peer, request_id, response),
+            },
+            RequestEvent::OutboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                if let OutboundFailure::Io(error) = &error {
+                    tracing::info!(%peer, %error, "a friend's answer cannot be read");
+                    self.context
+                        .refused(&peer, PROTOCOL.as_ref(), Reason::Malformed);
+                }
+                self.knows_nothing(request_id);
+            }
+            RequestEvent::InboundFailure { peer, error, .. } => {
+                tracing::debug!(%peer, %error, "an answer does not reach a friend");
+            }
+            RequestEvent::ResponseSent { .. } => {}
+        }
+    }
+
+    /// Answers a question, or passes it on.
+    fn asked_by(&mut self, peer: PeerId, question: Question, channel: ResponseChannel<Answer>) {
+        let friend = match self.may_ask(&peer) {
+            Ok(friend) => friend,
+            Err(reason) => {
+                self.context.refused(&peer, PROTOCOL.as_ref(), reason);
+                return self.tell(Asker::Friend(channel), Answer::Refused(reason));
+            }
+        };
+        self.context.outlet.add("friends-questions-received", 1);
+        let whom = question.whom;
+        if whom == self.context.keys.identity() {
+            let answer = match self.own_card() {
+                Ok(card) => Answer::Here(Box::new(card)),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot tell where we are");
+                    Answer::Unknown
+                }
+            };
+            return self.tell(Asker::Friend(channel), answer);
+        }
+        // It came another way before, and is answered there.
+        let is_new = self.inquiries.note(question.id);
+        let config = &self.context.config.friends_lookup;
+        let question = Question {
+            // Nobody has us spend more than we would spend for ourselves.
+            hops: question.hops.min(config.hops.saturating_sub(1)),
+            budget: question.budget.min(config.budget),
+            ..question
+        };
+        let room = self.inquiries.open.len() < config.max_open as usize;
+        if !room {
+            self.context.limit_reached("inquiries");
+        }
+        let asker = Asker::Friend(channel);
+        let asker = if is_new && room && question.hops > 0 && !self.context.is_blocked(&whom) {
+            match self.pass_on(question, Some(friend), asker) {
+                Ok(()) => return,
+                Err(asker) => asker,
+            }
+        } else {
+            asker
+        };
+        let answer = self.what_we_know(whom);
+        self.tell(asker, answer);
+    }
+
+    /// Whether a peer may ask, as which friend.
+    fn may_ask(&mut self, peer: &PeerId) -> Result<IdentityId, Reason> {
+        let identity = self.links.identity_of(peer);
+        let identity = identity.ok_or(Reason::Unauthenticated)?;
+        if !self.friends.contains_key(&identity) {
+            return Err(Reason::Stranger);
+        }
+        let limit = self.context.config.friends_lookup.max_per_minute;
+        if !self.inquiries.count(identity, limit, Instant::now()) {
+            return Err(Reason::Busy);
+        }
+        Ok(identity)
+    }
+
+    /// Passes a question on: to the one who is sought, if they are connected, or else to
+    /// some friends. Gives the asker back if there is nobody.
+    fn pass_on(
+        &mut self,
+        question: Question,
+        from: Option<IdentityId>,
+        asker: Asker,
+    ) -> Result<(), Asker> {
+        let whom = question.whom;
+        let ours = |identity: &IdentityId| self.friends.contains_key(identity);
+        let mut here: Vec<(IdentityId, PeerId)> = self.links.identities();
+        here.retain(|(identity, _)| ours(identity) && Some(*identity) != from);
+        if let Some(sought) = here.iter().find(|(identity, _)| *identity == whom) {
+            here = vec![*sought];
+        }
+        let fanout = self.context.config.friends_lookup.fanout;
+        let (count, budget) = split(question.budget, fanout, here.len());
+        if count == 0 {
+            return Err(asker);
+        }
+        // Not always the same ones.
+        let first = rand::random_range(0..here.len());
+        here.rotate_left(first);
+        let Some(protocol) = self.swarm.behaviour_mut().friends.as_mut() else {
+            return Err(asker);
+        };
+        let passed_on = Question {
+            hops: question.hops.saturating_sub(1),
+            budget,
+            ..question
+        };
+        let asked: BTreeSet<_> = here
+            .iter()
+            .take(count)
+            .map(|(_, peer)| protocol.send_request(peer, passed_on))
+            .collect();
+        self.context
+            .outlet
+            .add("friends-questions-sent", asked.len() as u64);
+        let number = self.inquiries.next;
+        self.inquiries.next += 1;
+        let sent = asked.iter().map(|request| (*request, number));
+        self.inquiries.sent.extend(sent);
+        let inquiry = Inquiry {
+            whom,
+            asker,
+            asked,
+            heard: None,
+        };
+        self.inquiries.open.insert(number, inquiry);
+        // Whoever is asked gives up one hop's time earlier than whoever asks.
+        let patience = self.context.config.friends_lookup.hop_timeout.get() * question.hops;
+        self.agenda
+            .set(Errand::EndInquiry(number), Instant::now() + patience);
+        Ok(())
+    }
+
+    /// A friend has answered.
+    fn answered(&mut self, peer: PeerId, request: OutboundRequestId, answer: Answer) {
+        let Some(number) = self.inquiries.sent.get(&request).copied() else {
+            return;
+        };
+        let Some(inquiry) = self.inquiries.open.get_mut(&number) else {
+            return;
+        };
+        let whom = inquiry.whom;
+        match answer {
+            Answer::Here(card) if card.identity() == whom => {
+                return self.end_inquiry(number, Answer::Here(card));
+            }
+            Answer::Heard(card) if card.identity() == whom => {
+                // What we have ourselves does not help whoever could not reach it.
+                let ours = self.friends.get(&whom);
+                if ours.is_none_or(|friend| friend.card.addresses != card.addresses) {
+                    inquiry.heard.get_or_insert(card);
+                }
+            }
+            Answer::Here(_) | Answer::Heard(_) => {
+                self.context
+                    .refused(&peer, PROTOCOL.as_ref(), Reason::Forged);
+            }
+            Answer::Unknown | Answer::Refused(_) => {}
+        }
+        self.knows_nothing(request);
+    }
+
+    /// One of those who were asked does not know more. When it was the last, we tell what we know.
+    fn knows_nothing(&mut self, request: OutboundRequestId) {
+        let Some(number) = self.inquiries.sent.remove(&request) else {
+            return;
+        };
+        let Some(inquiry) = self.inquiries.open.get_mut(&number) else {
+            return;
+        };
+        inquiry.asked.remove(&request);
+        if inquiry.asked.is_empty() {
+            self.give_up_inquiry(number);
+        }
+    }
+
+    /// The sought has not answered in time, or nobody can ask them: what somebody has is told.
+    pub(super) fn give_up_inquiry(&mut self, number: u64) {
+        let Some(inquiry) = self.inquiries.open.get_mut(&number) else {
+            return;
+        };
+        let whom = inquiry.whom;
+        let answer = match (inquiry.heard.take(), &inquiry.asker) {
+            (Some(card), _) => Answer::Heard(card),
+            (None, Asker::Friend(_)) => self.what_we_know(whom),
+            (None, Asker::Ourselves) => Answer::Unknown,
+        };
+        self.end_inquiry(number, answer);
+    }
+
+    fn end_inquiry(&mut self, number: u64, answer: Answer) {
+        self.agenda.cancel(Errand::EndInquiry(number));
+        let Some(inquiry) = self.inquiries.open.remove(&number) else {
+            return;
+        };
+        for request in &inquiry.asked {
+            self.inquiries.sent.remove(request);
+        }
+        match (inquiry.asker, answer) {
+            (Asker::Ourselves, Answer::Here(card) | Answer::Heard(card)) => {
+                self.found(inquiry.whom, Rung::Friends, card.peer, card.addresses);
+            }
+            (Asker::Ourselves, _) => self.not_found(inquiry.whom, Rung::Friends, Miss::Absent),
+            (asker, answer) => self.tell(asker, answer),
+        }
+    }
+
+    /// The card that we hold of a friend.
+    fn what_we_know(&self, whom: IdentityId) -> Answer {
+        let friend = self.friends.get(&whom);
+        friend.map_or(Answer::Unknown, |friend| {
+            Answer::Heard(Box::new(friend.card.clone()))
+        })
+    }
+
+    fn tell(&mut self, asker: Asker, answer: Answer) {
+        if let (Asker::Friend(channel), Some(protocol)) =
+            (asker, self.swarm.behaviour_mut().friends.as_mut())
+        {
+            // Who has gone meanwhile needs no answer.
+            let _ = protocol.send_response(channel, answer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Questions that follow from one with `budget` where everybody has `friends`.
+    fn spread(budget: u32, fanout: u32, friends: usize, hops: u32) -> u64 {
+        let (count, each) = split(budget, fanout, friends);
+        if hops == 0 || count == 0 {
+            return 0;
+        }
+        count as u64 * (1 + spread(each, fanout, friends, hops - 1))
+    }
+
+    #[test]
+    fn all_questions_that_follow_from_one_are_within_its_budget() {
+        assert_eq!(spread(64, 8, 3, 1), 3);
+        assert_eq!(spread(3, 8, 100, 1), 3);
+        for budget in 0..200 {
+            for fanout in 1..20 {
+                for hops in 0..6 {
+                    assert!(spread(budget, fanout, 50, hops) <= budget.into());
+                }
+            }
+        }
+        // The bound is not met by asking nobody.
+        assert!(spread(64, 4, 50, 3) >= 52);
+    }
+
+    #[test]
+    fn a_question_that_comes_again_is_known_until_many_others_came() {
+        let id = |number: u64| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            id
+        };
+        let mut inquiries = Inquiries::default();
+        assert!(inquiries.note(id(0)));
+        assert!(!inquiries.note(id(0)));
+        for number in 1..=2 * SEEN_MAX as u64 {
+            assert!(inquiries.note(id(number)));
+        }
+        assert_eq!(inquiries.seen.len(), SEEN_MAX);
+        assert!(inquiries.note(id(0)));
+    }
+
+    #[test]
+    fn a_friend_may_ask_so_often_in_a_minute() {
+        let start = Instant::now();
+        let friend = IdentityId([1; 32]);
+        let mut inquiries = Inquiries::default();
+        for _ in 0..3 {
+            assert!(inquiries.count(friend, 3, start));
+        }
+        assert!(!inquiries.count(friend, 3, start + Duration::from_secs(59)));
+        assert!(inquiries.count(friend, 3, start + PERIOD));
+    }
+}

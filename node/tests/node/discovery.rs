@@ -1,0 +1,237 @@
+//! Finding people through friends and at rendezvous points, and what liars can do there.
+
+use futures::{AsyncWriteExt, StreamExt};
+use orrery_node::api::{Command, Event, Miss, Reply, Rung};
+use orrery_node::card::Card;
+use orrery_node::discovery::friends::{ANSWER_BYTES_MAX, Answer, PROTOCOL, Question};
+use orrery_node::identity::IdentityId;
+use orrery_node::keys::Keys;
+use orrery_node::protocol::Reason;
+use orrery_node::protocol::frame::{read_frame, write_frame};
+
+use crate::hostile::{Peer, framed};
+use crate::world::TestNode;
+
+const FRIENDS: &str = "friends_lookup.enabled = true\n";
+
+async fn look_up(node: &TestNode, identity: String, rung: Rung) {
+    let by = vec![rung];
+    let begun = node.handle.command(Command::Lookup { identity, by }).await;
+    assert_eq!(begun, Ok(Reply::Done));
+}
+
+async fn finds(node: &TestNode, whom: &str, rung: Rung, at: &str) {
+    let fits = |event: &Event| match event {
+        Event::Found {
+            identity,
+            by,
+            addresses,
+            ..
+        } => identity == whom && *by == rung && addresses.iter().any(|address| address == at),
+        _ => false,
+    };
+    node.seen.wait("somebody is found", fits).await;
+}
+
+async fn misses(node: &TestNode, whom: &str, rung: Rung, why: Miss) {
+    let expected = Event::NotFound {
+        identity: whom.to_owned(),
+        by: rung,
+        reason: why,
+    };
+    let fits = |event: &Event| *event == expected;
+    node.seen.wait("somebody is not found", fits).await;
+}
+
+/// Both follow each other and are connected.
+async fn befriend(one: &TestNode, other: &TestNode) {
+    one.follow(other).await;
+    other.follow(one).await;
+    one.meets(other).await;
+    other.meets(one).await;
+}
+
+fn address_of(node: &TestNode) -> String {
+    let card: Card = node.card.parse().expect("a card");
+    card.addresses[0].to_string()
+}
+
+#[tokio::test]
+async fn a_friends_friend_is_found_through_the_friend() {
+    let [alice, bob, carol] = [
+        TestNode::start(1, FRIENDS).await,
+        TestNode::start(2, FRIENDS).await,
+        TestNode::start(3, FRIENDS).await,
+    ];
+    befriend(&alice, &bob).await;
+    befriend(&bob, &carol).await;
+    look_up(&alice, carol.identity(), Rung::Friends).await;
+    finds(
+        &alice,
+        &carol.identity(),
+        Rung::Friends,
+        &address_of(&carol),
+    )
+    .await;
+    // Carol answered herself: bob asked her.
+    let sent = bob.handle.counters().get("friends-questions-sent").copied();
+    assert_eq!(sent, Some(1));
+    let nobody = Keys::generate(Some([9; 32])).identity().to_string();
+    look_up(&alice, nobody.clone(), Rung::Friends).await;
+    misses(&alice, &nobody, Rung::Friends, Miss::Absent).await;
+}
+
+#[tokio::test]
+async fn a_question_of_one_hop_gets_what_the_friend_has_and_reaches_nobody_else() {
+    let near = format!("{FRIENDS}friends_lookup.hops = 1");
+    let alice = TestNode::start(1, &near).await;
+    let bob = TestNode::start(2, FRIENDS).await;
+    let carol = TestNode::start(3, FRIENDS).await;
+    befriend(&alice, &bob).await;
+    befriend(&bob, &carol).await;
+    look_up(&alice, carol.identity(), Rung::Friends).await;
+    finds(
+        &alice,
+        &carol.identity(),
+        Rung::Friends,
+        &address_of(&carol),
+    )
+    .await;
+    assert_eq!(bob.handle.counters().get("friends-questions-sent"), None);
+}
+
+#[tokio::test]
+async fn who_has_no_friends_here_asks_nobody_and_who_is_none_is_told_nothing() {
+    let eve = TestNode::start(1, FRIENDS).await;
+    let bob = TestNode::start(2, FRIENDS).await;
+    let carol = TestNode::start(3, FRIENDS).await;
+    look_up(&eve, carol.identity(), Rung::Friends).await;
+    misses(&eve, &carol.identity(), Rung::Friends, Miss::NobodyToAsk).await;
+    befriend(&bob, &carol).await;
+    eve.follow(&bob).await;
+    eve.meets(&bob).await;
+    look_up(&eve, carol.identity(), Rung::Friends).await;
+    bob.seen.refusal(PROTOCOL.as_ref(), "stranger").await;
+    misses(&eve, &carol.identity(), Rung::Friends, Miss::Absent).await;
+}
+
+/// A node, and a friend of its who does what the test says.
+async fn false_friend(settings: &str) -> (TestNode, Peer) {
+    let node = TestNode::start(1, settings).await;
+    let card = Keys::generate(Some([9; 32])).card(&[]).expect("signs");
+    let card = card.to_string();
+    let done = node.handle.command(Command::Follow { card }).await;
+    assert_eq!(done, Ok(Reply::Done));
+    let peer = Peer::authenticate(9, &node).await;
+    (node, peer)
+}
+
+#[tokio::test]
+async fn a_friend_who_asks_without_end_is_told_to_stop() {
+    let settings = format!("{FRIENDS}friends_lookup.max_per_minute = 3");
+    let (node, mut peer) = false_friend(&settings).await;
+    for asked in 0..5 {
+        let question = Question {
+            id: [asked; 16],
+            whom: IdentityId([asked; 32]),
+            hops: u32::MAX,
+            budget: u32::MAX,
+        };
+        let mut stream = peer.open(PROTOCOL).await;
+        write_frame(&mut stream, &question.encode())
+            .await
+            .expect("written");
+        let frame = read_frame(&mut stream, ANSWER_BYTES_MAX).await;
+        let answer = Answer::decode(&frame.expect("answered"));
+        let expected = if asked < 3 {
+            Answer::Unknown
+        } else {
+            Answer::Refused(Reason::Busy)
+        };
+        assert_eq!(answer, Ok(expected));
+    }
+    node.seen.refusal(PROTOCOL.as_ref(), "busy").await;
+    // What is no question gets no answer.
+    for nonsense in [framed(&[0xff; 40]), framed(&[0; 500]), vec![0xff; 8]] {
+        let mut stream = peer.open(PROTOCOL).await;
+        stream.write_all(&nonsense).await.expect("written");
+        stream.flush().await.expect("flushed");
+        let end = read_frame(&mut stream, ANSWER_BYTES_MAX).await;
+        assert!(end.is_err(), "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_friend_who_answers_with_lies_is_found_out() {
+    let (node, mut peer) = false_friend(FRIENDS).await;
+    let sought = Keys::generate(Some([5; 32])).identity().to_string();
+    let other = Keys::generate(Some([6; 32])).card(&[]).expect("signs");
+    let lies = [
+        (Answer::Here(Box::new(other)).encode(), "forged"),
+        (vec![0; ANSWER_BYTES_MAX + 1], "malformed"),
+        (vec![7], "malformed"),
+    ];
+    let mut asked = peer.control.accept(PROTOCOL).expect("nobody else accepts");
+    for (lie, reason) in lies {
+        look_up(&node, sought.clone(), Rung::Friends).await;
+        let (_, mut stream) = asked.next().await.expect("it is asked");
+        // The node may turn away while it is being written.
+        let _ = stream.write_all(&framed(&lie)).await;
+        let _ = stream.close().await;
+        node.seen.refusal(PROTOCOL.as_ref(), reason).await;
+        misses(&node, &sought, Rung::Friends, Miss::Absent).await;
+    }
+}
+
+/// A rendezvous point, and the settings of those who know it.
+async fn point(settings: &str) -> (TestNode, String) {
+    let settings = format!("rendezvous.server = true\n{settings}");
+    let point = TestNode::start(10, &settings).await;
+    let card: Card = point.card.parse().expect("a card");
+    let known = format!(
+        "rendezvous.client = true\nbootstrap.peers = [\"{}/p2p/{}\"]\n",
+        card.addresses[0], card.peer
+    );
+    (point, known)
+}
+
+/// Where a registered node says that it is; nobody dials it.
+const THERE: &str = "/ip4/192.0.2.7/tcp/4150";
+
+#[tokio::test]
+async fn whoever_is_registered_is_found_and_nobody_else() {
+    let (_point, known) = point("").await;
+    let settings = format!("{known}listen.announce = [\"{THERE}\"]");
+    let bob = TestNode::start(2, &settings).await;
+    // Alice is registered, too: then she knows that the point is one.
+    let alice = TestNode::start(1, &settings).await;
+    let carol = TestNode::start(3, "").await;
+    alice.follow(&bob).await;
+    alice.follow(&carol).await;
+    let registered = |event: &Event| matches!(event, Event::Registered { .. });
+    bob.seen.wait("bob is registered", registered).await;
+    alice.seen.wait("alice is registered", registered).await;
+    look_up(&alice, bob.identity(), Rung::Rendezvous).await;
+    finds(&alice, &bob.identity(), Rung::Rendezvous, THERE).await;
+    look_up(&alice, carol.identity(), Rung::Rendezvous).await;
+    misses(&alice, &carol.identity(), Rung::Rendezvous, Miss::Absent).await;
+    let stranger = Keys::generate(Some([9; 32])).identity().to_string();
+    look_up(&alice, stranger.clone(), Rung::Rendezvous).await;
+    misses(&alice, &stranger, Rung::Rendezvous, Miss::Absent).await;
+}
+
+#[tokio::test]
+async fn who_asks_a_rendezvous_point_without_end_is_disconnected() {
+    let (point, known) = point("rendezvous.max_per_minute = 1").await;
+    let settings = format!("{known}listen.announce = [\"{THERE}\"]");
+    let bob = TestNode::start(2, &settings).await;
+    let carol = TestNode::start(3, "").await;
+    bob.follow(&carol).await;
+    let registered = |event: &Event| matches!(event, Event::Registered { .. });
+    bob.seen.wait("bob is registered", registered).await;
+    look_up(&bob, carol.identity(), Rung::Rendezvous).await;
+    let limit = |event: &Event| matches!(event, Event::LimitReached { limit } if limit == "rendezvous-requests");
+    point.seen.wait("the bound is told", limit).await;
+    let gone = |event: &Event| matches!(event, Event::Disconnected { .. });
+    bob.seen.wait("bob is disconnected", gone).await;
+}

@@ -1,0 +1,77 @@
+//! LAN segments of a scenario's hosts, and the node's local discovery on them.
+//!
+//! Owns which hosts share a segment. What a segment does to packets is the simulator's.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use libp2p::mdns::IPV4_MDNS_MULTICAST_ADDRESS as GROUP;
+use orrery_node::discovery::local::{LocalNetwork, LocalSocket};
+use orrery_node::quic::{InterfaceChange, UdpNetwork};
+use orrery_sim::net::lan::LanSpec;
+use orrery_sim::net::udp::UdpSocket;
+use orrery_sim::{HostId, host};
+
+use super::machine::Machines;
+use super::quic::HostUdp;
+
+/// The port of multicast DNS.
+const PORT: u16 = 5353;
+
+/// Takes the hosts of groups that name a local network to its segment: a switch whose ports
+/// are faster than anything behind them.
+pub fn join_lans(machines: &Machines) {
+    let mut segments = BTreeMap::new();
+    for plan in &machines.world.hosts {
+        if let Some(name) = &machines.scenario.groups[plan.group].lan {
+            let segment = *segments
+                .entry(name)
+                .or_insert_with(|| host::add_lan(LanSpec::default()));
+            host::join_lan(HostId(plan.host), segment);
+        }
+    }
+}
+
+/// The one network of a machine. Without a segment it has no neighbours.
+pub struct HostLan(pub HostId);
+
+impl LocalNetwork for HostLan {
+    fn interfaces(&self) -> io::Result<BoxStream<'static, io::Result<InterfaceChange>>> {
+        HostUdp(self.0).interfaces()
+    }
+
+    fn open(&self, _: Ipv4Addr) -> io::Result<Box<dyn LocalSocket>> {
+        let receive = UdpSocket::bind(self.0, PORT)?;
+        receive.join(GROUP.into())?;
+        let send = UdpSocket::bind(self.0, 0)?;
+        Ok(Box::new(HostSocket { receive, send }))
+    }
+}
+
+struct HostSocket {
+    receive: UdpSocket,
+    send: UdpSocket,
+}
+
+impl LocalSocket for HostSocket {
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        self.receive.poll_recv_from(cx).map_ok(|(from, payload)| {
+            let length = payload.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&payload[..length]);
+            (length, from)
+        })
+    }
+
+    fn poll_send(&mut self, _: &mut Context<'_>, packet: &[u8]) -> Poll<io::Result<()>> {
+        let group = SocketAddr::from((GROUP, PORT));
+        Poll::Ready(self.send.send_to(group, Bytes::copy_from_slice(packet)))
+    }
+}
