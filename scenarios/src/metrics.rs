@@ -255,6 +255,18 @@ pub const METRICS: &[Definition] = &[
         PUBLISH,
         "Measured messages that the author's node handed to its peers.",
     ),
+    value(
+        "holepunch.attempts",
+        "1",
+        CONNECT,
+        "Direct dials, over all nodes, with which they answered a relay's help to make a direct connection of a relayed one (DCUtR).",
+    ),
+    value(
+        "holepunch.first",
+        "ratio",
+        CONNECT,
+        "Share of the hole punches that succeeded whose first attempt did.",
+    ),
     counts(
         "lookup.connections",
         LOOKUP,
@@ -296,18 +308,6 @@ pub const METRICS: &[Definition] = &[
             "Share of the measured look-ups that found what they looked for, also by the groups of who looks and who is looked for.",
         )
     },
-    value(
-        "holepunch.attempts",
-        "1",
-        CONNECT,
-        "Direct dials, over all nodes, with which they answered a relay's help to make a direct connection of a relayed one (DCUtR).",
-    ),
-    value(
-        "holepunch.first",
-        "ratio",
-        CONNECT,
-        "Share of the hole punches that succeeded whose first attempt did.",
-    ),
     value(
         "net.bytes",
         "B",

@@ -283,8 +283,8 @@ impl Machines {
         let uses = |config: &Config| config.relay.enabled || config.relay_client.enabled;
         self.configs.iter().flatten().any(uses)
     }
-    /// Whether any node asks friends where somebody is.
 
+    /// Whether any node asks friends where somebody is.
     pub fn asks_friends(&self) -> bool {
         let mut configs = self.configs.iter().flatten();
         configs.any(|config| config.friends_lookup.enabled)
