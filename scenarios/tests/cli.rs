@@ -35,10 +35,10 @@ fn check(arguments: &[&str], code: i32, expected: &str) -> Output {
 fn the_catalog_is_listed() {
     let output = check(&["list"], 0, "");
     insta::assert_snapshot!(text(&output.stdout).lines().take(4).collect::<Vec<_>>().join("\n"), @"
-    bench/gossip-100        What do 100 gossiping nodes cost, and does every message reach everybody?
-                            100 nodes, 1m37s simulated, 1 seed
-    bench/gossip-1000       What do 1,000 gossiping nodes cost, and does every message reach everybody?
-                            1000 nodes, 1m37s simulated, 1 seed
+    bench/gossip-100          What do 100 gossiping nodes cost, and does every message reach everybody?
+                              100 nodes, 1m37s simulated, 1 seed
+    bench/gossip-1000         What do 1,000 gossiping nodes cost, and does every message reach everybody?
+                              1000 nodes, 1m37s simulated, 1 seed
     ");
     let output = check(&["list", "--format", "json"], 0, "");
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
