@@ -12,15 +12,15 @@ const NOTHING_CLOSES: &str = "look-ups-keep-their-connections";
 
 pub const ROW: Row = Row {
     id: "K2",
-    what: "Kademlia among 40 nodes that each look up once a minute, at most 4 connections of look-ups: mean connections of a node",
+    what: "Kademlia among 24 nodes that each look up once a minute, at most 4 connections of look-ups: mean connections of a node",
     expected: "at most 2·4 + 1, and 4 in use",
     tolerance: "none beyond",
-    source: "two ends a connection; a full mesh has 39",
+    source: "two ends a connection; a full mesh has 23",
     mutations: &[NOTHING_CLOSES],
     run,
 };
 
-const NODES: u32 = 40;
+const NODES: u32 = 24;
 const MAX: u32 = 4;
 /// Twenty peers are asked each minute, and stay for 5 s; both ends count.
 const IN_USE: u32 = 4;
@@ -36,7 +36,7 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
          \"kad.max_connections\" = {max}, \"connections.idle_timeout\" = \"{idle}\" }}"
     );
     let text = format!(
-        "name = \"validation/kad-mesh\"\nduration = \"210s\"\nwarmup = \"90s\"\n\
+        "name = \"validation/kad-mesh\"\nduration = \"150s\"\nwarmup = \"90s\"\n\
          [network]\ndelays = \"three-regions\"\nfidelity = \"flow\"\n\
          [[group]]\nname = \"hub\"\ncount = 1\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"1s\"\nnode = {node}\n\
          [[group]]\nname = \"node\"\ncount = {}\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"evenly(2s, 20s)\"\n\
