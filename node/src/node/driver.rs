@@ -271,7 +271,6 @@ impl Driver {
                 Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
                 Errand::Reserve => self.reserve(now),
                 Errand::Publish => self.renew_address(),
-                Errand::WatchQueries => self.watch_queries(),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }
