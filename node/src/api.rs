@@ -77,6 +77,16 @@ pub enum Miss {
     TimedOut,
 }
 
+/// Why no port can be mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoMapping {
+    /// No router of the local network has answered, or it has not told its address.
+    NoRouter,
+    /// The router's own address is not one of the public network.
+    NotPublic,
+}
+
 /// How two nodes are connected.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -372,6 +382,23 @@ pub enum Event {
         peer: String,
         /// The address with which it was found.
         address: String,
+    },
+    /// The router of the local network passes on to us what is sent to an address of its own.
+    PortMapped {
+        /// Multiaddr of the router's.
+        address: String,
+        /// The multiaddr listened on to which that leads.
+        listening: String,
+    },
+    /// What is sent to the router's address reaches us no longer.
+    PortUnmapped {
+        /// Multiaddr of the router's.
+        address: String,
+    },
+    /// The router of the local network will not be asked for ports.
+    PortMappingFailed {
+        /// Why.
+        reason: NoMapping,
     },
     /// A rendezvous point tells whoever asks for us where we are.
     Registered {

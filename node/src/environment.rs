@@ -29,6 +29,9 @@ pub struct Environment {
     pub storage: Arc<dyn Storage>,
     /// How nodes on the local network are found, if they can be.
     pub local: Option<LocalDiscovery>,
+    /// Whether a router may be asked by UPnP to map ports. libp2p does that over sockets
+    /// of the operating system, on the tokio runtime of whoever starts the node.
+    pub upnp: bool,
     /// Told of every event, in order, at the moment it happens.
     pub observer: Arc<dyn Observer>,
 }

@@ -52,6 +52,7 @@ impl From<StartError> for Failure {
             StartError::Noise(_)
             | StartError::Gossip(_)
             | StartError::LocalNetwork(_)
+            | StartError::NoUpnp
             | StartError::Listen { .. } => Self::Other(text),
         }
     }

@@ -99,6 +99,7 @@ impl Folder {
             .map_err(|error| Self::disk_failure(&self.path, &error))?;
         if network != Network::Full {
             config.mdns.enabled = false;
+            config.upnp.enabled = false;
             // A card made now can only name addresses that hold at any time.
             if config.listen.announce.is_empty() {
                 config.listen.announce = config

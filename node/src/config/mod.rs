@@ -13,6 +13,7 @@ mod reach;
 mod relay;
 mod sections;
 mod time_span;
+mod upnp;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ pub use reach::Bootstrap;
 pub use relay::{Listed, Relay, RelayAccess, RelayChoice, RelayClient, RelayWhen};
 pub use sections::{Auth, Connections, Dial, Feed, Identify, Listen, Ping, Serve, Sync};
 pub use time_span::{TimeSpan, TimeSpanError};
+pub use upnp::Upnp;
 
 /// Configuration of one node.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +55,8 @@ pub struct Config {
     pub reach: Reach,
     /// Finding out whether others can reach this node.
     pub autonat: Autonat,
+    /// Having the router of the local network map ports.
+    pub upnp: Upnp,
     /// Finding nodes on the local network.
     pub mdns: Mdns,
     /// Being found, and finding others, at nodes that both know.

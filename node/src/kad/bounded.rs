@@ -1,10 +1,15 @@
-//! Kademlia whose lookups hold few connections.
+//! Kademlia whose lookups hold few connections, and end in time.
 //!
 //! Owns the count of connections that Kademlia has dialled, and closes the longest
 //! unused when there are too many. A table's entries keep no connection: every lookup
 //! dials whom it asks, and without a bound a node that looks up often enough would be
 //! connected with everybody. Connections that others dialled are theirs to close, and
 //! one that turned out to be of use to more than lookups is released.
+//!
+//! It also has libp2p look at the times of its queries, those that refresh the table among
+//! them, which libp2p does only when something else happens. Without that, one peer that
+//! cannot be dialled and does not refuse either would hold up a query for as long as nothing
+//! else happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll};
@@ -26,6 +31,9 @@ use super::Kademlia;
 /// A connection used within this time may be waiting for an answer, and stays.
 const UNUSED: Duration = Duration::from_secs(5);
 
+/// While a query is under way, its time is looked at this often.
+const WATCH: Duration = Duration::from_secs(1);
+
 /// A connection that Kademlia has dialled.
 #[derive(Debug, Clone, Copy)]
 struct Dialled {
@@ -40,6 +48,8 @@ pub struct Bounded {
     dialling: BTreeSet<ConnectionId>,
     dialled: BTreeMap<ConnectionId, Dialled>,
     alarm: Option<Delay>,
+    /// When to look at the times of queries, while there are any.
+    watch: Option<Delay>,
 }
 
 impl Bounded {
@@ -51,6 +61,7 @@ impl Bounded {
             dialling: BTreeSet::new(),
             dialled: BTreeMap::new(),
             alarm: None,
+            watch: None,
         }
     }
 
@@ -71,6 +82,20 @@ impl Bounded {
                 dialled.used = now;
             }
         }
+    }
+
+    /// Whether it is time to look at the times of queries, if there are any.
+    fn watches(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.inner.iter_queries().next().is_none() {
+            self.watch = None;
+            return false;
+        }
+        let watch = self.watch.get_or_insert_with(|| Delay::new(WATCH));
+        if watch.poll_unpin(cx).is_pending() {
+            return false;
+        }
+        self.watch = None;
+        true
     }
 
     /// The connection to be closed now, if there is one; sets the alarm if there will be.
@@ -179,7 +204,10 @@ impl NetworkBehaviour for Bounded {
                 connection: CloseConnection::One(connection),
             });
         }
-        let next = self.inner.poll(cx);
+        let mut next = self.inner.poll(cx);
+        while next.is_pending() && self.watches(cx) {
+            next = self.inner.poll(cx);
+        }
         match &next {
             Poll::Ready(ToSwarm::Dial { opts }) => {
                 self.dialling.insert(opts.connection_id());
@@ -188,5 +216,62 @@ impl NetworkBehaviour for Bounded {
             _ => {}
         }
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use libp2p::Transport;
+    use libp2p::core::transport::{ListenerId, MemoryTransport};
+    use libp2p::core::upgrade::Version;
+    use libp2p::identity::Keypair;
+    use libp2p::kad::QueryResult;
+    use libp2p::swarm::{self, Swarm, SwarmEvent};
+    use libp2p::{noise, yamux};
+
+    use super::*;
+    use crate::config::Kad;
+
+    /// Longer than the test should take.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_query_ends_in_time_though_nothing_else_happens() {
+        // Whoever dials it waits for ever: nobody takes its connections.
+        let silent: Multiaddr = "/memory/700000001".parse().expect("an address");
+        let mut deaf = MemoryTransport::default();
+        deaf.listen_on(ListenerId::next(), silent.clone())
+            .expect("the address is free");
+        let keys = Keypair::generate_ed25519();
+        let us = keys.public().to_peer_id();
+        let config = Kad {
+            query_timeout: "10ms".parse().expect("a time"),
+            ..Kad::default()
+        };
+        let kad = super::super::build(&config, us).expect("it is sound");
+        let transport = MemoryTransport::default()
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise::Config::new(&keys).expect("a key"))
+            .multiplex(yamux::Config::default())
+            .boxed();
+        let mut swarm = Swarm::new(transport, kad, us, swarm::Config::with_tokio_executor());
+        let table = swarm.behaviour_mut().table();
+        table.add_address(&PeerId::random(), silent);
+        // As libp2p refreshes the table by itself.
+        table.bootstrap().expect("somebody is known");
+        let timed_out = async {
+            loop {
+                if let SwarmEvent::Behaviour(kad::Event::OutboundQueryProgressed {
+                    result: QueryResult::Bootstrap(result),
+                    ..
+                }) = swarm.select_next_some().await
+                {
+                    return result.is_err();
+                }
+            }
+        };
+        let timed_out = tokio::time::timeout(PATIENCE, timed_out).await;
+        assert_eq!(timed_out, Ok(true));
     }
 }

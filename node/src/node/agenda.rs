@@ -31,8 +31,6 @@ pub enum Errand {
     Reserve,
     /// Publish the own addresses anew.
     Publish,
-    /// See whether a peer has kept a Kademlia query waiting for too long.
-    WatchQueries,
     /// Renew our registration at a rendezvous point.
     Register(PeerId),
     /// Stop waiting for what friends know of somebody.

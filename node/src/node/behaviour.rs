@@ -8,7 +8,7 @@ use libp2p::autonat::v2;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{dcutr, identify, mdns, ping, relay, rendezvous};
+use libp2p::{dcutr, identify, mdns, ping, relay, rendezvous, upnp};
 
 use crate::config::Config;
 use crate::discovery::local::{self, LocalDiscovery};
@@ -40,6 +40,8 @@ pub struct NodeBehaviour {
     pub autonat_client: Toggle<v2::client::Behaviour>,
     /// Tests addresses for others.
     pub autonat_server: Toggle<v2::server::Behaviour>,
+    /// Has the router map ports.
+    pub upnp: Toggle<upnp::tokio::Behaviour>,
     /// A table of peers, and lookups in it.
     pub kad: Toggle<kad::Bounded>,
     /// Carries connections between others.
@@ -66,19 +68,27 @@ pub struct NodeBehaviour {
     pub protocol: Toggle<protocol::Behaviour>,
 }
 
+/// What the environment knows of the local network.
+pub struct Surroundings {
+    /// How neighbours are found, if they can be.
+    pub local: Option<LocalDiscovery>,
+    /// Whether a router may be asked for ports.
+    pub upnp: bool,
+}
+
 impl NodeBehaviour {
     /// All behaviours as `context` configures them; `relay_client` belongs to the
-    /// transport of circuits, if there is one; `relays` knows whom we relay for, and
-    /// `neighbourhood` is how neighbours are found, if they can be.
+    /// transport of circuits, if there is one; `relays` knows whom we relay for.
     ///
     /// # Errors
     /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed;
-    /// [`StartError::LocalNetwork`].
+    /// [`StartError::LocalNetwork`] and [`StartError::NoUpnp`] if something is switched on
+    /// that `surroundings` lack.
     pub fn new(
         context: &Arc<Context>,
         relay_client: Option<relay::client::Behaviour>,
         relays: &Relays,
-        neighbourhood: Option<LocalDiscovery>,
+        surroundings: Surroundings,
     ) -> Result<Self, StartError> {
         let Config {
             connections,
@@ -133,7 +143,12 @@ impl NodeBehaviour {
             .client
             .then(|| rendezvous::client::Behaviour::new(context.keys.transport().clone()));
         let rendezvous_server = points.server.then(|| discovery::rendezvous::server(points));
-        let (mdns, local) = neighbours(context, neighbourhood).map_err(StartError::LocalNetwork)?;
+        let (mdns, local) =
+            neighbours(context, surroundings.local).map_err(StartError::LocalNetwork)?;
+        let upnp = match (context.config.upnp.enabled, surroundings.upnp) {
+            (true, false) => return Err(StartError::NoUpnp),
+            (enabled, _) => enabled.then(upnp::tokio::Behaviour::default),
+        };
         let protocol = feed
             .enabled
             .then(|| protocol::Behaviour::new(Arc::clone(context)));
@@ -154,6 +169,7 @@ impl NodeBehaviour {
                     .with_timeout(ping.timeout.get()),
             ),
             kad: kad.into(),
+            upnp: upnp.into(),
             autonat_client: autonat_client.into(),
             autonat_server: autonat_server.into(),
             relay: relay.into(),

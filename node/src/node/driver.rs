@@ -28,13 +28,14 @@ use crate::store::StoreError;
 use crate::transport;
 
 use super::agenda::{Agenda, Errand};
-use super::behaviour::NodeBehaviour;
+use super::behaviour::{NodeBehaviour, Surroundings};
 use super::bootstrap::{self, KnownNode};
 use super::friends::Friend;
 use super::inquiries::Inquiries;
 use super::ladder::Ladder;
 use super::links::Links;
 use super::neighbours::Neighbours;
+use super::port_mappings::PortMappings;
 use super::publish::Publishing;
 use super::queries::Query;
 use super::reach::Climbs;
@@ -100,6 +101,8 @@ pub(super) struct Driver {
     pub(super) inquiries: Inquiries,
     /// Peers on the local network.
     pub(super) neighbours: Neighbours,
+    /// Listen addresses that the router has mapped.
+    pub(super) port_mappings: PortMappings,
     /// Peers denied on account of a blocked identity.
     pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     pub(super) ladder: Ladder,
@@ -163,7 +166,11 @@ impl Driver {
             executor,
             known.blocked,
         ));
-        let behaviour = NodeBehaviour::new(&context, relay_client, &relays, environment.local)?;
+        let surroundings = Surroundings {
+            local: environment.local,
+            upnp: environment.upnp,
+        };
+        let behaviour = NodeBehaviour::new(&context, relay_client, &relays, surroundings)?;
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,
@@ -176,6 +183,7 @@ impl Driver {
             points: Points::default(),
             inquiries: Inquiries::default(),
             neighbours: Neighbours::default(),
+            port_mappings: PortMappings::default(),
             denied: BTreeMap::new(),
             ladder: Ladder::default(),
             climbs: Climbs::default(),
@@ -263,7 +271,6 @@ impl Driver {
                 Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
                 Errand::Reserve => self.reserve(now),
                 Errand::Publish => self.renew_address(),
-                Errand::WatchQueries => self.watch_queries(),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }

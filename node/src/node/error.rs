@@ -28,6 +28,9 @@ pub enum StartError {
     /// The local network cannot be watched.
     #[error("cannot find nodes on the local network: {0}; set `mdns.enabled = false`")]
     LocalNetwork(io::Error),
+    /// The environment has no router that could be asked.
+    #[error("no router can be asked to map ports here; set `upnp.enabled = false`")]
+    NoUpnp,
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {reason}; choose another in `listen.addresses`")]
     Listen {

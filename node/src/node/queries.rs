@@ -6,7 +6,6 @@
 //! as one of those asked is honest and up to date.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
 use libp2p::kad::{
@@ -19,7 +18,6 @@ use crate::identity::IdentityId;
 use crate::kad::{AddressRecord, Kademlia, address_key, service_key};
 
 use super::CommandError;
-use super::agenda::Errand;
 use super::commands::{answer, wall_clock_ms};
 use super::driver::Driver;
 use super::waiters::ReplySender;
@@ -32,10 +30,6 @@ const PROVIDERS_MAX: usize = 64;
 
 /// Longest name of a service, in bytes.
 const SERVICE_BYTES_MAX: usize = 256;
-
-/// libp2p looks at the times of its queries only when something else happens; while one
-/// is under way, something happens this often.
-const WATCH: Duration = Duration::from_secs(1);
 
 /// What a query is for.
 pub(super) enum Purpose {
@@ -154,17 +148,7 @@ impl Driver {
             wrong: false,
             peers: Vec::new(),
         });
-        self.agenda
-            .set(Errand::WatchQueries, Instant::now() + WATCH);
         Ok(())
-    }
-
-    /// Sees to it that the loop turns, and with it libp2p's look at its queries.
-    pub(super) fn watch_queries(&mut self) {
-        if !self.queries.is_empty() {
-            self.agenda
-                .set(Errand::WatchQueries, Instant::now() + WATCH);
-        }
     }
 
     /// The rung `kad`: a signed record under the identity's key.

@@ -27,7 +27,10 @@ impl Driver {
                 self.listens_on(address);
                 self.addresses_changed();
             }
-            SwarmEvent::ExpiredListenAddr { .. } => self.addresses_changed(),
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.listens_no_more(&address);
+                self.addresses_changed();
+            }
             SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
                 self.reach_changed();
                 self.addresses_changed();
@@ -118,6 +121,7 @@ impl Driver {
             }
             NodeBehaviourEvent::Kad(event) => self.kad_event(event),
             NodeBehaviourEvent::AutonatClient(test) => self.address_tested(&test),
+            NodeBehaviourEvent::Upnp(event) => self.port_mapping_event(event),
             NodeBehaviourEvent::RelayTerms((peer, terms)) => self.relays.auto.told(&peer, terms),
             NodeBehaviourEvent::Relay(event) => self.relay_event(event),
             NodeBehaviourEvent::RelayClient(event) => self.relay_client_event(&event),

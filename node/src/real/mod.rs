@@ -48,6 +48,7 @@ pub fn environment(
         executor,
         storage: Arc::new(StorageThread::start(Arc::new(disk))?),
         local: Some(mdns::local(mdns)),
+        upnp: true,
         observer,
     })
 }

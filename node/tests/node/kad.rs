@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
+use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::core::transport::MemoryTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::kad::store::{MemoryStore, RecordStore};
@@ -70,6 +71,10 @@ fn published(event: &Event) -> bool {
     matches!(event, Event::AddressPublished { .. })
 }
 
+fn dial_failed(event: &Event) -> bool {
+    matches!(event, Event::DialFailed { .. })
+}
+
 fn now_ms() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     u64::try_from(now.expect("it is after 1970").as_millis()).expect("it is long before 2^64 ms")
@@ -104,6 +109,27 @@ async fn a_node_alone_has_nobody_to_ask_and_one_that_does_not_walk_says_so() {
         matches!(&refused, Err(CommandError::Invalid { reason }) if reason.contains("kad.walk")),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_new_life_publishes_a_higher_version_though_its_clock_may_be_behind() {
+    let mut nodes = neighbours(3, "kad.publish = true").await;
+    let node = nodes.pop().expect("there are three");
+    node.seen.wait("it is published", published).await;
+    // A record from a clock that was an hour ahead.
+    let version = now_ms() + 3_600_000;
+    let ahead = AddressRecord::issue(&node.keys, version, now_ms() + DAY_MS, &[]).expect("signs");
+    let mut other = Liar::start(77, &nodes[0]).await;
+    other.put(&ahead).await;
+    // It has entered tables, and is asked like everybody else.
+    other.go_on();
+    let known = address_of(&nodes[0]);
+    let settings = format!("{WALK}\nkad.publish = true\nbootstrap.peers = [\"{known}\"]");
+    let node = node.restart(3, &settings).await;
+    let higher = |event: &Event| matches!(event, Event::AddressPublished { version: found, .. } if *found > version);
+    node.seen
+        .wait("a higher version is published", higher)
+        .await;
 }
 
 #[tokio::test]
@@ -143,6 +169,7 @@ async fn services_are_offered_and_found() {
 /// libp2p's own Kademlia, and what makes others take it for a server.
 #[derive(NetworkBehaviour)]
 struct Lies {
+    denied: allow_block_list::Behaviour<BlockedPeers>,
     kad: kad::Behaviour<MemoryStore>,
     identify: identify::Behaviour,
 }
@@ -178,6 +205,7 @@ impl Liar {
         .with_idle_connection_timeout(Duration::from_mins(1));
         let told = identify::Config::new("lies/1".to_owned(), keys.transport().public());
         let behaviour = Lies {
+            denied: allow_block_list::Behaviour::default(),
             kad: behaviour,
             identify: identify::Behaviour::new(told),
         };
@@ -337,17 +365,22 @@ async fn is_in_the_table(node: &TestNode, asked: &AtomicU32) {
 }
 
 /// A node, another that it knows, and a liar in its table that would name twenty peers
-/// who do not exist.
-async fn deceived(seed: u8) -> (Vec<TestNode>, Arc<AtomicU32>) {
+/// who do not exist, each at so many addresses.
+async fn deceived(seed: u8, addresses: u64) -> (Vec<TestNode>, Arc<AtomicU32>) {
     let nodes = neighbours(2, "kad.query_timeout = \"3s\"").await;
     let mut liar = Liar::start(seed, &nodes[1]).await;
     let asked = Arc::clone(&liar.asked);
-    for number in 0..20 {
+    for _ in 0..20 {
         let nobody = Keys::generate(None).peer();
-        let address: Multiaddr = format!("/memory/{}", 600_000_000 + number)
-            .parse()
-            .expect("an address");
-        liar.kad().add_address(&nobody, address);
+        // libp2p forgets an address that it has dialled in vain, and a table of few is
+        // refreshed by dials; those that are denied teach it nothing.
+        liar.swarm.behaviour_mut().denied.block_peer(nobody);
+        for number in 0..addresses {
+            let address: Multiaddr = format!("/memory/{}", 600_000_000 + number)
+                .parse()
+                .expect("an address");
+            liar.kad().add_address(&nobody, address);
+        }
     }
     liar.go_on();
     is_in_the_table(&nodes[1], &asked).await;
@@ -356,7 +389,7 @@ async fn deceived(seed: u8) -> (Vec<TestNode>, Arc<AtomicU32>) {
 
 #[tokio::test]
 async fn a_peer_that_names_peers_who_do_not_exist_costs_a_bounded_time() {
-    let (nodes, asked) = deceived(65).await;
+    let (nodes, asked) = deceived(65, 1).await;
     let searcher = &nodes[1];
     let before = asked.load(Ordering::Relaxed);
     let whom = Keys::generate(None).identity().to_string();
@@ -365,11 +398,30 @@ async fn a_peer_that_names_peers_who_do_not_exist_costs_a_bounded_time() {
         |event: &Event| matches!(event, Event::NotFound { identity, .. } if *identity == whom);
     searcher.seen.wait("the look-up ends", ended).await;
     assert!(asked.load(Ordering::Relaxed) > before);
+    assert_ne!(searcher.seen.count(dial_failed), 0);
     let connections = match searcher.handle.command(Command::Status).await {
         Ok(Reply::Status { connections, .. }) => connections.len(),
         other => panic!("no status: {other:?}"),
     };
     assert!(connections <= 2, "{connections}");
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_bound_is_not_read() {
+    // 20 peers at 100 addresses of more than 40 bytes: five times what is read.
+    let (nodes, asked) = deceived(66, 100).await;
+    let searcher = &nodes[1];
+    let before = asked.load(Ordering::Relaxed);
+    let whom = Keys::generate(None).identity().to_string();
+    look_up(searcher, whom.clone()).await;
+    // The liar is asked, and what it says is no answer; nobody that it names is dialled.
+    let ended = |event: &Event| {
+        matches!(event, Event::QueryEnded { about, requests, answers, .. }
+            if *about == whom && answers < requests)
+    };
+    searcher.seen.wait("the query ends", ended).await;
+    assert!(asked.load(Ordering::Relaxed) > before);
+    assert_eq!(searcher.seen.count(dial_failed), 0);
 }
 
 #[tokio::test]

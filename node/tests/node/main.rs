@@ -12,4 +12,5 @@ mod neighbours;
 mod quic;
 mod reach;
 mod relays;
+mod upnp;
 mod world;

@@ -124,6 +124,7 @@ impl TestNode {
             executor: Arc::new(TokioExecutor::current()),
             storage: Arc::new(StorageThread::start(Arc::new(disk)).expect("a thread")),
             local: None,
+            upnp: false,
             observer: Arc::clone(&seen) as Arc<dyn Observer>,
         };
         let handle = Node::start(config, keys.clone(), environment)

@@ -38,6 +38,7 @@ pub fn environment(
         executor: Arc::new(HostExecutor::of(machine)),
         storage: Arc::new(HostStorage::of(machine)),
         local: Some(LocalDiscovery::Own(Arc::new(HostLan(machine)))),
+        upnp: false,
         observer,
     }
 }

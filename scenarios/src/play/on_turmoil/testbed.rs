@@ -154,6 +154,7 @@ impl Testbed for TurmoilBed {
             }),
             storage: Arc::new(self.storage(machine)),
             local: None,
+            upnp: false,
             observer,
         }
     }
