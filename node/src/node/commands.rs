@@ -349,7 +349,7 @@ impl Driver {
 
     /// A card with our addresses of this moment.
     pub(super) fn own_card(&self) -> Result<Card, SignError> {
-        self.context.keys.card(&self.addresses_for_friends())
+        self.context.keys.card(&self.own_addresses())
     }
 
     fn status(&self) -> Reply {

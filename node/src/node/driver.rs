@@ -35,6 +35,7 @@ use super::inquiries::Inquiries;
 use super::ladder::Ladder;
 use super::links::Links;
 use super::neighbours::Neighbours;
+use super::offer::Offering;
 use super::port_mappings::PortMappings;
 use super::publish::Publishing;
 use super::queries::Query;
@@ -87,7 +88,7 @@ impl Known {
 
 /// The loop's state.
 pub(super) struct Driver {
-    pub(super) swarm: Swarm<NodeBehaviour>,
+    pub(super) swarm: Swarm<Offering<NodeBehaviour>>,
     pub(super) context: Arc<Context>,
     pub(super) inbox: mpsc::Receiver<Order>,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Then>>,
@@ -171,6 +172,7 @@ impl Driver {
             upnp: environment.upnp,
         };
         let behaviour = NodeBehaviour::new(&context, relay_client, &relays, surroundings)?;
+        let behaviour = Offering::new(behaviour);
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             swarm,

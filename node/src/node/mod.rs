@@ -17,6 +17,7 @@ mod kad_events;
 mod ladder;
 mod links;
 mod neighbours;
+mod offer;
 mod port_mappings;
 mod publish;
 mod queries;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
 use libp2p::kad::{Quorum, Record};
-use libp2p::multiaddr::Protocol;
 
 use crate::api::Event;
 use crate::card::fitting;
@@ -18,7 +17,6 @@ use super::agenda::Errand;
 use super::backoff::Backoff;
 use super::commands::wall_clock_ms;
 use super::driver::Driver;
-use super::kad_events::is_loopback;
 use super::queries::Purpose;
 
 /// Addresses change in groups; this pause lets one record tell of all.
@@ -47,30 +45,9 @@ impl Driver {
 
     /// The own addresses may be others now.
     pub(super) fn addresses_changed(&mut self) {
-        if self.publishing.begun && self.own_addresses() != self.publishing.addresses {
+        if self.publishing.begun && fitting(&self.own_addresses()) != self.publishing.addresses {
             self.agenda.set(Errand::Publish, Instant::now() + SETTLE);
         }
-    }
-
-    /// Where others reach this node: what is announced, or else what is confirmed to be
-    /// reachable and what is listened on; circuits last.
-    fn own_addresses(&self) -> Vec<Multiaddr> {
-        let announced = &self.context.config.listen.announce;
-        if !announced.is_empty() {
-            return fitting(announced);
-        }
-        let mut all: Vec<Multiaddr> = Vec::new();
-        let external = self.swarm.external_addresses();
-        for address in external.chain(self.swarm.listeners()) {
-            if !all.contains(address) {
-                all.push(address.clone());
-            }
-        }
-        if !all.iter().all(is_loopback) {
-            all.retain(|address| !is_loopback(address));
-        }
-        all.sort_by_key(|address| address.iter().any(|part| part == Protocol::P2pCircuit));
-        fitting(&all)
     }
 
     /// Begins a renewal: asks for the record that is out there.
@@ -91,7 +68,7 @@ impl Driver {
         let out_there = found.map_or(0, |record| record.version.saturating_add(1));
         let next = self.publishing.version.saturating_add(1);
         let version = now_ms.max(out_there).max(next);
-        let addresses = self.own_addresses();
+        let addresses = fitting(&self.own_addresses());
         let life = self.context.config.kad.record_ttl;
         let expires_ms = now_ms.saturating_add(life.as_millis_u64());
         let keys = &self.context.keys;

@@ -13,6 +13,7 @@ use crate::api::Event;
 
 use super::agenda::Errand;
 use super::driver::Driver;
+use super::kad_events::is_loopback;
 use super::relays::is_circuit;
 
 /// Time that an AutoNAT server gets to say what it has dialled for.
@@ -121,9 +122,9 @@ impl Driver {
         });
     }
 
-    /// Where friends find us, the best first: what is announced; or else where we are known to be
-    /// reachable, through relays if need be, and where we listen.
-    pub(super) fn addresses_for_friends(&self) -> Vec<Multiaddr> {
+    /// Where others find us, the best first: what is announced; or else where we are known to be
+    /// reachable and where we listen, and through relays at the end.
+    pub(super) fn own_addresses(&self) -> Vec<Multiaddr> {
         let announced = &self.context.config.listen.announce;
         if !announced.is_empty() {
             return announced.clone();
@@ -133,13 +134,16 @@ impl Driver {
             .external_addresses()
             .cloned()
             .partition(is_circuit);
-        addresses.extend(circuits);
         for address in self.swarm.listeners() {
             // A circuit that we listen on is as its relay tells it; ours is among those above.
             if !is_circuit(address) && !addresses.contains(address) {
                 addresses.push(address.clone());
             }
         }
+        if !addresses.iter().all(is_loopback) {
+            addresses.retain(|address| !is_loopback(address));
+        }
+        addresses.extend(circuits);
         addresses
     }
 }

@@ -49,6 +49,20 @@ pub struct Job {
 }
 
 impl Job {
+    /// One seed of a scenario without variants, in the simulator; nothing is recorded.
+    pub fn new(scenario: Scenario, seed: u64) -> Self {
+        Self {
+            engine: Engine::Sim,
+            scenario,
+            variant: "default".to_owned(),
+            seed,
+            until_ns: None,
+            log: None,
+            captures: None,
+            trace: None,
+        }
+    }
+
     /// When the simulation ends, in simulated nanoseconds.
     pub fn end_ns(&self) -> u64 {
         let end_ns = self.scenario.end_ns();

@@ -227,7 +227,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::engine::Engine;
     use crate::format::read;
 
     /// A script that is still open for writing in another thread's child cannot be executed, so
@@ -256,16 +255,7 @@ mod tests {
             "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n[[group]]\nname='g'\ncount=1\n";
         let plan = read("t", text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         (1..=count)
-            .map(|seed| Job {
-                engine: Engine::Sim,
-                scenario: plan.cases[0].scenario.clone(),
-                variant: "default".to_owned(),
-                seed,
-                until_ns: None,
-                log: None,
-                captures: None,
-                trace: None,
-            })
+            .map(|seed| Job::new(plan.cases[0].scenario.clone(), seed))
             .collect()
     }
 

@@ -260,8 +260,7 @@ mod tests {
     use orrery_reports::record::{Metric, SeedResult};
 
     use super::*;
-    use crate::engine::{Engine, Job};
-    use crate::{format, play};
+    use crate::play;
 
     /// Attempts 0, 1, … of host 1 to reach hosts 10, 11, …
     fn attempts(wanted: &[Wanted]) -> Connects {
@@ -313,25 +312,13 @@ mod tests {
              [[workload]]\nkind='post'\nfrom='home'\nrate='600/h'\n\
              [[workload]]\nkind='connect'\nfrom='home[0]'\nto='home[1]'\nat='60s'\npath='direct'\n"
         );
-        let plan = format::read("t", &text, None, &[]).expect("it is sound");
-        let job = Job {
-            engine: Engine::Sim,
-            scenario: plan.cases[0].scenario.clone(),
-            variant: "default".to_owned(),
-            seed: 1,
-            until_ns: None,
-            log: None,
-            captures: None,
-            trace: None,
-        };
-        play::run(&job, &mut |_| {})
+        play::played(&text, None)
     }
 
     #[test]
     fn friends_behind_nats_get_every_post_over_punched_holes() {
         for listen in ["/ip4/0.0.0.0/tcp/4150", "/ip4/0.0.0.0/udp/4150/quic-v1"] {
             let result = friends_behind_nats(listen);
-            assert_eq!(result.failure, None, "{listen}");
             let figure = |key: &str| match result.metrics.get(key) {
                 Some(Metric::Value { value, .. }) => *value,
                 other => panic!("{listen}: {key}: {other:?}"),

@@ -123,8 +123,7 @@ fn set_lifetimes(machines: &Machines, gateway: usize, change: &LifetimeChange) {
 mod tests {
     use orrery_reports::record::{Metric, SeedResult};
 
-    use crate::engine::{Engine, Job};
-    use crate::{format, play};
+    use crate::play;
 
     /// Hosts with this field in their group, a server, and whatever else is to happen.
     fn run(field: &str, rest: &str) -> SeedResult {
@@ -134,20 +133,7 @@ mod tests {
              [[group]]\nname = 'home'\ncount = 2\nprogram = 'none'\n{field}\n\
              [[group]]\nname = 'server'\ncount = 1\nprogram = 'none'\n{rest}\n"
         );
-        let plan = format::read("t", &text, None, &[]).unwrap_or_else(|wrong| panic!("{wrong}"));
-        let job = Job {
-            engine: Engine::Sim,
-            scenario: plan.cases[0].scenario.clone(),
-            variant: "default".to_owned(),
-            seed: 1,
-            until_ns: None,
-            log: None,
-            captures: None,
-            trace: None,
-        };
-        let result = play::run(&job, &mut |_| {});
-        assert_eq!(result.failure, None);
-        result
+        play::played(&text, None)
     }
 
     /// A megabyte takes sixteen seconds.
@@ -289,18 +275,7 @@ mod tests {
                  [[group]]\nname = 'server'\ncount = 1\nprogram = 'none'\n{}",
                 flow("home", "server", "bytes = '9kB'")
             );
-            let plan = format::read("t", &text, Some(folder.path()), &[]).expect("it is sound");
-            let job = Job {
-                engine: Engine::Sim,
-                scenario: plan.cases[0].scenario.clone(),
-                variant: "default".to_owned(),
-                seed: 1,
-                until_ns: None,
-                log: None,
-                captures: None,
-                trace: None,
-            };
-            let result = play::run(&job, &mut |_| {});
+            let result = play::played(&text, Some(folder.path()));
             assert!(is(success(&result), 0.5), "{reason}");
             let dropped = value(&result, &format!("net.drops{{reason={reason}}}"));
             assert!(dropped > 0.0, "{reason}");

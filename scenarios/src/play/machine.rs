@@ -1,35 +1,34 @@
 //! The machines of a run and the people at them: keys, nodes, and what is known of both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
+use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use libp2p::{Multiaddr, PeerId};
-use orrery_node::api::{Command, Event, OpName};
-use orrery_node::config::{Config, Listen};
+use orrery_node::api::{Command, OpName};
+use orrery_node::config::Config;
 use orrery_node::engine::Engine;
 use orrery_node::environment::{Observer, Storage};
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
-use orrery_sim::net::address;
+use orrery_sim::kernel;
 use orrery_sim::net::nat::GatewayId;
 use orrery_sim::net::partition::PartitionId;
-use orrery_sim::random::Stream;
-use orrery_sim::{HostId, kernel};
 
 use super::connects::Connects;
 use super::flows::Flows;
 use super::ledger::Ledger;
-use super::lookups::{self, Lookups, Walk};
+use super::lookups::Lookups;
 use super::messages::{HostSet, Messages};
 use super::neighbourhood::Neighbourhood;
+use super::person::{Person, addresses, circuit, keys};
 use super::punches::Punches;
 use super::relays::Relays;
 use super::tally::Tally;
 use super::testbed::Testbed;
+use super::witness::Witness;
 use crate::format::Scenario;
 use crate::format::group::Group;
 use crate::world::World;
@@ -46,16 +45,6 @@ pub struct Machines {
     /// The configuration of each group's nodes, or what is wrong with it.
     configs: Vec<Result<Config, String>>,
     state: Mutex<State>,
-}
-
-/// Who uses a machine.
-struct Person {
-    keys: Keys,
-    /// Where the person's node is dialled, the best first: at its own addresses, or behind a NAT
-    /// through its group's `bootstrap`; none if its settings are wrong.
-    addresses: Vec<Multiaddr>,
-    card: String,
-    identity: String,
 }
 
 /// What changes during a run.
@@ -89,8 +78,8 @@ pub struct State {
     pub fired: Vec<u64>,
     /// Machines that pulled nothing new twice after the end.
     pub drained: BTreeSet<u32>,
-    hosts_by_identity: BTreeMap<String, u32>,
-    hosts_by_peer: BTreeMap<String, u32>,
+    pub hosts_by_identity: BTreeMap<String, u32>,
+    pub hosts_by_peer: BTreeMap<String, u32>,
 }
 
 impl Machines {
@@ -324,67 +313,6 @@ impl Machines {
         self.configs[group].as_ref().map_err(Clone::clone)
     }
 
-    fn note(&self, machine: u32, event: &Event) {
-        let now_ns = kernel::now().as_nanos();
-        let measured = self.is_measured(now_ns);
-        let mut state = self.state();
-        let state = &mut *state;
-        match event {
-            Event::Posted {
-                op,
-                stamp_ms,
-                readers,
-            } => {
-                let public = readers.is_empty();
-                let readers: Vec<u32> = if public {
-                    self.world.friends.of(machine).to_vec()
-                } else {
-                    readers
-                        .iter()
-                        .filter_map(|reader| state.hosts_by_identity.get(reader).copied())
-                        .collect()
-                };
-                state
-                    .ledger
-                    .posted(op, machine, now_ns, *stamp_ms, readers, public);
-            }
-            Event::Granted { op, reader } => {
-                if let Some(&reader) = state.hosts_by_identity.get(reader) {
-                    state.ledger.granted(op, reader, now_ns);
-                }
-            }
-            Event::Received { op, .. } => state.ledger.received(op, machine, now_ns),
-            Event::GossipReceived { data, .. } => {
-                let measured = |at_ns| self.is_measured(at_ns);
-                state.messages.came(data, machine, now_ns, measured);
-            }
-            Event::Pinged { peer, rtt_us } => {
-                if let Some(&peer) = state.hosts_by_peer.get(peer).filter(|_| measured) {
-                    let ends = (self.region(machine), self.region(peer));
-                    state.tally.pinged(now_ns, ends, *rtt_us);
-                }
-            }
-            Event::Found { .. }
-            | Event::NotFound { .. }
-            | Event::QueryBegan { .. }
-            | Event::QueryEnded { .. }
-            | Event::AddressPublished { .. } => state.looked_up(machine, now_ns, event),
-            Event::NeighbourFound { peer, .. } => {
-                if let Some(&peer) = state.hosts_by_peer.get(peer) {
-                    let neighbourhood = &mut state.neighbourhood;
-                    neighbourhood.found((machine, peer), now_ns, measured);
-                }
-            }
-            Event::NeighbourGone { .. } if measured => state.neighbourhood.gone += 1,
-            other => {
-                state.tally.note(machine, now_ns, measured, other);
-                let host_of = |peer: &str| state.hosts_by_peer.get(peer).copied();
-                state.relays.note(machine, now_ns, measured, other, host_of);
-                state.reaches(machine, now_ns, measured, other);
-            }
-        }
-    }
-
     /// Notes how many connections each node has, every [`SAMPLE_NS`] of a run with look-ups.
     pub fn sample(&self) {
         let now_ns = kernel::now().as_nanos();
@@ -409,158 +337,10 @@ impl Machines {
 const SAMPLE_NS: u64 = 10_000_000_000;
 
 impl State {
-    /// Takes note of what the node on `machine` tells of reaching others.
-    fn reaches(&mut self, machine: u32, now_ns: u64, measured: bool, event: &Event) {
-        let of_identity = |identity: &str| self.hosts_by_identity.get(identity).copied();
-        let of_peer = |peer: &str| self.hosts_by_peer.get(peer).copied();
-        match event {
-            Event::Reached { identity, path, .. } => {
-                if let Some(to) = of_identity(identity) {
-                    self.connects.connected(machine, to, *path, now_ns);
-                }
-            }
-            Event::ReachFailed {
-                identity, reason, ..
-            } => {
-                if let Some(to) = of_identity(identity) {
-                    self.connects.unreached(machine, to, *reason);
-                }
-            }
-            Event::Upgraded { peer, attempts, .. } => {
-                if let Some(to) = of_peer(peer)
-                    && self.connects.upgraded(machine, to, now_ns)
-                    && measured
-                {
-                    self.tally.hole_punched(*attempts);
-                }
-            }
-            Event::HolePunching { .. } if measured => self.tally.punches += 1,
-            Event::HolePunchFailed { peer, .. } => {
-                if let Some(to) = of_peer(peer) {
-                    self.connects.hole_punch_failed(machine, to);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// A node tells how a look-up went.
-    fn looked_up(&mut self, machine: u32, now_ns: u64, event: &Event) {
-        match event {
-            Event::AddressPublished { .. } => self.lookups.published(machine),
-            Event::Found { identity, by, .. } => {
-                if let Some(whom) = self.host_of(identity) {
-                    self.lookups.answered(machine, whom, *by, None, now_ns);
-                }
-            }
-            Event::NotFound {
-                identity,
-                by,
-                reason,
-            } => {
-                if let Some(whom) = self.host_of(identity) {
-                    let miss = Some(*reason);
-                    self.lookups.answered(machine, whom, *by, miss, now_ns);
-                }
-            }
-            Event::QueryBegan {
-                query,
-                purpose,
-                known,
-                ..
-            } => {
-                if let (Some(_), Ok(query)) = (lookups::sought(purpose), query.parse()) {
-                    self.lookups.walks(machine, query, known);
-                }
-            }
-            Event::QueryEnded {
-                query,
-                purpose,
-                about,
-                requests,
-                peers,
-                ..
-            } => {
-                if let (Some(sought), Some(whom), Ok(query)) =
-                    (lookups::sought(purpose), self.host_of(about), query.parse())
-                {
-                    let walk = Walk {
-                        query,
-                        requests: *requests,
-                        peers,
-                    };
-                    self.lookups.walked(machine, whom, sought, &walk);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// The machine of a person.
     pub fn host_of(&self, identity: &str) -> Option<u32> {
         self.hosts_by_identity.get(identity).copied()
     }
-}
-
-impl Person {
-    fn new(keys: Keys, addresses: Vec<Multiaddr>, card_outdated: bool) -> Self {
-        let told: Vec<_> = if card_outdated {
-            addresses.iter().map(formerly).collect()
-        } else {
-            addresses.clone()
-        };
-        let card = keys.card(&told).expect("keys in memory always sign");
-        let identity = keys.identity().to_string();
-        Self {
-            addresses,
-            card: card.to_string(),
-            identity,
-            keys,
-        }
-    }
-}
-
-/// The keys of the person at a machine.
-fn keys(seed: u64, machine: u32) -> Keys {
-    let mut secret = [0; 32];
-    Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
-    Keys::generate(Some(secret))
-}
-
-/// Where a node behind a NAT is dialled: nobody outside can use its private addresses, but its
-/// circuits through relays, if it has reservations there.
-fn circuit(relay: Multiaddr, peer: PeerId) -> Multiaddr {
-    relay.with(Protocol::P2p(peer)).with(Protocol::P2pCircuit)
-}
-
-/// Where a machine's node is dialled: what it announces, or else where it listens, with the
-/// machine's own address for an unspecified one.
-fn addresses(machine: u32, listen: &Listen) -> Vec<Multiaddr> {
-    let host = HostId(machine);
-    let given = if listen.announce.is_empty() {
-        &listen.addresses
-    } else {
-        &listen.announce
-    };
-    let own = |part: Protocol<'static>| match part {
-        Protocol::Ip4(ip) if ip.is_unspecified() => Protocol::Ip4(address::v4(host)),
-        Protocol::Ip6(ip) if ip.is_unspecified() => Protocol::Ip6(address::v6(host)),
-        part => part,
-    };
-    given
-        .iter()
-        .map(|address| address.iter().map(|part| own(part.acquire())).collect())
-        .collect()
-}
-
-/// An address as it may have been before a person moved: nobody has it now (RFC 5737).
-fn formerly(address: &Multiaddr) -> Multiaddr {
-    let before = |part: Protocol<'static>| match part {
-        Protocol::Ip4(_) => Protocol::Ip4(Ipv4Addr::new(192, 0, 2, 1)),
-        Protocol::Ip6(_) => Protocol::Ip6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
-        part => part,
-    };
-    address.iter().map(|part| before(part.acquire())).collect()
 }
 
 /// The configuration of a group's nodes.
@@ -575,74 +355,4 @@ fn config(group: &Group) -> Result<Config, String> {
 /// Where nodes listen that are not told otherwise.
 fn everywhere() -> Multiaddr {
     Multiaddr::from(Ipv4Addr::UNSPECIFIED).with(Protocol::Tcp(PORT))
-}
-
-/// Passes on what the node of a machine tells.
-struct Witness {
-    machines: Arc<Machines>,
-    machine: u32,
-}
-
-impl Observer for Witness {
-    fn event(&self, event: &Event) {
-        let mut told = Bytes::default();
-        event.hash(&mut told);
-        self.machines.testbed.report(self.machine, &told.0);
-        self.machines.note(self.machine, event);
-    }
-}
-
-/// An event's fields one after the other, for the trace hash: what `Hash` feeds
-/// to a hasher is unambiguous, and costs a tenth of writing it as JSON.
-#[derive(Default)]
-struct Bytes(Vec<u8>);
-
-impl Hasher for Bytes {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    /// Never asked for: the bytes themselves are hashed.
-    fn finish(&self) -> u64 {
-        0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_is_dialled_where_it_listens_or_where_it_says() {
-        let check = |listens: &[&str], announces: &[&str], expected: &[&str]| {
-            let parse = |texts: &[&str]| -> Vec<Multiaddr> {
-                let parse = |text: &&str| text.parse().expect("the test lists multiaddrs");
-                texts.iter().map(parse).collect()
-            };
-            let listen = Listen {
-                addresses: parse(listens),
-                announce: parse(announces),
-            };
-            assert_eq!(addresses(1, &listen), parse(expected));
-        };
-        check(
-            &["/ip4/0.0.0.0/udp/4001/quic-v1", "/ip6/::/tcp/4150"],
-            &[],
-            &[
-                "/ip4/11.0.0.2/udp/4001/quic-v1",
-                "/ip6/2600:b00::2/tcp/4150",
-            ],
-        );
-        check(
-            &["/ip4/11.0.0.2/tcp/4150"],
-            &[],
-            &["/ip4/11.0.0.2/tcp/4150"],
-        );
-        check(
-            &["/ip4/0.0.0.0/tcp/4150"],
-            &["/ip4/192.0.2.1/tcp/443"],
-            &["/ip4/192.0.2.1/tcp/443"],
-        );
-        check(&[], &[], &[]);
-    }
 }

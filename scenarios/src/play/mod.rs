@@ -36,6 +36,7 @@ mod machine;
 mod messages;
 mod neighbourhood;
 mod on_turmoil;
+mod person;
 mod punch;
 mod punches;
 pub mod quic;
@@ -45,6 +46,7 @@ mod tally;
 mod tcp_config;
 mod testbed;
 mod verdict;
+mod witness;
 
 use depths::Depths;
 use machine::Machines;
@@ -205,4 +207,14 @@ fn peak_rss_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+/// What seed 1 of a scenario shows, whose profiles may be in `folder`.
+#[cfg(test)]
+fn played(text: &str, folder: Option<&std::path::Path>) -> SeedResult {
+    let plan = crate::format::read("t", text, folder, &[]);
+    let plan = plan.unwrap_or_else(|wrong| panic!("{wrong}"));
+    let result = run(&Job::new(plan.cases[0].scenario.clone(), 1), &mut |_| {});
+    assert_eq!(result.failure, None);
+    result
 }

@@ -66,9 +66,8 @@ mod tests {
     use orrery_sim::{HostId, HostSpec, Simulation, host, net};
 
     use super::super::adapters::{self, HostExecutor};
-    use crate::engine::{Engine, Job};
     use crate::format::network::Fidelity;
-    use crate::{format, play};
+    use crate::play;
 
     /// Three homes on one local network and one on another, and this fault.
     fn run(more: &str) -> SeedResult {
@@ -80,20 +79,7 @@ mod tests {
              [[group]]\nname = 'other'\ncount = 1\nlan = 'other'\n\
              node = {{ 'mdns.enabled' = true }}\n{more}"
         );
-        let plan = format::read("t", &text, None, &[]).expect("it is sound");
-        let job = Job {
-            engine: Engine::Sim,
-            scenario: plan.cases[0].scenario.clone(),
-            variant: "default".to_owned(),
-            seed: 1,
-            until_ns: None,
-            log: None,
-            captures: None,
-            trace: None,
-        };
-        let result = play::run(&job, &mut |_| {});
-        assert_eq!(result.failure, None);
-        result
+        play::played(&text, None)
     }
 
     fn gone(result: &SeedResult) -> f64 {

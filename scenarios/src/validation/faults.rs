@@ -13,9 +13,9 @@ use orrery_sim::units::Ratio;
 use orrery_sim::{HostSpec, Simulation, host};
 
 use super::binomial::central_range;
+use super::played::played;
 use super::{Measured, Row};
-use crate::engine::{Engine, Job};
-use crate::{format, play};
+use crate::format;
 
 /// A link that loses twice what it is told to.
 const DOUBLED: &str = "loss-doubled";
@@ -164,23 +164,6 @@ fn fired_faults(mutation: Option<&str>) -> Result<Vec<(String, u64)>, String> {
          [[fault]]\nkind = \"move\"\nhosts = \"n\"\nat = \"60s\"\nfor = \"10s\"\nto = \"sym\"\n"
     );
     let plan = format::read("faults", &text, None, &[]).map_err(|problems| problems.to_string())?;
-    let job = Job {
-        engine: Engine::Sim,
-        scenario: plan.cases[0].scenario.clone(),
-        variant: "default".to_owned(),
-        seed: 1,
-        until_ns: None,
-        log: None,
-        captures: None,
-        trace: None,
-    };
-    let result = play::run(&job, &mut |_| {});
-    match result.failure {
-        Some(failure) => Err(failure),
-        None => Ok(result
-            .faults
-            .into_iter()
-            .map(|fault| (fault.kind, fault.fired))
-            .collect()),
-    }
+    let faults = played(plan.cases[0].scenario.clone())?.faults.into_iter();
+    Ok(faults.map(|fault| (fault.kind, fault.fired)).collect())
 }

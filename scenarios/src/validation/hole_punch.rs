@@ -4,13 +4,11 @@
 //! tried there is derived (`scenarios/catalog/nat/README.md`). The scenarios of the catalog have all
 //! pairs; these are the ones on which a wrong model disagrees.
 
-use orrery_reports::record::Metric;
 use orrery_sim::net::nat::{Dependence, NatSpec, PortAssignment};
 
+use super::played::succeeds;
 use super::{Measured, Row};
-use crate::engine::{Engine, Job};
-use crate::format::Scenario;
-use crate::{format, play};
+use crate::format;
 
 /// Symmetric NATs give a host the same outside port for everybody, so that it can be dialled.
 const KEEPS_MAPPING: &str = "symmetric-nats-keep-their-mapping";
@@ -92,7 +90,7 @@ fn measure(
                 }
             }
         }
-        let gets_through = gets_through(scenario)?;
+        let gets_through = succeeds(scenario, "connect.success")?;
         held &= gets_through == expected(cell);
         let short = |name: &str| name.trim_start_matches("eim-").to_owned();
         let sign = if gets_through { "✓" } else { "✗" };
@@ -113,27 +111,5 @@ fn mutate(spec: &mut NatSpec, mutation: Option<&str>) {
         }
         Some(LETS_IN) => spec.filtering = Dependence::EndpointIndependent,
         _ => {}
-    }
-}
-
-/// Whether the one pair of `scenario` ends with a direct connection.
-fn gets_through(scenario: Scenario) -> Result<bool, String> {
-    let job = Job {
-        engine: Engine::Sim,
-        scenario,
-        variant: "default".to_owned(),
-        seed: 1,
-        until_ns: None,
-        log: None,
-        captures: None,
-        trace: None,
-    };
-    let result = play::run(&job, &mut |_| {});
-    if let Some(failure) = result.failure {
-        return Err(failure);
-    }
-    match result.metrics.get("connect.success") {
-        Some(Metric::Value { value, .. }) => Ok(*value > 0.5),
-        _ => Err("nobody was reached or missed".to_owned()),
     }
 }

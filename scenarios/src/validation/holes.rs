@@ -3,14 +3,13 @@
 //! The worlds are those of the catalog's matrices, every pair in one of its own. What is expected
 //! is written here anew: the catalog's own expectations would follow it wherever it goes.
 
-use orrery_reports::record::Metric;
 use orrery_sim::net::nat::{Dependence, NatSpec};
 
+use super::played::succeeds;
 use super::{Measured, Row};
-use crate::engine::{Engine, Job};
 use crate::format::nat::Homes;
 use crate::format::{Case, Scenario};
-use crate::{built_in, format, play};
+use crate::{built_in, format};
 
 /// A NAT that ought to map by destination has one mapping for all.
 const ONE_MAPPING: &str = "udp-mapping-ignores-destination";
@@ -82,7 +81,7 @@ fn run(scenario: &str, expected: &Pairs, mutation: Option<&str>) -> Result<Measu
             let case = cases
                 .find(|case| is("here", here, case) && is("there", there, case))
                 .ok_or_else(|| format!("the matrix lacks {here} and {there}"))?;
-            let works = works(mutated(case.scenario.clone(), mutation))?;
+            let works = succeeds(mutated(case.scenario.clone(), mutation), "punch.success")?;
             if works == (expected[row][column] == 1) {
                 right += 1;
             } else {
@@ -109,26 +108,4 @@ fn mutated(mut scenario: Scenario, mutation: Option<&str>) -> Scenario {
     };
     homes.flat_map(Homes::nats_mut).for_each(change);
     scenario
-}
-
-/// Whether the pair of this world reaches each other.
-fn works(scenario: Scenario) -> Result<bool, String> {
-    let job = Job {
-        engine: Engine::Sim,
-        scenario,
-        variant: "default".to_owned(),
-        seed: 1,
-        until_ns: None,
-        log: None,
-        captures: None,
-        trace: None,
-    };
-    let result = play::run(&job, &mut |_| {});
-    if let Some(failure) = result.failure {
-        return Err(failure);
-    }
-    match result.metrics.get("punch.success") {
-        Some(Metric::Value { value, .. }) => Ok(*value > 0.5),
-        _ => Err("no pair was measured".to_owned()),
-    }
 }

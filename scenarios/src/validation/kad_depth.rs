@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use orrery_reports::record::Metric;
 use orrery_sim::random::Stream;
 
+use super::played::played;
 use super::{Measured, Row};
-use crate::engine::{Engine, Job};
-use crate::{format, play};
+use crate::format;
 
 /// Buckets of the nodes hold half of what they should.
 const SMALL_BUCKETS: &str = "buckets-of-three";
@@ -77,20 +77,7 @@ fn depth_among_nodes(buckets: usize) -> Result<f64, String> {
 pub(super) fn mean(text: &str, metric: &str) -> Result<f64, String> {
     let plan = format::read("kad", text, None, &[]);
     let plan = plan.map_err(|problems| problems.to_string())?;
-    let job = Job {
-        engine: Engine::Sim,
-        scenario: plan.cases[0].scenario.clone(),
-        variant: "default".to_owned(),
-        seed: 1,
-        until_ns: None,
-        log: None,
-        captures: None,
-        trace: None,
-    };
-    let result = play::run(&job, &mut |_| {});
-    if let Some(failure) = result.failure {
-        return Err(failure);
-    }
+    let result = played(plan.cases[0].scenario.clone())?;
     match result.metrics.get(metric) {
         Some(Metric::Distribution { mean, .. }) => Ok(*mean),
         // libp2p-kad may have changed the event that tells who named whom.

@@ -28,6 +28,7 @@ mod loss_bursts;
 mod mathis;
 mod mutant;
 mod ping_matrix;
+mod played;
 mod queue_codel;
 mod queueing;
 mod relay_limits;

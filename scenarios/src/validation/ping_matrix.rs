@@ -5,9 +5,9 @@
 
 use orrery_reports::record::Metric;
 
+use super::played::played;
 use super::{Measured, Row};
-use crate::engine::{Engine, Job};
-use crate::{format, play};
+use crate::format;
 
 /// The matrix of round trips taken for one of one-way delays.
 const DOUBLED: &str = "round-trips-as-one-way-delays";
@@ -90,20 +90,7 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
             }
         }
     }
-    let job = Job {
-        engine: Engine::Sim,
-        scenario,
-        variant: "default".to_owned(),
-        seed: 1,
-        until_ns: None,
-        log: None,
-        captures: None,
-        trace: None,
-    };
-    let result = play::run(&job, &mut |_| {});
-    if let Some(failure) = result.failure {
-        return Err(failure);
-    }
+    let result = played(scenario)?;
     let mut worst = (0.0, String::new());
     let mut pairs = 0;
     for (a, from) in table.regions.iter().enumerate() {

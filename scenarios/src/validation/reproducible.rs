@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use orrery_reports::record::SeedResult;
 
 use super::{Measured, Row};
-use crate::engine::{Engine, Frame, Job};
+use crate::engine::{Frame, Job};
 use crate::{catalog, format};
 
 /// A world that does not look at its seed.
@@ -68,14 +68,8 @@ pub fn job(seed: u64, longer: bool) -> Result<Job, String> {
         .map_err(|problems| problems.to_string())?;
     let case = plan.cases.last().ok_or("the scenario has no variant")?;
     Ok(Job {
-        engine: Engine::Sim,
-        scenario: case.scenario.clone(),
         variant: case.name.clone(),
-        seed,
-        until_ns: None,
-        log: None,
-        captures: None,
-        trace: None,
+        ..Job::new(case.scenario.clone(), seed)
     })
 }
 

@@ -81,13 +81,7 @@ fn scenario() -> Result<Scenario, String> {
 fn play(engine: Engine, scenario: Scenario, seed: u64) -> Result<BTreeMap<String, Metric>, String> {
     let job = Job {
         engine,
-        scenario,
-        variant: "default".to_owned(),
-        seed,
-        until_ns: None,
-        log: None,
-        captures: None,
-        trace: None,
+        ..Job::new(scenario, seed)
     };
     match play::run(&job, &mut |_| {}) {
         SeedResult {

@@ -136,8 +136,7 @@ pub fn start(machines: &Arc<Machines>, punch: u32, workload: usize, hosts: [u32;
 mod tests {
     use orrery_reports::record::{Metric, SeedResult};
 
-    use crate::engine::{Engine, Job};
-    use crate::{format, play};
+    use crate::play;
 
     /// Two hosts with these NATs, with more about the workload and whatever else is to happen.
     fn run(nats: [&str; 2], how: &str, rest: &str) -> SeedResult {
@@ -150,20 +149,7 @@ mod tests {
              [[group]]\nname = 's'\ncount = 1\nprogram = 'none'\n\
              [[workload]]\nkind = 'punch'\nfrom = 'a'\nto = 'b'\nvia = 's'\nat = '20s'\n{how}\n{rest}\n"
         );
-        let plan = format::read("t", &text, None, &[]).unwrap_or_else(|wrong| panic!("{wrong}"));
-        let job = Job {
-            engine: Engine::Sim,
-            scenario: plan.cases[0].scenario.clone(),
-            variant: "default".to_owned(),
-            seed: 1,
-            until_ns: None,
-            log: None,
-            captures: None,
-            trace: None,
-        };
-        let result = play::run(&job, &mut |_| {});
-        assert_eq!(result.failure, None);
-        result
+        play::played(&text, None)
     }
 
     fn cause(result: &SeedResult) -> &str {

@@ -1,0 +1,133 @@
+//! What one asks of a node.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{IdentityName, OpName, Payload, Rung};
+
+/// Who may read a post.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Audience {
+    /// Anybody.
+    Public,
+    /// Everybody this identity follows, at the moment of posting.
+    Friends,
+    /// These identities. Their cards must be known.
+    Only(Vec<IdentityName>),
+}
+
+/// What one can ask of a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// Publish `body`, a JSON object with a `type`. Acknowledged once durable.
+    Post {
+        /// The post itself.
+        body: serde_json::Value,
+        /// Its readers.
+        to: Audience,
+    },
+    /// Learn a card (see `Reply::Card`), keep a connection to its peer and pull its feed.
+    Follow {
+        /// The card's text.
+        card: String,
+    },
+    /// Stop pulling the feed of `identity` and leave it out of the friends audience.
+    Unfollow {
+        /// Whom.
+        identity: IdentityName,
+    },
+    /// Refuse every request of `identity` and deny its peers.
+    Block {
+        /// Whom.
+        identity: IdentityName,
+    },
+    /// Undo `Block`.
+    Unblock {
+        /// Whom.
+        identity: IdentityName,
+    },
+    /// Let `reader` read an earlier post of ours.
+    Grant {
+        /// Which post.
+        op: OpName,
+        /// The new reader.
+        reader: IdentityName,
+    },
+    /// Pull now, from one followed identity or from all.
+    Pull {
+        /// From whom; everybody followed if absent.
+        from: Option<IdentityName>,
+    },
+    /// The newest readable posts first.
+    Timeline {
+        /// At most this many.
+        limit: u32,
+        /// Only of this author.
+        author: Option<IdentityName>,
+    },
+    /// Rebuild the index from the post files and compare state hashes.
+    Reindex,
+    /// This identity's card, to be given to friends.
+    Card,
+    /// Addresses, connections, counts.
+    Status,
+    /// Dial an address. Done once the dial has begun, or if its peer is
+    /// connected; `Event::Connected` or `Event::DialFailed` tell the outcome.
+    Dial {
+        /// Multiaddr, with `/p2p/…` if the peer is known.
+        address: String,
+    },
+    /// Find out where somebody is. Done once that has begun; `Event::NotFound` tells of each
+    /// rung that does not know, `Event::Found` of the one that does, with which it ends.
+    Lookup {
+        /// Whom.
+        identity: IdentityName,
+        /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
+        by: Vec<Rung>,
+    },
+    /// Connect to somebody, wherever they are: by the addresses given, and then by what each rung
+    /// of the ladder finds. Done once that has begun; `Event::Reached` or `Event::ReachFailed`
+    /// tell the outcome.
+    Reach {
+        /// Whom.
+        identity: IdentityName,
+        /// Their libp2p peer id, if it is known.
+        peer: Option<String>,
+        /// Multiaddrs at which that peer may be.
+        addresses: Vec<String>,
+    },
+    /// Ask Kademlia for the peers nearest to where somebody's record lies.
+    Closest {
+        /// Whose record.
+        identity: IdentityName,
+    },
+    /// Name this node as one that offers a service, until it stops.
+    Provide {
+        /// The service's name.
+        service: String,
+    },
+    /// Ask Kademlia who offers a service.
+    Providers {
+        /// The service's name.
+        service: String,
+    },
+    /// Take part in a group without storage.
+    Join {
+        /// Its topic. Whoever knows it can take part and read.
+        topic: String,
+    },
+    /// Leave a group without storage.
+    Leave {
+        /// Its topic.
+        topic: String,
+    },
+    /// Send a message to a group without storage. It is kept by nobody.
+    Publish {
+        /// The group's topic.
+        topic: String,
+        /// The message.
+        data: Payload,
+    },
+}

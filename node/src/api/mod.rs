@@ -1,0 +1,22 @@
+//! The node's stable interface: commands in, replies and events out.
+//!
+//! Plain serde data. Programs drive a node only through these types, in memory
+//! or over its control socket, so that what works on one machine works
+//! everywhere.
+
+mod command;
+mod event;
+mod payload;
+mod reach;
+mod reply;
+
+pub use command::{Audience, Command};
+pub use event::Event;
+pub use payload::Payload;
+pub use reach::{Miss, NoMapping, Path, Rung, Unreached};
+pub use reply::{Post, Reply};
+
+/// A person: the Ed25519 public key in lower-case base32 without padding.
+pub type IdentityName = String;
+/// An operation: BLAKE3 of its header, lower-case hexadecimal.
+pub type OpName = String;

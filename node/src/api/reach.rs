@@ -1,0 +1,94 @@
+//! Finding and reaching somebody: the ways, and why they fail.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A way to learn where somebody is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rung {
+    /// Their card, and the configuration.
+    Known,
+    /// Who announces itself on the local network.
+    Mdns,
+    /// A signed record in the Kademlia table.
+    Kad,
+    /// A rendezvous server.
+    Rendezvous,
+    /// Friends, and their friends.
+    Friends,
+    /// A relay that both ends know.
+    Relay,
+}
+
+impl Rung {
+    /// All of them, nearest and cheapest first.
+    pub const ALL: [Self; 6] = [
+        Self::Known,
+        Self::Mdns,
+        Self::Kad,
+        Self::Rendezvous,
+        Self::Friends,
+        Self::Relay,
+    ];
+}
+
+/// Why a rung has not found somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Miss {
+    /// The configuration has switched it off.
+    Off,
+    /// It was asked, and does not know them.
+    Absent,
+    /// It knows them, but no address.
+    NoAddress,
+    /// It has nobody to ask.
+    NobodyToAsk,
+    /// What it was told is wrong, such as a record that they have not signed.
+    Wrong,
+    /// It is busy.
+    Busy,
+    /// It did not answer in time.
+    TimedOut,
+}
+
+/// Why no port can be mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoMapping {
+    /// No router of the local network has answered, or it has not told its address.
+    NoRouter,
+    /// The router's own address is not one of the public network.
+    NotPublic,
+}
+
+/// How two nodes are connected.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    /// One has dialled the other.
+    Direct,
+    /// Directly, after a relay had helped them to dial each other.
+    HolePunched,
+    /// Through a relay.
+    Relayed,
+}
+
+/// Why somebody was not reached.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreached {
+    /// No rung of the ladder knew an address.
+    NotFound,
+    /// No address that was found could be dialled.
+    NotConnected,
+    /// It took too long.
+    TimedOut,
+}

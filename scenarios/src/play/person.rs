@@ -1,0 +1,122 @@
+//! Who uses a machine: the person's keys, and where their node is dialled.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+use orrery_node::config::Listen;
+use orrery_node::keys::Keys;
+use orrery_sim::HostId;
+use orrery_sim::net::address;
+use orrery_sim::random::Stream;
+
+/// Who uses a machine.
+pub struct Person {
+    pub keys: Keys,
+    /// Where the person's node is dialled, the best first: at its own addresses, or behind a NAT
+    /// through its group's `bootstrap`; none if its settings are wrong.
+    pub addresses: Vec<Multiaddr>,
+    pub card: String,
+    pub identity: String,
+}
+
+impl Person {
+    /// The person with `keys`; with `card_outdated`, the card tells where they were before.
+    pub fn new(keys: Keys, addresses: Vec<Multiaddr>, card_outdated: bool) -> Self {
+        let told: Vec<_> = if card_outdated {
+            addresses.iter().map(formerly).collect()
+        } else {
+            addresses.clone()
+        };
+        let card = keys.card(&told).expect("keys in memory always sign");
+        let identity = keys.identity().to_string();
+        Self {
+            addresses,
+            card: card.to_string(),
+            identity,
+            keys,
+        }
+    }
+}
+
+/// The keys of the person at a machine.
+pub fn keys(seed: u64, machine: u32) -> Keys {
+    let mut secret = [0; 32];
+    Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
+    Keys::generate(Some(secret))
+}
+
+/// Where a node behind a NAT is dialled: nobody outside can use its private addresses, but its
+/// circuits through relays, if it has reservations there.
+pub fn circuit(relay: Multiaddr, peer: PeerId) -> Multiaddr {
+    relay.with(Protocol::P2p(peer)).with(Protocol::P2pCircuit)
+}
+
+/// Where a machine's node is dialled: what it announces, or else where it listens, with the
+/// machine's own address for an unspecified one.
+pub fn addresses(machine: u32, listen: &Listen) -> Vec<Multiaddr> {
+    let host = HostId(machine);
+    let given = if listen.announce.is_empty() {
+        &listen.addresses
+    } else {
+        &listen.announce
+    };
+    let own = |part: Protocol<'static>| match part {
+        Protocol::Ip4(ip) if ip.is_unspecified() => Protocol::Ip4(address::v4(host)),
+        Protocol::Ip6(ip) if ip.is_unspecified() => Protocol::Ip6(address::v6(host)),
+        part => part,
+    };
+    given
+        .iter()
+        .map(|address| address.iter().map(|part| own(part.acquire())).collect())
+        .collect()
+}
+
+/// An address as it may have been before a person moved: nobody has it now (RFC 5737).
+fn formerly(address: &Multiaddr) -> Multiaddr {
+    let before = |part: Protocol<'static>| match part {
+        Protocol::Ip4(_) => Protocol::Ip4(Ipv4Addr::new(192, 0, 2, 1)),
+        Protocol::Ip6(_) => Protocol::Ip6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+        part => part,
+    };
+    address.iter().map(|part| before(part.acquire())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_dialled_where_it_listens_or_where_it_says() {
+        let check = |listens: &[&str], announces: &[&str], expected: &[&str]| {
+            let parse = |texts: &[&str]| -> Vec<Multiaddr> {
+                let parse = |text: &&str| text.parse().expect("the test lists multiaddrs");
+                texts.iter().map(parse).collect()
+            };
+            let listen = Listen {
+                addresses: parse(listens),
+                announce: parse(announces),
+            };
+            assert_eq!(addresses(1, &listen), parse(expected));
+        };
+        check(
+            &["/ip4/0.0.0.0/udp/4001/quic-v1", "/ip6/::/tcp/4150"],
+            &[],
+            &[
+                "/ip4/11.0.0.2/udp/4001/quic-v1",
+                "/ip6/2600:b00::2/tcp/4150",
+            ],
+        );
+        check(
+            &["/ip4/11.0.0.2/tcp/4150"],
+            &[],
+            &["/ip4/11.0.0.2/tcp/4150"],
+        );
+        check(
+            &["/ip4/0.0.0.0/tcp/4150"],
+            &["/ip4/192.0.2.1/tcp/443"],
+            &["/ip4/192.0.2.1/tcp/443"],
+        );
+        check(&[], &[], &[]);
+    }
+}
