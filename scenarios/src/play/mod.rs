@@ -20,7 +20,6 @@ use crate::format::fault::LinkChange;
 use crate::world::World;
 
 mod adapters;
-mod connect_figures;
 mod connects;
 mod depths;
 mod drain;

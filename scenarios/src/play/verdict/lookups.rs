@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use orrery_reports::record::{Loss, SeedResult};
+use orrery_reports::record::SeedResult;
 use orrery_sim::kernel;
 
-use super::{LOSSES_LISTED_MAX, Machines, Metrics, count_causes};
+use super::losses::{self, Lost};
+use super::metrics::Metrics;
+use crate::play::machine::Machines;
 
 /// What look-ups did, and those that failed.
 pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
@@ -40,24 +42,17 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
         metrics.ratio(&name, found, failed);
     }
     metrics.value("lookup.failed", "1", all.1 as f64);
-    for (cause, count) in &summary.failed {
-        let name = format!("lookup.failed{{cause={}}}", cause.name());
-        metrics.value(&name, "1", *count as f64);
-    }
-    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
-    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
-    for (number, entry, cause) in lookups.lost().take(room) {
-        result.losses.push(Loss {
-            item: format!("look-up {number}"),
-            author: name(entry.whom),
-            reader: name(entry.from),
-            created_s: entry.start_ns as f64 / 1e9,
-            cause: cause.name().to_owned(),
-        });
-    }
-    let causes = summary.failed.iter();
-    count_causes(
-        result,
-        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
-    );
+    let lost = lookups.lost().map(|(number, entry, cause)| Lost {
+        item: format!("look-up {number}"),
+        author: entry.whom,
+        reader: entry.from,
+        at_ns: entry.start_ns,
+        cause: cause.name(),
+    });
+    losses::list(machines, result, lost);
+    let causes = summary
+        .failed
+        .iter()
+        .map(|(cause, count)| (cause.name(), *count));
+    losses::count(metrics, result, "lookup.failed", causes);
 }

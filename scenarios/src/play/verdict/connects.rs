@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use orrery_node::api::Path;
-use orrery_reports::record::{Loss, SeedResult};
+use orrery_reports::record::SeedResult;
 
-use super::connects::{self, Attempt};
-use super::machine::Machines;
-use super::verdict::{LOSSES_LISTED_MAX, Metrics, count_causes};
+use super::losses::{self, Lost};
+use super::metrics::Metrics;
+use crate::play::connects::{self, Attempt};
+use crate::play::machine::Machines;
 
 /// Notes what came of reaching others, and what was lost.
-pub(super) fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
     let mut state = machines.state();
     if state.connects.is_empty() {
         return;
@@ -41,28 +42,21 @@ pub(super) fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut See
             );
         }
     }
-    for (cause, count) in &all.failed {
-        let name = format!("connect.failed{{cause={}}}", cause.name());
-        metrics.value(&name, "1", *count as f64);
-    }
-    let room = LOSSES_LISTED_MAX.saturating_sub(result.losses.len());
-    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
     let lost =
         measured().filter_map(|(number, attempt)| Some((number, attempt, attempt.failure()?)));
-    for (number, attempt, cause) in lost.take(room) {
-        result.losses.push(Loss {
-            item: format!("connection {number}"),
-            author: name(attempt.from),
-            reader: name(attempt.to),
-            created_s: attempt.at_ns as f64 / 1e9,
-            cause: cause.name().to_owned(),
-        });
-    }
-    let causes = all.failed.iter();
-    count_causes(
-        result,
-        causes.map(|(cause, count)| (cause.name().to_owned(), *count)),
-    );
+    let lost = lost.map(|(number, attempt, cause)| Lost {
+        item: format!("connection {number}"),
+        author: attempt.from,
+        reader: attempt.to,
+        at_ns: attempt.at_ns,
+        cause: cause.name(),
+    });
+    losses::list(machines, result, lost);
+    let causes = all
+        .failed
+        .iter()
+        .map(|(cause, count)| (cause.name(), *count));
+    losses::count(metrics, result, "connect.failed", causes);
 }
 
 /// Figures of some attempts to reach others, under these labels.

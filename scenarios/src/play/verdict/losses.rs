@@ -1,0 +1,55 @@
+//! What was lost: one by one as far as that is read, and by cause.
+
+use orrery_reports::record::{Loss, SeedResult};
+
+use super::metrics::Metrics;
+use crate::play::machine::Machines;
+
+/// Losses that are listed one by one; all are counted by cause.
+pub const LISTED_MAX: usize = 500;
+
+/// One thing that was to come from one host to another, and did not.
+pub struct Lost {
+    /// What, with its number.
+    pub item: String,
+    /// The host from which it was to come.
+    pub author: u32,
+    /// The host that was to get it.
+    pub reader: u32,
+    /// When that began, in simulated nanoseconds.
+    pub at_ns: u64,
+    /// Why not.
+    pub cause: &'static str,
+}
+
+/// Lists what was lost, as far as there is room.
+pub fn list(machines: &Machines, result: &mut SeedResult, lost: impl Iterator<Item = Lost>) {
+    let room = LISTED_MAX.saturating_sub(result.losses.len());
+    let name = |host: u32| machines.world.hosts[host as usize].name.clone();
+    let losses = lost.take(room).map(|lost| Loss {
+        item: lost.item,
+        author: name(lost.author),
+        reader: name(lost.reader),
+        created_s: lost.at_ns as f64 / 1e9,
+        cause: lost.cause.to_owned(),
+    });
+    result.losses.extend(losses);
+}
+
+/// Counts losses by cause, under `metric` and among those of the whole run.
+pub fn count(
+    metrics: &mut Metrics,
+    result: &mut SeedResult,
+    metric: &str,
+    causes: impl Iterator<Item = (&'static str, u64)>,
+) {
+    for (cause, count) in causes {
+        metrics.value(&format!("{metric}{{cause={cause}}}"), "1", count as f64);
+        add(result, cause, count);
+    }
+}
+
+/// Adds `count` losses to those of the whole run.
+pub fn add(result: &mut SeedResult, cause: &str, count: u64) {
+    *result.loss_causes.entry(cause.to_owned()).or_default() += count;
+}
