@@ -86,6 +86,10 @@ pub enum Command {
         identity: IdentityName,
         /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
         by: Vec<Rung>,
+        /// Reply at the end instead, with `Reply::Found` or `Reply::NotFound`. No rung takes
+        /// longer than `reach.rung_timeout`.
+        #[serde(default)]
+        wait: bool,
     },
     /// Connect to somebody, wherever they are: by the addresses given, and then by what each rung
     /// of the ladder finds. Done once that has begun; `Event::Reached` or `Event::ReachFailed`
@@ -97,6 +101,10 @@ pub enum Command {
         peer: Option<String>,
         /// Multiaddrs at which that peer may be.
         addresses: Vec<String>,
+        /// Reply at the end instead, with `Reply::Reached` or `Reply::NotReached`, within
+        /// `reach.timeout`.
+        #[serde(default)]
+        wait: bool,
     },
     /// Ask Kademlia for the peers nearest to where somebody's record lies.
     Closest {
@@ -130,4 +138,42 @@ pub enum Command {
         /// The message.
         data: Payload,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_ask_to_wait_does_not() {
+        let check = |text: &str, expected: Command| {
+            let command = serde_json::from_str(text).map_err(|error| error.to_string());
+            assert_eq!(command, Ok(expected), "{text}");
+        };
+        check(
+            r#"{"command": "lookup", "identity": "x", "by": ["kad"]}"#,
+            Command::Lookup {
+                identity: "x".to_owned(),
+                by: vec![Rung::Kad],
+                wait: false,
+            },
+        );
+        check(
+            r#"{"command": "reach", "identity": "x", "addresses": []}"#,
+            Command::Reach {
+                identity: "x".to_owned(),
+                peer: None,
+                addresses: vec![],
+                wait: false,
+            },
+        );
+        check(
+            r#"{"command": "lookup", "identity": "x", "by": [], "wait": true}"#,
+            Command::Lookup {
+                identity: "x".to_owned(),
+                by: vec![],
+                wait: true,
+            },
+        );
+    }
 }

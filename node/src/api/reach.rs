@@ -33,6 +33,18 @@ impl Rung {
         Self::Friends,
         Self::Relay,
     ];
+
+    /// The name in the configuration and on the command line, kebab-case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Mdns => "mdns",
+            Self::Kad => "kad",
+            Self::Rendezvous => "rendezvous",
+            Self::Friends => "friends",
+            Self::Relay => "relay",
+        }
+    }
 }
 
 /// Why a rung has not found somebody.
@@ -53,6 +65,15 @@ pub enum Miss {
     Busy,
     /// It did not answer in time.
     TimedOut,
+}
+
+/// A rung that has not found somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Missed {
+    /// Which.
+    pub by: Rung,
+    /// Why.
+    pub reason: Miss,
 }
 
 /// Why no port can be mapped.
@@ -91,4 +112,17 @@ pub enum Unreached {
     NotConnected,
     /// It took too long.
     TimedOut,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rungs_are_called_by_the_name_by_which_they_are_configured() {
+        for rung in Rung::ALL {
+            let configured = serde_json::to_value(rung).map_err(|error| error.to_string());
+            assert_eq!(configured, Ok(rung.name().into()));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IdentityName, OpName};
+use super::{IdentityName, Missed, OpName, Path, Rung, Unreached};
 
 /// What a node answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,41 @@ pub enum Reply {
     Peers {
         /// libp2p peer ids; of the nearest, the nearest first.
         peers: Vec<String>,
+    },
+    /// Somebody was found.
+    Found {
+        /// By which rung.
+        by: Rung,
+        /// Their libp2p peer id.
+        peer: String,
+        /// Multiaddrs, each of which can be dialled by itself: they end in a peer's name.
+        addresses: Vec<String>,
+    },
+    /// Nobody knows where somebody is.
+    NotFound {
+        /// The rungs that were asked, in their order.
+        missed: Vec<Missed>,
+    },
+    /// Somebody is connected.
+    Reached {
+        /// Their libp2p peer id.
+        peer: String,
+        /// How they are connected now.
+        path: Path,
+        /// The rung that had found them; none if they were connected already, or have been
+        /// meanwhile in another way.
+        by: Option<Rung>,
+        /// Microseconds since the command; 0 if they were connected already.
+        took_us: u64,
+    },
+    /// Somebody was not reached.
+    NotReached {
+        /// Why.
+        reason: Unreached,
+        /// The rungs that have not found them, in their order.
+        missed: Vec<Missed>,
+        /// What the last dial failed of, if there was one.
+        last_error: Option<String>,
     },
     /// Pulls ended.
     Pulled {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use orrery_node::api::Rung;
 
 const EXAMPLES: &str = "\
 Examples, in two terminals:
@@ -19,6 +21,51 @@ DIR/config.toml, for example to [\"/ip4/127.0.0.1/tcp/0\"].
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 6 the disk or a
 permission refused.";
+
+const RUNGS: &str = "\
+Each rung is a way to know where somebody is, and needs its settings:
+  known       the card of somebody you follow, and bootstrap.peers; nothing to set
+  mdns        the local network: mdns.enabled, at both ends
+  kad         their record in a table: kad.enabled and kad.walk here and there,
+              kad.publish there, and for the start a node in bootstrap.peers
+  rendezvous  a node in bootstrap.peers with rendezvous.server; rendezvous.client
+              at both ends
+  friends     your friends, and theirs: friends_lookup.enabled, at theirs too
+  relay       a node in bootstrap.peers with relay.enabled; relay_client.enabled
+              at both ends
+mdns, rendezvous and relay find only those whose card is kept here, or is given
+to `reach`.";
+
+const LOOKUP_EXAMPLES: &str = "\
+The first rung that knows ends the search. Addresses are printed one a line, each
+fit for `dial`; which rung knew is told on standard error. If none does, each says
+why, and the exit code is 1. A rung may take reach.rung_timeout.
+
+Examples:
+  orrery-node lookup ID
+  orrery-node lookup ID --by kad --by friends
+  orrery-node dial $(orrery-node lookup ID | head -n 1)";
+
+const REACH_EXAMPLES: &str = "\
+Prints how they are connected now (direct, hole-punched or relayed), which rung
+found them, and how long it took. What a rung finds is dialled; if that fails,
+the next is asked. A relayed connection may be replaced by a hole-punched one
+later (hole_punch.enabled). It may all take reach.timeout; if it fails, the exit
+code is 1.
+
+Examples:
+  orrery-node reach ID
+  orrery-node reach $(orrery-node --dir bob card)";
+
+/// The parser of a rung's name.
+fn rung() -> impl TypedValueParser<Value = Rung> {
+    let names = PossibleValuesParser::new(Rung::ALL.map(Rung::name));
+    names.try_map(|name| {
+        let mut all = Rung::ALL.into_iter();
+        all.find(|rung| rung.name() == name)
+            .ok_or("there is no such rung")
+    })
+}
 
 /// A node of a peer-to-peer social network: your posts stay with you, and go
 /// straight to your friends.
@@ -127,6 +174,29 @@ Examples:
     Dial {
         /// A multiaddr, such as /ip4/192.0.2.7/tcp/4150, with /p2p/… if the peer is known
         address: String,
+    },
+    /// Find out where somebody is, by the rungs of `reach.ladder` one after the other
+    #[command(after_help = format!("{LOOKUP_EXAMPLES}\n\n{RUNGS}"))]
+    Lookup {
+        /// Their identity, which `status` shows at theirs, or a card of theirs, however old
+        #[arg(value_name = "ID")]
+        who: String,
+        /// Ask this rung instead; repeat for several, in their order
+        #[arg(long, value_name = "RUNG", value_parser = rung())]
+        by: Vec<Rung>,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Connect the running node to somebody, wherever `reach.ladder` finds them
+    #[command(after_help = format!("{REACH_EXAMPLES}\n\n{RUNGS}"))]
+    Reach {
+        /// Their identity, which `status` shows at theirs, or their contact card
+        #[arg(value_name = "ID")]
+        who: String,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
     /// Name the peers nearest to where somebody's address is recorded; `kad.walk` must be set
     Closest {

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Failure;
 use super::args::{Action, Format};
 use super::folder::{Folder, Network};
-use super::print;
+use super::{print, search};
 
 /// Longest file that is read as a post; the node's own bound is smaller.
 const POST_BYTES_MAX: u64 = 1024 * 1024;
@@ -22,7 +22,10 @@ const POST_BYTES_MAX: u64 = 1024 * 1024;
 /// Has the folder's node do `action`, and prints what it answers.
 pub async fn ask(folder: &Folder, action: Action) -> Result<(), Failure> {
     let format = match &action {
-        Action::Timeline { format, .. } | Action::Status { format } => *format,
+        Action::Timeline { format, .. }
+        | Action::Status { format }
+        | Action::Lookup { format, .. }
+        | Action::Reach { format, .. } => *format,
         _ => Format::Text,
     };
     let command = command_of(action)?;
@@ -41,6 +44,8 @@ async fn alone(folder: &Folder, command: Command) -> Result<Reply, Failure> {
         Command::Pull { .. } => Network::Dial,
         // What these do would be gone with the node.
         Command::Dial { .. }
+        | Command::Lookup { .. }
+        | Command::Reach { .. }
         | Command::Closest { .. }
         | Command::Provide { .. }
         | Command::Providers { .. }
@@ -102,6 +107,8 @@ fn command_of(action: Action) -> Result<Command, Failure> {
         Action::Reindex => Command::Reindex,
         Action::Status { .. } => Command::Status,
         Action::Dial { address } => Command::Dial { address },
+        Action::Lookup { who, by, .. } => search::look_up(who, by)?,
+        Action::Reach { who, .. } => search::reach(who)?,
         Action::Closest { id } => Command::Closest { identity: id },
         Action::Provide { service } => Command::Provide { service },
         Action::Providers { service } => Command::Providers { service },
@@ -176,6 +183,10 @@ fn show(reply: Reply, format: Format) -> Result<(), Failure> {
                 failed.len()
             )))
         }
+        outcome @ (Reply::Found { .. }
+        | Reply::NotFound { .. }
+        | Reply::Reached { .. }
+        | Reply::NotReached { .. }) => search::show(&outcome, format),
         status @ Reply::Status { .. } => match format {
             Format::Json => print::print_json(&status),
             Format::Text => print::print_status(&status),

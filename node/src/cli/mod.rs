@@ -11,6 +11,7 @@ mod init;
 mod logging;
 mod print;
 mod run;
+mod search;
 
 pub use args::Arguments;
 pub use failure::Failure;

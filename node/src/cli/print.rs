@@ -77,6 +77,11 @@ fn content(body: &serde_json::Value) -> String {
         .get("text")
         .and_then(serde_json::Value::as_str)
         .map_or_else(|| body.to_string(), str::to_owned);
+    printable(&text)
+}
+
+/// Text of others without control characters, which could steer the terminal.
+pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

@@ -66,14 +66,9 @@ impl Driver {
                 identity,
                 peer,
                 addresses,
-            } => {
-                let done = self.reach(&identity, peer.as_deref(), &addresses);
-                answer(reply, done);
-            }
-            Command::Lookup { identity, by } => {
-                let done = self.look_up(&identity, by);
-                answer(reply, done);
-            }
+                wait,
+            } => self.reach(&identity, peer.as_deref(), &addresses, wait, reply),
+            Command::Lookup { identity, by, wait } => self.look_up(&identity, by, wait, reply),
             Command::Closest { identity } => self.closest(&identity, reply),
             Command::Provide { service } => self.provide(&service, reply),
             Command::Providers { service } => self.providers(&service, reply),

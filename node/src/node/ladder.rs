@@ -12,30 +12,80 @@ use std::time::Instant;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 
-use crate::api::{Event, Miss, Reply, Rung};
+use crate::api::{Event, Miss, Missed, Reply, Rung};
 use crate::card::Card;
 use crate::identity::IdentityId;
 
 use super::CommandError;
 use super::agenda::Errand;
+use super::commands::answer;
 use super::driver::{Driver, Then};
+use super::waiters::{ReplySender, now_or_then};
 
 /// Most addresses that are taken of one rung's answer.
 const ADDRESSES_MAX: usize = 16;
 
 /// What is being looked for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Ladder {
     /// Rungs that have been asked and have not answered.
     seeks: BTreeSet<(IdentityId, Rung)>,
-    /// Look-ups under way: the rung that is being asked, and those after it.
-    lookups: BTreeMap<IdentityId, VecDeque<Rung>>,
+    /// Look-ups under way.
+    lookups: BTreeMap<IdentityId, Lookup>,
+}
+
+/// A look-up under way.
+struct Lookup {
+    /// The rung that is being asked, and those after it.
+    rungs: VecDeque<Rung>,
+    /// Those before it.
+    missed: Vec<Missed>,
+    /// Who waits for its end.
+    reply: Option<ReplySender>,
+}
+
+impl Lookup {
+    fn ends(self, outcome: impl FnOnce(Vec<Missed>) -> Reply) {
+        if let Some(reply) = self.reply {
+            answer(reply, Ok(outcome(self.missed)));
+        }
+    }
 }
 
 impl Driver {
     /// Begins to look `identity` up: `by` these rungs in their order, or by those of the
-    /// configuration if there are none, until one has found it.
-    pub(super) fn look_up(&mut self, identity: &str, by: Vec<Rung>) -> Result<Reply, CommandError> {
+    /// configuration if there are none, until one has found it. Answers at `reply` when that has
+    /// begun, or when it has ended.
+    pub(super) fn look_up(
+        &mut self,
+        identity: &str,
+        by: Vec<Rung>,
+        wait: bool,
+        reply: ReplySender,
+    ) {
+        let (identity, rungs) = match self.may_look_up(identity, by) {
+            Ok(wanted) => wanted,
+            Err(error) => return answer(reply, Err(error)),
+        };
+        let (now, then) = now_or_then(reply, wait);
+        let lookup = Lookup {
+            rungs,
+            missed: Vec::new(),
+            reply: then,
+        };
+        self.ladder.lookups.insert(identity, lookup);
+        self.ask_next(identity);
+        if let Some(reply) = now {
+            answer(reply, Ok(Reply::Done));
+        }
+    }
+
+    /// Whom to look up by which rungs, if that can begin.
+    fn may_look_up(
+        &self,
+        identity: &str,
+        by: Vec<Rung>,
+    ) -> Result<(IdentityId, VecDeque<Rung>), CommandError> {
         let identity: IdentityId = identity
             .trim()
             .parse()
@@ -57,19 +107,18 @@ impl Driver {
             self.context.limit_reached("lookups");
             return Err(CommandError::Busy);
         }
-        self.ladder.lookups.insert(identity, by.into());
-        self.ask_next(identity);
-        Ok(Reply::Done)
+        Ok((identity, by.into()))
     }
 
     /// Asks the rung at which the look-up of `identity` stands; the look-up ends after the last.
     fn ask_next(&mut self, identity: IdentityId) {
-        match self.ladder.lookups.get(&identity).map(VecDeque::front) {
-            Some(Some(rung)) => self.seek(identity, *rung),
-            Some(None) => {
-                self.ladder.lookups.remove(&identity);
-            }
-            None => {}
+        let Some(lookup) = self.ladder.lookups.get(&identity) else {
+            return;
+        };
+        if let Some(rung) = lookup.rungs.front() {
+            self.seek(identity, *rung);
+        } else if let Some(lookup) = self.ladder.lookups.remove(&identity) {
+            lookup.ends(|missed| Reply::NotFound { missed });
         }
     }
 
@@ -113,8 +162,14 @@ impl Driver {
             peer: peer.to_string(),
             addresses: addresses.iter().map(ToString::to_string).collect(),
         });
-        if self.lookup_waits_for(identity, by) {
-            self.ladder.lookups.remove(&identity);
+        if self.lookup_waits_for(identity, by)
+            && let Some(lookup) = self.ladder.lookups.remove(&identity)
+        {
+            lookup.ends(|_| Reply::Found {
+                by,
+                peer: peer.to_string(),
+                addresses: dialable(peer, &addresses),
+            });
         }
         self.climb_found(identity, by, peer, addresses);
     }
@@ -130,12 +185,13 @@ impl Driver {
             reason,
         });
         if self.lookup_waits_for(identity, by) {
-            if let Some(rungs) = self.ladder.lookups.get_mut(&identity) {
-                rungs.pop_front();
+            if let Some(lookup) = self.ladder.lookups.get_mut(&identity) {
+                lookup.rungs.pop_front();
+                lookup.missed.push(Missed { by, reason });
             }
             self.ask_next(identity);
         }
-        self.climb_not_found(identity, by);
+        self.climb_not_found(identity, by, reason);
     }
 
     /// Whether the rung was being asked, which it is no longer.
@@ -145,8 +201,8 @@ impl Driver {
     }
 
     fn lookup_waits_for(&self, identity: IdentityId, rung: Rung) -> bool {
-        let rungs = self.ladder.lookups.get(&identity);
-        rungs.and_then(VecDeque::front) == Some(&rung)
+        let lookup = self.ladder.lookups.get(&identity);
+        lookup.and_then(|lookup| lookup.rungs.front()) == Some(&rung)
     }
 
     /// The rung `known`: the addresses that came with the command, or those of the card we hold,
@@ -233,5 +289,39 @@ impl Driver {
             });
             done
         });
+    }
+}
+
+/// The addresses as text, each with the peer's name at its end unless it names somebody itself.
+fn dialable(peer: PeerId, addresses: &[Multiaddr]) -> Vec<String> {
+    let addresses = addresses.iter().cloned();
+    addresses
+        .map(|address| {
+            let named = address.with_p2p(peer);
+            named.unwrap_or_else(|other| other).to_string()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_can_be_dialled_by_themselves() {
+        let [peer, other] = [PeerId::random(), PeerId::random()];
+        let bare = "/ip4/192.0.2.7/tcp/4150";
+        let circuit = format!("{bare}/p2p/{other}/p2p-circuit");
+        let check = |text: &str, expected: String| {
+            let address = text.parse().expect("an address");
+            assert_eq!(dialable(peer, &[address]), [expected]);
+        };
+        check(bare, format!("{bare}/p2p/{peer}"));
+        check(&format!("{bare}/p2p/{peer}"), format!("{bare}/p2p/{peer}"));
+        check(
+            &format!("{bare}/p2p/{other}"),
+            format!("{bare}/p2p/{other}"),
+        );
+        check(&circuit, format!("{circuit}/p2p/{peer}"));
     }
 }

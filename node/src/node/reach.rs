@@ -10,31 +10,39 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId};
 
-use crate::api::{Event, Path, Reply, Rung, Unreached};
+use crate::api::{Event, Miss, Missed, Path, Reply, Rung, Unreached};
 use crate::identity::IdentityId;
 
 use super::CommandError;
 use super::agenda::Errand;
+use super::commands::answer;
 use super::driver::Driver;
 use super::links::{Link, Upgrade};
+use super::waiters::{ReplySender, now_or_then};
 
 /// Most addresses that one can give with the command.
 const ADDRESSES_MAX: usize = 16;
 
+/// A peer, and the addresses at which it may be.
+type Given = (PeerId, Vec<Multiaddr>);
+
 /// People who are being reached.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Climbs(BTreeMap<IdentityId, Climb>);
 
 /// One of them.
-#[derive(Debug)]
 struct Climb {
     began: Instant,
     stage: Stage,
     /// The rung that is being asked or whose addresses are dialled, and those after it.
     rungs: VecDeque<Rung>,
     /// Where they may be, as given with the command.
-    given: Option<(PeerId, Vec<Multiaddr>)>,
+    given: Option<Given>,
+    /// The rungs that have not found them.
+    missed: Vec<Missed>,
     last_error: Option<String>,
+    /// Who waits for its end.
+    reply: Option<ReplySender>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,57 +54,56 @@ enum Stage {
 }
 
 impl Driver {
-    /// Begins to reach `identity`, perhaps at a peer with these addresses.
+    /// Begins to reach `identity`, perhaps at a peer with these addresses. Answers at `reply` when
+    /// that has begun, or when it has ended.
     pub(super) fn reach(
         &mut self,
         identity: &str,
         peer: Option<&str>,
         addresses: &[String],
-    ) -> Result<Reply, CommandError> {
-        let identity: IdentityId = parsed(identity)?;
-        let peer = peer.map(parsed::<PeerId>).transpose()?;
-        if addresses.len() > ADDRESSES_MAX {
-            let error = format!("at most {ADDRESSES_MAX} addresses can be given");
-            return Err(CommandError::invalid(&error));
-        }
-        let addresses = addresses.iter().map(|text| parsed(text));
-        let addresses = addresses.collect::<Result<Vec<Multiaddr>, _>>()?;
-        if peer.is_none() && !addresses.is_empty() {
-            return Err(CommandError::invalid(&"addresses need the peer's name"));
-        }
+        wait: bool,
+        reply: ReplySender,
+    ) {
+        let (identity, given) = match whereabouts(identity, peer, addresses) {
+            Ok(wanted) => wanted,
+            Err(error) => return answer(reply, Err(error)),
+        };
         let connected = self
             .links
             .of_identity(identity)
             .map(|(_, peer)| peer)
-            .or(peer)
+            .or(given.as_ref().map(|(peer, _)| *peer))
             .filter(|peer| self.links.has_peer(peer));
-        if let Some(peer) = connected {
-            self.reached(identity, peer, None, Duration::ZERO);
-            return Ok(Reply::Done);
+        if connected.is_none()
+            && let Err(error) = self.may_climb(identity)
+        {
+            return answer(reply, Err(error));
         }
-        let rungs = self.context.config.reach.ladder.clone();
-        self.climb(identity, peer.map(|peer| (peer, addresses)), rungs.into())?;
-        Ok(Reply::Done)
+        let (now, then) = now_or_then(reply, wait);
+        if let Some(peer) = connected {
+            self.reached(identity, peer, None, Duration::ZERO, then);
+        } else {
+            let rungs = self.context.config.reach.ladder.clone();
+            self.climb(identity, given, rungs.into(), then);
+        }
+        if let Some(reply) = now {
+            answer(reply, Ok(Reply::Done));
+        }
     }
 
     /// Looks for a friend who could not be dialled where their card says; false if that is not
     /// wanted, or cannot be done now.
     pub(super) fn seek_friend(&mut self, identity: IdentityId) -> bool {
-        let config = &self.context.config.reach;
-        if !config.seek_friends {
+        if !self.context.config.reach.seek_friends || self.may_climb(identity).is_err() {
             return false;
         }
-        let others = config.ladder.iter().copied();
+        let others = self.context.config.reach.ladder.iter().copied();
         let others = others.filter(|rung| *rung != Rung::Known).collect();
-        self.climb(identity, None, others).is_ok()
+        self.climb(identity, None, others, None);
+        true
     }
 
-    fn climb(
-        &mut self,
-        identity: IdentityId,
-        given: Option<(PeerId, Vec<Multiaddr>)>,
-        rungs: VecDeque<Rung>,
-    ) -> Result<(), CommandError> {
+    fn may_climb(&self, identity: IdentityId) -> Result<(), CommandError> {
         if self.climbs.0.contains_key(&identity) {
             let error = format!("{identity} is being reached");
             return Err(CommandError::invalid(&error));
@@ -105,6 +112,16 @@ impl Driver {
             self.context.limit_reached("reaching");
             return Err(CommandError::Busy);
         }
+        Ok(())
+    }
+
+    fn climb(
+        &mut self,
+        identity: IdentityId,
+        given: Option<Given>,
+        rungs: VecDeque<Rung>,
+        reply: Option<ReplySender>,
+    ) {
         let began = Instant::now();
         let patience = self.context.config.reach.timeout.get();
         self.agenda
@@ -114,11 +131,12 @@ impl Driver {
             stage: Stage::Seeking,
             rungs,
             given,
+            missed: Vec::new(),
             last_error: None,
+            reply,
         };
         self.climbs.0.insert(identity, climb);
         self.climb_on(identity);
-        Ok(())
     }
 
     /// Asks the rung at which `identity` is being reached, or gives up after the last.
@@ -140,7 +158,7 @@ impl Driver {
     }
 
     /// Where `identity` may be, as whoever wants to reach it has said.
-    pub(super) fn given(&self, identity: IdentityId) -> Option<(PeerId, Vec<Multiaddr>)> {
+    pub(super) fn given(&self, identity: IdentityId) -> Option<Given> {
         self.climbs.0.get(&identity)?.given.clone()
     }
 
@@ -175,11 +193,12 @@ impl Driver {
     }
 
     /// Goes on to the next rung, if `identity` is being reached by this one.
-    pub(super) fn climb_not_found(&mut self, identity: IdentityId, rung: Rung) {
+    pub(super) fn climb_not_found(&mut self, identity: IdentityId, rung: Rung, reason: Miss) {
         if let Some(climb) = self.climbs.0.get_mut(&identity)
             && climb.waits_for(rung)
         {
             climb.rungs.pop_front();
+            climb.missed.push(Missed { by: rung, reason });
             self.climb_on(identity);
         }
     }
@@ -203,7 +222,7 @@ impl Driver {
                 Stage::Dialling(_) => climb.rungs.front().copied(),
                 Stage::Seeking => None,
             };
-            self.reached(identity, peer, by, climb.began.elapsed());
+            self.reached(identity, peer, by, climb.began.elapsed(), climb.reply);
         }
     }
 
@@ -212,14 +231,33 @@ impl Driver {
         self.not_reached(identity, Unreached::TimedOut);
     }
 
-    fn reached(&self, identity: IdentityId, peer: PeerId, by: Option<Rung>, took: Duration) {
+    /// Tells that `identity` is connected, also whoever waits for that.
+    fn reached(
+        &self,
+        identity: IdentityId,
+        peer: PeerId,
+        by: Option<Rung>,
+        took: Duration,
+        reply: Option<ReplySender>,
+    ) {
+        let path = self.links.path(&peer).unwrap_or(Path::Direct);
+        let (peer, took_us) = (peer.to_string(), micros(took));
         self.emit(&Event::Reached {
             identity: identity.to_string(),
-            peer: peer.to_string(),
-            path: self.links.path(&peer).unwrap_or(Path::Direct),
+            peer: peer.clone(),
+            path,
             by,
-            took_us: micros(took),
+            took_us,
         });
+        if let Some(reply) = reply {
+            let reached = Reply::Reached {
+                peer,
+                path,
+                by,
+                took_us,
+            };
+            answer(reply, Ok(reached));
+        }
     }
 
     fn not_reached(&mut self, identity: IdentityId, reason: Unreached) {
@@ -232,6 +270,14 @@ impl Driver {
             reason,
             last_error: climb.last_error.clone(),
         });
+        if let Some(reply) = climb.reply {
+            let not_reached = Reply::NotReached {
+                reason,
+                missed: climb.missed,
+                last_error: climb.last_error.clone(),
+            };
+            answer(reply, Ok(not_reached));
+        }
         let why = climb
             .last_error
             .unwrap_or_else(|| "no way to them is known".to_owned());
@@ -311,6 +357,26 @@ impl Climbs {
     pub(super) fn contains(&self, identity: IdentityId) -> bool {
         self.0.contains_key(&identity)
     }
+}
+
+/// Whom to reach, and where they may be.
+fn whereabouts(
+    identity: &str,
+    peer: Option<&str>,
+    addresses: &[String],
+) -> Result<(IdentityId, Option<Given>), CommandError> {
+    let identity: IdentityId = parsed(identity)?;
+    let peer = peer.map(parsed::<PeerId>).transpose()?;
+    if addresses.len() > ADDRESSES_MAX {
+        let error = format!("at most {ADDRESSES_MAX} addresses can be given");
+        return Err(CommandError::invalid(&error));
+    }
+    let addresses = addresses.iter().map(|text| parsed(text));
+    let addresses = addresses.collect::<Result<Vec<Multiaddr>, _>>()?;
+    if peer.is_none() && !addresses.is_empty() {
+        return Err(CommandError::invalid(&"addresses need the peer's name"));
+    }
+    Ok((identity, peer.map(|peer| (peer, addresses))))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, CommandError> {

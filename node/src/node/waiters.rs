@@ -1,4 +1,4 @@
-//! Commands that wait for pulls to end.
+//! Commands that wait: for pulls to end, or for the outcome of a search.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,15 @@ use super::CommandError;
 
 /// Where a command's reply goes.
 pub type ReplySender = oneshot::Sender<Result<Reply, CommandError>>;
+
+/// Who of those who have begun a search hears of it now, and who at its end.
+pub fn now_or_then(reply: ReplySender, wait: bool) -> (Option<ReplySender>, Option<ReplySender>) {
+    if wait {
+        (None, Some(reply))
+    } else {
+        (Some(reply), None)
+    }
+}
 
 /// One `Command::Pull` under way.
 struct Waiter {

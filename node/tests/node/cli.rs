@@ -1,8 +1,11 @@
 //! The program as a user meets it: two folders, two processes, one machine.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use orrery_node::keys::Keys;
 
 /// A folder with a node.
 struct Terminal {
@@ -36,6 +39,15 @@ impl Running {
             }
         }
         panic!("the node ended before `{kind}`");
+    }
+
+    /// Asks it to end.
+    fn terminate(&self) {
+        let killed = Command::new("kill")
+            .args(["-TERM", &self.process.id().to_string()])
+            .status()
+            .expect("runs");
+        assert!(killed.success());
     }
 }
 
@@ -221,8 +233,89 @@ fn two_terminals_meet_in_a_group() {
     alice.fails(&["dial", "nowhere"], 2, "nowhere");
 }
 
+/// Two columns of a command: what it prints, and what it tells beside that.
+fn told(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    (text(&output.stdout), text(&output.stderr))
+}
+
 #[test]
-fn groups_need_a_running_node_that_enables_them() {
+fn a_person_finds_and_reaches_others_from_a_terminal() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let [alice, bob] = ["alice", "bob"].map(|name| Terminal::new(root.path(), name));
+    let (_alice_runs, bob_runs) = (alice.run(), bob.run());
+    let card = bob.ok(&["card"]);
+    let status: serde_json::Value =
+        serde_json::from_str(&bob.ok(&["status", "--format", "json"])).expect("JSON");
+    let [identity, peer] = ["identity", "peer"].map(|field| status[field].as_str().expect("text"));
+
+    // Nobody knows bob yet.
+    let output = alice.output(&["lookup", identity, "--by", "known", "--by", "mdns"]);
+    assert_eq!(output.status.code(), Some(1));
+    let (printed, beside) = told(&output);
+    assert_eq!(printed, "");
+    let lines: Vec<&str> = beside.lines().collect();
+    let why = [
+        "known: no card of theirs is kept here",
+        "mdns: switched off; set mdns.enabled = true",
+        "error: nobody was found who knows where they are",
+    ];
+    assert_eq!(lines, why);
+    let json = alice.output(&["lookup", identity, "--by", "kad", "--format", "json"]);
+    assert_eq!(json.status.code(), Some(1));
+    let outcome: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    let missed = serde_json::json!([{"by": "kad", "reason": "off"}]);
+    assert_eq!(outcome["missed"], missed, "{outcome}");
+    alice.fails(&["reach", identity], 1, "relay: switched off");
+
+    // His card leads to him.
+    let reached = alice.ok(&["reach", &card]);
+    assert!(
+        reached.starts_with("direct, found by known, in ") && reached.ends_with(" ms"),
+        "{reached}"
+    );
+    let again = alice.ok(&["reach", identity]);
+    assert_eq!(again, "direct, connected already");
+    alice.ok(&["follow", &card]);
+    let output = alice.output(&["lookup", &card]);
+    assert!(output.status.success(), "{output:?}");
+    let (printed, beside) = told(&output);
+    assert_eq!(printed, format!("{}/p2p/{peer}\n", bob_runs.address));
+    assert_eq!(beside, "found by known\n");
+    alice.ok(&["dial", printed.trim()]);
+
+    alice.fails(&["lookup", identity, "--by", "hearsay"], 2, "rendezvous");
+    alice.fails(&["lookup", "nobody"], 2, "identity");
+    alice.fails(&["reach", "orrery1nonsense"], 2, "card");
+}
+
+#[test]
+fn who_waits_at_a_terminal_is_let_go_when_the_node_ends() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    let mut running = alice.run();
+    // Whoever is dialled here never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = silent.local_addr().expect("bound").port();
+    let address = format!("/ip4/127.0.0.1/tcp/{port}");
+    let card = Keys::generate(None).card(&[address.parse().expect("an address")]);
+    let card = card.expect("keys in memory always sign").to_string();
+    let waiting = alice
+        .command(&["reach", &card])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    let (_connection, _) = silent.accept().expect("dialled");
+    running.terminate();
+    let output = waiting.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(told(&output).1.contains("closed"), "{output:?}");
+    assert!(running.process.wait().expect("ends").success());
+}
+
+#[test]
+fn groups_and_searches_need_a_running_node() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let alice = Terminal::new(root.path(), "alice");
     for verb in [
@@ -230,6 +323,8 @@ fn groups_need_a_running_node_that_enables_them() {
         &["leave", "lunch"],
         &["publish", "lunch", "At noon?"],
         &["dial", "/ip4/127.0.0.1/tcp/1"],
+        &["lookup", "somebody"],
+        &["reach", "somebody"],
     ] {
         alice.fails(verb, 1, "start it with `run`");
     }
@@ -277,11 +372,7 @@ fn a_terminated_node_ends_cleanly() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let alice = Terminal::new(root.path(), "alice");
     let mut running = alice.run();
-    let killed = Command::new("kill")
-        .args(["-TERM", &running.process.id().to_string()])
-        .status()
-        .expect("runs");
-    assert!(killed.success());
+    running.terminate();
     let status = running.process.wait().expect("ends");
     assert_eq!(status.code(), Some(0));
     assert!(!alice.folder.join("control.sock").exists());

@@ -16,7 +16,12 @@ const FRIENDS: &str = "friends_lookup.enabled = true\n";
 
 async fn look_up(node: &TestNode, identity: String, rung: Rung) {
     let by = vec![rung];
-    let begun = node.handle.command(Command::Lookup { identity, by }).await;
+    let command = Command::Lookup {
+        identity,
+        by,
+        wait: false,
+    };
+    let begun = node.handle.command(command).await;
     assert_eq!(begun, Ok(Reply::Done));
 }
 

@@ -46,7 +46,12 @@ async fn neighbours(count: u8, settings: &str) -> Vec<TestNode> {
 
 async fn look_up(node: &TestNode, identity: String) {
     let by = vec![Rung::Kad];
-    let begun = node.handle.command(Command::Lookup { identity, by }).await;
+    let command = Command::Lookup {
+        identity,
+        by,
+        wait: false,
+    };
+    let begun = node.handle.command(command).await;
     assert_eq!(begun, Ok(Reply::Done));
 }
 

@@ -13,4 +13,5 @@ mod quic;
 mod reach;
 mod relays;
 mod upnp;
+mod waiting;
 mod world;

@@ -14,7 +14,12 @@ const CALM: &str = "dial.backoff_first = \"1h\"\ndial.backoff_max = \"1h\"";
 
 async fn look_up(node: &TestNode, identity: String, by: &[Rung]) -> Result<Reply, CommandError> {
     let by = by.to_vec();
-    node.handle.command(Command::Lookup { identity, by }).await
+    let command = Command::Lookup {
+        identity,
+        by,
+        wait: false,
+    };
+    node.handle.command(command).await
 }
 
 fn misses(node: &TestNode, whom: &str) -> Vec<(Rung, Miss)> {
@@ -112,7 +117,11 @@ async fn look_ups_are_bounded_and_a_second_one_of_the_same_is_refused() {
     let command = |identity: &String| {
         let identity = identity.clone();
         let by = vec![Rung::Known];
-        handle.command(Command::Lookup { identity, by })
+        handle.command(Command::Lookup {
+            identity,
+            by,
+            wait: false,
+        })
     };
     let (begun, again, other) = tokio::join!(command(&first), command(&first), command(&second));
     assert_eq!(begun, Ok(Reply::Done));
@@ -132,6 +141,7 @@ async fn reach(node: &TestNode, other: &Keys, addresses: &[&str]) {
         identity: other.identity().to_string(),
         peer: Some(other.peer().to_string()),
         addresses: addresses.iter().map(|&text| text.to_owned()).collect(),
+        wait: false,
     };
     assert_eq!(node.handle.command(command).await, Ok(Reply::Done));
 }
@@ -190,6 +200,7 @@ async fn reaching_is_bounded_in_time_and_number() {
         identity: keys.identity().to_string(),
         peer: None,
         addresses: vec![],
+        wait: false,
     };
     let refused = alice.handle.command(again(&first)).await;
     assert!(

@@ -322,6 +322,7 @@ pub fn look_up(machines: &Arc<Machines>, ticket: u32, host: u32, whom: u32, soug
         Sought::Address(rung) => Command::Lookup {
             identity,
             by: vec![rung],
+            wait: false,
         },
         Sought::Peers => Command::Closest { identity },
     };

@@ -231,6 +231,7 @@ fn reach(machines: &Arc<Machines>, attempt: u32, workload: usize, from: u32, to:
         identity: machines.identity(to).to_owned(),
         peer: Some(machines.keys(to).peer().to_string()),
         addresses: addresses.collect(),
+        wait: false,
     };
     let machines = Arc::clone(machines);
     let testbed = Arc::clone(&machines.testbed);

@@ -1,0 +1,234 @@
+//! Commands that reply at the end of a search, as a person at a terminal wants them to.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use libp2p::Transport;
+use libp2p::core::transport::{ListenerId, MemoryTransport};
+use orrery_node::CommandError;
+use orrery_node::api::{Command, Event, Miss, Missed, Path, Reply, Rung, Unreached};
+use orrery_node::card::Card;
+use orrery_node::discovery::friends::PROTOCOL;
+use orrery_node::keys::Keys;
+
+use crate::hostile::Peer;
+use crate::world::{PATIENCE, TestNode};
+
+/// Friends are dialled late, so that nothing but the search makes connections.
+const CALM: &str = "dial.backoff_first = \"1h\"\ndial.backoff_max = \"1h\"";
+
+fn look_up(identity: &str, by: &[Rung]) -> Command {
+    Command::Lookup {
+        identity: identity.to_owned(),
+        by: by.to_vec(),
+        wait: true,
+    }
+}
+
+fn reach(other: &Keys, addresses: &[&str]) -> Command {
+    Command::Reach {
+        identity: other.identity().to_string(),
+        peer: Some(other.peer().to_string()),
+        addresses: addresses.iter().map(|&text| text.to_owned()).collect(),
+        wait: true,
+    }
+}
+
+fn missed(misses: &[(Rung, Miss)]) -> Vec<Missed> {
+    let misses = misses.iter();
+    misses.map(|&(by, reason)| Missed { by, reason }).collect()
+}
+
+fn stranger(seed: u8) -> Keys {
+    Keys::generate(Some([seed; 32]))
+}
+
+/// An address in memory where somebody takes connections and says nothing.
+fn silent(address: &str) -> MemoryTransport {
+    let mut memory = MemoryTransport::default();
+    let address = address.parse().expect("an address");
+    memory
+        .listen_on(ListenerId::next(), address)
+        .expect("a free port");
+    memory
+}
+
+/// A node with a friend who never says what they know.
+async fn silent_friend(settings: &str) -> (TestNode, Peer) {
+    let settings = format!("{CALM}\nfriends_lookup.enabled = true\n{settings}");
+    let node = TestNode::start(1, &settings).await;
+    let card = stranger(9).card(&[]).expect("keys in memory always sign");
+    let card = card.to_string();
+    let done = node.handle.command(Command::Follow { card }).await;
+    assert_eq!(done, Ok(Reply::Done));
+    let peer = Peer::authenticate(9, &node).await;
+    (node, peer)
+}
+
+#[tokio::test]
+async fn who_waits_is_told_where_somebody_is_and_can_dial_that() {
+    let alice = TestNode::start(1, CALM).await;
+    let bob = TestNode::start(2, CALM).await;
+    alice.follow(&bob).await;
+    let card: Card = bob.card.parse().expect("a card");
+    let expected = Reply::Found {
+        by: Rung::Known,
+        peer: card.peer.to_string(),
+        addresses: vec![format!("{}/p2p/{}", card.addresses[0], card.peer)],
+    };
+    let command = look_up(&bob.identity(), &[Rung::Kad, Rung::Known, Rung::Mdns]);
+    let found = alice.handle.command(command).await;
+    assert_eq!(found, Ok(expected));
+}
+
+#[tokio::test]
+async fn who_waits_is_told_why_each_rung_does_not_know() {
+    let settings = format!("{CALM}\nreach.ladder = [\"relay\", \"known\"]");
+    let alice = TestNode::start(1, &settings).await;
+    let whom = stranger(5).identity().to_string();
+    let reply = alice.handle.command(look_up(&whom, &[])).await;
+    let misses = missed(&[(Rung::Relay, Miss::Off), (Rung::Known, Miss::Absent)]);
+    assert_eq!(reply, Ok(Reply::NotFound { missed: misses }));
+    let twice = look_up(&whom, &[Rung::Known, Rung::Known]);
+    let refused = alice.handle.command(twice).await;
+    assert!(
+        matches!(&refused, Err(CommandError::Invalid { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn searches_that_are_waited_for_are_bounded() {
+    let settings = format!("{CALM}\nreach.max_lookups = 1");
+    let alice = TestNode::start(1, &settings).await;
+    let [first, second] = [5, 6].map(|seed| stranger(seed).identity().to_string());
+    let ask = |whom| alice.handle.command(look_up(whom, &[Rung::Known]));
+    // A stranger's card is asked of the disk, which takes longer than the next commands.
+    let (waiting, again, other) = tokio::join!(ask(&first), ask(&first), ask(&second));
+    let misses = missed(&[(Rung::Known, Miss::Absent)]);
+    assert_eq!(waiting, Ok(Reply::NotFound { missed: misses }));
+    assert!(
+        matches!(&again, Err(CommandError::Invalid { .. })),
+        "{again:?}"
+    );
+    assert_eq!(other, Err(CommandError::Busy));
+}
+
+#[tokio::test]
+async fn a_rung_that_does_not_answer_keeps_nobody_waiting_for_longer_than_its_time() {
+    let settings = "reach.rung_timeout = \"200ms\"\nfriends_lookup.hop_timeout = \"1h\"";
+    let (node, mut friend) = silent_friend(settings).await;
+    let mut asked = friend
+        .control
+        .accept(PROTOCOL)
+        .expect("nobody else accepts");
+    let whom = stranger(5).identity().to_string();
+    let rungs = [Rung::Friends, Rung::Known];
+    let (reply, question) = tokio::join!(node.handle.command(look_up(&whom, &rungs)), asked.next());
+    assert!(question.is_some());
+    let misses = missed(&[(Rung::Friends, Miss::TimedOut), (Rung::Known, Miss::Absent)]);
+    assert_eq!(reply, Ok(Reply::NotFound { missed: misses }));
+}
+
+#[tokio::test]
+async fn who_waits_is_told_how_somebody_was_reached() {
+    let alice = TestNode::start(1, CALM).await;
+    let bob = TestNode::start(2, CALM).await;
+    let card: Card = bob.card.parse().expect("a card");
+    let address = card.addresses[0].to_string();
+    let reached = alice.handle.command(reach(&bob.keys, &[&address])).await;
+    let Ok(Reply::Reached {
+        peer,
+        path: Path::Direct,
+        by: Some(Rung::Known),
+        took_us,
+    }) = reached
+    else {
+        panic!("{reached:?}");
+    };
+    assert_eq!(peer, card.peer.to_string());
+    assert!(took_us > 0);
+    // What the reply says, the event says, too.
+    let told =
+        |event: &Event| matches!(event, Event::Reached { took_us: told, .. } if *told == took_us);
+    assert_eq!(alice.seen.count(told), 1);
+    let again = alice.handle.command(reach(&bob.keys, &[])).await;
+    let expected = Reply::Reached {
+        peer,
+        path: Path::Direct,
+        by: None,
+        took_us: 0,
+    };
+    assert_eq!(again, Ok(expected));
+}
+
+#[tokio::test]
+async fn who_waits_is_told_why_somebody_was_not_reached() {
+    let settings = format!("{CALM}\nreach.ladder = [\"known\", \"kad\"]\nreach.timeout = \"2s\"");
+    let alice = TestNode::start(1, &settings).await;
+    let whom = stranger(5);
+    let reply = alice.handle.command(reach(&whom, &[])).await;
+    let misses = [(Rung::Known, Miss::NoAddress), (Rung::Kad, Miss::Off)];
+    let expected = Reply::NotReached {
+        reason: Unreached::NotFound,
+        missed: missed(&misses),
+        last_error: None,
+    };
+    assert_eq!(reply, Ok(expected));
+
+    let nowhere = "/memory/999999993";
+    let reply = alice.handle.command(reach(&whom, &[nowhere])).await;
+    let Ok(Reply::NotReached {
+        reason: Unreached::NotConnected,
+        missed: misses,
+        last_error: Some(error),
+    }) = reply
+    else {
+        panic!("{reply:?}");
+    };
+    assert_eq!(misses, missed(&[(Rung::Kad, Miss::Off)]));
+    assert!(error.contains(nowhere), "{error}");
+
+    let _silent = silent("/memory/999999992");
+    let silence = reach(&whom, &["/memory/999999992"]);
+    let reply = alice.handle.command(silence).await;
+    let expected = Reply::NotReached {
+        reason: Unreached::TimedOut,
+        missed: vec![],
+        last_error: None,
+    };
+    assert_eq!(reply, Ok(expected));
+    // Another can be waited for then.
+    let reply = alice.handle.command(reach(&whom, &[])).await;
+    assert!(matches!(reply, Ok(Reply::NotReached { .. })), "{reply:?}");
+}
+
+#[tokio::test]
+async fn who_waits_hears_that_the_node_stops() {
+    let (node, mut friend) = silent_friend("friends_lookup.hop_timeout = \"1h\"").await;
+    let mut asked = friend
+        .control
+        .accept(PROTOCOL)
+        .expect("nobody else accepts");
+    let _silent = silent("/memory/999999991");
+    let [sought, wanted] = [5, 6].map(stranger);
+    let sought = sought.identity().to_string();
+    let both = async {
+        tokio::join!(
+            node.handle.command(reach(&wanted, &["/memory/999999991"])),
+            node.handle.command(look_up(&sought, &[Rung::Friends])),
+        )
+    };
+    let stop = async {
+        let question = asked.next().await;
+        node.handle.stop().await;
+        question
+    };
+    let ends = tokio::time::timeout(PATIENCE.min(Duration::from_secs(10)), async {
+        tokio::join!(both, stop)
+    });
+    let ((reached, found), question) = ends.await.expect("nobody is left waiting");
+    assert!(question.is_some(), "the friend was asked");
+    assert_eq!(reached, Err(CommandError::Stopped));
+    assert_eq!(found, Err(CommandError::Stopped));
+}
