@@ -6,6 +6,7 @@ mod exchange;
 mod flaky;
 mod groups;
 mod hostile;
+mod hostile_autonat;
 mod hostile_relays;
 mod hostile_rendezvous;
 mod kad;
