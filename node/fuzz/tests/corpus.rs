@@ -21,6 +21,11 @@ use orrery_node::pull::{End, Item, PullPage, PullRequest, Scope};
 
 const BODY: &[u8] = br#"{"type":"note/1","text":"hello"}"#;
 
+/// A rendezvous point has taken a registration for 7,200 seconds; a page without any. A record
+/// would carry the time at which it was signed.
+const REGISTERED: &[u8] = b"\x08\x01\x1a\x05\x08\x00\x18\xa0\x38";
+const PAGE: &[u8] = b"\x08\x04\x32\x0a\x12\x06cookie\x18\x00";
+
 fn keys() -> Keys {
     Keys::generate(Some([7; 32]))
 }
@@ -115,6 +120,12 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("fuzz-friends-answer", "unknown", Answer::Unknown.encode()),
         ("fuzz-mdns", "question", local::question(7)),
         ("fuzz-mdns", "answer", neighbour),
+        (
+            "fuzz-rendezvous-response",
+            "registered",
+            REGISTERED.to_vec(),
+        ),
+        ("fuzz-rendezvous-response", "page", PAGE.to_vec()),
         ("fuzz-header", "first", header(0).encode()),
         ("fuzz-header", "second", header(1).encode()),
     ];

@@ -53,7 +53,7 @@ pub struct NodeBehaviour {
     /// Asks friends where somebody is, and answers them.
     pub friends: Toggle<friends::Behaviour>,
     /// Registers us, and asks for others, at rendezvous points.
-    pub rendezvous: Toggle<rendezvous::client::Behaviour>,
+    pub rendezvous: Toggle<discovery::rendezvous::Client>,
     /// Registers others.
     pub rendezvous_server: Toggle<rendezvous::server::Behaviour>,
     /// Finds neighbours, as libp2p has it.
@@ -141,7 +141,7 @@ impl NodeBehaviour {
         let points = &context.config.rendezvous;
         let rendezvous = points
             .client
-            .then(|| rendezvous::client::Behaviour::new(context.keys.transport().clone()));
+            .then(|| discovery::rendezvous::client(context.config.reach.rung_timeout.get()));
         let rendezvous_server = points.server.then(|| discovery::rendezvous::server(points));
         let (mdns, local) =
             neighbours(context, surroundings.local).map_err(StartError::LocalNetwork)?;

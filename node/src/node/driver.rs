@@ -15,7 +15,7 @@ use futures_timer::Delay;
 use libp2p::swarm::{self, Swarm};
 use libp2p::{PeerId, relay};
 
-use crate::api::{Event, Miss};
+use crate::api::{Event, Miss, Rung};
 use crate::card::Card;
 use crate::config::Config;
 use crate::counters::Outlet;
@@ -268,6 +268,9 @@ impl Driver {
                 Errand::EndInquiry(number) => self.give_up_inquiry(number),
                 Errand::EndReach(identity) => self.reach_times_out(identity),
                 Errand::EndSeek(identity, rung) => {
+                    if rung == Rung::Rendezvous {
+                        self.seek_at_rendezvous_ends(identity);
+                    }
                     self.not_found(identity, rung, Miss::TimedOut);
                 }
                 Errand::SettleDialBack(connection) => self.settle_dial_back(connection),

@@ -23,6 +23,7 @@ mod publish;
 mod queries;
 mod reach;
 mod reachability;
+mod registrations;
 mod relaying;
 mod relays;
 mod rendezvous;

@@ -1,21 +1,27 @@
-//! Being found, and finding others, at rendezvous points.
+//! Asking rendezvous points where somebody is, and being one.
 //!
-//! Owns which of the known nodes are such points, when we are registered there, and what
-//! is asked of them: one thing at a time each, in pages. A point that breaks the rules is
-//! not asked again. As a server, owns how often somebody may ask.
+//! Owns which of the known nodes are such points, and what is asked of them: one look-up at a
+//! time each, in pages. A point that breaks the rules is not asked again, for anything. As a
+//! server, owns how often somebody may ask. Being registered is a matter of `registrations`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use libp2p::rendezvous::{self, Cookie, Registration, client, server};
-use libp2p::{PeerId, StreamProtocol, identify};
+use libp2p::rendezvous::{self, server};
+use libp2p::request_response::{
+    Event as RequestEvent, Message, OutboundFailure, OutboundRequestId,
+};
+use libp2p::{PeerId, identify};
 
-use crate::api::{Event, Miss, Rung};
-use crate::discovery::rendezvous::{namespace, renew_after};
+use crate::api::{Miss, Rung};
+use crate::discovery::rendezvous::{
+    ClientEvent, PROTOCOL, Registration, Request, Response, ResponseError, namespace,
+};
 use crate::identity::IdentityId;
+use crate::protocol::Reason;
 
-use super::agenda::Errand;
 use super::driver::Driver;
+use super::registrations::Registered;
 
 /// Registrations that are asked for at once.
 const PAGE: usize = 16;
@@ -23,9 +29,7 @@ const PAGE: usize = 16;
 /// name, to hide the one to whom it belongs.
 const PAGES_MAX: u32 = 8;
 /// Most addresses of one registration.
-const ADDRESSES_MAX: usize = 64;
-/// The pause before a refused registration is tried again.
-const RETRY: Duration = Duration::from_mins(1);
+pub(super) const ADDRESSES_MAX: usize = 64;
 /// The time over which the requests of a peer are counted.
 const PERIOD: Duration = Duration::from_mins(1);
 /// Peers whose requests are counted; beyond it, those who were silent longest are forgotten.
@@ -33,15 +37,24 @@ const COUNTED_MAX: usize = 1_024;
 
 /// A known node that speaks the protocol.
 #[derive(Debug, Default)]
-struct Point {
+pub(super) struct Point {
     /// Whether it has our addresses.
-    registered: bool,
+    pub(super) registered: Registered,
     /// It has lied, and is not asked again.
-    distrusted: bool,
-    /// Who is being asked for, and which page of the answer.
-    asking: Option<(IdentityId, u32)>,
+    pub(super) distrusted: bool,
+    /// What it is being asked.
+    asking: Option<Question>,
     /// Who is asked for next.
     queue: VecDeque<IdentityId>,
+}
+
+/// A question to a point.
+#[derive(Debug)]
+struct Question {
+    request: OutboundRequestId,
+    whom: IdentityId,
+    /// Which page of the answer, from 1.
+    page: u32,
 }
 
 /// Somebody who is looked for.
@@ -50,14 +63,14 @@ struct Sought {
     peer: PeerId,
     /// Points that have not answered.
     waiting: BTreeSet<PeerId>,
-    /// Others were found under the name.
-    others: bool,
+    /// Why they are not found, should nothing more come.
+    miss: Miss,
 }
 
 /// All that has to do with rendezvous points.
 #[derive(Debug, Default)]
 pub(super) struct Points {
-    all: BTreeMap<PeerId, Point>,
+    pub(super) all: BTreeMap<PeerId, Point>,
     sought: BTreeMap<IdentityId, Sought>,
     /// Requests of each peer since some moment, at our own server.
     counts: BTreeMap<PeerId, (Instant, u32)>,
@@ -96,12 +109,12 @@ enum Page {
 
 fn read(page: &[Registration], peer: PeerId) -> Page {
     let broken = |one: &Registration| {
-        one.ttl > rendezvous::MAX_TTL || one.record.addresses().len() > ADDRESSES_MAX
+        one.ttl_s > rendezvous::MAX_TTL || one.record.addresses().len() > ADDRESSES_MAX
     };
     if page.len() > PAGE || page.iter().any(broken) {
         return Page::Broken;
     }
-    // libp2p has checked that a record is signed by its peer.
+    // A record that its peer has not signed would not have been read.
     let place = page.iter().position(|one| one.record.peer_id() == peer);
     match place {
         Some(place) => Page::Found(place),
@@ -115,48 +128,12 @@ impl Driver {
     pub(super) fn may_be_point(&mut self, peer: PeerId, info: &identify::Info) {
         if self.context.config.rendezvous.client
             && self.known.contains_key(&peer)
-            && info.protocols.contains(&POINT)
+            && info.protocols.contains(&PROTOCOL)
         {
-            self.points.all.entry(peer).or_default();
-            self.register_at(peer);
-        }
-    }
-
-    /// We have learnt where we can be reached.
-    pub(super) fn register_everywhere(&mut self) {
-        let points: Vec<_> = self.points.all.keys().copied().collect();
-        for point in points {
-            self.register_at(point);
-        }
-    }
-
-    fn register_at(&mut self, point: PeerId) {
-        let registered = self.points.all.get(&point).map(|point| point.registered);
-        if registered == Some(false) {
-            self.renew_at(point);
-        }
-    }
-
-    /// Registers at a point, or renews that.
-    pub(super) fn renew_at(&mut self, point: PeerId) {
-        self.agenda.cancel(Errand::Register(point));
-        let name = namespace(self.context.keys.identity());
-        let ttl_s = self.context.config.rendezvous.ttl.get().as_secs();
-        let connected = self.links.has_peer(&point);
-        let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() else {
-            return;
-        };
-        // Who is not connected is registered with after the next identification.
-        if !connected {
-            if let Some(point) = self.points.all.get_mut(&point) {
-                point.registered = false;
+            let point = self.points.all.entry(peer).or_default();
+            if matches!(point.registered, Registered::No) {
+                self.register_at(peer);
             }
-            return;
-        }
-        match client.register(name, point, Some(ttl_s)) {
-            // Without an address it is tried again when there is one.
-            Ok(()) | Err(client::RegisterError::NoExternalAddresses) => {}
-            Err(error) => tracing::warn!(%error, "cannot sign our addresses"),
         }
     }
 
@@ -192,7 +169,7 @@ impl Driver {
         let sought = Sought {
             peer,
             waiting: waiting.clone(),
-            others: false,
+            miss: Miss::Absent,
         };
         self.points.sought.insert(identity, sought);
         for point in waiting {
@@ -200,7 +177,16 @@ impl Driver {
         }
     }
 
-    /// Asks a point for the next in its queue, unless it is being asked.
+    /// Nobody waits any longer for where `identity` is: whoever has not been asked is not.
+    pub(super) fn seek_at_rendezvous_ends(&mut self, identity: IdentityId) {
+        self.points.sought.remove(&identity);
+        for point in self.points.all.values_mut() {
+            point.queue.retain(|queued| *queued != identity);
+        }
+    }
+
+    /// Asks a point for the next in its queue, unless it is being asked. One that is not to be
+    /// trusted, or gone, is asked for nobody.
     fn ask_next_at(&mut self, point: PeerId) {
         let Some(state) = self.points.all.get_mut(&point) else {
             return;
@@ -208,121 +194,172 @@ impl Driver {
         if state.asking.is_some() {
             return;
         }
-        if let Some(identity) = state.queue.pop_front() {
-            state.asking = Some((identity, 1));
-            self.discover(point, identity, None);
-        }
-    }
-
-    fn discover(&mut self, point: PeerId, identity: IdentityId, after: Option<Cookie>) {
-        self.context.outlet.add("rendezvous-questions", 1);
-        if let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() {
-            client.discover(Some(namespace(identity)), after, Some(PAGE as u64), point);
-        }
-    }
-
-    /// Acts on what rendezvous points answer.
-    pub(super) fn rendezvous_event(&mut self, event: client::Event) {
-        match event {
-            client::Event::Discovered {
-                rendezvous_node: point,
-                registrations,
-                cookie,
-            } => self.discovered(point, &registrations, cookie),
-            client::Event::DiscoverFailed {
-                rendezvous_node: point,
-                ..
-            } => self.point_knows_nothing(point),
-            client::Event::Registered {
-                rendezvous_node: point,
-                ttl,
-                ..
-            } => {
-                let state = self.points.all.get_mut(&point);
-                if let Some(state) = state {
-                    state.registered = true;
-                    self.emit(&Event::Registered {
-                        point: point.to_string(),
-                        ttl_s: ttl,
-                    });
-                    let after = renew_after(ttl, &self.context.config.rendezvous);
-                    self.agenda
-                        .set(Errand::Register(point), Instant::now() + after);
-                }
+        let miss = if state.distrusted {
+            Some(Miss::Wrong)
+        } else {
+            let gone = !self.links.has_peer(&point);
+            gone.then_some(Miss::NobodyToAsk)
+        };
+        if let Some(miss) = miss {
+            for identity in std::mem::take(&mut state.queue) {
+                self.knows_no_more(point, identity, miss);
             }
-            client::Event::RegisterFailed {
-                rendezvous_node: point,
+        } else if let Some(identity) = state.queue.pop_front() {
+            self.discover(point, identity, 1, None);
+        }
+    }
+
+    fn discover(&mut self, point: PeerId, whom: IdentityId, page: u32, cookie: Option<Vec<u8>>) {
+        self.context.outlet.add("rendezvous-questions", 1);
+        let question = Request::Discover {
+            namespace: namespace(whom),
+            cookie,
+            limit: PAGE as u64,
+        };
+        if let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut()
+            && let Some(state) = self.points.all.get_mut(&point)
+        {
+            let request = client.send_request(&point, question);
+            state.asking = Some(Question {
+                request,
+                whom,
+                page,
+            });
+        }
+    }
+
+    /// Acts on what rendezvous points answer, or do not.
+    pub(super) fn rendezvous_event(&mut self, event: ClientEvent) {
+        match event {
+            RequestEvent::Message {
+                peer,
+                message:
+                    Message::Response {
+                        request_id,
+                        response,
+                    },
+                ..
+            } => self.point_answered(peer, request_id, Ok(response)),
+            RequestEvent::OutboundFailure {
+                peer,
+                request_id,
                 error,
                 ..
-            } => {
-                tracing::info!(%point, ?error, "a rendezvous point does not register us");
-                self.context.outlet.add("rendezvous-register-failed", 1);
-                if self.points.all.contains_key(&point) {
-                    self.agenda
-                        .set(Errand::Register(point), Instant::now() + RETRY);
-                }
-            }
-            client::Event::Expired { .. } => {}
+            } => self.point_answered(peer, request_id, Err(Silence::of(&error))),
+            // The client takes no requests.
+            RequestEvent::Message { .. }
+            | RequestEvent::InboundFailure { .. }
+            | RequestEvent::ResponseSent { .. } => {}
         }
     }
 
-    fn discovered(&mut self, point: PeerId, page: &[Registration], cookie: Cookie) {
+    fn point_answered(
+        &mut self,
+        point: PeerId,
+        request: OutboundRequestId,
+        answer: Result<Response, Silence>,
+    ) {
         let Some(state) = self.points.all.get_mut(&point) else {
             return;
         };
-        let Some((identity, number)) = state.asking else {
-            return;
+        if state.registered.waits_for(request) {
+            self.register_answered(point, answer);
+        } else if let Some(question) = state.asking.take_if(|asked| asked.request == request) {
+            self.discover_answered(point, &question, answer);
+        }
+    }
+
+    fn discover_answered(
+        &mut self,
+        point: PeerId,
+        question: &Question,
+        answer: Result<Response, Silence>,
+    ) {
+        let miss = match answer {
+            Ok(Response::Discovered {
+                registrations,
+                cookie,
+            }) => match self.turn_page(point, question, &registrations, cookie) {
+                Some(miss) => miss,
+                None => return,
+            },
+            Ok(Response::Refused { .. }) => Miss::Absent,
+            Ok(Response::Registered { .. }) => {
+                self.distrust(point, Reason::Malformed);
+                Miss::Wrong
+            }
+            Err(Silence::Lie(reason)) => {
+                self.distrust(point, reason);
+                Miss::Wrong
+            }
+            Err(Silence::Fault) => Miss::TimedOut,
         };
-        let Some(sought) = self.points.sought.get_mut(&identity) else {
-            return self.point_knows_nothing(point);
+        self.knows_no_more(point, question.whom, miss);
+        self.ask_next_at(point);
+    }
+
+    /// Reads a page; returns why it does not help, unless the next one is under way.
+    fn turn_page(
+        &mut self,
+        point: PeerId,
+        question: &Question,
+        page: &[Registration],
+        cookie: Vec<u8>,
+    ) -> Option<Miss> {
+        let whom = question.whom;
+        // They may have been found elsewhere.
+        let Some(sought) = self.points.sought.get(&whom) else {
+            return Some(Miss::Absent);
         };
         match read(page, sought.peer) {
             Page::Found(place) => {
                 let record = &page[place].record;
                 let (peer, addresses) = (record.peer_id(), record.addresses().to_vec());
-                self.points.sought.remove(&identity);
-                self.found(identity, Rung::Rendezvous, peer, addresses);
-                self.point_knows_nothing(point);
+                self.seek_at_rendezvous_ends(whom);
+                self.found(whom, Rung::Rendezvous, peer, addresses);
+                Some(Miss::Absent)
+            }
+            Page::Others if question.page < PAGES_MAX => {
+                self.discover(point, whom, question.page + 1, Some(cookie));
+                None
             }
             Page::Others => {
-                sought.others = true;
-                if number < PAGES_MAX {
-                    state.asking = Some((identity, number + 1));
-                    self.discover(point, identity, Some(cookie));
-                } else {
-                    self.context.limit_reached("rendezvous-pages");
-                    self.point_knows_nothing(point);
-                }
+                self.context.limit_reached("rendezvous-pages");
+                Some(Miss::Wrong)
             }
-            Page::End => self.point_knows_nothing(point),
+            Page::End if question.page > 1 => Some(Miss::Wrong),
+            Page::End => Some(Miss::Absent),
             Page::Broken => {
-                state.distrusted = true;
-                sought.others = true;
                 self.context.limit_reached("rendezvous-page");
-                self.point_knows_nothing(point);
+                self.distrust(point, Reason::Oversized);
+                Some(Miss::Wrong)
             }
         }
     }
 
-    /// A point has no more to tell of the one it was asked for.
-    fn point_knows_nothing(&mut self, point: PeerId) {
-        let state = self.points.all.get_mut(&point);
-        let asking = state.and_then(|state| state.asking.take());
-        if let Some((identity, _)) = asking
-            && let Some(sought) = self.points.sought.get_mut(&identity)
-        {
-            sought.waiting.remove(&point);
-            if sought.waiting.is_empty() {
-                let reason = if sought.others {
-                    Miss::Wrong
-                } else {
-                    Miss::Absent
-                };
-                self.points.sought.remove(&identity);
-                self.not_found(identity, Rung::Rendezvous, reason);
-            }
+    /// A point has no more to tell of somebody.
+    fn knows_no_more(&mut self, point: PeerId, whom: IdentityId, miss: Miss) {
+        let Some(sought) = self.points.sought.get_mut(&whom) else {
+            return;
+        };
+        sought.waiting.remove(&point);
+        // That somebody lied says more than that somebody was silent.
+        if miss == Miss::Wrong || sought.miss == Miss::Absent {
+            sought.miss = miss;
         }
-        self.ask_next_at(point);
+        if sought.waiting.is_empty() {
+            let miss = sought.miss;
+            self.points.sought.remove(&whom);
+            self.not_found(whom, Rung::Rendezvous, miss);
+        }
+    }
+
+    /// A point has broken the rules.
+    pub(super) fn distrust(&mut self, point: PeerId, reason: Reason) {
+        self.context.refused(&point, PROTOCOL.as_ref(), reason);
+        if let Some(state) = self.points.all.get_mut(&point) {
+            state.distrusted = true;
+        }
     }
 
     /// Acts on what our own server was asked: who asks too often is disconnected.
@@ -345,8 +382,30 @@ impl Driver {
     }
 }
 
-/// What points speak.
-const POINT: StreamProtocol = StreamProtocol::new("/rendezvous/1.0.0");
+/// Why a request has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// There was one, against the rules.
+    Lie(Reason),
+    /// Time ran out, or the connection broke.
+    Fault,
+}
+
+impl Silence {
+    fn of(failure: &OutboundFailure) -> Self {
+        let OutboundFailure::Io(error) = failure else {
+            return Self::Fault;
+        };
+        if error.kind() != std::io::ErrorKind::InvalidData {
+            return Self::Fault;
+        }
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        Self::Lie(match cause {
+            Some(ResponseError::Forged) => Reason::Forged,
+            _ => Reason::Malformed,
+        })
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -354,13 +413,12 @@ mod tests {
     use libp2p::core::PeerRecord;
     use libp2p::identity::Keypair;
 
-    fn registration(keys: &Keypair, addresses: usize, ttl: u64) -> Registration {
+    fn registration(keys: &Keypair, addresses: usize, ttl_s: u64) -> Registration {
         let address = |port: usize| format!("/ip4/192.0.2.1/tcp/{port}").parse().expect("one");
         let addresses = (1..=addresses).map(address).collect();
         Registration {
-            namespace: namespace(IdentityId([1; 32])),
             record: PeerRecord::new(keys, addresses).expect("signs"),
-            ttl,
+            ttl_s,
         }
     }
 

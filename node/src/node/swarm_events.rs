@@ -168,6 +168,7 @@ impl Driver {
         self.pulls_lost(connection);
         if !self.links.has_peer(&peer) {
             self.relay_is_gone(peer);
+            self.point_is_gone(peer);
             self.known_is_gone(peer);
             for friend in self.friends_at(&peer) {
                 self.retry_later(friend);

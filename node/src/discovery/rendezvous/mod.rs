@@ -1,16 +1,36 @@
 //! Rendezvous points: where those who want to be found register their addresses.
 //!
-//! Owns under which name somebody is registered, and the translation of settings. The
-//! protocol, client and server, is libp2p's.
+//! Owns under which name somebody is registered, the client's side of the protocol, and the
+//! translation of settings. The server is libp2p's. Its client is not used: it panics when a
+//! point answers with a request (libp2p-rendezvous 0.18), and never ends a question that is
+//! answered with the answer to another.
 //! <https://github.com/libp2p/specs/blob/master/rendezvous/README.md>
+
+mod codec;
+mod message;
 
 use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
-use libp2p::rendezvous::{Namespace, server};
+use libp2p::StreamProtocol;
+use libp2p::rendezvous::server;
+use libp2p::request_response::{self, ProtocolSupport};
 
 use crate::config::Rendezvous;
 use crate::identity::IdentityId;
+
+pub use codec::ClientCodec;
+pub use message::{
+    COOKIE_BYTES_MAX, RESPONSE_BYTES_MAX, Registration, Request, Response, ResponseError,
+};
+
+/// The protocol's name.
+pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/rendezvous/1.0.0");
+
+/// Asks points.
+pub type Client = request_response::Behaviour<ClientCodec>;
+/// What becomes of a request.
+pub type ClientEvent = request_response::Event<Request, Response>;
 
 /// Registrations whose addresses a server has told to somebody, and will not tell them
 /// again; each holds up to as many names as there are registrations.
@@ -18,13 +38,18 @@ const COOKIES_MAX: usize = 256;
 
 /// The name under which `identity` is registered. Whoever knows the identity can compute
 /// it; the rendezvous point cannot tell the identity by it.
-///
-/// # Panics
-/// Never: the name is shorter than what is allowed.
-pub fn namespace(identity: IdentityId) -> Namespace {
+pub fn namespace(identity: IdentityId) -> String {
     let hash = blake3::derive_key("orrery 2026 rendezvous namespace", &identity.0);
-    let text = format!("orrery/{}", BASE32_NOPAD.encode(&hash).to_ascii_lowercase());
-    Namespace::new(text).expect("59 letters are less than the 255 allowed")
+    format!("orrery/{}", BASE32_NOPAD.encode(&hash).to_ascii_lowercase())
+}
+
+/// A client whose requests have failed after `patience`, or ten seconds if that is less.
+pub fn client(patience: Duration) -> Client {
+    /// As libp2p has it.
+    const PATIENCE_MAX: Duration = Duration::from_secs(10);
+    let settings =
+        request_response::Config::default().with_request_timeout(patience.min(PATIENCE_MAX));
+    Client::new([(PROTOCOL, ProtocolSupport::Outbound)], settings)
 }
 
 /// A server with the limits of `config`.
@@ -55,7 +80,7 @@ mod tests {
         let (one, other) = (IdentityId([1; 32]), IdentityId([2; 32]));
         assert_eq!(namespace(one), namespace(one));
         assert_ne!(namespace(one), namespace(other));
-        assert!(!namespace(one).to_string().contains(&one.to_string()));
+        assert!(!namespace(one).contains(&one.to_string()));
     }
 
     #[test]

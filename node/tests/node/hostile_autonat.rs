@@ -1,0 +1,165 @@
+//! AutoNAT servers that babble, lie or keep silent: what the node believes of its own addresses,
+//! and how often it asks.
+
+use std::future::ready;
+use std::time::Duration;
+
+use futures::{AsyncReadExt, AsyncWriteExt};
+use libp2p::StreamProtocol;
+use orrery_node::api::{Command, Event, Reply};
+use orrery_node::card::Card;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::hostile::Peer;
+use crate::liar::{Liar, answers, field, framed, number};
+use crate::world::TestNode;
+
+const DIAL_REQUEST: StreamProtocol = StreamProtocol::new("/libp2p/autonat/2/dial-request");
+const DIAL_BACK: StreamProtocol = StreamProtocol::new("/libp2p/autonat/2/dial-back");
+
+/// DialStatus.
+const DIAL_ERROR: u64 = 100;
+const DIALLED: u64 = 200;
+
+/// Message: dialResponse 2: status 1 = OK (200), addrIdx 2, dialStatus 3.
+fn response(dial_status: u64) -> Vec<u8> {
+    let mut body = Vec::new();
+    number(&mut body, 0x08, 200);
+    number(&mut body, 0x10, 0);
+    number(&mut body, 0x18, dial_status);
+    let mut message = Vec::new();
+    field(&mut message, 0x12, &body);
+    framed(&message)
+}
+
+/// Message: dialDataRequest 3: addrIdx 1, numBytes 2.
+fn wants_data(bytes: u64) -> Vec<u8> {
+    let mut body = Vec::new();
+    number(&mut body, 0x08, 0);
+    number(&mut body, 0x10, bytes);
+    let mut message = Vec::new();
+    field(&mut message, 0x1a, &body);
+    framed(&message)
+}
+
+/// A server that answers each request with the same bytes, or never.
+fn server(answer: Option<Vec<u8>>) -> Liar {
+    Liar::start(DIAL_REQUEST, move |_| ready(answer.clone()))
+}
+
+/// A node that has the address tested at which the server sees it, as often as it may.
+async fn client(server: &Liar) -> TestNode {
+    let settings = format!(
+        r#"
+        "feed.enabled" = false
+        "connections.idle_timeout" = "1m"
+        "autonat.enabled" = true
+        "autonat.probe_interval" = "100ms"
+        "bootstrap.peers" = ["{}"]
+        "#,
+        server.address
+    );
+    TestNode::start(3, &settings).await
+}
+
+async fn is_asked(server: &Liar) {
+    let asked = async {
+        while server.asked() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let asked = tokio::time::timeout(crate::world::PATIENCE, asked).await;
+    asked.expect("the server is asked");
+}
+
+async fn addresses(node: &TestNode) -> usize {
+    let Ok(Reply::Card { card }) = node.handle.command(Command::Card).await else {
+        panic!("no card");
+    };
+    let card: Card = card.parse().expect("a card");
+    card.addresses.len()
+}
+
+/// Nothing has been tested, and the node says that it is where it listens, and nowhere else.
+async fn believes_nothing(node: &TestNode) {
+    let tested = |event: &Event| matches!(event, Event::AddressTested { .. });
+    assert_eq!(node.seen.count(tested), 0);
+    assert_eq!(addresses(node).await, 1);
+    answers(node).await;
+}
+
+async fn is_tested(node: &TestNode, expected: bool) {
+    let fits = |event: &Event| matches!(event, Event::AddressTested { reachable, .. } if *reachable == expected);
+    node.seen.wait("the address is tested", fits).await;
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_dialled_is_not_confirmed_by_saying_so() {
+    let server = server(Some(response(DIALLED)));
+    let node = client(&server).await;
+    is_asked(&server).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.asked(), 1);
+    believes_nothing(&node).await;
+}
+
+#[tokio::test]
+async fn an_address_is_confirmed_once_the_nonce_has_come_to_it() {
+    let (asked, mut requests) = mpsc::unbounded_channel();
+    let server = Liar::start(DIAL_REQUEST, move |request| {
+        let (answer, answered) = oneshot::channel();
+        asked
+            .send((request.request, answer))
+            .expect("it is waited for");
+        async move { answered.await.ok() }
+    });
+    let node = client(&server).await;
+    let (request, answer) = requests.recv().await.expect("the server is asked");
+    // DialRequest: nonce 2, eight bytes at the end, and so is DialBack: nonce 1.
+    let nonce = &request[request.len() - 8..];
+    let mut peer = Peer::connect(9, &node).await;
+    let mut stream = peer.open(DIAL_BACK).await;
+    let message = [[0x09].as_slice(), nonce].concat();
+    stream.write_all(&framed(&message)).await.expect("written");
+    stream.flush().await.expect("flushed");
+    let mut thanks = Vec::new();
+    stream.read_to_end(&mut thanks).await.expect("an answer");
+    answer.send(response(DIALLED)).expect("it is waited for");
+    is_tested(&node, true).await;
+    assert_eq!(addresses(&node).await, 2);
+}
+
+#[tokio::test]
+async fn an_address_that_is_said_to_be_out_of_reach_is_tested_once() {
+    let server = server(Some(response(DIAL_ERROR)));
+    let node = client(&server).await;
+    is_tested(&node, false).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.asked(), 1);
+    assert_eq!(addresses(&node).await, 1);
+    answers(&node).await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_asked_once_in_that_time() {
+    let server = server(None);
+    let node = client(&server).await;
+    is_asked(&server).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.asked(), 1);
+    believes_nothing(&node).await;
+}
+
+#[tokio::test]
+async fn a_server_that_babbles_is_asked_once_in_each_round() {
+    let a_gigabyte = wants_data(1_000_000_000);
+    for answer in [vec![], vec![0x7f; 300], vec![0xff; 300], a_gigabyte] {
+        let server = server(Some(answer));
+        let node = client(&server).await;
+        is_asked(&server).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let asked = server.asked();
+        assert!((2..=11).contains(&asked), "asked {asked} times");
+        believes_nothing(&node).await;
+    }
+}
