@@ -154,6 +154,7 @@ async fn seek(node: &TestNode, whom: &Keys) {
         identity: whom.identity().to_string(),
         peer: Some(whom.peer().to_string()),
         addresses: vec![],
+        wait: false,
     };
     assert_eq!(node.handle.command(command).await, Ok(Reply::Done));
 }
