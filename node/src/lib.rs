@@ -5,6 +5,7 @@ pub mod api;
 pub mod audience;
 pub mod body;
 pub mod card;
+mod causes;
 mod codec;
 pub mod config;
 mod counters;

@@ -17,6 +17,7 @@ use libp2p::{PeerId, relay};
 
 use crate::api::{Event, Miss, Rung};
 use crate::card::Card;
+use crate::causes;
 use crate::config::Config;
 use crate::counters::Outlet;
 use crate::environment::{Environment, Executor};
@@ -220,7 +221,7 @@ impl Driver {
                 .listen_on(address.clone())
                 .map_err(|error| StartError::Listen {
                     address,
-                    reason: error.to_string(),
+                    reason: causes::root(&error),
                 })?;
         }
         Ok(())

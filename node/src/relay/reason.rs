@@ -10,6 +10,8 @@ use libp2p::relay::StatusCode;
 use libp2p::relay::client::transport;
 use libp2p::relay::outbound::hop::{ConnectError, ReserveError};
 
+use crate::causes::inside;
+
 /// Why a reservation was not granted, or is held no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReservationEnd {
@@ -186,25 +188,6 @@ impl CircuitEnd {
             Self::Failed => "failed",
         }
     }
-}
-
-/// The first error of type `E` in a chain of causes. Input and output errors hide what they
-/// wrap from `source`, so they are opened.
-fn inside<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = match error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 #[cfg(test)]

@@ -377,3 +377,20 @@ fn a_terminated_node_ends_cleanly() {
     assert_eq!(status.code(), Some(0));
     assert!(!alice.folder.join("control.sock").exists());
 }
+
+#[test]
+fn a_port_that_is_taken_is_told_of() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    for (name, transport) in [("tcp", "tcp/{}"), ("quic", "udp/{}/quic-v1")] {
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = tcp.local_addr().expect("bound").port();
+        let _udp = std::net::UdpSocket::bind(("127.0.0.1", port)).expect("a free port");
+        let address = format!(
+            "/ip4/127.0.0.1/{}",
+            transport.replace("{}", &port.to_string())
+        );
+        let node = Terminal::listening(root.path(), name, &address);
+        node.fails(&["run"], 1, "in use");
+        node.fails(&["run"], 1, "choose another in `listen.addresses`");
+    }
+}
