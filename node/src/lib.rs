@@ -16,6 +16,7 @@ mod entropy;
 pub mod environment;
 mod files;
 mod gossip;
+pub mod hold;
 pub mod identity;
 pub mod kad;
 pub mod keys;

@@ -1,5 +1,6 @@
 //! The libp2p behaviours that the node is made of.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -8,12 +9,13 @@ use libp2p::autonat::v2;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{dcutr, identify, mdns, ping, relay, rendezvous, upnp};
+use libp2p::{PeerId, dcutr, identify, mdns, ping, relay, rendezvous, upnp};
 
 use crate::config::Config;
 use crate::discovery::local::{self, LocalDiscovery};
 use crate::discovery::{self, friends};
 use crate::gossip::{self, Groups};
+use crate::hold;
 use crate::kad;
 use crate::protocol::{self, Context};
 use crate::relay::{server, terms};
@@ -36,6 +38,8 @@ pub struct NodeBehaviour {
     pub identify: identify::Behaviour,
     /// Notices dead connections.
     pub ping: ping::Behaviour,
+    /// Keeps connections with known nodes.
+    pub hold: hold::Behaviour,
     /// Has our addresses tested.
     pub autonat_client: Toggle<v2::client::Behaviour>,
     /// Tests addresses for others.
@@ -78,7 +82,8 @@ pub struct Surroundings {
 
 impl NodeBehaviour {
     /// All behaviours as `context` configures them; `relay_client` belongs to the
-    /// transport of circuits, if there is one; `relays` knows whom we relay for.
+    /// transport of circuits, if there is one; `relays` knows whom we relay for; connections
+    /// with `known` nodes are kept.
     ///
     /// # Errors
     /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed;
@@ -88,6 +93,7 @@ impl NodeBehaviour {
         context: &Arc<Context>,
         relay_client: Option<relay::client::Behaviour>,
         relays: &Relays,
+        known: BTreeSet<PeerId>,
         surroundings: Surroundings,
     ) -> Result<Self, StartError> {
         let Config {
@@ -168,6 +174,7 @@ impl NodeBehaviour {
                     .with_interval(ping.interval.get())
                     .with_timeout(ping.timeout.get()),
             ),
+            hold: hold::Behaviour::new(known),
             kad: kad.into(),
             upnp: upnp.into(),
             autonat_client: autonat_client.into(),

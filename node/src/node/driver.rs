@@ -172,7 +172,8 @@ impl Driver {
             local: environment.local,
             upnp: environment.upnp,
         };
-        let behaviour = NodeBehaviour::new(&context, relay_client, &relays, surroundings)?;
+        let held = known_nodes.keys().copied().collect();
+        let behaviour = NodeBehaviour::new(&context, relay_client, &relays, held, surroundings)?;
         let behaviour = Offering::new(behaviour);
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {

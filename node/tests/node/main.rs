@@ -5,6 +5,7 @@ mod discovery;
 mod exchange;
 mod flaky;
 mod groups;
+mod holding;
 mod hostile;
 mod hostile_autonat;
 mod hostile_relays;
