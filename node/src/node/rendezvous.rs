@@ -14,11 +14,13 @@ use libp2p::request_response::{
 use libp2p::{PeerId, identify};
 
 use crate::api::{Miss, Rung};
+use crate::causes::inside;
 use crate::discovery::rendezvous::{
     ClientEvent, PROTOCOL, Registration, Request, Response, ResponseError, namespace,
 };
 use crate::identity::IdentityId;
 use crate::protocol::Reason;
+use crate::protocol::frame::FrameError;
 
 use super::driver::Driver;
 use super::registrations::Registered;
@@ -399,8 +401,10 @@ impl Silence {
         if error.kind() != std::io::ErrorKind::InvalidData {
             return Self::Fault;
         }
-        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-        Self::Lie(match cause {
+        if let Some(FrameError::Oversized { .. }) = inside(error) {
+            return Self::Lie(Reason::Oversized);
+        }
+        Self::Lie(match inside(error) {
             Some(ResponseError::Forged) => Reason::Forged,
             _ => Reason::Malformed,
         })

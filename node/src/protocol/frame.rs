@@ -38,6 +38,16 @@ pub enum FrameError {
     Malformed,
 }
 
+impl From<FrameError> for io::Error {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Broken(error) => error,
+            FrameError::Ended => io::ErrorKind::UnexpectedEof.into(),
+            other => Self::new(io::ErrorKind::InvalidData, other),
+        }
+    }
+}
+
 /// Reads one frame of at most `max` bytes.
 ///
 /// # Errors

@@ -243,7 +243,7 @@ fn told(output: &Output) -> (String, String) {
 fn a_person_finds_and_reaches_others_from_a_terminal() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let [alice, bob] = ["alice", "bob"].map(|name| Terminal::new(root.path(), name));
-    let (_alice_runs, bob_runs) = (alice.run(), bob.run());
+    let (mut alice_runs, bob_runs) = (alice.run(), bob.run());
     let card = bob.ok(&["card"]);
     let status: serde_json::Value =
         serde_json::from_str(&bob.ok(&["status", "--format", "json"])).expect("JSON");
@@ -274,6 +274,7 @@ fn a_person_finds_and_reaches_others_from_a_terminal() {
         reached.starts_with("direct, found by known, in ") && reached.ends_with(" ms"),
         "{reached}"
     );
+    alice_runs.wait_for("authenticated");
     let again = alice.ok(&["reach", identity]);
     assert_eq!(again, "direct, connected already");
     alice.ok(&["follow", &card]);

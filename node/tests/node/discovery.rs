@@ -121,7 +121,7 @@ async fn who_has_no_friends_here_asks_nobody_and_who_is_none_is_told_nothing() {
 }
 
 /// A node, and a friend of its who does what the test says.
-async fn false_friend(settings: &str) -> (TestNode, Peer) {
+pub async fn false_friend(settings: &str) -> (TestNode, Peer) {
     let node = TestNode::start(1, settings).await;
     let card = Keys::generate(Some([9; 32])).card(&[]).expect("signs");
     let card = card.to_string();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use libp2p::core::{PeerRecord, SignedEnvelope};
 use libp2p::identity::Keypair;
 use orrery_node::api::{Command, Event, Miss, Reply, Rung};
-use orrery_node::discovery::rendezvous::PROTOCOL;
+use orrery_node::discovery::rendezvous::{PROTOCOL, RESPONSE_BYTES_MAX};
 use orrery_node::keys::Keys;
 
 use crate::liar::{Liar, answers, field, framed, number, reaches};
@@ -182,12 +182,10 @@ async fn is_found_out(point: &Point, node: &TestNode, reason: &str) {
 
 #[tokio::test]
 async fn a_point_that_answers_what_is_no_answer_is_asked_once() {
-    let too_long = [vec![0xff, 0xff, 0x3f], vec![0; 1_000]].concat();
     let a_request = framed(&[0x08, 3, 0x2a, 0]);
     for lie in [
         vec![0x7f; 300],
         vec![0xff; 300],
-        too_long,
         a_request,
         registered(7_200),
     ] {
@@ -217,6 +215,17 @@ async fn a_page_longer_than_asked_for_is_the_last() {
     let node = registered_client(&point).await;
     is_found_out(&point, &node, "oversized").await;
     reaches(&node, "rendezvous-page").await;
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_any_may_be_is_not_read() {
+    let all_there = framed(&vec![0; RESPONSE_BYTES_MAX + 1]);
+    let only_said = [vec![0xff, 0xff, 0x3f], vec![0; 1_000]].concat();
+    for answer in [all_there, only_said] {
+        let point = Point::of_others(move |_| Some(answer.clone()));
+        let node = registered_client(&point).await;
+        is_found_out(&point, &node, "oversized").await;
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use orrery_node::card::Card;
 use orrery_node::discovery::friends::PROTOCOL;
 use orrery_node::keys::Keys;
 
+use crate::discovery::false_friend;
 use crate::hostile::Peer;
 use crate::world::{PATIENCE, TestNode};
 
@@ -55,14 +56,10 @@ fn silent(address: &str) -> MemoryTransport {
 
 /// A node with a friend who never says what they know.
 async fn silent_friend(settings: &str) -> (TestNode, Peer) {
-    let settings = format!("{CALM}\nfriends_lookup.enabled = true\n{settings}");
-    let node = TestNode::start(1, &settings).await;
-    let card = stranger(9).card(&[]).expect("keys in memory always sign");
-    let card = card.to_string();
-    let done = node.handle.command(Command::Follow { card }).await;
-    assert_eq!(done, Ok(Reply::Done));
-    let peer = Peer::authenticate(9, &node).await;
-    (node, peer)
+    false_friend(&format!(
+        "{CALM}\nfriends_lookup.enabled = true\n{settings}"
+    ))
+    .await
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
 
 use crate::codec::DecodeError;
-use crate::protocol::frame::{FrameError, read_frame, write_frame};
+use crate::protocol::frame::{read_frame, write_frame};
 
 use super::message::{ANSWER_BYTES_MAX, Answer, QUESTION_BYTES_MAX, Question};
 
@@ -24,7 +24,7 @@ impl Codec for FriendsCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let frame = read_frame(io, QUESTION_BYTES_MAX).await.map_err(broken)?;
+        let frame = read_frame(io, QUESTION_BYTES_MAX).await?;
         Question::decode(&frame).map_err(malformed)
     }
 
@@ -32,7 +32,7 @@ impl Codec for FriendsCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let frame = read_frame(io, ANSWER_BYTES_MAX).await.map_err(broken)?;
+        let frame = read_frame(io, ANSWER_BYTES_MAX).await?;
         Answer::decode(&frame).map_err(malformed)
     }
 
@@ -62,16 +62,8 @@ impl Codec for FriendsCodec {
 }
 
 async fn write<T: AsyncWrite + Unpin>(io: &mut T, frame: &[u8]) -> io::Result<()> {
-    write_frame(io, frame).await.map_err(broken)?;
+    write_frame(io, frame).await?;
     io.close().await
-}
-
-fn broken(error: FrameError) -> io::Error {
-    match error {
-        FrameError::Broken(error) => error,
-        FrameError::Ended => io::ErrorKind::UnexpectedEof.into(),
-        other => io::Error::new(io::ErrorKind::InvalidData, other),
-    }
 }
 
 fn malformed(error: DecodeError) -> io::Error {

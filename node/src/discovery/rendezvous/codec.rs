@@ -6,7 +6,7 @@ use futures::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
 
-use crate::protocol::frame::{FrameError, read_frame, write_frame};
+use crate::protocol::frame::{read_frame, write_frame};
 
 use super::message::{RESPONSE_BYTES_MAX, Request, Response};
 
@@ -30,7 +30,7 @@ impl Codec for ClientCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let frame = read_frame(io, RESPONSE_BYTES_MAX).await.map_err(broken)?;
+        let frame = read_frame(io, RESPONSE_BYTES_MAX).await?;
         Response::decode(&frame).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
@@ -43,7 +43,7 @@ impl Codec for ClientCodec {
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &request.encode()).await.map_err(broken)?;
+        write_frame(io, &request.encode()).await?;
         io.close().await
     }
 
@@ -63,12 +63,4 @@ impl Codec for ClientCodec {
 /// The behaviour takes no requests: the server is another.
 fn not_served() -> io::Error {
     io::ErrorKind::Unsupported.into()
-}
-
-fn broken(error: FrameError) -> io::Error {
-    match error {
-        FrameError::Broken(error) => error,
-        FrameError::Ended => io::ErrorKind::UnexpectedEof.into(),
-        other => io::Error::new(io::ErrorKind::InvalidData, other),
-    }
 }

@@ -52,11 +52,13 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
         cause: cause.name(),
     });
     losses::list(machines, result, lost);
-    let causes = all
-        .failed
-        .iter()
-        .map(|(cause, count)| (cause.name(), *count));
-    losses::count(metrics, result, "connect.failed", causes);
+    losses::count(
+        metrics,
+        result,
+        "connect.failed",
+        &all.failed,
+        connects::Cause::name,
+    );
 }
 
 /// Figures of some attempts to reach others, under these labels.

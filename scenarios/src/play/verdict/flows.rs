@@ -7,7 +7,7 @@ use orrery_sim::kernel;
 
 use super::losses::{self, Lost};
 use super::metrics::Metrics;
-use crate::play::flows::Entry as Flow;
+use crate::play::flows::{Cause, Entry as Flow};
 use crate::play::machine::Machines;
 
 /// What flows did, and those that were lost.
@@ -53,9 +53,5 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
         cause: cause.name(),
     });
     losses::list(machines, result, lost);
-    let causes = summary
-        .failed
-        .iter()
-        .map(|(cause, count)| (cause.name(), *count));
-    losses::count(metrics, result, "flow.failed", causes);
+    losses::count(metrics, result, "flow.failed", &summary.failed, Cause::name);
 }

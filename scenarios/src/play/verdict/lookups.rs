@@ -7,6 +7,7 @@ use orrery_sim::kernel;
 
 use super::losses::{self, Lost};
 use super::metrics::Metrics;
+use crate::play::lookups::Cause;
 use crate::play::machine::Machines;
 
 /// What look-ups did, and those that failed.
@@ -50,9 +51,11 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
         cause: cause.name(),
     });
     losses::list(machines, result, lost);
-    let causes = summary
-        .failed
-        .iter()
-        .map(|(cause, count)| (cause.name(), *count));
-    losses::count(metrics, result, "lookup.failed", causes);
+    losses::count(
+        metrics,
+        result,
+        "lookup.failed",
+        &summary.failed,
+        Cause::name,
+    );
 }

@@ -1,5 +1,7 @@
 //! What was lost: one by one as far as that is read, and by cause.
 
+use std::collections::BTreeMap;
+
 use orrery_reports::record::{Loss, SeedResult};
 
 use super::metrics::Metrics;
@@ -37,15 +39,17 @@ pub fn list(machines: &Machines, result: &mut SeedResult, lost: impl Iterator<It
 }
 
 /// Counts losses by cause, under `metric` and among those of the whole run.
-pub fn count(
+pub fn count<C: Copy>(
     metrics: &mut Metrics,
     result: &mut SeedResult,
     metric: &str,
-    causes: impl Iterator<Item = (&'static str, u64)>,
+    causes: &BTreeMap<C, u64>,
+    name: fn(C) -> &'static str,
 ) {
     for (cause, count) in causes {
-        metrics.value(&format!("{metric}{{cause={cause}}}"), "1", count as f64);
-        add(result, cause, count);
+        let cause = name(*cause);
+        metrics.value(&format!("{metric}{{cause={cause}}}"), "1", *count as f64);
+        add(result, cause, *count);
     }
 }
 

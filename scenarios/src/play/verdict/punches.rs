@@ -37,11 +37,13 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
         cause: cause.name(),
     });
     losses::list(machines, result, lost);
-    let causes = summary
-        .failed
-        .iter()
-        .map(|(cause, count)| (cause.name(), *count));
-    losses::count(metrics, result, "punch.failed", causes);
+    losses::count(
+        metrics,
+        result,
+        "punch.failed",
+        &summary.failed,
+        punches::Cause::name,
+    );
 }
 
 /// Figures of some pairs, under these labels.
