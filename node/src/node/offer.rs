@@ -4,8 +4,8 @@
 //! only to compare the names of the protocols in it with those of the last time
 //! (`Connection::poll`). With as many behaviours as a node has, making that upgrade costs more
 //! than the poll. [`Offering`] wraps all behaviours at once: its handlers ask for the names only
-//! after something happened that may have changed them, and make the upgrade only for a stream
-//! that has come in and speaks one of them.
+//! after they were told something, since no handler of the node changes its protocols of its own
+//! accord, and make the upgrade only for a stream that has come in and speaks one of them.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -227,9 +227,7 @@ impl<H: ConnectionHandler> ConnectionHandler for Handler<H> {
     > {
         let mut inner = lock(&self.inner);
         let polled = inner.poll(cx);
-        if polled.is_ready() {
-            self.stale = true;
-        } else if self.stale {
+        if self.stale {
             self.stale = false;
             let offer = Offer::of(&*inner);
             if offer != *self.offer {
@@ -239,7 +237,7 @@ impl<H: ConnectionHandler> ConnectionHandler for Handler<H> {
             debug_assert_eq!(
                 *self.offer,
                 Offer::of(&*inner),
-                "a handler changed its protocols unnoticed"
+                "a handler changed its protocols of its own accord"
             );
         }
         polled
