@@ -203,6 +203,8 @@ impl Driver {
             AuthError::Unwanted(identity, Reason::Blocked) => {
                 self.deny(*identity, [peer].into());
             }
+            // Who has no feeds may be here for something else. Unused, the connection ends.
+            AuthError::NotSpoken => {}
             _ => {
                 self.swarm.close_connection(connection);
             }

@@ -78,7 +78,10 @@ pub enum AuthError {
     /// Our own key cannot be used.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// The peer does not speak the protocol.
+    /// The peer does not speak the protocol; or, if it is the dialer, has not begun in time.
+    #[error("the peer does not prove who it is")]
+    NotSpoken,
+    /// The substream could not be opened.
     #[error("no substream: {0}")]
     NoStream(String),
     /// It was not done in time.
@@ -97,7 +100,11 @@ impl AuthError {
             }
             Self::Unwanted(_, reason) => Some(*reason),
             Self::TooSlow => Some(Reason::TooSlow),
-            Self::Frame(_) | Self::RefusedByPeer(_) | Self::Sign(_) | Self::NoStream(_) => None,
+            Self::Frame(_)
+            | Self::RefusedByPeer(_)
+            | Self::Sign(_)
+            | Self::NotSpoken
+            | Self::NoStream(_) => None,
         }
     }
 }

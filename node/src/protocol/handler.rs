@@ -5,6 +5,7 @@
 //! nothing: what happened goes up to the [behaviour](super::behaviour).
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
@@ -15,7 +16,7 @@ use futures::{FutureExt, StreamExt};
 use futures_timer::Delay;
 use libp2p::swarm::handler::{
     ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, DialUpgradeError,
-    FullyNegotiatedInbound, FullyNegotiatedOutbound, SubstreamProtocol,
+    FullyNegotiatedInbound, FullyNegotiatedOutbound, StreamUpgradeError, SubstreamProtocol,
 };
 use libp2p::{PeerId, Stream};
 
@@ -175,10 +176,14 @@ impl Handler {
             .push(async move { (order, pull(&context, order.author, stream).await) }.boxed());
     }
 
-    fn no_stream(&mut self, purpose: &Purpose, reason: String) {
-        match purpose {
-            Purpose::Auth => self.end_auth(Err(AuthError::NoStream(reason))),
-            Purpose::Pull(order) => self
+    fn no_stream(&mut self, purpose: &Purpose, error: &StreamUpgradeError<Infallible>) {
+        let reason = error.to_string();
+        match (purpose, error) {
+            (Purpose::Auth, StreamUpgradeError::NegotiationFailed) => {
+                self.end_auth(Err(AuthError::NotSpoken));
+            }
+            (Purpose::Auth, _) => self.end_auth(Err(AuthError::NoStream(reason))),
+            (Purpose::Pull(order), _) => self
                 .told
                 .push_back(Told::Pulled(*order, Err(PullError::NoStream(reason)))),
         }
@@ -192,7 +197,13 @@ impl Handler {
             self.end_auth(result);
         }
         if !matches!(self.auth, Auth::Over) && self.deadline.poll_unpin(cx).is_ready() {
-            self.end_auth(Err(AuthError::TooSlow));
+            let begun = self.ends.dialer || matches!(self.auth, Auth::Running(_));
+            let error = if begun {
+                AuthError::TooSlow
+            } else {
+                AuthError::NotSpoken
+            };
+            self.end_auth(Err(error));
         }
     }
 }
@@ -276,7 +287,7 @@ impl ConnectionHandler for Handler {
                 Purpose::Pull(order) => self.start_pulling(order, stream),
             },
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
-                self.no_stream(&info, error.to_string());
+                self.no_stream(&info, &error);
             }
             _ => {}
         }

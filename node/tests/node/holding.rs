@@ -63,6 +63,21 @@ async fn who_is_known_may_dial_and_is_held_too() {
     assert_eq!(dials.seen.count(is_disconnected), 0);
 }
 
+#[tokio::test]
+async fn who_has_no_feeds_is_no_less_known() {
+    let feeds = "connections.idle_timeout = \"100ms\"\nauth.timeout = \"100ms\"\n";
+    for [theirs, ours] in [[IDLE, feeds], [feeds, IDLE]] {
+        let known = TestNode::start(1, theirs).await;
+        let settings = format!("{ours}bootstrap.peers = [\"{}\"]", address(&known));
+        let keeps = TestNode::start(2, &settings).await;
+        keeps.seen.wait("it is connected", is_connected).await;
+        tokio::time::sleep(LONG).await;
+        for node in [&known, &keeps] {
+            assert_eq!(node.seen.count(is_disconnected), 0);
+        }
+    }
+}
+
 /// Whether the node has ended a substream.
 async fn is_ended(stream: &mut Stream) {
     let ended = tokio::time::timeout(PATIENCE, stream.read(&mut [0])).await;

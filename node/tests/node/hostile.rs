@@ -176,8 +176,21 @@ async fn a_forged_proof_is_refused() {
 
 #[tokio::test]
 async fn a_peer_that_proves_nothing_is_let_go() {
-    let node = TestNode::start(1, "auth.timeout = \"100ms\"").await;
+    let settings = "auth.timeout = \"100ms\"\nconnections.idle_timeout = \"100ms\"";
+    let node = TestNode::start(1, settings).await;
     let _peer = Peer::connect(9, &node).await;
+    node.seen
+        .wait("the connection is closed", |event| {
+            matches!(event, Event::Disconnected { .. })
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_proof_that_is_begun_and_does_not_end_is_refused() {
+    let node = TestNode::start(1, "auth.timeout = \"100ms\"").await;
+    let mut peer = Peer::connect(9, &node).await;
+    let _stream = peer.open(AUTH).await;
     node.seen.refusal("/orrery/auth/1", "too-slow").await;
     node.seen
         .wait("the connection is closed", |event| {
