@@ -6,16 +6,14 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::Once;
 use std::task::{Context, Poll};
 
 use crate::interpose;
-use crate::kernel::{self, HostId, HostScope};
+use crate::kernel::{self, HostId, HostScope, TaskPlace};
 
+/// A task's future.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-/// A task's future, shared between the task scheduler and its host, so that a
-/// power cut can drop it at once.
-type Slot = Arc<Mutex<Option<Task>>>;
 
 /// Starts tasks of one life of one host: from a boot to the power cut or stop
 /// that ends it. Tasks given to it later are dropped.
@@ -28,12 +26,13 @@ pub struct Executor {
 #[derive(Default)]
 struct HostTasks {
     life: u32,
-    next: u64,
-    live: BTreeMap<u64, (Slot, tokio::task::AbortHandle)>,
+    /// By name, so in the order of their creation.
+    live: BTreeMap<TaskName, tokio::task::AbortHandle>,
 }
 
 thread_local! {
     static TASKS: RefCell<BTreeMap<HostId, HostTasks>> = const { RefCell::new(BTreeMap::new()) };
+    static SHELF: RefCell<Shelf> = const { RefCell::new(Shelf::empty()) };
     static RUNTIME: RefCell<Option<tokio::runtime::Handle>> = const { RefCell::new(None) };
     static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
@@ -55,28 +54,33 @@ impl Executor {
     /// # Panics
     /// Outside the simulation that the executor belongs to.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let id = TASKS.with_borrow_mut(|tasks| {
+        self.spawn_boxed(Box::pin(task));
+    }
+
+    /// As [`Self::spawn`], for a task that is in a box already.
+    ///
+    /// # Panics
+    /// Outside the simulation that the executor belongs to.
+    pub fn spawn_boxed(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        let alive = TASKS.with_borrow_mut(|tasks| {
             let tasks = tasks.entry(self.host).or_default();
-            tasks.next += 1;
-            (tasks.life == self.life).then_some(tasks.next)
+            tasks.life == self.life
         });
-        let Some(id) = id else { return };
-        let slot: Slot = Arc::new(Mutex::new(Some(Box::pin(task))));
-        let scoped = HostTask {
-            host: self.host,
-            id,
-            slot: Arc::clone(&slot),
-        };
+        if !alive {
+            return;
+        }
+        let name = SHELF.with_borrow_mut(|shelf| shelf.add(task));
+        let host = self.host;
         let handle = RUNTIME.with_borrow(|runtime| {
             runtime
                 .as_ref()
                 .expect("a simulation runs on this thread")
-                .spawn(scoped)
+                .spawn(HostTask { host, name })
                 .abort_handle()
         });
         TASKS.with_borrow_mut(|tasks| {
-            if let Some(tasks) = tasks.get_mut(&self.host) {
-                tasks.live.insert(id, (slot, handle));
+            if let Some(tasks) = tasks.get_mut(&host) {
+                tasks.live.insert(name, handle);
             }
         });
     }
@@ -90,8 +94,10 @@ pub(crate) fn end_life(host: HostId) {
         std::mem::take(&mut tasks.live)
     });
     let _scope = HostScope::enter(host);
-    for (slot, handle) in ended.into_values() {
-        drop(take(&slot));
+    for (name, handle) in ended {
+        let task = SHELF.with_borrow_mut(|shelf| shelf.remove(name));
+        // Its destructors may look for the shelf.
+        drop(task);
         handle.abort();
     }
 }
@@ -110,22 +116,14 @@ pub(crate) fn install(runtime: tokio::runtime::Handle) {
 pub(crate) fn clear() {
     RUNTIME.with_borrow_mut(|slot| *slot = None);
     TASKS.with_borrow_mut(BTreeMap::clear);
+    let left = SHELF.replace(Shelf::empty());
+    drop(left);
 }
 
-fn take(slot: &Slot) -> Option<Task> {
-    lock(slot).take()
-}
-
-fn lock(slot: &Slot) -> MutexGuard<'_, Option<Task>> {
-    // All polls and drops happen on one thread; a panic inside a poll is caught
-    // while the lock is held, so it is never poisoned by a task.
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
+/// What tokio knows of a task.
 struct HostTask {
     host: HostId,
-    id: u64,
-    slot: Slot,
+    name: TaskName,
 }
 
 impl Future for HostTask {
@@ -133,11 +131,11 @@ impl Future for HostTask {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let _scope = HostScope::enter(self.host);
-        kernel::with(kernel::Kernel::count_poll);
-        let mut slot = lock(&self.slot);
-        let Some(task) = slot.as_mut() else {
+        let Some(mut task) = SHELF.with_borrow_mut(|shelf| shelf.take(self.name)) else {
             return Poll::Ready(());
         };
+        let place = TaskPlace::of(&*task);
+        kernel::with(|kernel| kernel.begin_poll(place));
         let outcome = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx)));
         let poll = match outcome {
             Ok(poll) => poll,
@@ -146,17 +144,92 @@ impl Future for HostTask {
                 Poll::Ready(())
             }
         };
-        if poll.is_ready() {
-            let finished = slot.take();
-            drop(slot);
-            drop(finished);
-            TASKS.with_borrow_mut(|tasks| {
-                tasks
-                    .get_mut(&self.host)
-                    .and_then(|tasks| tasks.live.remove(&self.id))
-            });
+        if poll.is_pending() {
+            let ended = SHELF.with_borrow_mut(|shelf| shelf.put_back(self.name, task));
+            drop(ended);
+            return poll;
         }
+        drop(task);
+        SHELF.with_borrow_mut(|shelf| shelf.remove(self.name));
+        TASKS.with_borrow_mut(|tasks| {
+            tasks
+                .get_mut(&self.host)
+                .and_then(|tasks| tasks.live.remove(&self.name))
+        });
         poll
+    }
+}
+
+/// Names a task among all of a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct TaskName {
+    /// How many tasks there were before it, and itself.
+    number: u64,
+    /// Where on the shelf it is.
+    place: u32,
+}
+
+/// The futures of all hosts' tasks. They are here and not within tokio's tasks, so that a
+/// power cut can drop them at once; side by side, so that they are found fast.
+struct Shelf {
+    places: Vec<ShelfPlace>,
+    free: Vec<u32>,
+    tasks: u64,
+}
+
+struct ShelfPlace {
+    /// Whose it is; 0 is nobody.
+    number: u64,
+    /// Absent while it is polled.
+    task: Option<Task>,
+}
+
+impl Shelf {
+    const fn empty() -> Self {
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            tasks: 0,
+        }
+    }
+
+    fn add(&mut self, task: Task) -> TaskName {
+        self.tasks += 1;
+        let (number, task) = (self.tasks, Some(task));
+        let taken = ShelfPlace { number, task };
+        let place = self.free.pop().unwrap_or(self.places.len() as u32);
+        match self.places.get_mut(place as usize) {
+            Some(free) => *free = taken,
+            None => self.places.push(taken),
+        }
+        TaskName { number, place }
+    }
+
+    fn find(&mut self, name: TaskName) -> Option<&mut ShelfPlace> {
+        let place = self.places.get_mut(name.place as usize)?;
+        (place.number == name.number).then_some(place)
+    }
+
+    /// Takes a task out, to poll it.
+    fn take(&mut self, name: TaskName) -> Option<Task> {
+        self.find(name)?.task.take()
+    }
+
+    /// Puts it back. Returns it if it has been removed meanwhile.
+    fn put_back(&mut self, name: TaskName, task: Task) -> Option<Task> {
+        match self.find(name) {
+            Some(place) => place.task.replace(task),
+            None => Some(task),
+        }
+    }
+
+    /// Frees the place of a task, and returns the task if it is not being polled.
+    fn remove(&mut self, name: TaskName) -> Option<Task> {
+        let place = self.find(name)?;
+        place.number = 0;
+        let task = place.task.take();
+        self.free.push(name.place);
+        task
     }
 }
 
@@ -186,4 +259,37 @@ pub(crate) fn watch_panics() {
             before(info);
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> Task {
+        Box::pin(std::future::pending())
+    }
+
+    #[test]
+    fn a_place_on_the_shelf_is_used_again_under_another_name() {
+        let mut shelf = Shelf::empty();
+        let first = shelf.add(task());
+        let second = shelf.add(task());
+        assert!(shelf.remove(first).is_some());
+        let third = shelf.add(task());
+        assert_eq!(third.place, first.place);
+        assert!(shelf.take(first).is_none(), "it is gone");
+        assert!(shelf.take(second).is_some());
+        assert!(shelf.take(third).is_some());
+    }
+
+    #[test]
+    fn a_task_that_ends_while_it_is_polled_does_not_come_back() {
+        let mut shelf = Shelf::empty();
+        let name = shelf.add(task());
+        let taken = shelf.take(name).expect("it is there");
+        assert!(shelf.remove(name).is_none(), "it is being polled");
+        let other = shelf.add(task());
+        assert!(shelf.put_back(name, taken).is_some(), "nobody keeps it");
+        assert!(shelf.take(other).is_some());
+    }
 }

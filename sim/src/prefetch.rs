@@ -1,30 +1,56 @@
 //! Memory that will be needed soon.
 //!
 //! In a world of many hosts nearly every line of memory that an event touches has
-//! to come from far away. The queue knows which events come next, so that what they
-//! will touch can come while the present one is delivered. Nothing is read or
-//! written, so nothing but time can differ.
+//! to come from far away, and much of it is behind pointers. The queue knows which event
+//! comes next, so its way is prepared in two steps. While the event before it is delivered,
+//! what it touches first is *anticipated*: tables that have a place for each host. As it
+//! begins, what those lead to is *approached*, all at once: stages, sockets, connections,
+//! and the task that will be woken. Nothing is written, and nothing is decided by what is
+//! read, so nothing but time can differ.
 
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "the standard library has no safe prefetch")
 )]
 
+use std::task::Waker;
+
 const LINE_BYTES: usize = 64;
 
 /// Asks the processor to bring `item` near. Does nothing where we know of no way.
 #[inline]
-pub(crate) fn prefetch<T>(item: &T) {
+pub(crate) fn prefetch<T: ?Sized>(item: &T) {
+    lines(std::ptr::from_ref(item).cast(), size_of_val(item));
+}
+
+/// As [`prefetch`], for what a waker will touch first: the task's header, as its runtime has
+/// it, and what follows it.
+#[inline]
+pub(crate) fn prefetch_task(waker: &Waker) {
+    const TASK_BYTES: usize = 3 * LINE_BYTES;
+    lines(waker.data().cast(), TASK_BYTES);
+}
+
+/// As [`prefetch`], for what is, or was, at an address.
+#[inline]
+pub(crate) fn prefetch_at(address: usize, bytes: usize) {
+    lines(std::ptr::without_provenance(address), bytes);
+}
+
+#[inline]
+fn lines(start: *const i8, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let start = std::ptr::from_ref(item).cast::<i8>();
-        for offset in (0..size_of::<T>()).step_by(LINE_BYTES) {
+        // A region that does not begin with a line ends in one more.
+        let within = start.addr() % LINE_BYTES;
+        let start = start.wrapping_sub(within);
+        for offset in (0..bytes + within).step_by(LINE_BYTES) {
             // SAFETY: a prefetch touches no memory, wherever it points; every
             // processor of this architecture has it.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset)) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = item;
+    let _ = (start, bytes);
 }

@@ -68,7 +68,7 @@ impl HostExecutor {
 
 impl Executor for HostExecutor {
     fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
-        self.0.spawn(task);
+        self.0.spawn_boxed(task);
     }
 }
 

@@ -7,6 +7,7 @@ use futures_timer::TimerId;
 
 use super::order::{Class, HostId};
 use super::queue::Ticket;
+use super::sleeper::Sleeper;
 use super::{Event, Kernel};
 use crate::prefetch::prefetch;
 
@@ -27,7 +28,7 @@ struct Timer {
     host: HostId,
     ticket: Option<Ticket>,
     fired: bool,
-    waker: Option<Waker>,
+    sleeper: Option<Sleeper>,
 }
 
 fn id(slot: u32, generation: u32) -> TimerId {
@@ -40,6 +41,13 @@ impl Timers {
         if let Some(entry) = self.entries.get(slot as usize) {
             prefetch(entry);
         }
+    }
+
+    /// Brings near the task that a timer wakes, after [`Self::anticipate`].
+    pub(super) fn approach(&self, slot: u32) {
+        let entry = self.entries.get(slot as usize);
+        let sleeper = entry.and_then(|entry| entry.sleeper.as_ref());
+        sleeper.into_iter().for_each(Sleeper::approach);
     }
 
     /// The timer, unless the name is of another simulation or a past timer.
@@ -59,7 +67,7 @@ impl Kernel {
                 host,
                 ticket: None,
                 fired: false,
-                waker: None,
+                sleeper: None,
             });
             self.timers.entries.len() as u32 - 1
         });
@@ -86,7 +94,8 @@ impl Kernel {
         self.timers.entries[slot as usize].ticket = Some(ticket);
     }
 
-    fn timer_poll(&mut self, timer: TimerId, cx: &mut Context<'_>) -> (Poll<()>, Option<Waker>) {
+    fn timer_poll(&mut self, timer: TimerId, cx: &mut Context<'_>) -> (Poll<()>, Option<Sleeper>) {
+        let place = self.task;
         // A timer of a simulation that has ended never fires.
         let Some((_, entry)) = self.timers.find(timer) else {
             return (Poll::Pending, None);
@@ -94,25 +103,22 @@ impl Kernel {
         if entry.fired {
             return (Poll::Ready(()), None);
         }
-        if entry
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
+        if entry.sleeper.as_ref().is_some_and(|sleeper| sleeper.is(cx)) {
             return (Poll::Pending, None);
         }
-        (Poll::Pending, entry.waker.replace(cx.waker().clone()))
+        let sleeper = Sleeper::at(cx.waker(), place);
+        (Poll::Pending, entry.sleeper.replace(sleeper))
     }
 
-    fn timer_cancel(&mut self, timer: TimerId) -> Option<Waker> {
+    fn timer_cancel(&mut self, timer: TimerId) -> Option<Sleeper> {
         let (slot, entry) = self.timers.find(timer)?;
         entry.generation = entry.generation.wrapping_add(1);
-        let (ticket, waker) = (entry.ticket.take(), entry.waker.take());
+        let (ticket, sleeper) = (entry.ticket.take(), entry.sleeper.take());
         self.timers.free.push(slot);
         if ticket.and_then(|ticket| self.cancel(ticket)).is_some() {
             self.stats.timers_moved += 1;
         }
-        waker
+        sleeper
     }
 
     /// A timer's time has come. Returns whom to wake.
@@ -120,7 +126,7 @@ impl Kernel {
         let entry = &mut self.timers.entries[slot as usize];
         entry.ticket = None;
         entry.fired = true;
-        entry.waker.take()
+        entry.sleeper.take().map(Sleeper::into_waker)
     }
 }
 

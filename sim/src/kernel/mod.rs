@@ -22,8 +22,11 @@ mod driver;
 pub(crate) mod order;
 pub(crate) mod pump;
 pub mod queue;
+mod sleeper;
 
 pub(crate) use driver::DRIVER;
+pub(crate) use sleeper::{Sleeper, TaskPlace};
+
 use queue::{Queue, Ticket};
 
 /// Something that waits for its time.
@@ -77,6 +80,8 @@ pub(crate) struct Kernel {
     names: Vec<String>,
     clocks: Vec<WallClock>,
     running: HostId,
+    /// The task that was polled last.
+    task: TaskPlace,
     /// The pump sleeps until this instant; an earlier event must wake it.
     pump: Option<(SimTime, Waker)>,
     trace: Trace,
@@ -104,7 +109,7 @@ pub(crate) fn is_running() -> bool {
         .unwrap_or(false)
 }
 
-/// Brings near what the next event will touch.
+/// Brings near what the next event will touch first.
 fn anticipate() {
     with(|kernel| {
         let Some((key, event)) = kernel.queue.anticipate() else {
@@ -124,6 +129,19 @@ fn anticipate() {
     });
 }
 
+/// Brings near what an event will touch then, as it is about to be delivered. What it touches
+/// first was brought near while the event before it was delivered.
+fn approach(host: HostId, event: &Event) {
+    match event {
+        Event::Timer(slot) => {
+            with(|kernel| kernel.timers.approach(*slot));
+            crate::net::approach_program(host);
+        }
+        Event::Net(event) => crate::net::approach(event),
+        Event::Call(_) => {}
+    }
+}
+
 /// Starts a kernel on this thread.
 pub(crate) fn install(seed: u64, trace: Trace) {
     let kernel = Kernel {
@@ -135,6 +153,7 @@ pub(crate) fn install(seed: u64, trace: Trace) {
         names: Vec::new(),
         clocks: Vec::new(),
         running: HostId::NONE,
+        task: TaskPlace::default(),
         pump: None,
         trace,
         stats: Stats::default(),
@@ -278,8 +297,10 @@ impl Kernel {
         self.now
     }
 
-    pub(crate) fn count_poll(&mut self) {
+    /// A task is about to be polled.
+    pub(crate) fn begin_poll(&mut self, task: TaskPlace) {
         self.stats.polls += 1;
+        self.task = task;
     }
 
     pub(crate) fn failure(&self) -> Option<&Failure> {

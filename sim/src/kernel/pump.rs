@@ -114,6 +114,7 @@ fn deliver_next() -> bool {
     }) else {
         return false;
     };
+    super::approach(key.host(), &event);
     super::anticipate();
     let _scope = HostScope::enter(key.host());
     match event {

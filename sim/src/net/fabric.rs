@@ -23,6 +23,8 @@ const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
 #[derive(Default)]
 pub struct Fabric {
     pub(super) hosts: Vec<Attachment>,
+    /// Where they are. Every packet asks for that of both its ends, so these lie close.
+    pub(super) places: Vec<Place>,
     /// What is behind gateways that translate.
     pub(super) realms: BTreeMap<HostId, Realm>,
     /// Access links by host, apart from each other and from the rest: a packet
@@ -41,8 +43,6 @@ pub struct Fabric {
 pub(super) struct Attachment {
     up: bool,
     is_gateway: bool,
-    region: u32,
-    pub(super) place: Place,
     traffic: HostTraffic,
 }
 
@@ -55,9 +55,9 @@ struct Direction {
     pipeline: Pipeline,
     /// Apart for each direction, so that changing one shifts no other draw.
     draws: Draws,
-    /// The earliest wake-up that waits in the event queue.
-    wakeup: Option<SimTime>,
 }
+
+const _: () = assert!(size_of::<Direction>() == 128);
 
 /// Which of a host's two links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub struct HostTraffic {
 pub struct NoSuchRegion(pub usize);
 
 impl Fabric {
-    /// Brings near what a packet passes at a host.
+    /// Brings near where a packet passes at a host.
     pub(super) fn anticipate(&self, host: HostId, way: Way) {
         let links = match way {
             Way::Up => &self.uplinks,
@@ -117,6 +117,18 @@ impl Fabric {
         {
             prefetch(attachment);
             prefetch(link);
+        }
+    }
+
+    /// Brings near what a packet meets there, which [`Self::anticipate`] has prepared.
+    pub(super) fn approach(&self, host: HostId, way: Way) {
+        let links = match way {
+            Way::Up => &self.uplinks,
+            Way::Down => &self.downlinks,
+        };
+        if let Some(link) = links.get(host.index()) {
+            link.pipeline.approach();
+            link.draws.approach();
         }
     }
 
@@ -131,19 +143,16 @@ impl Fabric {
         self.hosts.push(Attachment {
             up: true,
             is_gateway: false,
-            region: region as u32,
-            place: Place::default(),
             traffic: HostTraffic::default(),
         });
+        self.places.push(Place::first(region as u32));
         self.uplinks.push(Direction {
             pipeline: pipeline(access.up.stages()),
             draws: Draws::new(seed, "uplink", host.0),
-            wakeup: None,
         });
         self.downlinks.push(Direction {
             pipeline: pipeline(access.down.stages()),
             draws: Draws::new(seed, "downlink", host.0),
-            wakeup: None,
         });
     }
 
@@ -219,7 +228,7 @@ impl Fabric {
         if !self.note_sent(from, packet) {
             return None;
         }
-        let behind = self.hosts[from.index()].place.behind;
+        let behind = self.places[from.index()].behind;
         let to = if behind.is_some() {
             self.owns(from, packet.dst.ip()).then_some(from)
         } else {
@@ -247,7 +256,7 @@ impl Fabric {
         at: SimTime,
         condition: Condition,
     ) -> Option<Hop> {
-        if self.hosts[from.index()].place.behind.is_some() {
+        if self.places[from.index()].behind.is_some() {
             return Some(Hop {
                 host: from,
                 end: LinkEnd::Up,
@@ -289,7 +298,7 @@ impl Fabric {
             return Some(loopback(now, near));
         }
         let to = self.owner(None, packet.dst.ip());
-        if to.is_none() && self.hosts[near.index()].place.behind.is_none() {
+        if to.is_none() && self.places[near.index()].behind.is_none() {
             self.count_drop("no-route");
             return None;
         }
@@ -305,7 +314,7 @@ impl Fabric {
         condition: Condition,
     ) -> Option<Hop> {
         // What is behind gateways is reached through the first of them.
-        let to = if self.hosts[to.index()].place.behind.is_some() {
+        let to = if self.places[to.index()].behind.is_some() {
             self.next_towards(to, None)?
         } else {
             to
@@ -315,8 +324,8 @@ impl Fabric {
             return None;
         }
         let (a, b) = (
-            self.hosts[from.index()].region,
-            self.hosts[to.index()].region,
+            self.places[from.index()].region,
+            self.places[to.index()].region,
         );
         let core = self
             .delays
@@ -370,7 +379,6 @@ impl Fabric {
     /// Lets a host's link go on with what it holds.
     pub(super) fn wake(&mut self, now: SimTime, host: HostId, way: Way) {
         let link = self.direction(host, way);
-        link.wakeup = link.wakeup.filter(|at| *at > now);
         link.pipeline.wake(now, &mut link.draws);
     }
 
@@ -378,13 +386,7 @@ impl Fabric {
     /// The caller schedules it.
     #[inline]
     pub(super) fn wakeup_due(&mut self, host: HostId, way: Way) -> Option<SimTime> {
-        let link = self.direction(host, way);
-        let due = link.pipeline.next_wakeup()?;
-        if link.wakeup.is_some_and(|at| at <= due) {
-            return None;
-        }
-        link.wakeup = Some(due);
-        Some(due)
+        self.direction(host, way).pipeline.claim_wakeup()
     }
 
     /// The next packet that a host's link lets go apart from the one that came

@@ -150,7 +150,7 @@ pub(crate) fn deliver(event: NetEvent) -> bool {
     .1
 }
 
-/// Brings near what an event of the wires will touch.
+/// Brings near what an event of the wires will touch first.
 pub(crate) fn anticipate(event: &NetEvent) {
     let (NetEvent::Arrive(host, _, packet) | NetEvent::Deliver(host, _, packet)) = event else {
         return;
@@ -160,15 +160,49 @@ pub(crate) fn anticipate(event: &NetEvent) {
         let Some(net) = net else { return };
         net.fabric.anticipate(*host, Way::Down);
         net.udp.get(host.index()).into_iter().for_each(prefetch);
+        let tcp = net.tcp.get(host.index());
+        tcp.into_iter().for_each(TcpStack::anticipate);
     });
 }
 
-/// Brings near what a program of `host` will touch that sends a packet.
+/// Brings near what an event of the wires will touch then, once the first is there.
+pub(crate) fn approach(event: &NetEvent) {
+    let (NetEvent::Arrive(host, _, packet) | NetEvent::Deliver(host, _, packet)) = event else {
+        return;
+    };
+    NET.with_borrow(|net| {
+        let Some(net) = net else { return };
+        if matches!(event, NetEvent::Arrive(..)) {
+            net.fabric.approach(*host, Way::Down);
+        }
+        match packet.transport {
+            Transport::Udp(_) => net.udp[host.index()].approach(),
+            Transport::Tcp(_) => net.tcp[host.index()].approach(packet.dst.port(), packet.src),
+            Transport::Icmp(_) => {}
+        }
+    });
+}
+
+/// Brings near what a program of `host` will touch first that sends a packet.
 pub(crate) fn anticipate_program(host: HostId) {
     NET.with_borrow(|net| {
         let Some(net) = net else { return };
         net.fabric.anticipate(host, Way::Up);
         net.udp.get(host.index()).into_iter().for_each(prefetch);
+        net.reachability
+            .get(host.index())
+            .into_iter()
+            .for_each(prefetch);
+    });
+}
+
+/// Brings near what it will touch then, once the first is there.
+pub(crate) fn approach_program(host: HostId) {
+    NET.with_borrow(|net| {
+        let Some(net) = net else { return };
+        net.fabric.approach(host, Way::Up);
+        let udp = net.udp.get(host.index());
+        udp.into_iter().for_each(UdpStack::approach);
     });
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::{AsyncRead, AsyncWrite};
 
 use super::{FlowRef, Net, try_with, with};
-use crate::kernel::HostId;
+use crate::kernel::{HostId, Sleeper};
 use crate::tcp::{Stats, TcpError};
 
 /// A listening socket of one port, for both address families.
@@ -186,7 +186,7 @@ impl TcpStream {
                 _ if entry.tcp.eof() => Ok(true),
                 Some(error) => Err(into_io(error)),
                 None => {
-                    entry.reader = Some(waker.clone());
+                    entry.reader = Some(Sleeper::new(waker));
                     Ok(false)
                 }
             };
@@ -225,7 +225,7 @@ impl AsyncRead for TcpStream {
             if let Some(error) = entry.tcp.error() {
                 return Poll::Ready(Err(into_io(error)));
             }
-            entry.reader = Some(cx.waker().clone());
+            entry.reader = Some(Sleeper::new(cx.waker()));
             Poll::Pending
         })
     }

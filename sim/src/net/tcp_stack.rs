@@ -13,7 +13,8 @@ use super::flow_table::{FlowTable, Tuple};
 use super::packet::Packet;
 use super::{Net, NetEvent};
 use crate::kernel::queue::Ticket;
-use crate::kernel::{self, Class, Event, HostId};
+use crate::kernel::{self, Class, Event, HostId, Sleeper};
+use crate::prefetch::prefetch;
 use crate::random::Stream;
 use crate::tcp::{Config, Connection, Segment};
 use crate::time::SimTime;
@@ -57,7 +58,7 @@ struct FlowSlot {
 /// One end of a connection.
 pub(super) struct Flow {
     pub(super) tcp: Connection,
-    pub(super) reader: Option<Waker>,
+    pub(super) reader: Option<Sleeper>,
     pub(super) writer: Option<Waker>,
     timeout: Option<(Ticket, SimTime)>,
     owner: Owner,
@@ -89,6 +90,19 @@ impl TcpStack {
             by_tuple: FlowTable::default(),
             next_port,
         }
+    }
+
+    /// Brings near where its connections are found.
+    pub(super) fn anticipate(&self) {
+        prefetch(&self.by_tuple);
+        prefetch(&self.flows);
+    }
+
+    /// Brings near the connection that a segment belongs to, after [`Self::anticipate`].
+    pub(super) fn approach(&self, port: u16, remote: SocketAddr) {
+        let slot = self.by_tuple.get(&(port, remote));
+        let flow = slot.and_then(|slot| self.flows[slot as usize].flow.as_deref());
+        flow.into_iter().for_each(prefetch);
     }
 
     /// Takes this host's timeouts out of the event queue.
@@ -206,7 +220,10 @@ impl TcpStack {
         let listener = self.listeners.get_mut(&port)?;
         loop {
             let Some(flow) = listener.ready.pop_front() else {
-                listener.waker = Some(waker.clone());
+                let known = listener.waker.as_ref();
+                if !known.is_some_and(|known| known.will_wake(waker)) {
+                    listener.waker = Some(waker.clone());
+                }
                 return None;
             };
             let slot = &mut self.flows[flow.slot as usize];
@@ -278,6 +295,11 @@ impl Net {
         }
         if let Some(flow) = known {
             if let Some(entry) = stack.flow_mut(flow) {
+                entry
+                    .reader
+                    .as_ref()
+                    .into_iter()
+                    .for_each(Sleeper::approach);
                 entry.tcp.on_segment(now, segment.clone());
             }
             self.tcp_drive(flow);
@@ -438,7 +460,7 @@ impl Flow {
         let tcp = &self.tcp;
         let over = tcp.is_closed();
         if self.reader.is_some() && (tcp.readable() > 0 || tcp.eof() || over) {
-            wake.extend(self.reader.take());
+            wake.extend(self.reader.take().map(Sleeper::into_waker));
         }
         // A writer waits for room or, while it connects, for the handshake.
         if self.writer.is_some() && (tcp.writable() > 0 && tcp.is_established() || over) {

@@ -12,6 +12,8 @@ use bytes::Bytes;
 
 use super::icmp::IcmpKind;
 pub use super::udp_socket::UdpSocket;
+use crate::kernel::Sleeper;
+use crate::prefetch::prefetch;
 
 /// Bytes charged for a datagram beside its payload, so that empty ones are not
 /// free: the header that precedes it in the kernel's buffer, roughly.
@@ -72,7 +74,7 @@ pub(super) struct Bound {
     pub(super) limits: ReceiveLimits,
     queue: VecDeque<(SocketAddr, Bytes)>,
     queued_bytes: usize,
-    pub(super) reader: Option<Waker>,
+    pub(super) reader: Option<Sleeper>,
     pub(super) aside: Option<Box<Aside>>,
 }
 
@@ -93,6 +95,11 @@ impl UdpStack {
             limits: self.limits,
             bound: Vec::new(),
         }
+    }
+
+    /// Brings near the first of its sockets, of which most hosts have one.
+    pub(super) fn approach(&self) {
+        self.bound.first().into_iter().for_each(prefetch);
     }
 
     /// Sets the limits of sockets that are bound later.
@@ -154,6 +161,11 @@ impl UdpStack {
         if !for_it || socket.remote.is_some_and(|remote| remote != from) {
             return Err(Refused::NoSocket);
         }
+        socket
+            .reader
+            .as_ref()
+            .into_iter()
+            .for_each(Sleeper::approach);
         let charge = payload.len() + DATAGRAM_OVERHEAD_BYTES;
         let room = socket.limits.bytes.saturating_sub(socket.queued_bytes);
         if charge > room || socket.queue.len() >= socket.limits.datagrams {
@@ -161,7 +173,7 @@ impl UdpStack {
         }
         socket.queued_bytes += charge;
         socket.queue.push_back((from, payload.clone()));
-        wake.extend(socket.reader.take());
+        wake.extend(socket.reader.take().map(Sleeper::into_waker));
         Ok(())
     }
 
@@ -191,7 +203,7 @@ impl UdpStack {
             taken = true;
         }
         if taken {
-            wake.extend(socket.reader.take());
+            wake.extend(socket.reader.take().map(Sleeper::into_waker));
         }
         taken
     }

@@ -11,7 +11,7 @@ use super::icmp::IcmpKind;
 use super::packet::Packet;
 use super::udp::{Bound, DeliveryError, GROUPS_MAX, ReceiveLimits};
 use super::{Net, try_with, with};
-use crate::kernel::HostId;
+use crate::kernel::{HostId, Sleeper};
 
 /// Largest payload over IPv4: 65,535 less the IP and UDP headers.
 const PAYLOAD_MAX: usize = 65_507;
@@ -118,7 +118,7 @@ impl UdpSocket {
             take_error(socket)?;
             let next = socket.pop();
             if next.is_none() {
-                socket.reader = Some(cx.waker().clone());
+                socket.reader = Some(Sleeper::new(cx.waker()));
             }
             Ok(next)
         });

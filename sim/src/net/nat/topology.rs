@@ -30,11 +30,21 @@ pub(in crate::net) struct Place {
     pub(in crate::net) behind: Option<HostId>,
     /// Its place in its realm's block, if it is in one.
     lease: Option<NonZeroU32>,
+    /// Where it is in the matrix of delays.
+    pub(in crate::net) region: u32,
     /// Which of its global addresses it has.
     number: u8,
 }
 
 impl Place {
+    /// Before all gateways, in a region.
+    pub(in crate::net) fn first(region: u32) -> Self {
+        Self {
+            region,
+            ..Self::default()
+        }
+    }
+
     /// Whether it is where it was at first, before all gateways.
     #[inline]
     pub(in crate::net) fn is_first(&self) -> bool {
@@ -82,7 +92,7 @@ impl Fabric {
     pub(in crate::net) fn put(&mut self, host: HostId, behind: Option<HostId>) {
         let realm = behind.and_then(|gateway| self.realm_inside(gateway));
         let lease = realm.map(|realm| self.lease(realm, host, None));
-        let place = &mut self.hosts[host.index()].place;
+        let place = &mut self.places[host.index()];
         (place.behind, place.lease) = (behind, lease);
     }
 
@@ -94,14 +104,14 @@ impl Fabric {
         let realm = self.realm_of(host);
         let before = self.place(host).lease;
         let lease = realm.map(|realm| self.lease(realm, host, before));
-        let place = &mut self.hosts[host.index()].place;
+        let place = &mut self.places[host.index()];
         place.lease = lease;
         place.number = address::number_after(place.number);
     }
 
     /// Gives a host that has come elsewhere global addresses of that network.
     pub(in crate::net) fn renumber(&mut self, host: HostId) {
-        let place = &mut self.hosts[host.index()].place;
+        let place = &mut self.places[host.index()];
         place.number = address::number_after(place.number);
     }
 
@@ -126,7 +136,7 @@ impl Fabric {
 
     /// Where the host is.
     pub(in crate::net) fn place(&self, host: HostId) -> &Place {
-        &self.hosts[host.index()].place
+        &self.places[host.index()]
     }
 
     /// The host's address, of the same family as `like`.
@@ -156,7 +166,7 @@ impl Fabric {
             return present.then_some(owner);
         }
         let (host, number) = address::located(ip)?;
-        let place = &self.hosts.get(host.index())?.place;
+        let place = self.places.get(host.index())?;
         let present = place.number == number && !(ip.is_ipv4() && place.lease.is_some());
         present.then_some(host)
     }

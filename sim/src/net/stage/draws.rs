@@ -4,6 +4,7 @@
 //! shifts no draw of another, and the *n*-th packet that meets an impairment
 //! meets its *n*-th draw. It draws nothing itself.
 
+use crate::prefetch::prefetch;
 use crate::random::Stream;
 
 /// What a link leaves to chance.
@@ -56,8 +57,11 @@ pub struct Draws {
     seed: u64,
     link: &'static str,
     host: u32,
-    /// Made when first asked for: most links leave little to chance.
-    streams: Option<Box<[Option<Box<Stream>>; Purpose::COUNT]>>,
+    /// Where in `streams` that of each purpose is, from 1 on; 0 if it is not there.
+    places: [u8; Purpose::COUNT],
+    /// Made when first asked for: most links leave little to chance. Side by side, since
+    /// what is far apart is far from the processor.
+    streams: Box<[Stream]>,
 }
 
 impl Draws {
@@ -67,19 +71,34 @@ impl Draws {
             seed,
             link,
             host,
-            streams: None,
+            places: [0; Purpose::COUNT],
+            streams: Box::default(),
         }
     }
 
     /// The stream of this purpose.
     #[inline]
     pub fn of(&mut self, purpose: Purpose) -> &mut Stream {
-        let (seed, link, host) = (self.seed, self.link, self.host);
-        let streams = self.streams.get_or_insert_default();
-        streams[purpose as usize].get_or_insert_with(|| {
-            let name = format!("{link} {}", purpose.name());
-            Box::new(Stream::new(seed, &name, host))
-        })
+        let place = usize::from(self.places[purpose as usize]);
+        let place = place.checked_sub(1).unwrap_or_else(|| self.add(purpose));
+        &mut self.streams[place]
+    }
+
+    /// Brings near what the next packet will draw from.
+    #[inline]
+    pub(in crate::net) fn approach(&self) {
+        prefetch(&*self.streams);
+    }
+
+    /// Makes the stream of a purpose; returns its place.
+    #[cold]
+    fn add(&mut self, purpose: Purpose) -> usize {
+        let name = format!("{} {}", self.link, purpose.name());
+        let mut streams = std::mem::take(&mut self.streams).into_vec();
+        streams.push(Stream::new(self.seed, &name, self.host));
+        self.places[purpose as usize] = streams.len() as u8;
+        self.streams = streams.into();
+        self.streams.len() - 1
     }
 }
 

@@ -23,6 +23,7 @@ mod pipeline;
 mod police;
 mod rate;
 mod reorder;
+mod seat;
 
 use std::any::Any;
 use std::fmt;

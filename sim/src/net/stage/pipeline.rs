@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::collections::VecDeque;
 
+use super::seat::Seat;
 use super::{Draws, DropReason, Stage, Verdict};
 use crate::net::packet::Packet;
+use crate::prefetch::prefetch;
 use crate::time::SimTime;
 
 /// What becomes of a packet.
@@ -96,9 +98,9 @@ impl Counters {
 /// ```
 #[derive(Debug, Default)]
 pub struct Pipeline {
-    stages: Vec<Box<dyn Stage>>,
+    stages: Box<[Seat]>,
     /// Position of the first stage that reorders, or else the number of stages.
-    ordered: usize,
+    ordered: u32,
     /// Instant of the last arrival.
     arrived: SimTime,
     /// Latest departure from the stages that keep the order.
@@ -122,6 +124,8 @@ struct Aside {
     /// Copies that wait for their original to have gone on.
     copies: Vec<Place>,
     released: VecDeque<(Box<Packet>, Fate)>,
+    /// The earliest wake-up that is seen to.
+    claimed: Option<SimTime>,
     copied: u64,
     dropped: [u64; DropReason::ALL.len()],
 }
@@ -154,7 +158,7 @@ impl Pipeline {
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Result<Self, PipelineError> {
         let (ordered, holder) = examine(&stages)?;
         let mut pipeline = Self {
-            stages,
+            stages: seated(stages),
             ordered,
             ..Self::default()
         };
@@ -179,10 +183,10 @@ impl Pipeline {
         let (ordered, holder) = examine(&stages)?;
         for after in &mut stages {
             for before in &self.stages {
-                after.take_over(&**before as &dyn Any);
+                after.take_over(before.stage() as &dyn Any);
             }
         }
-        self.stages = stages;
+        self.stages = seated(stages);
         self.ordered = ordered;
         self.set_holder(holder);
         self.floor = self.departed;
@@ -217,11 +221,30 @@ impl Pipeline {
         fate
     }
 
+    /// Brings near what the next packet will meet.
+    #[inline]
+    pub(in crate::net) fn approach(&self) {
+        prefetch(&*self.stages);
+    }
+
     /// When a stage wants to let go of packets that it holds.
     #[inline]
     pub fn next_wakeup(&self) -> Option<SimTime> {
         let holder = self.aside.as_ref()?.holder?;
-        self.stages[holder].next_wakeup()
+        self.stages[holder].stage().next_wakeup()
+    }
+
+    /// As [`Pipeline::next_wakeup`], once: nothing if that instant or an earlier one was told
+    /// before and is yet to come, since who was told sees to it.
+    #[inline]
+    pub fn claim_wakeup(&mut self) -> Option<SimTime> {
+        let due = self.next_wakeup()?;
+        let claimed = &mut self.aside.as_mut()?.claimed;
+        if claimed.is_some_and(|at| at <= due) {
+            return None;
+        }
+        *claimed = Some(due);
+        Some(due)
     }
 
     /// Lets go what a stage holds until `now`.
@@ -232,8 +255,10 @@ impl Pipeline {
         let Some(holder) = self.aside.as_ref().and_then(|aside| aside.holder) else {
             return;
         };
+        let claimed = &mut self.aside().claimed;
+        *claimed = claimed.filter(|at| *at > now);
         while let Some(at) = self.next_wakeup().filter(|due| *due <= now) {
-            let release = self.stages[holder].release(at);
+            let release = self.stages[holder].stage_mut().release(at);
             for _ in 0..release.dropped {
                 let (packet, _) = self.aside().held.pop_front().expect(HOLDS);
                 let fate = self.dropped(release.reason);
@@ -305,8 +330,9 @@ impl Pipeline {
 
     /// Runs a packet through the stages from its place on.
     fn run(&mut self, mut place: Place, packet: &Packet, draws: &mut Draws) -> Fate {
-        if place.stage <= self.ordered {
-            if let Some(fate) = self.run_until(self.ordered, &mut place, packet, draws) {
+        let ordered = self.ordered as usize;
+        if place.stage <= ordered {
+            if let Some(fate) = self.run_until(ordered, &mut place, packet, draws) {
                 return fate;
             }
             place.at = place.at.max(self.floor);
@@ -343,7 +369,8 @@ impl Pipeline {
                 Verdict::Corrupt => place.condition = Condition::Corrupted,
                 Verdict::Twice => self.aside().copies.push(*place),
                 Verdict::Hold => {
-                    assert!(stage.holds(), "{stage:?} did not say that it holds packets");
+                    let holds = stage.stage().holds();
+                    assert!(holds, "{stage:?} did not say that it holds packets");
                     let packet = Box::new(packet.clone());
                     self.aside().held.push_back((packet, place.condition));
                     return Some(Fate::Held);
@@ -363,8 +390,12 @@ impl Pipeline {
 /// Why a packet that a stage lets go is there.
 const HOLDS: &str = "a stage lets go no more packets than it holds";
 
+fn seated(stages: Vec<Box<dyn Stage>>) -> Box<[Seat]> {
+    stages.into_iter().map(Seat::from).collect()
+}
+
 /// Position of the first stage that reorders, and of the one that holds.
-fn examine(stages: &[Box<dyn Stage>]) -> Result<(usize, Option<usize>), PipelineError> {
+fn examine(stages: &[Box<dyn Stage>]) -> Result<(u32, Option<usize>), PipelineError> {
     let mut ordered = stages.len();
     let mut holder = None;
     for (stage, one) in stages.iter().enumerate() {
@@ -378,7 +409,7 @@ fn examine(stages: &[Box<dyn Stage>]) -> Result<(usize, Option<usize>), Pipeline
             return Err(PipelineError::HoldsToo { stage });
         }
     }
-    Ok((ordered, holder))
+    Ok((ordered as u32, holder))
 }
 
 #[cfg(test)]

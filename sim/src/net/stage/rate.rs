@@ -47,9 +47,14 @@ pub struct RateQueue {
     limit: QueueLimit,
     /// When the transmission of all accepted packets is over.
     busy_until: SimTime,
-    /// Start of transmission and size of the packets that wait.
-    waiting: VecDeque<(SimTime, u32)>,
     waiting_bytes: u64,
+    /// Start of transmission and size of the packets that wait; made when one first has to.
+    /// No packet is empty, so while `waiting_bytes` is 0 nobody need look here.
+    #[expect(
+        clippy::box_collection,
+        reason = "a word where a queue is four, in thousands of links that seldom have one"
+    )]
+    waiting: Option<Box<VecDeque<(SimTime, u32)>>>,
 }
 
 impl RateQueue {
@@ -59,8 +64,8 @@ impl RateQueue {
             rate,
             limit,
             busy_until: SimTime::ZERO,
-            waiting: VecDeque::new(),
             waiting_bytes: 0,
+            waiting: None,
         }
     }
 
@@ -71,13 +76,24 @@ impl RateQueue {
 
     /// Forgets the packets whose transmission has begun.
     fn advance(&mut self, now: SimTime) {
-        while let Some(&(start, bytes)) = self.waiting.front() {
+        if self.waiting_bytes == 0 {
+            return;
+        }
+        let Some(waiting) = &mut self.waiting else {
+            return;
+        };
+        while let Some(&(start, bytes)) = waiting.front() {
             if start > now {
                 break;
             }
             self.waiting_bytes -= u64::from(bytes);
-            self.waiting.pop_front();
+            waiting.pop_front();
         }
+    }
+
+    /// Packets that wait.
+    fn waiting(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.len())
     }
 }
 
@@ -87,12 +103,14 @@ impl Stage for RateQueue {
         let bytes = packet.wire_len() as u32;
         let start = self.busy_until.max(now);
         if start > now {
-            let full = self.waiting.len() >= self.limit.packets
+            let full = self.waiting() >= self.limit.packets
                 || self.waiting_bytes + u64::from(bytes) > self.limit.bytes;
             if full {
                 return Verdict::Drop(DropReason::QueueFull);
             }
-            self.waiting.push_back((start, bytes));
+            self.waiting
+                .get_or_insert_default()
+                .push_back((start, bytes));
             self.waiting_bytes += u64::from(bytes);
         }
         self.busy_until = start + self.rate.transmit_time(u64::from(bytes));
