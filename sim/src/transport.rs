@@ -193,7 +193,10 @@ impl Transport for SimTcp {
                 });
             }
         }
-        self.waker = Some(cx.waker().clone());
+        let known = self.waker.as_ref();
+        if !known.is_some_and(|known| known.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
         Poll::Pending
     }
 }

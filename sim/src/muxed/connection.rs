@@ -61,6 +61,20 @@ pub enum Ended {
     TooManyStreams,
 }
 
+/// A stream as its substream knows it.
+#[derive(Debug)]
+pub(super) struct StreamName {
+    pub(super) id: u32,
+    /// Where it was when it was last looked for.
+    place: u32,
+}
+
+impl StreamName {
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, place: 0 }
+    }
+}
+
 /// One end of a connection, shared by its muxer and its substreams.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -212,17 +226,17 @@ impl Connection {
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        id: u32,
+        name: &mut StreamName,
         buffer: &mut [u8],
     ) -> Poll<usize> {
-        let Some(mut at) = self.find(id) else {
+        let Some(mut at) = self.find_again(name) else {
             return Poll::Ready(0);
         };
         if self.streams[at].received.len() == 0 && self.may_read() {
             // Who asks need not be woken for what is read in a moment.
             self.streams[at].reader = None;
             self.read(Some(cx.waker()));
-            let Some(place) = self.find(id) else {
+            let Some(place) = self.find_again(name) else {
                 return Poll::Ready(0);
             };
             at = place;
@@ -255,10 +269,14 @@ impl Connection {
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
-        id: u32,
+        name: &mut StreamName,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Some(at) = self.find(id).filter(|&at| self.streams[at].can_write()) else {
+        let id = name.id;
+        let Some(at) = self
+            .find_again(name)
+            .filter(|&at| self.streams[at].can_write())
+        else {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         };
         let blocked = !self.outbox.is_empty();
@@ -313,6 +331,21 @@ impl Connection {
         self.streams
             .binary_search_by_key(&id, |stream| stream.id)
             .ok()
+    }
+
+    /// As [`Self::find`], first where it was the last time.
+    fn find_again(&self, name: &mut StreamName) -> Option<usize> {
+        let at = name.place as usize;
+        if self
+            .streams
+            .get(at)
+            .is_some_and(|stream| stream.id == name.id)
+        {
+            return Some(at);
+        }
+        let at = self.find(name.id)?;
+        name.place = at as u32;
+        Some(at)
     }
 
     fn insert(&mut self, stream: Stream) {

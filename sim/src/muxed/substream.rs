@@ -6,40 +6,46 @@ use std::task::{Context, Poll};
 
 use futures::{AsyncRead, AsyncWrite};
 
+use super::connection::StreamName;
 use super::muxer::Shared;
 
 /// One end of a substream. Dropping it resets what was not closed.
 #[derive(Debug)]
 pub struct Substream {
     connection: Shared,
-    id: u32,
+    name: StreamName,
 }
 
 impl Substream {
     pub(super) fn new(connection: Shared, id: u32) -> Self {
-        Self { connection, id }
+        Self {
+            connection,
+            name: StreamName::new(id),
+        }
     }
 }
 
 impl AsyncRead for Substream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         // A reset reads as the end, as with Yamux.
-        let read = self.connection.lock().poll_read(cx, self.id, buffer);
+        let Self { connection, name } = &mut *self;
+        let read = connection.lock().poll_read(cx, name, buffer);
         read.map(Ok)
     }
 }
 
 impl AsyncWrite for Substream {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.connection.lock().poll_write(cx, self.id, data)
+        let Self { connection, name } = &mut *self;
+        connection.lock().poll_write(cx, name, data)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -48,13 +54,13 @@ impl AsyncWrite for Substream {
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.lock().close_stream(self.id);
+        self.connection.lock().close_stream(self.name.id);
         Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for Substream {
     fn drop(&mut self) {
-        self.connection.lock().drop_stream(self.id);
+        self.connection.lock().drop_stream(self.name.id);
     }
 }
