@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 mod thread;
@@ -35,6 +35,8 @@ pub trait Driver: Send + Sync {
     fn poll(&self, timer: TimerId, cx: &mut Context<'_>) -> Poll<()>;
     /// Forgets the timer.
     fn cancel(&self, timer: TimerId);
+    /// The time, counted from whenever it likes. A timer fires no sooner than it says then.
+    fn now(&self) -> Duration;
 }
 
 /// A driver's name for a timer.
@@ -57,9 +59,56 @@ const FAR: Duration = Duration::from_hours(24 * 365 * 30);
 pub struct Delay(Kind);
 
 enum Kind {
-    Driven(&'static dyn Driver, TimerId),
+    Driven(Driven),
     Tokio(Pin<Box<tokio::time::Sleep>>),
     Thread(thread::Sleep),
+}
+
+/// A delay whose time a driver supplies.
+struct Driven {
+    driver: &'static dyn Driver,
+    timer: TimerId,
+    /// In the driver's time.
+    end: Duration,
+    /// Whose waker the driver has, since the last reset.
+    sleeper: Option<WakerName>,
+}
+
+/// Tells wakers apart. As long as the driver has the waker itself, no other has its name.
+type WakerName = (usize, usize);
+
+fn name(waker: &Waker) -> WakerName {
+    let table = std::ptr::from_ref(waker.vtable());
+    (waker.data().addr(), table.addr())
+}
+
+impl Driven {
+    fn start(driver: &'static dyn Driver, delay: Duration) -> Self {
+        Self {
+            driver,
+            timer: driver.start(delay),
+            end: driver.now().saturating_add(delay),
+            sleeper: None,
+        }
+    }
+
+    fn reset(&mut self, delay: Duration) {
+        self.driver.reset(self.timer, delay);
+        self.end = self.driver.now().saturating_add(delay);
+        self.sleeper = None;
+    }
+
+    /// Asks the driver, unless the answer is known: programs poll their delays far more often
+    /// than these end.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let sleeper = Some(name(cx.waker()));
+        if self.sleeper == sleeper && self.driver.now() < self.end {
+            return Poll::Pending;
+        }
+        let polled = self.driver.poll(self.timer, cx);
+        self.sleeper = sleeper.filter(|_| polled.is_pending());
+        polled
+    }
 }
 
 impl Delay {
@@ -67,7 +116,7 @@ impl Delay {
     #[inline]
     pub fn new(dur: Duration) -> Self {
         if let Some(driver) = DRIVER.get() {
-            return Self(Kind::Driven(driver, driver.start(dur)));
+            return Self(Kind::Driven(Driven::start(driver, dur)));
         }
         let dur = dur.min(FAR);
         if tokio::runtime::Handle::try_current().is_ok() {
@@ -80,7 +129,7 @@ impl Delay {
     #[inline]
     pub fn reset(&mut self, dur: Duration) {
         match &mut self.0 {
-            Kind::Driven(driver, timer) => driver.reset(*timer, dur),
+            Kind::Driven(driven) => driven.reset(dur),
             Kind::Tokio(sleep) => {
                 let deadline = tokio::time::Instant::now() + dur.min(FAR);
                 sleep.as_mut().reset(deadline);
@@ -96,7 +145,7 @@ impl Future for Delay {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {
-            Kind::Driven(driver, timer) => driver.poll(*timer, cx),
+            Kind::Driven(driven) => driven.poll(cx),
             Kind::Tokio(sleep) => sleep.as_mut().poll(cx),
             Kind::Thread(sleep) => sleep.poll(cx),
         }
@@ -105,8 +154,8 @@ impl Future for Delay {
 
 impl Drop for Delay {
     fn drop(&mut self) {
-        if let Kind::Driven(driver, timer) = &self.0 {
-            driver.cancel(*timer);
+        if let Kind::Driven(driven) = &self.0 {
+            driven.driver.cancel(driven.timer);
         }
     }
 }
@@ -133,6 +182,7 @@ mod tests {
     /// A driver whose time is whatever the test says.
     struct Manual {
         fired: AtomicU64,
+        polls: AtomicU64,
         cancelled: Mutex<Vec<u64>>,
     }
 
@@ -143,7 +193,11 @@ mod tests {
         fn reset(&self, _: TimerId, _: Duration) {
             self.fired.store(0, Ordering::SeqCst);
         }
+        fn now(&self) -> Duration {
+            Duration::from_secs(self.fired.load(Ordering::SeqCst))
+        }
         fn poll(&self, timer: TimerId, _: &mut Context<'_>) -> Poll<()> {
+            self.polls.fetch_add(1, Ordering::SeqCst);
             if self.fired.load(Ordering::SeqCst) >= timer.0 {
                 Poll::Ready(())
             } else {
@@ -162,12 +216,15 @@ mod tests {
     fn an_installed_driver_supplies_the_time() {
         static MANUAL: Manual = Manual {
             fired: AtomicU64::new(0),
+            polls: AtomicU64::new(0),
             cancelled: Mutex::new(Vec::new()),
         };
         install(Some(&MANUAL));
         let mut delay = Delay::new(Duration::from_secs(7));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut delay).poll(&mut cx).is_pending());
+        assert!(Pin::new(&mut delay).poll(&mut cx).is_pending());
+        assert_eq!(MANUAL.polls.load(Ordering::SeqCst), 1, "it has not ended");
         MANUAL.fired.store(7, Ordering::SeqCst);
         assert!(Pin::new(&mut delay).poll(&mut cx).is_ready());
         delay.reset(Duration::from_secs(7));

@@ -10,6 +10,7 @@ use super::queue::Ticket;
 use super::sleeper::Sleeper;
 use super::{Event, Kernel};
 use crate::prefetch::prefetch;
+use crate::time::SimTime;
 
 /// The driver that a simulation installs on its thread.
 pub(crate) static DRIVER: KernelDriver = KernelDriver;
@@ -148,6 +149,10 @@ impl futures_timer::Driver for KernelDriver {
         // The waker that is replaced is dropped after the kernel is released.
         let (poll, _replaced) = super::with(|kernel| kernel.timer_poll(timer, cx));
         poll
+    }
+
+    fn now(&self) -> Duration {
+        super::now() - SimTime::ZERO
     }
 
     fn cancel(&self, timer: TimerId) {
