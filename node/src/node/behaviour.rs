@@ -8,7 +8,6 @@ use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::autonat::v2;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{PeerId, dcutr, identify, mdns, ping, relay, rendezvous, upnp};
 
 use crate::config::Config;
@@ -20,6 +19,7 @@ use crate::kad;
 use crate::protocol::{self, Context};
 use crate::relay::{server, terms};
 
+use super::apart::{Apart, Optional, optional};
 use super::error::StartError;
 use super::relays::Relays;
 
@@ -35,41 +35,41 @@ pub struct NodeBehaviour {
     /// Bounds the number of connections.
     pub limits: connection_limits::Behaviour,
     /// Tells peers our addresses and software.
-    pub identify: identify::Behaviour,
+    pub identify: Apart<identify::Behaviour>,
     /// Notices dead connections.
     pub ping: ping::Behaviour,
     /// Keeps connections with known nodes.
     pub hold: hold::Behaviour,
     /// Has our addresses tested.
-    pub autonat_client: Toggle<v2::client::Behaviour>,
+    pub autonat_client: Optional<v2::client::Behaviour>,
     /// Tests addresses for others.
-    pub autonat_server: Toggle<v2::server::Behaviour>,
+    pub autonat_server: Optional<v2::server::Behaviour>,
     /// Has the router map ports.
-    pub upnp: Toggle<upnp::tokio::Behaviour>,
+    pub upnp: Optional<upnp::tokio::Behaviour>,
     /// A table of peers, and lookups in it.
-    pub kad: Toggle<kad::Bounded>,
+    pub kad: Optional<kad::Bounded>,
     /// Carries connections between others.
-    pub relay: Toggle<relay::Behaviour>,
+    pub relay: Optional<relay::Behaviour>,
     /// What relays say of themselves.
-    pub relay_terms: Toggle<terms::Behaviour>,
+    pub relay_terms: Optional<terms::Behaviour>,
     /// Circuits of our own through relays.
-    pub relay_client: Toggle<relay::client::Behaviour>,
+    pub relay_client: Optional<relay::client::Behaviour>,
     /// Asks friends where somebody is, and answers them.
-    pub friends: Toggle<friends::Behaviour>,
+    pub friends: Optional<friends::Behaviour>,
     /// Registers us, and asks for others, at rendezvous points.
-    pub rendezvous: Toggle<discovery::rendezvous::Client>,
+    pub rendezvous: Optional<discovery::rendezvous::Client>,
     /// Registers others.
-    pub rendezvous_server: Toggle<rendezvous::server::Behaviour>,
+    pub rendezvous_server: Optional<rendezvous::server::Behaviour>,
     /// Finds neighbours, as libp2p has it.
-    pub mdns: Toggle<mdns::tokio::Behaviour>,
+    pub mdns: Optional<mdns::tokio::Behaviour>,
     /// The same over sockets of the environment.
-    pub local: Toggle<local::Behaviour>,
+    pub local: Optional<local::Behaviour>,
     /// Direct connections in place of circuits.
-    pub hole_punch: Toggle<dcutr::Behaviour>,
+    pub hole_punch: Optional<dcutr::Behaviour>,
     /// Groups without storage.
-    pub gossip: Toggle<Groups>,
+    pub gossip: Optional<Groups>,
     /// The node's own protocols.
-    pub protocol: Toggle<protocol::Behaviour>,
+    pub protocol: Optional<protocol::Behaviour>,
 }
 
 /// What the environment knows of the local network.
@@ -161,35 +161,35 @@ impl NodeBehaviour {
         Ok(Self {
             denied: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(limits),
-            identify: identify::Behaviour::new(
+            identify: Apart::new(identify::Behaviour::new(
                 identify::Config::new(
                     PROTOCOL_VERSION.to_owned(),
                     context.keys.transport().public(),
                 )
                 .with_agent_version(identify.agent.clone())
                 .with_interval(identify.interval.get()),
-            ),
+            )),
             ping: ping::Behaviour::new(
                 ping::Config::new()
                     .with_interval(ping.interval.get())
                     .with_timeout(ping.timeout.get()),
             ),
             hold: hold::Behaviour::new(known),
-            kad: kad.into(),
-            upnp: upnp.into(),
-            autonat_client: autonat_client.into(),
-            autonat_server: autonat_server.into(),
-            relay: relay.into(),
-            relay_terms: relay_terms.into(),
-            relay_client: relay_client.into(),
-            friends: asking.into(),
-            rendezvous: rendezvous.into(),
-            rendezvous_server: rendezvous_server.into(),
-            mdns: mdns.into(),
-            local: local.into(),
-            hole_punch: hole_punch.into(),
-            gossip: groups.into(),
-            protocol: protocol.into(),
+            kad: optional(kad),
+            upnp: optional(upnp),
+            autonat_client: optional(autonat_client),
+            autonat_server: optional(autonat_server),
+            relay: optional(relay),
+            relay_terms: optional(relay_terms),
+            relay_client: optional(relay_client),
+            friends: optional(asking),
+            rendezvous: optional(rendezvous),
+            rendezvous_server: optional(rendezvous_server),
+            mdns: optional(mdns),
+            local: optional(local),
+            hole_punch: optional(hole_punch),
+            gossip: optional(groups),
+            protocol: optional(protocol),
         })
     }
 }
@@ -217,5 +217,33 @@ fn neighbours(context: &Context, found: Option<LocalDiscovery>) -> io::Result<Fi
             let own = local::Behaviour::new(config.settings(), us, network, outlet)?;
             Ok((None, Some(own)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::swarm::{THandler, THandlerInEvent, THandlerOutEvent};
+
+    use super::*;
+
+    /// Every poll of a connection walks over its handlers, and every event is moved about a
+    /// dozen times on its way.
+    #[test]
+    fn handlers_and_events_are_small_whatever_is_built_in() {
+        let check = |what, bytes: usize, bytes_max| {
+            assert!(bytes <= bytes_max, "{what}: {bytes} B");
+        };
+        check("handlers", size_of::<THandler<NodeBehaviour>>(), 704);
+        check(
+            "from handlers",
+            size_of::<THandlerOutEvent<NodeBehaviour>>(),
+            32,
+        );
+        check(
+            "to handlers",
+            size_of::<THandlerInEvent<NodeBehaviour>>(),
+            32,
+        );
+        check("told", size_of::<NodeBehaviourEvent>(), 112);
     }
 }

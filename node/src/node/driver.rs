@@ -21,6 +21,7 @@ use crate::causes;
 use crate::config::Config;
 use crate::counters::Outlet;
 use crate::environment::{Environment, Executor};
+use crate::gossip::Authors;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::protocol::{Context, within};
@@ -111,6 +112,7 @@ pub(super) struct Driver {
     pub(super) climbs: Climbs,
     /// Relays in use, and their circuits.
     pub(super) relays: Relays,
+    pub(super) authors: Authors,
     /// Connections that may have been made to test an address.
     pub(super) dial_backs: DialBacks,
     /// Kademlia queries of this node that have not ended.
@@ -192,6 +194,7 @@ impl Driver {
             ladder: Ladder::default(),
             climbs: Climbs::default(),
             relays,
+            authors: Authors::default(),
             dial_backs: DialBacks::default(),
             queries: Vec::new(),
             publishing: Publishing::default(),

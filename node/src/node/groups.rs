@@ -72,7 +72,7 @@ impl Driver {
         }
         match groups.publish(topic, data.0) {
             Ok(message) => Ok(Reply::Published {
-                message: message_name(&message),
+                message: message_name(&message, &mut self.authors),
             }),
             Err(PublishError::NoPeersSubscribedToTopic) => Err(CommandError::invalid(&format!(
                 "no connected peer has joined {name}, so nobody would get it"
@@ -83,7 +83,8 @@ impl Driver {
     }
 
     fn groups(&mut self) -> Result<&mut Groups, CommandError> {
-        self.swarm.behaviour_mut().gossip.as_mut().ok_or_else(|| {
+        let groups = self.swarm.behaviour_mut().gossip.as_mut();
+        groups.map(|groups| &mut **groups).ok_or_else(|| {
             CommandError::invalid(&"groups are off; set gossip.enabled = true to take part")
         })
     }
@@ -124,12 +125,16 @@ impl Driver {
                 message_id,
                 message,
                 ..
-            } => self.emit(&Event::GossipReceived {
-                topic: message.topic.into_string(),
-                message: message_name(&message_id),
-                author: message.source.map(|author| author.to_string()),
-                data: Payload(message.data),
-            }),
+            } => {
+                let authors = &mut self.authors;
+                let event = Event::GossipReceived {
+                    topic: message.topic.into_string(),
+                    message: message_name(&message_id, authors),
+                    author: message.source.map(|author| authors.name(author).to_owned()),
+                    data: Payload(message.data),
+                };
+                self.emit(&event);
+            }
             gossipsub::Event::Subscribed { peer_id, .. } => self.keep_from_kad(&peer_id),
             gossipsub::Event::SlowPeer { peer_id, .. } => {
                 tracing::info!(%peer_id, "a peer takes messages too slowly; some were dropped");

@@ -9,7 +9,7 @@ use libp2p::{Multiaddr, PeerId, identify};
 
 use crate::api::Event;
 use crate::card::{CARD_ADDRESSES_MAX, fitting};
-use crate::kad::{Bounded, Bounds, Kademlia, Kept, keep, keep_provider};
+use crate::kad::{Bounds, Kademlia, Kept, keep, keep_provider};
 
 use super::commands::wall_clock_ms;
 use super::driver::Driver;
@@ -18,7 +18,7 @@ impl Driver {
     /// Kademlia, if it is on.
     pub(super) fn table(&mut self) -> Option<&mut Kademlia> {
         let kad = self.swarm.behaviour_mut().kad.as_mut();
-        kad.map(Bounded::table)
+        kad.map(|kad| kad.table())
     }
 
     /// Connections with `peer` are no longer Kademlia's to close.

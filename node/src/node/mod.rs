@@ -4,12 +4,14 @@
 //! running that owns both. Everything else goes through the [`NodeHandle`].
 
 mod agenda;
+mod apart;
 pub(crate) mod backoff;
 mod behaviour;
 mod bootstrap;
 mod commands;
 mod driver;
 mod error;
+mod forward;
 mod friends;
 mod groups;
 mod inquiries;

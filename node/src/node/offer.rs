@@ -23,18 +23,25 @@ use libp2p::swarm::handler::{
     UpgradeInfoSend,
 };
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
-    NetworkBehaviour, Stream, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent,
-    ToSwarm,
+    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, NetworkBehaviour,
+    Stream, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
+use super::forward::forward_to;
+
 /// Behaviours whose connections remember what they offer.
-pub struct Offering<B>(B);
+pub struct Offering<B> {
+    behaviours: B,
+    usual: Usual,
+}
 
 impl<B> Offering<B> {
     /// Wraps `behaviours`.
     pub fn new(behaviours: B) -> Self {
-        Self(behaviours)
+        Self {
+            behaviours,
+            usual: Usual::default(),
+        }
     }
 }
 
@@ -42,13 +49,13 @@ impl<B> Deref for Offering<B> {
     type Target = B;
 
     fn deref(&self) -> &B {
-        &self.0
+        &self.behaviours
     }
 }
 
 impl<B> DerefMut for Offering<B> {
     fn deref_mut(&mut self) -> &mut B {
-        &mut self.0
+        &mut self.behaviours
     }
 }
 
@@ -56,15 +63,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Offering<B> {
     type ConnectionHandler = Handler<THandler<B>>;
     type ToSwarm = B::ToSwarm;
 
-    fn handle_pending_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.0
-            .handle_pending_inbound_connection(connection, local, remote)
-    }
+    forward_to!(behaviours);
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -73,20 +72,9 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Offering<B> {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.0
+        self.behaviours
             .handle_established_inbound_connection(connection, peer, local, remote)
-            .map(Handler::new)
-    }
-
-    fn handle_pending_outbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        peer: Option<PeerId>,
-        addresses: &[Multiaddr],
-        role: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.0
-            .handle_pending_outbound_connection(connection, peer, addresses, role)
+            .map(|handler| Handler::new(handler, &self.usual))
     }
 
     fn handle_established_outbound_connection(
@@ -97,13 +85,9 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Offering<B> {
         role: Endpoint,
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.0
+        self.behaviours
             .handle_established_outbound_connection(connection, peer, address, role, port_use)
-            .map(Handler::new)
-    }
-
-    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        self.0.on_swarm_event(event);
+            .map(|handler| Handler::new(handler, &self.usual))
     }
 
     fn on_connection_handler_event(
@@ -112,32 +96,63 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Offering<B> {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        self.0.on_connection_handler_event(peer, connection, event);
+        self.behaviours
+            .on_connection_handler_event(peer, connection, event);
     }
 
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        self.0.poll(cx)
+        self.behaviours.poll(cx)
     }
 }
 
 /// What a handler offers, as it last said.
 #[derive(Debug, PartialEq, Eq)]
 struct Offer {
-    names: Box<[Box<str>]>,
+    /// The names, one after the other.
+    text: Box<str>,
+    /// Where each of them ends.
+    ends: Box<[usize]>,
     timeout: Duration,
 }
 
 impl Offer {
     fn of(handler: &impl ConnectionHandler) -> Self {
         let upgrade = handler.listen_protocol();
+        let mut text = String::new();
+        let ends = (upgrade.upgrade().protocol_info())
+            .map(|name| {
+                text.push_str(name.as_ref());
+                text.len()
+            })
+            .collect();
         Self {
-            names: (upgrade.upgrade().protocol_info())
-                .map(|name| name.as_ref().into())
-                .collect(),
+            text: text.into(),
+            ends,
             timeout: *upgrade.timeout(),
+        }
+    }
+
+    fn name(&self, index: usize) -> &str {
+        let begin = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[begin..self.ends[index]]
+    }
+}
+
+/// What the connection offers that asked last. Most offer the same, and share it.
+#[derive(Clone, Default)]
+struct Usual(Arc<Mutex<Option<Arc<Offer>>>>);
+
+impl Usual {
+    /// What `handler` offers.
+    fn offer_of(&self, handler: &impl ConnectionHandler) -> Arc<Offer> {
+        let offer = Offer::of(handler);
+        let mut usual = lock(&self.0);
+        match &*usual {
+            Some(usual) if **usual == offer => Arc::clone(usual),
+            _ => Arc::clone(usual.insert(Arc::new(offer))),
         }
     }
 }
@@ -151,7 +166,7 @@ pub struct Offered {
 
 impl AsRef<str> for Offered {
     fn as_ref(&self) -> &str {
-        &self.offer.names[self.index]
+        self.offer.name(self.index)
     }
 }
 
@@ -163,7 +178,7 @@ impl Iterator for Names {
     type Item = Offered;
 
     fn next(&mut self) -> Option<Offered> {
-        let next = (self.0.index < self.0.offer.names.len()).then(|| self.0.clone());
+        let next = (self.0.index < self.0.offer.ends.len()).then(|| self.0.clone());
         self.0.index += 1;
         next
     }
@@ -174,15 +189,17 @@ pub struct Handler<H> {
     /// Shared with the streams that are being negotiated.
     inner: Arc<Mutex<H>>,
     offer: Arc<Offer>,
+    usual: Usual,
     /// Whether `inner` may have come to offer something else.
     stale: bool,
 }
 
 impl<H: ConnectionHandler> Handler<H> {
-    fn new(inner: H) -> Self {
+    fn new(inner: H, usual: &Usual) -> Self {
         Self {
-            offer: Arc::new(Offer::of(&inner)),
+            offer: usual.offer_of(&inner),
             inner: Arc::new(Mutex::new(inner)),
+            usual: usual.clone(),
             stale: false,
         }
     }
@@ -229,10 +246,7 @@ impl<H: ConnectionHandler> ConnectionHandler for Handler<H> {
         let polled = inner.poll(cx);
         if self.stale {
             self.stale = false;
-            let offer = Offer::of(&*inner);
-            if offer != *self.offer {
-                self.offer = Arc::new(offer);
-            }
+            self.offer = self.usual.offer_of(&*inner);
         } else {
             debug_assert_eq!(
                 *self.offer,

@@ -79,17 +79,7 @@ impl Driver {
 
     fn behaviour_event(&mut self, event: NodeBehaviourEvent) {
         match event {
-            NodeBehaviourEvent::Protocol(Happening::Proved {
-                connection,
-                peer,
-                result,
-            }) => match result {
-                Ok(identity) => self.authenticated(peer, connection, identity),
-                Err(error) => self.not_authenticated(peer, connection, &error),
-            },
-            NodeBehaviourEvent::Protocol(Happening::Pulled { order, result }) => {
-                self.pull_ended(order, &result);
-            }
+            NodeBehaviourEvent::Protocol(happening) => self.happened(*happening),
             NodeBehaviourEvent::Ping(ping::Event {
                 peer,
                 connection,
@@ -108,30 +98,52 @@ impl Driver {
                     self.swarm.close_connection(connection);
                 }
             },
-            NodeBehaviourEvent::HolePunch(event) => self.hole_punch_event(event),
-            NodeBehaviourEvent::Gossip(event) => self.gossip_event(event),
-            NodeBehaviourEvent::Identify(identify::Event::Received {
-                connection_id,
-                peer_id,
-                info,
-            }) => {
-                self.peer_told(peer_id, &info);
-                self.may_be_point(peer_id, &info);
-                self.identified(connection_id, peer_id, &info);
-            }
-            NodeBehaviourEvent::Kad(event) => self.kad_event(event),
+            NodeBehaviourEvent::HolePunch(event) => self.hole_punch_event(*event),
+            NodeBehaviourEvent::Gossip(event) => self.gossip_event(*event),
+            NodeBehaviourEvent::Identify(event) => self.identify_event(*event),
+            NodeBehaviourEvent::Kad(event) => self.kad_event(*event),
             NodeBehaviourEvent::AutonatClient(test) => self.address_tested(&test),
-            NodeBehaviourEvent::Upnp(event) => self.port_mapping_event(event),
-            NodeBehaviourEvent::RelayTerms((peer, terms)) => self.relays.auto.told(&peer, terms),
-            NodeBehaviourEvent::Relay(event) => self.relay_event(event),
+            NodeBehaviourEvent::Upnp(event) => self.port_mapping_event(*event),
+            NodeBehaviourEvent::RelayTerms(told) => {
+                let (peer, terms) = *told;
+                self.relays.auto.told(&peer, terms);
+            }
+            NodeBehaviourEvent::Relay(event) => self.relay_event(*event),
             NodeBehaviourEvent::RelayClient(event) => self.relay_client_event(&event),
-            NodeBehaviourEvent::Identify(_) | NodeBehaviourEvent::AutonatServer(_) => {}
-            NodeBehaviourEvent::Friends(event) => self.friends_event(event),
-            NodeBehaviourEvent::Rendezvous(event) => self.rendezvous_event(event),
+            NodeBehaviourEvent::AutonatServer(_) => {}
+            NodeBehaviourEvent::Friends(event) => self.friends_event(*event),
+            NodeBehaviourEvent::Rendezvous(event) => self.rendezvous_event(*event),
             NodeBehaviourEvent::RendezvousServer(event) => self.rendezvous_served(&event),
             NodeBehaviourEvent::Mdns(event) | NodeBehaviourEvent::Local(event) => {
-                self.neighbourhood_changed(event);
+                self.neighbourhood_changed(*event);
             }
+        }
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        match happening {
+            Happening::Proved {
+                connection,
+                peer,
+                result,
+            } => match result {
+                Ok(identity) => self.authenticated(peer, connection, identity),
+                Err(error) => self.not_authenticated(peer, connection, &error),
+            },
+            Happening::Pulled { order, result } => self.pull_ended(order, &result),
+        }
+    }
+
+    fn identify_event(&mut self, event: identify::Event) {
+        if let identify::Event::Received {
+            connection_id,
+            peer_id,
+            info,
+        } = event
+        {
+            self.peer_told(peer_id, &info);
+            self.may_be_point(peer_id, &info);
+            self.identified(connection_id, peer_id, &info);
         }
     }
 
