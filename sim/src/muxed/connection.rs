@@ -20,7 +20,7 @@ use super::frame::{
 };
 use super::handshake::{self, MUXER_OFFER};
 use super::rtt::Rtt;
-use super::stream::{STREAMS_MAX, State, Stream, WINDOW_BYTES};
+use super::stream::{STREAMS_MAX, State, Stream, StreamName, WINDOW_BYTES};
 use crate::kernel;
 use crate::net::TcpStream;
 
@@ -59,20 +59,6 @@ pub enum Ended {
     /// This side wants more streams than a connection has.
     #[error("a connection has no more than {STREAMS_MAX} streams")]
     TooManyStreams,
-}
-
-/// A stream as its substream knows it.
-#[derive(Debug)]
-pub(super) struct StreamName {
-    pub(super) id: u32,
-    /// Where it was when it was last looked for.
-    place: u32,
-}
-
-impl StreamName {
-    pub(super) fn new(id: u32) -> Self {
-        Self { id, place: 0 }
-    }
 }
 
 /// One end of a connection, shared by its muxer and its substreams.

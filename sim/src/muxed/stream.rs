@@ -56,6 +56,20 @@ pub(super) struct Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Overrun;
 
+/// A stream as its substream knows it.
+#[derive(Debug)]
+pub(super) struct StreamName {
+    pub(super) id: u32,
+    /// Where it was when it was last looked for.
+    pub(super) place: u32,
+}
+
+impl StreamName {
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, place: 0 }
+    }
+}
+
 impl Stream {
     /// A stream that this side opens.
     pub(super) fn outbound(now: SimTime, id: u32) -> Self {

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use futures::{AsyncRead, AsyncWrite};
 
-use super::connection::StreamName;
 use super::muxer::Shared;
+use super::stream::StreamName;
 
 /// One end of a substream. Dropping it resets what was not closed.
 #[derive(Debug)]
