@@ -35,7 +35,8 @@ pub trait Driver: Send + Sync {
     fn poll(&self, timer: TimerId, cx: &mut Context<'_>) -> Poll<()>;
     /// Forgets the timer.
     fn cancel(&self, timer: TimerId);
-    /// The time, counted from whenever it likes. A timer fires no sooner than it says then.
+    /// The time, counted from whenever it likes. A timer that was started or reset at `t` with
+    /// `delay` does not fire before `t + delay`.
     fn now(&self) -> Duration;
 }
 

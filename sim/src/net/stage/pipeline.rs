@@ -252,11 +252,14 @@ impl Pipeline {
     /// # Panics
     /// If the stage lets go more packets than it holds.
     pub fn wake(&mut self, now: SimTime, draws: &mut Draws) {
-        let Some(holder) = self.aside.as_ref().and_then(|aside| aside.holder) else {
+        let Some(aside) = &mut self.aside else {
             return;
         };
-        let claimed = &mut self.aside().claimed;
-        *claimed = claimed.filter(|at| *at > now);
+        // Also if no stage holds packets any more: one may do so again.
+        aside.claimed = aside.claimed.filter(|at| *at > now);
+        let Some(holder) = aside.holder else {
+            return;
+        };
         while let Some(at) = self.next_wakeup().filter(|due| *due <= now) {
             let release = self.stages[holder].stage_mut().release(at);
             for _ in 0..release.dropped {

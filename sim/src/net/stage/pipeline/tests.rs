@@ -312,3 +312,27 @@ proptest! {
         prop_assert_eq!(told, counters.passed + dropped);
     }
 }
+
+#[test]
+fn a_link_that_holds_again_is_woken_again() {
+    let mut pipeline = held_by_codel();
+    let mut draws = draws();
+    let soon = SimTime::from_millis(1);
+    assert_eq!(pipeline.claim_wakeup(), Some(soon));
+    assert_eq!(pipeline.claim_wakeup(), None, "it is seen to");
+    let plain: Vec<Box<dyn Stage>> = vec![rate(), delay(MS)];
+    pipeline
+        .replace(SimTime::ZERO, plain, &mut draws)
+        .expect("in order");
+    pipeline.wake(soon, &mut draws);
+    released(&mut pipeline);
+    let later = SimTime::from_millis(10);
+    pipeline
+        .replace(later, vec![codel(RATE), delay(MS)], &mut draws)
+        .expect("in order");
+    for _ in 0..2 {
+        pipeline.push(later, &packet(1_000), Condition::Intact, &mut draws);
+    }
+    assert_eq!(pipeline.claim_wakeup(), pipeline.next_wakeup());
+    assert!(pipeline.next_wakeup().is_some());
+}
