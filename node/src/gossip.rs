@@ -6,7 +6,6 @@
 //! few heartbeats' history, never in the store, so who joins late gets nothing
 //! old. This module makes the behaviour; the node's loop drives it.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use libp2p::PeerId;
@@ -16,9 +15,11 @@ use libp2p::gossipsub::{
     PeerScoreThresholds, RawMessage, TopicHash, ValidationMode, Version,
 };
 use libp2p::identity::Keypair;
+use libp2p::multihash::Multihash;
 
 use crate::config::{Gossip, GossipVersion};
 use crate::counters::Outlet;
+use crate::peer_names::PeerNames;
 
 /// Topics that a node joins at most. libp2p keeps no more of any peer.
 pub const TOPICS_MAX: usize = 100;
@@ -105,39 +106,27 @@ pub fn data_bytes_max(config: &Gossip) -> usize {
 /// v1.0, "Message Identification"), as go-libp2p has it. libp2p's default spells both
 /// out in digits, which is longer and costs more than all else that is done with it.
 fn message_id(message: &Message) -> MessageId {
-    let mut id = message.source.map_or_else(Vec::new, PeerId::to_bytes);
-    id.extend(message.sequence_number.unwrap_or_default().to_be_bytes());
+    // Every copy of a message is named, so this is made in one piece.
+    let author = message.source.as_ref().map(AsRef::<Multihash<64>>::as_ref);
+    let number = message.sequence_number.unwrap_or_default().to_be_bytes();
+    let bytes = author.map_or(0, Multihash::encoded_len) + number.len();
+    let mut id = Vec::with_capacity(bytes);
+    if let Some(author) = author {
+        author.write(&mut id).expect("a vector takes all of it");
+    }
+    id.extend(number);
     MessageId(id)
 }
 
 /// A message's name as people read it: author and number. Another program's may be
 /// any bytes, which are shown as hexadecimal digits then.
-pub fn message_name(id: &MessageId, authors: &mut Authors) -> String {
+pub fn message_name(id: &MessageId, names: &mut PeerNames) -> String {
     id.0.split_last_chunk()
         .and_then(|(author, number)| {
-            let author = authors.name(PeerId::from_bytes(author).ok()?);
+            let author = names.of(PeerId::from_bytes(author).ok()?);
             Some(format!("{author}{}", u64::from_be_bytes(*number)))
         })
         .unwrap_or_else(|| data_encoding::HEXLOWER.encode(&id.0))
-}
-
-/// The names of authors as people read them, of those who wrote lately: to spell one out in
-/// base 58 costs more than the rest of what is told of a message.
-#[derive(Debug, Default)]
-pub struct Authors(BTreeMap<PeerId, Box<str>>);
-
-/// As many are remembered; then memory begins anew.
-const AUTHORS_MAX: usize = 256;
-
-impl Authors {
-    /// How `author` is spelt.
-    pub fn name(&mut self, author: PeerId) -> &str {
-        if self.0.len() >= AUTHORS_MAX && !self.0.contains_key(&author) {
-            self.0.clear();
-        }
-        let name = self.0.entry(author);
-        name.or_insert_with(|| author.to_string().into())
-    }
 }
 
 /// Refuses settings that make no sense, each by itself.
@@ -323,25 +312,15 @@ mod tests {
             sequence_number,
             topic: TopicHash::from_raw("topic"),
         };
-        let mut authors = Authors::default();
-        let mut name = |message| message_name(&message_id(&message), &mut authors);
+        let mut names = PeerNames::default();
+        let mut name = |message| message_name(&message_id(&message), &mut names);
         let named = name(message(Some(author), Some(258)));
         assert_eq!(named, format!("{author}258"));
         assert_ne!(named, name(message(Some(author), Some(259))));
         // Of others we show what we have.
         assert_eq!(name(message(None, Some(258))), "0000000000000102");
         let short = MessageId(b"short".to_vec());
-        assert_eq!(message_name(&short, &mut authors), "73686f7274");
-    }
-
-    #[test]
-    fn the_memory_of_authors_is_bounded() {
-        let mut authors = Authors::default();
-        for _ in 0..2 * AUTHORS_MAX {
-            let author = PeerId::random();
-            assert_eq!(authors.name(author), author.to_string());
-            assert!(authors.0.len() <= AUTHORS_MAX);
-        }
+        assert_eq!(message_name(&short, &mut names), "73686f7274");
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod keys;
 mod memory_disk;
 pub mod node;
 pub mod op;
+mod peer_names;
 pub mod protocol;
 pub mod pull;
 pub mod quic;
@@ -33,6 +34,7 @@ pub mod seal;
 mod shelf;
 pub mod store;
 mod transport;
+mod when_woken;
 
 pub use codec::DecodeError;
 pub use node::{CommandError, Node, NodeHandle, StartError};

@@ -15,6 +15,7 @@ use libp2p::{PeerId, Transport, noise, relay, yamux};
 use crate::counters::Outlet;
 use crate::environment::{ByteStream, Wire};
 use crate::relay::Counted;
+use crate::when_woken::WhenWoken;
 
 /// What the swarm dials and listens with.
 pub type NodeTransport = Boxed<(PeerId, StreamMuxerBox)>;
@@ -62,5 +63,5 @@ pub fn build(
             .map(|either, _| either.into_inner())
             .boxed();
     }
-    Ok(transport)
+    Ok(WhenWoken::new(transport).boxed())
 }

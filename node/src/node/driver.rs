@@ -21,9 +21,9 @@ use crate::causes;
 use crate::config::Config;
 use crate::counters::Outlet;
 use crate::environment::{Environment, Executor};
-use crate::gossip::Authors;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
+use crate::peer_names::PeerNames;
 use crate::protocol::{Context, within};
 use crate::shelf::Shelf;
 use crate::store::StoreError;
@@ -112,7 +112,8 @@ pub(super) struct Driver {
     pub(super) climbs: Climbs,
     /// Relays in use, and their circuits.
     pub(super) relays: Relays,
-    pub(super) authors: Authors,
+    /// How peers are spelt that were told of lately.
+    pub(super) names: PeerNames,
     /// Connections that may have been made to test an address.
     pub(super) dial_backs: DialBacks,
     /// Kademlia queries of this node that have not ended.
@@ -194,7 +195,7 @@ impl Driver {
             ladder: Ladder::default(),
             climbs: Climbs::default(),
             relays,
-            authors: Authors::default(),
+            names: PeerNames::default(),
             dial_backs: DialBacks::default(),
             queries: Vec::new(),
             publishing: Publishing::default(),

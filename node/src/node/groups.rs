@@ -72,7 +72,7 @@ impl Driver {
         }
         match groups.publish(topic, data.0) {
             Ok(message) => Ok(Reply::Published {
-                message: message_name(&message, &mut self.authors),
+                message: message_name(&message, &mut self.names),
             }),
             Err(PublishError::NoPeersSubscribedToTopic) => Err(CommandError::invalid(&format!(
                 "no connected peer has joined {name}, so nobody would get it"
@@ -126,11 +126,11 @@ impl Driver {
                 message,
                 ..
             } => {
-                let authors = &mut self.authors;
+                let names = &mut self.names;
                 let event = Event::GossipReceived {
                     topic: message.topic.into_string(),
-                    message: message_name(&message_id, authors),
-                    author: message.source.map(|author| authors.name(author).to_owned()),
+                    message: message_name(&message_id, names),
+                    author: message.source.map(|author| names.of(author).to_owned()),
                     data: Payload(message.data),
                 };
                 self.emit(&event);

@@ -111,33 +111,18 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Offering<B> {
 /// What a handler offers, as it last said.
 #[derive(Debug, PartialEq, Eq)]
 struct Offer {
-    /// The names, one after the other.
-    text: Box<str>,
-    /// Where each of them ends.
-    ends: Box<[usize]>,
+    names: Box<[Offered]>,
     timeout: Duration,
 }
 
 impl Offer {
     fn of(handler: &impl ConnectionHandler) -> Self {
         let upgrade = handler.listen_protocol();
-        let mut text = String::new();
-        let ends = (upgrade.upgrade().protocol_info())
-            .map(|name| {
-                text.push_str(name.as_ref());
-                text.len()
-            })
-            .collect();
+        let names = upgrade.upgrade().protocol_info();
         Self {
-            text: text.into(),
-            ends,
+            names: names.map(|name| Offered(name.as_ref().into())).collect(),
             timeout: *upgrade.timeout(),
         }
-    }
-
-    fn name(&self, index: usize) -> &str {
-        let begin = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[begin..self.ends[index]]
     }
 }
 
@@ -157,30 +142,30 @@ impl Usual {
     }
 }
 
-/// One protocol of an [`Offer`].
-#[derive(Debug, Clone)]
-pub struct Offered {
-    offer: Arc<Offer>,
-    index: usize,
-}
+/// The name of a protocol. A connection reads all of them whenever it is polled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered(Arc<str>);
 
 impl AsRef<str> for Offered {
     fn as_ref(&self) -> &str {
-        self.offer.name(self.index)
+        &self.0
     }
 }
 
 /// The protocols of an offer, one after the other.
 #[derive(Debug)]
-pub struct Names(Offered);
+pub struct Names {
+    offer: Arc<Offer>,
+    index: usize,
+}
 
 impl Iterator for Names {
     type Item = Offered;
 
     fn next(&mut self) -> Option<Offered> {
-        let next = (self.0.index < self.0.offer.ends.len()).then(|| self.0.clone());
-        self.0.index += 1;
-        next
+        let next = self.offer.names.get(self.index)?;
+        self.index += 1;
+        Some(next.clone())
     }
 }
 
@@ -311,10 +296,10 @@ impl<H> UpgradeInfo for Inbound<H> {
     type InfoIter = Names;
 
     fn protocol_info(&self) -> Names {
-        Names(Offered {
+        Names {
             offer: Arc::clone(&self.offer),
             index: 0,
-        })
+        }
     }
 }
 

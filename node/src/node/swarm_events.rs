@@ -87,8 +87,9 @@ impl Driver {
             }) => match result {
                 Ok(rtt) => {
                     self.relays.auto.measured(&peer, rtt);
+                    let peer = self.names.of(peer).to_owned();
                     self.emit(&Event::Pinged {
-                        peer: peer.to_string(),
+                        peer,
                         rtt_us: u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX),
                     });
                 }
