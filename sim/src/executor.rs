@@ -1,19 +1,18 @@
 //! Tasks of hosts: who runs, on whose behalf, and what ends with the power.
+//!
+//! Where they are and whose turn it is, the kernel knows.
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Once;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use crate::interpose;
-use crate::kernel::{self, HostId, HostScope, TaskPlace};
-
-/// A task's future.
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+use crate::kernel::{self, HostId, HostScope, Kernel, TaskName, Turn};
 
 /// Starts tasks of one life of one host: from a boot to the power cut or stop
 /// that ends it. Tasks given to it later are dropped.
@@ -27,13 +26,11 @@ pub struct Executor {
 struct HostTasks {
     life: u32,
     /// By name, so in the order of their creation.
-    live: BTreeMap<TaskName, tokio::task::AbortHandle>,
+    live: BTreeSet<TaskName>,
 }
 
 thread_local! {
     static TASKS: RefCell<BTreeMap<HostId, HostTasks>> = const { RefCell::new(BTreeMap::new()) };
-    static SHELF: RefCell<Shelf> = const { RefCell::new(Shelf::empty()) };
-    static RUNTIME: RefCell<Option<tokio::runtime::Handle>> = const { RefCell::new(None) };
     static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -69,18 +66,10 @@ impl Executor {
         if !alive {
             return;
         }
-        let name = SHELF.with_borrow_mut(|shelf| shelf.add(task));
-        let host = self.host;
-        let handle = RUNTIME.with_borrow(|runtime| {
-            runtime
-                .as_ref()
-                .expect("a simulation runs on this thread")
-                .spawn(HostTask { host, name })
-                .abort_handle()
-        });
+        let name = kernel::with(|kernel| kernel.add_task(self.host, task));
         TASKS.with_borrow_mut(|tasks| {
-            if let Some(tasks) = tasks.get_mut(&host) {
-                tasks.live.insert(name, handle);
+            if let Some(tasks) = tasks.get_mut(&self.host) {
+                tasks.live.insert(name);
             }
         });
     }
@@ -94,11 +83,10 @@ pub(crate) fn end_life(host: HostId) {
         std::mem::take(&mut tasks.live)
     });
     let _scope = HostScope::enter(host);
-    for (name, handle) in ended {
-        let task = SHELF.with_borrow_mut(|shelf| shelf.remove(name));
-        // Its destructors may look for the shelf.
+    for name in ended {
+        let task = kernel::with(|kernel| kernel.remove_task(name));
+        // Its destructors may look for the kernel.
         drop(task);
-        handle.abort();
     }
 }
 
@@ -107,130 +95,47 @@ pub(crate) fn live_tasks(host: HostId) -> usize {
     TASKS.with_borrow(|tasks| tasks.get(&host).map_or(0, |tasks| tasks.live.len()))
 }
 
-/// Sets the runtime on which this thread's simulation runs.
-pub(crate) fn install(runtime: tokio::runtime::Handle) {
-    RUNTIME.with_borrow_mut(|slot| *slot = Some(runtime));
-}
-
 /// Forgets everything of a simulation that has ended.
 pub(crate) fn clear() {
-    RUNTIME.with_borrow_mut(|slot| *slot = None);
     TASKS.with_borrow_mut(BTreeMap::clear);
-    let left = SHELF.replace(Shelf::empty());
-    drop(left);
 }
 
-/// What tokio knows of a task.
-struct HostTask {
-    host: HostId,
-    name: TaskName,
+/// Gives turns until no task is ready.
+pub(crate) fn run_ready() {
+    while let Some(turn) = kernel::with(Kernel::begin_turn) {
+        run(turn);
+    }
 }
 
-impl Future for HostTask {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _scope = HostScope::enter(self.host);
-        let Some(mut task) = SHELF.with_borrow_mut(|shelf| shelf.take(self.name)) else {
-            return Poll::Ready(());
-        };
-        let place = TaskPlace::of(&*task);
-        kernel::with(|kernel| kernel.begin_poll(place));
-        let outcome = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx)));
-        let poll = match outcome {
-            Ok(poll) => poll,
-            Err(panic) => {
-                kernel::fail(describe(panic.as_ref()));
-                Poll::Ready(())
-            }
-        };
-        if poll.is_pending() {
-            let ended = SHELF.with_borrow_mut(|shelf| shelf.put_back(self.name, task));
-            drop(ended);
-            return poll;
+fn run(turn: Turn) {
+    let Turn {
+        name,
+        host,
+        mut task,
+    } = turn;
+    let _scope = HostScope::enter(host);
+    let waker = kernel::waker(name);
+    let mut cx = Context::from_waker(&waker);
+    let outcome = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)));
+    let pending = match outcome {
+        Ok(poll) => poll.is_pending(),
+        Err(panic) => {
+            kernel::fail(describe(panic.as_ref()));
+            false
         }
-        drop(task);
-        SHELF.with_borrow_mut(|shelf| shelf.remove(self.name));
-        TASKS.with_borrow_mut(|tasks| {
-            tasks
-                .get_mut(&self.host)
-                .and_then(|tasks| tasks.live.remove(&self.name))
-        });
-        poll
+    };
+    if pending {
+        let removed = kernel::with(|kernel| kernel.end_turn(name, task));
+        drop(removed);
+        return;
     }
-}
-
-/// Names a task among all of a simulation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct TaskName {
-    /// How many tasks there were before it, and itself.
-    number: u64,
-    /// Where on the shelf it is.
-    place: u32,
-}
-
-/// The futures of all hosts' tasks. They are here and not within tokio's tasks, so that a
-/// power cut can drop them at once; side by side, so that they are found fast.
-struct Shelf {
-    places: Vec<ShelfPlace>,
-    free: Vec<u32>,
-    tasks: u64,
-}
-
-struct ShelfPlace {
-    /// Whose it is; 0 is nobody.
-    number: u64,
-    /// Absent while it is polled.
-    task: Option<Task>,
-}
-
-impl Shelf {
-    const fn empty() -> Self {
-        Self {
-            places: Vec::new(),
-            free: Vec::new(),
-            tasks: 0,
+    drop(task);
+    kernel::with(|kernel| kernel.remove_task(name));
+    TASKS.with_borrow_mut(|tasks| {
+        if let Some(tasks) = tasks.get_mut(&host) {
+            tasks.live.remove(&name);
         }
-    }
-
-    fn add(&mut self, task: Task) -> TaskName {
-        self.tasks += 1;
-        let (number, task) = (self.tasks, Some(task));
-        let taken = ShelfPlace { number, task };
-        let place = self.free.pop().unwrap_or(self.places.len() as u32);
-        match self.places.get_mut(place as usize) {
-            Some(free) => *free = taken,
-            None => self.places.push(taken),
-        }
-        TaskName { number, place }
-    }
-
-    fn find(&mut self, name: TaskName) -> Option<&mut ShelfPlace> {
-        let place = self.places.get_mut(name.place as usize)?;
-        (place.number == name.number).then_some(place)
-    }
-
-    /// Takes a task out, to poll it.
-    fn take(&mut self, name: TaskName) -> Option<Task> {
-        self.find(name)?.task.take()
-    }
-
-    /// Puts it back. Returns it if it has been removed meanwhile.
-    fn put_back(&mut self, name: TaskName, task: Task) -> Option<Task> {
-        match self.find(name) {
-            Some(place) => place.task.replace(task),
-            None => Some(task),
-        }
-    }
-
-    /// Frees the place of a task, and returns the task if it is not being polled.
-    fn remove(&mut self, name: TaskName) -> Option<Task> {
-        let place = self.find(name)?;
-        place.number = 0;
-        let task = place.task.take();
-        self.free.push(name.place);
-        task
-    }
+    });
 }
 
 /// The message and place of a panic that was just caught on this thread.
@@ -259,37 +164,4 @@ pub(crate) fn watch_panics() {
             before(info);
         }));
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task() -> Task {
-        Box::pin(std::future::pending())
-    }
-
-    #[test]
-    fn a_place_on_the_shelf_is_used_again_under_another_name() {
-        let mut shelf = Shelf::empty();
-        let first = shelf.add(task());
-        let second = shelf.add(task());
-        assert!(shelf.remove(first).is_some());
-        let third = shelf.add(task());
-        assert_eq!(third.place, first.place);
-        assert!(shelf.take(first).is_none(), "it is gone");
-        assert!(shelf.take(second).is_some());
-        assert!(shelf.take(third).is_some());
-    }
-
-    #[test]
-    fn a_task_that_ends_while_it_is_polled_does_not_come_back() {
-        let mut shelf = Shelf::empty();
-        let name = shelf.add(task());
-        let taken = shelf.take(name).expect("it is there");
-        assert!(shelf.remove(name).is_none(), "it is being polled");
-        let other = shelf.add(task());
-        assert!(shelf.put_back(name, taken).is_some(), "nobody keeps it");
-        assert!(shelf.take(other).is_some());
-    }
 }

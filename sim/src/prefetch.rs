@@ -31,10 +31,15 @@ pub(crate) fn prefetch_task(waker: &Waker) {
     lines(waker.data().cast(), TASK_BYTES);
 }
 
-/// As [`prefetch`], for what is, or was, at an address.
+/// Lines of a large item that are worth asking for. The begin of a future says where it goes
+/// on; of a large one, most is not touched.
+const LINES_MAX: usize = 15;
+
+/// As [`prefetch`], for the begin of what may be large.
 #[inline]
-pub(crate) fn prefetch_at(address: usize, bytes: usize) {
-    lines(std::ptr::without_provenance(address), bytes);
+pub(crate) fn prefetch_begin<T: ?Sized>(item: &T) {
+    let bytes = size_of_val(item).min(LINES_MAX * LINE_BYTES);
+    lines(std::ptr::from_ref(item).cast(), bytes);
 }
 
 #[inline]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
-use crate::kernel::{self, Failure, Stats, pump};
+use crate::kernel::pump::{self, Pump};
+use crate::kernel::{self, Failure, Stats};
 use crate::log::LogSpec;
 use crate::net::capture::{Capture, CaptureError};
 use crate::time::SimTime;
@@ -96,8 +96,7 @@ pub enum SimulationError {
 
 /// A world that is being simulated. It belongs to the thread it was made on.
 pub struct World {
-    runtime: Runtime,
-    start: Instant,
+    pump: Pump,
 }
 
 /// Deep futures of debug builds need more than the default.
@@ -269,14 +268,15 @@ impl World {
             let _context = runtime.enter();
             *start.get_or_init(Instant::now)
         };
-        executor::install(runtime.handle().clone());
-        Self { runtime, start }
+        Self {
+            pump: Pump::new(runtime, start),
+        }
     }
 
     /// Delivers everything that happens before `until`, and moves time there.
     /// Ends early, for good, when a host has panicked or an invariant broke.
     pub fn run_until(&mut self, until: SimTime) {
-        self.runtime.block_on(pump::run_until(self.start, until));
+        self.pump.run_until(until);
     }
 
     /// As [`Self::run_until`], for the given time from now.
@@ -306,7 +306,7 @@ impl World {
             net::silence(kernel::HostId(number));
             executor::end_life(kernel::HostId(number));
         }
-        drop(self.runtime);
+        drop(self.pump);
         simulated
     }
 }

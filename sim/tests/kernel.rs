@@ -8,6 +8,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_timer::Delay;
@@ -145,6 +146,58 @@ fn every_task_is_idle_before_time_moves() {
         world.run_until(at(2));
     });
     assert_eq!(lines, ["0.000000000s sum 49995000"]);
+}
+
+#[test]
+fn tasks_that_libraries_start_on_tokio_run_between_two_events() {
+    let (lines, outcome) = simulate(1, |world, log| {
+        let here = host::add(HostSpec::named("a"));
+        host::executor(here).spawn(async move {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            let tokio = tokio::runtime::Handle::current();
+            let helper = tokio.spawn(async {
+                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::task::yield_now().await;
+                17
+            });
+            let answer = helper.await.expect("it neither panics nor is stopped");
+            log.line(&format!("helped: {answer}"));
+            Delay::new(Duration::from_nanos(1)).await;
+            log.line("ours");
+        });
+        world.run_until(SimTime::from_secs(1));
+    });
+    assert_eq!(outcome.failure, None);
+    assert_eq!(lines, ["0.005000000s helped: 17", "0.005000001s ours"]);
+}
+
+#[test]
+fn a_task_that_another_thread_wakes_ends_the_simulation() {
+    let (lines, outcome) = simulate(1, |world, log| {
+        let here = host::add(HostSpec::named("a"));
+        host::executor(here).spawn(async move {
+            let mut asked = false;
+            std::future::poll_fn(|cx| {
+                if std::mem::replace(&mut asked, true) {
+                    return Poll::Ready(());
+                }
+                log.line("asked");
+                let waker = cx.waker().clone();
+                let helper = std::thread::spawn(move || waker.wake());
+                helper.join().expect("it only wakes");
+                Poll::Pending
+            })
+            .await;
+            log.line("answered");
+        });
+        world.run_until(SimTime::from_secs(2));
+    });
+    assert_eq!(lines, ["0.000000000s asked"]);
+    let failure = outcome.failure.expect("it is told");
+    assert!(failure.message.contains("another thread"), "{failure}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use futures_timer::TimerId;
 use super::order::{Class, HostId};
 use super::queue::Ticket;
 use super::sleeper::Sleeper;
+use super::tasks::TaskName;
 use super::{Event, Kernel};
 use crate::prefetch::prefetch;
 use crate::time::SimTime;
@@ -44,11 +45,11 @@ impl Timers {
         }
     }
 
-    /// Brings near the task that a timer wakes, after [`Self::anticipate`].
-    pub(super) fn approach(&self, slot: u32) {
-        let entry = self.entries.get(slot as usize);
-        let sleeper = entry.and_then(|entry| entry.sleeper.as_ref());
-        sleeper.into_iter().for_each(Sleeper::approach);
+    /// Brings near who wakes the task that waits for a timer, after [`Self::anticipate`].
+    /// Returns that task, for the same.
+    pub(super) fn approach(&self, slot: u32) -> Option<TaskName> {
+        let entry = self.entries.get(slot as usize)?;
+        entry.sleeper.as_ref().map(Sleeper::approach_waker)
     }
 
     /// The timer, unless the name is of another simulation or a past timer.
@@ -96,7 +97,7 @@ impl Kernel {
     }
 
     fn timer_poll(&mut self, timer: TimerId, cx: &mut Context<'_>) -> (Poll<()>, Option<Sleeper>) {
-        let place = self.task;
+        let task = self.task;
         // A timer of a simulation that has ended never fires.
         let Some((_, entry)) = self.timers.find(timer) else {
             return (Poll::Pending, None);
@@ -107,7 +108,7 @@ impl Kernel {
         if entry.sleeper.as_ref().is_some_and(|sleeper| sleeper.is(cx)) {
             return (Poll::Pending, None);
         }
-        let sleeper = Sleeper::at(cx.waker(), place);
+        let sleeper = Sleeper::within(cx.waker(), task);
         (Poll::Pending, entry.sleeper.replace(sleeper))
     }
 

@@ -1,7 +1,7 @@
 //! The kernel: virtual time, the one event queue, and the running hash.
 //!
 //! A simulation lives on one thread, and so does its kernel: everything here is
-//! reached through thread-local state. This module knows events, timers and
+//! reached through thread-local state. This module knows events, timers, tasks and
 //! hosts by number; it does not know what a packet or a program is.
 //!
 //! Nothing here wakes a task while the kernel is borrowed: a waker may run any
@@ -23,11 +23,16 @@ pub(crate) mod order;
 pub(crate) mod pump;
 pub mod queue;
 mod sleeper;
+mod tasks;
+mod waker;
 
 pub(crate) use driver::DRIVER;
-pub(crate) use sleeper::{Sleeper, TaskPlace};
+pub(crate) use sleeper::Sleeper;
+pub(crate) use tasks::{TaskName, Turn};
+pub(crate) use waker::waker;
 
 use queue::{Queue, Ticket};
+use tasks::Tasks;
 
 /// Something that waits for its time.
 pub(crate) enum Event {
@@ -64,7 +69,7 @@ pub struct Stats {
     pub timers_moved: u64,
     /// Polls of tasks.
     pub polls: u64,
-    /// Turns given to the task scheduler until nothing was runnable.
+    /// Turns given to tokio, for tasks that libraries started there.
     pub yields: u64,
     /// Most events that waited at once.
     pub queue_max: u64,
@@ -80,9 +85,10 @@ pub(crate) struct Kernel {
     names: Vec<String>,
     clocks: Vec<WallClock>,
     running: HostId,
+    tasks: Tasks,
     /// The task that was polled last.
-    task: TaskPlace,
-    /// The pump sleeps until this instant; an earlier event must wake it.
+    task: TaskName,
+    /// The pump sleeps until this instant; an earlier event must wake it, or a ready task.
     pump: Option<(SimTime, Waker)>,
     trace: Trace,
     stats: Stats,
@@ -134,7 +140,11 @@ fn anticipate() {
 fn approach(host: HostId, event: &Event) {
     match event {
         Event::Timer(slot) => {
-            with(|kernel| kernel.timers.approach(*slot));
+            with(|kernel| {
+                if let Some(task) = kernel.timers.approach(*slot) {
+                    kernel.tasks.approach(task);
+                }
+            });
             crate::net::approach_program(host);
         }
         Event::Net(event) => crate::net::approach(event),
@@ -153,7 +163,8 @@ pub(crate) fn install(seed: u64, trace: Trace) {
         names: Vec::new(),
         clocks: Vec::new(),
         running: HostId::NONE,
-        task: TaskPlace::default(),
+        tasks: Tasks::default(),
+        task: TaskName::NONE,
         pump: None,
         trace,
         stats: Stats::default(),
@@ -175,9 +186,10 @@ pub(crate) fn uninstall() -> Option<(Trace, Stats, Option<Failure>)> {
         failure,
         queue,
         timers,
+        tasks,
         ..
     } = kernel;
-    drop((queue, timers));
+    drop((queue, timers, tasks));
     Some((trace, stats, failure))
 }
 
@@ -295,12 +307,6 @@ impl Kernel {
 
     pub(crate) fn now(&self) -> SimTime {
         self.now
-    }
-
-    /// A task is about to be polled.
-    pub(crate) fn begin_poll(&mut self, task: TaskPlace) {
-        self.stats.polls += 1;
-        self.task = task;
     }
 
     pub(crate) fn failure(&self) -> Option<&Failure> {

@@ -2,52 +2,29 @@
 
 use std::task::{Context, Waker};
 
-use crate::prefetch::{prefetch_at, prefetch_task};
-
-/// Where the begin of a task's memory is, to bring it near. It may be gone.
-///
-/// In one word, since a world has a hundred thousand sleepers: the address and a few lines.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TaskPlace(u64);
-
-const LINE_BYTES: usize = 64;
-/// The begin of a future says where it goes on; of a large one, most is not touched.
-const LINES_MAX: usize = 15;
-
-impl TaskPlace {
-    /// Where `task` is.
-    pub(crate) fn of<T: ?Sized>(task: &T) -> Self {
-        let address = std::ptr::from_ref(task).addr();
-        let lines = size_of_val(task).div_ceil(LINE_BYTES).min(LINES_MAX);
-        Self((address / LINE_BYTES) as u64 * (LINES_MAX as u64 + 1) + lines as u64)
-    }
-
-    #[inline]
-    fn approach(self) {
-        let lines = self.0 as usize % (LINES_MAX + 1);
-        let address = self.0 as usize / (LINES_MAX + 1) * LINE_BYTES;
-        prefetch_at(address, lines * LINE_BYTES);
-    }
-}
+use super::tasks::TaskName;
+use super::waker::is_name;
+use crate::prefetch::prefetch_task;
 
 /// A task that sleeps until something happens.
 ///
-/// It remembers where the task is, because a waker does not lead there: in a large world a
-/// task has long left the processor's cache when it is woken.
+/// It remembers which task that is, because a waker may not say it: a future that holds others
+/// wakes them through wakers of its own. In a large world a task has long left the processor's
+/// cache when it is woken.
 #[derive(Debug)]
 pub(crate) struct Sleeper {
     waker: Waker,
-    task: TaskPlace,
+    task: TaskName,
 }
 
 impl Sleeper {
-    /// Who is woken by `waker`, the task that runs now as a rule.
+    /// Who is woken by `waker`, within the task that runs now.
     pub(crate) fn new(waker: &Waker) -> Self {
-        Self::at(waker, super::with(|kernel| kernel.task))
+        Self::within(waker, super::with(|kernel| kernel.task))
     }
 
-    /// As [`Self::new`], for a task at a place that is known.
-    pub(super) fn at(waker: &Waker, task: TaskPlace) -> Self {
+    /// As [`Self::new`], for a task that is known.
+    pub(super) fn within(waker: &Waker, task: TaskName) -> Self {
         Self {
             waker: waker.clone(),
             task,
@@ -59,11 +36,20 @@ impl Sleeper {
         self.waker.will_wake(cx.waker())
     }
 
+    /// Brings near what is touched when it is woken. Returns the task, for the same.
+    #[inline]
+    pub(super) fn approach_waker(&self) -> TaskName {
+        if !is_name(&self.waker) {
+            prefetch_task(&self.waker);
+        }
+        self.task
+    }
+
     /// Brings near what it will touch when it is woken.
     #[inline]
     pub(crate) fn approach(&self) {
-        prefetch_task(&self.waker);
-        self.task.approach();
+        let task = self.approach_waker();
+        super::with(|kernel| kernel.tasks.approach(task));
     }
 
     /// Wakes it, or hands over who does.

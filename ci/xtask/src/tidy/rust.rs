@@ -6,10 +6,6 @@ use crate::source::Source;
 /// Files that may use `tokio::spawn`, and why.
 pub const EXECUTORS: &[(&str, &str)] = &[
     (
-        "sim/src/executor.rs",
-        "the world starts the tasks of its hosts here",
-    ),
-    (
         "node/src/real/executor.rs",
         "the operating system's runtime starts them here",
     ),
@@ -33,6 +29,10 @@ pub const UNSAFE_FILES: &[(&str, &str)] = &[
     (
         "sim/src/prefetch.rs",
         "the standard library has no safe prefetch",
+    ),
+    (
+        "sim/src/kernel/waker.rs",
+        "the standard library makes wakers without it only of counted references",
     ),
 ];
 

@@ -1,0 +1,310 @@
+//! The tasks of all hosts: where their futures are, and whose turn it is.
+//!
+//! Who is woken waits for its turn behind those that were woken before it. Futures are here
+//! and not in tasks of tokio's, so that a power cut can drop them at once, and because the
+//! world knows what is coming: who is woken has its memory brought near while others have
+//! their turns.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+
+use super::{HostId, Kernel};
+use crate::prefetch::prefetch_begin;
+
+/// A task's future.
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Names a task among all of this process: its number, in the order of their creation, and
+/// its place in the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TaskName(u64);
+
+/// Bits of a name that are the place: as many tasks may live at once.
+const PLACE_BITS: u32 = 24;
+const PLACES_MAX: u64 = 1 << PLACE_BITS;
+
+/// Tasks of this process so far, so that no two simulations have a name in common.
+static CREATED: AtomicU64 = AtomicU64::new(0);
+
+/// A task that was woken on a thread that is not its simulation's, or 0.
+static STRAY: AtomicU64 = AtomicU64::new(0);
+
+/// Remembers that a task was woken where no simulation runs.
+pub(super) fn note_stray(name: TaskName) {
+    STRAY.store(name.0, Ordering::Relaxed);
+}
+
+impl TaskName {
+    /// Nobody's name.
+    pub(super) const NONE: Self = Self(0);
+
+    /// The name as one number, other than 0 for every task.
+    pub(super) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// What [`Self::to_bits`] was given.
+    pub(super) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    fn place(self) -> usize {
+        (self.0 % PLACES_MAX) as usize
+    }
+}
+
+/// All tasks of a simulation.
+#[derive(Default)]
+pub(super) struct Tasks {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    /// Those whose turn comes, and some that have ended meanwhile.
+    ready: VecDeque<TaskName>,
+}
+
+struct Place {
+    name: TaskName,
+    /// Absent while it has its turn.
+    task: Option<Task>,
+    host: HostId,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It waits until somebody wakes it.
+    Asleep,
+    /// Its turn comes.
+    Ready,
+    /// It has its turn.
+    Running,
+    /// It has its turn, and has been woken since that began.
+    RunningReady,
+}
+
+/// A task's turn.
+pub(crate) struct Turn {
+    pub name: TaskName,
+    pub host: HostId,
+    pub task: Task,
+}
+
+impl Tasks {
+    fn find(&mut self, name: TaskName) -> Option<&mut Place> {
+        let place = self.places.get_mut(name.place())?;
+        (place.name == name).then_some(place)
+    }
+
+    fn add(&mut self, host: HostId, task: Task) -> TaskName {
+        let place = self
+            .free
+            .pop()
+            .map_or(self.places.len(), |place| place as usize);
+        assert!(
+            (place as u64) < PLACES_MAX,
+            "more than {PLACES_MAX} tasks at once"
+        );
+        let number = CREATED.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = TaskName(number << PLACE_BITS | place as u64);
+        let taken = Place {
+            name,
+            task: Some(task),
+            host,
+            state: State::Ready,
+        };
+        match self.places.get_mut(place) {
+            Some(free) => *free = taken,
+            None => self.places.push(taken),
+        }
+        self.ready.push_back(name);
+        name
+    }
+
+    /// True if its turn comes only because of this.
+    fn wake(&mut self, name: TaskName) -> bool {
+        let Some(place) = self.find(name) else {
+            return false;
+        };
+        match place.state {
+            State::Asleep => place.state = State::Ready,
+            State::Running => {
+                place.state = State::RunningReady;
+                return false;
+            }
+            State::Ready | State::RunningReady => return false,
+        }
+        if let Some(task) = &place.task {
+            prefetch_begin(&**task);
+        }
+        self.ready.push_back(name);
+        true
+    }
+
+    fn next(&mut self) -> Option<Turn> {
+        loop {
+            let name = self.ready.pop_front()?;
+            let Some(place) = self.find(name) else {
+                continue;
+            };
+            let Some(task) = place.task.take() else {
+                continue;
+            };
+            place.state = State::Running;
+            let host = place.host;
+            return Some(Turn { name, host, task });
+        }
+    }
+
+    /// Its turn is over, and it has not ended. Returns it if it has been removed meanwhile.
+    fn put_back(&mut self, name: TaskName, task: Task) -> Option<Task> {
+        let Some(place) = self.find(name) else {
+            return Some(task);
+        };
+        place.task = Some(task);
+        let again = place.state == State::RunningReady;
+        place.state = if again { State::Ready } else { State::Asleep };
+        if again {
+            self.ready.push_back(name);
+        }
+        None
+    }
+
+    fn remove(&mut self, name: TaskName) -> Option<Task> {
+        let place = self.find(name)?;
+        place.name = TaskName::NONE;
+        let task = place.task.take();
+        self.free.push(name.place() as u32);
+        task
+    }
+
+    /// Brings near what a task touches first.
+    pub(super) fn approach(&self, name: TaskName) {
+        if let Some(Place {
+            task: Some(task), ..
+        }) = self.places.get(name.place())
+        {
+            prefetch_begin(&**task);
+        }
+    }
+}
+
+impl Kernel {
+    /// Takes a task in. It has its first turn behind those whose turn comes already.
+    pub(crate) fn add_task(&mut self, host: HostId, task: Task) -> TaskName {
+        self.tasks.add(host, task)
+    }
+
+    /// Somebody wakes a task. Returns who is to be woken as well: the pump, if it sleeps.
+    pub(super) fn wake_task(&mut self, name: TaskName) -> Option<Waker> {
+        let ready = self.tasks.wake(name);
+        let (_, pump) = ready.then(|| self.pump.take()).flatten()?;
+        Some(pump)
+    }
+
+    /// Fails if another thread woke one of the tasks.
+    pub(super) fn check_strays(&mut self) {
+        let stray = TaskName(STRAY.load(Ordering::Relaxed));
+        if stray != TaskName::NONE && self.tasks.find(stray).is_some() {
+            STRAY.store(TaskName::NONE.0, Ordering::Relaxed);
+            self.fail("a task was woken by another thread, so no two runs are the same".into());
+        }
+    }
+
+    /// Whether a task's turn has come.
+    pub(super) fn has_ready_tasks(&self) -> bool {
+        !self.tasks.ready.is_empty()
+    }
+
+    /// The next turn, if somebody is ready.
+    pub(crate) fn begin_turn(&mut self) -> Option<Turn> {
+        let turn = self.tasks.next()?;
+        self.stats.polls += 1;
+        self.task = turn.name;
+        Some(turn)
+    }
+
+    /// A turn is over, and its task has not ended. Returns the task if it has been removed
+    /// meanwhile, to be dropped.
+    pub(crate) fn end_turn(&mut self, name: TaskName, task: Task) -> Option<Task> {
+        self.tasks.put_back(name, task)
+    }
+
+    /// Forgets a task. Returns it unless it has its turn, to be dropped.
+    pub(crate) fn remove_task(&mut self, name: TaskName) -> Option<Task> {
+        self.tasks.remove(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> Task {
+        Box::pin(std::future::pending())
+    }
+
+    fn add(tasks: &mut Tasks) -> TaskName {
+        tasks.add(HostId::NONE, task())
+    }
+
+    /// Names in the order of their turns, each of which ends at once without an end.
+    fn turns(tasks: &mut Tasks) -> Vec<TaskName> {
+        let mut order = Vec::new();
+        while let Some(Turn { name, task, .. }) = tasks.next() {
+            order.push(name);
+            assert!(tasks.put_back(name, task).is_none());
+        }
+        order
+    }
+
+    #[test]
+    fn turns_come_in_the_order_of_waking_and_once() {
+        let mut tasks = Tasks::default();
+        let (first, second) = (add(&mut tasks), add(&mut tasks));
+        assert_eq!(turns(&mut tasks), [first, second]);
+        assert!(tasks.wake(second));
+        assert!(tasks.wake(first));
+        assert!(!tasks.wake(second), "its turn comes already");
+        assert_eq!(turns(&mut tasks), [second, first]);
+        assert_eq!(turns(&mut tasks), []);
+    }
+
+    #[test]
+    fn who_is_woken_in_its_turn_is_behind_those_that_were_woken_then() {
+        let mut tasks = Tasks::default();
+        let (first, second) = (add(&mut tasks), add(&mut tasks));
+        turns(&mut tasks);
+        tasks.wake(first);
+        let turn = tasks.next().expect("it was woken");
+        assert!(!tasks.wake(first));
+        assert!(tasks.wake(second));
+        tasks.put_back(turn.name, turn.task);
+        assert_eq!(turns(&mut tasks), [second, first]);
+    }
+
+    #[test]
+    fn a_place_is_used_again_under_another_name() {
+        let mut tasks = Tasks::default();
+        let (first, second) = (add(&mut tasks), add(&mut tasks));
+        assert!(tasks.remove(first).is_some());
+        let third = add(&mut tasks);
+        assert_eq!(third.place(), first.place());
+        assert!(third > second, "names are in the order of creation");
+        assert!(!tasks.wake(first), "it is gone");
+        assert_eq!(turns(&mut tasks), [second, third]);
+    }
+
+    #[test]
+    fn a_task_that_ends_in_its_turn_does_not_come_back() {
+        let mut tasks = Tasks::default();
+        let name = add(&mut tasks);
+        let turn = tasks.next().expect("it is new");
+        assert!(tasks.remove(name).is_none(), "it has its turn");
+        let other = add(&mut tasks);
+        assert!(tasks.put_back(name, turn.task).is_some(), "nobody keeps it");
+        assert_eq!(turns(&mut tasks), [other]);
+    }
+}
