@@ -23,8 +23,8 @@ pub(crate) fn prefetch<T: ?Sized>(item: &T) {
     lines(std::ptr::from_ref(item).cast(), size_of_val(item));
 }
 
-/// As [`prefetch`], for what a waker will touch first: the task's header, as its runtime has
-/// it, and what follows it.
+/// As [`prefetch`], for what a waker of a library's will touch first: the counted begin of what
+/// it wakes, and what follows it.
 #[inline]
 pub(crate) fn prefetch_task(waker: &Waker) {
     const TASK_BYTES: usize = 3 * LINE_BYTES;
