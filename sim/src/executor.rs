@@ -95,9 +95,12 @@ pub(crate) fn live_tasks(host: HostId) -> usize {
     TASKS.with_borrow(|tasks| tasks.get(&host).map_or(0, |tasks| tasks.live.len()))
 }
 
-/// Forgets everything of a simulation that has ended.
+/// Forgets everything of a simulation that has ended. If the experiment panicked, tasks are
+/// left; what their destructors look for is still there.
 pub(crate) fn clear() {
     TASKS.with_borrow_mut(BTreeMap::clear);
+    let left = kernel::with(Kernel::remove_tasks);
+    drop(left);
 }
 
 /// Gives turns until no task is ready.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_timer::Delay;
 use orrery_sim::clock::WallClock;
 use orrery_sim::kernel::{call_at, now, report};
+use orrery_sim::net::{TcpListener, TcpStream};
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, HostSpec, Outcome, Simulation, World, host};
 
@@ -397,4 +398,48 @@ fn a_simulation_writes_a_log_for_each_host() {
     assert_eq!(alice.lines().count(), 1);
     assert!(folder.join("bob.log").exists());
     std::fs::remove_dir_all(&folder).expect("we made it");
+}
+
+/// Needs the world when it goes.
+struct UntilDropped(HostId);
+
+impl Drop for UntilDropped {
+    fn drop(&mut self) {
+        report(self.0, b"gone");
+    }
+}
+
+#[test]
+fn a_panic_of_the_experiment_is_told_although_programs_have_sockets_open() {
+    let outcome = Simulation::new(1).run(|world| {
+        let hosts = ["a", "b"].map(|name| host::add(HostSpec::named(name)));
+        let [here, there] = hosts;
+        host::executor(here).spawn(async move {
+            let listener = TcpListener::bind(here, 4001).expect("nobody has the port");
+            let accept = std::future::poll_fn(|cx| listener.poll_accept(cx));
+            let _stream = accept.await;
+            let _here = UntilDropped(here);
+            Delay::new(Duration::from_hours(1)).await;
+        });
+        host::executor(there).spawn(async move {
+            let address = (host::v4(here), 4001).into();
+            let stream = TcpStream::connect(there, address, None).await;
+            let _stream = stream.expect("somebody listens");
+            std::future::pending::<()>().await;
+        });
+        world.run_until(SimTime::from_secs(1));
+        assert!(hosts.iter().all(|host| host::tasks(*host) == 1));
+        panic!("a broken experiment");
+    });
+    let told = outcome
+        .map(|((), _)| ())
+        .expect_err("it panicked")
+        .to_string();
+    assert!(told.contains("a broken experiment"), "{told}");
+    let (lines, _) = simulate(2, |_, log| log.line("another"));
+    assert_eq!(
+        lines,
+        ["0.000000000s another"],
+        "nothing is left of the first"
+    );
 }

@@ -186,10 +186,9 @@ pub(crate) fn uninstall() -> Option<(Trace, Stats, Option<Failure>)> {
         failure,
         queue,
         timers,
-        tasks,
         ..
     } = kernel;
-    drop((queue, timers, tasks));
+    drop((queue, timers));
     Some((trace, stats, failure))
 }
 

@@ -236,6 +236,11 @@ impl Kernel {
     pub(crate) fn remove_task(&mut self, name: TaskName) -> Option<Task> {
         self.tasks.remove(name)
     }
+
+    /// Forgets all tasks, and returns them to be dropped.
+    pub(crate) fn remove_tasks(&mut self) -> impl Sized + use<> {
+        std::mem::take(&mut self.tasks)
+    }
 }
 
 #[cfg(test)]
