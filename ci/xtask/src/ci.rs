@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::table::Table;
 use crate::workspace::{Workspace, run as run_command, run_and_keep};
-use crate::{determinism, fuzz, goldens, layers, licences, tidy, validation};
+use crate::{determinism, fuzz, goldens, layers, licences, regressions, tidy, validation};
 
 /// How much of it to run.
 #[derive(Args)]
@@ -71,6 +71,11 @@ const STEPS: &[Step] = &[
         name: "goldens",
         repeat: "cargo xtask goldens",
         run: |w| quiet(goldens::run(w, &goldens::Options::default())),
+    },
+    Step {
+        name: "regressions",
+        repeat: "cargo xtask regressions",
+        run: |w| quiet(regressions::run(w, &regressions::Options::default())),
     },
     Step {
         name: "validation",

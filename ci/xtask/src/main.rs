@@ -15,6 +15,7 @@ mod goldens;
 mod layers;
 mod licences;
 mod orrery;
+mod regressions;
 mod run_record;
 mod source;
 mod table;
@@ -55,6 +56,8 @@ enum Command {
     Determinism(determinism::Options),
     /// Small runs against their committed results
     Goldens(goldens::Options),
+    /// Small scenarios that once gave a wrong answer give the right one
+    Regressions(regressions::Options),
     /// The simulator against exact, analytic and measured figures
     Validation,
     /// Each validation row fails once its model is broken on purpose
@@ -85,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Licences => licences::run(&workspace),
         Command::Determinism(options) => determinism::run(&workspace, &options),
         Command::Goldens(options) => goldens::run(&workspace, &options),
+        Command::Regressions(options) => regressions::run(&workspace, &options),
         Command::Validation => validation::run(&workspace),
         Command::Mutants => validation::mutants(&workspace),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
