@@ -1,7 +1,7 @@
 //! What people do with their nodes.
 //!
 //! A new workload is a member of [`WorkloadFields`] (its documentation), one of [`Action`] (its
-//! resolved form), an arm in [`Workload::read`], and its metrics in `metrics.rs`.
+//! resolved form), an arm in [`Workload::read`], and its metrics in `metrics/`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,65 @@
+//! Posts and pulls: what was asked of nodes, delivered, missed, and lost from disks.
+
+use super::{Definition, latency, value};
+
+const FEED: &[&str] = &["post", "late-grant"];
+
+pub(super) const METRICS: &[Definition] = &[
+    value(
+        "disk.acked_lost",
+        "1",
+        FEED,
+        "Own posts that were acknowledged to the author and are gone from the author's disk at the end.",
+    ),
+    value(
+        "feed.delivered",
+        "1",
+        FEED,
+        "Pairs of a measured post and an intended reader in which the reader has the post at the end of the drain.",
+    ),
+    latency(
+        "feed.delivery.latency",
+        FEED,
+        "From the moment a post was acknowledged to its author (or granted to a late reader) until it was stored durably at an intended reader. Missing posts have no sample: see feed.missed_forever.",
+    ),
+    value(
+        "feed.leaked",
+        "1",
+        FEED,
+        "Pairs of a post and a host that can read it though it is not among its intended readers.",
+    ),
+    value(
+        "feed.missed_forever",
+        "1",
+        FEED,
+        "Pairs of a measured post and an intended reader in which the post is still absent at the end of the drain. Once one of the two has blocked the other, the reader is intended no more.",
+    ),
+    value(
+        "feed.refused",
+        "1",
+        &["post", "late-grant", "pull", "block"],
+        "Requests that nodes refused, for whatever reason.",
+    ),
+    latency(
+        "post.latency",
+        FEED,
+        "From the command to post until the acknowledgement that the post is durable.",
+    ),
+    value(
+        "post.success",
+        "ratio",
+        FEED,
+        "Share of the measured commands to post that were acknowledged.",
+    ),
+    latency(
+        "pull.latency",
+        &["post", "pull", "late-grant"],
+        "From asking a friend to the end of the answer, with all its items stored.",
+    ),
+    value(
+        "pull.success",
+        "ratio",
+        &["post", "pull", "late-grant"],
+        "Share of the measured pulls that ended without failure.",
+    ),
+];

@@ -1,0 +1,65 @@
+//! Flows between hosts without nodes.
+
+use super::{Definition, latency, value};
+
+const FLOW: &[&str] = &["flow"];
+
+pub(super) const METRICS: &[Definition] = &[
+    latency(
+        "flow.completion",
+        FLOW,
+        "From the begin of a flow of so many bytes until its receiver had read the last of them.",
+    ),
+    latency(
+        "flow.connect",
+        FLOW,
+        "From the begin of a flow until its sender had a connection.",
+    ),
+    Definition {
+        labels: &["cause"],
+        ..value(
+            "flow.failed",
+            "1",
+            FLOW,
+            "Flows under way within the measured time that did not bring everything through, also by cause: refused, timed-out, reset, port-in-use, sender-down, sender-lost-power, unreachable, closed-early, unfinished (the run ended first).",
+        )
+    },
+    value(
+        "flow.fairness",
+        "ratio",
+        FLOW,
+        "Jain's index of the goodputs of all flows that were open within the measured time, each over the time that it was open: 1 if all are equal, 1/n if one of n has everything.",
+    ),
+    Definition {
+        labels: &["from", "to"],
+        ..value(
+            "flow.goodput",
+            "bit/s",
+            FLOW,
+            "Bits of flows that receivers read within the measured time, over that part of it in which a flow was open; also by the groups of sender and receiver.",
+        )
+    },
+    value(
+        "flow.retransmits",
+        "1",
+        FLOW,
+        "Segments that senders of flows sent again, those of the warm-up included.",
+    ),
+    latency(
+        "flow.stall",
+        FLOW,
+        "Longest time within the measured time in which an open flow brought its receiver nothing; one sample a flow.",
+    ),
+    value(
+        "flow.success",
+        "ratio",
+        FLOW,
+        "Share of the flows under way within the measured time that brought everything through, or sent until their time was over.",
+    ),
+    value(
+        "flow.timeouts",
+        "1",
+        FLOW,
+        "Times that retransmission timers of flows' senders fired, those of the warm-up included.",
+    ),
+];

@@ -1,0 +1,214 @@
+//! The registry of metrics: every name that a result may contain, and what it means.
+//!
+//! Owns names, units and definitions. It measures nothing. A new metric is one entry in the file
+//! of its area; a new area is a file, and a line in `AREAS`.
+
+use std::sync::LazyLock;
+
+use orrery_reports::record::Producer;
+
+mod feed;
+mod flow;
+mod gossip;
+mod lookup;
+mod reach;
+mod relay;
+mod world;
+
+/// The metrics of each area.
+const AREAS: [&[Definition]; 7] = [
+    feed::METRICS,
+    flow::METRICS,
+    gossip::METRICS,
+    lookup::METRICS,
+    reach::METRICS,
+    relay::METRICS,
+    world::METRICS,
+];
+
+/// What a metric's figure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Many samples: an expectation names one of [`STATS`].
+    Distribution,
+    /// One figure for each seed.
+    Value,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name, without labels.
+    pub name: &'static str,
+    /// Its unit: `ms`, `1` (a count), `B`, `bit/s` or `ratio`.
+    pub unit: &'static str,
+    /// Distribution or value.
+    pub shape: Shape,
+    /// Labels by which it is also reported apart.
+    pub labels: &'static [&'static str],
+    /// What it is, in one sentence or two.
+    pub meaning: &'static str,
+    /// Kinds of workloads or faults of which one must be there; empty: it is always there.
+    pub needs: &'static [&'static str],
+}
+
+impl Definition {
+    /// What gives it its figures in a scenario with workloads and faults of these kinds, with or
+    /// without hosts that run nodes.
+    pub fn producer(&self, kinds: &[&str], nodes: bool) -> Producer {
+        let of_nodes = ["node.", "ping.", "relay."]
+            .iter()
+            .any(|area| self.name.starts_with(area));
+        if self.needs.iter().any(|need| kinds.contains(need)) {
+            Producer::Workload
+        } else if self.needs.is_empty() && (nodes || !of_nodes) {
+            Producer::World
+        } else {
+            Producer::Nothing
+        }
+    }
+}
+
+/// Statistics of a distribution.
+pub const STATS: [&str; 7] = ["count", "mean", "p50", "p90", "p95", "p99", "max"];
+
+const fn value(
+    name: &'static str,
+    unit: &'static str,
+    needs: &'static [&'static str],
+    meaning: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        unit,
+        shape: Shape::Value,
+        labels: &[],
+        meaning,
+        needs,
+    }
+}
+
+const fn latency(
+    name: &'static str,
+    needs: &'static [&'static str],
+    meaning: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        unit: "ms",
+        shape: Shape::Distribution,
+        labels: &[],
+        meaning,
+        needs,
+    }
+}
+
+const fn counts(
+    name: &'static str,
+    needs: &'static [&'static str],
+    meaning: &'static str,
+) -> Definition {
+    Definition {
+        unit: "1",
+        ..latency(name, needs, meaning)
+    }
+}
+
+/// All metrics, by name.
+pub static METRICS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
+    let mut all: Vec<Definition> = AREAS.concat();
+    all.sort_unstable_by_key(|metric| metric.name);
+    all
+});
+
+/// The metric of that name.
+pub fn find(name: &str) -> Option<&'static Definition> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+/// The registry as text for people.
+pub fn explain() -> String {
+    let mut out = String::from(
+        "Metrics of a result, with unit and definition. An expectation names a statistic of a\n",
+    );
+    out.push_str("distribution (");
+    out.push_str(&STATS.join(", "));
+    out.push_str("), and a value by its name alone.\n");
+    for metric in METRICS.iter() {
+        out.push('\n');
+        out.push_str(&describe(metric));
+    }
+    out
+}
+
+/// One metric as text for people.
+pub fn describe(metric: &Definition) -> String {
+    let shape = match metric.shape {
+        Shape::Distribution => "distribution",
+        Shape::Value => "value",
+    };
+    let unit = if metric.unit == "1" {
+        "count"
+    } else {
+        metric.unit
+    };
+    let mut lines = vec![format!("{} ({shape}, {unit})", metric.name)];
+    lines.extend(
+        crate::text::wrap(metric.meaning, 92)
+            .into_iter()
+            .map(|line| format!("    {line}")),
+    );
+    if !metric.labels.is_empty() {
+        lines.push(format!("    labels: {}", metric.labels.join(", ")));
+    }
+    if !metric.needs.is_empty() {
+        lines.push(format!(
+            "    needs a workload of kind: {}",
+            metric.needs.join(", ")
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_unique_and_described() {
+        for area in AREAS {
+            assert!(area.windows(2).all(|pair| pair[0].name < pair[1].name));
+        }
+        assert!(METRICS.windows(2).all(|pair| pair[0].name < pair[1].name));
+        assert!(METRICS.iter().all(|metric| metric.meaning.ends_with('.')));
+    }
+
+    #[test]
+    fn what_no_workload_gives_comes_from_nothing() {
+        let check = |name: &str, kinds: &[&str], nodes, expected| {
+            let metric = find(name).expect("it is there");
+            assert_eq!(metric.producer(kinds, nodes), expected, "{name}");
+        };
+        check("flow.goodput", &["flow"], false, Producer::Workload);
+        check("feed.delivered", &["flow"], true, Producer::Nothing);
+        check("net.bytes", &["flow"], false, Producer::World);
+        check("node.connections", &["flow"], false, Producer::Nothing);
+        check("node.connections", &[], true, Producer::World);
+    }
+
+    #[test]
+    fn every_needed_workload_exists() {
+        use crate::format::reader::kinds_of;
+        use crate::format::workload::WorkloadFields;
+        let kinds = kinds_of::<WorkloadFields>();
+        for metric in METRICS.iter() {
+            for kind in metric.needs {
+                assert!(
+                    kinds.iter().any(|known| known == kind),
+                    "{}: {kind}",
+                    metric.name
+                );
+            }
+        }
+    }
+}

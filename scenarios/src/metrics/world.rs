@@ -1,0 +1,53 @@
+//! What hosts sent, and what nodes tell whatever they are asked: needs no workload.
+
+use super::{Definition, latency, value};
+
+pub(super) const METRICS: &[Definition] = &[
+    value(
+        "net.bytes",
+        "B",
+        &[],
+        "Bytes of all packets that hosts sent, headers included.",
+    ),
+    Definition {
+        labels: &["reason"],
+        ..value(
+            "net.drops",
+            "1",
+            &[],
+            "Packets that were dropped, also by reason.",
+        )
+    },
+    value("net.packets", "1", &[], "Packets that hosts sent."),
+    value(
+        "node.connections",
+        "1",
+        &[],
+        "Most connections that any one node had at any one time.",
+    ),
+    value(
+        "node.friends.questions",
+        "1",
+        &[],
+        "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each.",
+    ),
+    value(
+        "node.neighbours.gone",
+        "1",
+        &[],
+        "Times that a node forgot an address of a neighbour, since nothing on the local network had told it again for as long as it holds.",
+    ),
+    latency(
+        "node.neighbours.time",
+        &[],
+        "From the later start of two nodes on one local network until one has found the other there; a sample for each direction and pair of lives.",
+    ),
+    Definition {
+        labels: &["from", "to"],
+        ..latency(
+            "ping.rtt",
+            &[],
+            "Round-trip time that nodes measured over their connections (libp2p ping), also by the regions of the two ends.",
+        )
+    },
+];
