@@ -205,6 +205,19 @@ pub fn leave_lan(host: HostId) {
     net::with(|net| net.set_lan(host, None));
 }
 
+/// Sets the conditions of the host's port on LAN segments: what its packets to other members
+/// meet on their way up, and theirs on their way down. They go with the host from segment to
+/// segment, and are those of a wire until they are set; [`Access::default`] makes it one again.
+/// What waits in the port goes over to the new conditions, as with [`set_access`].
+pub fn set_lan_port(host: HostId, access: &Access) {
+    net::with(|net| net.set_lan_port(host, access));
+}
+
+/// Packets, of both directions, that have met what [`set_lan_port`] made of the host's port.
+pub fn lan_packets(host: HostId) -> u64 {
+    net::with(|net| net.lan_packets(host))
+}
+
 /// Takes the host to another network: behind a gateway, or before all of them. It leaves
 /// its LAN segment, keeps its link until [`set_access`], and has other addresses, IPv6
 /// always; only a NAT that it comes back to gives it the IPv4 address that it had there.

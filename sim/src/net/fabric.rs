@@ -364,7 +364,7 @@ impl Fabric {
     }
 
     /// When a packet leaves a link of `host` and how; counts it if it does not.
-    fn leaves_link(&mut self, host: HostId, fate: Fate) -> Option<(SimTime, Condition)> {
+    pub(super) fn leaves_link(&mut self, host: HostId, fate: Fate) -> Option<(SimTime, Condition)> {
         match fate {
             Fate::Departs(at, condition) => Some((at, condition)),
             Fate::Held => None,

@@ -63,8 +63,12 @@ pub(crate) enum NetEvent {
     Ascend(HostId, Condition, Box<Packet>),
     /// A packet leaves the receiver's link.
     Deliver(HostId, Condition, Box<Packet>),
+    /// A packet comes from a LAN segment to the port of a host.
+    LanArrive(HostId, Condition, Box<Packet>),
     /// A host's link can let go of packets that it holds.
     LinkFree(HostId, Way),
+    /// A host's port on a LAN segment can let go of packets that it holds.
+    LanFree(HostId, Way),
     /// A connection's next timeout.
     TcpTimeout(FlowRef),
 }
@@ -144,7 +148,11 @@ pub(crate) fn deliver(event: NetEvent) -> bool {
         NetEvent::Arrive(host, condition, packet) => net.arrive(host, condition, packet),
         NetEvent::Ascend(child, condition, packet) => net.ascend(child, condition, packet),
         NetEvent::Deliver(host, condition, packet) => net.come(host, condition, packet),
+        NetEvent::LanArrive(host, condition, packet) => {
+            net.arrive_at_port(host, condition, packet);
+        }
         NetEvent::LinkFree(host, way) => net.link_free(host, way),
+        NetEvent::LanFree(host, way) => net.port_free(host, way),
         NetEvent::TcpTimeout(flow) => net.tcp_timeout(flow),
     })
     .1

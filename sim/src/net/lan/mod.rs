@@ -3,20 +3,26 @@
 //! Owns who is on which segment and what its wire does to packets. Members talk over
 //! the segment alone, and what is sent to a group (RFC 1112) reaches its members on
 //! the same segment and never leaves it. A switch is modelled: each member has a port
-//! of its own, and a packet to a group takes its sender's port once.
+//! of its own, and a packet to a group takes its sender's port once. A port that is worse
+//! than a wire is a [`port`].
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::fabric::Fabric;
+use super::fabric::{Fabric, Way};
+use super::link::Access;
 use super::packet::Packet;
-use super::stage::Condition;
-use super::{Net, NetEvent};
-use crate::kernel::{self, Class, Event, HostId};
+use super::stage::{Condition, DropReason, Fate};
+use super::{Net, NetEvent, schedule};
+use crate::kernel::{self, HostId};
 use crate::random::Stream;
 use crate::time::SimTime;
 use crate::units::{Rate, Ratio};
+
+mod port;
+
+use port::Ports;
 
 /// How long the sender's own copy of a packet to its group takes.
 const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
@@ -59,6 +65,8 @@ pub(super) struct Lans {
     segments: Vec<Segment>,
     /// The one segment of each host that is on any.
     of_host: BTreeMap<HostId, LanId>,
+    /// Ports that are more than a wire.
+    ports: Ports,
 }
 
 struct Segment {
@@ -134,7 +142,8 @@ impl Lans {
             return None;
         }
         let lan = self.of_host.get(&from)?;
-        Some(self.segments[lan.0 as usize].spec.mtu)
+        let mtu = self.segments[lan.0 as usize].spec.mtu;
+        Some(mtu.min(self.ports.mtu(from)))
     }
 }
 
@@ -173,28 +182,63 @@ impl Net {
         }
     }
 
+    /// Sets the conditions of a host's port, on whatever segment it is.
+    pub(crate) fn set_lan_port(&mut self, host: HostId, access: &Access) {
+        let now = kernel::now();
+        self.lans.ports.set(kernel::seed(), now, host, access);
+        self.follow_up_port(host, Way::Up);
+        self.follow_up_port(host, Way::Down);
+    }
+
+    /// Packets that have met the conditions of a host's port so far.
+    pub(crate) fn lan_packets(&self, host: HostId) -> u64 {
+        self.lans.ports.met(host)
+    }
+
     /// Sends a packet that [`Lans::carry`] says goes over a segment.
     pub(super) fn send_on_lan(&mut self, from: HostId, packet: &Packet) {
         if !self.fabric.note_sent(from, packet) {
             return;
         }
         let now = kernel::now();
-        let to = packet.dst.ip();
-        if to.is_multicast() {
+        if packet.dst.ip().is_multicast() {
             // A sender that has joined the group hears itself.
-            deliver(now + LOOPBACK_DELAY, from, packet.clone());
+            deliver(
+                now + LOOPBACK_DELAY,
+                from,
+                Condition::Intact,
+                packet.clone(),
+            );
         }
+        if !self.lans.ports.has(from) {
+            self.cross_segment(now, from, Condition::Intact, packet);
+            return;
+        }
+        let port = (from, Way::Up);
+        let fate = self.lans.ports.push(now, port, packet, Condition::Intact);
+        if let Some((at, condition)) = self.fabric.leaves_link(from, fate) {
+            self.cross_segment(at, from, condition, packet);
+        } else if fate == Fate::Dropped(DropReason::TooLarge) {
+            self.tell_too_big(from, packet, self.lans.ports.mtu(from), packet.src.ip());
+        }
+        self.follow_up_port(from, Way::Up);
+    }
+
+    /// Takes a packet that has left the port of `from` at `at` to the ports of its receivers.
+    fn cross_segment(&mut self, at: SimTime, from: HostId, condition: Condition, packet: &Packet) {
         let Some(&lan) = self.lans.of_host.get(&from) else {
             self.fabric.count_drop("no-route");
             return;
         };
-        let shared = self.lans.share(&self.fabric, from, to);
+        let shared = self.lans.share(&self.fabric, from, packet.dst.ip());
         let segment = &mut self.lans.segments[lan.0 as usize];
         let receivers: Vec<HostId> = match shared {
             Some((_, to)) => vec![to],
-            None => segment.members.keys().copied().collect(),
+            None if packet.dst.ip().is_multicast() => segment.members.keys().copied().collect(),
+            // It has left the segment while the packet was in the sender's port.
+            None => Vec::new(),
         };
-        let leaves = match segment.leave_port(now, from, packet.wire_len()) {
+        let leaves = match segment.leave_port(at, from, packet.wire_len()) {
             Leaves::At(at) => at + segment.spec.delay,
             Leaves::Dropped(reason) => {
                 let mtu = segment.spec.mtu;
@@ -205,6 +249,9 @@ impl Net {
                 return;
             }
         };
+        if receivers.is_empty() {
+            self.fabric.count_drop("no-route");
+        }
         for to in receivers.into_iter().filter(|&to| to != from) {
             let segment = &mut self.lans.segments[lan.0 as usize];
             let loss = segment.spec.loss;
@@ -216,14 +263,57 @@ impl Net {
                 self.fabric.count_drop("partition");
             } else if lost {
                 self.fabric.count_drop("loss");
+            } else if self.lans.ports.has(to) {
+                let event = NetEvent::LanArrive(to, condition, Box::new(packet.clone()));
+                schedule(leaves, to, event);
             } else {
-                deliver(leaves, to, packet.clone());
+                deliver(leaves, to, condition, packet.clone());
             }
+        }
+    }
+
+    /// A packet comes from its segment to the port of `host`.
+    pub(super) fn arrive_at_port(
+        &mut self,
+        host: HostId,
+        condition: Condition,
+        packet: Box<Packet>,
+    ) {
+        let now = kernel::now();
+        let port = (host, Way::Down);
+        let fate = self.lans.ports.push(now, port, &packet, condition);
+        match self.fabric.leaves_link(host, fate) {
+            Some((at, condition)) if at == now => self.come(host, condition, packet),
+            Some((at, condition)) => schedule(at, host, NetEvent::Deliver(host, condition, packet)),
+            None => {}
+        }
+        self.follow_up_port(host, Way::Down);
+    }
+
+    /// A port can let go of packets that it holds.
+    pub(super) fn port_free(&mut self, host: HostId, way: Way) {
+        self.lans.ports.wake(kernel::now(), host, way);
+        self.follow_up_port(host, way);
+    }
+
+    /// Takes from a port what it let go beside the packet that came to it, and sees to it that
+    /// it is woken when it has to be.
+    fn follow_up_port(&mut self, host: HostId, way: Way) {
+        while let Some((packet, fate)) = self.lans.ports.take_released(host, way) {
+            let Some((at, condition)) = self.fabric.leaves_link(host, fate) else {
+                continue;
+            };
+            match way {
+                Way::Up => self.cross_segment(at, host, condition, &packet),
+                Way::Down => schedule(at, host, NetEvent::Deliver(host, condition, packet)),
+            }
+        }
+        if let Some(at) = self.lans.ports.wakeup_due(host, way) {
+            schedule(at, host, NetEvent::LanFree(host, way));
         }
     }
 }
 
-fn deliver(at: SimTime, to: HostId, packet: Packet) {
-    let event = Event::Net(NetEvent::Deliver(to, Condition::Intact, Box::new(packet)));
-    kernel::with(|kernel| kernel.schedule(at, Class::Packet, to, event));
+fn deliver(at: SimTime, to: HostId, condition: Condition, packet: Packet) {
+    schedule(at, to, NetEvent::Deliver(to, condition, Box::new(packet)));
 }
