@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::firewall::Firewall;
 use super::translator::{Refusal, Translator};
 use super::unsolicited::{self, Unsolicited};
-use crate::kernel::{self, HostId};
+use crate::kernel::{self, Class, HostId};
 use crate::net::packet::Packet;
 use crate::net::pcapng::Direction;
 use crate::net::stage::Condition;
@@ -67,6 +67,7 @@ impl Net {
             self.fabric.count_drop("receiver-down");
             return;
         }
+        note_passage(gateway, &packet);
         let (now, to) = (kernel::now(), packet.dst.ip());
         if let Some(to) = self.fabric.owner_behind(gateway, to) {
             if self.fabric.partitions.passes(child, to) {
@@ -112,6 +113,7 @@ impl Net {
             return;
         }
         self.observe(gateway, Direction::Inbound, &packet);
+        note_passage(gateway, &packet);
         let (now, to) = (kernel::now(), packet.dst.ip());
         if self.fabric.owns(gateway, to) {
             if to.is_ipv4()
@@ -213,4 +215,13 @@ impl Net {
         }
         self.follow_up(gateway, Way::Up);
     }
+}
+
+/// Enters a packet that has come to a gateway into the trace hash, whatever becomes of it.
+fn note_passage(gateway: HostId, packet: &Packet) {
+    kernel::with(|kernel| {
+        kernel.record(Class::Packet, gateway, |encoding| {
+            packet.digest_into(encoding)
+        });
+    });
 }
