@@ -106,7 +106,8 @@ pub enum WorkloadFields {
         tries: Option<u32>,
         /// From one try to the next; `1s` if absent. A dial under way is not tried again.
         spacing: Option<String>,
-        /// How much later than the first the second side begins; `0s` if absent.
+        /// How much later than the first the second side begins; `0s` if absent. The first begins
+        /// as soon as both know where the other is seen.
         later: Option<String>,
     },
     /// Hosts block others: refuse their requests and leave them out of later posts.

@@ -24,6 +24,7 @@ use super::lookups::Lookups;
 use super::messages::{HostSet, Messages};
 use super::neighbourhood::Neighbourhood;
 use super::person::{Person, addresses, circuit, keys};
+use super::punch::Starts;
 use super::punches::Punches;
 use super::relays::Relays;
 use super::tally::Tally;
@@ -61,6 +62,8 @@ pub struct State {
     pub flows: Flows,
     pub connects: Connects,
     pub punches: Punches,
+    /// Sides of pairs that wait for the other to know where it is seen.
+    pub starts: Starts,
     pub lookups: Lookups,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
@@ -136,6 +139,7 @@ impl Machines {
             relays: Relays::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
             punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
+            starts: Starts::default(),
             lookups: Lookups::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),

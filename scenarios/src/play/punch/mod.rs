@@ -1,11 +1,13 @@
 //! Hole punching without nodes, over the simulator's sockets.
 //!
 //! Each pair of hosts registers with a third, the rendezvous, from the port that it will use, and
-//! is told where the other was seen once both have registered. Then both send there, again and
-//! again, and UDP also to whomever it has heard. What happens is told to [`super::punches`],
+//! is told where the other was seen once both have registered. Once both know that, they send
+//! there, the second side perhaps later than the first, again and again, and UDP also to
+//! whomever it has heard. What happens is told to [`super::punches`],
 //! which judges it.
 
 mod message;
+mod start;
 mod tcp;
 mod udp;
 
@@ -16,6 +18,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use orrery_sim::{HostId, host, kernel};
+
+pub use start::Starts;
 
 use super::machine::Machines;
 use super::punches::Cause;
@@ -52,7 +56,7 @@ impl Side {
         Duration::from_nanos(self.how.spacing_ns)
     }
 
-    /// How long it waits once it knows where the other is.
+    /// How much later than the first side it begins.
     fn delay(&self) -> Duration {
         Duration::from_nanos(if self.number == 0 {
             0
@@ -140,16 +144,19 @@ mod tests {
 
     /// Two hosts with these NATs, with more about the workload and whatever else is to happen.
     fn run(nats: [&str; 2], how: &str, rest: &str) -> SeedResult {
+        play::played(&text(nats, how, rest), None)
+    }
+
+    fn text(nats: [&str; 2], how: &str, rest: &str) -> String {
         let [a, b] = nats;
-        let text = format!(
+        format!(
             "name = 't'\nduration = '60s'\n[network]\ndelays = 'ibm-10'\n\
              [[group]]\nname = 'a'\ncount = 1\nprogram = 'none'\nnat = '{a}'\n\
              [[group]]\nname = 'b'\ncount = 1\nprogram = 'none'\nnat = '{b}'\n\
              regions = {{ Tokyo = 1.0 }}\n\
              [[group]]\nname = 's'\ncount = 1\nprogram = 'none'\n\
              [[workload]]\nkind = 'punch'\nfrom = 'a'\nto = 'b'\nvia = 's'\nat = '20s'\n{how}\n{rest}\n"
-        );
-        play::played(&text, None)
+        )
     }
 
     fn cause(result: &SeedResult) -> &str {
@@ -178,6 +185,31 @@ mod tests {
         }
         let result = run(["public"; 2], "", &power_cut("s", "19s"));
         assert_eq!(cause(&result), "not-introduced");
+    }
+
+    #[test]
+    fn the_second_side_begins_as_much_later_as_said_wherever_the_rendezvous_is() {
+        // Firewalls let in whom a host has sent to: what the first side sends is lost until the
+        // second has begun, whose first packet then comes through and is answered a round trip
+        // later. Dallas and Tokyo are 143.1 ms apart, there and back.
+        for (later_ms, near) in [
+            (0, "Dallas"),
+            (300, "Dallas"),
+            (300, "Tokyo"),
+            (701, "Sydney"),
+        ] {
+            let how = format!("later = '{later_ms}ms'\nspacing = '20s'");
+            let text = text(["firewall"; 2], &how, "").replace(
+                "name = 's'",
+                &format!("name = 's'\nregions = {{ {near} = 1.0 }}"),
+            );
+            let result = play::played(&text, None);
+            let Some(Metric::Distribution { max, .. }) = result.metrics.get("punch.time") else {
+                panic!("nothing was measured");
+            };
+            let took = max - f64::from(later_ms);
+            assert!((142.0..145.0).contains(&took), "{later_ms} {near}: {max}");
+        }
     }
 
     #[test]

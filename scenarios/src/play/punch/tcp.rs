@@ -15,6 +15,7 @@ use orrery_sim::HostId;
 use orrery_sim::net::{TcpListener, TcpStream};
 
 use super::message::{Kind, LENGTH, Message};
+use super::start::start;
 use super::{RENDEZVOUS_PORT, Side};
 use crate::play::machine::Machines;
 use crate::play::punches::Cause;
@@ -116,7 +117,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
         }
     };
     let mut events = Events::new();
-    events.push(tick(side.delay()));
+    events.push(start(&machines, &side).map(|()| Event::Tick).boxed());
     if let Some(listener) = &listener {
         events.push(accept(listener));
     }

@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures::future::{Either, select};
+use futures::future::{BoxFuture, Either, FutureExt, select};
 use futures_timer::Delay;
 use orrery_sim::HostId;
 use orrery_sim::net::udp::UdpSocket;
 
 use super::message::{Kind, Message};
+use super::start::start;
 use super::{RENDEZVOUS_PORT, Side};
 use crate::play::machine::Machines;
 use crate::play::punches::Cause;
@@ -70,7 +71,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
         socket,
         paths: None,
     };
-    let mut tick = Delay::new(std::time::Duration::ZERO);
+    let mut tick: BoxFuture<'static, ()> = std::future::ready(()).boxed();
     loop {
         let receiving = poll_fn(|cx| trying.socket.poll_recv_from(cx));
         match select(pin!(receiving), &mut tick).await {
@@ -79,7 +80,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
                     continue;
                 };
                 if trying.hears(from, message) {
-                    tick = Delay::new(trying.side.delay());
+                    tick = start(&trying.machines, &trying.side).boxed();
                 }
             }
             // It has lost its power.
@@ -88,7 +89,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
                 if !trying.tries() {
                     return;
                 }
-                tick = Delay::new(trying.side.spacing());
+                tick = Delay::new(trying.side.spacing()).boxed();
             }
         }
     }
