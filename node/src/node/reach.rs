@@ -162,7 +162,8 @@ impl Driver {
         self.climbs.0.get(&identity)?.given.clone()
     }
 
-    /// Dials what `rung` has found, if `identity` is being reached by it.
+    /// Dials what `rung` has found, if `identity` is being reached by it, and where the peer has
+    /// announced itself on the local network: no way there is shorter.
     pub(super) fn climb_found(
         &mut self,
         identity: IdentityId,
@@ -181,9 +182,11 @@ impl Driver {
             self.climbs_arrive(peer);
             return;
         }
+        let mut everywhere = self.neighbours.of(&peer);
+        everywhere.extend(addresses);
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(addresses)
+            .addresses(everywhere)
             .build();
         match self.swarm.dial(options) {
             // Whoever else dials this peer lets us know, too.

@@ -11,6 +11,7 @@ use super::apportion::largest_remainder;
 use super::boot::{Boot, BootText};
 use super::clock::{Clock, ClockFields};
 use super::friends::{FRIENDSHIPS_MAX, FriendsFields, Graph};
+use super::lan::{Lan, LanText};
 use super::nat::{self, Homes, NatText};
 use super::node_settings;
 use super::problem::{Problems, quoted, suggestion};
@@ -47,8 +48,10 @@ pub struct GroupFields {
     /// behind = "carrier" }`; none if absent or `public`. The access link leads to it.
     pub nat: Option<NatText>,
     /// The local network (LAN segment) on which its hosts are, with those of other groups that
-    /// name the same; none if absent. Neighbours talk over it, without their access links.
-    pub lan: Option<String>,
+    /// name the same: a name, or a table such as `{ name = "office", loss = "1%" }`. If absent,
+    /// each home of several hosts (`nat = { homes_of = 2, … }`) has one of its own, and other
+    /// hosts none. Neighbours talk over it, without their access links.
+    pub lan: Option<LanText>,
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
     /// warm-up, and within 10 s, if absent.
     pub boot: Option<BootText>,
@@ -148,7 +151,7 @@ pub struct Group {
     /// What the hosts stand behind, where the access link ends; `None` for public ones.
     pub nat: Option<Homes>,
     /// The local network on which each host is.
-    pub lan: Option<String>,
+    pub lan: Option<Lan>,
     /// Parts per million of its hosts whose cards lead nowhere.
     pub outdated_cards_ppm: u32,
     /// Wall clocks.
@@ -235,15 +238,15 @@ impl Group {
                 problems.push(reader.span(key), message);
             }
         }
-        let nat = nat::read(&reader, (count, &regions), profiles, problems);
+        let homes = nat::read(&reader, (count, &regions), profiles, problems);
         Self {
             name: name.to_owned(),
             first_host,
             count,
             friends,
             friends_with: Hosts::default(),
-            lan: read_lan(&reader, nat.is_some(), problems),
-            nat,
+            lan: Lan::read(&reader, homes.homes_of, profiles, problems),
+            nat: homes.nat,
             regions,
             boot: Boot::read(&reader, duration_ns, problems),
             bootstrap: Hosts::default(),
@@ -306,22 +309,6 @@ pub fn read_friends_with(
         note(format!("more than {FRIENDSHIPS_MAX} friendships"), problems);
     }
     hosts
-}
-
-fn read_lan(group: &Reader<'_>, nat: bool, problems: &mut Problems) -> Option<String> {
-    let name = group.text("lan", problems)?;
-    if nat {
-        let message = "\"lan\": the hosts stand behind NATs, each home with a network of its own";
-        problems.push(group.span("lan"), message.to_owned());
-    }
-    if !is_name(name) {
-        let message = format!(
-            "{} names no local network: expected letters, digits, - and _",
-            quoted(name)
-        );
-        problems.push(group.span("lan"), message);
-    }
-    Some(name.to_owned())
 }
 
 /// Whether `name` can name a group or a variant.
@@ -402,30 +389,10 @@ mod tests {
     use crate::format::read;
 
     #[test]
-    fn a_local_network_has_a_name_like_a_groups() {
-        let text = |field: &str| {
-            format!(
-                "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
-                 [[group]]\nname='g'\ncount=1\n{field}\n"
-            )
-        };
-        let plan = read("t", &text("lan='office-2'"), None, &[]).expect("it is sound");
-        let lan = plan.cases[0].scenario.groups[0].lan.as_deref();
-        assert_eq!(lan, Some("office-2"));
-        let check = |field: &str, expected: &str| {
-            let problems = read("t.toml", &text(field), None, &[]).expect_err(field);
-            let told = problems.to_string();
-            assert!(told.contains(expected), "{field}: {told}");
-        };
-        check(
-            "lan='the office'",
-            "t.toml:8:5: \"the office\" names no local network",
-        );
-        check("lan=3", "t.toml:8:5: \"lan\": expected a string");
-        check("outdated_cards='200%'", "t.toml:8:");
-        check(
-            "nat='eim-apdf'\nlan='office'",
-            "t.toml:9:5: \"lan\": the hosts stand behind NATs",
-        );
+    fn a_share_of_cards_is_at_most_all() {
+        let text = "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+                    [[group]]\nname='g'\ncount=1\noutdated_cards='200%'\n";
+        let problems = read("t.toml", text, None, &[]).expect_err("it is too much");
+        assert!(problems.to_string().contains("t.toml:8:"), "{problems}");
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::apportion::largest_remainder;
 use super::group::{Group, Regions};
+use super::lan;
 use super::problem::{Problems, quoted};
 use super::reader::{Reader, fields_of, share_of, wrong_type};
 use super::source::Span;
@@ -33,7 +34,8 @@ pub struct NatFields {
     /// Instead, a mix by name (`orrery explain profiles`), or shares by profile, which sum to 1:
     /// homes are apportioned by largest remainder and dealt out by the seed.
     pub mix: Option<MixText>,
-    /// How many hosts share each home; 1 if absent.
+    /// How many hosts share each home, and its local network; 1 if absent, or all of the group if
+    /// its `lan` has a name.
     pub homes_of: Option<u32>,
     /// A NAT profile of the carriers that homes stand behind; none if absent.
     pub behind: Option<String>,
@@ -95,24 +97,59 @@ impl Homes {
     }
 }
 
-/// Reads what `count` hosts stand behind; `None` if they are public.
+/// What a group says of its homes.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// What the hosts stand behind; `None` if they are public.
+    pub nat: Option<Homes>,
+    /// Hosts that share each home, if that is said.
+    pub homes_of: Option<u32>,
+}
+
+/// Reads what `count` hosts stand behind, which is one home if their local network has a name.
 pub fn read(
+    group: &Reader<'_>,
+    (count, regions): (u32, &Regions),
+    profiles: &Profiles<'_>,
+    problems: &mut Problems,
+) -> Read {
+    let homes = read_any(group, (count, regions), profiles, problems);
+    let table = group.value("nat").and_then(|value| value.as_table());
+    let is_said = table.is_some_and(|table| table.value("homes_of").is_some());
+    Read {
+        homes_of: homes
+            .as_ref()
+            .filter(|_| is_said)
+            .map(|homes| homes.hosts_each),
+        nat: homes.filter(Homes::has_any),
+    }
+}
+
+fn read_any(
     group: &Reader<'_>,
     (count, regions): (u32, &Regions),
     profiles: &Profiles<'_>,
     problems: &mut Problems,
 ) -> Option<Homes> {
     let value = group.value("nat")?;
+    let hosts_each = if lan::is_named(group) {
+        count.max(1)
+    } else {
+        1
+    };
     let homes = match &value.kind {
         Kind::Text(name) => Homes {
-            kinds: vec![(profile(name, value.span, profiles, problems)?, count)],
-            hosts_each: 1,
+            kinds: vec![(
+                profile(name, value.span, profiles, problems)?,
+                count.div_ceil(hosts_each),
+            )],
+            hosts_each,
             carrier: None,
         },
         Kind::Table(table) => {
             let fields = fields_of::<NatFields>();
             let reader = Reader::new(table, "\"nat\"", &fields, problems);
-            read_homes(&reader, count, profiles, problems)?
+            read_homes(&reader, (count, hosts_each), profiles, problems)?
         }
         _ => {
             wrong_type(value, "nat", "a NAT profile or a table", problems);
@@ -125,12 +162,12 @@ pub fn read(
                        in several";
         problems.push(value.span, message);
     }
-    homes.has_any().then_some(homes)
+    Some(homes)
 }
 
 fn read_homes(
     reader: &Reader<'_>,
-    count: u32,
+    (count, usual_each): (u32, u32),
     profiles: &Profiles<'_>,
     problems: &mut Problems,
 ) -> Option<Homes> {
@@ -139,7 +176,12 @@ fn read_homes(
         number.map(|number| number as u32)
     };
     let (hosts_each, homes_each) = (at_least_one("homes_of"), at_least_one("behind_of"));
-    let hosts_each = hosts_each.unwrap_or(1);
+    let hosts_each = hosts_each.unwrap_or(usual_each);
+    if hosts_each < usual_each {
+        let message = "\"homes_of\": a named local network is one home with one NAT: leave out \
+                       one of both";
+        problems.push(reader.span("homes_of"), message);
+    }
     let homes = count.div_ceil(hosts_each);
     let kinds = match (reader.value("profile"), reader.value("mix")) {
         (Some(_), None) => {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, FaultFields};
 use super::grid::DimensionFields;
 use super::group::{Group, GroupFields, HOSTS_MAX, read_friends_with, read_hosts};
+use super::lan;
 use super::matrix::ExpectText;
 use super::network::{Network, NetworkFields};
 use super::problem::{Problems, quoted};
@@ -245,6 +246,7 @@ fn read_groups(
         groups.push(group);
         read.push(table);
     }
+    lan::share_nats(&read, &mut groups, problems);
     let named: Vec<_> = read
         .into_iter()
         .zip(&groups)

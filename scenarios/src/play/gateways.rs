@@ -7,6 +7,7 @@
 use orrery_sim::net::nat::{self, GatewayId, GatewaySpec, Lifetimes, OutsideAddress};
 use orrery_sim::{HostId, host};
 
+use super::local;
 use super::machine::Machines;
 use super::steps;
 use crate::format::fault::{Harm, LinkChange};
@@ -82,6 +83,7 @@ pub fn harm(machines: &Machines, fault: usize, change: &Change) -> u64 {
                     host,
                     machines.world.gateways.at_home[host as usize],
                 );
+                local::rejoin(machines, host);
             }
             0
         }

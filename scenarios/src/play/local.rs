@@ -1,6 +1,7 @@
 //! LAN segments of a scenario's hosts, and the node's local discovery on them.
 //!
-//! Owns which hosts share a segment. What a segment does to packets is the simulator's.
+//! Owns which hosts share a segment, and how good their ports are. What a segment and a port do
+//! to packets is the simulator's.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,22 +19,63 @@ use orrery_sim::{HostId, host};
 
 use super::machine::Machines;
 use super::quic::HostUdp;
+use super::steps;
+use crate::format::fault::LinkChange;
+use crate::profiles::AccessProfile;
 
 /// The port of multicast DNS.
 const PORT: u16 = 5353;
 
-/// Takes the hosts of groups that name a local network to its segment: a switch whose ports
-/// are faster than anything behind them.
+/// What tells local networks apart: a name, or a group and the number of a home in it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Network<'a> {
+    Named(&'a str),
+    OfHome(usize, u32),
+}
+
+/// Takes the hosts that share a local network to its segment: a switch that is faster than
+/// anything behind it, with ports as their groups say.
 pub fn join_lans(machines: &Machines) {
     let mut segments = BTreeMap::new();
+    let mut of_hosts = Vec::new();
     for plan in &machines.world.hosts {
-        if let Some(name) = &machines.scenario.groups[plan.group].lan {
-            let segment = *segments
-                .entry(name)
-                .or_insert_with(|| host::add_lan(LanSpec::default()));
-            host::join_lan(HostId(plan.host), segment);
+        let group = &machines.scenario.groups[plan.group];
+        let segment = group.lan.as_ref().map(|lan| {
+            let network = match &lan.name {
+                Some(name) => Network::Named(name),
+                None => Network::OfHome(
+                    plan.group,
+                    (plan.host - group.first_host) / lan.hosts_each.max(1),
+                ),
+            };
+            *segments
+                .entry(network)
+                .or_insert_with(|| host::add_lan(LanSpec::default()))
+        });
+        of_hosts.push(segment);
+    }
+    machines.state().lans = of_hosts;
+    for plan in &machines.world.hosts {
+        rejoin(machines, plan.host);
+        if let Some(port) = port_of(machines, plan.host) {
+            let port = steps::access(port, &LinkChange::default());
+            host::set_lan_port(HostId(plan.host), &port);
         }
     }
+}
+
+/// Takes a host that is at home to its local network, if there is one.
+pub fn rejoin(machines: &Machines, machine: u32) {
+    let lan = machines.state().lans.get(machine as usize).copied();
+    if let Some(lan) = lan.flatten() {
+        host::join_lan(HostId(machine), lan);
+    }
+}
+
+/// What a host's port on its local network is without faults; `None` without such a network.
+pub fn port_of(machines: &Machines, machine: u32) -> Option<&AccessProfile> {
+    let lan = machines.scenario.group_of(machine).lan.as_ref();
+    lan.map(|lan| &lan.port)
 }
 
 /// The one network of a machine. Without a segment it has no neighbours.

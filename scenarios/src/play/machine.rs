@@ -14,6 +14,7 @@ use orrery_node::environment::{Observer, Storage};
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::kernel;
+use orrery_sim::net::lan::LanId;
 use orrery_sim::net::nat::GatewayId;
 use orrery_sim::net::partition::PartitionId;
 
@@ -71,6 +72,8 @@ pub struct State {
     pub partitions: BTreeMap<usize, PartitionId>,
     /// NATs and firewalls, by their numbers in the world.
     pub gateways: Vec<GatewayId>,
+    /// The local network of each machine at home.
+    pub lans: Vec<Option<LanId>>,
     /// Machines that are in another network, and the fault that took them there.
     pub away: BTreeMap<u32, usize>,
     /// When each fault's partition began and ended.
@@ -144,6 +147,7 @@ impl Machines {
             tickets: BTreeMap::new(),
             partitions: BTreeMap::new(),
             gateways: Vec::new(),
+            lans: Vec::new(),
             away: BTreeMap::new(),
             partition_times_ns: BTreeMap::new(),
             last_cut_ns: vec![None; people.len()],

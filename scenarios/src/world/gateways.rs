@@ -2,6 +2,8 @@
 //!
 //! Gateways are numbered apart from hosts, outer ones before those behind them.
 
+use std::collections::BTreeMap;
+
 use orrery_sim::random::Stream;
 
 use super::hosts::{HostPlan, shuffle};
@@ -60,11 +62,22 @@ impl Gateways {
     /// Draws who stands behind what.
     pub fn build(scenario: &Scenario, hosts: &[HostPlan], seed: u64) -> Self {
         let mut gateways = Self::default();
+        let mut of_lan = BTreeMap::new();
         for group in &scenario.groups {
             let range = group.first_host as usize..(group.first_host + group.count) as usize;
             match &group.nat {
                 None => gateways.at_home.extend(range.map(|_| None)),
-                Some(homes) => gateways.settle(group, homes, &hosts[range], seed),
+                Some(homes) => {
+                    let lan = group.lan.as_ref().and_then(|lan| lan.name.as_ref());
+                    if let Some(gateway) = lan.and_then(|lan| of_lan.get(lan)) {
+                        gateways.at_home.extend(range.map(|_| *gateway));
+                        continue;
+                    }
+                    gateways.settle(group, homes, &hosts[range], seed);
+                    if let (Some(lan), Some(gateway)) = (lan, gateways.at_home.last()) {
+                        of_lan.insert(lan, *gateway);
+                    }
+                }
             }
         }
         for (place, fault) in scenario.faults.iter().enumerate() {
