@@ -41,8 +41,7 @@ fn simulate(main: impl FnOnce(&mut World, [HostId; 3]) + Send) -> Vec<(SimTime, 
         })
         .expect("the simulation runs");
     assert_eq!(outcome.failure, None);
-    let heard = heard.lock().expect("one thread").clone();
-    heard
+    heard.lock().expect("one thread").clone()
 }
 
 fn listen(host: HostId, heard: &Heard) {

@@ -39,19 +39,26 @@ pub fn read(group: &Reader<'_>, profiles: &Profiles<'_>, problems: &mut Problems
 }
 
 /// The table as a profile's file would have it. What no file can say is left to its reader.
-fn plain(table: &Table) -> toml::Table {
-    let value = |kind: &Kind| match kind {
+pub fn plain(table: &Table) -> toml::Table {
+    let entries = table.entries.iter();
+    entries
+        .filter_map(|entry| Some((entry.key.clone(), plain_value(&entry.value.kind)?)))
+        .collect()
+}
+
+fn plain_value(kind: &Kind) -> Option<toml::Value> {
+    match kind {
         Kind::Text(text) => Some(toml::Value::String(text.clone())),
         Kind::Integer(number) => number.map(toml::Value::Integer),
         Kind::Float(number) => Some(toml::Value::Float(*number)),
         Kind::Boolean(flag) => Some(toml::Value::Boolean(*flag)),
         Kind::Table(inner) => Some(toml::Value::Table(plain(inner))),
-        Kind::Array(_) | Kind::Datetime => None,
-    };
-    let entries = table.entries.iter();
-    entries
-        .filter_map(|entry| Some((entry.key.clone(), value(&entry.value.kind)?)))
-        .collect()
+        Kind::Array(items) => {
+            let items = items.iter().map(|item| plain_value(&item.kind));
+            Some(toml::Value::Array(items.collect::<Option<_>>()?))
+        }
+        Kind::Datetime => None,
+    }
 }
 
 #[cfg(test)]

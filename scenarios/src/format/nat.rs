@@ -7,6 +7,7 @@ use orrery_sim::net::nat::NatSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access;
 use super::apportion::largest_remainder;
 use super::group::{Group, Regions};
 use super::lan;
@@ -14,6 +15,7 @@ use super::problem::{Problems, quoted};
 use super::reader::{Reader, fields_of, share_of, wrong_type};
 use super::source::Span;
 use super::tree::{Kind, Value};
+use crate::profiles::egress::EgressText;
 use crate::profiles::{NatProfile, ProfileError, Profiles};
 
 /// What the hosts of a group stand behind: the name of a profile, or more about it.
@@ -41,6 +43,9 @@ pub struct NatFields {
     pub behind: Option<String>,
     /// How many homes stand behind each of those; all of the group if absent.
     pub behind_of: Option<u32>,
+    /// What the hosts may send out of their homes, instead of what their profiles say, such as
+    /// `{ tcp = [80, 443], udp = "blocked" }`.
+    pub allow_out: Option<EgressText>,
 }
 
 /// A mix by name, or its shares.
@@ -196,6 +201,7 @@ fn read_homes(
             return None;
         }
     };
+    let kinds = allow_out(reader, kinds, problems);
     if reader.value("behind").is_none() && homes_each.is_some() {
         let message = "\"behind_of\" goes with \"behind\"";
         problems.push(reader.span("behind_of"), message);
@@ -209,6 +215,37 @@ fn read_homes(
         hosts_each,
         carrier,
     })
+}
+
+/// Kinds of homes with what their hosts may send out, if the scenario says that.
+fn allow_out(
+    reader: &Reader<'_>,
+    mut kinds: Vec<(Option<NatProfile>, u32)>,
+    problems: &mut Problems,
+) -> Vec<(Option<NatProfile>, u32)> {
+    let Some(table) = reader.table("allow_out", problems) else {
+        return kinds;
+    };
+    let read = toml::Value::Table(access::plain(table)).try_into::<EgressText>();
+    let read = read.map_err(|error| error.message().trim().to_owned());
+    let egress = match read.and_then(|text| text.read()) {
+        Ok(egress) => egress,
+        Err(message) => {
+            problems.push(table.span, message);
+            return kinds;
+        }
+    };
+    if kinds.iter().any(|(kind, _)| kind.is_none()) {
+        let message = "\"allow_out\": public hosts have nothing that could stop them";
+        let help = "let them stand behind \"firewall\" instead of \"public\"".to_owned();
+        problems.push_with_help(table.span, message.to_owned(), Some(help));
+    }
+    for (kind, _) in &mut kinds {
+        if let Some(profile) = kind {
+            profile.allow_out(&egress);
+        }
+    }
+    kinds
 }
 
 fn read_carrier(
@@ -417,6 +454,18 @@ mod tests {
         check(
             "{ profile='sym', behind='public' }",
             "nothing to stand behind",
+        );
+        check(
+            "{ profile='sym', allow_out=3 }",
+            "\"allow_out\": expected a table",
+        );
+        check(
+            "{ profile='sym', allow_out={ udp='bloked' } }",
+            "t.toml:9:32: allow_out.udp: expected \"all\", \"blocked\", or a list",
+        );
+        check(
+            "{ profile='public', allow_out={ udp='blocked' } }",
+            "public hosts have nothing that could stop them",
         );
         check(
             "{ profile='sym', homes_of=2 }\nregions={ London=0.5, Sydney=0.5 }",

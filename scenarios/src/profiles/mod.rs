@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod delay;
+pub mod egress;
 pub mod nat;
 pub mod nat_mix;
 

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use orrery_sim::net::nat::{
-    Block, Dependence, FirewallSpec, Hairpinning, Lifetimes, NatSpec, PortAssignment, Refresh,
-    Unsolicited,
+    Block, Dependence, Egress, FirewallSpec, Hairpinning, Lifetimes, NatSpec, PortAssignment,
+    Refresh, Unsolicited,
 };
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::egress::EgressText;
 use super::{ProfileError, from_toml, line};
 use crate::format::quantity::time_ns;
 
@@ -29,6 +30,18 @@ pub struct NatProfile {
     pub nat: Option<NatSpec>,
     /// Filters what is not translated.
     pub firewall: Option<FirewallSpec>,
+}
+
+impl NatProfile {
+    /// From now on this alone may go out.
+    pub fn allow_out(&mut self, egress: &Egress) {
+        if let Some(nat) = &mut self.nat {
+            nat.allow_out = egress.clone();
+        }
+        if let Some(firewall) = &mut self.firewall {
+            firewall.allow_out = egress.clone();
+        }
+    }
 }
 
 /// A NAT, a firewall, or both, by the axes of RFC 4787 and RFC 5382.
@@ -51,6 +64,9 @@ struct File {
     /// Filters IPv6, and IPv4 if there is no NAT. Without it, all of that passes.
     #[schemars(with = "Option<FirewallText>")]
     firewall: Option<Spanned<FirewallText>>,
+    /// What hosts behind it may send out, translated or not; all if absent.
+    #[schemars(with = "Option<EgressText>")]
+    allow_out: Option<Spanned<EgressText>>,
 }
 
 /// The translator. What is absent is as RFC 4787 and RFC 5382 recommend.
@@ -84,7 +100,8 @@ struct NatText {
     /// How long an established TCP connection is remembered; `124m` if absent.
     #[schemars(with = "Option<String>")]
     tcp_established: Option<Spanned<String>>,
-    /// Which UDP packets renew a session: `outbound` (if absent), `inbound` or `both`.
+    /// Which UDP packets renew a session: `outbound` (if absent), `inbound`, `both`, or `none`:
+    /// then it ends that long after its first packet.
     #[schemars(with = "Option<String>")]
     refresh: Option<Refresh>,
     /// What becomes of packets from inside to its own outside address: `none`,
@@ -115,7 +132,7 @@ struct FirewallText {
     /// How long an established TCP connection is remembered; `124m` if absent.
     #[schemars(with = "Option<String>")]
     tcp_established: Option<Spanned<String>>,
-    /// Which UDP packets renew a session: `outbound`, `inbound`, or `both` (if absent).
+    /// Which UDP packets renew a session: `outbound`, `inbound`, `both` (if absent) or `none`.
     #[schemars(with = "Option<String>")]
     refresh: Option<Refresh>,
     /// The answer to a TCP SYN that nobody asked for: `drop` (if absent) or `reset`.
@@ -163,13 +180,18 @@ fn read(raw: File) -> Result<NatProfile, Wrong> {
             Err(error) => Err((at, format!("firewall: {error}"))),
         }
     });
-    Ok(NatProfile {
+    let mut profile = NatProfile {
         name: raw.name,
         summary: raw.summary,
         source: raw.source,
         nat: nat.transpose()?,
         firewall: firewall.transpose()?,
-    })
+    };
+    if let Some(text) = raw.allow_out {
+        let egress = text.get_ref().read();
+        profile.allow_out(&egress.map_err(|wrong| (text.span().start, wrong))?);
+    }
+    Ok(profile)
 }
 
 fn nat(text: &NatText) -> Result<NatSpec, Wrong> {
@@ -189,6 +211,7 @@ fn nat(text: &NatText) -> Result<NatSpec, Wrong> {
         refresh: text.refresh.unwrap_or(usual.refresh),
         hairpinning: text.hairpinning.unwrap_or(usual.hairpinning),
         unsolicited: text.unsolicited.unwrap_or(usual.unsolicited),
+        allow_out: usual.allow_out,
         sessions_max: text
             .sessions_max
             .map_or(usual.sessions_max, |max| max as usize),
@@ -205,6 +228,7 @@ fn firewall(text: &FirewallText) -> Result<FirewallSpec, Wrong> {
         )?,
         refresh: text.refresh.unwrap_or(usual.refresh),
         unsolicited: text.unsolicited.unwrap_or(usual.unsolicited),
+        allow_out: usual.allow_out,
         sessions_max: text
             .sessions_max
             .map_or(usual.sessions_max, |max| max as usize),
@@ -234,6 +258,8 @@ fn lifetimes(
 
 #[cfg(test)]
 mod tests {
+    use orrery_sim::net::nat::RemotePorts;
+
     use super::*;
 
     const HEAD: &str = "name='x'\nsummary='s'\nsource='q'\n";
@@ -249,13 +275,17 @@ mod tests {
     #[test]
     fn every_field_is_read() {
         let text = format!(
-            "{HEAD}{NAT}inside='carrier'\nports='random'\nport_range=[9, 10]\nudp='30s'\n\
+            "{HEAD}allow_out={{ tcp=[80, 443], udp='blocked' }}\n{NAT}inside='carrier'\nports='random'\nport_range=[9, 10]\nudp='30s'\n\
              tcp_transitory='10s'\ntcp_established='1h'\nrefresh='both'\nhairpinning='none'\n\
              unsolicited='gateway'\nsessions_max=7\n\
              [firewall]\nfiltering='endpoint-independent'\nudp='1s'\nrefresh='inbound'\n\
              unsolicited='reset'\nsessions_max=8\n"
         );
         let profile = parse("x", &text).expect("it is sound");
+        let allow_out = Egress {
+            tcp: RemotePorts::Only(vec![80..=80, 443..=443]),
+            udp: RemotePorts::Only(Vec::new()),
+        };
         let nat = NatSpec {
             inside: Block::Carrier,
             mapping: Dependence::EndpointIndependent,
@@ -270,6 +300,7 @@ mod tests {
             refresh: Refresh::Both,
             hairpinning: Hairpinning::None,
             unsolicited: Unsolicited::Gateway,
+            allow_out: allow_out.clone(),
             sessions_max: 7,
         };
         assert_eq!(profile.nat, Some(nat));
@@ -281,6 +312,7 @@ mod tests {
             },
             refresh: Refresh::Inbound,
             unsolicited: Unsolicited::Reset,
+            allow_out,
             sessions_max: 8,
         };
         assert_eq!(profile.firewall, Some(firewall));
@@ -299,6 +331,10 @@ mod tests {
             "5: unknown variant `cone`, expected one of `endpoint-independent`",
         );
         check(&format!("{NAT}udp='soon'\n"), "7: nat.udp: expected a time");
+        check(
+            &format!("allow_out={{ tcp=[0] }}\n{NAT}"),
+            "4: allow_out.tcp: expected \"all\"",
+        );
         check(
             &format!("{NAT}udp='-1s'\n"),
             "7: nat.udp: expected more than 0s",

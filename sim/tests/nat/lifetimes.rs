@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use orrery_sim::World;
-use orrery_sim::net::nat::{self, GatewayId, Lifetimes, NatSpec, Refresh};
+use orrery_sim::net::nat::{self, GatewayId, Lifetimes, NatSpec, PortAssignment, Refresh};
 use orrery_sim::net::{TcpListener, TcpStream};
 use orrery_sim::time::SimTime;
 
@@ -76,6 +76,35 @@ fn the_right_direction_refreshes() {
     check(Refresh::Inbound, false, true);
     check(Refresh::Both, true, true);
     check(Refresh::Both, false, true);
+    check(Refresh::None, true, false);
+    check(Refresh::None, false, false);
+}
+
+#[test]
+fn what_nothing_renews_ends_in_the_middle_of_traffic() {
+    let ports = |refresh| {
+        let mut ports = Vec::new();
+        simulate(|world| {
+            let home = home(NatSpec {
+                lifetimes: udp_lifetime(120 * SECOND),
+                ports: PortAssignment::Sequential,
+                refresh,
+                ..NatSpec::default()
+            });
+            let (client, server) = (udp(behind(home, "client"), 5_000), public("server"));
+            let at = v4(server, 7);
+            let server = udp(server, 7);
+            for _ in 0..30 {
+                ports.push(seen(world, &client, &server, at).port());
+                world.run_for(9_999 * MS);
+            }
+        });
+        ports.dedup();
+        ports.len()
+    };
+    assert_eq!(ports(Refresh::Outbound), 1);
+    // At 0, 120 and 240 s.
+    assert_eq!(ports(Refresh::None), 3);
 }
 
 #[test]

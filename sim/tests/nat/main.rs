@@ -1,6 +1,7 @@
 //! NATs and firewalls as programs behind and before them meet them.
 
 mod axes;
+mod egress;
 mod firewall;
 mod harness;
 mod icmp;

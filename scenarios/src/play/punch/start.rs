@@ -21,17 +21,14 @@ pub struct Starts(BTreeMap<u32, oneshot::Sender<()>>);
 /// comes to know that waits for good.
 pub(super) fn start(machines: &Machines, side: &Side) -> impl Future<Output = ()> + use<> {
     let mut state = machines.state();
-    let waits = match state.starts.0.remove(&side.punch) {
-        Some(other) => {
-            // It may have lost its power meanwhile.
-            let _ = other.send(());
-            None
-        }
-        None => {
-            let (other, here) = oneshot::channel();
-            state.starts.0.insert(side.punch, other);
-            Some(here)
-        }
+    let waits = if let Some(other) = state.starts.0.remove(&side.punch) {
+        // It may have lost its power meanwhile.
+        let _ = other.send(());
+        None
+    } else {
+        let (other, here) = oneshot::channel();
+        state.starts.0.insert(side.punch, other);
+        Some(here)
     };
     let delay = side.delay();
     async move {

@@ -25,6 +25,8 @@ pub(super) struct Firewall {
 pub(super) enum Blocked {
     /// Nobody has asked for it.
     Filtered,
+    /// Hosts behind it may not send there.
+    Egress,
     /// No further session can be remembered.
     TableFull,
 }
@@ -34,6 +36,7 @@ impl Blocked {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Filtered => "firewall-filtered",
+            Self::Egress => "firewall-egress",
             Self::TableFull => "firewall-table-full",
         }
     }
@@ -79,6 +82,7 @@ impl Firewall {
         match verdict {
             Ok(()) => {}
             Err(Blocked::Filtered) => self.counts.unsolicited += 1,
+            Err(Blocked::Egress) => self.counts.egress += 1,
             Err(Blocked::TableFull) => self.counts.table_full += 1,
         }
         verdict
@@ -96,6 +100,10 @@ impl Firewall {
             Way::In => (packet.dst, packet.src),
         };
         let key = (header.protocol(), own);
+        let allowed = || self.spec.allow_out.allows(header.protocol(), remote.port());
+        if way == Way::Out && !allowed() && !self.sessions.has(key, remote) {
+            return Err(Blocked::Egress);
+        }
         let asked = || filtering::admits(self.spec.filtering, &self.sessions, key, remote);
         if way == Way::In && !asked() {
             return Err(Blocked::Filtered);

@@ -221,7 +221,7 @@ impl Net {
 fn note_passage(gateway: HostId, packet: &Packet) {
     kernel::with(|kernel| {
         kernel.record(Class::Packet, gateway, |encoding| {
-            packet.digest_into(encoding)
+            packet.digest_into(encoding);
         });
     });
 }

@@ -47,6 +47,9 @@ pub enum Refresh {
     Inbound,
     /// All.
     Both,
+    /// None: a session ends that long after its first packet, whatever passes. §4.3 allows for
+    /// it by an outbound refresh behaviour that is false, and REQ-6 forbids it.
+    None,
 }
 
 impl Refresh {
@@ -55,6 +58,7 @@ impl Refresh {
             Self::Outbound => way == Way::Out,
             Self::Inbound => way == Way::In,
             Self::Both => true,
+            Self::None => false,
         }
     }
 }

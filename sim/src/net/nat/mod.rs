@@ -8,7 +8,8 @@
 //! they share one.
 //!
 //! Each axis has a file: [`dependence`] (of mapping and filtering), `mapping`,
-//! `filtering`, [`ports`], [`lifetime`] with `tcp_state`, [`hairpin`], [`unsolicited`].
+//! `filtering`, [`ports`], [`lifetime`] with `tcp_state`, [`hairpin`], [`unsolicited`],
+//! [`egress`].
 //! The functions here act on the simulation of the running thread. They panic outside of
 //! one, and for a gateway that does not exist.
 //!
@@ -33,6 +34,7 @@
 //! ```
 
 pub mod dependence;
+pub mod egress;
 mod filtering;
 mod firewall;
 mod forward;
@@ -49,6 +51,7 @@ mod translator;
 pub mod unsolicited;
 
 pub use dependence::Dependence;
+pub use egress::{Egress, RemotePorts};
 pub use hairpin::Hairpinning;
 pub use lifetime::{Lifetimes, Refresh};
 pub use ports::PortAssignment;

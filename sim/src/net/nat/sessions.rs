@@ -256,6 +256,8 @@ mod tests {
         check(Refresh::Inbound, Way::In, true);
         check(Refresh::Both, Way::Out, true);
         check(Refresh::Both, Way::In, true);
+        check(Refresh::None, Way::Out, false);
+        check(Refresh::None, Way::In, false);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::GatewayId;
 use super::dependence::Dependence;
+use super::egress::Egress;
 use super::hairpin::Hairpinning;
 use super::lifetime::{Lifetimes, Refresh};
 use super::ports::PortAssignment;
@@ -61,6 +62,8 @@ pub struct NatSpec {
     pub hairpinning: Hairpinning,
     /// What it answers from outside that nobody asked for.
     pub unsolicited: Unsolicited,
+    /// What may go out.
+    pub allow_out: Egress,
     /// Sessions that it can remember, UDP and TCP together; packets that would begin
     /// another one are dropped.
     pub sessions_max: usize,
@@ -77,6 +80,8 @@ pub struct FirewallSpec {
     pub refresh: Refresh,
     /// What it answers from outside that nobody asked for: nothing, or a reset.
     pub unsolicited: Unsolicited,
+    /// What may go out.
+    pub allow_out: Egress,
     /// Sessions that it can remember; packets that would begin another one are dropped.
     pub sessions_max: usize,
 }
@@ -153,6 +158,7 @@ impl Default for NatSpec {
             refresh: Refresh::default(),
             hairpinning: Hairpinning::default(),
             unsolicited: Unsolicited::default(),
+            allow_out: Egress::default(),
             sessions_max: 65_536,
         }
     }
@@ -167,6 +173,7 @@ impl Default for FirewallSpec {
             lifetimes: Lifetimes::default(),
             refresh: Refresh::Both,
             unsolicited: Unsolicited::default(),
+            allow_out: Egress::default(),
             sessions_max: 65_536,
         }
     }

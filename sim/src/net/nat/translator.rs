@@ -43,6 +43,8 @@ pub struct Counts {
     pub table_full: u64,
     /// Packets from outside that nobody had asked for.
     pub unsolicited: u64,
+    /// Packets from inside to where nothing may be sent.
+    pub egress: u64,
 }
 
 /// Why a packet does not pass.
@@ -52,6 +54,8 @@ pub(super) enum Refusal {
     NoBinding,
     /// One has, but did not send to this remote.
     Filtered,
+    /// Hosts behind it may not send there.
+    Egress,
     /// No outside port is left.
     PortsExhausted,
     /// No further session can be remembered.
@@ -64,6 +68,7 @@ impl Refusal {
         match self {
             Self::NoBinding => "nat-no-binding",
             Self::Filtered => "nat-filtered",
+            Self::Egress => "nat-egress",
             Self::PortsExhausted => "nat-ports-exhausted",
             Self::TableFull => "nat-table-full",
         }
@@ -166,6 +171,10 @@ impl Translator {
         self.expire(now);
         let scope = self.spec.mapping.scope(remote);
         let known = self.bindings.of_inside(header.protocol(), inside, scope);
+        let is_session = || known.is_some_and(|(id, _)| self.sessions.has(id, remote));
+        if !self.spec.allow_out.allows(header.protocol(), remote.port()) && !is_session() {
+            return Err(Refusal::Egress);
+        }
         let (id, port) = match known {
             Some((id, binding)) => (id, binding.port),
             None if header.is_reset() => return Err(Refusal::NoBinding),
@@ -307,6 +316,7 @@ impl Translator {
     fn count(&mut self, refusal: Refusal) {
         let counter = match refusal {
             Refusal::NoBinding | Refusal::Filtered => &mut self.counts.unsolicited,
+            Refusal::Egress => &mut self.counts.egress,
             Refusal::PortsExhausted => &mut self.counts.ports_exhausted,
             Refusal::TableFull => &mut self.counts.table_full,
         };

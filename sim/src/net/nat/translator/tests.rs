@@ -67,7 +67,12 @@ fn spec() -> impl Strategy<Value = NatSpec> {
         PortAssignment::Random,
         PortAssignment::Overloading,
     ]);
-    let refresh = prop::sample::select(vec![Refresh::Outbound, Refresh::Inbound, Refresh::Both]);
+    let refresh = prop::sample::select(vec![
+        Refresh::Outbound,
+        Refresh::Inbound,
+        Refresh::Both,
+        Refresh::None,
+    ]);
     (grade(), grade(), ports, refresh, 3..9_usize)
         .prop_map(
             |(mapping, filtering, ports, refresh, sessions_max)| NatSpec {
@@ -124,7 +129,7 @@ impl Model {
             .find(|known| known.inside == from && known.scope == scope && known.remote == to);
         if let Some(session) = session {
             assert_eq!(result, Ok(session.port));
-            if self.spec.refresh != Refresh::Inbound {
+            if matches!(self.spec.refresh, Refresh::Outbound | Refresh::Both) {
                 session.until = now + LIFETIME;
             }
             return;
@@ -202,7 +207,7 @@ impl Model {
             .known
             .iter_mut()
             .find(|known| known.port == port && known.scope == scope && known.remote == from);
-        let renews = self.spec.refresh != Refresh::Outbound;
+        let renews = matches!(self.spec.refresh, Refresh::Inbound | Refresh::Both);
         match session {
             Some(session) if renews => session.until = now + LIFETIME,
             None if renews && full => {
