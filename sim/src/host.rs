@@ -17,7 +17,7 @@ use crate::net::lan::{LanId, LanSpec};
 use crate::net::link::Access;
 use crate::net::nat::GatewayId;
 use crate::net::partition::{PartitionId, TooManyCuts};
-use crate::net::stage::{PipelineError, Stage};
+use crate::net::stage::{LinkCounts, PipelineError, Stage};
 use crate::net::udp::ReceiveLimits;
 use crate::net::{self, address};
 use crate::tcp;
@@ -170,6 +170,16 @@ pub fn set_access(host: HostId, access: &Access) {
     net::with(|net| net.set_access(host, access));
 }
 
+/// The host's access link, as it was last set.
+pub fn access(host: HostId) -> Access {
+    net::with(|net| net.access(host).clone())
+}
+
+/// What the host's access link has done so far, up and down.
+pub fn link_counts(host: HostId) -> [LinkCounts; 2] {
+    net::with(|net| net.fabric.link_counts(host))
+}
+
 /// Replaces the host's uplink by stages of an experiment's own.
 ///
 /// # Errors
@@ -220,7 +230,8 @@ pub fn lan_packets(host: HostId) -> u64 {
 
 /// Takes the host to another network: behind a gateway, or before all of them. It leaves
 /// its LAN segment, keeps its link until [`set_access`], and has other addresses, IPv6
-/// always; only a NAT that it comes back to gives it the IPv4 address that it had there.
+/// always; only a NAT that it comes back to gives it the IPv4 address that it had there. To
+/// its home it goes by [`return_home`].
 ///
 /// What is under way to its old addresses is lost. Sockets stay: those of UDP send from the
 /// new address, and TCP connections from the old one are heard of no more, until they time
@@ -232,13 +243,48 @@ pub fn move_to(host: HostId, behind: Option<GatewayId>) {
     net::with(|net| net.move_host(host, behind));
 }
 
+/// Makes the network that the host is in its home, to which [`return_home`] takes it.
+pub fn set_home(host: HostId) {
+    net::with(|net| {
+        let lan = net.lan_of(host);
+        net.fabric.set_home(host, lan);
+    });
+}
+
+/// Takes the host to its home again, with its LAN segment and with the addresses that it has
+/// there: the lease of its NAT (RFC 2131 §4.3.1), and an IPv6 address that is the same whenever
+/// it is in that network (RFC 7217). Otherwise as [`move_to`].
+///
+/// # Panics
+/// If [`set_home`] has not given it one.
+pub fn return_home(host: HostId) {
+    let returned = net::with(|net| net.return_home(host));
+    assert!(returned, "host {host} has no home");
+}
+
+/// The gateway that the host is behind.
+pub fn gateway(host: HostId) -> Option<GatewayId> {
+    net::with(|net| net.gateway_of(host))
+}
+
+/// The LAN segment that the host is on.
+pub fn lan(host: HostId) -> Option<LanId> {
+    net::with(|net| net.lan_of(host))
+}
+
+/// Whether a partition in force stops packets from one host to another.
+pub fn is_cut(from: HostId, to: HostId) -> bool {
+    net::with(|net| net.fabric.separates(from, to))
+}
+
 /// Sets the one-way delays of the core, `delays[from][to]` by region.
 pub fn set_delays(delays: Vec<Vec<Duration>>) {
     net::with(|net| net.fabric.set_delays(delays));
 }
 
-/// Stops packets from `a` to `b`, and back if `both_ways`. The gateways that a host is behind
-/// are cut off with it, and so is what else is behind them; neighbours still reach each other.
+/// Stops packets from `a` to `b`, and back if `both_ways`, where they leave the core: what is
+/// under way there now is stopped too. The gateways that a host is behind are cut off with it,
+/// wherever it moves, and so is what else is behind them; neighbours still reach each other.
 ///
 /// # Errors
 /// [`TooManyCuts`].
@@ -246,7 +292,8 @@ pub fn partition(a: &[HostId], b: &[HostId], both_ways: bool) -> Result<Partitio
     net::with(|net| net.fabric.cut(a, b, both_ways))
 }
 
-/// Ends a partition. Returns the packets that it stopped.
+/// Ends a partition. Returns the packets that it stopped; one that several stopped counts for
+/// each.
 pub fn heal(partition: PartitionId) -> u64 {
     net::with(|net| net.fabric.partitions.heal(partition))
 }

@@ -1,6 +1,6 @@
 //! The wires: access links, the delay between regions, and partitions.
 //!
-//! It decides when a packet arrives, or why it does not. It moves nothing by
+//! A partition cuts where packets leave the core. The fabric decides when a packet arrives, or why it does not. It moves nothing by
 //! itself and knows no sockets.
 
 use std::collections::BTreeMap;
@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::link::Access;
-use super::nat::{Place, Realm};
+use super::nat::{Home, Place, Realm};
 use super::packet::Packet;
 use super::partition::Partitions;
-use super::stage::{Condition, Draws, Fate, Pipeline, PipelineError, Stage};
+use super::stage::{Condition, Draws, Fate, LinkCounts, Pipeline, PipelineError, Stage};
 use crate::kernel::HostId;
 use crate::prefetch::prefetch;
 use crate::time::SimTime;
@@ -27,6 +27,8 @@ pub struct Fabric {
     pub(super) places: Vec<Place>,
     /// What is behind gateways that translate.
     pub(super) realms: BTreeMap<HostId, Realm>,
+    /// Where hosts that move belong.
+    pub(super) homes: BTreeMap<HostId, Home>,
     /// Access links by host, apart from each other and from the rest: a packet
     /// uses one of a host's two, and in a large world every line of memory that
     /// it passes is a cache miss.
@@ -74,6 +76,8 @@ pub(super) struct Hop {
     pub(super) end: LinkEnd,
     pub(super) at: SimTime,
     pub(super) condition: Condition,
+    /// From whose link it enters the core, if it crosses that.
+    pub(super) from: HostId,
 }
 
 /// Where at a host's access link, away from the host.
@@ -192,6 +196,12 @@ impl Fabric {
         pipeline.replace(now, stages, draws)
     }
 
+    /// What the links of a host have done so far, up and down.
+    pub(crate) fn link_counts(&self, host: HostId) -> [LinkCounts; 2] {
+        let (up, down) = (&self.uplinks[host.index()], &self.downlinks[host.index()]);
+        [up, down].map(|direction| direction.pipeline.link_counts())
+    }
+
     pub(super) fn set_up(&mut self, host: HostId, up: bool) {
         self.hosts[host.index()].up = up;
     }
@@ -262,6 +272,7 @@ impl Fabric {
                 end: LinkEnd::Up,
                 at,
                 condition,
+                from: HostId::NONE,
             });
         }
         self.cross_core(from, to?, at, condition)
@@ -319,10 +330,6 @@ impl Fabric {
         } else {
             to
         };
-        if !self.partitions.passes(from, to) {
-            self.count_drop("partition");
-            return None;
-        }
         let (a, b) = (
             self.places[from.index()].region,
             self.places[to.index()].region,
@@ -338,7 +345,20 @@ impl Fabric {
             end: LinkEnd::Down,
             at: at + core,
             condition,
+            from,
         })
+    }
+
+    /// Whether a packet that crossed the core from the link of `from` comes out of it at
+    /// `to`. Partitions cut there, so that what is under way when one begins is stopped, and
+    /// what comes out after its end is not.
+    #[inline]
+    pub(super) fn leaves_core(&mut self, from: HostId, to: HostId) -> bool {
+        let passes = self.partitions.passes(from, to);
+        if !passes {
+            self.count_drop("partition");
+        }
+        passes
     }
 
     /// Takes a packet through the receiver's link: when it reaches the host.
@@ -360,6 +380,7 @@ impl Fabric {
             end: LinkEnd::Down,
             at,
             condition,
+            from: HostId::NONE,
         })
     }
 
@@ -409,6 +430,7 @@ impl Fabric {
                     end: LinkEnd::Down,
                     at,
                     condition,
+                    from: HostId::NONE,
                 }),
             };
             if let Some(hop) = hop {
@@ -468,6 +490,7 @@ fn loopback(now: SimTime, host: HostId) -> Hop {
         end: LinkEnd::Down,
         at: now + LOOPBACK_DELAY,
         condition: Condition::Intact,
+        from: HostId::NONE,
     }
 }
 

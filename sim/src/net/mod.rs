@@ -80,6 +80,8 @@ pub(crate) struct Net {
     udp: Vec<UdpStack>,
     reachability: Vec<Reachability>,
     lans: Lans,
+    /// The access links of hosts, as they were last set.
+    access: Vec<link::Access>,
     gateways: nat::Gateways,
     watchers: interfaces::Watchers,
     wake: Vec<Waker>,
@@ -97,6 +99,7 @@ pub(crate) fn install(capture: Option<Capture>) {
         udp: Vec::new(),
         reachability: Vec::new(),
         lans: Lans::default(),
+        access: Vec::new(),
         gateways: nat::Gateways::default(),
         watchers: interfaces::Watchers::default(),
         wake: Vec::new(),
@@ -145,7 +148,7 @@ pub(crate) fn try_with<T>(f: impl FnOnce(&mut Net) -> T) -> Option<T> {
 /// Delivers an event of the wires. True if a program was woken.
 pub(crate) fn deliver(event: NetEvent) -> bool {
     with_wakes(|net| match event {
-        NetEvent::Arrive(host, condition, packet) => net.arrive(host, condition, packet),
+        NetEvent::Arrive(host, condition, packet) => net.leave_core(host, condition, packet),
         NetEvent::Ascend(child, condition, packet) => net.ascend(child, condition, packet),
         NetEvent::Deliver(host, condition, packet) => net.come(host, condition, packet),
         NetEvent::LanArrive(host, condition, packet) => {
@@ -262,6 +265,7 @@ impl Net {
     ) {
         self.fabric.add_host(seed, host, region, access);
         self.fabric.put(host, behind);
+        self.access.push(access.clone());
         self.tcp
             .push(TcpStack::new(Stream::new(seed, "tcp", host.0)));
         self.udp.push(UdpStack::default());
@@ -287,8 +291,19 @@ impl Net {
     pub(crate) fn set_access(&mut self, host: HostId, access: &link::Access) {
         self.reachability[host.index()].set_link_mtus(access.up.mtu, access.down.mtu);
         self.fabric.set_access(kernel::now(), host, access);
+        self.access[host.index()].clone_from(access);
         self.follow_up(host, Way::Up);
         self.follow_up(host, Way::Down);
+    }
+
+    /// A host's access link, as it was last set.
+    pub(crate) fn access(&self, host: HostId) -> &link::Access {
+        &self.access[host.index()]
+    }
+
+    /// The LAN segment that a host is on.
+    pub(crate) fn lan_of(&self, host: HostId) -> Option<lan::LanId> {
+        self.lans.of(host)
     }
 
     /// Replaces a host's uplink by stages of an experiment's own.
@@ -325,6 +340,14 @@ impl Net {
     fn send_from_router(&mut self, near: HostId, packet: Packet) {
         if let Some(hop) = self.fabric.send_from_router(kernel::now(), near, &packet) {
             schedule_hop(&hop, Box::new(packet));
+        }
+    }
+
+    /// A packet comes out of the core before the link of `host`.
+    #[inline]
+    fn leave_core(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
+        if self.fabric.leaves_core(packet.from, host) {
+            self.arrive(host, condition, packet);
         }
     }
 
@@ -420,7 +443,8 @@ impl Net {
 }
 
 /// Sees to a packet that has left an uplink.
-fn schedule_hop(hop: &Hop, packet: Box<Packet>) {
+fn schedule_hop(hop: &Hop, mut packet: Box<Packet>) {
+    packet.from = hop.from;
     let event = match hop.end {
         LinkEnd::Down => NetEvent::Arrive(hop.host, hop.condition, packet),
         LinkEnd::Up => NetEvent::Ascend(hop.host, hop.condition, packet),

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use super::icmp::IcmpError;
+use crate::kernel::HostId;
 use crate::tcp::Segment;
 use crate::trace::Encoding;
 
@@ -28,6 +29,8 @@ pub struct Packet {
     pub dst: SocketAddr,
     /// What it carries.
     pub transport: Transport,
+    /// From whose link it came to the core, while it crosses that; not part of what travels.
+    pub(super) from: HostId,
 }
 
 /// The transport header and payload of a [`Packet`].
@@ -48,6 +51,7 @@ impl Packet {
             src,
             dst,
             transport: Transport::Udp(payload),
+            from: HostId::NONE,
         }
     }
 
@@ -57,6 +61,7 @@ impl Packet {
             src,
             dst,
             transport: Transport::Tcp(segment),
+            from: HostId::NONE,
         }
     }
 
@@ -66,6 +71,7 @@ impl Packet {
             src,
             dst,
             transport: Transport::Icmp(error),
+            from: HostId::NONE,
         }
     }
 

@@ -7,5 +7,6 @@ mod harness;
 mod icmp;
 mod lifetimes;
 mod matrix;
+mod moves;
 mod places;
 mod tcp;

@@ -121,6 +121,11 @@ impl Lans {
         }
     }
 
+    /// The segment that `host` is on.
+    pub(super) fn of(&self, host: HostId) -> Option<LanId> {
+        self.of_host.get(&host).copied()
+    }
+
     /// Whether a packet of `from` to `to` goes over a segment, or nowhere: what is for
     /// a group does not take an access link.
     #[inline]

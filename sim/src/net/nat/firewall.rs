@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::filtering;
 use super::lifetime::Way;
-use super::sessions::{Header, Protocol, Sessions};
+use super::sessions::{Header, Protocol, Renewed, Sessions};
 use super::spec::FirewallSpec;
 use super::translator::Counts;
 use crate::net::packet::{Packet, Transport};
@@ -53,7 +53,18 @@ impl Firewall {
 
     /// Forgets every session.
     pub(super) fn restart(&mut self) {
-        self.sessions = Sessions::new();
+        self.sessions.clear();
+    }
+
+    /// Works by another specification from now on.
+    pub(super) fn set_spec(&mut self, spec: FirewallSpec) {
+        self.spec = spec;
+        self.sessions.terms_changed();
+    }
+
+    /// Sessions that began or were renewed so far.
+    pub(super) fn renewed(&self) -> Renewed {
+        self.sessions.renewed()
     }
 
     /// Sessions that live at `now`.

@@ -55,12 +55,13 @@ pub use egress::{Egress, RemotePorts};
 pub use hairpin::Hairpinning;
 pub use lifetime::{Lifetimes, Refresh};
 pub use ports::PortAssignment;
+pub use sessions::Renewed;
 pub use spec::{Block, FirewallSpec, GatewaySpec, NESTING_MAX, NatSpec, SpecError};
 pub use translator::Counts;
 pub use unsolicited::Unsolicited;
 
 pub(super) use forward::Gateways;
-pub(super) use topology::{Place, Realm};
+pub(super) use topology::{Home, Place, Realm};
 
 use crate::host::{self, HostSpec};
 use crate::kernel::{self, HostId};
@@ -103,6 +104,8 @@ pub struct GatewayStats {
     pub firewall_sessions: usize,
     /// What its firewall has done so far.
     pub firewall: Counts,
+    /// Sessions that began or were renewed so far, in its NAT or its firewall.
+    pub renewed: Renewed,
 }
 
 impl GatewaySpec {
@@ -192,10 +195,10 @@ pub fn set_lifetimes(
         nat.as_ref().map_or(Ok(()), NatSpec::check)?;
         firewall.as_ref().map_or(Ok(()), FirewallSpec::check)?;
         if let (Some(part), Some(spec)) = (&mut gateway.nat, nat) {
-            part.spec = spec;
+            part.set_spec(spec);
         }
         if let (Some(part), Some(spec)) = (&mut gateway.firewall, firewall) {
-            part.spec = spec;
+            part.set_spec(spec);
         }
         Ok(())
     })
@@ -209,12 +212,23 @@ pub fn stats(gateway: GatewayId) -> GatewayStats {
         if let Some(nat) = &mut gateway.nat {
             (stats.bindings, stats.nat_sessions) = nat.in_use(now);
             stats.nat = nat.counts;
+            stats.renewed = stats.renewed.plus(nat.renewed());
         }
         if let Some(firewall) = &mut gateway.firewall {
             stats.firewall_sessions = firewall.in_use(now);
             stats.firewall = firewall.counts;
+            stats.renewed = stats.renewed.plus(firewall.renewed());
         }
         stats
+    })
+}
+
+/// How long sessions last at present: in the gateway's NAT, and in its firewall.
+pub fn lifetimes(gateway: GatewayId) -> (Option<Lifetimes>, Option<Lifetimes>) {
+    with(gateway, |gateway| {
+        let nat = gateway.nat.as_ref().map(|nat| nat.spec.lifetimes);
+        let firewall = gateway.firewall.as_ref();
+        (nat, firewall.map(|firewall| firewall.spec.lifetimes))
     })
 }
 
@@ -230,5 +244,22 @@ impl Net {
         self.fabric.renumber(host);
         self.fabric.put(host, behind.map(GatewayId::host));
         self.addresses_changed(host);
+    }
+
+    /// Takes a host to its home again; false if it has none.
+    pub(crate) fn return_home(&mut self, host: HostId) -> bool {
+        let Some(home) = self.fabric.home(host) else {
+            return false;
+        };
+        self.set_lan(host, home.lan);
+        self.fabric.renumber_at_home(host, &home);
+        self.fabric.put(host, home.behind);
+        self.addresses_changed(host);
+        true
+    }
+
+    /// The gateway that a host is behind.
+    pub(crate) fn gateway_of(&self, host: HostId) -> Option<GatewayId> {
+        self.fabric.place(host).behind.map(GatewayId)
     }
 }

@@ -83,6 +83,37 @@ pub(super) struct Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TableFull;
 
+/// Sessions by which of their lifetimes counts. A session counts once from one change of the
+/// lifetimes to the next, and as both of TCP's if it was both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Renewed {
+    /// UDP.
+    pub udp: u64,
+    /// TCP that is partly open, closed or reset.
+    pub tcp_transitory: u64,
+    /// TCP that is established.
+    pub tcp_established: u64,
+}
+
+impl Renewed {
+    /// Both together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            udp: self.udp + other.udp,
+            tcp_transitory: self.tcp_transitory + other.tcp_transitory,
+            tcp_established: self.tcp_established + other.tcp_established,
+        }
+    }
+}
+
+/// Which of the lifetimes counts for a session; bits of [`Session::counted`].
+#[derive(Clone, Copy)]
+enum Class {
+    Udp = 1,
+    Transitory = 2,
+    Established = 4,
+}
+
 /// All sessions of a gateway, by key and remote endpoint.
 #[derive(Debug)]
 pub(super) struct Sessions<K> {
@@ -90,6 +121,9 @@ pub(super) struct Sessions<K> {
     /// When each session is to be looked at, never later than its end: one that is
     /// renewed stays where it is until then.
     due: BTreeSet<(SimTime, K, SocketAddr)>,
+    renewed: Renewed,
+    /// Changes of the lifetimes so far.
+    changes: u32,
 }
 
 #[derive(Debug)]
@@ -98,17 +132,56 @@ struct Session {
     until: SimTime,
     due: SimTime,
     tcp: TcpState,
+    /// In which classes it was counted since the latest change of the lifetimes, and which
+    /// change that was.
+    counted: u8,
+    counted_in: u32,
 }
 
 /// Before all other addresses in their order.
 const FIRST: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+
+impl Session {
+    /// Counts it, unless that was done since the last of `changes`.
+    fn count(&mut self, class: Class, changes: u32, renewed: &mut Renewed) {
+        if self.counted_in != changes {
+            (self.counted, self.counted_in) = (0, changes);
+        }
+        if self.counted & class as u8 == 0 {
+            self.counted |= class as u8;
+            *match class {
+                Class::Udp => &mut renewed.udp,
+                Class::Transitory => &mut renewed.tcp_transitory,
+                Class::Established => &mut renewed.tcp_established,
+            } += 1;
+        }
+    }
+}
 
 impl<K: Copy + Ord> Sessions<K> {
     pub(super) fn new() -> Self {
         Self {
             live: BTreeMap::new(),
             due: BTreeSet::new(),
+            renewed: Renewed::default(),
+            changes: 0,
         }
+    }
+
+    /// Forgets all sessions; what was counted stays.
+    pub(super) fn clear(&mut self) {
+        self.live.clear();
+        self.due.clear();
+    }
+
+    /// Sessions last for another time from now on.
+    pub(super) fn terms_changed(&mut self) {
+        self.changes += 1;
+    }
+
+    /// Sessions that began or were renewed so far.
+    pub(super) fn renewed(&self) -> Renewed {
+        self.renewed
     }
 
     pub(super) fn len(&self) -> usize {
@@ -141,12 +214,26 @@ impl<K: Copy + Ord> Sessions<K> {
             until: now,
             due: SimTime::MAX,
             tcp: TcpState::default(),
+            counted: 0,
+            counted_in: self.changes,
         });
-        let lifetime = match header {
+        let (lifetime, class) = match header {
             Header::Udp if known && !terms.refresh.counts(way) => return Ok(()),
-            Header::Udp => terms.lifetimes.udp,
-            Header::Tcp(flags) => session.tcp.note(way, flags, &terms.lifetimes),
+            Header::Udp => (terms.lifetimes.udp, Class::Udp),
+            Header::Tcp(flags) => {
+                let lifetime = session.tcp.note(way, flags, &terms.lifetimes);
+                let established = session.tcp.is_established();
+                (
+                    lifetime,
+                    if established {
+                        Class::Established
+                    } else {
+                        Class::Transitory
+                    },
+                )
+            }
         };
+        session.count(class, self.changes, &mut self.renewed);
         session.until = now + lifetime;
         if session.until < session.due {
             self.due.remove(&(session.due, key, remote));

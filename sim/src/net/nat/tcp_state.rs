@@ -42,7 +42,8 @@ impl TcpState {
         }
     }
 
-    fn is_established(self) -> bool {
+    /// Whether it is open both ways.
+    pub(super) fn is_established(self) -> bool {
         self.seen == [true, true] && self.closed != [true, true] && !self.reset
     }
 }

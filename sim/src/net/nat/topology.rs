@@ -12,6 +12,7 @@ use super::spec::{Block, NESTING_MAX};
 use crate::kernel::HostId;
 use crate::net::address;
 use crate::net::fabric::Fabric;
+use crate::net::lan::LanId;
 use crate::net::partition::{PartitionId, TooManyCuts};
 
 /// What is behind a gateway that translates.
@@ -34,6 +35,18 @@ pub(in crate::net) struct Place {
     pub(in crate::net) region: u32,
     /// Which of its global addresses it has.
     number: u8,
+    /// Whether it has ever been elsewhere, so that it may still send from addresses of there.
+    has_moved: bool,
+}
+
+/// The network to which a host returns, and what it has there.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::net) struct Home {
+    pub(in crate::net) behind: Option<HostId>,
+    number: u8,
+    /// The latest of its global addresses, wherever that was.
+    latest: u8,
+    pub(in crate::net) lan: Option<LanId>,
 }
 
 impl Place {
@@ -45,16 +58,16 @@ impl Place {
         }
     }
 
-    /// Whether it is where it was at first, before all gateways.
+    /// Whether it has always been where it is, before all gateways.
     #[inline]
     pub(in crate::net) fn is_first(&self) -> bool {
-        self.behind.is_none() && self.number == 0
+        self.behind.is_none() && !self.has_moved
     }
 }
 
 impl Fabric {
     /// Stops packets from `a` to `b`, and back if `both_ways`. Gateways are cut off with
-    /// who is behind them.
+    /// who is behind them, as long as they are.
     ///
     /// # Errors
     /// [`TooManyCuts`].
@@ -64,15 +77,21 @@ impl Fabric {
         b: &[HostId],
         both_ways: bool,
     ) -> Result<PartitionId, TooManyCuts> {
-        let [a, b] = [a, b].map(|side| {
-            let mut all = BTreeSet::new();
-            for &host in side {
-                let behind = |at: &HostId| self.place(*at).behind;
-                all.extend(std::iter::successors(Some(host), behind));
-            }
-            all.into_iter().collect::<Vec<_>>()
-        });
-        self.partitions.cut(&a, &b, both_ways)
+        let id = self.partitions.cut(a, b, both_ways)?;
+        self.lay_out_partitions();
+        Ok(id)
+    }
+
+    /// Cuts off the gateways that hosts of partitions are behind now.
+    fn lay_out_partitions(&mut self) {
+        let places = &self.places;
+        self.partitions
+            .lay_out(|host| std::iter::successors(Some(host), |at| places[at.index()].behind));
+    }
+
+    /// Whether a partition keeps packets of one host from another, wherever they are.
+    pub(crate) fn separates(&self, from: HostId, to: HostId) -> bool {
+        self.partitions.separates(from, to)
     }
 
     /// Makes `gateway` translate: hosts that come behind it get addresses of `block`.
@@ -94,6 +113,9 @@ impl Fabric {
         let lease = realm.map(|realm| self.lease(realm, host, None));
         let place = &mut self.places[host.index()];
         (place.behind, place.lease) = (behind, lease);
+        if self.partitions.names(host) {
+            self.lay_out_partitions();
+        }
     }
 
     /// Gives a host another address of each kind that it has where it is.
@@ -109,10 +131,42 @@ impl Fabric {
         place.number = address::number_after(place.number);
     }
 
-    /// Gives a host that has come elsewhere global addresses of that network.
+    /// Gives a host that has come elsewhere global addresses of that network: not those of
+    /// its home, and not the latest that it had.
     pub(in crate::net) fn renumber(&mut self, host: HostId) {
         let place = &mut self.places[host.index()];
-        place.number = address::number_after(place.number);
+        place.has_moved = true;
+        let Some(home) = self.homes.get_mut(&host) else {
+            place.number = address::number_after(place.number);
+            return;
+        };
+        let mut number = address::number_after(home.latest);
+        if number == home.number {
+            number = address::number_after(number);
+        }
+        (place.number, home.latest) = (number, number);
+    }
+
+    /// Makes the network that a host is in its home.
+    pub(crate) fn set_home(&mut self, host: HostId, lan: Option<LanId>) {
+        let place = self.place(host);
+        let home = Home {
+            behind: place.behind,
+            number: place.number,
+            latest: place.number,
+            lan,
+        };
+        self.homes.insert(host, home);
+    }
+
+    /// The home of a host, if it has one.
+    pub(in crate::net) fn home(&self, host: HostId) -> Option<Home> {
+        self.homes.get(&host).copied()
+    }
+
+    /// Gives a host the global addresses that it had at home.
+    pub(in crate::net) fn renumber_at_home(&mut self, host: HostId, home: &Home) {
+        self.places[host.index()].number = home.number;
     }
 
     /// A place in the block for `host`: that which it had, unless that is `not`.

@@ -11,7 +11,7 @@ use super::lifetime::Way;
 use super::mapping::{Binding, BindingId, Bindings, Scope};
 use super::ports::{PortAssignment, Ports};
 use super::quote;
-use super::sessions::{Header, Protocol, Sessions, TableFull};
+use super::sessions::{Header, Protocol, Renewed, Sessions, TableFull};
 use super::spec::NatSpec;
 use crate::net::icmp::IcmpError;
 use crate::net::packet::{Packet, Transport};
@@ -97,9 +97,20 @@ impl Translator {
     pub(super) fn restart(&mut self) {
         self.counts.bindings_ended += self.bindings.len() as u64;
         self.bindings.clear();
-        self.sessions = Sessions::new();
+        self.sessions.clear();
         self.claims.clear();
         self.ports.restart();
+    }
+
+    /// Works by another specification from now on; its ports stay.
+    pub(super) fn set_spec(&mut self, spec: NatSpec) {
+        self.spec = spec;
+        self.sessions.terms_changed();
+    }
+
+    /// Sessions that began or were renewed so far.
+    pub(super) fn renewed(&self) -> Renewed {
+        self.sessions.renewed()
     }
 
     /// Bindings that live at `now`, and their sessions.

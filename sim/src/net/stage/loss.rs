@@ -1,5 +1,7 @@
 //! Random loss, each packet on its own (Bernoulli).
 
+use std::any::Any;
+
 use super::{Draws, DropReason, Purpose, Stage, Verdict};
 use crate::net::packet::Packet;
 use crate::time::SimTime;
@@ -9,21 +11,35 @@ use crate::units::Ratio;
 #[derive(Debug, Clone, Copy)]
 pub struct Loss {
     ratio: Ratio,
+    lost: u64,
 }
 
 impl Loss {
     /// Loss of this share of the packets.
     pub const fn new(ratio: Ratio) -> Self {
-        Self { ratio }
+        Self { ratio, lost: 0 }
+    }
+
+    /// Packets that it has dropped.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
     }
 }
 
 impl Stage for Loss {
     fn on_packet(&mut self, _now: SimTime, _packet: &Packet, draws: &mut Draws) -> Verdict {
         if draws.of(Purpose::Loss).chance(self.ratio) {
+            self.lost += 1;
             Verdict::Drop(DropReason::Loss)
         } else {
             Verdict::Pass
+        }
+    }
+
+    /// What was lost goes on being counted.
+    fn take_over(&mut self, before: &dyn Any) {
+        if let Some(before) = before.downcast_ref::<Self>() {
+            self.lost += before.lost;
         }
     }
 }

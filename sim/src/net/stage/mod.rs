@@ -37,7 +37,7 @@ pub use gilbert_elliott::{BurstLoss, GilbertElliott};
 pub use jitter::{Jitter, Spread};
 pub use loss::Loss;
 pub use mtu::Mtu;
-pub use pipeline::{Condition, Counters, Fate, Pipeline, PipelineError};
+pub use pipeline::{Condition, Counters, Fate, LinkCounts, Pipeline, PipelineError};
 pub use police::{Police, Policing};
 pub use rate::{QueueLimit, RateQueue};
 pub use reorder::{Reorder, Reordering};

@@ -59,6 +59,15 @@ pub struct Counters {
     dropped: [u64; DropReason::ALL.len()],
 }
 
+/// What a link has done to packets so far, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinkCounts {
+    /// Packets whose fate on the link is decided.
+    pub met: u64,
+    /// Those of them that its random loss took; bursts of loss are not among them.
+    pub lost: u64,
+}
+
 impl Counters {
     /// Packets dropped for `reason`.
     pub const fn dropped(&self, reason: DropReason) -> u64 {
@@ -298,6 +307,22 @@ impl Pipeline {
             counters.dropped = aside.dropped;
         }
         counters
+    }
+
+    /// What the link has done so far, in short.
+    pub(in crate::net) fn link_counts(&self) -> LinkCounts {
+        let dropped = self
+            .aside
+            .as_ref()
+            .map_or(0, |aside| aside.dropped.iter().sum());
+        let lost = |seat: &Seat| match seat {
+            Seat::Loss(loss) => loss.lost(),
+            _ => 0,
+        };
+        LinkCounts {
+            met: self.passed + dropped,
+            lost: self.stages.iter().map(lost).sum(),
+        }
     }
 
     fn aside(&mut self) -> &mut Aside {
