@@ -53,10 +53,16 @@ fn fields_metrics_and_profiles_are_explained() {
     let said = |topic: &str| text(&check(&["explain", topic], 0, "").stdout);
     insta::assert_snapshot!(said("fault.power-cut"), @"
     fault.power-cut
-        Hosts lose power: memory and everything not yet synced to disk is gone.
+        Hosts lose power: memory and everything not yet synced to disk is gone. A host is off while
+        any power cut is in force, and its programs start once, when the last power cut and stop has
+        ended. An effect is a host whose programs it ends or keeps from running, alone or with
+        others.
 
     fault.power-cut.at (required)
         When; `each uniform(a, b)` draws a time for each host.
+
+    fault.power-cut.every
+        It comes again each time this has passed, such as `30s`; once if absent.
 
     fault.power-cut.for (required)
         How long until they start again.

@@ -8,7 +8,7 @@ use orrery_reports::record::{
 
 use super::{Engine, cells, verdict};
 use crate::format::amount::Draw;
-use crate::format::fault::Fault;
+use crate::format::fault::{Fault, Timing};
 use crate::format::{Case, Plan, expectation::definitions};
 use crate::metrics;
 
@@ -103,16 +103,23 @@ fn producers(cases: &[&Case]) -> BTreeMap<String, Producer> {
         .collect()
 }
 
-/// Where a fault lies on a timeline: from its earliest begin to its latest end.
+/// Where a fault lies on a timeline: from its earliest beginning to its latest end.
 fn mark(fault: &Fault, end_ns: u64) -> Mark {
     let (from_ns, last_ns) = fault.at_ns.bounds().unwrap_or((0, 0));
     let (from_ns, last_ns) = (from_ns.max(0) as u64, last_ns.max(0) as u64);
-    let to_ns = match (fault.kind(), fault.length_ns.map(|length| length.draw)) {
-        ("clock-step", _) => last_ns,
-        (_, Some(Draw::Constant(length) | Draw::Uniform(_, length))) => {
+    let lasts = fault.harm.kind().timing() != Timing::Instant;
+    let to_ns = match (
+        lasts,
+        fault.every_ns,
+        fault.length_ns.map(|length| length.draw),
+    ) {
+        (false, None, _) => last_ns,
+        (true, None, Some(Draw::Constant(length) | Draw::Uniform(_, length))) => {
             last_ns.saturating_add(length.max(0) as u64)
         }
-        _ => end_ns,
+        (true, None, Some(Draw::Normal(..) | Draw::Exponential(_)) | None) | (_, Some(_), _) => {
+            end_ns
+        }
     };
     Mark {
         label: fault.kind().to_owned(),

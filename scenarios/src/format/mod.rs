@@ -20,7 +20,6 @@ pub mod lan;
 pub mod lookup;
 pub mod matrix;
 pub mod nat;
-pub mod nat_fault;
 pub mod network;
 pub mod node_settings;
 pub mod pace;

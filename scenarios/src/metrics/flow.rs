@@ -21,7 +21,7 @@ pub(super) const METRICS: &[Definition] = &[
             "flow.failed",
             "1",
             FLOW,
-            "Flows under way within the measured time that did not bring everything through, also by cause: refused, timed-out, reset, port-in-use, sender-down, sender-lost-power, unreachable, closed-early, unfinished (the run ended first).",
+            "Flows under way within the measured time that did not bring everything through, also by cause: refused, timed-out, reset, port-in-use, sender-down, sender-lost-power, sender-stopped, unreachable, closed-early, unfinished (the run ended first).",
         )
     },
     value(

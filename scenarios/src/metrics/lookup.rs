@@ -16,7 +16,7 @@ pub(super) const METRICS: &[Definition] = &[
             "lookup.failed",
             "1",
             LOOKUP,
-            "Measured look-ups that found nothing, also by cause: absent (those asked do not know them), not-published, no-address, nobody-to-ask, wrong (what was found was not valid), timed-out, busy, off, refused, searcher-down, searcher-lost-power, unfinished (the run ended first).",
+            "Measured look-ups that found nothing, also by cause: absent (those asked do not know them), not-published, no-address, nobody-to-ask, wrong (what was found was not valid), timed-out, busy, off, refused, searcher-down, searcher-lost-power, searcher-stopped, unfinished (the run ended first).",
         )
     },
     Definition {

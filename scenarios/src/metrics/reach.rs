@@ -14,7 +14,7 @@ pub(super) const METRICS: &[Definition] = &[
             "connect.failed",
             "1",
             CONNECT,
-            "Measured attempts to reach somebody that did not succeed in their time, also by the NATs of the two ends, and by cause: dialer-down, dialer-lost-power, target-down, refused, not-found, not-connected, hole-punch-failed, stayed-relayed, timed-out, unfinished (the run ended first).",
+            "Measured attempts to reach somebody that did not succeed in their time, also by the NATs of the two ends, and by cause: dialer-down, dialer-lost-power, dialer-stopped, target-down, refused, not-found, not-connected, hole-punch-failed, stayed-relayed, timed-out, unfinished (the run ended first).",
         )
     },
     Definition {
@@ -61,7 +61,7 @@ pub(super) const METRICS: &[Definition] = &[
             "punch.failed",
             "1",
             PUNCH,
-            "Pairs of hosts that tried to reach each other and did not, also by the NATs of the two and by cause: no-way (both gave up), not-introduced (the third host did not tell where the other is seen), host-down, unfinished (the run ended first).",
+            "Pairs of hosts that tried to reach each other and did not, also by the NATs of the two and by cause: no-way (both gave up), not-introduced (the third host did not tell where the other is seen), host-down, host-lost-power, host-stopped, unfinished (the run ended first).",
         )
     },
     Definition {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use orrery_node::api::{Path, Unreached};
 use orrery_reports::stats::Recorder;
 
+use super::conditions::Down;
 use crate::format::connect::Wanted;
 
 /// Why an attempt failed.
@@ -17,6 +18,8 @@ pub enum Cause {
     DialerDown,
     /// The machine that was to reach somebody lost its power.
     DialerLostPower,
+    /// The node that was to reach somebody was stopped in good order.
+    DialerStopped,
     /// The node that was to be reached did not run at the end of the time.
     TargetDown,
     /// The node refused: it was reaching them already, or too many.
@@ -41,6 +44,7 @@ impl Cause {
         match self {
             Self::DialerDown => "dialer-down",
             Self::DialerLostPower => "dialer-lost-power",
+            Self::DialerStopped => "dialer-stopped",
             Self::TargetDown => "target-down",
             Self::Refused => "refused",
             Self::NotFound => "not-found",
@@ -182,11 +186,15 @@ impl Connects {
     }
 
     /// A machine lost its power, and all that it was reaching.
-    pub fn power_cut(&mut self, machine: u32) {
+    pub fn host_down(&mut self, machine: u32, how: Down) {
+        let cause = match how {
+            Down::PowerCut => Cause::DialerLostPower,
+            Down::Stopped => Cause::DialerStopped,
+        };
         let of_it = self.open.range((machine, 0)..=(machine, u32::MAX));
         let numbers: Vec<u32> = of_it.flat_map(|(_, numbers)| numbers.clone()).collect();
         for number in numbers {
-            self.ends(number, Err(Cause::DialerLostPower));
+            self.ends(number, Err(cause));
         }
     }
 
@@ -347,8 +355,8 @@ mod tests {
         connects.times_out(2, false);
         connects.times_out(3, true);
         connects.fails(4, Cause::Refused);
-        connects.power_cut(5);
-        connects.power_cut(1);
+        connects.host_down(5, Down::PowerCut);
+        connects.host_down(1, Down::PowerCut);
         connects.connected(1, 10, Path::Direct, 9_000);
         connects.begins(7, (2, 10), Wanted::Any, 0);
         connects.close();

@@ -10,6 +10,7 @@ use std::ops::Range;
 use orrery_reports::stats::Recorder;
 use orrery_sim::tcp::Stats;
 
+use super::conditions::Down;
 use crate::fairness::jain;
 use crate::format::flow::Load;
 use crate::world::{Step, World};
@@ -29,6 +30,8 @@ pub enum Cause {
     SenderDown,
     /// The sender lost power.
     SenderLostPower,
+    /// The sender was stopped in good order.
+    SenderStopped,
     /// The run ended first.
     Unfinished,
     /// The network told the sender that there is no way.
@@ -60,6 +63,7 @@ impl Cause {
             Self::PortInUse => "port-in-use",
             Self::SenderDown => "sender-down",
             Self::SenderLostPower => "sender-lost-power",
+            Self::SenderStopped => "sender-stopped",
             Self::Unfinished => "unfinished",
             Self::Unreachable => "unreachable",
             Self::ClosedEarly => "closed-early",
@@ -190,12 +194,16 @@ impl Flows {
         self.entries[flow].stats = stats;
     }
 
-    /// A machine lost power, and all that it was sending.
-    pub fn power_cut(&mut self, machine: u32, now_ns: u64) {
+    /// A machine's programs end, and all that it was sending.
+    pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
+        let cause = match how {
+            Down::PowerCut => Cause::SenderLostPower,
+            Down::Stopped => Cause::SenderStopped,
+        };
         for flow in 0..self.entries.len() {
             let entry = &self.entries[flow];
             if entry.from == machine && entry.start_ns <= now_ns {
-                self.end(flow, now_ns, Err(Cause::SenderLostPower));
+                self.end(flow, now_ns, Err(cause));
             }
         }
     }
@@ -423,7 +431,7 @@ mod tests {
         flows.failed(0, Cause::Reset, 4 * S);
         flows.read(1, 9, 2 * S);
         flows.received(1, 3 * S);
-        flows.power_cut(2, 5 * S);
+        flows.host_down(2, 5 * S, Down::PowerCut);
         flows.close(20 * S);
         let summary = flows.summarise();
         assert_eq!((summary.delivered, summary.connects.count()), (1, 3));

@@ -1,19 +1,14 @@
-//! NATs and firewalls of a run, and what faults do to them.
+//! NATs and firewalls of a run.
 //!
-//! Owns where gateways come from. They are hosts of the simulation behind all others, so
-//! that a scenario's hosts keep their numbers. Their own links are as good as none: the access
-//! link of a host leads to its gateway, which stands at the core or behind another one.
+//! Owns where gateways come from; what faults do to them is [`super::conditions`]'s. They are
+//! hosts of the simulation behind all others, so that a scenario's hosts keep their numbers. Their
+//! own links are as good as none: the access link of a host leads to its gateway, which stands at
+//! the core or behind another one.
 
-use orrery_sim::net::nat::{self, GatewayId, GatewaySpec, Lifetimes, OutsideAddress};
+use orrery_sim::net::nat::{self, GatewayId, GatewaySpec};
 use orrery_sim::{HostId, host};
 
-use super::local;
 use super::machine::Machines;
-use super::steps;
-use crate::format::fault::{Harm, LinkChange};
-use crate::format::nat_fault::LifetimeChange;
-use crate::profiles::AccessProfile;
-use crate::world::Change;
 
 /// Adds all gateways, and puts the hosts behind theirs.
 pub fn furnish(machines: &Machines) {
@@ -36,89 +31,6 @@ pub fn furnish(machines: &Machines) {
         }
     }
     machines.state().gateways = added;
-}
-
-/// Carries out a change of a fault. Returns the effects that this had: a restart forgets
-/// sessions or changes an address, and one that does neither has none.
-pub fn harm(machines: &Machines, fault: usize, change: &Change) -> u64 {
-    let id = |gateway: usize| machines.state().gateways[gateway];
-    let harm = &machines.scenario.faults[fault].harm;
-    match (*change, harm) {
-        (Change::NatRestarts { gateway }, Harm::NatRestart { readdresses, .. }) => {
-            let before = nat::stats(id(gateway));
-            let address = if *readdresses {
-                OutsideAddress::Changed
-            } else {
-                OutsideAddress::Kept
-            };
-            nat::restart(id(gateway), address);
-            let sessions = before.nat_sessions + before.firewall_sessions;
-            sessions as u64 + u64::from(*readdresses)
-        }
-        (Change::NatIsReaddressed { gateway }, Harm::NatAddress { .. }) => {
-            nat::change_address(id(gateway));
-            1
-        }
-        (Change::NatLifetimesChange { gateway }, Harm::NatLifetime { change, .. }) => {
-            set_lifetimes(machines, gateway, change);
-            1
-        }
-        (Change::NatLifetimesReturn { gateway }, _) => {
-            set_lifetimes(machines, gateway, &LifetimeChange::default());
-            0
-        }
-        (Change::HostMoves { host }, _) => {
-            machines.state().away.insert(host, fault);
-            settle(machines, host, machines.world.gateways.away(fault, host));
-            1
-        }
-        (Change::HostReturns { host }, _) => {
-            let mut state = machines.state();
-            // Another fault may have taken it elsewhere meanwhile.
-            if state.away.get(&host) == Some(&fault) {
-                state.away.remove(&host);
-                drop(state);
-                settle(
-                    machines,
-                    host,
-                    machines.world.gateways.at_home[host as usize],
-                );
-                local::rejoin(machines, host);
-            }
-            0
-        }
-        _ => 0,
-    }
-}
-
-/// Takes a host behind a gateway, or before all of them, with the link that it has there.
-fn settle(machines: &Machines, host: u32, gateway: Option<usize>) {
-    let id = gateway.map(|gateway| machines.state().gateways[gateway]);
-    host::move_to(HostId(host), id);
-    let access = steps::access(access_of(machines, host), &LinkChange::default());
-    host::set_access(HostId(host), &access);
-}
-
-/// The access link of a host where it is now.
-pub fn access_of(machines: &Machines, host: u32) -> &AccessProfile {
-    let away = machines.state().away.get(&host).copied();
-    let elsewhere = away.and_then(|fault| match &machines.scenario.faults[fault].harm {
-        Harm::Move { to, .. } => to.access.as_ref(),
-        _ => None,
-    });
-    elsewhere.unwrap_or(&machines.scenario.group_of(host).access)
-}
-
-/// Gives a gateway the lifetimes of its profile, changed.
-fn set_lifetimes(machines: &Machines, gateway: usize, change: &LifetimeChange) {
-    let id = machines.state().gateways[gateway];
-    let profile = &machines.world.gateways.all[gateway].profile;
-    let usual = Lifetimes::default();
-    let nat = profile.nat.as_ref().map_or(usual, |nat| nat.lifetimes);
-    let firewall = profile.firewall.as_ref();
-    let firewall = firewall.map_or(usual, |firewall| firewall.lifetimes);
-    nat::set_lifetimes(id, change.over(nat), change.over(firewall))
-        .expect("the fault's reader refuses contradictions");
 }
 
 #[cfg(test)]
@@ -209,7 +121,13 @@ mod tests {
         check("kind = 'nat-restart'", (2, 2), 0.0);
         check("kind = 'nat-restart'\naddress = 'changed'", (2, 4), 0.0);
         check("kind = 'nat-address'", (2, 2), 0.0);
-        check("kind = 'nat-lifetime'\nudp = '5s'\nfor = '3s'", (2, 2), 1.0);
+        check(
+            "kind = 'nat-lifetime'\ntcp_established = '5m'\nfor = '3s'",
+            (2, 2),
+            1.0,
+        );
+        // A flow of TCP does not meet the lifetime of UDP's sessions.
+        check("kind = 'nat-lifetime'\nudp = '5s'\nfor = '3s'", (2, 0), 1.0);
         check("kind = 'move'\nto = 'public'\nfor = '60s'", (2, 2), 1.0);
     }
 

@@ -13,6 +13,7 @@ use orrery_node::api::{Command, Miss, Reply, Rung};
 use orrery_reports::stats::Recorder;
 use orrery_sim::kernel;
 
+use super::conditions::Down;
 use super::depths::Depths;
 use super::machine::Machines;
 use crate::format::lookup::Sought;
@@ -25,6 +26,8 @@ pub enum Cause {
     SearcherDown,
     /// The searcher lost power before it ended.
     SearcherLostPower,
+    /// The searcher was stopped in good order before it ended.
+    SearcherStopped,
     /// The searcher's node refused to begin.
     Refused,
     /// The run ended first.
@@ -53,6 +56,7 @@ impl Cause {
         match self {
             Self::SearcherDown => "searcher-down",
             Self::SearcherLostPower => "searcher-lost-power",
+            Self::SearcherStopped => "searcher-stopped",
             Self::Refused => "refused",
             Self::Unfinished => "unfinished",
             Self::NotPublished => "not-published",
@@ -214,11 +218,15 @@ impl Lookups {
     }
 
     /// A machine lost power, and all that it was looking for.
-    pub fn power_cut(&mut self, machine: u32, now_ns: u64) {
+    pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
+        let cause = match how {
+            Down::PowerCut => Cause::SearcherLostPower,
+            Down::Stopped => Cause::SearcherStopped,
+        };
         for number in 0..self.entries.len() {
             let entry = &self.entries[number];
             if entry.from == machine && entry.begun {
-                self.end(number, now_ns, Err(Cause::SearcherLostPower));
+                self.end(number, now_ns, Err(cause));
             }
         }
         if let Some(depths) = &self.depths {
@@ -414,12 +422,14 @@ count = 3
         };
         check(published, Some("absent"));
         check(miss(Miss::TimedOut), Some("timed-out"));
-        check(|l| l.power_cut(0, then_ns), Some("searcher-lost-power"));
+        let down = |how| move |l: &mut Lookups| l.host_down(0, then_ns, how);
+        check(down(Down::PowerCut), Some("searcher-lost-power"));
+        check(down(Down::Stopped), Some("searcher-stopped"));
         // Others' answers and others' losses of power are not ours.
         let others = |l: &mut Lookups| {
             l.answered(1, 0, Rung::Kad, None, then_ns);
             l.answered(0, 1, Rung::Friends, None, then_ns);
-            l.power_cut(1, then_ns);
+            l.host_down(1, then_ns, Down::PowerCut);
         };
         check(others, Some("unfinished"));
     }

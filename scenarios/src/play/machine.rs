@@ -16,8 +16,8 @@ use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::kernel;
 use orrery_sim::net::lan::LanId;
 use orrery_sim::net::nat::GatewayId;
-use orrery_sim::net::partition::PartitionId;
 
+use super::conditions::{Conditions, Down};
 use super::connects::Connects;
 use super::flows::Flows;
 use super::ledger::Ledger;
@@ -68,17 +68,15 @@ pub struct State {
     pub lookups: Lookups,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
-    /// Partitions in force, by fault.
-    pub partitions: BTreeMap<usize, PartitionId>,
+    /// Faults in force, and what of them is carried out.
+    pub conditions: Conditions,
     /// NATs and firewalls, by their numbers in the world.
     pub gateways: Vec<GatewayId>,
     /// The local network of each machine at home.
     pub lans: Vec<Option<LanId>>,
-    /// Machines that are in another network, and the fault that took them there.
-    pub away: BTreeMap<u32, usize>,
-    /// When each fault's partition began and ended.
-    pub partition_times_ns: BTreeMap<usize, (u64, Option<u64>)>,
-    /// When each machine lost its power, the last time.
+    /// When each fault's partition began and ended; by fault and beginning.
+    pub partition_times_ns: BTreeMap<(usize, u64), (u64, Option<u64>)>,
+    /// When each machine went down, the last time.
     pub last_cut_ns: Vec<Option<u64>>,
     /// Effects of each fault.
     pub fired: Vec<u64>,
@@ -145,10 +143,9 @@ impl Machines {
             starts: Starts::default(),
             lookups: Lookups::of(&world, scenario.warmup_ns..scenario.duration_ns),
             tickets: BTreeMap::new(),
-            partitions: BTreeMap::new(),
+            conditions: Conditions::new(people.len()),
             gateways: Vec::new(),
             lans: Vec::new(),
-            away: BTreeMap::new(),
             partition_times_ns: BTreeMap::new(),
             last_cut_ns: vec![None; people.len()],
             fired: vec![0; scenario.faults.len()],
@@ -345,6 +342,17 @@ impl Machines {
 const SAMPLE_NS: u64 = 10_000_000_000;
 
 impl State {
+    /// The programs of a machine end: the one signal for all that follows machines.
+    pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
+        self.tally.host_down(machine);
+        self.relays.host_down(machine, now_ns);
+        self.last_cut_ns[machine as usize] = Some(now_ns);
+        self.flows.host_down(machine, now_ns, how);
+        self.connects.host_down(machine, how);
+        self.lookups.host_down(machine, now_ns, how);
+        self.punches.host_down(machine, now_ns, how);
+    }
+
     /// The machine of a person.
     pub fn host_of(&self, identity: &str) -> Option<u32> {
         self.hosts_by_identity.get(identity).copied()

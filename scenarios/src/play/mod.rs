@@ -20,6 +20,7 @@ use crate::format::fault::LinkChange;
 use crate::world::World;
 
 mod adapters;
+mod conditions;
 mod connects;
 mod depths;
 mod drain;
@@ -183,12 +184,7 @@ fn schedule(machines: &Arc<Machines>) {
     for plan in &machines.world.hosts {
         let machine = plan.host;
         let booted = Arc::clone(machines);
-        let boot = move || {
-            // A power cut so early lets the machine start with the return of power.
-            if booted.testbed.is_up(machine) {
-                booted.boot(machine);
-            }
-        };
+        let boot = move || conditions::boot_is_due(&booted, machine);
         machines.testbed.call_at(
             SimTime::from_nanos(plan.boot_ns),
             Class::World,

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use orrery_reports::stats::Recorder;
 
+use super::conditions::Down;
 use crate::world::{Step, World};
 
 /// Why a pair did not reach each other.
@@ -19,6 +20,10 @@ pub enum Cause {
     NotIntroduced,
     /// A side had no power when it was to begin, or no port.
     HostDown,
+    /// A side lost its power meanwhile.
+    HostLostPower,
+    /// A side was stopped in good order meanwhile.
+    HostStopped,
     /// The run ended first.
     Unfinished,
 }
@@ -30,6 +35,8 @@ impl Cause {
             Self::NoWay => "no-way",
             Self::NotIntroduced => "not-introduced",
             Self::HostDown => "host-down",
+            Self::HostLostPower => "host-lost-power",
+            Self::HostStopped => "host-stopped",
             Self::Unfinished => "unfinished",
         }
     }
@@ -109,6 +116,19 @@ impl Punches {
     /// A pair cannot even try, unless it has come to an end before.
     pub fn failed(&mut self, punch: usize, cause: Cause, now_ns: u64) {
         self.entries[punch].end(now_ns, Err(cause));
+    }
+
+    /// A machine's programs end, and all that it was trying.
+    pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
+        let cause = match how {
+            Down::PowerCut => Cause::HostLostPower,
+            Down::Stopped => Cause::HostStopped,
+        };
+        for entry in &mut self.entries {
+            if entry.start_ns <= now_ns && entry.sides.contains(&machine) {
+                entry.end(now_ns, Err(cause));
+            }
+        }
     }
 
     /// How many pairs there are.

@@ -126,7 +126,7 @@ impl Relays {
     }
 
     /// A machine lost power: its own places are gone with it, and those that it held for others.
-    pub fn power_cut(&mut self, machine: u32, now_ns: u64) {
+    pub fn host_down(&mut self, machine: u32, now_ns: u64) {
         self.clients[machine as usize] = Client::default();
         for client in &mut self.clients {
             client.lose(machine, now_ns);
@@ -204,9 +204,9 @@ mod tests {
         };
         note(&mut relays, 1, &reserved(0));
         note(&mut relays, 1, &reserved(1));
-        relays.power_cut(0, 10 * S);
+        relays.host_down(0, 10 * S);
         assert_eq!(relays.without(), 0);
-        relays.power_cut(1, 12 * S);
+        relays.host_down(1, 12 * S);
         assert_eq!(relays.without(), 1);
         let noticed = Event::RelayReservationLost {
             relay: "1".to_owned(),
@@ -243,8 +243,8 @@ mod tests {
     fn a_client_without_power_does_not_wait_for_a_relay() {
         let mut relays = Relays::new(2);
         relays.note(1, S, true, &reserved(0), host_of);
-        relays.power_cut(1, 2 * S);
-        relays.power_cut(0, 3 * S);
+        relays.host_down(1, 2 * S);
+        relays.host_down(0, 3 * S);
         assert_eq!(relays.without(), 0);
     }
 

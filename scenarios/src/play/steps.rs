@@ -1,5 +1,6 @@
 //! Performs the steps of a schedule: what people do, and what goes wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +11,23 @@ use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::stage::Spread;
 use orrery_sim::time::SimTime;
 use orrery_sim::units::{Rate, Ratio};
-use orrery_sim::{Class, HostId, host, kernel};
+use orrery_sim::{Class, HostId, kernel};
 
+use super::conditions;
 use super::connects::Cause;
 use super::impairments::impairments;
 use super::machine::Machines;
 use super::messages::{self, Sent};
-use super::relays::circuit_bytes;
 use crate::format::amount::Draw;
-use crate::format::fault::{Harm, LinkChange};
-use crate::format::selector::Hosts;
+use crate::format::fault::LinkChange;
 use crate::format::workload::{Action, Readers};
 use crate::profiles::{AccessProfile, Direction};
-use crate::world::{Change, Step};
+use crate::world::Step;
 
 /// Puts all steps of the machines' world into the event queue.
 pub fn schedule(machines: &Arc<Machines>) {
-    for (at_ns, step) in machines.world.steps.clone() {
+    let last = last_changes(&machines.world.steps);
+    for (place, (at_ns, step)) in machines.world.steps.clone().into_iter().enumerate() {
         let (class, host) = match &step {
             Step::Post { host, .. }
             | Step::Grant { host, .. }
@@ -41,13 +42,28 @@ pub fn schedule(machines: &Arc<Machines>) {
             Step::Fault { .. } => (Class::World, HostId::NONE),
         };
         let performing = Arc::clone(machines);
-        let action = Box::new(move || perform(&performing, &step));
+        let is_last = last.contains(&place);
+        let action = Box::new(move || perform(&performing, &step, is_last));
         let at = SimTime::from_nanos(at_ns);
         machines.testbed.call_at(at, class, host, action);
     }
 }
 
-fn perform(machines: &Arc<Machines>, step: &Step) {
+/// Steps that are the last of their moment at which a fault begins or ends where they do.
+fn last_changes(steps: &[(u64, Step)]) -> BTreeSet<usize> {
+    let mut last = BTreeMap::new();
+    for (place, (at_ns, step)) in steps.iter().enumerate() {
+        if let Step::Fault { change, .. } = step
+            && change.lasts()
+        {
+            last.insert((*at_ns, change.target), place);
+        }
+    }
+    last.into_values().collect()
+}
+
+/// Performs a step; `is_last` is for faults, as [`conditions::change`] has it.
+fn perform(machines: &Arc<Machines>, step: &Step, is_last: bool) {
     match *step {
         Step::Post {
             host,
@@ -115,8 +131,7 @@ fn perform(machines: &Arc<Machines>, step: &Step) {
             command(machines, host, Command::Block { identity });
         }
         Step::Fault { fault, ref change } => {
-            let fired = harm(machines, fault, change);
-            machines.state().fired[fault] += fired;
+            conditions::change(machines, fault, change, is_last);
         }
     }
 }
@@ -267,89 +282,6 @@ fn command(machines: &Arc<Machines>, machine: u32, command: Command) {
     machines.testbed.spawn(machine, commanding.boxed());
 }
 
-/// Changes the world. Returns the effects that this had; those of a partition
-/// are counted at its end, by the packets that it stopped.
-fn harm(machines: &Arc<Machines>, fault: usize, change: &Change) -> u64 {
-    match *change {
-        Change::PartitionBegins => {
-            let Harm::Partition { a, b, one_way } = &machines.scenario.faults[fault].harm else {
-                return 0;
-            };
-            match host::partition(&ids(a), &ids(b), !one_way) {
-                Ok(id) => {
-                    let mut state = machines.state();
-                    state.partitions.insert(fault, id);
-                    let begin_ns = kernel::now().as_nanos();
-                    state.partition_times_ns.insert(fault, (begin_ns, None));
-                }
-                Err(error) => kernel::fail(error.to_string()),
-            }
-            0
-        }
-        Change::PartitionEnds => {
-            let mut state = machines.state();
-            if let Some((_, end_ns)) = state.partition_times_ns.get_mut(&fault) {
-                *end_ns = Some(kernel::now().as_nanos());
-            }
-            let id = state.partitions.remove(&fault);
-            drop(state);
-            id.map_or(0, host::heal)
-        }
-        Change::PowerGoes { host } => u64::from(power_cut(machines, host)),
-        Change::PowerReturns { host } => {
-            host::power_on(HostId(host));
-            machines.boot(host);
-            0
-        }
-        Change::LinkChanges { host } => {
-            let Harm::Link { change, .. } = &machines.scenario.faults[fault].harm else {
-                return 0;
-            };
-            let profile = super::gateways::access_of(machines, host);
-            host::set_access(HostId(host), &access(profile, change));
-            1
-        }
-        Change::LinkReturns { host } => {
-            let profile = super::gateways::access_of(machines, host);
-            host::set_access(HostId(host), &access(profile, &LinkChange::default()));
-            0
-        }
-        Change::NatRestarts { .. }
-        | Change::NatIsReaddressed { .. }
-        | Change::NatLifetimesChange { .. }
-        | Change::NatLifetimesReturn { .. }
-        | Change::HostMoves { .. }
-        | Change::HostReturns { .. } => super::gateways::harm(machines, fault, change),
-        Change::ClockSteps { host, by_ns } => {
-            host::step_clock(HostId(host), by_ns);
-            u64::from(by_ns != 0)
-        }
-    }
-}
-
-/// Cuts a machine's power. False if it had none.
-pub fn power_cut(machines: &Machines, machine: u32) -> bool {
-    if !host::is_up(HostId(machine)) {
-        return false;
-    }
-    let node = {
-        let mut state = machines.state();
-        state.tally.power_cut(machine);
-        state.relays.power_cut(machine, kernel::now().as_nanos());
-        state.last_cut_ns[machine as usize] = Some(kernel::now().as_nanos());
-        state.flows.power_cut(machine, kernel::now().as_nanos());
-        state.connects.power_cut(machine);
-        state.lookups.power_cut(machine, kernel::now().as_nanos());
-        let node = state.nodes[machine as usize].take();
-        state.relays.bytes_before_cuts += node.as_ref().map_or(0, circuit_bytes);
-        state.messages.copies_lost += node.as_ref().map_or(0, copies);
-        node
-    };
-    host::power_cut(HostId(machine));
-    drop(node);
-    true
-}
-
 /// Messages of groups that came in on a node, copies included.
 pub fn copies(node: &NodeHandle) -> u64 {
     counter(node, "gossip-copies")
@@ -358,10 +290,6 @@ pub fn copies(node: &NodeHandle) -> u64 {
 /// What a node has counted under a name.
 pub fn counter(node: &NodeHandle, name: &str) -> u64 {
     node.counters().get(name).copied().unwrap_or(0)
-}
-
-fn ids(hosts: &Hosts) -> Vec<HostId> {
-    hosts.iter().map(HostId).collect()
 }
 
 /// The access link of a profile, changed by a fault.

@@ -101,8 +101,8 @@ impl Tally {
         }
     }
 
-    /// The machine lost power, and all connections with it.
-    pub fn power_cut(&mut self, machine: u32) {
+    /// The machine's programs end, and all connections with them.
+    pub fn host_down(&mut self, machine: u32) {
         self.connections[machine as usize] = 0;
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use orrery_reports::record::{Fault, SeedResult};
 use orrery_sim::{HostId, net};
 
+use super::conditions;
 use super::fates;
 use super::machine::Machines;
 use super::steps::{copies, counter};
@@ -26,6 +27,7 @@ const STALLED_NAMED_MAX: usize = 5;
 
 /// Judges a run that has ended, or `failed` on its way.
 pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
+    conditions::count_rest(machines);
     let mut result = SeedResult {
         faults: faults(machines),
         ..SeedResult::default()

@@ -16,7 +16,7 @@ pub use friends::Friends;
 pub use gateways::{GatewayPlan, Gateways};
 pub use hosts::HostPlan;
 pub use schedule::build as schedule;
-pub use step::{Change, Step};
+pub use step::{Change, Phase, Step, Target};
 
 use crate::format::Scenario;
 

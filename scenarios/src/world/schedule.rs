@@ -1,15 +1,14 @@
 //! Expands workloads and faults into steps.
 
-use std::collections::BTreeSet;
+mod faults;
 
 use orrery_sim::random::Stream;
 
 use super::draw;
 use super::friends::Friends;
 use super::gateways::Gateways;
-use super::step::{Change, Step};
+use super::step::Step;
 use crate::format::Scenario;
-use crate::format::fault::{Fault, Harm};
 use crate::format::pace::Pace;
 use crate::format::selector::Hosts;
 use crate::format::workload::{Action, Readers, Workload};
@@ -242,121 +241,6 @@ impl Builder<'_> {
             }
         }
         times
-    }
-
-    fn fault(&mut self, place: usize, fault: &Fault) {
-        match &fault.harm {
-            Harm::Partition { .. } => {
-                let (from_ns, to_ns) = self.window(place, fault, SHARED);
-                self.change(from_ns, place, Change::PartitionBegins);
-                self.change(to_ns, place, Change::PartitionEnds);
-            }
-            Harm::PowerCut { hosts } => self.each(place, fault, hosts, |host| {
-                (Change::PowerGoes { host }, Change::PowerReturns { host })
-            }),
-            Harm::Link {
-                hosts, every_ns, ..
-            } => self.links(place, fault, hosts, *every_ns),
-            Harm::NatRestart { hosts, .. } => self.gateways(place, fault, hosts, |gateway| {
-                (Change::NatRestarts { gateway }, None)
-            }),
-            Harm::NatAddress { hosts } => self.gateways(place, fault, hosts, |gateway| {
-                (Change::NatIsReaddressed { gateway }, None)
-            }),
-            Harm::NatLifetime { hosts, .. } => self.gateways(place, fault, hosts, |gateway| {
-                let end = Change::NatLifetimesReturn { gateway };
-                (Change::NatLifetimesChange { gateway }, Some(end))
-            }),
-            Harm::Move { hosts, .. } => self.each(place, fault, hosts, |host| {
-                (Change::HostMoves { host }, Change::HostReturns { host })
-            }),
-            Harm::ClockStep { hosts, by_ns } => {
-                for host in hosts.iter() {
-                    let (at_ns, _) = self.window(place, fault, host);
-                    let mut stream = self.stream("fault step", place, fault.kind(), host);
-                    let by_ns = draw::amount(*by_ns, &mut stream);
-                    self.change(at_ns, place, Change::ClockSteps { host, by_ns });
-                }
-            }
-        }
-    }
-
-    /// Changes of what hosts stand behind at home: each of them once, when the first of the hosts
-    /// that share it is to be hit.
-    fn gateways(
-        &mut self,
-        place: usize,
-        fault: &Fault,
-        hosts: &Hosts,
-        changes: impl Fn(usize) -> (Change, Option<Change>),
-    ) {
-        let mut hit = BTreeSet::new();
-        for host in hosts.iter() {
-            let Some(gateway) = self.gateways.at_home[host as usize] else {
-                continue;
-            };
-            if hit.insert(gateway) {
-                let (from_ns, to_ns) = self.window(place, fault, host);
-                let (begin, end) = changes(gateway);
-                self.change(from_ns, place, begin);
-                if let Some(end) = end {
-                    self.change(to_ns, place, end);
-                }
-            }
-        }
-    }
-
-    fn each(
-        &mut self,
-        place: usize,
-        fault: &Fault,
-        hosts: &Hosts,
-        changes: impl Fn(u32) -> (Change, Change),
-    ) {
-        for host in hosts.iter() {
-            let (from_ns, to_ns) = self.window(place, fault, host);
-            let (begin, end) = changes(host);
-            self.change(from_ns, place, begin);
-            self.change(to_ns, place, end);
-        }
-    }
-
-    /// Changes of links, once or again and again.
-    fn links(&mut self, place: usize, fault: &Fault, hosts: &Hosts, every_ns: Option<u64>) {
-        for host in hosts.iter() {
-            let (mut from_ns, mut to_ns) = self.window(place, fault, host);
-            let length_ns = to_ns - from_ns;
-            while from_ns < self.duration_ns {
-                self.change(from_ns, place, Change::LinkChanges { host });
-                self.change(
-                    to_ns.min(self.duration_ns),
-                    place,
-                    Change::LinkReturns { host },
-                );
-                let Some(every_ns) = every_ns else {
-                    break;
-                };
-                from_ns = from_ns.saturating_add(every_ns);
-                to_ns = from_ns.saturating_add(length_ns);
-            }
-        }
-    }
-
-    /// Begin and end for a host. Every fault ends with the run at the latest.
-    fn window(&self, place: usize, fault: &Fault, host: u32) -> (u64, u64) {
-        let drawn = |what: &str, amount: crate::format::amount::Amount| {
-            let host = if amount.each { host } else { SHARED };
-            draw::positive(amount, &mut self.stream(what, place, fault.kind(), host))
-        };
-        let from_ns = drawn("fault at", fault.at_ns);
-        let to_ns = fault.length_ns.map_or(self.duration_ns, |length_ns| {
-            from_ns.saturating_add(drawn("fault for", length_ns).max(1))
-        });
-        (from_ns, to_ns.min(self.duration_ns))
-    }
-
-    fn change(&mut self, at_ns: u64, fault: usize, change: Change) {
-        self.push(at_ns, Step::Fault { fault, change });
     }
 }
 

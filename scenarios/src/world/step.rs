@@ -116,87 +116,54 @@ pub enum Step {
 
 /// What a fault changes at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// The partition begins; its sides are the fault's.
-    PartitionBegins,
-    /// The partition ends.
-    PartitionEnds,
-    /// A host loses power.
-    PowerGoes {
-        /// Which.
-        host: u32,
-    },
-    /// A host starts again.
-    PowerReturns {
-        /// Which.
-        host: u32,
-    },
-    /// A host's access link changes; to what is the fault's.
-    LinkChanges {
-        /// Whose.
-        host: u32,
-    },
-    /// A host's access link is again as its profile says.
-    LinkReturns {
-        /// Whose.
-        host: u32,
-    },
-    /// A host's wall clock is set.
-    ClockSteps {
-        /// Whose.
-        host: u32,
+pub struct Change {
+    /// Of what.
+    pub target: Target,
+    /// What happens there.
+    pub phase: Phase,
+}
+
+/// What has conditions of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// The network between all.
+    Network,
+    /// A host.
+    Host(u32),
+    /// A NAT or firewall.
+    Gateway(usize),
+}
+
+/// What a fault does at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It is in force from now on.
+    Begins,
+    /// It is in force no more.
+    Ends,
+    /// It happens, and is not undone.
+    Strikes,
+    /// It sets a wall clock.
+    Steps {
         /// By how much, in nanoseconds.
         by_ns: i64,
-    },
-    /// A NAT or firewall forgets all sessions, and may get another address.
-    NatRestarts {
-        /// Which gateway.
-        gateway: usize,
-    },
-    /// A NAT or firewall gets another outside address.
-    NatIsReaddressed {
-        /// Which gateway.
-        gateway: usize,
-    },
-    /// A NAT or firewall has other lifetimes of sessions; which, is the fault's.
-    NatLifetimesChange {
-        /// Which gateway.
-        gateway: usize,
-    },
-    /// A NAT or firewall has the lifetimes of its profile again.
-    NatLifetimesReturn {
-        /// Which gateway.
-        gateway: usize,
-    },
-    /// A host moves to another network, which is the fault's.
-    HostMoves {
-        /// Which.
-        host: u32,
-    },
-    /// A host is in its own network again.
-    HostReturns {
-        /// Which.
-        host: u32,
     },
 }
 
 impl Change {
-    /// Whether it does harm, rather than undo it: these are the effects that a fault declares.
+    /// Whether a fault is in force from then on, or no more.
+    pub fn lasts(&self) -> bool {
+        match self.phase {
+            Phase::Begins | Phase::Ends => true,
+            Phase::Strikes | Phase::Steps { .. } => false,
+        }
+    }
+
+    /// Whether it does harm, rather than end it: these are the effects that a fault declares.
     pub fn is_effect(&self) -> bool {
-        match self {
-            Self::PartitionBegins
-            | Self::PowerGoes { .. }
-            | Self::LinkChanges { .. }
-            | Self::ClockSteps { .. }
-            | Self::NatRestarts { .. }
-            | Self::NatIsReaddressed { .. }
-            | Self::NatLifetimesChange { .. }
-            | Self::HostMoves { .. } => true,
-            Self::PartitionEnds
-            | Self::PowerReturns { .. }
-            | Self::LinkReturns { .. }
-            | Self::NatLifetimesReturn { .. }
-            | Self::HostReturns { .. } => false,
+        match self.phase {
+            Phase::Begins | Phase::Strikes | Phase::Steps { .. } => true,
+            Phase::Ends => false,
         }
     }
 }

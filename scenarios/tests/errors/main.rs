@@ -273,7 +273,7 @@ fn every_bound_is_told() {
     check(
         "kind = \"partition\"\nat = \"5m\"\nfor = \"1m\"\nbetween = [\"home[0..5]\", \"home[5..10]\"]",
         "kind = \"link\"\nat = \"5m\"\nfor = \"5ms\"\nhosts = \"home\"\nloss = \"1%\"\nevery = \"10ms\"",
-        r#"t.toml:24:9: "every": the fault may change links 1200020 times: at most 1000000"#,
+        r#"t.toml:24:9: "every": the fault may change hosts 1200020 times: at most 1000000"#,
     );
     // What names the labels of a grid that could not be read is not told beside it.
     check(

@@ -55,7 +55,9 @@ fn a_host_that_comes_home_has_its_segment_and_addresses_again() {
     simulate(|world| {
         let segment = host::add_lan(LanSpec::default());
         let hosts = ["a", "b"].map(public);
-        hosts.map(|host| host::join_lan(host, segment));
+        for host in hosts {
+            host::join_lan(host, segment);
+        }
         let [a, b] = hosts;
         let elsewhere = home(NatSpec::default());
         let at_home = (v4(a, 1), v6(a, 1));

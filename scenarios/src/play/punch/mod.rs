@@ -181,7 +181,7 @@ mod tests {
             check(["sym", "eim-apdf"], "family = 'ipv6'", "", "");
             check(["sym", "sym"], "tries = 50", "", "unfinished");
             check(open, "", &power_cut("b", "19s"), "host-down");
-            check(open, "", &power_cut("a", "20.01s"), "unfinished");
+            check(open, "", &power_cut("a", "20.01s"), "host-lost-power");
         }
         let result = run(["public"; 2], "", &power_cut("s", "19s"));
         assert_eq!(cause(&result), "not-introduced");

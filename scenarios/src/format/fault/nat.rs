@@ -5,15 +5,15 @@ use std::time::Duration;
 use orrery_sim::net::nat::Lifetimes;
 use serde::{Deserialize, Serialize};
 
-use super::access;
-use super::fault::Harm;
-use super::group::Group;
-use super::nat::{self, Homes, note_public};
-use super::problem::Problems;
-use super::quantity::time_ns;
-use super::reader::Reader;
-use super::selector::{self, Hosts};
-use crate::profiles::{AccessProfile, NatProfile, Profiles};
+use super::{Harm, Source};
+use crate::format::access;
+use crate::format::group::Group;
+use crate::format::nat::{self, Homes, note_public};
+use crate::format::problem::Problems;
+use crate::format::quantity::time_ns;
+use crate::format::reader::Reader;
+use crate::format::selector::{self, Hosts};
+use crate::profiles::{AccessProfile, NatProfile};
 
 /// What changes of how long sessions are remembered; the rest stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,16 @@ pub struct Elsewhere {
 }
 
 impl LifetimeChange {
+    /// The shortest of each lifetime that several changes name.
+    fn sum<'a>(changes: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let shortest = |ns: fn(&Self) -> Option<u64>| changes.clone().filter_map(ns).min();
+        Self {
+            udp_ns: shortest(|change| change.udp_ns),
+            tcp_transitory_ns: shortest(|change| change.tcp_transitory_ns),
+            tcp_established_ns: shortest(|change| change.tcp_established_ns),
+        }
+    }
+
     /// Lifetimes with the change.
     pub fn over(&self, usual: Lifetimes) -> Lifetimes {
         let changed = |ns: Option<u64>, usual| ns.map_or(usual, Duration::from_nanos);
@@ -44,6 +54,17 @@ impl LifetimeChange {
             tcp_transitory: changed(self.tcp_transitory_ns, usual.tcp_transitory),
             tcp_established: changed(self.tcp_established_ns, usual.tcp_established),
         }
+    }
+
+    /// Lifetimes with several changes together, in any order. Each of these makes sense alone;
+    /// together they may leave established connections less than others, which get no more then.
+    pub fn sum_over<'a>(
+        changes: impl Iterator<Item = &'a Self> + Clone,
+        usual: Lifetimes,
+    ) -> Lifetimes {
+        let mut lifetimes = Self::sum(changes).over(usual);
+        lifetimes.tcp_transitory = lifetimes.tcp_transitory.min(lifetimes.tcp_established);
+        lifetimes
     }
 }
 
@@ -55,11 +76,8 @@ fn read_hosts(reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) ->
 }
 
 /// Reads `nat-restart`.
-pub fn read_restart(
-    reader: &Reader<'_>,
-    groups: &[Group],
-    problems: &mut Problems,
-) -> Option<Harm> {
+pub(super) fn read_restart(source: &Source<'_>, problems: &mut Problems) -> Option<Harm> {
+    let Source { reader, groups, .. } = source;
     let addresses = [("kept", false), ("changed", true)];
     let readdresses = reader.choice("address", &addresses, problems);
     Some(Harm::NatRestart {
@@ -69,21 +87,15 @@ pub fn read_restart(
 }
 
 /// Reads `nat-address`.
-pub fn read_address(
-    reader: &Reader<'_>,
-    groups: &[Group],
-    problems: &mut Problems,
-) -> Option<Harm> {
+pub(super) fn read_address(source: &Source<'_>, problems: &mut Problems) -> Option<Harm> {
+    let Source { reader, groups, .. } = source;
     let hosts = read_hosts(reader, groups, problems)?;
     Some(Harm::NatAddress { hosts })
 }
 
 /// Reads `nat-lifetime`.
-pub fn read_lifetime(
-    reader: &Reader<'_>,
-    groups: &[Group],
-    problems: &mut Problems,
-) -> Option<Harm> {
+pub(super) fn read_lifetime(source: &Source<'_>, problems: &mut Problems) -> Option<Harm> {
+    let Source { reader, groups, .. } = source;
     let before = problems.len();
     let hosts = read_hosts(reader, groups, problems)?;
     let mut time = |key: &str| {
@@ -110,7 +122,7 @@ pub fn read_lifetime(
         problems.push(reader.table.span, message);
         return None;
     }
-    for group in groups {
+    for group in *groups {
         let hit = hosts.iter().any(|host| group.hosts().contains(&host));
         let homes = group.nat.as_ref().filter(|_| hit);
         for profile in homes.into_iter().flat_map(Homes::nearest) {
@@ -142,12 +154,12 @@ fn note_contradiction(
 }
 
 /// Reads `move`.
-pub fn read_move(
-    reader: &Reader<'_>,
-    groups: &[Group],
-    profiles: &Profiles<'_>,
-    problems: &mut Problems,
-) -> Option<Harm> {
+pub(super) fn read_move(source: &Source<'_>, problems: &mut Problems) -> Option<Harm> {
+    let Source {
+        reader,
+        groups,
+        profiles,
+    } = source;
     let hosts = selector::read(reader, "hosts", groups, problems)?;
     let name = reader.text("to", problems)?;
     let nat = nat::profile(name, reader.span("to"), profiles, problems)?;

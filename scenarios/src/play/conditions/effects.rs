@@ -1,0 +1,296 @@
+//! What faults have done, counted where it happens.
+//!
+//! A fault that changes nothing for any packet, session or program has no effect, and its run
+//! fails. What several do together counts for each that would have done it alone.
+
+use orrery_sim::net::nat::{self, Renewed};
+use orrery_sim::net::stage::LinkCounts;
+use orrery_sim::{HostId, host};
+
+use super::hosts::access_of;
+use super::sum::{self, OfHost};
+use super::{gateways, in_force};
+use crate::format::fault::{Harm, LifetimeChange, LinkChange};
+use crate::play::machine::Machines;
+use crate::profiles::{AccessProfile, Direction};
+
+/// Counts what a host has met by faults of power and by moves, after its condition changed.
+pub(super) fn count_of_host(machines: &Machines, host: u32, before: &OfHost, now: &OfHost) {
+    let faults = &machines.scenario.faults;
+    let mut credited: Vec<usize> = Vec::new();
+    let mut state = machines.state();
+    let is_due = state.conditions.lives[host as usize].is_due;
+    let Some(of_host) = state.conditions.hosts.get(&host) else {
+        return;
+    };
+    if is_due {
+        credited.extend(keeping(in_force(faults, &of_host.in_force)));
+    }
+    credited.extend(now.away.filter(|_| now.away != before.away));
+    credit(&mut state, host, &credited);
+}
+
+/// Counts the faults that keep a host from starting at its time.
+pub(super) fn count_of_boot(machines: &Machines, host: u32) {
+    let mut state = machines.state();
+    let Some(of_host) = state.conditions.hosts.get(&host) else {
+        return;
+    };
+    let in_force = in_force(&machines.scenario.faults, &of_host.in_force);
+    let credited: Vec<usize> = keeping(in_force).collect();
+    credit(&mut state, host, &credited);
+}
+
+/// The faults that keep a host's programs from running.
+fn keeping<'a>(faults: impl Iterator<Item = (usize, &'a Harm)>) -> impl Iterator<Item = usize> {
+    let keeps = |harm: &Harm| matches!(harm, Harm::PowerCut { .. } | Harm::Stop { .. });
+    faults
+        .filter(move |(_, harm)| keeps(harm))
+        .map(|(fault, _)| fault)
+}
+
+/// Counts faults at a host, each once in a turn.
+fn credit(state: &mut crate::play::machine::State, host: u32, credited: &[usize]) {
+    for &fault in credited {
+        let of_host = state.conditions.hosts.get_mut(&host);
+        if of_host.is_some_and(|of_host| of_host.in_force.is_news(fault)) {
+            state.fired[fault] += 1;
+        }
+    }
+}
+
+/// Counts packets that have met a host's access link as faults changed it, until now.
+pub(super) fn count_of_link(machines: &Machines, host: u32) {
+    let counts = host::link_counts(HostId(host));
+    let profile = access_of(machines, host);
+    let mut state = machines.state();
+    let of_host = state.conditions.hosts.entry(host).or_default();
+    let seen = std::mem::replace(&mut of_host.seen, counts);
+    let faults = in_force(&machines.scenario.faults, &of_host.in_force);
+    let changes: Vec<(usize, LinkChange)> = faults
+        .filter_map(|(fault, harm)| Some((fault, *sum::link_change(harm)?)))
+        .collect();
+    for (fault, own) in &changes {
+        let others = changes.iter().filter(|(other, _)| other != fault);
+        let without = LinkChange::sum(others.map(|(_, change)| change));
+        let with = LinkChange::sum(changes.iter().map(|(_, change)| change));
+        let met: u64 = [Side::Up, Side::Down]
+            .into_iter()
+            .zip(counts.iter().zip(&seen))
+            .map(|(side, (now, before))| {
+                let [with, without] =
+                    [&with, &without].map(|change| Effective::of(profile, change, side));
+                let met = LinkCounts {
+                    met: now.met.saturating_sub(before.met),
+                    lost: now.lost.saturating_sub(before.lost),
+                };
+                affected(&with, &without, own.loss_ppm, met)
+            })
+            .sum();
+        state.fired[*fault] += met;
+    }
+}
+
+/// A host has another access link now, which may count its losses anew.
+pub(super) fn link_was_set(machines: &Machines, host: u32) {
+    let counts = host::link_counts(HostId(host));
+    let mut state = machines.state();
+    let of_host = state.conditions.hosts.entry(host).or_default();
+    for (seen, now) in of_host.seen.iter_mut().zip(counts) {
+        seen.lost = seen.lost.min(now.lost);
+    }
+}
+
+/// One of the two links.
+#[derive(Clone, Copy)]
+enum Side {
+    Up,
+    Down,
+}
+
+/// What a fault can change of one direction of a link, as it is.
+#[derive(PartialEq, Eq)]
+struct Effective {
+    rate_bps: Option<u64>,
+    delay_ns: u64,
+    loss_ppm: u32,
+}
+
+impl Effective {
+    fn of(profile: &AccessProfile, change: &LinkChange, side: Side) -> Self {
+        let (direction, rate_bps): (&Direction, _) = match side {
+            Side::Up => (&profile.up, change.up_bps),
+            Side::Down => (&profile.down, change.down_bps),
+        };
+        Self {
+            rate_bps: rate_bps.or(direction.rate_bps),
+            delay_ns: change.delay_ns.unwrap_or(direction.delay_ns),
+            loss_ppm: change.loss_ppm.unwrap_or(direction.loss_ppm),
+        }
+    }
+}
+
+/// Of the packets that met a link, how many a fault with the loss `own_ppm` concerned, if the link
+/// would have been `without` it: all whose rate or delay it changed, or that it kept from being
+/// lost, and else its part of those lost.
+fn affected(
+    with: &Effective,
+    without: &Effective,
+    own_ppm: Option<u32>,
+    counts: LinkCounts,
+) -> u64 {
+    let paced = with.rate_bps != without.rate_bps || with.delay_ns != without.delay_ns;
+    if paced || with.loss_ppm < without.loss_ppm {
+        return counts.met;
+    }
+    let own_ppm = u128::from(own_ppm.unwrap_or(0));
+    let all_ppm = u128::from(with.loss_ppm);
+    if all_ppm == 0 || *with == *without {
+        return 0;
+    }
+    // Of independent losses, each takes this part of what they take together.
+    ((u128::from(counts.lost) * own_ppm + all_ppm / 2) / all_ppm) as u64
+}
+
+/// Counts sessions that began or were renewed with lifetimes that faults changed, until now.
+pub(super) fn count_of_sessions(machines: &Machines, gateway: usize) {
+    let renewed = nat::stats(gateways::id(machines, gateway)).renewed;
+    let (of_nat, of_firewall) = gateways::usual(machines, gateway);
+    let mut state = machines.state();
+    let of_gateway = state.conditions.gateways.entry(gateway).or_default();
+    let seen = std::mem::replace(&mut of_gateway.seen, renewed);
+    let faults = in_force(&machines.scenario.faults, &of_gateway.in_force);
+    let changes: Vec<(usize, LifetimeChange)> = faults
+        .filter_map(|(fault, harm)| Some((fault, *sum::lifetime_change(harm)?)))
+        .collect();
+    for (fault, _) in &changes {
+        let all = changes.iter().map(|(_, change)| change);
+        let others = changes.iter().filter(|(other, _)| other != fault);
+        let others = others.map(|(_, change)| change);
+        let differs = |usual| {
+            let with = LifetimeChange::sum_over(all.clone(), usual);
+            let without = LifetimeChange::sum_over(others.clone(), usual);
+            [
+                with.udp != without.udp,
+                with.tcp_transitory != without.tcp_transitory,
+                with.tcp_established != without.tcp_established,
+            ]
+        };
+        let differs: Vec<bool> = differs(of_nat)
+            .into_iter()
+            .zip(differs(of_firewall))
+            .map(|(nat, firewall)| nat || firewall)
+            .collect();
+        let met = since(renewed, seen).into_iter().zip(differs);
+        let met: u64 = met
+            .filter(|(_, differs)| *differs)
+            .map(|(met, _)| met)
+            .sum();
+        state.fired[*fault] += met;
+    }
+}
+
+/// Sessions counted since, in the order of lifetimes.
+fn since(now: Renewed, before: Renewed) -> [u64; 3] {
+    [
+        now.udp.saturating_sub(before.udp),
+        now.tcp_transitory.saturating_sub(before.tcp_transitory),
+        now.tcp_established.saturating_sub(before.tcp_established),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::play;
+
+    /// Effects of the faults in `rest`, on a host that sends from 5 s to 50 s and a silent one
+    /// that boots at 20 s.
+    #[track_caller]
+    fn check(faults: &[&str], expected: &[Option<u64>]) {
+        let mut text = "name = 't'\nduration = '60s'\nwarmup = '1s'\ndrain = '1s'\n\
+             [network]\ndelays = 'ibm-10'\n\
+             [[group]]\nname = 'busy'\ncount = 1\nprogram = 'none'\nboot = '0s'\nnat = 'sym'\n\
+             access = { up = { rate = '500kbit/s' } }\n\
+             [[group]]\nname = 'silent'\ncount = 1\nprogram = 'none'\nboot = '20s'\n\
+             [[group]]\nname = 'server'\ncount = 1\nprogram = 'none'\nboot = '0s'\n\
+             [[workload]]\nkind = 'flow'\nfrom = 'busy'\nto = 'server'\nat = '5s'\nfor = '45s'\n"
+            .to_owned();
+        for fault in faults {
+            text.push_str("[[fault]]\n");
+            text.push_str(&fault.replace("; ", "\n"));
+            text.push('\n');
+        }
+        let result = play::played(&text, None);
+        let fired: Vec<u64> = result.faults.iter().map(|fault| fault.fired).collect();
+        // Packets are too many to be told exactly.
+        let told = fired.iter().zip(expected);
+        let right = told
+            .clone()
+            .all(|(found, expected)| expected.map_or(*found > 9, |expected| *found == expected));
+        assert!(
+            right && fired.len() == expected.len(),
+            "{faults:?}: {fired:?}, not {expected:?}"
+        );
+    }
+
+    const LINK: &str = "kind = 'link'; hosts = 'busy'; at = '10s'; for = '20s'";
+    const SILENT: &str = "kind = 'link'; hosts = 'silent'; at = '10s'; for = '20s'";
+
+    #[test]
+    fn links_count_packets_that_meet_what_changes() {
+        let link = |fields: &str| format!("{LINK}; {fields}");
+        check(&[&link("up = '200kbit/s'")], &[None]);
+        check(&[&link("up = '500kbit/s'")], &[Some(0)]);
+        check(&[&format!("{SILENT}; delay = '9ms'")], &[Some(0)]);
+        check(&[&format!("{SILENT}; loss = '100%'")], &[Some(0)]);
+        check(&[&link("loss = '10%'")], &[None]);
+        // The lower rate and the larger delay count; losses do both.
+        let (low, high) = (link("up = '200kbit/s'"), link("up = '300kbit/s'"));
+        check(&[&high, &low], &[Some(0), None]);
+        let (short, long) = (link("delay = '5ms'"), link("delay = '50ms'"));
+        check(&[&long, &short], &[None, Some(0)]);
+        let loss = link("loss = '20%'");
+        check(&[&loss, &loss, &low], &[None, None, None]);
+    }
+
+    #[test]
+    fn hosts_count_while_they_are_kept_from_running() {
+        let fault = |kind: &str, host: &str, at: u64, length: u64| {
+            format!("kind = '{kind}'; hosts = '{host}'; at = '{at}s'; for = '{length}s'")
+        };
+        for kind in ["power-cut", "stop"] {
+            let early = fault(kind, "silent", 2, 9);
+            let at_boot = fault(kind, "silent", 2, 30);
+            check(&[&early, &at_boot], &[Some(0), Some(1)]);
+            let outer = fault(kind, "silent", 25, 20);
+            let inner = fault("power-cut", "silent", 30, 5);
+            check(&[&outer, &inner], &[Some(1), Some(1)]);
+            check(&[&format!("{inner}; every = '10s'")], &[Some(3)]);
+        }
+    }
+
+    #[test]
+    fn moves_count_once_they_say_where_a_host_is() {
+        let moved = |at: u64, length: u64| {
+            format!("kind = 'move'; hosts = 'silent'; at = '{at}s'; for = '{length}s'; to = 'sym'")
+        };
+        check(&[&moved(10, 9), &moved(10, 9)], &[Some(0), Some(1)]);
+        check(&[&moved(10, 19), &moved(10, 9)], &[Some(1), Some(1)]);
+        check(&[&moved(10, 9), &moved(15, 9)], &[Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn lifetimes_count_sessions_that_meet_them() {
+        let lifetime = |field: &str| {
+            format!("kind = 'nat-lifetime'; hosts = 'busy'; at = '10s'; for = '9s'; {field}")
+        };
+        let (long, short) = (
+            lifetime("tcp_established = '9m'"),
+            lifetime("tcp_established = '4m'"),
+        );
+        check(
+            &[&long, &short, &lifetime("udp = '9s'")],
+            &[Some(0), Some(1), Some(0)],
+        );
+    }
+}

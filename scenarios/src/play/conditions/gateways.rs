@@ -1,0 +1,89 @@
+//! What faults do to NATs and firewalls.
+
+use orrery_sim::kernel;
+use orrery_sim::net::nat::{self, GatewayId, Lifetimes, OutsideAddress, Renewed};
+
+use super::{InForce, effects, in_force, sum};
+use crate::format::fault::{Harm, LifetimeChange};
+use crate::play::machine::Machines;
+use crate::world::Phase;
+
+/// A gateway that a fault has concerned.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) in_force: InForce,
+    /// What its sessions had done when effects were counted last.
+    pub(super) seen: Renewed,
+}
+
+/// A fault in force begins or ends at a gateway.
+pub(super) fn enter(machines: &Machines, gateway: usize, fault: usize, phase: Phase) {
+    effects::count_of_sessions(machines, gateway);
+    let mut state = machines.state();
+    let of_gateway = state.conditions.gateways.entry(gateway).or_default();
+    of_gateway
+        .in_force
+        .enter(fault, phase, kernel::now().as_nanos());
+}
+
+/// Gives a gateway the lifetimes that the faults in force leave it.
+pub(super) fn settle(machines: &Machines, gateway: usize) {
+    let (of_nat, of_firewall) = {
+        let state = machines.state();
+        let Some(of_gateway) = state.conditions.gateways.get(&gateway) else {
+            return;
+        };
+        let faults = in_force(&machines.scenario.faults, &of_gateway.in_force);
+        let changes = faults.filter_map(|(_, harm)| sum::lifetime_change(harm));
+        let (nat, firewall) = usual(machines, gateway);
+        let changed = |usual| LifetimeChange::sum_over(changes.clone(), usual);
+        (changed(nat), changed(firewall))
+    };
+    nat::set_lifetimes(id(machines, gateway), of_nat, of_firewall)
+        .expect("the faults' reader refuses contradictions, and sums make none");
+}
+
+/// A fault happens to a gateway. Returns the effects that it had: a restart forgets sessions or
+/// changes an address, and one that does neither has none.
+pub(super) fn strike(machines: &Machines, gateway: usize, harm: &Harm) -> u64 {
+    let id = id(machines, gateway);
+    match harm {
+        Harm::NatRestart { readdresses, .. } => {
+            let before = nat::stats(id);
+            let address = if *readdresses {
+                OutsideAddress::Changed
+            } else {
+                OutsideAddress::Kept
+            };
+            nat::restart(id, address);
+            let sessions = before.nat_sessions + before.firewall_sessions;
+            sessions as u64 + u64::from(*readdresses)
+        }
+        Harm::NatAddress { .. } => {
+            nat::change_address(id);
+            1
+        }
+        Harm::Partition { .. }
+        | Harm::PowerCut { .. }
+        | Harm::Stop { .. }
+        | Harm::Link { .. }
+        | Harm::ClockStep { .. }
+        | Harm::NatLifetime { .. }
+        | Harm::Move { .. } => unreachable!("it does not strike gateways: {harm:?}"),
+    }
+}
+
+/// How long a gateway's NAT and its firewall remember sessions without faults.
+pub(super) fn usual(machines: &Machines, gateway: usize) -> (Lifetimes, Lifetimes) {
+    let profile = &machines.world.gateways.all[gateway].profile;
+    let usual = Lifetimes::default();
+    let nat = profile.nat.as_ref().map_or(usual, |nat| nat.lifetimes);
+    let firewall = profile.firewall.as_ref();
+    let firewall = firewall.map_or(usual, |firewall| firewall.lifetimes);
+    (nat, firewall)
+}
+
+/// The simulator's gateway.
+pub(super) fn id(machines: &Machines, gateway: usize) -> GatewayId {
+    machines.state().gateways[gateway]
+}

@@ -1,0 +1,119 @@
+//! What faults make of hosts: power, the network that they are in, and their access link.
+
+use std::sync::Arc;
+
+use orrery_sim::net::stage::LinkCounts;
+use orrery_sim::{HostId, host, kernel};
+
+use super::sum::OfHost;
+use super::{InForce, effects, in_force, life, sum};
+use crate::format::fault::Harm;
+use crate::play::machine::Machines;
+use crate::play::steps;
+use crate::profiles::AccessProfile;
+use crate::world::Phase;
+
+/// A host that a fault has concerned.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) in_force: InForce,
+    /// What is carried out.
+    pub(super) applied: OfHost,
+    /// What its access link had done when effects were counted last, up and down.
+    pub(super) seen: [LinkCounts; 2],
+    /// Whether the simulator knows where it belongs.
+    has_home: bool,
+}
+
+/// A fault in force begins or ends at a host.
+pub(super) fn enter(machines: &Machines, host: u32, fault: usize, phase: Phase) {
+    effects::count_of_link(machines, host);
+    let mut state = machines.state();
+    let of_host = state.conditions.hosts.entry(host).or_default();
+    of_host
+        .in_force
+        .enter(fault, phase, kernel::now().as_nanos());
+}
+
+/// Makes of a host what the faults in force leave of it.
+pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
+    let (before, now) = {
+        let mut state = machines.state();
+        let Some(of_host) = state.conditions.hosts.get_mut(&host) else {
+            return;
+        };
+        let now = sum::of_host(in_force(&machines.scenario.faults, &of_host.in_force));
+        (std::mem::replace(&mut of_host.applied, now), now)
+    };
+    if now.is_off && !before.is_off {
+        life::power_goes(machines, host);
+    }
+    if now.is_stopped && !now.is_off {
+        life::stop(machines, host);
+    }
+    if now.away != before.away {
+        relocate(machines, host, now.away);
+    }
+    if now.away != before.away || now.link != before.link {
+        set_link(machines, host, &now);
+    }
+    if before.is_off && !now.is_off {
+        host::power_on(HostId(host));
+    }
+    effects::count_of_host(machines, host, &before, &now);
+    life::settle(machines, host);
+}
+
+/// Takes a host to the network of a fault, or home.
+fn relocate(machines: &Machines, host: u32, away: Option<usize>) {
+    let is_new = {
+        let mut state = machines.state();
+        let of_host = state.conditions.hosts.entry(host).or_default();
+        !std::mem::replace(&mut of_host.has_home, true)
+    };
+    if is_new {
+        host::set_home(HostId(host));
+    }
+    match away {
+        Some(fault) => {
+            let gateway = machines.world.gateways.away(fault, host);
+            let id = gateway.map(|gateway| super::gateways::id(machines, gateway));
+            host::move_to(HostId(host), id);
+        }
+        None => host::return_home(HostId(host)),
+    }
+}
+
+/// Gives a host the access link of the network that it is in, as faults change it.
+fn set_link(machines: &Machines, host: u32, now: &OfHost) {
+    let profile = profile_of(machines, host, now);
+    host::set_access(HostId(host), &steps::access(profile, &now.link));
+    effects::link_was_set(machines, host);
+}
+
+/// The access link of a host where it is now, without what faults change of it.
+pub(super) fn access_of(machines: &Machines, host: u32) -> &AccessProfile {
+    let applied = {
+        let state = machines.state();
+        let of_host = state.conditions.hosts.get(&host);
+        of_host.map_or_else(OfHost::default, |of_host| of_host.applied)
+    };
+    profile_of(machines, host, &applied)
+}
+
+fn profile_of<'a>(machines: &'a Machines, host: u32, now: &OfHost) -> &'a AccessProfile {
+    let elsewhere = now
+        .away
+        .and_then(|fault| match &machines.scenario.faults[fault].harm {
+            Harm::Move { to, .. } => to.access.as_ref(),
+            Harm::Partition { .. }
+            | Harm::PowerCut { .. }
+            | Harm::Stop { .. }
+            | Harm::Link { .. }
+            | Harm::ClockStep { .. }
+            | Harm::NatRestart { .. }
+            | Harm::NatAddress { .. }
+            | Harm::NatLifetime { .. } => None,
+        });
+    elsewhere.unwrap_or(&machines.scenario.group_of(host).access)
+}

@@ -1,0 +1,119 @@
+//! What runs on hosts: a host's programs start once its time to boot has come and neither a power
+//! cut nor a stop is in force, and end when one begins.
+//!
+//! Owns when they start and end. How a node starts is [`Machines::boot`]'s.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use orrery_sim::{Class, HostId, host, kernel};
+
+use crate::play::machine::Machines;
+use crate::play::relays::circuit_bytes;
+use crate::play::steps::copies;
+
+/// What runs on a host.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Life {
+    /// Its time to boot has come.
+    pub(super) is_due: bool,
+    /// Its programs run, or are starting.
+    pub(super) runs: bool,
+    /// Its programs are ending in good order.
+    is_ending: bool,
+    /// How often its programs have ended.
+    ends: u32,
+}
+
+/// How a host's programs end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// With its power.
+    PowerCut,
+    /// In good order.
+    Stopped,
+}
+
+/// The time has come at which a host is to start.
+pub fn boot_is_due(machines: &Arc<Machines>, host: u32) {
+    machines.state().conditions.lives[host as usize].is_due = true;
+    super::effects::count_of_boot(machines, host);
+    settle(machines, host);
+}
+
+/// Starts a host's programs if they are to run and do not.
+pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
+    let was_ending = {
+        let mut state = machines.state();
+        let conditions = &mut state.conditions;
+        let of_host = conditions.hosts.get(&host);
+        let kept = of_host.is_some_and(|it| it.applied.is_off || it.applied.is_stopped);
+        let life = &mut conditions.lives[host as usize];
+        if kept || !life.is_due || life.runs {
+            return;
+        }
+        life.runs = true;
+        std::mem::take(&mut life.is_ending)
+    };
+    if was_ending {
+        // What has not ended by then is ended.
+        host::stop_programs(HostId(host));
+    }
+    machines.boot(host);
+}
+
+/// A host loses its power.
+pub(super) fn power_goes(machines: &Machines, host: u32) {
+    let node = goes_down(machines, host, Down::PowerCut);
+    host::power_cut(HostId(host));
+    drop(node);
+}
+
+/// Ends a host's programs in good order, if they run.
+pub(super) fn stop(machines: &Arc<Machines>, host: u32) {
+    if !machines.state().conditions.lives[host as usize].runs {
+        return;
+    }
+    let node = goes_down(machines, host, Down::Stopped);
+    let ends = {
+        let life = &mut machines.state().conditions.lives[host as usize];
+        life.is_ending = true;
+        life.ends
+    };
+    let Some(node) = node else {
+        return finish_stop(machines, host, ends);
+    };
+    let stopping = Arc::clone(machines);
+    let stop = async move {
+        node.stop().await;
+        drop(node);
+        let testbed = Arc::clone(&stopping.testbed);
+        // The task cannot end the life that it is part of.
+        let finish = move || finish_stop(&stopping, host, ends);
+        testbed.call_at(kernel::now(), Class::World, HostId(host), Box::new(finish));
+    };
+    machines.testbed.spawn(host, stop.boxed());
+}
+
+/// A host's node has stopped: whatever else still runs there ends too.
+fn finish_stop(machines: &Machines, host: u32, ends: u32) {
+    let life = &mut machines.state().conditions.lives[host as usize];
+    if life.ends != ends || !std::mem::take(&mut life.is_ending) {
+        return;
+    }
+    host::stop_programs(HostId(host));
+}
+
+/// Tells everything that follows hosts that a host's programs end. Returns its node.
+fn goes_down(machines: &Machines, host: u32, how: Down) -> Option<orrery_node::NodeHandle> {
+    let now_ns = kernel::now().as_nanos();
+    let mut state = machines.state();
+    let life = &mut state.conditions.lives[host as usize];
+    life.ends += 1;
+    (life.runs, life.is_ending) = (false, false);
+    let node = state.nodes[host as usize].take();
+    state.relays.bytes_before_cuts += node.as_ref().map_or(0, circuit_bytes);
+    state.messages.copies_lost += node.as_ref().map_or(0, copies);
+    state.host_down(host, now_ns, how);
+    node
+}

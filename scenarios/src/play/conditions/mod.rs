@@ -1,0 +1,187 @@
+//! What the world is like for each host and gateway: the sum of all faults in force.
+//!
+//! A fault that begins or ends is entered here; then the condition of what it concerns is summed
+//! anew and the difference carried out. No fault undoes anything by itself, so that their order,
+//! nesting and kinds do not matter. Of one moment, all changes are entered before the sum is
+//! drawn. Owns which faults are in force, what of them is carried out, and the effects that each
+//! had. The sums themselves are [`sum`]'s, and what they do to a host [`hosts`]'s and [`life`]'s.
+
+mod effects;
+mod gateways;
+mod hosts;
+mod life;
+mod sum;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orrery_sim::net::partition::PartitionId;
+use orrery_sim::{HostId, host, kernel};
+
+use super::machine::Machines;
+use crate::format::fault::{Fault, Harm};
+use crate::format::selector::Hosts;
+use crate::world::{Change, Phase, Target};
+
+pub use life::{Down, boot_is_due};
+
+/// The faults in force in a run, and what of them is carried out.
+pub struct Conditions {
+    /// Hosts that a fault has concerned.
+    hosts: BTreeMap<u32, hosts::State>,
+    /// Gateways that a fault has concerned.
+    gateways: BTreeMap<usize, gateways::State>,
+    /// What runs, by host.
+    lives: Vec<life::Life>,
+    /// Partitions in force, by fault.
+    partitions: BTreeMap<usize, PartitionId>,
+}
+
+impl Conditions {
+    /// Nothing is in force yet, and no host has started.
+    pub fn new(hosts: usize) -> Self {
+        Self {
+            hosts: BTreeMap::new(),
+            gateways: BTreeMap::new(),
+            lives: vec![life::Life::default(); hosts],
+            partitions: BTreeMap::new(),
+        }
+    }
+}
+
+/// Names a turn of a fault at one target. Ascending, they are in the order in which they began,
+/// and those that began together in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    since_ns: u64,
+    fault: usize,
+}
+
+/// Turns that are in force at one target, and whether each has been counted as an effect.
+#[derive(Debug, Clone, Default)]
+struct InForce(BTreeMap<Turn, bool>);
+
+impl InForce {
+    fn enter(&mut self, fault: usize, phase: Phase, now_ns: u64) {
+        match phase {
+            Phase::Begins => {
+                let turn = Turn {
+                    since_ns: now_ns,
+                    fault,
+                };
+                self.0.insert(turn, false);
+            }
+            Phase::Ends => self.0.retain(|turn, _| turn.fault != fault),
+            Phase::Strikes | Phase::Steps { .. } => {}
+        }
+    }
+
+    /// The faults, in the order in which they began.
+    fn faults(&self) -> impl DoubleEndedIterator<Item = usize> + Clone + '_ {
+        self.0.keys().map(|turn| turn.fault)
+    }
+
+    /// Whether this is the first time that the turn of a fault is counted.
+    fn is_news(&mut self, fault: usize) -> bool {
+        let turn = self.0.iter_mut().find(|(turn, _)| turn.fault == fault);
+        turn.is_some_and(|(_, counted)| !std::mem::replace(counted, true))
+    }
+}
+
+/// Carries out a change of a fault. What lasts is carried out by the last change of this moment
+/// that concerns the same target, which `is_last` says this is.
+pub fn change(machines: &Arc<Machines>, fault: usize, change: &Change, is_last: bool) {
+    let harm = &machines.scenario.faults[fault].harm;
+    match (change.target, change.phase) {
+        (Target::Network, Phase::Begins) => part(machines, fault, harm),
+        (Target::Network, Phase::Ends) => heal(machines, fault),
+        (Target::Host(host), Phase::Steps { by_ns }) => {
+            host::step_clock(HostId(host), by_ns);
+            machines.state().fired[fault] += u64::from(by_ns != 0);
+        }
+        (Target::Gateway(gateway), Phase::Strikes) => {
+            let fired = gateways::strike(machines, gateway, harm);
+            machines.state().fired[fault] += fired;
+        }
+        (Target::Host(host), Phase::Begins | Phase::Ends) => {
+            hosts::enter(machines, host, fault, change.phase);
+            if is_last {
+                hosts::settle(machines, host);
+            }
+        }
+        (Target::Gateway(gateway), Phase::Begins | Phase::Ends) => {
+            gateways::enter(machines, gateway, fault, change.phase);
+            if is_last {
+                gateways::settle(machines, gateway);
+            }
+        }
+        (Target::Network, Phase::Strikes | Phase::Steps { .. })
+        | (Target::Host(_), Phase::Strikes)
+        | (Target::Gateway(_), Phase::Steps { .. }) => {
+            unreachable!("no kind of fault has such a change: {change:?}")
+        }
+    }
+}
+
+/// Counts what faults that are still in force have done, at the end of a run.
+pub fn count_rest(machines: &Machines) {
+    let (hosts, gateways, partitions) = {
+        let conditions = &machines.state().conditions;
+        let hosts: Vec<u32> = conditions.hosts.keys().copied().collect();
+        let gateways: Vec<usize> = conditions.gateways.keys().copied().collect();
+        let partitions: Vec<usize> = conditions.partitions.keys().copied().collect();
+        (hosts, gateways, partitions)
+    };
+    for host in hosts {
+        effects::count_of_link(machines, host);
+    }
+    for gateway in gateways {
+        effects::count_of_sessions(machines, gateway);
+    }
+    for fault in partitions {
+        heal(machines, fault);
+    }
+}
+
+/// A partition begins.
+fn part(machines: &Machines, fault: usize, harm: &Harm) {
+    let Harm::Partition { a, b, one_way } = harm else {
+        unreachable!("only partitions concern the network: {harm:?}");
+    };
+    let ids = |hosts: &Hosts| hosts.iter().map(HostId).collect::<Vec<_>>();
+    match host::partition(&ids(a), &ids(b), !one_way) {
+        Ok(id) => {
+            let now_ns = kernel::now().as_nanos();
+            let mut state = machines.state();
+            state.conditions.partitions.insert(fault, id);
+            let times = (now_ns, None);
+            state.partition_times_ns.insert((fault, now_ns), times);
+        }
+        Err(error) => kernel::fail(error.to_string()),
+    }
+}
+
+/// A partition ends. Its effects are the packets that it stopped.
+fn heal(machines: &Machines, fault: usize) {
+    let mut state = machines.state();
+    let times = state
+        .partition_times_ns
+        .range_mut((fault, 0)..=(fault, u64::MAX));
+    if let Some((_, (_, end_ns))) = times.last() {
+        *end_ns = Some(kernel::now().as_nanos());
+    }
+    if let Some(id) = state.conditions.partitions.remove(&fault) {
+        state.fired[fault] += host::heal(id);
+    }
+}
+
+/// The faults of a run that are in force at a target, in the order in which they began.
+fn in_force<'a>(
+    faults: &'a [Fault],
+    in_force: &'a InForce,
+) -> impl DoubleEndedIterator<Item = (usize, &'a Harm)> + Clone {
+    in_force.faults().map(|fault| (fault, &faults[fault].harm))
+}

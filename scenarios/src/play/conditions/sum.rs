@@ -1,0 +1,58 @@
+//! What faults in force make of a host or a gateway together: sums, and nothing that acts.
+
+use crate::format::fault::{Harm, LifetimeChange, LinkChange};
+
+/// What faults make of a host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OfHost {
+    /// It has no power.
+    pub is_off: bool,
+    /// Its programs are to be ended, for as long as it has power.
+    pub is_stopped: bool,
+    /// The fault whose network it is in; at home without one.
+    pub away: Option<usize>,
+    /// What changes of the access link that it has where it is.
+    pub link: LinkChange,
+}
+
+/// Sums up faults, given in the order in which they began.
+pub fn of_host<'a>(faults: impl DoubleEndedIterator<Item = (usize, &'a Harm)> + Clone) -> OfHost {
+    let has = |wanted: fn(&Harm) -> bool| faults.clone().any(|(_, harm)| wanted(harm));
+    let is_move = |(_, harm): &(usize, &Harm)| matches!(harm, Harm::Move { .. });
+    OfHost {
+        is_off: has(|harm| matches!(harm, Harm::PowerCut { .. })),
+        is_stopped: has(|harm| matches!(harm, Harm::Stop { .. })),
+        away: faults.clone().rfind(is_move).map(|(fault, _)| fault),
+        link: LinkChange::sum(faults.filter_map(|(_, harm)| link_change(harm))),
+    }
+}
+
+/// What a fault changes of an access link.
+pub fn link_change(harm: &Harm) -> Option<&LinkChange> {
+    match harm {
+        Harm::Link { change, .. } => Some(change),
+        Harm::Partition { .. }
+        | Harm::PowerCut { .. }
+        | Harm::Stop { .. }
+        | Harm::ClockStep { .. }
+        | Harm::NatRestart { .. }
+        | Harm::NatAddress { .. }
+        | Harm::NatLifetime { .. }
+        | Harm::Move { .. } => None,
+    }
+}
+
+/// What a fault changes of how long gateways remember sessions.
+pub fn lifetime_change(harm: &Harm) -> Option<&LifetimeChange> {
+    match harm {
+        Harm::NatLifetime { change, .. } => Some(change),
+        Harm::Partition { .. }
+        | Harm::PowerCut { .. }
+        | Harm::Stop { .. }
+        | Harm::Link { .. }
+        | Harm::ClockStep { .. }
+        | Harm::NatRestart { .. }
+        | Harm::NatAddress { .. }
+        | Harm::Move { .. } => None,
+    }
+}
