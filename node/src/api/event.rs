@@ -222,8 +222,43 @@ pub enum Event {
         message: String,
         /// The author's libp2p peer id, which the signature proves if messages are signed.
         author: Option<String>,
+        /// The libp2p peer id of the connected peer that handed it to us.
+        from: String,
         /// The message.
         data: Payload,
+    },
+    /// A connected peer takes part in a group.
+    GroupJoined {
+        /// libp2p peer id.
+        peer: String,
+        /// The group's topic.
+        topic: String,
+    },
+    /// A connected peer takes part in a group no longer.
+    GroupLeft {
+        /// libp2p peer id.
+        peer: String,
+        /// The group's topic.
+        topic: String,
+    },
+    /// The peers to which we hand on a group's messages unasked are others than before. Told
+    /// with the next message that we send or get.
+    MeshChanged {
+        /// The group's topic.
+        topic: String,
+        /// Their libp2p peer ids, all of them.
+        peers: Vec<String>,
+    },
+    /// Messages to a connected peer were dropped before they left, because it takes them too
+    /// slowly: they had waited too long, or there was no room for them. Told with the next
+    /// heartbeat.
+    GossipDropped {
+        /// libp2p peer id.
+        peer: String,
+        /// Messages, and offers of or requests for such.
+        messages: u64,
+        /// Others, that keep up the mesh.
+        control: u64,
     },
     /// A pull ended.
     PullEnded {

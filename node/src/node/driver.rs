@@ -36,6 +36,7 @@ use super::friends::Friend;
 use super::inquiries::Inquiries;
 use super::ladder::Ladder;
 use super::links::Links;
+use super::meshes::Meshes;
 use super::neighbours::Neighbours;
 use super::offer::Offering;
 use super::port_mappings::PortMappings;
@@ -112,6 +113,8 @@ pub(super) struct Driver {
     pub(super) climbs: Climbs,
     /// Relays in use, and their circuits.
     pub(super) relays: Relays,
+    /// The meshes of groups, as they were told of.
+    pub(super) meshes: Meshes,
     /// How peers are spelt that were told of lately.
     pub(super) names: PeerNames,
     /// Connections that may have been made to test an address.
@@ -195,6 +198,7 @@ impl Driver {
             ladder: Ladder::default(),
             climbs: Climbs::default(),
             relays,
+            meshes: Meshes::default(),
             names: PeerNames::default(),
             dial_backs: DialBacks::default(),
             queries: Vec::new(),

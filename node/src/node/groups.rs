@@ -3,7 +3,7 @@
 //! Nothing here touches the store: messages come, are told of, and are gone.
 
 use libp2p::Multiaddr;
-use libp2p::gossipsub::{self, PublishError};
+use libp2p::gossipsub::{self, PublishError, TopicHash};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -70,7 +70,10 @@ impl Driver {
             );
             return Err(CommandError::invalid(&error));
         }
-        match groups.publish(topic, data.0) {
+        let hash = topic.hash();
+        let published = groups.publish(topic, data.0);
+        self.tell_mesh(&hash);
+        match published {
             Ok(message) => Ok(Reply::Published {
                 message: message_name(&message, &mut self.names),
             }),
@@ -118,29 +121,69 @@ impl Driver {
         }
     }
 
-    /// Tells of a message that came for the first time.
+    /// Tells of a message that came for the first time, and of what keeps others from coming.
     pub(super) fn gossip_event(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message {
+                propagation_source,
                 message_id,
                 message,
-                ..
             } => {
+                self.tell_mesh(&message.topic);
                 let names = &mut self.names;
                 let event = Event::GossipReceived {
                     topic: message.topic.into_string(),
                     message: message_name(&message_id, names),
                     author: message.source.map(|author| names.of(author).to_owned()),
+                    from: names.of(propagation_source).to_owned(),
                     data: Payload(message.data),
                 };
                 self.emit(&event);
             }
-            gossipsub::Event::Subscribed { peer_id, .. } => self.keep_from_kad(&peer_id),
-            gossipsub::Event::SlowPeer { peer_id, .. } => {
+            gossipsub::Event::Subscribed { peer_id, topic } => {
+                self.keep_from_kad(&peer_id);
+                let peer = self.names.of(peer_id).to_owned();
+                let topic = topic.into_string();
+                self.emit(&Event::GroupJoined { peer, topic });
+            }
+            gossipsub::Event::Unsubscribed { peer_id, topic } => {
+                let peer = self.names.of(peer_id).to_owned();
+                let topic = topic.into_string();
+                self.emit(&Event::GroupLeft { peer, topic });
+            }
+            gossipsub::Event::SlowPeer {
+                peer_id,
+                failed_messages,
+            } => {
                 tracing::info!(%peer_id, "a peer takes messages too slowly; some were dropped");
                 self.context.limit_reached("gossip-queue");
+                let event = Event::GossipDropped {
+                    peer: self.names.of(peer_id).to_owned(),
+                    messages: failed_messages.non_priority as u64,
+                    control: failed_messages.priority as u64,
+                };
+                self.emit(&event);
             }
-            _ => {}
+            gossipsub::Event::GossipsubNotSupported { .. } => {}
         }
+    }
+
+    /// Tells of the mesh of a topic if it is not as it was told.
+    fn tell_mesh(&mut self, topic: &TopicHash) {
+        let Some(groups) = self.swarm.behaviour_mut().gossip.as_mut() else {
+            return;
+        };
+        let Some(peers) = self.meshes.changed(topic, || groups.mesh_peers(topic)) else {
+            return;
+        };
+        let names = &mut self.names;
+        let event = Event::MeshChanged {
+            topic: topic.to_string(),
+            peers: peers
+                .iter()
+                .map(|&peer| names.of(peer).to_owned())
+                .collect(),
+        };
+        self.emit(&event);
     }
 }

@@ -18,6 +18,7 @@ mod inquiries;
 mod kad_events;
 mod ladder;
 mod links;
+mod meshes;
 mod neighbours;
 mod offer;
 mod port_mappings;

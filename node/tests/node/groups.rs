@@ -83,7 +83,7 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
     for node in [&bob, &carol] {
         node.seen
             .wait("the message comes", |event| {
-                matches!(event, Event::GossipReceived { topic, message, author, data }
+                matches!(event, Event::GossipReceived { topic, message, author, data, .. }
                     if topic == "lunch" && *message == name && data.0 == b"at noon?"
                         && author.as_deref() == Some(alice.keys.peer().to_string().as_str()))
             })

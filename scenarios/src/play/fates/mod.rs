@@ -1,0 +1,121 @@
+//! What became of messages to groups without storage: shares, and a cause for
+//! each that did not arrive.
+//!
+//! A cause is derived for that message and that reader: [`cut`] looks at what lay between those
+//! who had it and those who did not, in what nodes told ([`super::overlay`]) and in what faults
+//! did ([`conditions`]). [`cause`] has the words.
+
+use std::collections::BTreeMap;
+
+use orrery_reports::record::Loss;
+
+use super::machine::{Machines, State};
+use super::messages::{Message, Sent};
+use crate::format::workload::Action;
+use cause::Cause;
+use conditions::Conditions;
+use cut::Case;
+
+pub mod cause;
+mod conditions;
+mod cut;
+#[cfg(test)]
+mod provoked;
+
+/// A loss that nothing explains.
+pub const UNKNOWN: &str = "unknown";
+
+/// Before a message, so much of what was sent may still lie before it on a slow link.
+const BACKLOG_NS: u64 = 60_000_000_000;
+
+/// All fates of a run, counted.
+#[derive(Debug, Default)]
+pub struct Fates {
+    /// Messages whose author's node took them.
+    pub published: u64,
+    /// Pairs of a message and a subscriber who got it.
+    pub delivered: u64,
+    /// Pairs in which the subscriber did not, although its node ran and was connected with some
+    /// other for as long as the message lived.
+    pub missed_alive: u64,
+    /// Pairs in which the subscriber did not, by cause.
+    pub causes: BTreeMap<Cause, u64>,
+    /// The first of those.
+    pub losses: Vec<Loss>,
+}
+
+/// Follows every measured message to each subscriber; lists at most `listed_max` losses.
+pub fn follow(machines: &Machines, state: &State, end_ns: u64, listed_max: usize) -> Fates {
+    let mut fates = Fates::default();
+    let conditions = Conditions::of(machines);
+    let mut backlog = Backlog::default();
+    for (number, message) in state.messages.by_time() {
+        let bytes_before = backlog.with(message);
+        if !machines.is_measured(message.at_ns) {
+            continue;
+        }
+        fates.published += u64::from(message.sent == Sent::Yes);
+        let subscribers = state.messages.subscribers(message.workload);
+        let readers = (0..).take(machines.world.hosts.len());
+        let readers = readers.filter(|host| subscribers.contains(*host) && *host != message.author);
+        let (got, lost): (Vec<u32>, Vec<u32>) = readers.partition(|host| message.got.contains(*host));
+        fates.delivered += got.len() as u64;
+        if lost.is_empty() {
+            continue;
+        }
+        let Action::Publish { topic, .. } = &machines.scenario.workloads[message.workload].action
+        else {
+            continue;
+        };
+        let case = Case {
+            overlay: &state.overlay,
+            conditions: &conditions,
+            message,
+            subscribers,
+            topic: state.overlay.topic(topic),
+            life_ns: machines.gossip_life_ns(message.author),
+            floods: machines.floods(message.author),
+            bytes_before,
+            end_ns,
+        };
+        let cut = case.cut();
+        for reader in lost {
+            let cause = case.cause(&cut, reader);
+            fates.missed_alive += u64::from(case.was_alive(reader));
+            *fates.causes.entry(cause).or_default() += 1;
+            if fates.losses.len() < listed_max {
+                fates.losses.push(Loss {
+                    item: format!("message {number}"),
+                    author: machines.world.hosts[message.author as usize].name.clone(),
+                    reader: machines.world.hosts[reader as usize].name.clone(),
+                    created_s: message.at_ns as f64 / 1e9,
+                    cause: cause.name().to_owned(),
+                });
+            }
+        }
+    }
+    fates
+}
+
+/// Bytes that were sent lately, while messages are gone through in the order of their times.
+#[derive(Default)]
+struct Backlog {
+    recent: std::collections::VecDeque<(u64, u64)>,
+    bytes: u64,
+}
+
+impl Backlog {
+    /// Those of the minute before `message`, its own included.
+    fn with(&mut self, message: &Message) -> u64 {
+        self.recent.push_back((message.at_ns, message.size_bytes.into()));
+        self.bytes += u64::from(message.size_bytes);
+        while let Some(&(at_ns, bytes)) = self.recent.front() {
+            if at_ns + BACKLOG_NS >= message.at_ns {
+                break;
+            }
+            self.recent.pop_front();
+            self.bytes -= bytes;
+        }
+        self.bytes
+    }
+}
