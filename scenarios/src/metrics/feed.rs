@@ -1,6 +1,7 @@
 //! Posts and pulls: what was asked of nodes, delivered, missed, and lost from disks.
 
 use super::{Definition, latency, value};
+use crate::play::MISSED_MEANINGS;
 
 const FEED: &[&str] = &["post", "late-grant"];
 
@@ -28,12 +29,16 @@ pub(super) const METRICS: &[Definition] = &[
         FEED,
         "Pairs of a post and a host that can read it though it is not among its intended readers.",
     ),
-    value(
-        "feed.missed_forever",
-        "1",
-        FEED,
-        "Pairs of a measured post and an intended reader in which the post is still absent at the end of the drain. Once one of the two has blocked the other, the reader is intended no more.",
-    ),
+    Definition {
+        labels: &["cause"],
+        values: MISSED_MEANINGS,
+        ..value(
+            "feed.missed_forever",
+            "1",
+            FEED,
+            "Pairs of a measured post and an intended reader in which the post is still absent at the end of the drain, also by cause. Once one of the two has blocked the other, the reader is intended no more.",
+        )
+    },
     value(
         "feed.refused",
         "1",

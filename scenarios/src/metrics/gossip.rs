@@ -1,10 +1,17 @@
 //! Messages of groups without storage.
 
-use super::{Definition, latency, value};
+use super::{Definition, counts, latency, value};
+use crate::play::LOSS_MEANINGS;
 
 const PUBLISH: &[&str] = &["publish"];
 
 pub(super) const METRICS: &[Definition] = &[
+    value(
+        "gossip.coverage",
+        "ratio",
+        PUBLISH,
+        "Share of the pairs as in gossip.delivery in which the host got the message, among those whose message was sent and whose host lived: its node ran for as long as the message could still be handed on, and was connected with some other node when it was sent.",
+    ),
     value(
         "gossip.delivery",
         "ratio",
@@ -22,6 +29,21 @@ pub(super) const METRICS: &[Definition] = &[
         PUBLISH,
         "Copies of messages that nodes got beyond the first of each, over the whole run.",
     ),
+    counts(
+        "gossip.hops",
+        PUBLISH,
+        "Connections that a measured message passed from its author to a host, at its first arrival there: 1 at the author's own peers.",
+    ),
+    Definition {
+        labels: &["cause"],
+        values: LOSS_MEANINGS,
+        ..value(
+            "gossip.lost",
+            "1",
+            PUBLISH,
+            "Pairs as in gossip.delivery in which the host did not get the message, also by cause. A cause is found for that message and that host: on the connections between those who had it and those who did not, while it lived. Of several, the nearest to the cut is told.",
+        )
+    },
     value(
         "gossip.published",
         "1",

@@ -48,6 +48,8 @@ pub struct Definition {
     pub labels: &'static [&'static str],
     /// What it is, in one sentence or two.
     pub meaning: &'static str,
+    /// Values of its last label, each with what it means, if they are told one by one.
+    pub values: &'static [(&'static str, &'static str)],
     /// Kinds of workloads or faults of which one must be there; empty: it is always there.
     pub needs: &'static [&'static str],
 }
@@ -84,6 +86,7 @@ const fn value(
         shape: Shape::Value,
         labels: &[],
         meaning,
+        values: &[],
         needs,
     }
 }
@@ -99,6 +102,7 @@ const fn latency(
         shape: Shape::Distribution,
         labels: &[],
         meaning,
+        values: &[],
         needs,
     }
 }
@@ -160,6 +164,14 @@ pub fn describe(metric: &Definition) -> String {
     );
     if !metric.labels.is_empty() {
         lines.push(format!("    labels: {}", metric.labels.join(", ")));
+    }
+    for (value, meaning) in metric.values {
+        let text = format!("{value}: {meaning}");
+        let wrapped = crate::text::wrap(&text, 86).into_iter().enumerate();
+        lines.extend(wrapped.map(|(place, line)| {
+            let indent = if place == 0 { "      " } else { "          " };
+            format!("{indent}{line}")
+        }));
     }
     if !metric.needs.is_empty() {
         lines.push(format!(

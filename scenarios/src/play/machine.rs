@@ -8,7 +8,7 @@ use futures::FutureExt;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use orrery_node::api::{Command, OpName};
-use orrery_node::config::Config;
+use orrery_node::config::{Config, Gossip};
 use orrery_node::engine::Engine;
 use orrery_node::environment::{Observer, Storage};
 use orrery_node::keys::Keys;
@@ -24,6 +24,7 @@ use super::ledger::Ledger;
 use super::lookups::Lookups;
 use super::messages::{HostSet, Messages};
 use super::neighbourhood::Neighbourhood;
+use super::overlay::Overlay;
 use super::person::{Person, addresses, circuit, keys};
 use super::punch::Starts;
 use super::punches::Punches;
@@ -33,6 +34,7 @@ use super::testbed::Testbed;
 use super::witness::Witness;
 use crate::format::Scenario;
 use crate::format::group::Group;
+use crate::format::workload::{Action, Workload};
 use crate::world::World;
 
 /// The port on which every node listens.
@@ -57,6 +59,7 @@ pub struct State {
     followed: Vec<BTreeSet<u32>>,
     pub ledger: Ledger,
     pub messages: Messages,
+    pub overlay: Overlay,
     pub tally: Tally,
     pub relays: Relays,
     pub neighbourhood: Neighbourhood,
@@ -74,10 +77,6 @@ pub struct State {
     pub gateways: Vec<GatewayId>,
     /// The local network of each machine at home.
     pub lans: Vec<Option<LanId>>,
-    /// When each fault's partition began and ended; by fault and beginning.
-    pub partition_times_ns: BTreeMap<(usize, u64), (u64, Option<u64>)>,
-    /// When each machine went down, the last time.
-    pub last_cut_ns: Vec<Option<u64>>,
     /// Effects of each fault.
     pub fired: Vec<u64>,
     /// Machines that pulled nothing new twice after the end.
@@ -133,7 +132,8 @@ impl Machines {
             nodes: people.iter().map(|_| None).collect(),
             followed: people.iter().map(|_| BTreeSet::new()).collect(),
             ledger: Ledger::default(),
-            messages: Messages::new(people.len()),
+            messages: Messages::new(people.len(), subscribers(&scenario, people.len())),
+            overlay: Overlay::new(people.len()),
             tally: Tally::new(people.len()),
             neighbourhood: Neighbourhood::new(people.len()),
             connects: Connects::default(),
@@ -146,8 +146,6 @@ impl Machines {
             conditions: Conditions::new(people.len()),
             gateways: Vec::new(),
             lans: Vec::new(),
-            partition_times_ns: BTreeMap::new(),
-            last_cut_ns: vec![None; people.len()],
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),
             hosts_by_identity: index(|person| person.identity.clone()),
@@ -241,6 +239,7 @@ impl Machines {
         config.relay.listed.extend(listed);
         let now_ns = kernel::now().as_nanos();
         self.state().neighbourhood.starts(machine, now_ns);
+        self.state().overlay.starts(machine, now_ns);
         let environment = self.testbed.environment(machine, &config, observer);
         let node = Node::start(config, keys, environment)
             .await
@@ -301,16 +300,37 @@ impl Machines {
         self.world.gateways.profile(machine)
     }
 
-    /// Machines whose nodes run and are connected with somebody.
-    pub fn present(&self) -> HostSet {
-        let state = self.state();
-        let mut present = HostSet::new(state.nodes.len());
-        for (host, node) in (0..).zip(&state.nodes) {
-            if node.is_some() && state.tally.connections(host) > 0 {
-                present.insert(host);
-            }
-        }
-        present
+    /// How long who has a message of `author` may still hand it on: until gossipsub's history
+    /// has forgotten it, and for ten seconds at least.
+    pub fn gossip_life_ns(&self, author: u32) -> u64 {
+        let life_ns = self.heartbeats_ns(author, |gossip| gossip.history_length);
+        life_ns.max(GOSSIP_LIFE_NS)
+    }
+
+    /// How long who has a message of `author` offers it to peers to whom it was not handed.
+    pub fn gossip_offers_ns(&self, author: u32) -> u64 {
+        self.heartbeats_ns(author, |gossip| gossip.history_gossip)
+    }
+
+    /// So many heartbeats of a node's groups, and one more.
+    fn heartbeats_ns(&self, machine: u32, beats: fn(&Gossip) -> u32) -> u64 {
+        let gossip = self.config(machine).map(|config| &config.gossip);
+        gossip.map_or(0, |gossip| {
+            let pause_ns = gossip.heartbeat_interval.as_millis_u64() * 1_000_000;
+            pause_ns.saturating_mul(u64::from(beats(gossip)) + 1)
+        })
+    }
+
+    /// Whether a node takes no message of that size: what goes with it takes room, too.
+    pub fn refuses_message(&self, machine: u32, size_bytes: u32) -> bool {
+        let config = self.config(machine);
+        config.is_ok_and(|config| size_bytes + ENVELOPE_BYTES > config.gossip.max_message_bytes)
+    }
+
+    /// Whether a node hands its own messages to all peers that have joined their topic.
+    pub fn floods(&self, machine: u32) -> bool {
+        let config = self.config(machine);
+        config.is_ok_and(|config| config.gossip.flood_publish)
     }
 
     fn config(&self, machine: u32) -> Result<&Config, String> {
@@ -341,12 +361,18 @@ impl Machines {
 /// Pause between two looks at nodes' connections.
 const SAMPLE_NS: u64 = 10_000_000_000;
 
+/// What author, number, signature and topic of a message take on the wire, with a short topic.
+const ENVELOPE_BYTES: u32 = 200;
+
+/// The least time for which a message of a group may still be handed on.
+const GOSSIP_LIFE_NS: u64 = 10_000_000_000;
+
 impl State {
     /// The programs of a machine end: the one signal for all that follows machines.
     pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
         self.tally.host_down(machine);
         self.relays.host_down(machine, now_ns);
-        self.last_cut_ns[machine as usize] = Some(now_ns);
+        self.overlay.ends(machine, now_ns, how);
         self.flows.host_down(machine, now_ns, how);
         self.connects.host_down(machine, how);
         self.lookups.host_down(machine, now_ns, how);
@@ -357,6 +383,22 @@ impl State {
     pub fn host_of(&self, identity: &str) -> Option<u32> {
         self.hosts_by_identity.get(identity).copied()
     }
+}
+
+/// By workload, the hosts whose nodes join its topic; none where it has no topic.
+fn subscribers(scenario: &Scenario, hosts: usize) -> Vec<HostSet> {
+    let of = |workload: &Workload| {
+        let mut joined = HostSet::new(hosts);
+        if let Action::Publish { topic, .. } = &workload.action {
+            let groups = scenario.groups.iter();
+            let groups = groups.filter(|group| group.has_joined(topic));
+            for host in groups.flat_map(Group::hosts) {
+                joined.insert(host);
+            }
+        }
+        joined
+    };
+    scenario.workloads.iter().map(of).collect()
 }
 
 /// The configuration of a group's nodes.

@@ -7,31 +7,39 @@
 use orrery_node::api::Payload;
 use orrery_reports::stats::Recorder;
 
-/// How long after it was sent a message may still reach somebody: gossipsub
-/// tells of it for `history_gossip` heartbeats, and then it is gone.
-pub const LIFE_NS: u64 = 10_000_000_000;
-
 /// A set of hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostSet(Vec<u64>);
+pub struct HostSet {
+    bits: Vec<u64>,
+    len: u32,
+}
 
 impl HostSet {
     /// None of `hosts` hosts.
     pub fn new(hosts: usize) -> Self {
-        Self(vec![0; hosts.div_ceil(64)])
+        Self {
+            bits: vec![0; hosts.div_ceil(64)],
+            len: 0,
+        }
     }
 
     /// Puts `host` in; whether it was not there.
     pub fn insert(&mut self, host: u32) -> bool {
         let (word, bit) = (host as usize / 64, 1 << (host % 64));
-        let is_new = self.0[word] & bit == 0;
-        self.0[word] |= bit;
+        let is_new = self.bits[word] & bit == 0;
+        self.bits[word] |= bit;
+        self.len += u32::from(is_new);
         is_new
     }
 
     /// Whether `host` is in it.
     pub fn contains(&self, host: u32) -> bool {
-        self.0[host as usize / 64] & (1 << (host % 64)) != 0
+        self.bits[host as usize / 64] & (1 << (host % 64)) != 0
+    }
+
+    /// How many are in it, `host` aside.
+    pub fn without(&self, host: u32) -> u32 {
+        self.len - u32::from(self.contains(host))
     }
 }
 
@@ -57,22 +65,77 @@ pub struct Message {
     pub at_ns: u64,
     /// The workload that says so.
     pub workload: usize,
+    /// How large it is.
+    pub size_bytes: u32,
     /// How that went.
     pub sent: Sent,
-    /// Hosts whose nodes were up and connected with somebody at that moment.
-    pub present: HostSet,
     /// Hosts that got it.
     pub got: HostSet,
+    /// How many of them are to get it and have.
+    readers_done: u32,
+    /// By host, when it came there for the first time, and over how many hops. Empty when it has
+    /// come to all who are to get it.
+    arrivals: Vec<Arrival>,
+}
+
+/// When a message came, in microseconds after it was sent, and over how many hops, 0 if it has
+/// not: 48 bits and 16.
+#[derive(Debug, Clone, Copy, Default)]
+struct Arrival(u64);
+
+/// Stands for a number of hops that is not known.
+const HOPS_UNKNOWN: u16 = u16::MAX;
+
+impl Arrival {
+    fn new(after_us: u64, hops: u16) -> Self {
+        Self(after_us.min(u64::MAX >> 16) << 16 | u64::from(hops))
+    }
+
+    fn after_us(self) -> u64 {
+        self.0 >> 16
+    }
+
+    fn hops(self) -> u16 {
+        self.0 as u16
+    }
+}
+
+impl Message {
+    /// When it came to `host`; `None` if it did not, or if it came to all.
+    pub fn arrived_ns(&self, host: u32) -> Option<u64> {
+        let arrival = self.arrivals.get(host as usize)?;
+        (arrival.hops() > 0).then(|| self.at_ns + arrival.after_us() * 1_000)
+    }
+
+    /// When it came to a host for the last time, as far as is known; its own time if to none.
+    pub fn last_ns(&self) -> u64 {
+        let after_us = self.arrivals.iter().map(|arrival| arrival.after_us()).max();
+        self.at_ns + after_us.unwrap_or(0) * 1_000
+    }
+
+    /// Hops that the message took to `host` when `from` handed it over; `None` if it is not known
+    /// how it came to `from`.
+    fn hops_by(&self, from: u32) -> Option<u16> {
+        if from == self.author {
+            return Some(1);
+        }
+        let hops = self.arrivals.get(from as usize)?.hops();
+        (1..HOPS_UNKNOWN - 1).contains(&hops).then_some(hops + 1)
+    }
 }
 
 /// All messages of a run.
 #[derive(Debug)]
 pub struct Messages {
     hosts: usize,
+    /// By workload, the hosts that are to get its messages.
+    subscribers: Vec<HostSet>,
     /// By number; numbers are given out beforehand, so messages are entered in any order.
     by_number: Vec<Option<Message>>,
     /// From sending to first arrival, of the measured ones.
     pub latencies: Recorder,
+    /// From the author to a host, at the first arrival of the measured ones.
+    pub hops: Recorder,
     /// Copies that came in on nodes that have lost their power since.
     pub copies_lost: u64,
     /// First copies that came in, over all nodes.
@@ -80,25 +143,26 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// No message among `hosts` hosts.
-    pub fn new(hosts: usize) -> Self {
+    /// No message among `hosts` hosts, of which by workload `subscribers` are to get them.
+    pub fn new(hosts: usize, subscribers: Vec<HostSet>) -> Self {
         Self {
             hosts,
+            subscribers,
             by_number: Vec::new(),
             latencies: Recorder::of_microseconds(),
+            hops: Recorder::of("1"),
             copies_lost: 0,
             firsts: 0,
         }
     }
 
-    /// Message `number` is being sent.
+    /// Message `number`, of `size_bytes`, is being sent.
     pub fn sending(
         &mut self,
-        number: u32,
+        (number, size_bytes): (u32, u32),
         (author, workload): (u32, usize),
         at_ns: u64,
         sent: Sent,
-        present: HostSet,
     ) {
         let place = number as usize;
         if self.by_number.len() <= place {
@@ -108,9 +172,11 @@ impl Messages {
             author,
             at_ns,
             workload,
+            size_bytes,
             sent,
-            present,
             got: HostSet::new(self.hosts),
+            readers_done: 0,
+            arrivals: Vec::new(),
         });
     }
 
@@ -121,24 +187,58 @@ impl Messages {
         }
     }
 
-    /// A message came to `host` for the first time. What is none of ours is left out.
-    pub fn came(&mut self, data: &Payload, host: u32, now_ns: u64, measured: impl Fn(u64) -> bool) {
+    /// A message came to `host` for the first time, handed over by `from` if that is one of ours.
+    /// What is none of ours is left out.
+    pub fn came(
+        &mut self,
+        data: &Payload,
+        (from, host): (Option<u32>, u32),
+        now_ns: u64,
+        measured: impl Fn(u64) -> bool,
+    ) {
         self.firsts += 1;
-        let Some(message) = number(data).and_then(|number| self.message(number)) else {
+        let Some(number) = number(data) else {
             return;
         };
-        let (at_ns, is_new) = (message.at_ns, message.got.insert(host));
-        if is_new && measured(at_ns) {
-            let took_ns = now_ns.saturating_sub(at_ns);
-            self.latencies.record(at_ns, took_ns / 1000);
+        let Some(Some(message)) = self.by_number.get_mut(number as usize) else {
+            return;
+        };
+        // A node that has started anew gets again what it had.
+        if !message.got.insert(host) {
+            return;
+        }
+        let took_us = now_ns.saturating_sub(message.at_ns) / 1_000;
+        let hops = from.and_then(|from| message.hops_by(from));
+        if measured(message.at_ns) {
+            self.latencies.record(message.at_ns, took_us);
+            if let Some(hops) = hops {
+                self.hops.record(message.at_ns, hops.into());
+            }
+        }
+        if message.arrivals.is_empty() {
+            message.arrivals = vec![Arrival::default(); self.hosts];
+        }
+        message.arrivals[host as usize] = Arrival::new(took_us, hops.unwrap_or(HOPS_UNKNOWN));
+        let subscribers = &self.subscribers[message.workload];
+        message.readers_done += u32::from(host != message.author && subscribers.contains(host));
+        if message.readers_done == subscribers.without(message.author) {
+            message.arrivals = Vec::new();
         }
     }
 
-    /// The messages and their numbers.
-    pub fn all(&self) -> impl Iterator<Item = (u32, &Message)> {
-        (0..)
-            .zip(&self.by_number)
+    /// The messages and their numbers, in the order in which they were sent.
+    pub fn by_time(&self) -> Vec<(u32, &Message)> {
+        let messages = (0..).zip(&self.by_number);
+        let mut messages: Vec<_> = messages
             .filter_map(|(number, message)| Some((number, message.as_ref()?)))
+            .collect();
+        messages.sort_by_key(|(number, message)| (message.at_ns, *number));
+        messages
+    }
+
+    /// The hosts that are to get a workload's messages.
+    pub fn subscribers(&self, workload: usize) -> &HostSet {
+        &self.subscribers[workload]
     }
 
     fn message(&mut self, number: u32) -> Option<&mut Message> {
@@ -162,44 +262,92 @@ fn number(data: &Payload) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn sent_one() -> Messages {
-        let mut messages = Messages::new(70);
-        messages.sending(3, (1, 0), 1_000_000, Sent::Unanswered, HostSet::new(70));
+    /// Message 3 of host 1 to hosts 0 to `subscribers` - 1 of 70.
+    fn sent_one(subscribers: u32) -> Messages {
+        let mut readers = HostSet::new(70);
+        for host in 0..subscribers {
+            readers.insert(host);
+        }
+        let mut messages = Messages::new(70, vec![readers]);
+        messages.sending((3, 1024), (1, 0), 1_000_000, Sent::Unanswered);
         messages
+    }
+
+    fn only(messages: &Messages) -> &Message {
+        messages.by_time()[0].1
     }
 
     #[test]
     fn a_message_arrives_once_at_each_host() {
-        let mut messages = sent_one();
+        let mut messages = sent_one(70);
         let data = write(3, 1024);
         assert_eq!(data.0.len(), 1024);
-        for (host, now_ns) in [(69, 3_000_000), (69, 9_000_000), (2, 5_000_000)] {
-            messages.came(&data, host, now_ns, |_| true);
+        for (from, host, now_ns) in [(1, 69, 3_000_000), (2, 69, 9_000_000), (69, 2, 5_000_000)] {
+            messages.came(&data, (Some(from), host), now_ns, |_| true);
         }
         messages.answered(3, Sent::Yes);
-        let (number, message) = messages.all().next().expect("it was sent");
+        let (number, message) = messages.by_time()[0];
         assert_eq!((number, message.sent), (3, Sent::Yes));
         assert!(message.got.contains(69) && message.got.contains(2));
         assert!(!message.got.contains(68));
+        assert_eq!(message.arrived_ns(69), Some(3_000_000));
+        assert_eq!(message.arrived_ns(68), None);
+        assert_eq!(message.last_ns(), 5_000_000);
         assert_eq!(messages.latencies.count(), 2);
         assert_eq!(messages.firsts, 3);
     }
 
     #[test]
+    fn hops_are_counted_from_the_author() {
+        let mut messages = sent_one(70);
+        let data = write(3, 4);
+        for (from, host) in [
+            (Some(1), 4),
+            (Some(4), 5),
+            (Some(5), 6),
+            (None, 7),
+            (Some(9), 8),
+        ] {
+            messages.came(&data, (from, host), 2_000_000, |_| true);
+        }
+        let hops = |host: u32| only(&messages).hops_by(host);
+        assert_eq!([4, 5, 6].map(hops), [Some(2), Some(3), Some(4)]);
+        assert_eq!(hops(30), None);
+        // Of those that came from nowhere it is not known how far that is.
+        assert_eq!(messages.hops.count(), 3);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_came_to_all() {
+        let mut messages = sent_one(3);
+        let data = write(3, 4);
+        for host in [0, 9, 2] {
+            assert!(host == 0 || !only(&messages).arrivals.is_empty());
+            messages.came(&data, (Some(1), host), 2_000_000, |_| true);
+        }
+        assert!(only(&messages).arrivals.is_empty());
+        assert!(
+            only(&messages).got.contains(9),
+            "who listens without being meant"
+        );
+    }
+
+    #[test]
     fn strange_messages_are_nobodys() {
-        let mut messages = sent_one();
+        let mut messages = sent_one(70);
         for data in [Payload(vec![1, 2]), write(9, 4), write(2, 4)] {
-            messages.came(&data, 5, 2_000_000, |_| true);
+            messages.came(&data, (Some(1), 5), 2_000_000, |_| true);
         }
         assert_eq!(messages.latencies.count(), 0);
-        let (_, message) = messages.all().next().expect("it was sent");
-        assert!(!message.got.contains(5));
+        assert!(!only(&messages).got.contains(5));
     }
 
     #[test]
     fn what_was_sent_before_the_window_is_not_measured() {
-        let mut messages = sent_one();
-        messages.came(&write(3, 4), 5, 2_000_000, |at_ns| at_ns > 1_000_000);
-        assert_eq!(messages.latencies.count(), 0);
+        let mut messages = sent_one(70);
+        messages.came(&write(3, 4), (Some(1), 5), 2_000_000, |at_ns| {
+            at_ns > 1_000_000
+        });
+        assert_eq!((messages.latencies.count(), messages.hops.count()), (0, 0));
     }
 }

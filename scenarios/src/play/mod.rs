@@ -36,6 +36,7 @@ mod machine;
 mod messages;
 mod neighbourhood;
 mod on_turmoil;
+mod overlay;
 mod person;
 mod punch;
 mod punches;
@@ -49,9 +50,11 @@ mod verdict;
 mod witness;
 
 use depths::Depths;
+pub use fates::cause::MEANINGS as LOSS_MEANINGS;
 use machine::Machines;
 pub use on_turmoil::refuse_what_it_lacks;
 use testbed::Simulated;
+pub use verdict::MISSED_MEANINGS;
 
 /// Simulated time between two tellings of progress.
 const STRIDE: Duration = Duration::from_secs(5);

@@ -190,11 +190,10 @@ fn publish(machines: &Arc<Machines>, author: u32, workload: usize, size_bytes: u
     } else {
         Sent::AuthorDown
     };
-    let (now_ns, present) = (kernel::now().as_nanos(), machines.present());
-    let mut state = machines.state();
+    let now_ns = kernel::now().as_nanos();
     let by = (author, workload);
-    state.messages.sending(ticket, by, now_ns, sent, present);
-    drop(state);
+    let messages = &mut machines.state().messages;
+    messages.sending((ticket, size_bytes), by, now_ns, sent);
     let Some(node) = node else { return };
     let topic = topic.clone();
     let data = messages::write(ticket, size_bytes);

@@ -15,11 +15,12 @@ use orrery_reports::record::{Fault, SeedResult};
 use orrery_sim::{HostId, net};
 
 use super::conditions;
-use super::fates;
+use super::fates::{self, cause::Cause};
 use super::machine::Machines;
 use super::steps::{copies, counter};
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
+pub use feeds::MEANINGS as MISSED_MEANINGS;
 use metrics::Metrics;
 
 /// Names of stalled machines in a failure's text.
@@ -166,6 +167,10 @@ fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut 
     let state = machines.state();
     let fates = fates::follow(machines, &state, end_ns, losses::LISTED_MAX);
     let lost = fates.causes.values().sum::<u64>();
+    metrics.value("gossip.lost", "1", lost as f64);
+    losses::count(metrics, result, "gossip.lost", &fates.causes, Cause::name);
+    metrics.ratio("gossip.coverage", fates.delivered, fates.missed_alive);
+    metrics.samples("gossip.hops", &state.messages.hops);
     metrics.samples("gossip.delivery.latency", &state.messages.latencies);
     metrics.ratio("gossip.delivery", fates.delivered, lost);
     metrics.value("gossip.published", "1", fates.published as f64);
@@ -174,7 +179,4 @@ fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut 
     let duplicates = copies.saturating_sub(state.messages.firsts);
     metrics.value("gossip.duplicates", "1", duplicates as f64);
     result.losses.extend(fates.losses);
-    for (cause, count) in fates.causes {
-        losses::add(result, &cause, count);
-    }
 }

@@ -72,9 +72,11 @@ impl Machines {
                 }
             }
             Event::Received { op, .. } => state.ledger.received(op, machine, now_ns),
-            Event::GossipReceived { data, .. } => {
+            Event::GossipReceived { data, from, .. } => {
                 let measured = |at_ns| self.is_measured(at_ns);
-                state.messages.came(data, machine, now_ns, measured);
+                let from = state.hosts_by_peer.get(from).copied();
+                let hop = (from, machine);
+                state.messages.came(data, hop, now_ns, measured);
             }
             Event::Pinged { peer, rtt_us } => {
                 if let Some(&peer) = state.hosts_by_peer.get(peer).filter(|_| measured) {
@@ -98,6 +100,7 @@ impl Machines {
                 state.tally.note(machine, now_ns, measured, other);
                 let host_of = |peer: &str| state.hosts_by_peer.get(peer).copied();
                 state.relays.note(machine, now_ns, measured, other, host_of);
+                state.overlay.note(machine, now_ns, other, host_of);
                 state.reaches(machine, now_ns, measured, other);
             }
         }

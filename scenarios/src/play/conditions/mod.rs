@@ -154,11 +154,7 @@ fn part(machines: &Machines, fault: usize, harm: &Harm) {
     let ids = |hosts: &Hosts| hosts.iter().map(HostId).collect::<Vec<_>>();
     match host::partition(&ids(a), &ids(b), !one_way) {
         Ok(id) => {
-            let now_ns = kernel::now().as_nanos();
-            let mut state = machines.state();
-            state.conditions.partitions.insert(fault, id);
-            let times = (now_ns, None);
-            state.partition_times_ns.insert((fault, now_ns), times);
+            machines.state().conditions.partitions.insert(fault, id);
         }
         Err(error) => kernel::fail(error.to_string()),
     }
@@ -167,12 +163,6 @@ fn part(machines: &Machines, fault: usize, harm: &Harm) {
 /// A partition ends. Its effects are the packets that it stopped.
 fn heal(machines: &Machines, fault: usize) {
     let mut state = machines.state();
-    let times = state
-        .partition_times_ns
-        .range_mut((fault, 0)..=(fault, u64::MAX));
-    if let Some((_, (_, end_ns))) = times.last() {
-        *end_ns = Some(kernel::now().as_nanos());
-    }
     if let Some(id) = state.conditions.partitions.remove(&fault) {
         state.fired[fault] += host::heal(id);
     }

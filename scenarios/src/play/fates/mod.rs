@@ -3,7 +3,7 @@
 //!
 //! A cause is derived for that message and that reader: [`cut`] looks at what lay between those
 //! who had it and those who did not, in what nodes told ([`super::overlay`]) and in what faults
-//! did ([`conditions`]). [`cause`] has the words.
+//! did ([`faults`]). [`cause`] has the words.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use super::machine::{Machines, State};
 use super::messages::{Message, Sent};
 use crate::format::workload::Action;
 use cause::Cause;
-use conditions::Conditions;
 use cut::Case;
+use faults::Faults;
 
 pub mod cause;
-mod conditions;
 mod cut;
+mod faults;
 #[cfg(test)]
 mod provoked;
 
@@ -47,7 +47,7 @@ pub struct Fates {
 /// Follows every measured message to each subscriber; lists at most `listed_max` losses.
 pub fn follow(machines: &Machines, state: &State, end_ns: u64, listed_max: usize) -> Fates {
     let mut fates = Fates::default();
-    let conditions = Conditions::of(machines);
+    let faults = Faults::of(machines);
     let mut backlog = Backlog::default();
     for (number, message) in state.messages.by_time() {
         let bytes_before = backlog.with(message);
@@ -58,7 +58,8 @@ pub fn follow(machines: &Machines, state: &State, end_ns: u64, listed_max: usize
         let subscribers = state.messages.subscribers(message.workload);
         let readers = (0..).take(machines.world.hosts.len());
         let readers = readers.filter(|host| subscribers.contains(*host) && *host != message.author);
-        let (got, lost): (Vec<u32>, Vec<u32>) = readers.partition(|host| message.got.contains(*host));
+        let (got, lost): (Vec<u32>, Vec<u32>) =
+            readers.partition(|host| message.got.contains(*host));
         fates.delivered += got.len() as u64;
         if lost.is_empty() {
             continue;
@@ -69,12 +70,14 @@ pub fn follow(machines: &Machines, state: &State, end_ns: u64, listed_max: usize
         };
         let case = Case {
             overlay: &state.overlay,
-            conditions: &conditions,
+            faults: &faults,
             message,
             subscribers,
             topic: state.overlay.topic(topic),
             life_ns: machines.gossip_life_ns(message.author),
+            offers_ns: machines.gossip_offers_ns(message.author),
             floods: machines.floods(message.author),
+            is_too_large_for: &|host| machines.refuses_message(host, message.size_bytes),
             bytes_before,
             end_ns,
         };
@@ -107,7 +110,8 @@ struct Backlog {
 impl Backlog {
     /// Those of the minute before `message`, its own included.
     fn with(&mut self, message: &Message) -> u64 {
-        self.recent.push_back((message.at_ns, message.size_bytes.into()));
+        self.recent
+            .push_back((message.at_ns, message.size_bytes.into()));
         self.bytes += u64::from(message.size_bytes);
         while let Some(&(at_ns, bytes)) = self.recent.front() {
             if at_ns + BACKLOG_NS >= message.at_ns {

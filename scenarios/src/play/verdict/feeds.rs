@@ -31,7 +31,7 @@ pub fn judge(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &m
     );
     metrics.count("disk.acked_lost", lost_by_authors.len());
     metrics.count("feed.leaked", state.ledger.leaks());
-    let mut missed = 0;
+    let mut missed = BTreeMap::new();
     let mut delivered = 0;
     for (op, entry, reader, fate) in state.ledger.due(window_ns) {
         if fate.delivered_ns.is_some() || fate.held {
@@ -46,8 +46,7 @@ pub fn judge(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &m
             fate,
             lost_by_authors.contains(op),
         );
-        missed += 1;
-        losses::add(result, cause, 1);
+        *missed.entry(cause).or_insert(0) += 1;
         let lost = Lost {
             item: op.clone(),
             author: entry.author,
@@ -59,7 +58,14 @@ pub fn judge(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &m
     }
     metrics.count("feed.delivered", delivered);
     if whole {
-        metrics.count("feed.missed_forever", missed);
+        let all = missed.values().sum::<u64>();
+        metrics.count("feed.missed_forever", all as usize);
+        let metric = "feed.missed_forever";
+        losses::count(metrics, result, metric, &missed, |cause| cause);
+    } else {
+        for (cause, count) in &missed {
+            losses::add(result, cause, *count);
+        }
     }
     let causes = &result.loss_causes;
     result.invariants = invariants(&lost_by_authors, state.ledger.leaks(), causes, whole);
@@ -115,6 +121,9 @@ fn cause(
     if lost_by_author {
         return "lost-by-author";
     }
+    if !machines.exchanges_feeds(reader) {
+        return "reader-without-feeds";
+    }
     if state.nodes[reader as usize].is_none() {
         return "reader-down";
     }
@@ -130,10 +139,58 @@ fn cause(
         };
     }
     if !state.drained.contains(&reader) {
-        return "reader-not-drained";
+        return not_drained(state, entry.author, reader);
     }
     UNKNOWN
 }
+
+/// What kept a reader, who still pulled or failed to when the drain ended, from an author's post.
+fn not_drained(state: &State, author: u32, reader: u32) -> &'static str {
+    if state.nodes[author as usize].is_none() {
+        "author-down"
+    } else if !state.overlay.are_linked((reader, author)) {
+        "not-connected"
+    } else {
+        "reader-not-drained"
+    }
+}
+
+/// Causes of missed posts, and what each means.
+pub const MEANINGS: &[(&str, &str)] = &[
+    (
+        "author-down",
+        "the reader still pulled, and failed to, when the drain ended: the author's node did not run",
+    ),
+    (
+        "granted-behind-timestamp",
+        "it was granted after the reader had newer posts of its author, and the reader asks by timestamp",
+    ),
+    ("lost-by-author", "the author's own disk has lost it"),
+    (
+        "not-connected",
+        "the reader still pulled, and failed to, when the drain ended: it was not connected with the author",
+    ),
+    (
+        "reader-down",
+        "the reader's node did not run when the drain ended",
+    ),
+    (
+        "reader-not-drained",
+        "the reader still pulled something, or failed to, when the drain ended",
+    ),
+    (
+        "reader-without-feeds",
+        "the reader's node does not take part in the exchange of feeds",
+    ),
+    (
+        "stamped-behind-timestamp",
+        "its stamp is not above that of another post that the reader had, and the reader asks by timestamp",
+    ),
+    (
+        "unknown",
+        "nothing explains it: a defect, and the run fails",
+    ),
+];
 
 /// Pulls every machine's plug, and reads from its disk what its node would find
 /// at the next start. Returns the acknowledged posts that authors have lost.
