@@ -228,6 +228,17 @@ pub fn lan_packets(host: HostId) -> u64 {
     net::with(|net| net.lan_packets(host))
 }
 
+/// The conditions of the host's port on LAN segments, as they were last set.
+pub fn lan_port(host: HostId) -> Access {
+    net::with(|net| net.lan_port(host))
+}
+
+/// What the host's port on LAN segments has done so far, up and down: nothing while it is a plain
+/// wire.
+pub fn lan_counts(host: HostId) -> [LinkCounts; 2] {
+    net::with(|net| net.lan_counts(host))
+}
+
 /// Takes the host to another network: behind a gateway, or before all of them. It leaves
 /// its LAN segment, keeps its link until [`set_access`], and has other addresses, IPv6
 /// always; only a NAT that it comes back to gives it the IPv4 address that it had there. To

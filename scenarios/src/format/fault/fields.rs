@@ -60,9 +60,9 @@ pub enum FaultFields {
         /// It comes again each time this has passed, such as `30s`; once if absent.
         every: Option<String>,
     },
-    /// Access links change for a while. Of several on a host, the lowest rate and the largest
+    /// Links of hosts change for a while. Of several on a link, the lowest rate and the largest
     /// delay count, and their losses are independent of each other; each replaces what the access
-    /// link has of it in the network that the host is in then. Its effects are packets that meet
+    /// link has of it in the network that the host is in then, or its port on the local network. Its effects are packets that meet
     /// the link while the fault changes its rate or delay, and else those that its loss takes.
     Link {
         /// Whose.
@@ -82,6 +82,9 @@ pub enum FaultFields {
         delay: Option<String>,
         /// New share of packets lost, each way.
         loss: Option<String>,
+        /// Which of their links: `access` (if absent); `lan`, the ports by which hosts that have a
+        /// local network reach each other there; or `all`, both.
+        on: Option<LinksName>,
     },
     /// Wall clocks are set. Steps add up. An effect is a clock that is set.
     ClockStep {
@@ -157,6 +160,18 @@ pub enum FaultFields {
         /// The access link there; as before if absent.
         access: Option<AccessText>,
     },
+}
+
+/// Which links of a host change.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinksName {
+    /// The access link.
+    Access,
+    /// The port on its local network.
+    Lan,
+    /// Both.
+    All,
 }
 
 /// Which address a NAT has when it starts again.

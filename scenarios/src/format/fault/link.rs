@@ -1,4 +1,4 @@
-//! Faults that change access links.
+//! Faults that change links of hosts.
 //!
 //! Owns what several of them make together.
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Harm, Source};
 use crate::format::problem::Problems;
 use crate::format::quantity::{bits_per_second, time_ns};
-use crate::format::selector;
+use crate::format::selector::{self, Hosts};
 
 /// What changes of an access link; the rest stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,36 @@ pub struct LinkChange {
     pub delay_ns: Option<u64>,
     /// Share of packets lost in parts per million, each way.
     pub loss_ppm: Option<u32>,
+}
+
+/// Which links of a host change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Links {
+    /// The access link.
+    Access,
+    /// The port on its local network.
+    Lan,
+    /// Both.
+    All,
+}
+
+impl Links {
+    /// Whether the access link is one of them.
+    pub fn has_access(self) -> bool {
+        match self {
+            Self::Access | Self::All => true,
+            Self::Lan => false,
+        }
+    }
+
+    /// Whether the port on the local network is one of them.
+    pub fn has_lan(self) -> bool {
+        match self {
+            Self::Lan | Self::All => true,
+            Self::Access => false,
+        }
+    }
 }
 
 impl LinkChange {
@@ -77,10 +107,33 @@ pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Option<Harm>
         problems.push(reader.table.span, message);
         return None;
     }
-    Some(Harm::Link {
-        hosts: hosts?,
-        change,
-    })
+    let names = [
+        ("access", Links::Access),
+        ("lan", Links::Lan),
+        ("all", Links::All),
+    ];
+    let on = reader.choice("on", &names, problems);
+    let hosts = hosts?;
+    let on = on.unwrap_or(Links::Access);
+    if on == Links::Lan {
+        note_no_lan(source, &hosts, problems);
+    }
+    Some(Harm::Link { hosts, change, on })
+}
+
+/// Notes groups whose hosts are hit and have no local network.
+fn note_no_lan(source: &Source<'_>, hosts: &Hosts, problems: &mut Problems) {
+    for group in source.groups {
+        let is_hit = group.hosts().any(|host| hosts.contains(host));
+        if is_hit && group.lan.is_none() {
+            let message = format!(
+                "hosts of group \"{}\" have no local network: give the group a \"lan\", or let \
+                 the fault be on \"access\"",
+                group.name
+            );
+            problems.push(source.reader.span("hosts"), message);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use super::workload::read_kind;
 use crate::profiles::Profiles;
 
 pub use fields::FaultFields;
-pub use link::LinkChange;
+pub use link::{LinkChange, Links};
 pub use nat::{Elsewhere, LifetimeChange};
 
 /// Something that goes wrong.
@@ -65,12 +65,14 @@ pub enum Harm {
         /// Who.
         hosts: Hosts,
     },
-    /// Access links change.
+    /// Links of hosts change.
     Link {
         /// Whose.
         hosts: Hosts,
         /// To what.
         change: LinkChange,
+        /// Which of their links.
+        on: Links,
     },
     /// Wall clocks are set.
     ClockStep {

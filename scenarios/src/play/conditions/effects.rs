@@ -10,7 +10,8 @@ use orrery_sim::{HostId, host};
 use super::hosts::access_of;
 use super::sum::{self, OfHost};
 use super::{gateways, in_force};
-use crate::format::fault::{Harm, LifetimeChange, LinkChange};
+use crate::format::fault::{Harm, LifetimeChange, LinkChange, Links};
+use crate::play::local;
 use crate::play::machine::Machines;
 use crate::profiles::{AccessProfile, Direction};
 
@@ -59,24 +60,49 @@ fn credit(state: &mut crate::play::machine::State, host: u32, credited: &[usize]
     }
 }
 
-/// Counts packets that have met a host's access link as faults changed it, until now.
-pub(super) fn count_of_link(machines: &Machines, host: u32) {
-    let counts = host::link_counts(HostId(host));
+/// Counts packets that have met a host's links as faults changed them, until now.
+pub(super) fn count_of_links(machines: &Machines, host: u32) {
+    let of_access = counts_on_access(host);
+    let of_lan = counts_on_lan(host);
     let profile = access_of(machines, host);
+    let port = local::port_of(machines, host);
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
-    let seen = std::mem::replace(&mut of_host.seen, counts);
-    let faults = in_force(&machines.scenario.faults, &of_host.in_force);
-    let changes: Vec<(usize, LinkChange)> = faults
-        .filter_map(|(fault, harm)| Some((fault, *sum::link_change(harm)?)))
-        .collect();
-    for (fault, own) in &changes {
+    let seen = std::mem::replace(&mut of_host.seen, of_access);
+    let seen_on_lan = std::mem::replace(&mut of_host.seen_on_lan, of_lan);
+    let credited = {
+        let faults = in_force(&machines.scenario.faults, &of_host.in_force);
+        let changes = |concerns: fn(Links) -> bool| -> Vec<(usize, LinkChange)> {
+            let of_link = |(fault, harm)| Some((fault, *sum::link_change(harm, concerns)?));
+            faults.clone().filter_map(of_link).collect()
+        };
+        let mut credited = affected_by(&changes(Links::has_access), profile, &of_access, &seen);
+        if let Some(port) = port {
+            let on_lan = affected_by(&changes(Links::has_lan), port, &of_lan, &seen_on_lan);
+            credited.extend(on_lan);
+        }
+        credited
+    };
+    for (fault, met) in credited {
+        state.fired[fault] += met;
+    }
+}
+
+/// What each of the changes of a link has done to the packets that it has met since `seen`.
+fn affected_by(
+    changes: &[(usize, LinkChange)],
+    profile: &AccessProfile,
+    counts: &[LinkCounts; 2],
+    seen: &[LinkCounts; 2],
+) -> Vec<(usize, u64)> {
+    let with = LinkChange::sum(changes.iter().map(|(_, change)| change));
+    let of_fault = |(fault, own): &(usize, LinkChange)| {
         let others = changes.iter().filter(|(other, _)| other != fault);
         let without = LinkChange::sum(others.map(|(_, change)| change));
-        let with = LinkChange::sum(changes.iter().map(|(_, change)| change));
-        let met: u64 = [Side::Up, Side::Down]
+        let sides = [Side::Up, Side::Down]
             .into_iter()
-            .zip(counts.iter().zip(&seen))
+            .zip(counts.iter().zip(seen));
+        let met: u64 = sides
             .map(|(side, (now, before))| {
                 let [with, without] =
                     [&with, &without].map(|change| Effective::of(profile, change, side));
@@ -87,18 +113,28 @@ pub(super) fn count_of_link(machines: &Machines, host: u32) {
                 affected(&with, &without, own.loss_ppm, met)
             })
             .sum();
-        state.fired[*fault] += met;
+        (*fault, met)
+    };
+    changes.iter().map(of_fault).collect()
+}
+
+/// A host has other links now, which may count their losses anew.
+pub(super) fn link_was_set(machines: &Machines, host: u32) {
+    let counts = [counts_on_access(host), counts_on_lan(host)];
+    let mut state = machines.state();
+    let of_host = state.conditions.hosts.entry(host).or_default();
+    let seen = [&mut of_host.seen, &mut of_host.seen_on_lan];
+    for (seen, now) in seen.into_iter().flatten().zip(counts.iter().flatten()) {
+        seen.lost = seen.lost.min(now.lost);
     }
 }
 
-/// A host has another access link now, which may count its losses anew.
-pub(super) fn link_was_set(machines: &Machines, host: u32) {
-    let counts = host::link_counts(HostId(host));
-    let mut state = machines.state();
-    let of_host = state.conditions.hosts.entry(host).or_default();
-    for (seen, now) in of_host.seen.iter_mut().zip(counts) {
-        seen.lost = seen.lost.min(now.lost);
-    }
+fn counts_on_access(host: u32) -> [LinkCounts; 2] {
+    host::link_counts(HostId(host))
+}
+
+fn counts_on_lan(host: u32) -> [LinkCounts; 2] {
+    host::lan_counts(HostId(host))
 }
 
 /// One of the two links.
@@ -251,6 +287,31 @@ mod tests {
         check(&[&long, &short], &[None, Some(0)]);
         let loss = link("loss = '20%'");
         check(&[&loss, &loss, &low], &[None, None, None]);
+    }
+
+    #[test]
+    fn ports_on_local_networks_count_apart_from_access_links() {
+        let check = |on: &str, to: &str, is_met: bool| {
+            let text = format!(
+                "name = 't'\nduration = '30s'\nwarmup = '1s'\n[network]\ndelays = 'ibm-10'\n\
+                 [[group]]\nname = 'home'\ncount = 2\nprogram = 'none'\nboot = '0s'\nlan = 'l'\n\
+                 [[group]]\nname = 'server'\ncount = 1\nprogram = 'none'\nboot = '0s'\n\
+                 [[workload]]\nkind = 'flow'\nfrom = 'home[0]'\nto = '{to}'\nat = '5s'\n\
+                 bytes = '90kB'\n\
+                 [[fault]]\nkind = 'link'\nhosts = 'home[0]'\nat = '4s'\ndelay = '9ms'\n\
+                 on = '{on}'\n"
+            );
+            let result = play::played(&text, None);
+            assert_eq!(result.faults[0].fired > 0, is_met, "on {on}, to {to}");
+        };
+        for (on, neighbour, server) in [
+            ("access", false, true),
+            ("lan", true, false),
+            ("all", true, true),
+        ] {
+            check(on, "home[1]", neighbour);
+            check(on, "server", server);
+        }
     }
 
     #[test]

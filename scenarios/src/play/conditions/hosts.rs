@@ -8,6 +8,7 @@ use orrery_sim::{HostId, host, kernel};
 use super::sum::OfHost;
 use super::{InForce, effects, in_force, life, sum};
 use crate::format::fault::Harm;
+use crate::play::local;
 use crate::play::machine::Machines;
 use crate::play::steps;
 use crate::profiles::AccessProfile;
@@ -21,13 +22,15 @@ pub(super) struct State {
     pub(super) applied: OfHost,
     /// What its access link had done when effects were counted last, up and down.
     pub(super) seen: [LinkCounts; 2],
+    /// The same of its port on the local network.
+    pub(super) seen_on_lan: [LinkCounts; 2],
     /// Whether the simulator knows where it belongs.
     has_home: bool,
 }
 
 /// A fault in force begins or ends at a host.
 pub(super) fn enter(machines: &Machines, host: u32, fault: usize, phase: Phase) {
-    effects::count_of_link(machines, host);
+    effects::count_of_links(machines, host);
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     of_host
@@ -56,6 +59,12 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
     }
     if now.away != before.away || now.link != before.link {
         set_link(machines, host, &now);
+    }
+    if now.port != before.port
+        && let Some(profile) = local::port_of(machines, host)
+    {
+        host::set_lan_port(HostId(host), &steps::access(profile, &now.port));
+        effects::link_was_set(machines, host);
     }
     if before.is_off && !now.is_off {
         host::power_on(HostId(host));

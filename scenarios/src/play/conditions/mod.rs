@@ -136,7 +136,7 @@ pub fn count_rest(machines: &Machines) {
         (hosts, gateways, partitions)
     };
     for host in hosts {
-        effects::count_of_link(machines, host);
+        effects::count_of_links(machines, host);
     }
     for gateway in gateways {
         effects::count_of_sessions(machines, gateway);

@@ -1,6 +1,6 @@
 //! What faults in force make of a host or a gateway together: sums, and nothing that acts.
 
-use crate::format::fault::{Harm, LifetimeChange, LinkChange};
+use crate::format::fault::{Harm, LifetimeChange, LinkChange, Links};
 
 /// What faults make of a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct OfHost {
     pub away: Option<usize>,
     /// What changes of the access link that it has where it is.
     pub link: LinkChange,
+    /// What changes of its port on the local network.
+    pub port: LinkChange,
 }
 
 /// Sums up faults, given in the order in which they began.
@@ -23,14 +25,19 @@ pub fn of_host<'a>(faults: impl DoubleEndedIterator<Item = (usize, &'a Harm)> + 
         is_off: has(|harm| matches!(harm, Harm::PowerCut { .. })),
         is_stopped: has(|harm| matches!(harm, Harm::Stop { .. })),
         away: faults.clone().rfind(is_move).map(|(fault, _)| fault),
-        link: LinkChange::sum(faults.filter_map(|(_, harm)| link_change(harm))),
+        link: LinkChange::sum(
+            faults
+                .clone()
+                .filter_map(|(_, harm)| link_change(harm, Links::has_access)),
+        ),
+        port: LinkChange::sum(faults.filter_map(|(_, harm)| link_change(harm, Links::has_lan))),
     }
 }
 
-/// What a fault changes of an access link.
-pub fn link_change(harm: &Harm) -> Option<&LinkChange> {
+/// What a fault changes of a link, if it is on those that `concerns` says.
+pub fn link_change(harm: &Harm, concerns: fn(Links) -> bool) -> Option<&LinkChange> {
     match harm {
-        Harm::Link { change, .. } => Some(change),
+        Harm::Link { change, on, .. } => concerns(*on).then_some(change),
         Harm::Partition { .. }
         | Harm::PowerCut { .. }
         | Harm::Stop { .. }

@@ -15,7 +15,7 @@ use crate::format::network::Fidelity;
 use crate::format::read;
 use crate::play::machine::Machines;
 use crate::play::testbed::Simulated;
-use crate::play::{furnish, schedule, steps};
+use crate::play::{furnish, local, schedule, steps};
 use crate::world::World;
 
 const S: u64 = 1_000_000_000;
@@ -50,6 +50,7 @@ enum What {
         rate_mbps: Option<u64>,
         delay_ms: Option<u64>,
         loss_percent: Option<u64>,
+        on: &'static str,
     },
     ClockStep {
         by_s: i64,
@@ -110,13 +111,15 @@ impl Written {
                 rate_mbps,
                 delay_ms,
                 loss_percent,
+                on,
             } => {
                 let field = |name: &str, value: Option<u64>, unit: &str| {
                     value.map_or(String::new(), |value| format!("{name}='{value}{unit}'\n"))
                 };
                 let fields = field("up", *rate_mbps, "Mbit/s")
                     + &field("delay", *delay_ms, "ms")
-                    + &field("loss", *loss_percent, "%");
+                    + &field("loss", *loss_percent, "%")
+                    + &format!("on='{on}'\n");
                 ("link", fields)
             }
             What::ClockStep { by_s } => ("clock-step", format!("by='{by_s}s'")),
@@ -181,16 +184,23 @@ fn what() -> impl Strategy<Value = (What, Vec<usize>)> {
         prop::sample::select(vec!["public", "sym", "carrier"]),
         any::<bool>(),
     );
+    let on = prop::sample::select(vec!["access", "lan", "all"]);
     prop_oneof![
         sides.prop_map(|(a, others, one_way)| (What::Partition { others, one_way }, a)),
         all_hosts().prop_map(|hosts| (What::PowerCut, hosts)),
         all_hosts().prop_map(|hosts| (What::Stop, hosts)),
-        (link, all_hosts()).prop_map(|((rate_mbps, delay_ms, loss_percent), hosts)| {
+        (link, all_hosts(), on).prop_map(|((rate_mbps, delay_ms, loss_percent), mut hosts, on)| {
+            if on == "lan" {
+                // The last has no local network.
+                hosts.retain(|host| *host != HOSTS - 1);
+                hosts.extend(hosts.is_empty().then_some(0));
+            }
             (
                 What::Link {
                     rate_mbps,
                     delay_ms,
                     loss_percent,
+                    on,
                 },
                 hosts,
             )
@@ -240,6 +250,7 @@ struct Seen {
     behind: Option<GatewayId>,
     has_lan: bool,
     access: Access,
+    port: Access,
     clock_ns: i64,
     /// Where it is reached, if it is at home.
     addresses: Option<(std::net::Ipv4Addr, std::net::Ipv6Addr)>,
@@ -253,6 +264,7 @@ fn seen(number: usize, is_home: bool) -> Seen {
         behind: host::gateway(id),
         has_lan: host::lan(id).is_some(),
         access: host::access(id),
+        port: host::lan_port(id),
         clock_ns: host::clock_offset_ns(id),
         addresses: is_home.then(|| (host::v4(id), host::v6(id))),
     }
@@ -309,42 +321,26 @@ impl Naive<'_> {
             runs: !is_off && !is_stopped && now_s >= BOOT_S[host],
             behind,
             has_lan: self.first[host].has_lan && away.is_none(),
-            access: self.access(host, &in_force, away),
+            access: self.access(host, &change(&in_force, "access"), away),
+            port: self.port(host, &change(&in_force, "lan")),
             clock_ns: clock_ns.sum(),
             addresses: away.map_or(self.first[host].addresses, |_| None),
         }
     }
 
-    fn access(&self, host: usize, in_force: &[(u64, usize, &What)], away: Option<usize>) -> Access {
-        let mut change = LinkChange::default();
-        let mut pass = None;
-        for (_, _, what) in in_force {
-            let What::Link {
-                rate_mbps,
-                delay_ms,
-                loss_percent,
-            } = what
-            else {
-                continue;
-            };
-            if let Some(rate) = rate_mbps.map(|mbps| mbps * 1_000_000) {
-                change.up_bps = Some(change.up_bps.map_or(rate, |other| other.min(rate)));
-            }
-            if let Some(delay) = delay_ms.map(|ms| ms * 1_000_000) {
-                change.delay_ns = Some(change.delay_ns.map_or(delay, |other| other.max(delay)));
-            }
-            if let Some(percent) = loss_percent {
-                pass = Some(pass.unwrap_or(1.0) * (1.0 - *percent as f64 / 100.0));
-            }
-        }
-        change.loss_ppm = pass.map(|pass: f64| ((1.0 - pass) * 1e6).round() as u32);
+    fn port(&self, host: usize, change: &LinkChange) -> Access {
+        let port = local::port_of(self.machines, host as u32);
+        port.map_or_else(Access::default, |port| steps::access(port, change))
+    }
+
+    fn access(&self, host: usize, change: &LinkChange, away: Option<usize>) -> Access {
         let scenario = &self.machines.scenario;
         let elsewhere = away.and_then(|place| match &scenario.faults[place].harm {
             crate::format::fault::Harm::Move { to, .. } => to.access.as_ref(),
             other => panic!("{other:?} moves nothing"),
         });
         let usual = &scenario.group_of(host as u32).access;
-        steps::access(elsewhere.unwrap_or(usual), &change)
+        steps::access(elsewhere.unwrap_or(usual), change)
     }
 
     fn lifetimes(&self, gateway: usize, now_s: u64) -> Lifetimes {
@@ -417,6 +413,37 @@ impl Naive<'_> {
             );
         }
     }
+}
+
+/// What faults in force change of one of a host's links.
+fn change(in_force: &[(u64, usize, &What)], link: &str) -> LinkChange {
+    let mut change = LinkChange::default();
+    let mut pass = None;
+    for (_, _, what) in in_force {
+        let What::Link {
+            rate_mbps,
+            delay_ms,
+            loss_percent,
+            on,
+        } = what
+        else {
+            continue;
+        };
+        if *on != link && *on != "all" {
+            continue;
+        }
+        if let Some(rate) = rate_mbps.map(|mbps| mbps * 1_000_000) {
+            change.up_bps = Some(change.up_bps.map_or(rate, |other| other.min(rate)));
+        }
+        if let Some(delay) = delay_ms.map(|ms| ms * 1_000_000) {
+            change.delay_ns = Some(change.delay_ns.map_or(delay, |other| other.max(delay)));
+        }
+        if let Some(percent) = loss_percent {
+            pass = Some(pass.unwrap_or(1.0) * (1.0 - *percent as f64 / 100.0));
+        }
+    }
+    change.loss_ppm = pass.map(|pass: f64| ((1.0 - pass) * 1e6).round() as u32);
+    change
 }
 
 /// The last on the way of a host's packets to the core.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::fabric::{Fabric, Way};
 use super::link::Access;
 use super::packet::Packet;
-use super::stage::{Condition, DropReason, Fate};
+use super::stage::{Condition, DropReason, Fate, LinkCounts};
 use super::{Net, NetEvent, schedule};
 use crate::kernel::{self, HostId};
 use crate::random::Stream;
@@ -198,6 +198,16 @@ impl Net {
     /// Packets that have met the conditions of a host's port so far.
     pub(crate) fn lan_packets(&self, host: HostId) -> u64 {
         self.lans.ports.met(host)
+    }
+
+    /// The conditions of a host's port, as they were last set.
+    pub(crate) fn lan_port(&self, host: HostId) -> Access {
+        self.lans.ports.access(host)
+    }
+
+    /// What a host's port has done so far, up and down.
+    pub(crate) fn lan_counts(&self, host: HostId) -> [LinkCounts; 2] {
+        self.lans.ports.counts(host)
     }
 
     /// Sends a packet that [`Lans::carry`] says goes over a segment.

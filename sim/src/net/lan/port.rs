@@ -10,7 +10,7 @@ use crate::kernel::HostId;
 use crate::net::fabric::Way;
 use crate::net::link::Access;
 use crate::net::packet::Packet;
-use crate::net::stage::{Condition, Draws, Fate, Pipeline};
+use crate::net::stage::{Condition, Draws, Fate, LinkCounts, Pipeline};
 use crate::time::SimTime;
 
 /// All such ports of a world.
@@ -25,8 +25,8 @@ struct Port {
     down: End,
     /// Packets that it has met so far, either way.
     met: u64,
-    /// The largest that it lets out.
-    mtu: u16,
+    /// Its conditions, as they were last set.
+    access: Access,
 }
 
 struct End {
@@ -53,9 +53,9 @@ impl Ports {
             up: End::new(seed, "lan up", host),
             down: End::new(seed, "lan down", host),
             met: 0,
-            mtu: access.up.mtu,
+            access: access.clone(),
         });
-        port.mtu = access.up.mtu;
+        port.access.clone_from(access);
         for (end, link) in [(&mut port.up, &access.up), (&mut port.down, &access.down)] {
             let End { pipeline, draws } = end;
             let replaced = pipeline.replace(now, link.stages(), draws);
@@ -70,12 +70,28 @@ impl Ports {
 
     /// The largest packet that a host's port lets out.
     pub(super) fn mtu(&self, host: HostId) -> u16 {
-        self.0.get(&host).map_or(u16::MAX, |port| port.mtu)
+        self.0
+            .get(&host)
+            .map_or(u16::MAX, |port| port.access.up.mtu)
     }
 
     /// Packets that have met the conditions of a host's port so far.
     pub(super) fn met(&self, host: HostId) -> u64 {
         self.0.get(&host).map_or(0, |port| port.met)
+    }
+
+    /// The conditions of a host's port, as they were last set.
+    pub(super) fn access(&self, host: HostId) -> Access {
+        let port = self.0.get(&host);
+        port.map_or_else(Access::default, |port| port.access.clone())
+    }
+
+    /// What a host's port has done so far, up and down; nothing while it is a plain wire.
+    pub(super) fn counts(&self, host: HostId) -> [LinkCounts; 2] {
+        let port = self.0.get(&host);
+        port.map_or_else(Default::default, |port| {
+            [&port.up, &port.down].map(|end| end.pipeline.link_counts())
+        })
     }
 
     /// Takes a packet through a host's port.
