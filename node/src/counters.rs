@@ -84,6 +84,8 @@ fn name(event: &Event) -> &'static str {
         Event::GroupLeft { .. } => "group-left",
         Event::MeshChanged { .. } => "mesh-changed",
         Event::GossipDropped { .. } => "gossip-dropped",
+        Event::GossipRefused { .. } => "gossip-refused",
+        Event::GossipStreamReset { .. } => "gossip-stream-reset",
         Event::PullEnded { .. } => "pull-ended",
         Event::PullFailed { .. } => "pull-failed",
         Event::Refused { .. } => "refused",

@@ -260,6 +260,23 @@ pub enum Event {
         /// Others, that keep up the mesh.
         control: u64,
     },
+    /// A peer sent groups' messages in one transmission that we do not take. It was left out; what
+    /// the peer sends after it is heard.
+    GossipRefused {
+        /// The libp2p peer id of the one who sent it, not of the messages' author.
+        peer: String,
+        /// `too-large` for more than `gossip.max_message_bytes`, `unreadable` for what is not as
+        /// the protocol wants it or holds more than we take at once.
+        reason: String,
+        /// Bytes of the transmission, as the peer says.
+        bytes: u64,
+    },
+    /// What a peer sent for groups were no transmissions: the stream was reset. The peer may open
+    /// another one.
+    GossipStreamReset {
+        /// libp2p peer id.
+        peer: String,
+    },
     /// A pull ended.
     PullEnded {
         /// From whom.

@@ -42,7 +42,10 @@ pub struct Gossip {
     pub signed: bool,
     /// Whether peers are scored, with libp2p's default parameters.
     pub scoring: bool,
-    /// Largest message in bytes, its envelope included; larger ones are refused.
+    /// Largest transmission in bytes, 1,024 of which are kept for what a message has beside its
+    /// data. Own messages that do not fit are refused; of others they are left out and told of.
+    /// libp2p's own programs end their half of the stream at one that is too large for them: to
+    /// send more than others take is to lose them.
     pub max_message_bytes: u32,
     /// Peers in the mesh of a topic (D).
     pub mesh_n: u32,
@@ -110,6 +113,17 @@ pub struct Gossip {
     pub peer_exchange: bool,
     /// Peers that a prune names at most.
     pub prune_peers: u32,
+}
+
+impl Gossip {
+    /// What author, sequence number, topic, signature and key may take of a transmission, beside
+    /// the message itself.
+    pub const ENVELOPE_BYTES: u32 = 1024;
+
+    /// Largest message, in bytes, that fits into a transmission with its envelope.
+    pub fn data_bytes_max(&self) -> u32 {
+        self.max_message_bytes.saturating_sub(Self::ENVELOPE_BYTES)
+    }
 }
 
 impl Default for Gossip {

@@ -7,9 +7,10 @@ use libp2p::gossipsub::{self, PublishError, TopicHash};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::Multiaddr;
 
 use crate::api::{Event, Payload, Reply};
-use crate::gossip::{self, Groups, TOPICS_MAX, message_name};
+use crate::gossip::{self, Groups, GroupsEvent, TOPICS_MAX, message_name};
 
 use super::CommandError;
 use super::driver::Driver;
@@ -43,7 +44,10 @@ impl Driver {
             return Err(CommandError::invalid(&error));
         }
         match groups.subscribe(&topic) {
-            Ok(_) => Ok(Reply::Done),
+            Ok(_) => {
+                groups.rouse();
+                Ok(Reply::Done)
+            }
             Err(error) => Err(CommandError::invalid(&format!("{error:?}"))),
         }
     }
@@ -52,6 +56,7 @@ impl Driver {
         let groups = self.groups()?;
         let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
         if groups.unsubscribe(&topic) {
+            groups.rouse();
             Ok(Reply::Done)
         } else {
             Err(CommandError::invalid(&format!("{name} is not joined")))
@@ -59,10 +64,10 @@ impl Driver {
     }
 
     pub(super) fn publish(&mut self, name: &str, data: Payload) -> Result<Reply, CommandError> {
-        let most = gossip::data_bytes_max(&self.context.config.gossip);
+        let most = self.context.config.gossip.data_bytes_max();
         let groups = self.groups()?;
         let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
-        if data.0.len() > most {
+        if data.0.len() > most as usize {
             let error = format!(
                 "a message has at most {most} bytes (gossip.max_message_bytes and its envelope), \
                  this one has {}",
@@ -72,6 +77,7 @@ impl Driver {
         }
         let hash = topic.hash();
         let published = groups.publish(topic, data.0);
+        groups.rouse();
         self.tell_mesh(&hash);
         match published {
             Ok(message) => Ok(Reply::Published {
@@ -122,7 +128,31 @@ impl Driver {
     }
 
     /// Tells of a message that came for the first time, and of what keeps others from coming.
-    pub(super) fn gossip_event(&mut self, event: gossipsub::Event) {
+    pub(super) fn gossip_event(&mut self, event: GroupsEvent) {
+        match event {
+            GroupsEvent::Gossipsub(event) => self.gossipsub_event(event),
+            GroupsEvent::Refused { peer, why, bytes } => {
+                let event = Event::GossipRefused {
+                    peer: self.names.of(peer).to_owned(),
+                    reason: why.as_str().to_owned(),
+                    bytes,
+                };
+                self.emit(&event);
+            }
+            GroupsEvent::StreamReset { peer } => {
+                let event = Event::GossipStreamReset {
+                    peer: self.names.of(peer).to_owned(),
+                };
+                self.emit(&event);
+            }
+            GroupsEvent::TooManyStreams { peer } => {
+                tracing::info!(%peer, "a peer opens one gossip stream after the other");
+                self.context.limit_reached("gossip-streams");
+            }
+        }
+    }
+
+    fn gossipsub_event(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message {
                 propagation_source,

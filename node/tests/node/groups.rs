@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{AsyncWriteExt, StreamExt};
 use libp2p::core::transport::MemoryTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode};
@@ -15,6 +15,7 @@ use orrery_node::config::{Config, ConfigError};
 use orrery_node::keys::Keys;
 use orrery_node::{CommandError, NodeHandle};
 
+use crate::hostile::Peer;
 use crate::world::{PATIENCE, TestNode};
 
 /// Quick heartbeats, and no feeds between the nodes.
@@ -256,7 +257,7 @@ async fn keeps_publishing(
     topic: &str,
     data: &[u8],
     stop: impl Fn() -> bool,
-) {
+) -> Swarm<Gossipsub> {
     let work = async {
         while !stop() {
             let topic = IdentTopic::new(topic);
@@ -274,6 +275,7 @@ async fn keeps_publishing(
     };
     let done = tokio::time::timeout(PATIENCE, work).await;
     done.expect("what is waited for comes");
+    swarm
 }
 
 #[tokio::test]
@@ -324,6 +326,87 @@ async fn a_message_beyond_the_bound_is_not_taken_and_the_node_goes_on() {
     published(&friend.handle, "lunch", "still there?").await;
     let small = |event: &Event| is_text(event, "still there?");
     node.seen.wait("the node still listens", small).await;
+}
+
+/// Whether a node told that it has left out something too large of `peer`.
+fn too_large_of(event: &Event, peer: &Keys) -> bool {
+    matches!(event, Event::GossipRefused { peer: of, reason, bytes }
+        if *of == peer.peer().to_string() && reason == "too-large" && *bytes > 65_536)
+}
+
+#[tokio::test]
+async fn a_message_too_large_for_one_of_two_nodes_mutes_neither() {
+    let settings = |bytes| {
+        format!(
+            "{}\n\"gossip.max_message_bytes\" = {bytes}",
+            joined("lunch")
+        )
+    };
+    let large = TestNode::start(1, &settings(131_072)).await;
+    let small = TestNode::start(2, &settings(65_536)).await;
+    dial(&large, &small).await;
+    published(&large.handle, "lunch", "first").await;
+    let huge = "x".repeat(100_000);
+    for round in 0..3 {
+        published(&large.handle, "lunch", &huge).await;
+        for way in [[&large, &small], [&small, &large]] {
+            let [from, to] = way;
+            let text = format!("round {round} of {}", from.keys.peer());
+            published(&from.handle, "lunch", &text).await;
+            let comes = |event: &Event| is_text(event, &text);
+            to.seen.wait("a small one comes", comes).await;
+        }
+    }
+    let left_out = |event: &Event| too_large_of(event, &large.keys);
+    small.seen.wait("it is told of", left_out).await;
+    assert!(small.handle.counters()["gossip-refused"] >= 3);
+    assert_eq!(small.seen.count(|event| is_text(event, &huge)), 0);
+}
+
+#[tokio::test]
+async fn a_stock_program_that_sends_too_much_at_once_is_still_heard() {
+    let node = TestNode::start(1, &joined("lunch")).await;
+    let keys = Keys::generate(Some([9; 32]));
+    let signed = MessageAuthenticity::Signed(keys.transport().clone());
+    let stock = gossipsub(signed, ValidationMode::Strict, &["lunch".to_owned()]);
+    let swarm = stranger(stock, &keys, &node);
+    let left_out = || node.seen.count(|event| too_large_of(event, &keys));
+    let heard = || node.seen.count(|event| is_text(event, "small"));
+    let swarm = keeps_publishing(swarm, "lunch", &vec![7; 200_000], || left_out() > 0).await;
+    assert_eq!(heard(), 0);
+    let swarm = keeps_publishing(swarm, "lunch", b"small", || heard() > 2).await;
+    let told = left_out();
+    // Several that fit each by itself come in one go, which is not too much.
+    let fits = vec![8; 60_000];
+    let count = || {
+        let fitting =
+            |event: &Event| matches!(event, Event::GossipReceived { data, .. } if data.0 == fits);
+        node.seen.count(fitting)
+    };
+    keeps_publishing(swarm, "lunch", &fits, || count() > 10).await;
+    assert_eq!(left_out(), told);
+}
+
+#[tokio::test]
+async fn what_is_no_transmission_costs_a_stream_and_many_streams_a_bound() {
+    let node = TestNode::start(1, &joined("lunch")).await;
+    let mut babbler = Peer::connect(9, &node).await;
+    for _ in 0..40 {
+        let gossip = libp2p::StreamProtocol::new("/meshsub/1.1.0");
+        let mut stream = babbler.open(gossip).await;
+        // The node may have ended it.
+        let _ = stream.write_all(&[0xff; 30]).await;
+        let _ = stream.flush().await;
+    }
+    let peer = babbler.keys.peer().to_string();
+    let reset =
+        |event: &Event| matches!(event, Event::GossipStreamReset { peer: of } if *of == peer);
+    node.seen.wait("a stream is reset", reset).await;
+    let bound =
+        |event: &Event| matches!(event, Event::LimitReached { limit } if limit == "gossip-streams");
+    node.seen.wait("the bound is told of", bound).await;
+    assert!(node.seen.count(reset) <= 32);
+    assert_eq!(node.seen.count(bound), 1);
 }
 
 #[tokio::test]

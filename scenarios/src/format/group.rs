@@ -191,6 +191,12 @@ impl Group {
             .is_some_and(|gossip| gossip.topics.iter().any(|joined| joined == topic))
     }
 
+    /// Largest message in bytes that its nodes may send to groups without storage, if they take
+    /// part in any.
+    pub fn message_bytes_max(&self) -> Option<u32> {
+        self.gossip().map(|gossip| gossip.data_bytes_max())
+    }
+
     fn gossip(&self) -> Option<Gossip> {
         // Wrong settings are noted where they are read.
         let config = Config::from_table(self.node_table()).ok()?;

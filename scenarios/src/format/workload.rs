@@ -3,6 +3,7 @@
 //! A new workload is a member of [`WorkloadFields`] (its documentation), one of [`Action`] (its
 //! resolved form), an arm in [`Workload::read`], and its metrics in `metrics/`.
 
+use orrery_node::config::Gossip;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +173,9 @@ pub enum WorkloadFields {
         pace: PaceFields,
         /// The group's topic.
         topic: String,
-        /// Size of a message, at least 4 bytes; `200B` if absent.
+        /// Size of a message, at least 4 bytes and at most what the nodes of those who send may
+        /// (`"gossip.max_message_bytes"` less 1,024 bytes for author and signature); `200B` if
+        /// absent. A host whose own limit is smaller leaves the message out.
         size: Option<AmountText>,
     },
 }
@@ -365,7 +368,7 @@ impl Workload {
             "lookup" => Action::Lookup(Lookup::read(&reader, groups, problems)?),
             "publish" => Action::Publish {
                 topic: reader.text("topic", problems)?.to_owned(),
-                size_bytes: read_message_size(&reader, problems),
+                size_bytes: read_message_size(&reader, from.as_ref(), groups, problems),
             },
             _ => Action::Block {
                 whom: selector::read(&reader, "whom", groups, problems)?,
@@ -469,11 +472,45 @@ fn has_friends_elsewhere(group: &Group, groups: &[Group]) -> bool {
 /// A message carries the number by which its fate is followed.
 pub const MESSAGE_MIN_BYTES: i64 = 4;
 
-fn read_message_size(reader: &Reader<'_>, problems: &mut Problems) -> Amount {
-    let size = read_size(reader, problems);
-    if size.bounds().is_none_or(|(low, _)| low < MESSAGE_MIN_BYTES) {
-        let message = "\"size\": expected at least 4B";
+/// Reads the size of messages, which the nodes of all who send them must be let send.
+fn read_message_size(
+    reader: &Reader<'_>,
+    from: Option<&Hosts>,
+    groups: &[Group],
+    problems: &mut Problems,
+) -> Amount {
+    let default = Amount::constant(200);
+    let Some(size) = reader.amount("size", bytes, problems) else {
+        return default;
+    };
+    let Some((low, high)) = size.bounds() else {
+        let message = "\"size\": expected a constant or uniform(a, b)";
         problems.push(reader.span("size"), message);
+        return default;
+    };
+    if low < MESSAGE_MIN_BYTES {
+        problems.push(reader.span("size"), "\"size\": expected at least 4B");
+        return default;
+    }
+    for group in groups {
+        let sends = from.is_some_and(|from| from.iter().any(|host| group.hosts().contains(&host)));
+        let Some(max) = group.message_bytes_max().filter(|_| sends) else {
+            continue;
+        };
+        if high > i64::from(max) {
+            let message = format!(
+                "\"size\": nodes of group {} send messages of at most {max}B \
+                 (\"gossip.max_message_bytes\" less {}B for author and signature)",
+                quoted(&group.name),
+                Gossip::ENVELOPE_BYTES,
+            );
+            let help = format!(
+                "set node = {{ \"gossip.max_message_bytes\" = {} }}, in all groups that have joined the topic",
+                high.saturating_add(i64::from(Gossip::ENVELOPE_BYTES))
+            );
+            problems.push_with_help(reader.span("size"), message, Some(help));
+            return default;
+        }
     }
     size
 }

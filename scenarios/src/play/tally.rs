@@ -14,6 +14,8 @@ pub struct Tally {
     pub connections_max: u32,
     /// Requests that nodes refused.
     pub refused: u64,
+    /// Transmissions of groups' messages that nodes left out.
+    pub gossip_refused: u64,
     /// Duration of measured pulls.
     pub pulls: Recorder,
     /// Measured pulls that failed.
@@ -37,6 +39,7 @@ impl Tally {
             connections: vec![0; machines],
             connections_max: 0,
             refused: 0,
+            gossip_refused: 0,
             pulls: Recorder::of_microseconds(),
             pulls_failed: 0,
             posts: Recorder::of_microseconds(),
@@ -62,6 +65,7 @@ impl Tally {
             }
             Event::Disconnected { .. } => *open = open.saturating_sub(1),
             Event::Refused { .. } => self.refused += 1,
+            Event::GossipRefused { .. } => self.gossip_refused += 1,
             Event::PullEnded { took_us, .. } if measured => {
                 self.pulls.record(now_ns, *took_us);
             }

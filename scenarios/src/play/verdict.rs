@@ -178,5 +178,7 @@ fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut 
     let copies = copies + state.messages.copies_lost;
     let duplicates = copies.saturating_sub(state.messages.firsts);
     metrics.value("gossip.duplicates", "1", duplicates as f64);
+    let refused = state.tally.gossip_refused;
+    metrics.value("gossip.refused", "1", refused as f64);
     result.losses.extend(fates.losses);
 }

@@ -114,6 +114,23 @@ fn who_publishes_and_dials_must_be_able_to() {
         r#"t.toml:19:8: "size": expected at least 4B"#,
     );
     check_gossip(
+        "topic = \"work\"",
+        "topic = \"work\"\nsize = \"normal(9B, 1B)\"",
+        r#"t.toml:19:8: "size": expected a constant or uniform(a, b)"#,
+    );
+    check_gossip(
+        "topic = \"work\"",
+        "topic = \"work\"\nsize = \"uniform(4B, 64513B)\"",
+        r#"t.toml:19:8: "size": nodes of group "node" send messages of at most 64512B ("gossip.max_message_bytes" less 1024B for author and signature); set node = { "gossip.max_message_bytes" = 65537 }, in all groups that have joined the topic"#,
+    );
+    let large = GOSSIP
+        .replace("topic = \"work\"", "topic = \"work\"\nsize = \"1MB\"")
+        .replace(
+            "\"gossip.enabled\" = true",
+            "\"gossip.enabled\" = true, \"gossip.max_message_bytes\" = 1001024",
+        );
+    assert_eq!(problems(&large, &[]), Vec::<String>::new());
+    check_gossip(
         "from = \"node\"",
         "from = [\"first\", \"node\"]",
         r#"t.toml:18:9: hosts of group "first" send, but their nodes take part in no groups; set node = { "gossip.enabled" = true, "gossip.topics" = ["…"] }"#,

@@ -4,7 +4,13 @@
 //! A group is a topic, open to everybody who knows its name: its messages are
 //! not sealed. They live in caches of the names that were seen and in the last
 //! few heartbeats' history, never in the store, so who joins late gets nothing
-//! old. This module makes the behaviour; the node's loop drives it.
+//! old. This module makes the behaviour; the node's loop drives it. What libp2p's behaviour lacks
+//! with several connections to one peer, and with transmissions that it does not take, is added
+//! in `behaviour` and `handler`.
+
+mod behaviour;
+mod frames;
+mod handler;
 
 use std::io;
 
@@ -27,13 +33,11 @@ pub const TOPICS_MAX: usize = 100;
 /// Bytes of a topic's name at most.
 pub const TOPIC_BYTES_MAX: usize = 256;
 
-/// What author, sequence number, topic, signature and key may take of a
-/// transmission, beside the message itself.
-const ENVELOPE_BYTES: usize = 1024;
-
-/// The behaviour.
-pub type Groups =
+/// libp2p's behaviour.
+type Gossipsub =
     gossipsub::Behaviour<CountCopies, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
+
+pub use behaviour::{Behaviour as Groups, Event as GroupsEvent};
 
 /// Counts messages as they come in, before those that were seen already are
 /// dropped. It changes nothing in them.
@@ -71,7 +75,7 @@ pub fn build(config: &Gossip, keypair: &Keypair, outlet: Outlet) -> Result<Group
         max_subscribed_topics: TOPICS_MAX,
         max_subscriptions_per_request: TOPICS_MAX,
     };
-    let mut groups = Groups::new_with_subscription_filter_and_transform(
+    let mut groups = Gossipsub::new_with_subscription_filter_and_transform(
         authenticity,
         settings(config)?,
         filter,
@@ -80,7 +84,7 @@ pub fn build(config: &Gossip, keypair: &Keypair, outlet: Outlet) -> Result<Group
     if config.scoring {
         groups.with_peer_score(PeerScoreParams::default(), PeerScoreThresholds::default())?;
     }
-    Ok(groups)
+    Ok(Groups::new(groups, config.max_message_bytes as usize))
 }
 
 /// The topic of that name.
@@ -95,11 +99,6 @@ pub fn topic(name: &str) -> Result<IdentTopic, String> {
         ));
     }
     Ok(IdentTopic::new(name))
-}
-
-/// Largest message, in bytes, that fits into a transmission with its envelope.
-pub fn data_bytes_max(config: &Gossip) -> usize {
-    (config.max_message_bytes as usize).saturating_sub(ENVELOPE_BYTES)
 }
 
 /// A message's name on the wire: its author's bytes, then its number's (gossipsub
@@ -137,8 +136,8 @@ pub fn check(config: &Gossip) -> Result<(), (&'static str, String)> {
     if !(0.0..=1.0).contains(&config.gossip_factor) {
         return Err(("gossip.gossip_factor", "must be from 0 to 1".to_owned()));
     }
-    if (config.max_message_bytes as usize) < 2 * ENVELOPE_BYTES {
-        let reason = format!("must be at least {}", 2 * ENVELOPE_BYTES);
+    if config.max_message_bytes < 2 * Gossip::ENVELOPE_BYTES {
+        let reason = format!("must be at least {}", 2 * Gossip::ENVELOPE_BYTES);
         return Err(("gossip.max_message_bytes", reason));
     }
     for (path, span) in [

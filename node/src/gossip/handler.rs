@@ -1,0 +1,314 @@
+//! One connection of a group's peer: libp2p's handler says what is to be said, as long as this
+//! connection is the one to speak on; what the peer says is read here.
+//!
+//! libp2p-gossipsub 0.50.1 closes its half of a stream at the first transmission that it does not
+//! take, be it too large or wrong. A sender on Yamux never learns of that and writes on, so nothing
+//! that it says is heard any more while the connection lives. It also takes two transmissions that
+//! arrive together for one that is too large. So inbound streams are kept from libp2p's handler:
+//! what it would not take is left out and told of, and the stream goes on.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use asynchronous_codec::{Decoder, Encoder, Framed};
+use futures::AsyncRead;
+use futures::future::Either;
+use libp2p::Stream;
+use libp2p::swarm::handler::{
+    ConnectionEvent, ConnectionHandlerEvent, FullyNegotiatedInbound, InboundUpgradeSend,
+};
+use libp2p::swarm::{
+    ConnectionHandler, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent,
+};
+
+use super::Gossipsub;
+use super::frames::{Frame, Frames, NoFrame};
+
+/// Streams that a peer may open on one connection, one after the other.
+const STREAMS_MAX: u32 = 32;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 8 * 1024;
+
+/// libp2p's handler.
+type Inner = THandler<Gossipsub>;
+
+/// What libp2p's handler tells its behaviour.
+type InnerEvent = THandlerOutEvent<Gossipsub>;
+
+/// What an inbound stream of libp2p's handler is made of.
+trait Upgraded {
+    /// Reads transmissions.
+    type Codec;
+    /// A version of the protocol.
+    type Kind;
+}
+
+impl<C, K> Upgraded for Either<(Framed<Stream, C>, K), Infallible> {
+    type Codec = C;
+    type Kind = K;
+}
+
+type UpgradedStream = <<Inner as ConnectionHandler>::InboundProtocol as InboundUpgradeSend>::Output;
+
+/// Reads transmissions.
+type Codec = <UpgradedStream as Upgraded>::Codec;
+
+/// A version of the protocol.
+type Kind = <UpgradedStream as Upgraded>::Kind;
+
+/// Whether a connection is the one on which its peer is spoken to, as the behaviour decides.
+#[derive(Debug, Default)]
+pub struct Voice {
+    speaks: AtomicBool,
+    /// Whether a stream for it has been opened.
+    opened: AtomicBool,
+}
+
+impl Voice {
+    /// A voice that speaks, or does not.
+    pub fn new(speaks: bool) -> Self {
+        Self {
+            speaks: speaks.into(),
+            opened: false.into(),
+        }
+    }
+
+    /// Lets the connection speak from now on, or keeps it from doing so.
+    pub fn set(&self, speaks: bool) {
+        self.speaks.store(speaks, Ordering::Release);
+    }
+
+    /// Whether the connection speaks.
+    pub fn speaks(&self) -> bool {
+        self.speaks.load(Ordering::Acquire)
+    }
+
+    /// Whether it has had a stream to speak on. With one, it is woken by what there is to say.
+    pub fn has_opened(&self) -> bool {
+        self.opened.load(Ordering::Acquire)
+    }
+}
+
+/// Why a transmission was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is larger than `gossip.max_message_bytes`.
+    TooLarge,
+    /// It is not as the protocol wants it, or holds more than we take at once.
+    Unreadable,
+}
+
+impl Refusal {
+    /// Its name, kebab-case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// What the handler tells the behaviour.
+#[derive(Debug)]
+pub enum Told {
+    /// What libp2p's handler would.
+    Inner(InnerEvent),
+    /// A transmission of so many bytes was left out.
+    Refused(Refusal, u64),
+    /// What the peer sends are no transmissions: its stream was reset. It may open another.
+    Reset,
+    /// The peer has opened more streams than it may: this one was reset.
+    TooManyStreams,
+}
+
+/// One connection.
+pub struct Handler {
+    inner: Inner,
+    voice: Arc<Voice>,
+    heard: Option<Heard>,
+    /// Streams that the peer has opened.
+    streams: u32,
+    /// Largest transmission, its length included.
+    bytes_max: usize,
+    told: VecDeque<Told>,
+}
+
+/// A stream on which the peer speaks.
+struct Heard {
+    stream: Stream,
+    codec: Codec,
+    frames: Frames,
+}
+
+/// What became of a look at a stream.
+enum Next {
+    /// Something was said, or left out.
+    Told(Told),
+    /// The peer has ended the stream.
+    End,
+    /// What comes are no frames.
+    NoFrames,
+}
+
+impl From<NoFrame> for Next {
+    fn from(_: NoFrame) -> Self {
+        Self::NoFrames
+    }
+}
+
+impl Heard {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        loop {
+            match self.frames.next() {
+                Ok(Some(frame)) => return Poll::Ready(Next::Told(self.read(frame))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(error.into()),
+            }
+            let mut bytes = [0; READ_BYTES];
+            match Pin::new(&mut self.stream).poll_read(cx, &mut bytes) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Ok(read)) => self.frames.add(&bytes[..read]),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn read(&mut self, frame: Frame) -> Told {
+        let mut frame = match frame {
+            Frame::Whole(frame) => frame,
+            Frame::TooLarge(bytes) => return Told::Refused(Refusal::TooLarge, bytes),
+        };
+        let bytes = frame.len() as u64;
+        match self.codec.decode(&mut frame) {
+            Ok(Some(event)) => Told::Inner(event),
+            Ok(None) => Told::Refused(Refusal::Unreadable, bytes),
+            Err(error) => {
+                tracing::debug!(%error, "a transmission cannot be read");
+                Told::Refused(Refusal::Unreadable, bytes)
+            }
+        }
+    }
+}
+
+impl Handler {
+    /// The handler of a connection for which libp2p has `inner`; transmissions have `bytes_max`
+    /// bytes at most.
+    pub fn new(inner: Inner, voice: Arc<Voice>, bytes_max: usize) -> Self {
+        Self {
+            inner,
+            voice,
+            heard: None,
+            streams: 0,
+            bytes_max,
+            told: VecDeque::new(),
+        }
+    }
+
+    /// The peer has opened a stream. It takes the place of the last.
+    fn hear(&mut self, framed: Framed<Stream, Codec>, kind: Kind)
+    where
+        Codec: Decoder + Encoder,
+    {
+        self.streams += 1;
+        if self.streams > STREAMS_MAX {
+            // Told once: what a peer does over and over must not fill a queue.
+            if self.streams == STREAMS_MAX + 1 {
+                self.told.push_back(Told::TooManyStreams);
+            }
+            return;
+        }
+        if self.streams == 1 {
+            self.told.push_back(Told::Inner(InnerEvent::PeerKind(kind)));
+        }
+        let parts = framed.into_parts();
+        self.heard = Some(Heard {
+            stream: parts.io,
+            codec: parts.codec,
+            frames: Frames::new(parts.read_buffer, self.bytes_max),
+        });
+    }
+}
+
+impl ConnectionHandler for Handler {
+    /// What libp2p's handler is told; nothing only has the handler polled.
+    type FromBehaviour = Option<THandlerInEvent<Gossipsub>>;
+    type ToBehaviour = Told;
+    type InboundProtocol = <Inner as ConnectionHandler>::InboundProtocol;
+    type OutboundProtocol = <Inner as ConnectionHandler>::OutboundProtocol;
+    type InboundOpenInfo = ();
+    type OutboundOpenInfo = ();
+
+    fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol> {
+        self.inner.listen_protocol()
+    }
+
+    fn connection_keep_alive(&self) -> bool {
+        self.inner.connection_keep_alive()
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Told>> {
+        if let Some(told) = self.told.pop_front() {
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(told));
+        }
+        // All connections with a peer take what there is to say out of one queue.
+        if self.voice.speaks()
+            && let Poll::Ready(event) = self.inner.poll(cx)
+        {
+            return Poll::Ready(event.map_custom(Told::Inner));
+        }
+        let Some(heard) = &mut self.heard else {
+            return Poll::Pending;
+        };
+        let told = match heard.poll_next(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Next::Told(told)) => told,
+            Poll::Ready(end @ (Next::End | Next::NoFrames)) => {
+                // Dropped rather than closed: a peer whose stream is reset notices at its next
+                // word, one that has not read our end never does.
+                self.heard = None;
+                match end {
+                    Next::NoFrames => Told::Reset,
+                    _ => return Poll::Pending,
+                }
+            }
+        };
+        Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(told))
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+        let polled = self.inner.poll_close(cx);
+        polled.map(|event| event.map(Told::Inner))
+    }
+
+    fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {
+        if let Some(event) = event {
+            self.inner.on_behaviour_event(event);
+        }
+    }
+
+    fn on_connection_event(
+        &mut self,
+        event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>,
+    ) {
+        match event {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol: Either::Left((framed, kind)),
+                ..
+            }) => self.hear(framed, kind),
+            event => {
+                if matches!(event, ConnectionEvent::FullyNegotiatedOutbound(_)) {
+                    self.voice.opened.store(true, Ordering::Release);
+                }
+                self.inner.on_connection_event(event);
+            }
+        }
+    }
+}
