@@ -24,6 +24,14 @@ pub(crate) fn inside<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
+/// Whether an error or one of its causes is of type `E` and fits.
+pub(crate) fn any<E: Error + 'static>(
+    error: &(dyn Error + 'static),
+    fits: impl Fn(&E) -> bool,
+) -> bool {
+    causes(error).any(|cause| cause.downcast_ref().is_some_and(&fits))
+}
+
 /// What the deepest cause says that says anything.
 pub(crate) fn root(error: &(dyn Error + 'static)) -> String {
     let told = causes(error).map(ToString::to_string);

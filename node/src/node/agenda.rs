@@ -25,6 +25,8 @@ pub enum Errand {
     EndReach(IdentityId),
     /// Stop waiting for what a rung finds.
     EndSeek(IdentityId, Rung),
+    /// Close the surplus one of two connections to a peer.
+    CloseSurplus(ConnectionId),
     /// Decide about a connection that may have been made to test an address.
     SettleDialBack(ConnectionId),
     /// Ask relays for reservations.

@@ -46,6 +46,7 @@ use super::reach::Climbs;
 use super::reachability::DialBacks;
 use super::relays::Relays;
 use super::rendezvous::Points;
+use super::second_dials::SecondDials;
 use super::waiters::Waiters;
 use super::{Order, StartError};
 
@@ -119,6 +120,8 @@ pub(super) struct Driver {
     pub(super) names: PeerNames,
     /// Connections that may have been made to test an address.
     pub(super) dial_backs: DialBacks,
+    /// Dials that are made once more.
+    pub(super) second_dials: SecondDials,
     /// Kademlia queries of this node that have not ended.
     pub(super) queries: Vec<Query>,
     pub(super) publishing: Publishing,
@@ -201,6 +204,7 @@ impl Driver {
             meshes: Meshes::default(),
             names: PeerNames::default(),
             dial_backs: DialBacks::default(),
+            second_dials: SecondDials::default(),
             queries: Vec::new(),
             publishing: Publishing::default(),
             agenda: Agenda::default(),
@@ -283,6 +287,7 @@ impl Driver {
                     }
                     self.not_found(identity, rung, Miss::TimedOut);
                 }
+                Errand::CloseSurplus(connection) => self.close_surplus(connection),
                 Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
                 Errand::Reserve => self.reserve(now),
                 Errand::Publish => self.renew_address(),

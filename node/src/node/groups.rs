@@ -7,7 +7,7 @@ use libp2p::gossipsub::{self, PublishError, TopicHash};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::Multiaddr;
+use libp2p::{Multiaddr, PeerId};
 
 use crate::api::{Event, Payload, Reply};
 use crate::gossip::{self, Groups, GroupsEvent, TOPICS_MAX, message_name};
@@ -124,6 +124,15 @@ impl Driver {
                 }
                 Err(CommandError::invalid(&error))
             }
+        }
+    }
+
+    /// Has `peer` spoken to over the connection that stays, if there are several.
+    pub(super) fn speak_to(&mut self, peer: PeerId) {
+        if let Some(connection) = self.links.best(&peer)
+            && let Some(groups) = self.swarm.behaviour_mut().gossip.as_mut()
+        {
+            groups.speak_over(peer, connection);
         }
     }
 

@@ -1,4 +1,8 @@
 //! The connections that are up, and which of several to one peer stays.
+//!
+//! When two nodes dial each other at once, both ends choose the same of their two connections, but
+//! not at the same moment: one end may still use what the other has given up. So the surplus one
+//! stays for a while, unused, and takes the chosen one's place should that be lost meanwhile.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,6 +19,10 @@ use crate::protocol::is_dialer;
 /// having dialled at once.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
+/// How long the surplus one of two connections of dials at once stays. The ends choose within a
+/// round trip of each other; this is several, even over satellites and after a loss.
+pub const SURPLUS_TIME: Duration = Duration::from_secs(5);
+
 /// A connection that is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -28,6 +36,8 @@ pub struct Link {
     pub since: Instant,
     /// Whom the peer proved to speak for.
     pub identity: Option<IdentityId>,
+    /// Whether another one to its peer has been chosen rather than this.
+    surplus: bool,
     /// Whether it took the place of a relayed one.
     upgraded: bool,
     /// Direct dials of this side while it is relayed.
@@ -50,9 +60,29 @@ impl Link {
             relayed: endpoint.is_relayed(),
             since: Instant::now(),
             identity: None,
+            surplus: false,
             upgraded: false,
             punches: 0,
         }
+    }
+
+    /// When it came up.
+    pub fn with_since(mut self, since: Instant) -> Self {
+        self.since = since;
+        self
+    }
+
+    /// Whether it and `other` are of two sides that have dialled each other `within` so much time.
+    fn crosses(&self, other: &Self, within: Duration) -> bool {
+        let (earlier, later) = if self.since <= other.since {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        self.peer == other.peer
+            && self.relayed == other.relayed
+            && self.dialer != other.dialer
+            && later.since.duration_since(earlier.since) <= within
     }
 }
 
@@ -91,7 +121,7 @@ impl Links {
         let mut close = Vec::new();
         let mut upgrade = None;
         for (old_id, old) in &self.up {
-            if old.peer != link.peer {
+            if old.peer != link.peer || old.surplus {
                 continue;
             }
             if self.stays(old, &link) {
@@ -148,7 +178,7 @@ impl Links {
         // Nobody dials a peer it is connected with. So a second connection
         // by the same dialer, or a late one by the other, means that its
         // dialer has lost the first, though this end may not know it yet.
-        if old.dialer == new.dialer || new.since.duration_since(old.since) > AT_ONCE {
+        if !old.crosses(new, AT_ONCE) {
             return false;
         }
         // Both dialled at once: the smaller peer's connection is kept.
@@ -156,9 +186,54 @@ impl Links {
         old.dialer == we_are_smaller
     }
 
+    /// Keeps `id`, which must be closed, as the surplus one of dials at once; or else it has to be
+    /// closed now: its peer has lost it, or another kind of connection takes its place.
+    pub fn keep_surplus(&mut self, id: ConnectionId) -> bool {
+        let Some(link) = self.up.get(&id) else {
+            return false;
+        };
+        let chosen = |other: &Link| !other.surplus && other.crosses(link, AT_ONCE);
+        let keeps = self.up.values().any(chosen);
+        if keeps && let Some(link) = self.up.get_mut(&id) {
+            link.surplus = true;
+        }
+        keeps
+    }
+
+    /// Whether a connection is up that another one has been chosen for.
+    pub fn is_surplus(&self, id: ConnectionId) -> bool {
+        self.up.get(&id).is_some_and(|link| link.surplus)
+    }
+
     /// Takes a connection out.
     pub fn remove(&mut self, id: ConnectionId) -> Option<Link> {
         self.up.remove(&id)
+    }
+
+    /// Whether `link`, which is none of these, and one of them are of two sides that have dialled
+    /// each other `within` so much time.
+    pub fn has_crossing(&self, link: &Link, within: Duration) -> bool {
+        self.up.values().any(|known| known.crosses(link, within))
+    }
+
+    /// The surplus connection with `peer` that takes the chosen one's place, now that this is gone.
+    pub fn take_surplus(&mut self, peer: &PeerId) -> Option<ConnectionId> {
+        let links = self.up.iter().filter(|(_, link)| link.peer == *peer);
+        let (id, surplus) = links.clone().find(|(_, link)| link.surplus)?;
+        let chosen = |link: &Link| !link.surplus && link.relayed == surplus.relayed;
+        if links.clone().any(|(_, link)| chosen(link)) {
+            return None;
+        }
+        let id = *id;
+        self.up.get_mut(&id)?.surplus = false;
+        Some(id)
+    }
+
+    /// The best connection with `peer`: one that stays, a direct one, the newest.
+    pub fn best(&self, peer: &PeerId) -> Option<ConnectionId> {
+        let links = self.up.iter().rev().filter(|(_, link)| link.peer == *peer);
+        let best = links.min_by_key(|(_, link)| (link.surplus, link.relayed));
+        best.map(|(id, _)| *id)
     }
 
     /// Notes whom a connection's peer speaks for.
@@ -168,11 +243,12 @@ impl Links {
         }
     }
 
-    /// The oldest connection on which `identity` has been proved.
+    /// The oldest connection on which `identity` has been proved, of those that stay if there are.
     pub fn of_identity(&self, identity: IdentityId) -> Option<(ConnectionId, PeerId)> {
         self.up
             .iter()
-            .find(|(_, link)| link.identity == Some(identity))
+            .filter(|(_, link)| link.identity == Some(identity))
+            .min_by_key(|(_, link)| link.surplus)
             .map(|(id, link)| (*id, link.peer))
     }
 
@@ -271,6 +347,7 @@ mod tests {
             relayed: false,
             since: start + Duration::from_secs(after_s),
             identity: None,
+            surplus: false,
             upgraded: false,
             punches: 0,
         };
@@ -291,6 +368,38 @@ mod tests {
     }
 
     #[test]
+    fn the_surplus_one_of_dials_at_once_stays_and_takes_the_others_place() {
+        let (us, peer) = peers();
+        let [ours, theirs, again] = [1, 2, 3].map(ConnectionId::new_unchecked);
+        let start = Instant::now();
+        let link = |dialer, after_ms| Link {
+            peer,
+            dialer,
+            relayed: false,
+            since: start + Duration::from_millis(after_ms),
+            identity: None,
+            surplus: false,
+            upgraded: false,
+            punches: 0,
+        };
+        let mut links = Links::new(us);
+        links.add(theirs, link(false, 0));
+        assert_eq!(links.best(&peer), Some(theirs));
+        // We are the smaller.
+        assert_eq!(links.add(ours, link(true, 80)).0, [theirs]);
+        assert!(links.keep_surplus(theirs));
+        assert!(links.is_surplus(theirs) && !links.is_surplus(ours));
+        assert_eq!(links.best(&peer), Some(ours));
+        assert_eq!(links.take_surplus(&peer), None);
+        links.remove(ours);
+        assert_eq!(links.take_surplus(&peer), Some(theirs));
+        assert_eq!(links.best(&peer), Some(theirs));
+        // Its dialer has lost it: nothing to fall back on.
+        assert_eq!(links.add(again, link(false, 900)).0, [theirs]);
+        assert!(!links.keep_surplus(theirs));
+    }
+
+    #[test]
     fn a_direct_connection_replaces_a_relayed_one_whoever_dialled() {
         let (us, peer) = peers();
         let (relayed, direct) = (
@@ -303,6 +412,7 @@ mod tests {
             relayed,
             since: Instant::now(),
             identity: None,
+            surplus: false,
             upgraded: false,
             punches: 0,
         };
@@ -332,6 +442,7 @@ mod tests {
             relayed,
             since: Instant::now(),
             identity: None,
+            surplus: false,
             upgraded: false,
             punches: 0,
         };

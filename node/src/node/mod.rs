@@ -30,6 +30,7 @@ mod registrations;
 mod relaying;
 mod relays;
 mod rendezvous;
+mod second_dials;
 mod swarm_events;
 mod waiters;
 

@@ -17,7 +17,7 @@ use super::CommandError;
 use super::agenda::Errand;
 use super::commands::answer;
 use super::driver::Driver;
-use super::links::{Link, Upgrade};
+use super::links::{Link, SURPLUS_TIME, Upgrade};
 use super::waiters::{ReplySender, now_or_then};
 
 /// Most addresses that one can give with the command.
@@ -300,9 +300,33 @@ impl Driver {
             });
         }
         for surplus in surplus {
+            if self.links.keep_surplus(surplus) {
+                self.context.outlet.add("crossing-dials", 1);
+                let time = Instant::now() + SURPLUS_TIME;
+                self.agenda.set(Errand::CloseSurplus(surplus), time);
+                continue;
+            }
             tracing::debug!(%peer, ?surplus, "closing one of two connections");
             self.swarm.close_connection(surplus);
         }
+        self.speak_to(peer);
+    }
+
+    /// The other end, too, has had time to leave a connection for the chosen one.
+    pub(super) fn close_surplus(&mut self, connection: ConnectionId) {
+        if self.links.is_surplus(connection) {
+            tracing::debug!(?connection, "closing one of two connections");
+            self.swarm.close_connection(connection);
+        }
+    }
+
+    /// A connection with `peer` is gone: of two, the other one is used from now on.
+    pub(super) fn fall_back(&mut self, peer: PeerId, gone: ConnectionId) {
+        self.agenda.cancel(Errand::CloseSurplus(gone));
+        if let Some(connection) = self.links.take_surplus(&peer) {
+            self.agenda.cancel(Errand::CloseSurplus(connection));
+        }
+        self.speak_to(peer);
     }
 
     /// A behaviour dials `peer`. If a relay connects us, that is a hole punch: nothing else dials

@@ -14,16 +14,21 @@ use crate::api::Event;
 use super::agenda::Errand;
 use super::driver::Driver;
 use super::kad_events::is_loopback;
+use super::links::Link;
 use super::relays::is_circuit;
 
 /// Time that an AutoNAT server gets to say what it has dialled for.
 const DIAL_BACK_TIME: Duration = Duration::from_secs(5);
 
+/// A test is asked for after what the peers tell each other first; the second of two connections
+/// that come up within this time is none.
+const DIALS_AT_ONCE: Duration = Duration::from_secs(1);
+
 /// Connections beside another with the same peer that may have been made to test an address.
 /// To end one of the two would end the test, or worse, the connection that matters. They are
 /// bounded as connections are.
 #[derive(Debug, Default)]
-pub(super) struct DialBacks(BTreeMap<ConnectionId, (PeerId, ConnectedPoint)>);
+pub(super) struct DialBacks(BTreeMap<ConnectionId, (PeerId, ConnectedPoint, Instant)>);
 
 impl Driver {
     /// A connection has come about.
@@ -34,7 +39,7 @@ impl Driver {
         endpoint: &ConnectedPoint,
     ) {
         if !self.is_dial_back(peer, connection, endpoint) {
-            self.connected(peer, connection, endpoint);
+            self.connected(peer, connection, endpoint, Instant::now());
         }
     }
 
@@ -54,7 +59,7 @@ impl Driver {
             autonat.enabled && self.links.has_direct(&peer, true)
         };
         if may_be && !endpoint.is_relayed() {
-            let kept = (peer, endpoint.clone());
+            let kept = (peer, endpoint.clone(), Instant::now());
             self.dial_backs.0.insert(connection, kept);
             let time = Instant::now() + DIAL_BACK_TIME;
             self.agenda.set(Errand::SettleDialBack(connection), time);
@@ -69,17 +74,19 @@ impl Driver {
         self.dial_backs.0.remove(&connection).is_some()
     }
 
-    /// A test has had its time: its connection ends, unless it is the only one left.
+    /// A test has had its time: its connection ends, unless it is the only one left, or was none
+    /// of a test: of two nodes that dial each other at once, each would end the other's dial.
     pub(super) fn settle_dial_back(&mut self, connection: ConnectionId) {
-        let Some((peer, endpoint)) = self.dial_backs.0.get(&connection) else {
+        let Some((peer, endpoint, since)) = self.dial_backs.0.get(&connection) else {
             return;
         };
-        if self.links.has_peer(peer) {
+        let (peer, endpoint, since) = (*peer, endpoint.clone(), *since);
+        let link = Link::new(peer, &endpoint).with_since(since);
+        if self.links.has_peer(&peer) && !self.links.has_crossing(&link, DIALS_AT_ONCE) {
             self.swarm.close_connection(connection);
         } else {
-            let (peer, endpoint) = (*peer, endpoint.clone());
             self.dial_backs.0.remove(&connection);
-            self.connected(peer, connection, &endpoint);
+            self.connected(peer, connection, &endpoint, since);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the swarm reports, and what the node makes of it.
 
+use std::time::Instant;
+
 use libp2p::allow_block_list::Blocked;
 use libp2p::connection_limits::Exceeded;
 use libp2p::core::ConnectedPoint;
@@ -41,7 +43,10 @@ impl Driver {
                 connection_id,
                 endpoint,
                 ..
-            } => self.established(peer_id, connection_id, &endpoint),
+            } => {
+                self.second_dials.ended(connection_id);
+                self.established(peer_id, connection_id, &endpoint);
+            }
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 connection_id,
@@ -54,8 +59,14 @@ impl Driver {
                 let reason = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
                 self.disconnected(peer_id, connection_id, reason);
             }
-            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
-                self.outgoing_failed(peer_id, &error);
+            SwarmEvent::OutgoingConnectionError {
+                connection_id,
+                peer_id,
+                error,
+            } => {
+                if !self.dials_again(connection_id, peer_id, &error) {
+                    self.outgoing_failed(peer_id, &error);
+                }
             }
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
                 self.incoming_failed(peer_id, &error);
@@ -153,13 +164,14 @@ impl Driver {
         peer: PeerId,
         connection: ConnectionId,
         endpoint: &ConnectedPoint,
+        since: Instant,
     ) {
         let dialer = endpoint.is_dialer();
         self.emit(&Event::Connected {
             peer: peer.to_string(),
             dialer,
         });
-        self.link(connection, Link::new(peer, endpoint));
+        self.link(connection, Link::new(peer, endpoint).with_since(since));
         self.circuit_opened(peer, connection, endpoint);
         if self.known.contains_key(&peer) {
             self.keep_from_kad(&peer);
@@ -173,6 +185,7 @@ impl Driver {
 
     fn disconnected(&mut self, peer: PeerId, connection: ConnectionId, reason: String) {
         self.links.remove(connection);
+        self.fall_back(peer, connection);
         self.emit(&Event::Disconnected {
             peer: peer.to_string(),
             reason,

@@ -1,6 +1,7 @@
 //! Whole nodes against each other, against hostile peers, and from a terminal.
 
 mod cli;
+mod crossing;
 mod discovery;
 mod exchange;
 mod flaky;

@@ -82,5 +82,7 @@ pub fn transport(host: HostId, key: &PublicKey, shape: Shape) -> Boxed<(PeerId, 
                 .await
                 .map(|(peer, muxer)| (peer, StreamMuxerBox::new(muxer)))
         })
+        // One of the two kinds of error would hide the other's from who looks for causes.
+        .map_err(|error| error.into_inner())
         .boxed()
 }
