@@ -50,4 +50,10 @@ pub(super) const METRICS: &[Definition] = &[
         PUBLISH,
         "Measured messages that the author's node handed to its peers.",
     ),
+    value(
+        "gossip.refused",
+        "1",
+        PUBLISH,
+        "Transmissions of groups' messages that nodes left out, over the whole run: beyond their gossip.max_message_bytes, or not as the protocol wants them.",
+    ),
 ];
