@@ -210,10 +210,11 @@ impl Links {
         self.up.remove(&id)
     }
 
-    /// Whether `link`, which is none of these, and one of them are of two sides that have dialled
-    /// each other `within` so much time.
+    /// Whether `link`, which is none of these, and one that stays are of two sides that have
+    /// dialled each other `within` so much time.
     pub fn has_crossing(&self, link: &Link, within: Duration) -> bool {
-        self.up.values().any(|known| known.crosses(link, within))
+        let mut chosen = self.up.values().filter(|known| !known.surplus);
+        chosen.any(|known| known.crosses(link, within))
     }
 
     /// The surplus connection with `peer` that takes the chosen one's place, now that this is gone.

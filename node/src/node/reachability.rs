@@ -30,6 +30,14 @@ const DIALS_AT_ONCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct DialBacks(BTreeMap<ConnectionId, (PeerId, ConnectedPoint, Instant)>);
 
+impl DialBacks {
+    /// Whether there is a connection with `peer` whose dialer we are, or are not.
+    fn has_direct(&self, peer: &PeerId, dialer: bool) -> bool {
+        let mut kept = self.0.values();
+        kept.any(|(of, endpoint, _)| of == peer && endpoint.is_dialer() == dialer)
+    }
+}
+
 impl Driver {
     /// A connection has come about.
     pub(super) fn established(
@@ -53,10 +61,14 @@ impl Driver {
         endpoint: &ConnectedPoint,
     ) -> bool {
         let autonat = &self.context.config.autonat;
+        // Of two that dial each other at once each may test the other, too.
+        let has = |dialer| {
+            self.links.has_direct(&peer, dialer) || self.dial_backs.has_direct(&peer, dialer)
+        };
         let may_be = if endpoint.is_dialer() {
-            autonat.server && self.links.has_direct(&peer, false)
+            autonat.server && has(false)
         } else {
-            autonat.enabled && self.links.has_direct(&peer, true)
+            autonat.enabled && has(true)
         };
         if may_be && !endpoint.is_relayed() {
             let kept = (peer, endpoint.clone(), Instant::now());

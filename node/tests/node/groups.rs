@@ -15,7 +15,6 @@ use orrery_node::config::{Config, ConfigError};
 use orrery_node::keys::Keys;
 use orrery_node::{CommandError, NodeHandle};
 
-use crate::hostile::Peer;
 use crate::world::{PATIENCE, TestNode};
 
 /// Quick heartbeats, and no feeds between the nodes.
@@ -390,15 +389,28 @@ async fn a_stock_program_that_sends_too_much_at_once_is_still_heard() {
 #[tokio::test]
 async fn what_is_no_transmission_costs_a_stream_and_many_streams_a_bound() {
     let node = TestNode::start(1, &joined("lunch")).await;
-    let mut babbler = Peer::connect(9, &node).await;
+    let keys = Keys::generate(Some([9; 32]));
+    let behaviour = libp2p_stream::Behaviour::new();
+    let mut control = behaviour.new_control();
+    let gossip = libp2p::StreamProtocol::new("/meshsub/1.1.0");
+    // Who does not speak the protocol is not heard either.
+    let _spoken_to = control.accept(gossip.clone()).expect("it is free");
+    let mut swarm = stranger(behaviour, &keys, &node);
+    let run = tokio::spawn(async move {
+        loop {
+            swarm.select_next_some().await;
+        }
+    });
+    let up = |event: &Event| matches!(event, Event::Connected { .. });
+    node.seen.wait("it connects", up).await;
     for _ in 0..40 {
-        let gossip = libp2p::StreamProtocol::new("/meshsub/1.1.0");
-        let mut stream = babbler.open(gossip).await;
+        let stream = control.open_stream(node.keys.peer(), gossip.clone());
+        let mut stream = stream.await.expect("a substream");
         // The node may have ended it.
         let _ = stream.write_all(&[0xff; 30]).await;
         let _ = stream.flush().await;
     }
-    let peer = babbler.keys.peer().to_string();
+    let peer = keys.peer().to_string();
     let reset =
         |event: &Event| matches!(event, Event::GossipStreamReset { peer: of } if *of == peer);
     node.seen.wait("a stream is reset", reset).await;
@@ -407,6 +419,7 @@ async fn what_is_no_transmission_costs_a_stream_and_many_streams_a_bound() {
     node.seen.wait("the bound is told of", bound).await;
     assert!(node.seen.count(reset) <= 32);
     assert_eq!(node.seen.count(bound), 1);
+    run.abort();
 }
 
 #[tokio::test]
