@@ -2,7 +2,6 @@
 //!
 //! Nothing here touches the store: messages come, are told of, and are gone.
 
-use libp2p::Multiaddr;
 use libp2p::gossipsub::{self, PublishError, TopicHash};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::DialError;
