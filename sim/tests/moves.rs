@@ -81,6 +81,29 @@ fn interfaces_tell_what_a_host_has_and_what_changes() {
     });
 }
 
+#[test]
+fn another_network_is_told_of_where_the_address_is_the_same() {
+    simulate(|world, phone, told| {
+        host::move_to(phone, Some(home()));
+        let ours = told.clone();
+        host::executor(phone).spawn(async move {
+            let mut changes = Interfaces::changes_of(phone);
+            while let Some(change) = changes.next().await {
+                if let AddressChange::Up(ip) | AddressChange::Down(ip) = change
+                    && ip.is_ipv4()
+                {
+                    ours.push(format!("{change:?}"));
+                }
+            }
+        });
+        world.run_for(SECOND);
+        assert_eq!(told.take(), Vec::<String>::new());
+        host::move_to(phone, Some(home()));
+        world.run_for(SECOND);
+        assert_eq!(told.take(), ["Down(192.168.0.2)", "Up(192.168.0.2)"]);
+    });
+}
+
 /// Notes the addresses of a listener, for ever.
 async fn listen(phone: HostId, at: &str, told: Told) {
     let mut tcp = SimTcp::new(phone).boxed();

@@ -1,7 +1,8 @@
 //! Neighbours: peers that announce themselves on the local network.
 //!
 //! Owns which of them are known and where. A friend among them who is not connected is
-//! dialled at once; everybody else is only remembered, for whoever looks for them.
+//! dialled at once, and so is each peer with whom only a relay connects us; all others are only
+//! remembered, for look-ups.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -10,7 +11,7 @@ use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId, mdns};
 
-use crate::api::{Event, Miss, Rung};
+use crate::api::{Event, Miss, Path, Rung};
 use crate::discovery::local::NEIGHBOURS_MAX;
 use crate::identity::IdentityId;
 
@@ -75,6 +76,7 @@ impl Driver {
                 }
                 for peer in peers {
                     self.dial_neighbour(peer);
+                    self.bypass_relay(peer);
                 }
             }
             mdns::Event::Expired(gone) => {
@@ -113,6 +115,24 @@ impl Driver {
         match self.swarm.dial(options) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             // The swarm makes no event of a dial that it refuses at once.
+            Err(error) => self.outgoing_failed(Some(peer), &error),
+        }
+    }
+
+    /// Dials a neighbour with whom only a relay connects us. Not from our listener's port: both
+    /// may dial at one moment, and over TCP would meet in one connection without a listener.
+    pub(super) fn bypass_relay(&mut self, peer: PeerId) {
+        let addresses = self.neighbours.of(&peer);
+        if addresses.is_empty() || self.links.path(&peer) != Some(Path::Relayed) {
+            return;
+        }
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::NotDialing)
+            .allocate_new_port()
+            .addresses(addresses)
+            .build();
+        match self.swarm.dial(options) {
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             Err(error) => self.outgoing_failed(Some(peer), &error),
         }
     }

@@ -173,6 +173,7 @@ impl Driver {
         });
         self.link(connection, Link::new(peer, endpoint).with_since(since));
         self.circuit_opened(peer, connection, endpoint);
+        self.bypass_relay(peer);
         if self.known.contains_key(&peer) {
             self.keep_from_kad(&peer);
         }

@@ -27,16 +27,19 @@ pub(super) struct Watchers {
     waiting: BTreeMap<HostId, Vec<Waker>>,
     /// Changes so far, of all hosts.
     changes: u64,
+    /// How often each host has come to another network.
+    networks: BTreeMap<HostId, u64>,
 }
 
 /// The addresses of a host as a stream that does not end: first those that it has, then what
-/// changes, the lost address of a family before the new one. Changes that follow each other
-/// before anybody looks are told as one.
+/// changes, the lost address of a family before the new one. A host that comes to another network
+/// loses its address and gets one, even if they are alike, as private ones often are. Changes that
+/// follow each other before anybody looks are told as one.
 #[derive(Debug)]
 pub struct Interfaces {
     host: HostId,
-    /// What was told, by family.
-    told: [Option<IpAddr>; 2],
+    /// What was told, by family, and in which of its networks the host was then.
+    told: [Option<(IpAddr, u64)>; 2],
     /// Who waits since how many changes: programs are polled far more often than hosts move.
     waits: Option<(Waker, u64)>,
 }
@@ -53,7 +56,8 @@ impl Interfaces {
 
     /// As [`Self::of`], of whose addresses those of now are known already.
     pub fn changes_of(host: HostId) -> Self {
-        let told = FAMILIES.map(|like| Some(crate::host::ip_like(host, like)));
+        let network = with(|net| net.watchers.network(host));
+        let told = FAMILIES.map(|like| Some((crate::host::ip_like(host, like), network)));
         Self {
             host,
             told,
@@ -79,17 +83,18 @@ impl Stream for Interfaces {
         if self.waits.as_ref().is_some_and(knows) {
             return Poll::Pending;
         }
+        let network = with(|net| net.watchers.network(host));
         for (told, like) in self.told.iter_mut().zip(FAMILIES) {
-            let now = crate::host::ip_like(host, like);
+            let now = (crate::host::ip_like(host, like), network);
             match *told {
                 Some(before) if before == now => {}
-                Some(before) => {
+                Some((before, _)) => {
                     *told = None;
                     return Poll::Ready(Some(AddressChange::Down(before)));
                 }
                 None => {
                     *told = Some(now);
-                    return Poll::Ready(Some(AddressChange::Up(now)));
+                    return Poll::Ready(Some(AddressChange::Up(now.0)));
                 }
             }
         }
@@ -107,6 +112,11 @@ impl Watchers {
         }
     }
 
+    /// In which of its networks the host is, counted.
+    fn network(&self, host: HostId) -> u64 {
+        self.networks.get(&host).copied().unwrap_or(0)
+    }
+
     /// Nobody waits on the host any more: its programs have ended.
     pub(super) fn forget(&mut self, host: HostId) -> Option<Vec<Waker>> {
         self.waiting.remove(&host)
@@ -114,9 +124,10 @@ impl Watchers {
 }
 
 impl Net {
-    /// The host may have other addresses than before.
+    /// The host has come to another network, and may have other addresses than before.
     pub(super) fn addresses_changed(&mut self, host: HostId) {
         self.watchers.changes += 1;
+        *self.watchers.networks.entry(host).or_default() += 1;
         let waiting = self.watchers.forget(host);
         self.wake.extend(waiting.into_iter().flatten());
     }
