@@ -37,38 +37,26 @@ enum Network<'a> {
 /// anything behind it, with ports as their groups say.
 pub fn join_lans(machines: &Machines) {
     let mut segments = BTreeMap::new();
-    let mut of_hosts = Vec::new();
     for plan in &machines.world.hosts {
         let group = &machines.scenario.groups[plan.group];
-        let segment = group.lan.as_ref().map(|lan| {
-            let network = match &lan.name {
-                Some(name) => Network::Named(name),
-                None => Network::OfHome(
-                    plan.group,
-                    (plan.host - group.first_host) / lan.hosts_each.max(1),
-                ),
-            };
-            *segments
-                .entry(network)
-                .or_insert_with(|| host::add_lan(LanSpec::default()))
-        });
-        of_hosts.push(segment);
-    }
-    machines.state().lans = of_hosts;
-    for plan in &machines.world.hosts {
-        rejoin(machines, plan.host);
+        let Some(lan) = &group.lan else {
+            continue;
+        };
+        let network = match &lan.name {
+            Some(name) => Network::Named(name),
+            None => Network::OfHome(
+                plan.group,
+                (plan.host - group.first_host) / lan.hosts_each.max(1),
+            ),
+        };
+        let segment = *segments
+            .entry(network)
+            .or_insert_with(|| host::add_lan(LanSpec::default()));
+        let host = HostId(plan.host);
+        host::join_lan(host, segment);
         if let Some(port) = port_of(machines, plan.host) {
-            let port = steps::access(port, &LinkChange::default());
-            host::set_lan_port(HostId(plan.host), &port);
+            host::set_lan_port(host, &steps::access(port, &LinkChange::default()));
         }
-    }
-}
-
-/// Takes a host that is at home to its local network, if there is one.
-pub fn rejoin(machines: &Machines, machine: u32) {
-    let lan = machines.state().lans.get(machine as usize).copied();
-    if let Some(lan) = lan.flatten() {
-        host::join_lan(HostId(machine), lan);
     }
 }
 

@@ -14,7 +14,6 @@ use orrery_node::environment::{Observer, Storage};
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::kernel;
-use orrery_sim::net::lan::LanId;
 use orrery_sim::net::nat::GatewayId;
 
 use super::conditions::{Conditions, Down};
@@ -75,8 +74,6 @@ pub struct State {
     pub conditions: Conditions,
     /// NATs and firewalls, by their numbers in the world.
     pub gateways: Vec<GatewayId>,
-    /// The local network of each machine at home.
-    pub lans: Vec<Option<LanId>>,
     /// Effects of each fault.
     pub fired: Vec<u64>,
     /// Machines that pulled nothing new twice after the end.
@@ -145,7 +142,6 @@ impl Machines {
             tickets: BTreeMap::new(),
             conditions: Conditions::new(people.len()),
             gateways: Vec::new(),
-            lans: Vec::new(),
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),
             hosts_by_identity: index(|person| person.identity.clone()),
