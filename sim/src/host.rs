@@ -165,7 +165,15 @@ pub fn clock_offset_ns(host: HostId) -> i64 {
     })
 }
 
-/// Replaces the host's access link. Packets that already have left it keep their times.
+/// Makes the host's links, which are those of `access`, ready to change: what waits for
+/// them is held, and a later [`set_access`] meets it at once. Links that are not made ready
+/// cost less, and their first change leaves what waits at the times that it was given.
+pub fn expect_changes(host: HostId, access: &Access) {
+    set_access(host, access);
+}
+
+/// Replaces the host's access link, from now on: what waits leaves at the new rate, and with
+/// the new delay and losses. Packets that already have left the link keep their times.
 pub fn set_access(host: HostId, access: &Access) {
     net::with(|net| net.set_access(host, access));
 }

@@ -6,6 +6,7 @@
 //! All of them see the hosts through `testbed`, so that another model of hosts
 //! and network, `on_turmoil`, plays the same.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel};
 
 use crate::engine::{Engine, Job, Progress, UNWRITTEN};
-use crate::format::fault::LinkChange;
-use crate::world::World;
+use crate::format::fault::{Harm, LinkChange};
+use crate::world::{Step, Target, World};
 
 mod adapters;
 mod conditions;
@@ -179,6 +180,36 @@ fn furnish(machines: &Machines) {
     }
     gateways::furnish(machines);
     local::join_lans(machines);
+    expect_changes(machines);
+}
+
+/// Makes links ready that faults will change, so that a change meets what waits for them.
+fn expect_changes(machines: &Machines) {
+    let faults = &machines.scenario.faults;
+    let changes_link = |fault: usize| match faults[fault].harm {
+        Harm::Link { .. } | Harm::Move { .. } => true,
+        Harm::Partition { .. }
+        | Harm::PowerCut { .. }
+        | Harm::Stop { .. }
+        | Harm::ClockStep { .. }
+        | Harm::NatRestart { .. }
+        | Harm::NatAddress { .. }
+        | Harm::NatLifetime { .. } => false,
+    };
+    let mut changed = BTreeSet::new();
+    for (_, step) in &machines.world.steps {
+        if let Step::Fault { fault, change } = step
+            && let Target::Host(host) = change.target
+            && changes_link(*fault)
+        {
+            changed.insert(host);
+        }
+    }
+    for machine in changed {
+        let profile = &machines.scenario.group_of(machine).access;
+        let access = steps::access(profile, &LinkChange::default());
+        host::expect_changes(HostId(machine), &access);
+    }
 }
 
 /// Schedules all that will happen from outside: machines boot one after the other, people act,

@@ -151,17 +151,18 @@ impl Fabric {
         });
         self.places.push(Place::first(region as u32));
         self.uplinks.push(Direction {
-            pipeline: pipeline(access.up.stages()),
+            pipeline: pipeline(access.up.stages(false)),
             draws: Draws::new(seed, "uplink", host.0),
         });
         self.downlinks.push(Direction {
-            pipeline: pipeline(access.down.stages()),
+            pipeline: pipeline(access.down.stages(false)),
             draws: Draws::new(seed, "downlink", host.0),
         });
     }
 
     /// Replaces a host's access link. Packets that already have left it keep
-    /// their times.
+    /// their times. From then on the links hold what waits, so that the next
+    /// change meets it.
     ///
     /// # Panics
     /// If there is no such host.
@@ -173,7 +174,9 @@ impl Fabric {
             let Direction {
                 pipeline, draws, ..
             } = direction;
-            pipeline.replace(now, link.stages(), draws).expect(IN_ORDER);
+            pipeline
+                .replace(now, link.stages(true), draws)
+                .expect(IN_ORDER);
         }
     }
 

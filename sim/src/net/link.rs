@@ -1,10 +1,12 @@
 //! Access links: what a host's packets go through before the core, and after it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::stage::{
-    BurstLoss, Codel, Controlled, Corrupt, Delay, Duplicate, GilbertElliott, Jitter, Loss, Mtu,
-    Police, Policing, QueueLimit, RateQueue, Reorder, Reordering, Spread, Stage,
+    BurstLoss, Codel, Controlled, Corrupt, Delay, Duplicate, GilbertElliott, HeldQueue, Jitter,
+    Loss, Mtu, Pace, Police, Policing, QueueLimit, RateQueue, RateTrace, Reorder, Reordering,
+    Spread, Stage,
 };
 use crate::units::{Rate, Ratio};
 
@@ -13,6 +15,9 @@ use crate::units::{Rate, Ratio};
 pub struct LinkSpec {
     /// Bits per second; unlimited if absent.
     pub rate: Option<Rate>,
+    /// Rates over time. With a constant rate beside it, the lower of both holds at every
+    /// instant.
+    pub trace: Option<Arc<RateTrace>>,
     /// Bytes that may wait for a limited rate; more are dropped.
     pub queue_bytes: u64,
     /// `CoDel` on that queue. Without a limited rate there is none.
@@ -51,6 +56,7 @@ impl Default for LinkSpec {
     fn default() -> Self {
         Self {
             rate: None,
+            trace: None,
             queue_bytes: 256 << 10,
             codel: None,
             policing: None,
@@ -70,8 +76,8 @@ impl LinkSpec {
     /// The stages of the link, in the order in which packets meet them: none
     /// that reorders comes before one that needs order. What is lost or
     /// damaged on the way has taken its time on the link before; copies take
-    /// theirs.
-    pub(super) fn stages(&self) -> Vec<Box<dyn Stage>> {
+    /// theirs. A link that `changes` holds what waits, so that a change meets it.
+    pub(super) fn stages(&self, changes: bool) -> Vec<Box<dyn Stage>> {
         let mut stages: Vec<Box<dyn Stage>> = vec![Box::new(Mtu::new(self.mtu.into()))];
         if let Some(policing) = self.policing {
             stages.push(Box::new(Police::new(policing)));
@@ -79,7 +85,7 @@ impl LinkSpec {
         if self.duplication > Ratio::ZERO {
             stages.push(Box::new(Duplicate::new(self.duplication)));
         }
-        stages.extend(self.queue());
+        stages.extend(self.queue(changes));
         if self.loss > Ratio::ZERO {
             stages.push(Box::new(Loss::new(self.loss)));
         }
@@ -101,10 +107,17 @@ impl LinkSpec {
         stages
     }
 
-    /// Serialisation and the queue before it, if the rate is limited.
-    fn queue(&self) -> Option<Box<dyn Stage>> {
-        let rate = self.rate?;
+    /// Serialisation and the queue before it, if the rate is limited or may come to be.
+    fn queue(&self, changes: bool) -> Option<Box<dyn Stage>> {
         let limit = QueueLimit::bytes(self.queue_bytes);
+        if changes || self.trace.is_some() {
+            let queue = HeldQueue::new(Pace::of(self.rate, self.trace.as_ref()), limit);
+            return Some(Box::new(match self.codel {
+                Some(settings) => queue.managed(settings, self.mtu.into()),
+                None => queue,
+            }));
+        }
+        let rate = self.rate?;
         Some(match self.codel {
             Some(settings) => Box::new(Codel::new(rate, limit, settings, self.mtu.into())),
             None => Box::new(RateQueue::new(rate, limit)),

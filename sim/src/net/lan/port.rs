@@ -58,7 +58,7 @@ impl Ports {
         port.access.clone_from(access);
         for (end, link) in [(&mut port.up, &access.up), (&mut port.down, &access.down)] {
             let End { pipeline, draws } = end;
-            let replaced = pipeline.replace(now, link.stages(), draws);
+            let replaced = pipeline.replace(now, link.stages(true), draws);
             replaced.expect("a link's stages are in order, and one of them has a queue");
         }
     }

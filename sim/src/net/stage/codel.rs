@@ -36,20 +36,50 @@ impl Default for Controlled {
     }
 }
 
-/// Transmits one packet after the other, and drops from the head of the queue
-/// as RFC 8289 §5 has it; the names are those of its pseudocode.
+/// Packets that wait in a queue, first in first out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waiting {
+    /// Arrival and size, oldest first.
+    packets: VecDeque<(SimTime, u32)>,
+    bytes: u64,
+}
+
+impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Whether one more of `bytes` is too much, once `gone` of those that wait have left.
+    pub(super) fn has_no_room(&self, bytes: u32, limit: QueueLimit, gone: usize) -> bool {
+        let left = self.packets.iter().take(gone);
+        let left_bytes: u64 = left.map(|&(_, bytes)| u64::from(bytes)).sum();
+        self.packets.len() - gone >= limit.packets
+            || self.bytes - left_bytes + u64::from(bytes) > limit.bytes
+    }
+
+    pub(super) fn push(&mut self, now: SimTime, bytes: u32) {
+        self.packets.push_back((now, bytes));
+        self.bytes += u64::from(bytes);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(SimTime, u32)> {
+        let (arrived, bytes) = self.packets.pop_front()?;
+        self.bytes -= u64::from(bytes);
+        Some((arrived, bytes))
+    }
+}
+
+/// When to drop from the head of a queue, as RFC 8289 §5 has it; the names are those of
+/// its pseudocode.
 #[derive(Debug, Clone)]
-pub struct Codel {
-    rate: Rate,
-    limit: QueueLimit,
+pub(super) struct ControlLaw {
     settings: Controlled,
     /// `maxpacket`: at most this many bytes waiting are no standing queue.
     maxpacket: u64,
-    /// When the transmission of the packet on the wire is over.
-    busy_until: SimTime,
-    /// Arrival and size of the packets that wait.
-    waiting: VecDeque<(SimTime, u32)>,
-    waiting_bytes: u64,
     /// When waits will have been above the target for an interval.
     first_above_time: Option<SimTime>,
     dropping: bool,
@@ -66,18 +96,11 @@ struct Head {
     ok_to_drop: bool,
 }
 
-impl Codel {
-    /// A link of `rate` behind a queue of at most `limit`, for packets of up to
-    /// `mtu` bytes.
-    pub const fn new(rate: Rate, limit: QueueLimit, settings: Controlled, mtu: usize) -> Self {
+impl ControlLaw {
+    pub(super) const fn new(settings: Controlled, mtu: usize) -> Self {
         Self {
-            rate,
-            limit,
             settings,
             maxpacket: mtu as u64,
-            busy_until: SimTime::ZERO,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
             first_above_time: None,
             dropping: false,
             drop_next: SimTime::ZERO,
@@ -86,20 +109,29 @@ impl Codel {
         }
     }
 
-    /// When the transmission of the packet on the wire is over.
-    pub(super) const fn busy_until(&self) -> SimTime {
-        self.busy_until
+    /// Goes on where another law was, with the settings of this one.
+    pub(super) fn take_over(&mut self, before: &Self) {
+        *self = Self {
+            settings: self.settings,
+            maxpacket: self.maxpacket,
+            ..before.clone()
+        };
+    }
+
+    /// A packet leaves the queue as it comes, so waits are below the target.
+    pub(super) fn passed_at_once(&mut self) {
+        self.first_above_time = None;
+        self.dropping = false;
     }
 
     /// `dodequeue`.
-    fn take_head(&mut self, now: SimTime) -> Option<Head> {
-        let Some((arrived, bytes)) = self.waiting.pop_front() else {
+    fn take_head(&mut self, now: SimTime, waiting: &mut Waiting) -> Option<Head> {
+        let Some((arrived, bytes)) = waiting.pop() else {
             self.first_above_time = None;
             return None;
         };
-        self.waiting_bytes -= u64::from(bytes);
         let mut ok_to_drop = false;
-        if now - arrived < self.settings.target || self.waiting_bytes <= self.maxpacket {
+        if now - arrived < self.settings.target || waiting.bytes <= self.maxpacket {
             self.first_above_time = None;
         } else if let Some(above) = self.first_above_time {
             ok_to_drop = now >= above;
@@ -109,18 +141,18 @@ impl Codel {
         Some(Head { bytes, ok_to_drop })
     }
 
-    /// `dequeue`: the packet to transmit, if one is left, and how many before
-    /// it were dropped.
-    fn dequeue(&mut self, now: SimTime) -> (usize, Option<Head>) {
+    /// `dequeue`: the size of the packet to transmit, if one is left, and how many before
+    /// it are dropped.
+    pub(super) fn dequeue(&mut self, now: SimTime, waiting: &mut Waiting) -> (usize, Option<u32>) {
         let may_drop = |head: &Option<Head>| head.as_ref().is_some_and(|head| head.ok_to_drop);
         let mut dropped = 0;
-        let mut head = self.take_head(now);
+        let mut head = self.take_head(now, waiting);
         if self.dropping {
             self.dropping = may_drop(&head);
             while self.dropping && now >= self.drop_next {
                 dropped += 1;
                 self.count += 1;
-                head = self.take_head(now);
+                head = self.take_head(now, waiting);
                 if may_drop(&head) {
                     self.drop_next = self.control_law(self.drop_next);
                 } else {
@@ -129,7 +161,7 @@ impl Codel {
             }
         } else if may_drop(&head) {
             dropped = 1;
-            head = self.take_head(now);
+            head = self.take_head(now, waiting);
             self.dropping = true;
             // If waits have just been above the target, the rate of drops that
             // controlled them then is where to begin.
@@ -139,7 +171,7 @@ impl Codel {
             self.drop_next = self.control_law(now);
             self.lastcount = self.count;
         }
-        (dropped, head)
+        (dropped, head.map(|head| head.bytes))
     }
 
     /// The next drop is due `INTERVAL / √count` after `from`.
@@ -147,6 +179,42 @@ impl Codel {
         let interval = u128::from(saturating_nanos(self.settings.interval));
         let step = (interval * interval / u128::from(self.count)).isqrt();
         from + Duration::from_nanos(step as u64)
+    }
+}
+
+/// Transmits one packet after the other at a rate that never changes, and drops from the
+/// head of the queue.
+#[derive(Debug, Clone)]
+pub struct Codel {
+    rate: Rate,
+    limit: QueueLimit,
+    law: ControlLaw,
+    /// When the transmission of the packet on the wire is over.
+    busy_until: SimTime,
+    waiting: Waiting,
+}
+
+impl Codel {
+    /// A link of `rate` behind a queue of at most `limit`, for packets of up to
+    /// `mtu` bytes.
+    pub fn new(rate: Rate, limit: QueueLimit, settings: Controlled, mtu: usize) -> Self {
+        Self {
+            rate,
+            limit,
+            law: ControlLaw::new(settings, mtu),
+            busy_until: SimTime::ZERO,
+            waiting: Waiting::default(),
+        }
+    }
+
+    /// When the transmission of the packet on the wire is over.
+    pub(super) const fn busy_until(&self) -> SimTime {
+        self.busy_until
+    }
+
+    /// What waits, and the law that rules it.
+    pub(super) const fn queue(&self) -> (&Waiting, &ControlLaw) {
+        (&self.waiting, &self.law)
     }
 
     fn transmit(&mut self, now: SimTime, bytes: u32) -> SimTime {
@@ -159,18 +227,13 @@ impl Stage for Codel {
     fn on_packet(&mut self, now: SimTime, packet: &Packet, _draws: &mut Draws) -> Verdict {
         let bytes = packet.wire_len() as u32;
         if self.waiting.is_empty() && self.busy_until <= now {
-            // It leaves the queue as it comes, so waits are below the target.
-            self.first_above_time = None;
-            self.dropping = false;
+            self.law.passed_at_once();
             return Verdict::Until(self.transmit(now, bytes));
         }
-        let full = self.waiting.len() >= self.limit.packets
-            || self.waiting_bytes + u64::from(bytes) > self.limit.bytes;
-        if full {
+        if self.waiting.has_no_room(bytes, self.limit, 0) {
             return Verdict::Drop(DropReason::QueueFull);
         }
-        self.waiting.push_back((now, bytes));
-        self.waiting_bytes += u64::from(bytes);
+        self.waiting.push(now, bytes);
         Verdict::Hold
     }
 
@@ -182,30 +245,28 @@ impl Stage for Codel {
         true
     }
 
+    fn held(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn next_wakeup(&self) -> Option<SimTime> {
         (!self.waiting.is_empty()).then_some(self.busy_until)
     }
 
     fn release(&mut self, now: SimTime) -> Release {
-        let (dropped, head) = self.dequeue(now);
+        let (dropped, head) = self.law.dequeue(now, &mut self.waiting);
         Release {
             dropped,
             reason: DropReason::Codel,
-            departs: head.map(|head| self.transmit(now, head.bytes)),
+            departs: head.map(|bytes| self.transmit(now, bytes)),
         }
     }
 
-    fn take_over(&mut self, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
         if let Some(before) = before.downcast_ref::<Self>() {
-            let (rate, limit) = (self.rate, self.limit);
-            let (settings, maxpacket) = (self.settings, self.maxpacket);
-            *self = Self {
-                rate,
-                limit,
-                settings,
-                maxpacket,
-                ..before.clone()
-            };
+            self.law.take_over(&before.law);
+            self.waiting = before.waiting.clone();
+            self.busy_until = before.busy_until;
         } else if let Some(before) = before.downcast_ref::<RateQueue>() {
             self.busy_until = before.busy_until();
         }
@@ -332,7 +393,7 @@ mod tests {
             Controlled::default(),
             1_000,
         );
-        after.take_over(&before);
+        after.take_over(SimTime::ZERO, &before);
         // The packet on the wire leaves as it was, the others take 8 ms each.
         assert_eq!(after.next_wakeup(), Some(SimTime::from_millis(1)));
         let departs = after.release(SimTime::from_millis(1)).departs;

@@ -72,7 +72,7 @@ impl Stage for GilbertElliott {
         true
     }
 
-    fn take_over(&mut self, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
         if let Some(before) = before.downcast_ref::<Self>() {
             self.bad = before.bad;
         }
@@ -133,7 +133,7 @@ mod tests {
         let mut before = GilbertElliott::new(settings(100, 0, 0, 100));
         before.on_packet(SimTime::ZERO, &packet(100), &mut draws());
         let mut after = GilbertElliott::new(settings(1, 1, 0, 100));
-        after.take_over(&before);
+        after.take_over(SimTime::ZERO, &before);
         let verdict = after.on_packet(SimTime::ZERO, &packet(100), &mut draws());
         assert_eq!(verdict, Verdict::Drop(DropReason::Loss));
     }

@@ -84,7 +84,7 @@ impl Stage for Jitter {
         self.keep_order
     }
 
-    fn take_over(&mut self, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
         if let Some(before) = before.downcast_ref::<Self>() {
             self.latest = before.latest;
         }

@@ -37,7 +37,7 @@ impl Stage for Loss {
     }
 
     /// What was lost goes on being counted.
-    fn take_over(&mut self, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
         if let Some(before) = before.downcast_ref::<Self>() {
             self.lost += before.lost;
         }

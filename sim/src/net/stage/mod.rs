@@ -16,12 +16,15 @@ mod delay;
 mod draws;
 mod duplicate;
 mod gilbert_elliott;
+mod held_queue;
 mod jitter;
 mod loss;
 mod mtu;
+mod pace;
 mod pipeline;
 mod police;
 mod rate;
+mod rate_trace;
 mod reorder;
 mod seat;
 
@@ -34,12 +37,15 @@ pub use delay::Delay;
 pub use draws::{Draws, Purpose};
 pub use duplicate::Duplicate;
 pub use gilbert_elliott::{BurstLoss, GilbertElliott};
+pub use held_queue::HeldQueue;
 pub use jitter::{Jitter, Spread};
 pub use loss::Loss;
 pub use mtu::Mtu;
+pub use pace::Pace;
 pub use pipeline::{Condition, Counters, Fate, LinkCounts, Pipeline, PipelineError};
 pub use police::{Police, Policing};
 pub use rate::{QueueLimit, RateQueue};
+pub use rate_trace::{RateTrace, RateTraceError, TraceShape};
 pub use reorder::{Reorder, Reordering};
 
 use super::packet::Packet;
@@ -97,10 +103,16 @@ pub trait Stage: Any + fmt::Debug + Send {
         }
     }
 
-    /// Takes over what is under way from `before`, a stage of the link as it
-    /// was until now. Called for each of them; what is of another kind is
-    /// ignored. A stage that holds takes over what another of its kind holds.
-    fn take_over(&mut self, _before: &dyn Any) {}
+    /// How many packets it holds.
+    fn held(&self) -> usize {
+        0
+    }
+
+    /// Takes over what is under way at `now` from `before`, a stage of the link
+    /// as it was until then. Called for each of them; what is of another kind is
+    /// ignored. A stage that holds takes over all that another of its kind
+    /// holds, or nothing.
+    fn take_over(&mut self, _now: SimTime, _before: &dyn Any) {}
 }
 
 /// What a stage decides about a packet.

@@ -179,7 +179,7 @@ impl Pipeline {
     /// ones of its kind, and counters go on. Packets that have a departure keep
     /// it; what comes later overtakes none of them, reordering aside. Packets
     /// that a stage holds go over to the new stage that holds; if there is
-    /// none, they arrive anew, now.
+    /// none, or one of another kind, they arrive anew, now.
     ///
     /// # Errors
     /// As [`Pipeline::new`]; the pipeline is then as before.
@@ -192,20 +192,23 @@ impl Pipeline {
         let (ordered, holder) = examine(&stages)?;
         for after in &mut stages {
             for before in &self.stages {
-                after.take_over(before.stage() as &dyn Any);
+                after.take_over(now, before.stage() as &dyn Any);
             }
         }
         self.stages = seated(stages);
         self.ordered = ordered;
         self.set_holder(holder);
         self.floor = self.departed;
-        if holder.is_none()
-            && let Some(aside) = &mut self.aside
+        let taken_over = holder.map_or(0, |holder| self.stages[holder].stage().held());
+        if let Some(aside) = &mut self.aside
+            && aside.held.len() != taken_over
         {
             for (packet, condition) in std::mem::take(&mut aside.held) {
                 self.let_go(packet, Place::first(now, condition), draws);
             }
         }
+        // What a faster link has no reason to hold any more leaves before all that comes.
+        self.wake(now, draws);
         Ok(())
     }
 

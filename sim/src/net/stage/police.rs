@@ -72,7 +72,7 @@ impl Stage for Police {
         true
     }
 
-    fn take_over(&mut self, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
         if let Some(before) = before.downcast_ref::<Self>() {
             self.nanobits = before.nanobits.min(self.nanobits);
             self.counted = before.counted;
@@ -139,7 +139,7 @@ mod tests {
         let mut before = police();
         assert!(passes(&mut before, 0, 2_900));
         let mut after = police();
-        after.take_over(&before);
+        after.take_over(SimTime::ZERO, &before);
         assert!(!passes(&mut after, 0, 101));
         assert!(passes(&mut after, 0, 100));
     }

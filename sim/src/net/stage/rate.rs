@@ -122,7 +122,7 @@ impl Stage for RateQueue {
     }
 
     /// What waits keeps the times that it was given, and its place.
-    fn take_over(&mut self, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
         if let Some(before) = before.downcast_ref::<Self>() {
             self.busy_until = before.busy_until;
             self.waiting.clone_from(&before.waiting);
@@ -187,7 +187,7 @@ mod tests {
             send(&mut before, 0, 1_000);
         }
         let mut after = RateQueue::new(Rate::from_mbps(80), QueueLimit::packets(2));
-        after.take_over(&before);
+        after.take_over(SimTime::ZERO, &before);
         assert_eq!(send(&mut after, 0, 1_000), None);
         assert_eq!(send(&mut after, 1_000, 1_000), Some(3_100));
     }
