@@ -1,6 +1,7 @@
 //! What an access profile does to packets beside delaying, losing and queueing
-//! them, in the simulator's terms.
+//! them at a constant rate, in the simulator's terms.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orrery_sim::net::link::LinkSpec;
@@ -13,6 +14,10 @@ use crate::profiles::Direction;
 pub fn impairments(direction: &Direction) -> LinkSpec {
     let time = Duration::from_nanos;
     LinkSpec {
+        trace: direction
+            .rate_trace
+            .as_ref()
+            .map(|trace| Arc::clone(trace.trace())),
         codel: direction.codel.map(|codel| Controlled {
             target: time(codel.target_ns),
             interval: time(codel.interval_ns),

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rate_trace::SharedTrace;
 use crate::format::amount::Amount;
 
 mod file;
@@ -33,6 +34,8 @@ pub struct AccessProfile {
 pub struct Direction {
     /// Rate in bits per second; unlimited if absent.
     pub rate_bps: Option<u64>,
+    /// Rate over time, in place of a constant one.
+    pub rate_trace: Option<SharedTrace>,
     /// Fixed one-way delay.
     pub delay_ns: u64,
     /// Additional delay, drawn for each packet.
@@ -99,6 +102,7 @@ impl Default for Direction {
     fn default() -> Self {
         Self {
             rate_bps: None,
+            rate_trace: None,
             delay_ns: 0,
             jitter_ns: Amount::constant(0),
             loss_ppm: 0,

@@ -8,6 +8,8 @@ pub mod delay;
 pub mod egress;
 pub mod nat;
 pub mod nat_mix;
+pub mod rate_trace;
+mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +44,9 @@ impl ProfileError {
 /// A profile's file, or the table beside it, at most.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// A trace of rates at most: hours of mahimahi's form.
+const TRACE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// Where profiles come from.
 #[derive(Debug, Clone, Copy)]
 pub struct Profiles<'a> {
@@ -75,10 +80,13 @@ impl<'a> Profiles<'a> {
     /// It is unknown, unreadable or wrong.
     pub fn access(&self, name: &str) -> Result<AccessProfile, ProfileError> {
         if let Some(found) = ACCESSES.iter().find(|profile| profile.name == name) {
-            return access::parse(name, found.text);
+            return access::parse(name, found.text, &|_| Ok(found.table.to_owned()));
         }
         let (path, text) = self.file("access", name, ACCESSES)?;
-        access::parse(&path.display().to_string(), &text)
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        access::parse(&path.display().to_string(), &text, &|trace| {
+            read_up_to(&folder.join(trace), TRACE_BYTES_MAX)
+        })
     }
 
     /// A NAT profile by name or file.
@@ -119,7 +127,17 @@ impl<'a> Profiles<'a> {
         ] {
             table.entry(key).or_insert_with(|| text.into());
         }
-        access::parse("of the scenario", &table.to_string())
+        access::parse(
+            "of the scenario",
+            &table.to_string(),
+            &|trace| match self.folder {
+                Some(folder) => read_up_to(&folder.join(trace), TRACE_BYTES_MAX),
+                None => Err(ProfileError::new(format!(
+                    "the rate trace {} can be found beside a scenario's file only",
+                    quoted(trace)
+                ))),
+            },
+        )
     }
 
     fn file(
@@ -144,12 +162,16 @@ impl<'a> Profiles<'a> {
 }
 
 fn read(path: &Path) -> Result<String, ProfileError> {
+    read_up_to(path, FILE_BYTES_MAX)
+}
+
+fn read_up_to(path: &Path, bytes_max: u64) -> Result<String, ProfileError> {
     let cannot = |why: String| {
         ProfileError::new(format!("cannot read the profile {}: {why}", path.display()))
     };
     let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
-    if size.len() > FILE_BYTES_MAX {
-        return Err(cannot("it is larger than 1 MiB".to_owned()));
+    if size.len() > bytes_max {
+        return Err(cannot(format!("it is larger than {} MiB", bytes_max >> 20)));
     }
     std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))
 }

@@ -31,6 +31,7 @@ mod ping_matrix;
 mod played;
 mod queue_codel;
 mod queueing;
+mod rates;
 mod relay_limits;
 mod reproducible;
 mod slow_start;
@@ -55,6 +56,8 @@ const ROWS: &[Row] = &[
     queueing::ROW,
     loss_bursts::ROW,
     queue_codel::ROW,
+    rates::WAVE,
+    rates::TRACE,
     ping_matrix::ROW,
     relay_limits::ROW,
     reproducible::ROW,

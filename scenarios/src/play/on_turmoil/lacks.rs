@@ -157,6 +157,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
     for direction in [up, down] {
         let Direction {
             rate_bps,
+            rate_trace,
             delay_ns: _,
             jitter_ns,
             loss_ppm,
@@ -170,7 +171,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
             police,
         } = direction;
         let wanted = [
-            (rate_bps.is_some(), "rates"),
+            (rate_bps.is_some() || rate_trace.is_some(), "rates"),
             (jitter_ns.draw != Draw::Constant(0), "jitter that we know"),
             (
                 *loss_ppm > 0 || loss_bursts.is_some() || *corrupt_ppm > 0,

@@ -9,14 +9,15 @@ use toml::Spanned;
 use super::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
 use crate::format::amount::Amount;
 use crate::format::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
+use crate::profiles::rate_trace::{self, SharedTrace};
 use crate::profiles::{ProfileError, from_toml, line};
 
 /// Largest burst of a policer.
 const BURST_BYTES_MAX: u64 = 1 << 30;
 
 /// An access link: what a host's packets go through before and after the core of the network.
-/// They meet the impairments in this order: `mtu`, `police`, `duplicate`, `rate` with `queue` and
-/// `codel`, `loss`, `loss_bursts`, `corrupt`, `delay`, `jitter`, `reorder`.
+/// They meet the impairments in this order: `mtu`, `police`, `duplicate`, `rate` or
+/// `rate_trace` with `queue` and `codel`, `loss`, `loss_bursts`, `corrupt`, `delay`, `jitter`, `reorder`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "An access profile of Orrery")]
@@ -49,6 +50,14 @@ struct File {
 struct DirectionText {
     /// Rate, such as `20Mbit/s`; unlimited if absent. Counts IP packets.
     rate: Option<Text>,
+    /// A file with the rate over time, beside the profile or scenario, in place of `rate`: in
+    /// mahimahi's form, a line of whole milliseconds for each opportunity to deliver 1,500 bytes,
+    /// or a table with a header such as `s,mbps` and rows of a time and a rate. It begins with the
+    /// run and repeats when it ends. A link fault's rate holds where it is the lower one.
+    rate_trace: Option<Text>,
+    /// Which column of such a table has the rate, such as `down` for `down_mbps`; the first one
+    /// behind the time if absent.
+    rate_column: Option<Text>,
     /// One-way delay, such as `8ms`.
     delay: Option<Text>,
     /// Additional delay of each packet, such as `uniform(0ms, 5ms)`. Packets keep their order.
@@ -57,7 +66,7 @@ struct DirectionText {
     loss: Option<Text>,
     /// Most bytes that wait for the rate, `256KiB` if absent; more are dropped.
     queue: Option<Text>,
-    /// Manages the queue by the wait of packets (`CoDel`, RFC 8289). Needs a rate.
+    /// Manages the queue by the wait of packets (`CoDel`, RFC 8289). Needs a rate or a trace.
     #[schemars(with = "Option<CodelText>")]
     codel: Option<Spanned<CodelText>>,
     /// Losses in bursts (Gilbert and Elliott): a chain with a good and a bad state, which moves with
@@ -155,16 +164,52 @@ pub fn schema_text() -> String {
 /// Something wrong with a value: where in the text, and what.
 type Wrong = (usize, String);
 
-/// Reads an access profile.
-pub fn parse(file: &str, text: &str) -> Result<AccessProfile, ProfileError> {
+/// The text of a trace beside the profile.
+pub type TraceText<'a> = &'a dyn Fn(&str) -> Result<String, ProfileError>;
+
+/// Reads an access profile; `trace_text` gives the text of the traces that it names.
+///
+/// # Errors
+/// It is wrong, or a trace of it.
+pub fn parse(
+    file: &str,
+    text: &str,
+    trace_text: TraceText<'_>,
+) -> Result<AccessProfile, ProfileError> {
     let raw: File = from_toml(file, text)?;
-    read(raw).map_err(|(byte, message)| {
+    let traces = [
+        trace("up", &raw.up, trace_text)?,
+        trace("down", &raw.down, trace_text)?,
+    ];
+    read(raw, traces).map_err(|(byte, message)| {
         let line = line(text, byte);
         ProfileError::new(format!("profile {file}, line {line}: {message}"))
     })
 }
 
-fn read(raw: File) -> Result<AccessProfile, Wrong> {
+/// The trace of a direction, if it has one.
+fn trace(
+    name: &str,
+    direction: &DirectionText,
+    text: TraceText<'_>,
+) -> Result<Option<SharedTrace>, ProfileError> {
+    let Some(file) = &direction.rate_trace else {
+        return Ok(None);
+    };
+    let column = direction
+        .rate_column
+        .as_ref()
+        .map(|column| column.0.get_ref().as_str());
+    let file = file.0.get_ref();
+    let trace = rate_trace::parse(file, &text(file)?, column);
+    let trace = trace.map_err(|error| ProfileError {
+        message: format!("{name}.rate_trace: {}", error.message),
+        ..error
+    })?;
+    Ok(Some(trace))
+}
+
+fn read(raw: File, [up, down]: [Option<SharedTrace>; 2]) -> Result<AccessProfile, Wrong> {
     let mtu_bytes = raw.mtu.as_ref().map_or(1500, |mtu| *mtu.get_ref());
     if let Some(mtu) = &raw.mtu {
         // RFC 8200: a link of IPv6 carries at least 1280 bytes.
@@ -173,12 +218,13 @@ fn read(raw: File) -> Result<AccessProfile, Wrong> {
             return Err((mtu.span().start, message));
         }
     }
-    let direction = |name, text| {
-        direction(text, mtu_bytes).map_err(|(byte, message)| (byte, format!("{name}.{message}")))
+    let direction = |name, text, trace| {
+        direction(text, trace, mtu_bytes)
+            .map_err(|(byte, message)| (byte, format!("{name}.{message}")))
     };
     Ok(AccessProfile {
-        up: direction("up", &raw.up)?,
-        down: direction("down", &raw.down)?,
+        up: direction("up", &raw.up, up)?,
+        down: direction("down", &raw.down, down)?,
         name: raw.name,
         summary: raw.summary,
         source: raw.source,
@@ -186,8 +232,21 @@ fn read(raw: File) -> Result<AccessProfile, Wrong> {
     })
 }
 
-fn direction(text: &DirectionText, mtu_bytes: u32) -> Result<Direction, Wrong> {
-    let mut direction = Direction::default();
+fn direction(
+    text: &DirectionText,
+    trace: Option<SharedTrace>,
+    mtu_bytes: u32,
+) -> Result<Direction, Wrong> {
+    let mut direction = Direction {
+        rate_trace: trace,
+        ..Direction::default()
+    };
+    if let (Some(rate), Some(_)) = (&text.rate, &text.rate_trace) {
+        return Err(rate.wrong("rate: a link has a \"rate\" or a \"rate_trace\", not both"));
+    }
+    if let (Some(column), None) = (&text.rate_column, &text.rate_trace) {
+        return Err(column.wrong("rate_column: expected a \"rate_trace\" beside it"));
+    }
     if let Some(rate) = &text.rate {
         direction.rate_bps = Some(rate.read("rate", bits_per_second)?);
     }
@@ -210,7 +269,7 @@ fn direction(text: &DirectionText, mtu_bytes: u32) -> Result<Direction, Wrong> {
         }
     }
     if let Some(text) = &text.codel {
-        if direction.rate_bps.is_none() {
+        if direction.rate_bps.is_none() && direction.rate_trace.is_none() {
             let message = "codel: expected a \"rate\" beside it, for nothing waits without one";
             return Err((text.span().start, message.to_owned()));
         }
@@ -317,7 +376,10 @@ mod tests {
     #[test]
     fn wrong_values_are_named_with_their_line() {
         let check = |line: &str, expected: &str| {
-            let error = parse("x", &format!("{HEAD}{line}\n")).expect_err(line);
+            let error = parse("x", &format!("{HEAD}{line}\n"), &|_| {
+                Ok("s,mbps\n0,1\n".to_owned())
+            })
+            .expect_err(line);
             let expected = format!("profile x, line 4: {expected}");
             assert!(error.message.starts_with(&expected), "{line}: {error}");
         };
@@ -361,6 +423,14 @@ mod tests {
             "up.police.burst: expected the 1500 bytes",
         );
         check("up = { codl = {} }", "unknown field `codl`");
+        check(
+            "up = { rate = '1Mbit/s', rate_trace = 'x.csv' }",
+            "up.rate: a link has a \"rate\" or a \"rate_trace\"",
+        );
+        check(
+            "up = { rate_column = 'x' }",
+            "up.rate_column: expected a \"rate_trace\"",
+        );
     }
 
     #[test]
@@ -369,7 +439,10 @@ mod tests {
                     loss_bursts = { p = '0.1%', r = '25%', h = '10%' }, corrupt = '10ppm', \
                     duplicate = '0.2%', reorder = { share = '1%', by = '3ms' }, \
                     police = { rate = '10Mbit/s', burst = '64KiB' } }";
-        let profile = parse("x", &format!("{HEAD}{line}\n")).expect("it is sound");
+        let profile = parse("x", &format!("{HEAD}{line}\n"), &|_| {
+            Ok("s,mbps\n0,1\n".to_owned())
+        })
+        .expect("it is sound");
         let expected = Direction {
             rate_bps: Some(8_000_000),
             codel: Some(Queueing {
