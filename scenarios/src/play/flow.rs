@@ -64,16 +64,18 @@ async fn receive(machines: &Machines, mut stream: TcpStream) {
         return;
     }
     let flow = u64::from_be_bytes(number) as usize;
-    let read = |bytes| {
+    let read = |stream: &TcpStream, bytes| {
+        let stats = stream.stats();
         let mut state = machines.state();
-        state.flows.read(flow, bytes, now_ns());
+        let arrived = stats.bytes_received + stats.bytes_waiting;
+        state.flows.read(flow, bytes, arrived, now_ns());
     };
-    read(FLOW_BYTES_MIN);
+    read(&stream, FLOW_BYTES_MIN);
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         match stream.read(&mut buffer).await {
             Ok(0) => break,
-            Ok(length) => read(length as u64),
+            Ok(length) => read(&stream, length as u64),
             Err(_) => return,
         }
     }

@@ -86,7 +86,9 @@ pub struct Entry {
     /// When the receiver last read something.
     read_ns: u64,
     read_bytes: u64,
-    /// Bytes read within the measured time.
+    /// Bytes that had come to the receiver by then, those included that wait for others.
+    arrived_bytes: u64,
+    /// Of those, what came within the measured time.
     measured_bytes: u64,
     /// Longest measured time without anything to read.
     stall_ns: u64,
@@ -151,18 +153,16 @@ impl Flows {
         entry.read_ns = now_ns;
     }
 
-    /// The receiver read so many bytes.
-    pub fn read(&mut self, flow: usize, bytes: u64, now_ns: u64) {
+    /// The receiver read so many bytes, when `arrived` of the flow had come to its host.
+    pub fn read(&mut self, flow: usize, bytes: u64, arrived: u64, now_ns: u64) {
         let window_ns = self.window_ns.clone();
         let Some(entry) = self.entries.get_mut(flow) else {
             return;
         };
         entry.stalled_until(now_ns, &window_ns);
+        entry.arrived(arrived, now_ns, &window_ns);
         entry.read_ns = now_ns;
         entry.read_bytes += bytes;
-        if window_ns.contains(&now_ns) {
-            entry.measured_bytes += bytes;
-        }
     }
 
     /// The receiver read to the end.
@@ -246,8 +246,9 @@ impl Flows {
             })
     }
 
-    /// Bits per second that receivers read of the flows that `of` selects: the bytes of the
-    /// measured time over that part of it in which any of them was open.
+    /// Bits per second that came to receivers of the flows that `of` selects: the bytes of the
+    /// measured time over that part of it in which any of them was open, so that no link gives
+    /// more than its rate.
     pub fn goodput(&self, of: impl Fn(&Entry) -> bool) -> Option<f64> {
         let chosen = || self.entries.iter().filter(|entry| of(entry));
         let mut lives: Vec<Range<u64>> = chosen()
@@ -315,6 +316,7 @@ impl Entry {
             connected_ns: None,
             read_ns: start_ns,
             read_bytes: 0,
+            arrived_bytes: 0,
             measured_bytes: 0,
             stall_ns: 0,
             stats: Stats::default(),
@@ -329,10 +331,32 @@ impl Entry {
     }
 
     /// The part of its connection's life that lies within the measured time; `None` if nothing.
+    /// What the network still brought after the sender had ended is part of that life.
     fn measured_life(&self, window_ns: &Range<u64>) -> Option<Range<u64>> {
         let (end_ns, _) = self.end?;
-        let life = self.connected_ns?.max(window_ns.start)..end_ns.min(window_ns.end);
+        let end_ns = end_ns.max(self.read_ns).min(window_ns.end);
+        let life = self.connected_ns?.max(window_ns.start)..end_ns;
         (life.start < life.end).then_some(life)
+    }
+
+    /// So many bytes had come when the receiver read. What came since the last read counts by
+    /// the share of that time that is measured: at both edges of the measured time, as if it had
+    /// come evenly, which a link's rate bounds as it bounds the whole.
+    fn arrived(&mut self, bytes: u64, now_ns: u64, window_ns: &Range<u64>) {
+        let fresh = bytes.saturating_sub(self.arrived_bytes);
+        self.arrived_bytes += fresh;
+        let span_ns = now_ns.saturating_sub(self.read_ns);
+        let from_ns = self.read_ns.max(window_ns.start);
+        let measured_ns = now_ns.min(window_ns.end).saturating_sub(from_ns);
+        self.measured_bytes += if span_ns == 0 {
+            if window_ns.contains(&now_ns) {
+                fresh
+            } else {
+                0
+            }
+        } else {
+            (u128::from(fresh) * u128::from(measured_ns) / u128::from(span_ns)) as u64
+        };
     }
 
     /// Nothing came between the last read and `now_ns`.
@@ -388,10 +412,11 @@ mod tests {
         let mut flows = flows(&[Load::ToTheEnd, Load::ToTheEnd]);
         for flow in [0, 1] {
             flows.connected(flow, S);
-            flows.read(flow, 1_000_000, 9 * S);
+            flows.read(flow, 1_000_000, 1_000_000, 9 * S);
         }
-        flows.read(0, 3_000, 12 * S);
-        flows.read(1, 1_000, 14 * S);
+        // Of what came from 9 to 12 s, two thirds came in the measured time.
+        flows.read(0, 4_500, 1_004_500, 12 * S);
+        flows.read(1, 1_250, 1_001_250, 14 * S);
         flows.failed(1, Cause::Reset, 15 * S);
         flows.close(20 * S);
         assert_eq!(flows.goodput(|_| true), Some(3_200.0));
@@ -403,14 +428,28 @@ mod tests {
     }
 
     #[test]
+    fn what_still_comes_after_the_sender_has_ended_takes_its_time() {
+        let mut flows = flows(&[Load::For(S)]);
+        flows.window_ns = 0..20 * S;
+        flows.connected(0, S);
+        flows.read(0, 1_000, 1_000, 2 * S);
+        flows.time_is_up(0, 2 * S);
+        // A gap closes: what came beyond it had come before.
+        flows.read(0, 4_000, 9_000, 5 * S);
+        flows.read(0, 4_000, 9_000, 9 * S);
+        flows.close(20 * S);
+        assert_eq!(flows.goodput(|_| true), Some(9_000.0));
+    }
+
+    #[test]
     fn the_longest_silence_of_an_open_flow_is_its_stall() {
         let mut flows = flows(&[Load::ToTheEnd]);
         flows.connected(0, S);
-        flows.read(0, 1, 2 * S);
-        flows.read(0, 1, 13 * S);
-        flows.read(0, 1, 14 * S);
+        flows.read(0, 1, 1, 2 * S);
+        flows.read(0, 1, 2, 13 * S);
+        flows.read(0, 1, 3, 14 * S);
         flows.time_is_up(0, 16 * S);
-        flows.read(0, 1, 19 * S);
+        flows.read(0, 1, 4, 19 * S);
         assert_eq!(flows.entries[0].stall_ns, 3 * S);
     }
 
@@ -426,10 +465,10 @@ mod tests {
         for flow in 0..3 {
             flows.connected(flow, S);
         }
-        flows.read(0, 10, 2 * S);
+        flows.read(0, 10, 10, 2 * S);
         flows.received(0, 3 * S);
         flows.failed(0, Cause::Reset, 4 * S);
-        flows.read(1, 9, 2 * S);
+        flows.read(1, 9, 9, 2 * S);
         flows.received(1, 3 * S);
         flows.host_down(2, 5 * S, Down::PowerCut);
         flows.close(20 * S);

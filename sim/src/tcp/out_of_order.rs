@@ -29,6 +29,11 @@ impl OutOfOrder {
         self.pieces.is_empty()
     }
 
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> u64 {
+        self.pieces.values().map(|piece| piece.len() as u64).sum()
+    }
+
     /// Bytes of memory held, the slack of tree nodes aside.
     pub(super) fn memory_bytes(&self) -> usize {
         let waiting: usize = self.pieces.values().map(Bytes::len).sum();

@@ -75,6 +75,11 @@ impl ReceiveBuffer {
         self.ready_len
     }
 
+    /// Bytes beyond a gap.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.as_ref().map_or(0, |all| all.bytes())
+    }
+
     /// Bytes of memory held beside itself, the slack of tree nodes aside.
     pub(super) fn memory_bytes(&self) -> usize {
         let waiting = self.waiting.as_ref().map_or(0, |all| all.memory_bytes());

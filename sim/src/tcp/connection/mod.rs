@@ -81,6 +81,8 @@ pub struct Stats {
     pub bytes_acked: u64,
     /// Bytes received in order.
     pub bytes_received: u64,
+    /// Bytes received that wait for others before them.
+    pub bytes_waiting: u64,
     /// Largest payload of a segment in bytes.
     pub mss_bytes: usize,
     /// Congestion window in bytes.
@@ -490,6 +492,7 @@ impl Connection {
             // SYN and FIN take offsets but are no bytes of the application.
             bytes_acked: self.una.min(self.send.end()).saturating_sub(1),
             bytes_received: self.recv.next() - 1 - u64::from(self.recv.finished()),
+            bytes_waiting: self.recv.waiting(),
             mss_bytes: self.mss,
             window_bytes: self.congestion.window(),
             in_flight_bytes: self.max - self.una,
