@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ProfileError, from_toml};
+use super::{ProfileError, from_toml, table};
+use crate::format::quantity::TIME_MAX_NS;
 
 /// One-way delays between regions, the same in both directions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -72,9 +73,13 @@ pub(super) fn parse(
 ) -> Result<DelayProfile, ProfileError> {
     let raw: File = from_toml(file, text)?;
     let table = table(&raw.table)?;
-    let wrong =
-        |message: String| ProfileError::new(format!("profile {file}: {}: {message}", raw.table));
-    let (regions, matrix) = read_table(&table, raw.unit, &raw.extra_rows).map_err(wrong)?;
+    let wrong = |message: String| ProfileError {
+        message: format!("profile {file}: {}: {message}", raw.table),
+        help: Some(WANTED.to_owned()),
+    };
+    let read = read_table(&table, raw.unit, &raw.extra_rows).map_err(wrong)?;
+    let matrix = completed(&read).map_err(wrong)?;
+    let (regions, _) = read;
     // A round trip goes there and back, and both directions were measured: the mean of the two
     // round trips, halved.
     let parts = match raw.kind {
@@ -97,57 +102,71 @@ pub(super) fn parse(
     })
 }
 
-/// Regions and the full matrix in nanoseconds.
-fn read_table(
-    text: &str,
-    unit: Unit,
-    extra_rows: &[String],
-) -> Result<(Vec<String>, Vec<Vec<u64>>), String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_reader(text.as_bytes());
-    let mut rows = reader.records();
-    let header = rows
-        .next()
-        .ok_or("the table is empty")?
-        .map_err(|error| error.to_string())?;
-    let regions: Vec<String> = header
-        .iter()
-        .skip(1)
-        .map(|name| name.trim().to_owned())
-        .collect();
+/// What a table should look like, for those that do not.
+const WANTED: &str = "a table begins with a row of the regions' names behind one cell that is not \
+    read, such as \"ms,frankfurt,tokyo\", and then has one row for each region: its name and the \
+    delays to them, such as \"frankfurt,0.5,221.25\"; tabs, semicolons or spaces may stand for \
+    the commas";
+
+/// Regions and the matrix in nanoseconds, without what the table lacks.
+type Matrix = (Vec<String>, Vec<Vec<Option<u64>>>);
+
+fn read_table(text: &str, unit: Unit, extra_rows: &[String]) -> Result<Matrix, String> {
+    let rows = table::rows(text)?;
+    let (header, rows) = rows.split_first().ok_or("the table is empty")?;
+    let regions: Vec<String> = header.cells.iter().skip(1).cloned().collect();
     if regions.is_empty() || regions.len() > REGIONS_MAX {
         return Err(format!(
-            "expected 1 to {REGIONS_MAX} regions, found {}",
+            "line {}: expected 1 to {REGIONS_MAX} regions, found {}",
+            header.line,
             regions.len()
         ));
     }
-    let mut matrix: Vec<Option<Vec<u64>>> = vec![None; regions.len()];
+    for (place, name) in regions.iter().enumerate() {
+        if name.is_empty() || regions[..place].contains(name) {
+            let line = header.line;
+            return Err(format!(
+                "line {line}: two columns \"{name}\", or one without a name"
+            ));
+        }
+    }
+    let mut matrix: Vec<Option<Vec<Option<u64>>>> = vec![None; regions.len()];
     for row in rows {
-        let row = row.map_err(|error| error.to_string())?;
-        let name = row.get(0).unwrap_or_default().trim();
+        let (line, name) = (row.line, row.cell(0));
         if extra_rows.iter().any(|extra| extra == name) {
             continue;
         }
         let place = regions
             .iter()
             .position(|region| region == name)
-            .ok_or_else(|| format!("row \"{name}\" is no column"))?;
-        let cells: Result<Vec<u64>, String> = row
+            .ok_or_else(|| format!("line {line}: row \"{name}\" is no column"))?;
+        if row.cells.len() > regions.len() + 1 {
+            return Err(format!(
+                "line {line}: row \"{name}\" has more cells than there are columns"
+            ));
+        }
+        let cells: Result<Vec<Option<u64>>, String> = regions
             .iter()
-            .skip(1)
-            .zip(&regions)
-            .map(|(cell, column)| {
-                nanoseconds(cell.trim(), unit).ok_or_else(|| {
-                    format!("row \"{name}\", column \"{column}\": no delay: \"{cell}\"")
+            .zip(1..)
+            .map(|(column, at)| {
+                let cell = row.cell(at);
+                if table::is_missing(cell) {
+                    return Ok(None);
+                }
+                nanoseconds(cell, unit).map(Some).ok_or_else(|| {
+                    format!(
+                        "line {line}: row \"{name}\", column \"{column}\": expected a number of {} \
+                         from 0 to a year, found \"{cell}\"",
+                        unit.name()
+                    )
                 })
             })
             .collect();
         if matrix[place].replace(cells?).is_some() {
-            return Err(format!("two rows \"{name}\""));
+            return Err(format!("line {line}: two rows \"{name}\""));
         }
     }
-    let matrix = matrix
+    let matrix: Vec<Vec<Option<u64>>> = matrix
         .into_iter()
         .zip(&regions)
         .map(|(row, name)| row.ok_or_else(|| format!("no row \"{name}\"")))
@@ -155,13 +174,43 @@ fn read_table(
     Ok((regions, matrix))
 }
 
-fn nanoseconds(cell: &str, unit: Unit) -> Option<u64> {
-    let suffix = match unit {
-        Unit::Ms => "ms",
-        Unit::Us => "us",
+/// The matrix made whole: where one direction was not measured, the other stands for it. Within
+/// a region without a figure there is no delay.
+fn completed((regions, matrix): &Matrix) -> Result<Vec<Vec<u64>>, String> {
+    let cell = |a: usize, b: usize| {
+        let found = matrix[a][b].or(matrix[b][a]);
+        found.or((a == b).then_some(0)).ok_or_else(|| {
+            let (a, b) = (&regions[a], &regions[b]);
+            format!("row \"{a}\", column \"{b}\": no delay in either direction")
+        })
     };
-    let ns = crate::format::quantity::time_ns(&format!("{cell}{suffix}")).ok()?;
-    u64::try_from(ns).ok()
+    let places = || 0..regions.len();
+    places()
+        .map(|a| places().map(|b| cell(a, b)).collect())
+        .collect()
+}
+
+fn nanoseconds(cell: &str, unit: Unit) -> Option<u64> {
+    let ns = table::scaled(cell, unit.ns())?;
+    u64::try_from(ns)
+        .ok()
+        .filter(|&ns| ns <= TIME_MAX_NS as u64)
+}
+
+impl Unit {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ms => "ms",
+            Self::Us => "us",
+        }
+    }
+
+    const fn ns(self) -> u64 {
+        match self {
+            Self::Ms => 1_000_000,
+            Self::Us => 1_000,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -213,6 +262,23 @@ mod tests {
     }
 
     #[test]
+    fn tables_are_read_as_programs_write_them() {
+        let check = |csv: &str| {
+            let profile = table(csv).unwrap_or_else(|wrong| panic!("{csv:?}: {wrong}"));
+            assert_eq!(profile.regions, ["a", "b"], "{csv:?}");
+            assert_eq!(profile.delay_ns(0, 1), 39_989_000, "{csv:?}");
+            assert_eq!(profile.delay_ns(0, 0), 0, "{csv:?}");
+        };
+        check("ms,a,b\na,0,79.97800000000001\nb,79.97799999999999,0\n");
+        check("ms\ta\tb\r\na\t0\t79.978\r\nb\t79.978\t0\r\n");
+        check("\u{feff};a;b\na;0;79,978\nb;79,978;0\n");
+        check("rtt a b\na 0 7.9978e1\nb 79978e-3 0\n");
+        check("# from a paper\nms,a,b\n\na,,79.978\nb,79.978,\n");
+        check("ms,a,b\na,nan,79.978\nb,-,NaN\n");
+        check("ms,a,b\na,0,79.978\nb\n");
+    }
+
+    #[test]
     fn broken_tables_are_refused() {
         let check = |csv: &str, expected: &str| {
             let error = table(csv).expect_err(csv);
@@ -221,10 +287,16 @@ mod tests {
         check("", "empty");
         check("ms\n", "regions");
         check("ms,a,b\na,1,2\n", "no row \"b\"");
-        check("ms,a,b\na,1,2\nb,1,\n", "column \"b\"");
+        check("ms,a,b\na,1,nan\nb,,1\n", "no delay in either direction");
+        check(
+            "ms,a,b\na,1,fast\nb,1,2\n",
+            "line 2: row \"a\", column \"b\"",
+        );
+        check("ms,a,b\na,1,inf\nb,1,2\n", "found \"inf\"");
+        check("ms,a,b\na,1,2,3\nb,1,2\n", "more cells");
+        check("ms,a,a\na,1,2\n", "two columns");
         check("ms,a,b\na,1,-2\nb,1,2\n", "column \"b\"");
         check("ms,a,b\na,1,2\na,1,2\n", "two rows");
         check("ms,a,b\na,1,2\nc,1,2\n", "\"c\" is no column");
-        check("ms,a,b\na,1\nb,1,2\n", "");
     }
 }
