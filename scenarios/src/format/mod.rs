@@ -23,6 +23,7 @@ pub mod nat;
 pub mod network;
 pub mod node_settings;
 pub mod pace;
+pub mod packets;
 pub mod plan;
 pub mod problem;
 pub mod punch;

@@ -14,6 +14,7 @@ use super::friends::Graph;
 use super::group::Group;
 use super::lookup::{Lookup, RungName, SoughtName};
 use super::pace::{Pace, PaceFields, read_length};
+use super::packets::{ArrivalsName, Packets};
 use super::problem::{Problems, quoted, suggestion};
 use super::punch::Punch;
 use super::quantity::bytes;
@@ -83,6 +84,27 @@ pub enum WorkloadFields {
         length: Option<String>,
         /// The port that the sender connects from; a free one if absent.
         port: Option<u16>,
+    },
+    /// Hosts send datagrams at a rate, over UDP and beside or without nodes: a plain source for
+    /// queues and links. It ends when the sender loses power.
+    Packets {
+        /// Who sends.
+        from: HostsText,
+        /// Who receives: the n-th sender sends to the n-th of them, over and over.
+        to: HostsText,
+        /// How much each of them sends: packets a second, such as `500/s`, or bits, such as
+        /// `5Mbit/s`.
+        rate: String,
+        /// Size of a packet with all its headers, 28 bytes over IPv4; `1200B` if absent.
+        size: Option<String>,
+        /// How packets follow each other: at `constant` distances (if absent), or as `poisson` has
+        /// it.
+        arrivals: Option<ArrivalsName>,
+        /// When they begin, such as `10s`; with the run if absent.
+        at: Option<AmountText>,
+        /// How long they go on, such as `30s`; until workloads end if absent.
+        #[serde(rename = "for")]
+        length: Option<String>,
     },
     /// Hosts without nodes punch holes: each pair learns from a third host where it is seen, and
     /// then both send to each other at once.
@@ -263,6 +285,8 @@ pub enum Action {
     },
     /// Send bytes.
     Flow(Flow),
+    /// Send datagrams at a rate.
+    Packets(Packets),
     /// Try to reach each other through NATs.
     Punch(Punch),
     /// Block others.
@@ -298,6 +322,7 @@ impl Action {
             Self::Pull => "pull",
             Self::LateGrant { .. } => "late-grant",
             Self::Flow(_) => "flow",
+            Self::Packets(_) => "packets",
             Self::Punch(_) => "punch",
             Self::Block { .. } => "block",
             Self::Dial { .. } => "dial",
@@ -329,14 +354,12 @@ impl Workload {
         let fields = fields_of_kind::<WorkloadFields>(&kind)?;
         let reader = Reader::new(table, &what, &fields, problems);
         let from = selector::read(&reader, "from", groups, problems);
-        let pace = if kind == "block" {
-            super::pace::read_at(&reader, duration_ns, problems).map_or(
-                Pace::At {
-                    at_ns: Amount::constant(0),
-                    count: 1,
-                },
-                |at_ns| Pace::At { at_ns, count: 1 },
-            )
+        let pace = if kind == "block" || kind == "packets" {
+            let at_ns = super::pace::read_at(&reader, duration_ns, problems);
+            Pace::At {
+                at_ns: at_ns.unwrap_or(Amount::constant(0)),
+                count: 1,
+            }
         } else {
             Pace::read(&reader, duration_ns, problems)
         };
@@ -353,6 +376,10 @@ impl Workload {
             }
             "pull" => Action::Pull,
             "flow" => Action::Flow(Flow::read(&reader, from.as_ref(), groups, problems)?),
+            "packets" => {
+                let from = from.as_ref();
+                Action::Packets(Packets::read(&reader, from, groups, duration_ns, problems)?)
+            }
             "punch" => Action::Punch(Punch::read(&reader, from.as_ref(), groups, problems)?),
             "late-grant" => Action::LateGrant {
                 age_ns: read_age(&reader, duration_ns, problems)?,
@@ -443,7 +470,10 @@ impl Workload {
 
     /// Whatever people without friends do reaches nobody.
     fn note_lonely(&self, reader: &Reader<'_>, groups: &[Group], problems: &mut Problems) {
-        let needs_node = !matches!(self.action, Action::Flow(_) | Action::Punch(_));
+        let needs_node = !matches!(
+            self.action,
+            Action::Flow(_) | Action::Packets(_) | Action::Punch(_)
+        );
         if !needs_node || self.note_nodeless(reader, groups, problems) {
             return;
         }

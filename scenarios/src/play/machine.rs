@@ -24,6 +24,7 @@ use super::lookups::Lookups;
 use super::messages::{HostSet, Messages};
 use super::neighbourhood::Neighbourhood;
 use super::overlay::Overlay;
+use super::packets::Sources;
 use super::person::{Person, addresses, circuit, keys};
 use super::punch::Starts;
 use super::punches::Punches;
@@ -64,6 +65,7 @@ pub struct State {
     pub neighbourhood: Neighbourhood,
     pub flows: Flows,
     pub connects: Connects,
+    pub packets: Sources,
     pub punches: Punches,
     /// Sides of pairs that wait for the other to know where it is seen.
     pub starts: Starts,
@@ -136,6 +138,7 @@ impl Machines {
             connects: Connects::default(),
             relays: Relays::new(people.len()),
             flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
+            packets: Sources::new(scenario.warmup_ns..scenario.duration_ns),
             punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
             starts: Starts::default(),
             lookups: Lookups::of(&world, scenario.warmup_ns..scenario.duration_ns),
@@ -197,6 +200,7 @@ impl Machines {
     /// Starts what runs on a machine; its node follows friends whom it does not yet follow.
     pub fn boot(self: &Arc<Self>, machine: u32) {
         super::flow::listen(self, machine);
+        super::packets::listen(self, machine);
         super::punch::serve(self, machine);
         if !self.scenario.group_of(machine).has_node {
             return;

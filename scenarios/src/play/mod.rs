@@ -38,6 +38,7 @@ mod messages;
 mod neighbourhood;
 mod on_turmoil;
 mod overlay;
+mod packets;
 mod person;
 mod punch;
 mod punches;

@@ -37,6 +37,7 @@ pub fn schedule(machines: &Arc<Machines>) {
             | Step::Lookup { host, .. }
             | Step::Publish { host, .. }
             | Step::Flow { host, .. }
+            | Step::Packets { host, .. }
             | Step::Punch { host, .. }
             | Step::Block { host, .. } => (Class::Workload, HostId(*host)),
             Step::Fault { .. } => (Class::World, HostId::NONE),
@@ -119,6 +120,9 @@ fn perform(machines: &Arc<Machines>, step: &Step, is_last: bool) {
             port,
             flow,
         } => super::flow::start(machines, flow, host, to, load, port),
+        Step::Packets { host, to, workload } => {
+            super::packets::start(machines, host, to, workload);
+        }
         Step::Punch {
             host,
             to,

@@ -6,6 +6,7 @@ mod flows;
 mod lookups;
 mod losses;
 mod metrics;
+mod packets;
 mod punches;
 mod relays;
 
@@ -49,6 +50,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     }
     flows::judge(machines, &mut metrics, &mut result);
     connects::judge(machines, &mut metrics, &mut result);
+    packets::judge(machines, &mut metrics);
     punches::judge(machines, &mut metrics, &mut result);
     lookups::judge(machines, &mut metrics, &mut result);
     if !failed {

@@ -113,6 +113,14 @@ impl Builder<'_> {
                     };
                     self.push(at_ns, step);
                 }
+                Action::Packets(packets) => {
+                    let step = Step::Packets {
+                        host,
+                        to: packets.to.dealt(index as u32),
+                        workload: place,
+                    };
+                    self.push(at_ns, step);
+                }
                 Action::Punch(how) => {
                     let step = Step::Punch {
                         host,

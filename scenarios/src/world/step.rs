@@ -105,6 +105,15 @@ pub enum Step {
         /// Names the message among all of the run, from 0 without gaps in no particular order.
         ticket: u32,
     },
+    /// Somebody begins to send packets.
+    Packets {
+        /// Who.
+        host: u32,
+        /// To whom.
+        to: u32,
+        /// Which workload says how, by its place.
+        workload: usize,
+    },
     /// A fault begins or ends.
     Fault {
         /// Which, by its place among the scenario's faults.

@@ -62,6 +62,9 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
             Action::Flow(_) => {
                 "no workload \"flow\" on turmoil: it would measure turmoil's own TCP"
             }
+            Action::Packets(_) => {
+                "no workload \"packets\" on turmoil: it would measure turmoil's own network"
+            }
             Action::Punch(_) => "no workload \"punch\" on turmoil: it has no NATs",
             _ => continue,
         };
