@@ -163,7 +163,6 @@ enum Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::format::read;
     use crate::format::workload::Action;
 

@@ -28,7 +28,7 @@ pub(super) const METRICS: &[Definition] = &[
         "flow.fairness",
         "ratio",
         FLOW,
-        "Jain's index of the goodputs of all flows that were open within the measured time, each over the time that it was open: 1 if all are equal, 1/n if one of n has everything.",
+        "Jain's index of the goodputs of all flows that were open within the measured time, each as flow.goodput counts it and over the time that it was open: 1 if all are equal, 1/n if one of n has everything.",
     ),
     Definition {
         labels: &["from", "to"],
@@ -36,7 +36,7 @@ pub(super) const METRICS: &[Definition] = &[
             "flow.goodput",
             "bit/s",
             FLOW,
-            "Bits of flows that receivers read within the measured time, over that part of it in which a flow was open; also by the groups of sender and receiver.",
+            "Bits of flows that came to receivers within the measured time, over that part of it in which a flow was open: from its connection, or the end of the warm-up, until its sender had ended and the last byte had come, or until the measured time ended. Bytes beyond a gap count when they came; what came between two reads counts by the share of that time that is measured. So no link gives more than its rate. Also by the groups of sender and receiver.",
         )
     },
     value(

@@ -11,16 +11,18 @@ mod feed;
 mod flow;
 mod gossip;
 mod lookup;
+mod packets;
 mod reach;
 mod relay;
 mod world;
 
 /// The metrics of each area.
-const AREAS: [&[Definition]; 7] = [
+const AREAS: [&[Definition]; 8] = [
     feed::METRICS,
     flow::METRICS,
     gossip::METRICS,
     lookup::METRICS,
+    packets::METRICS,
     reach::METRICS,
     relay::METRICS,
     world::METRICS,

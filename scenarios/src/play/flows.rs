@@ -391,6 +391,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const S: u64 = 1_000_000_000;
@@ -439,6 +441,35 @@ mod tests {
         flows.read(0, 4_000, 9_000, 9 * S);
         flows.close(20 * S);
         assert_eq!(flows.goodput(|_| true), Some(9_000.0));
+    }
+
+    proptest! {
+        /// Whatever was read when, and wherever the measured time begins and ends: a link of a
+        /// byte in a microsecond gives no more than its 8 Mbit/s.
+        #[test]
+        fn no_flow_gets_more_than_its_link(
+            reads in proptest::collection::vec((1_u64..3_000_000, 0_u64..=100), 1..60),
+            connected_us in 0_u64..20_000_000,
+            window_us in (0_u64..40_000_000, 1_u64..60_000_000),
+            ended_after in 0_usize..60,
+        ) {
+            let mut flows = flows(&[Load::For(S)]);
+            let (from_us, length_us) = window_us;
+            flows.window_ns = from_us * 1_000..(from_us + length_us) * 1_000;
+            flows.connected(0, connected_us * 1_000);
+            let (mut now_us, mut arrived) = (connected_us, 0);
+            for (turn, (gap_us, percent)) in reads.into_iter().enumerate() {
+                now_us += gap_us;
+                arrived += gap_us * percent / 100;
+                flows.read(0, 1, arrived, now_us * 1_000);
+                if turn == ended_after {
+                    flows.time_is_up(0, now_us * 1_000);
+                }
+            }
+            flows.close(now_us * 1_000);
+            let most = flows.goodput(|_| true).unwrap_or_default();
+            prop_assert!(most <= 8e6, "{most}");
+        }
     }
 
     #[test]

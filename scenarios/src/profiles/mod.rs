@@ -80,12 +80,11 @@ impl<'a> Profiles<'a> {
     /// It is unknown, unreadable or wrong.
     pub fn access(&self, name: &str) -> Result<AccessProfile, ProfileError> {
         if let Some(found) = ACCESSES.iter().find(|profile| profile.name == name) {
-            return access::parse(name, found.text, &|_| Ok(found.table.to_owned()));
+            return access::parse(name, found.text, &|trace| trace_text(None, trace));
         }
         let (path, text) = self.file("access", name, ACCESSES)?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         access::parse(&path.display().to_string(), &text, &|trace| {
-            read_up_to(&folder.join(trace), TRACE_BYTES_MAX)
+            trace_text(path.parent(), trace)
         })
     }
 
@@ -127,17 +126,10 @@ impl<'a> Profiles<'a> {
         ] {
             table.entry(key).or_insert_with(|| text.into());
         }
-        access::parse(
-            "of the scenario",
-            &table.to_string(),
-            &|trace| match self.folder {
-                Some(folder) => read_up_to(&folder.join(trace), TRACE_BYTES_MAX),
-                None => Err(ProfileError::new(format!(
-                    "the rate trace {} can be found beside a scenario's file only",
-                    quoted(trace)
-                ))),
-            },
-        )
+        let text = table.to_string();
+        access::parse("of the scenario", &text, &|trace| {
+            trace_text(self.folder, trace)
+        })
     }
 
     fn file(
@@ -158,6 +150,21 @@ impl<'a> Profiles<'a> {
         let path = folder.join(name);
         let text = read(&path)?;
         Ok((path, text))
+    }
+}
+
+/// The text of a trace of rates: a file in `folder`, or one that is built in.
+fn trace_text(folder: Option<&Path>, trace: &str) -> Result<String, ProfileError> {
+    let is_of = |built_in: &&BuiltIn| trace.strip_suffix(".csv") == Some(built_in.name);
+    let built_in = ACCESSES.iter().find(is_of).map(|built_in| built_in.table);
+    match (folder.map(|folder| folder.join(trace)), built_in) {
+        (Some(path), _) if path.exists() => read_up_to(&path, TRACE_BYTES_MAX),
+        (_, Some(table)) if !table.is_empty() => Ok(table.to_owned()),
+        (Some(path), _) => read_up_to(&path, TRACE_BYTES_MAX),
+        (None, _) => Err(ProfileError::new(format!(
+            "the rate trace {} is not built in, and there is no folder to look for it",
+            quoted(trace)
+        ))),
     }
 }
 

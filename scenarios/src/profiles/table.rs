@@ -25,39 +25,21 @@ impl Row {
 /// has, or else by spaces.
 ///
 /// # Errors
-/// A quoted cell does not end, or the text is empty.
+/// The text is empty.
 pub fn rows(text: &str) -> Result<Vec<Row>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let is_content = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let first = text.lines().find(is_content).ok_or("the table is empty")?;
-    let Some(separator) = ['\t', ';', ','].into_iter().find(|&c| first.contains(c)) else {
-        let lines = text.lines().zip(1..).filter(|(line, _)| is_content(line));
-        return Ok(lines
-            .map(|(text, line)| Row {
-                line,
-                cells: text.split_whitespace().map(str::to_owned).collect(),
-            })
-            .collect());
-    };
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .comment(Some(b'#'))
-        .delimiter(separator as u8)
-        .from_reader(text.as_bytes());
+    let is_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let lines = || text.lines().zip(1..).filter(|(line, _)| is_content(line));
+    let (first, _) = lines().next().ok_or("the table is empty")?;
+    let separator = ['\t', ';', ','].into_iter().find(|&c| first.contains(c));
     let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| error.to_string())?;
-        let line = record.position().map_or(0, csv::Position::line) as usize;
-        let mut cells: Vec<String> = record.iter().map(|cell| cell.trim().to_owned()).collect();
-        if separator == ';' {
-            // Where semicolons part cells, a comma is the decimal point.
-            for cell in &mut cells {
-                if decimal(&cell.replace(',', ".")).is_some() {
-                    *cell = cell.replace(',', ".");
-                }
+    for (text, line) in lines() {
+        let mut cells = match separator {
+            None => text.split_whitespace().map(str::to_owned).collect(),
+            Some(separator) => {
+                cells(text, separator).map_err(|error| format!("line {line}: {error}"))?
             }
-        }
+        };
         // A separator at the end of each line is no cell.
         while cells.last().is_some_and(String::is_empty) {
             cells.pop();
@@ -67,6 +49,34 @@ pub fn rows(text: &str) -> Result<Vec<Row>, String> {
         }
     }
     Ok(rows)
+}
+
+/// The cells of one line, without the spaces around them.
+fn cells(line: &str, separator: char) -> Result<Vec<String>, String> {
+    let mut cells: Vec<String> = if line.contains('"') {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .delimiter(separator as u8)
+            .from_reader(line.as_bytes());
+        let record = reader.records().next().transpose();
+        let record = record.map_err(|error| error.to_string())?;
+        let cells = record.iter().flatten();
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    } else {
+        line.split(separator)
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    };
+    if separator == ';' {
+        // Where semicolons part cells, a comma is the decimal point.
+        for cell in &mut cells {
+            let pointed = cell.replace(',', ".");
+            if decimal(&pointed).is_some() {
+                *cell = pointed;
+            }
+        }
+    }
+    Ok(cells)
 }
 
 /// Whether a cell says that there is no figure.

@@ -27,6 +27,7 @@ mod kad_mesh;
 mod loss_bursts;
 mod mathis;
 mod mutant;
+mod packets;
 mod ping_matrix;
 mod played;
 mod queue_codel;
@@ -58,6 +59,7 @@ const ROWS: &[Row] = &[
     queue_codel::ROW,
     rates::WAVE,
     rates::TRACE,
+    packets::ROW,
     ping_matrix::ROW,
     relay_limits::ROW,
     reproducible::ROW,

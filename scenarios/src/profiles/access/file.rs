@@ -50,8 +50,8 @@ struct File {
 struct DirectionText {
     /// Rate, such as `20Mbit/s`; unlimited if absent. Counts IP packets.
     rate: Option<Text>,
-    /// A file with the rate over time, beside the profile or scenario, in place of `rate`: in
-    /// mahimahi's form, a line of whole milliseconds for each opportunity to deliver 1,500 bytes,
+    /// A file with the rate over time, beside the profile or scenario or built in
+    /// (`lte-trace.csv`), in place of `rate`: in mahimahi's form, a line of whole milliseconds for each opportunity to deliver 1,500 bytes,
     /// or a table with a header such as `s,mbps` and rows of a time and a rate. It begins with the
     /// run and repeats when it ends. A link fault's rate holds where it is the lower one.
     rate_trace: Option<Text>,
