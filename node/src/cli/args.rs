@@ -241,7 +241,11 @@ Example, after `gossip.enabled = true` in both folders and a restart:
         /// The group's topic
         topic: String,
         /// The message
-        text: String,
+        #[arg(required_unless_present = "file", conflicts_with = "file")]
+        text: Option<String>,
+        /// Send what is in a file, or `-` for standard input; `gossip.max_message_bytes` bounds it
+        #[arg(long)]
+        file: Option<PathBuf>,
     },
     /// Show identity, addresses, connections and counters
     Status {

@@ -18,6 +18,8 @@ use super::{print, search};
 
 /// Longest file that is read as a post; the node's own bound is smaller.
 const POST_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes of a message that are read at most, whatever the node takes.
+const MESSAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Has the folder's node do `action`, and prints what it answers.
 pub async fn ask(folder: &Folder, action: Action) -> Result<(), Failure> {
@@ -114,9 +116,12 @@ fn command_of(action: Action) -> Result<Command, Failure> {
         Action::Providers { service } => Command::Providers { service },
         Action::Join { topic } => Command::Join { topic },
         Action::Leave { topic } => Command::Leave { topic },
-        Action::Publish { topic, text } => Command::Publish {
+        Action::Publish { topic, text, file } => Command::Publish {
             topic,
-            data: Payload(text.into_bytes()),
+            data: Payload(match file {
+                Some(path) => read_message(&path)?,
+                None => text.unwrap_or_default().into_bytes(),
+            }),
         },
     })
 }
@@ -137,14 +142,32 @@ fn audience(mut to: Vec<String>) -> Result<Audience, Failure> {
     Ok(Audience::Only(to))
 }
 
-fn read_post(path: &Path) -> Result<serde_json::Value, Failure> {
+/// At most so many bytes of a file, or of standard input for `-`.
+fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        io::stdin().take(POST_BYTES_MAX).read_to_end(&mut bytes)
+        io::stdin().take(bytes_max).read_to_end(&mut bytes)
     } else {
-        fs::File::open(path).and_then(|file| file.take(POST_BYTES_MAX).read_to_end(&mut bytes))
+        fs::File::open(path).and_then(|file| file.take(bytes_max).read_to_end(&mut bytes))
     };
     read.map_err(|error| Failure::Input(format!("`{}`: {error}", path.display())))?;
+    Ok(bytes)
+}
+
+/// A message. Which size its node lets it have, only that knows.
+fn read_message(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read_file(path, MESSAGE_BYTES_MAX + 1)?;
+    if bytes.len() as u64 > MESSAGE_BYTES_MAX {
+        return Err(Failure::Input(format!(
+            "`{}`: a message has at most {MESSAGE_BYTES_MAX} bytes",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+fn read_post(path: &Path) -> Result<serde_json::Value, Failure> {
+    let bytes = read_file(path, POST_BYTES_MAX)?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Failure::Input(format!("`{}` is not JSON: {error}", path.display())))
 }

@@ -115,6 +115,10 @@ impl Refusal {
 
 /// What the handler tells the behaviour.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large one, and the node puts events of groups in boxes"
+)]
 pub enum Told {
     /// What libp2p's handler would.
     Inner(InnerEvent),
@@ -145,33 +149,16 @@ struct Heard {
     frames: Frames,
 }
 
-/// What became of a look at a stream.
-enum Next {
-    /// Something was said, or left out.
-    Told(Told),
-    /// The peer has ended the stream.
-    End,
-    /// What comes are no frames.
-    NoFrames,
-}
-
-impl From<NoFrame> for Next {
-    fn from(_: NoFrame) -> Self {
-        Self::NoFrames
-    }
-}
-
 impl Heard {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+    /// What is said or left out next; nothing once the peer has ended the stream.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Told>, NoFrame>> {
         loop {
-            match self.frames.next() {
-                Ok(Some(frame)) => return Poll::Ready(Next::Told(self.read(frame))),
-                Ok(None) => {}
-                Err(error) => return Poll::Ready(error.into()),
+            if let Some(frame) = self.frames.next()? {
+                return Poll::Ready(Ok(Some(self.read(frame))));
             }
             let mut bytes = [0; READ_BYTES];
             match Pin::new(&mut self.stream).poll_read(cx, &mut bytes) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(None)),
                 Poll::Ready(Ok(read)) => self.frames.add(&bytes[..read]),
                 Poll::Pending => return Poll::Pending,
             }
@@ -269,15 +256,16 @@ impl ConnectionHandler for Handler {
         };
         let told = match heard.poll_next(cx) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Next::Told(told)) => told,
-            Poll::Ready(end @ (Next::End | Next::NoFrames)) => {
+            Poll::Ready(Ok(Some(told))) => told,
+            Poll::Ready(Ok(None)) => {
+                self.heard = None;
+                return Poll::Pending;
+            }
+            Poll::Ready(Err(NoFrame)) => {
                 // Dropped rather than closed: a peer whose stream is reset notices at its next
                 // word, one that has not read our end never does.
                 self.heard = None;
-                match end {
-                    Next::NoFrames => Told::Reset,
-                    _ => return Poll::Pending,
-                }
+                Told::Reset
             }
         };
         Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(told))

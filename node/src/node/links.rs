@@ -25,6 +25,10 @@ pub const SURPLUS_TIME: Duration = Duration::from_secs(5);
 
 /// A connection that is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about a connection"
+)]
 pub struct Link {
     /// At the other end.
     pub peer: PeerId,

@@ -79,12 +79,14 @@ impl Node {
     ) -> Result<NodeHandle, StartError> {
         let outlet = Outlet::new(Arc::clone(&environment.observer));
         let executor = Arc::clone(&environment.executor);
+        let message_bytes_max = config.gossip.data_bytes_max();
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let driver = Driver::build(config, keys, environment, outlet.clone(), inbox).await?;
         executor.spawn("node", driver.run().boxed());
         Ok(NodeHandle {
             orders: Arc::new(Mutex::new(orders)),
             outlet,
+            message_bytes_max,
         })
     }
 }
@@ -94,6 +96,7 @@ impl Node {
 pub struct NodeHandle {
     orders: Arc<Mutex<mpsc::Sender<Order>>>,
     outlet: Outlet,
+    message_bytes_max: u32,
 }
 
 impl NodeHandle {
@@ -110,6 +113,11 @@ impl NodeHandle {
     /// What happened so far, by name.
     pub fn counters(&self) -> BTreeMap<String, u64> {
         self.outlet.counters()
+    }
+
+    /// Largest message, in bytes, that the node sends to groups without storage.
+    pub fn message_bytes_max(&self) -> u32 {
+        self.message_bytes_max
     }
 
     /// Closes all connections, lets storage work end, and ends the node. A

@@ -28,9 +28,21 @@ impl SecondDials {
 }
 
 impl Driver {
+    /// A dial has come to nothing, unless it is made once more.
+    pub(super) fn dial_ended(
+        &mut self,
+        connection: ConnectionId,
+        peer: Option<PeerId>,
+        error: &DialError,
+    ) {
+        if !self.dials_again(connection, peer, error) {
+            self.outgoing_failed(peer, error);
+        }
+    }
+
     /// Dials `peer` a second time, if its dial failed of a handshake that nobody could read.
     /// Whether it does: then the dial has not failed yet.
-    pub(super) fn dials_again(
+    fn dials_again(
         &mut self,
         connection: ConnectionId,
         peer: Option<PeerId>,

@@ -63,11 +63,7 @@ impl Driver {
                 connection_id,
                 peer_id,
                 error,
-            } => {
-                if !self.dials_again(connection_id, peer_id, &error) {
-                    self.outgoing_failed(peer_id, &error);
-                }
-            }
+            } => self.dial_ended(connection_id, peer_id, &error),
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
                 self.incoming_failed(peer_id, &error);
             }

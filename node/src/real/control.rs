@@ -20,7 +20,7 @@ use crate::node::{CommandError, NodeHandle};
 
 /// Name of the socket in the node's folder.
 pub const SOCKET_NAME: &str = "control.sock";
-/// Longest command line, in bytes.
+/// Longest command line, in bytes, besides the message in it.
 const COMMAND_BYTES_MAX: u64 = 1024 * 1024;
 /// Longest reply line, in bytes: a timeline is the longest.
 const REPLY_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -116,8 +116,11 @@ async fn serve(listener: UnixListener, handle: NodeHandle) {
 async fn serve_client(stream: UnixStream, handle: &NodeHandle) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
+    // A message takes four characters for three bytes.
+    let message_bytes_max = u64::from(handle.message_bytes_max()).div_ceil(3) * 4;
     loop {
-        let Some(line) = read_line(&mut reader, COMMAND_BYTES_MAX).await? else {
+        let bytes_max = COMMAND_BYTES_MAX + message_bytes_max;
+        let Some(line) = read_line(&mut reader, bytes_max).await? else {
             return Ok(());
         };
         let result = match serde_json::from_slice::<Command>(&line) {

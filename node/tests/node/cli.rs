@@ -228,6 +228,18 @@ fn two_terminals_meet_in_a_group() {
     };
     let received = alice_runs.wait_for("gossip-received");
     assert_eq!(received["message"], name.trim(), "{received}");
+    let huge = root.path().join("huge");
+    std::fs::write(&huge, vec![7; 300_000]).expect("a file");
+    let huge = huge.to_str().expect("UTF-8");
+    bob.fails(
+        &["publish", "lunch", "--file", huge],
+        2,
+        "at most 64512 bytes",
+    );
+    let large = root.path().join("large");
+    std::fs::write(&large, vec![7; 60_000]).expect("a file");
+    bob.ok(&["publish", "lunch", "--file", large.to_str().expect("UTF-8")]);
+    alice_runs.wait_for("gossip-received");
     alice.ok(&["leave", "lunch"]);
     alice.fails(&["leave", "lunch"], 2, "lunch is not joined");
     alice.fails(&["dial", "nowhere"], 2, "nowhere");

@@ -29,6 +29,7 @@ use libp2p::core::connection::ConnectedPoint;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::identity::PublicKey;
+use libp2p::swarm::derive_prelude::Either;
 
 use crate::HostId;
 use crate::transport::SimTcp;
@@ -83,6 +84,6 @@ pub fn transport(host: HostId, key: &PublicKey, shape: Shape) -> Boxed<(PeerId, 
                 .map(|(peer, muxer)| (peer, StreamMuxerBox::new(muxer)))
         })
         // One of the two kinds of error would hide the other's from who looks for causes.
-        .map_err(|error| error.into_inner())
+        .map_err(Either::into_inner)
         .boxed()
 }
