@@ -57,12 +57,11 @@ impl LinkChange {
     /// are independent of each other. Their order does not matter.
     pub fn sum<'a>(changes: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let lowest = |rate: fn(&Self) -> Option<u64>| changes.clone().filter_map(rate).min();
-        let losses = changes.clone().filter_map(|change| change.loss_ppm);
         Self {
             up_bps: lowest(|change| change.up_bps),
             down_bps: lowest(|change| change.down_bps),
             delay_ns: changes.clone().filter_map(|change| change.delay_ns).max(),
-            loss_ppm: independent_ppm(losses.collect()),
+            loss_ppm: independent_ppm(changes.filter_map(|change| change.loss_ppm).collect()),
         }
     }
 }

@@ -42,7 +42,7 @@ impl LifetimeChange {
         Self {
             udp_ns: shortest(|change| change.udp_ns),
             tcp_transitory_ns: shortest(|change| change.tcp_transitory_ns),
-            tcp_established_ns: shortest(|change| change.tcp_established_ns),
+            tcp_established_ns: changes.filter_map(|change| change.tcp_established_ns).min(),
         }
     }
 

@@ -383,10 +383,10 @@ impl Naive<'_> {
     }
 
     fn check(&self, now_s: u64) {
-        for host in 0..HOSTS {
+        for (host, name) in NAMES.iter().enumerate() {
             let expected = self.of(host, now_s);
             let found = seen(host, expected.addresses.is_some());
-            assert_eq!(found, expected, "{} at {now_s} s", NAMES[host]);
+            assert_eq!(found, expected, "{name} at {now_s} s");
             for other in (0..HOSTS).filter(|&other| other != host) {
                 let expected = self.is_cut(host, other, now_s);
                 let [from, to] = [host, other].map(|host| HostId(host as u32));
@@ -466,7 +466,9 @@ fn check(faults: &[Written]) {
          [[group]]\nname='caller'\ncount=1\nprogram='none'\n\
          [[workload]]\nkind='flow'\nfrom='caller'\nto=['lan', 'nat', 'bare']\nat='59s'\n"
     );
-    faults.iter().for_each(|fault| fault.write(&mut text));
+    for fault in faults {
+        fault.write(&mut text);
+    }
     let plan = read("t.toml", &text, None, &[]).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
     let scenario = plan.cases[0].scenario.clone();
     let world = World::build(&scenario, 1);
@@ -489,7 +491,7 @@ fn check(faults: &[Written]) {
             naive.check(now_s);
         }
     });
-    let (_, outcome) = run.unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let ((), outcome) = run.unwrap_or_else(|error| panic!("{error}\n{text}"));
     assert!(outcome.failure.is_none(), "{:?}\n{text}", outcome.failure);
 }
 
