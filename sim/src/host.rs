@@ -17,6 +17,7 @@ use crate::net::lan::{LanId, LanSpec};
 use crate::net::link::Access;
 use crate::net::nat::GatewayId;
 use crate::net::partition::{PartitionId, TooManyCuts};
+use crate::net::region_path::PathSpec;
 use crate::net::stage::{LinkCounts, PipelineError, Stage};
 use crate::net::udp::ReceiveLimits;
 use crate::net::{self, address};
@@ -163,6 +164,13 @@ pub fn clock_offset_ns(host: HostId) -> i64 {
         let now = kernel.now();
         kernel.clock_mut(host).offset_ns(now)
     })
+}
+
+/// Sets what lies between two regions beside their delay, from the one to the other, for the
+/// packets of all their hosts together.
+pub fn set_path(from: usize, to: usize, spec: &PathSpec) {
+    let ends = (from as u32, to as u32);
+    net::with(|net| net.fabric.set_path(kernel::seed(), ends, spec));
 }
 
 /// Makes the host's links, which are those of `access`, ready to change: what waits for

@@ -29,6 +29,7 @@ pub mod problem;
 pub mod punch;
 pub mod quantity;
 pub mod reader;
+pub mod region_path;
 pub mod scenario;
 pub mod selector;
 pub mod source;

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problems;
+use super::quantity::time_ns;
 use super::reader::{Reader, fields_of};
+use super::region_path::{self, PathFields, RegionPath};
 use super::tcp_settings::{TcpFields, TcpSettings};
 use super::tree::Table;
 use crate::profiles::{DelayProfile, Profiles};
@@ -14,6 +16,11 @@ use crate::profiles::{DelayProfile, Profiles};
 pub struct NetworkFields {
     /// Delay profile by name (`orrery explain profiles`), or a file beside the scenario.
     pub delays: String,
+    /// One-way delay between hosts of one region, such as `5ms`, where the delay profile has none
+    /// or 0 for it.
+    pub within: Option<String>,
+    /// `[[network.path]]`: rates, queues and losses between regions, beside their delays.
+    pub path: Option<Vec<PathFields>>,
     /// `wire`: real Noise and Yamux over the simulated TCP; or `flow`: the same messages in
     /// number, size and order without their cryptography, for large worlds. `wire` if absent.
     pub fidelity: Option<String>,
@@ -29,6 +36,9 @@ pub use orrery_reports::record::Fidelity;
 pub struct Network {
     /// One-way delays between regions.
     pub delays: DelayProfile,
+    /// What else lies between regions, ascending by their ends.
+    #[serde(default)]
+    pub paths: Vec<RegionPath>,
     /// What carries nodes' connections.
     pub fidelity: Fidelity,
     /// TCP of all hosts.
@@ -66,6 +76,14 @@ impl Network {
                 }
             }
         }
+        match reader.quantity("within", time_ns, problems) {
+            Some(within) if within < 0 => {
+                problems.push(reader.span("within"), "\"within\": expected at least 0s");
+            }
+            Some(within) => network.delays.set_within(within as u64),
+            None => {}
+        }
+        network.paths = region_path::read(&reader, &network.delays.regions, problems);
         network
     }
 }

@@ -13,7 +13,9 @@ use std::time::Duration;
 use orrery_reports::record::SeedResult;
 use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
+use orrery_sim::net::region_path::PathSpec;
 use orrery_sim::time::SimTime;
+use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel};
 
 use crate::engine::{Engine, Job, Progress, UNWRITTEN};
@@ -161,6 +163,14 @@ fn furnish(machines: &Machines) {
     let delays = &machines.scenario.network.delays;
     let nanos = |row: &Vec<u64>| row.iter().map(|&ns| Duration::from_nanos(ns)).collect();
     host::set_delays(delays.one_way_ns.iter().map(nanos).collect());
+    for path in &machines.scenario.network.paths {
+        let spec = PathSpec {
+            rate: path.rate_bps.and_then(Rate::from_bps),
+            queue_bytes: path.queue_bytes,
+            loss: Ratio::from_ppm(path.loss_ppm),
+        };
+        host::set_path(path.from, path.to, &spec);
+    }
     for plan in &machines.world.hosts {
         let group = &machines.scenario.groups[plan.group];
         let machine = host::add(HostSpec {

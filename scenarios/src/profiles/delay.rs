@@ -28,6 +28,15 @@ impl DelayProfile {
     pub fn delay_ns(&self, a: usize, b: usize) -> u64 {
         self.one_way_ns[a][b]
     }
+
+    /// Sets the delay within each region that has none.
+    pub fn set_within(&mut self, within_ns: u64) {
+        for (place, row) in self.one_way_ns.iter_mut().enumerate() {
+            if row[place] == 0 {
+                row[place] = within_ns;
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]

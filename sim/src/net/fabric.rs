@@ -11,6 +11,7 @@ use super::link::Access;
 use super::nat::{Home, Place, Realm};
 use super::packet::Packet;
 use super::partition::Partitions;
+use super::region_path::{PathSpec, RegionPaths};
 use super::stage::{Condition, Draws, Fate, LinkCounts, Pipeline, PipelineError, Stage};
 use crate::kernel::HostId;
 use crate::prefetch::prefetch;
@@ -36,6 +37,8 @@ pub struct Fabric {
     downlinks: Vec<Direction>,
     /// One-way delay from region to region.
     delays: Vec<Vec<Duration>>,
+    /// What else lies between some regions.
+    paths: RegionPaths,
     pub(crate) partitions: Partitions,
     drops: BTreeMap<&'static str, u64>,
 }
@@ -87,6 +90,8 @@ pub(super) enum LinkEnd {
     Down,
     /// Behind the uplink, at the gateway that the host is behind.
     Up,
+    /// Before the path between two regions, on the way to the host's downlink.
+    Core,
 }
 
 /// What one host sent and received, packets and their bytes with all headers.
@@ -140,6 +145,51 @@ impl Fabric {
     /// there is one region and no delay.
     pub fn set_delays(&mut self, delays: Vec<Vec<Duration>>) {
         self.delays = delays;
+    }
+
+    /// Sets what lies between two regions beside their delay, from the one to the other.
+    pub(crate) fn set_path(&mut self, seed: u64, ends: (u32, u32), spec: &PathSpec) {
+        self.paths.set(seed, ends, spec);
+    }
+
+    /// Takes a packet from the link of `from` through the path between its region and that of
+    /// `to`, and on.
+    pub(super) fn pass_path(
+        &mut self,
+        now: SimTime,
+        (from, to): (HostId, HostId),
+        packet: &Packet,
+        condition: Condition,
+    ) -> Option<Hop> {
+        let ends = self.regions(from, to);
+        match self.paths.pass(now, ends, packet, condition) {
+            Ok(at) => Some(Hop {
+                host: to,
+                end: LinkEnd::Down,
+                at: at + self.delay(ends),
+                condition,
+                from,
+            }),
+            Err(reason) => {
+                self.count_drop(reason);
+                None
+            }
+        }
+    }
+
+    /// The regions of two hosts.
+    #[inline]
+    fn regions(&self, from: HostId, to: HostId) -> (u32, u32) {
+        let region = |host: HostId| self.places[host.index()].region;
+        (region(from), region(to))
+    }
+
+    /// One-way delay from region to region.
+    #[inline]
+    fn delay(&self, (from, to): (u32, u32)) -> Duration {
+        let row = self.delays.get(from as usize);
+        let delay = row.and_then(|row| row.get(to as usize));
+        delay.copied().unwrap_or_default()
     }
 
     pub(super) fn add_host(&mut self, seed: u64, host: HostId, region: usize, access: &Access) {
@@ -333,20 +383,16 @@ impl Fabric {
         } else {
             to
         };
-        let (a, b) = (
-            self.places[from.index()].region,
-            self.places[to.index()].region,
-        );
-        let core = self
-            .delays
-            .get(a as usize)
-            .and_then(|row| row.get(b as usize))
-            .copied()
-            .unwrap_or_default();
+        let ends = self.regions(from, to);
+        let (end, at) = if self.paths.joins(ends) {
+            (LinkEnd::Core, at)
+        } else {
+            (LinkEnd::Down, at + self.delay(ends))
+        };
         Some(Hop {
             host: to,
-            end: LinkEnd::Down,
-            at: at + core,
+            end,
+            at,
             condition,
             from,
         })

@@ -32,6 +32,7 @@ pub mod packet;
 pub mod partition;
 mod path_mtu;
 mod pcapng;
+pub mod region_path;
 pub mod stage;
 mod tcp_socket;
 mod tcp_stack;
@@ -59,6 +60,8 @@ use unreachable::Reachability;
 pub(crate) enum NetEvent {
     /// A packet leaves the core for the receiver's link.
     Arrive(HostId, Condition, Box<Packet>),
+    /// A packet comes to the path between two regions, on its way to a host.
+    Cross(HostId, Condition, Box<Packet>),
     /// A packet leaves a host's uplink for the gateway that the host is behind.
     Ascend(HostId, Condition, Box<Packet>),
     /// A packet leaves the receiver's link.
@@ -149,6 +152,7 @@ pub(crate) fn try_with<T>(f: impl FnOnce(&mut Net) -> T) -> Option<T> {
 pub(crate) fn deliver(event: NetEvent) -> bool {
     with_wakes(|net| match event {
         NetEvent::Arrive(host, condition, packet) => net.leave_core(host, condition, packet),
+        NetEvent::Cross(host, condition, packet) => net.cross(host, condition, packet),
         NetEvent::Ascend(child, condition, packet) => net.ascend(child, condition, packet),
         NetEvent::Deliver(host, condition, packet) => net.come(host, condition, packet),
         NetEvent::LanArrive(host, condition, packet) => {
@@ -343,6 +347,15 @@ impl Net {
         }
     }
 
+    /// A packet for `host` comes to the path between two regions.
+    fn cross(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
+        let ends = (packet.from, host);
+        let now = kernel::now();
+        if let Some(hop) = self.fabric.pass_path(now, ends, &packet, condition) {
+            schedule_hop(&hop, packet);
+        }
+    }
+
     /// A packet comes out of the core before the link of `host`.
     #[inline]
     fn leave_core(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
@@ -448,6 +461,7 @@ fn schedule_hop(hop: &Hop, mut packet: Box<Packet>) {
     let event = match hop.end {
         LinkEnd::Down => NetEvent::Arrive(hop.host, hop.condition, packet),
         LinkEnd::Up => NetEvent::Ascend(hop.host, hop.condition, packet),
+        LinkEnd::Core => NetEvent::Cross(hop.host, hop.condition, packet),
     };
     schedule(hop.at, hop.host, event);
 }

@@ -37,6 +37,7 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
     let Network {
         // Delays between regions become the latencies of turmoil's links.
         delays: _,
+        paths,
         fidelity,
         tcp,
     } = network;
@@ -51,6 +52,10 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
             fidelity.name()
         );
         refuse(in_network("fidelity"), message, problems);
+    }
+    if !paths.is_empty() {
+        let message = "no rates or losses between regions on turmoil: its TCP cannot repair any";
+        refuse(in_network("path"), message, problems);
     }
     if *tcp != TcpSettings::default() {
         refuse(in_network("tcp"), OWN_TCP, problems);
