@@ -321,10 +321,12 @@ impl Machines {
         })
     }
 
-    /// Whether a node takes no message of that size: what goes with it takes room, too.
+    /// Whether a node may take no message of that size: what goes with it takes room, too.
     pub fn refuses_message(&self, machine: u32, size_bytes: u32) -> bool {
         let config = self.config(machine);
-        config.is_ok_and(|config| size_bytes + ENVELOPE_BYTES > config.gossip.max_message_bytes)
+        config.is_ok_and(|config| {
+            size_bytes.saturating_add(ENVELOPE_BYTES) > config.gossip.max_message_bytes
+        })
     }
 
     /// Whether a node hands its own messages to all peers that have joined their topic.
@@ -361,8 +363,8 @@ impl Machines {
 /// Pause between two looks at nodes' connections.
 const SAMPLE_NS: u64 = 10_000_000_000;
 
-/// What author, number, signature and topic of a message take on the wire, with a short topic.
-const ENVELOPE_BYTES: u32 = 200;
+/// What author, number, signature and topic of a message take on the wire at most.
+const ENVELOPE_BYTES: u32 = 1024;
 
 /// The least time for which a message of a group may still be handed on.
 const GOSSIP_LIFE_NS: u64 = 10_000_000_000;

@@ -92,6 +92,8 @@ pub struct Overlay {
     meshes: BTreeMap<(u32, usize), Vec<Mesh>>,
     /// By the node that dropped messages, and the peer for which they were.
     dropped: BTreeMap<(u32, u32), Vec<u64>>,
+    /// By the node that left out what was too large, and the peer that had sent it.
+    refused: BTreeMap<(u32, u32), Vec<u64>>,
 }
 
 impl Overlay {
@@ -230,6 +232,11 @@ impl Overlay {
                     self.dropped.entry((host, peer)).or_default().push(now_ns);
                 }
             }
+            Event::GossipRefused { peer, reason, .. } if reason == "too-large" => {
+                if let Some(peer) = host_of(peer) {
+                    self.refused.entry((host, peer)).or_default().push(now_ns);
+                }
+            }
             _ => {}
         }
     }
@@ -351,6 +358,13 @@ impl Overlay {
     pub fn dropped(&self, ends: (u32, u32), window_ns: &Range<u64>) -> Option<u64> {
         let told = self.dropped.get(&ends)?;
         told.iter().copied().find(|at_ns| window_ns.contains(at_ns))
+    }
+
+    /// Whether the first of two nodes left out within `window_ns` what the second had sent,
+    /// because it was too large.
+    pub fn refused(&self, ends: (u32, u32), window_ns: &Range<u64>) -> bool {
+        let told = self.refused.get(&ends);
+        told.is_some_and(|told| told.iter().any(|at_ns| window_ns.contains(at_ns)))
     }
 }
 

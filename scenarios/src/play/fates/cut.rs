@@ -43,7 +43,7 @@ pub struct Case<'a> {
     pub offers_ns: u64,
     /// Whether the author hands it to all who have joined rather than to its mesh.
     pub floods: bool,
-    /// Whether a host's node takes no message of this size.
+    /// Whether a host's node may take no message of this size.
     pub is_too_large_for: &'a dyn Fn(u32) -> bool,
     /// Bytes of messages that were sent in the minute before it, itself included.
     pub bytes_before: u64,
@@ -191,17 +191,24 @@ impl Case<'_> {
         if self.end_ns < since_ns.saturating_add(self.life_ns) && told.is_none() {
             return found(Cause::InFlight, other);
         }
+        if self.is_refused((holder, other), since_ns) {
+            return found(Cause::TooLarge, other);
+        }
         if is_aside {
             let aside = self.aside((holder, other), &window_ns);
             return found(aside, other);
-        }
-        if (self.is_too_large_for)(other) {
-            return found(Cause::TooLarge, other);
         }
         if told.is_some() {
             return found(Cause::GossipDropped, other);
         }
         found(self.worn((holder, other), link, &(since_ns..end_ns)), other)
+    }
+
+    /// Whether a host left out what it got from who had the message, and the message may have
+    /// been that.
+    fn is_refused(&self, (holder, other): (u32, u32), since_ns: u64) -> bool {
+        let window_ns = since_ns..since_ns.saturating_add(NOTICE_NS);
+        (self.is_too_large_for)(other) && self.overlay.refused((other, holder), &window_ns)
     }
 
     /// What cut a connection whole: since `before_ns`, unless noted otherwise.

@@ -260,6 +260,20 @@ fn what_gossipsub_drops_is_told_by_it() {
 }
 
 #[test]
+fn what_a_host_leaves_out_for_its_size_is_told_as_that() {
+    on_both(|listen| {
+        let small = "bootstrap = 'b'\nnode = { {}, 'gossip.max_message_bytes' = 4096 }";
+        World::new(listen, "60s")
+            .group("a", 1, "0s", "")
+            .group("b", 1, "1s", "bootstrap = 'a'")
+            .group("c", 1, "2s", small)
+            .publish("a", "30s", "size = '8KiB'")
+            .publish("a", "40s", "size = '1KiB'")
+            .loses(&[("too-large", 1)]);
+    });
+}
+
+#[test]
 fn islands_have_no_path() {
     on_both(|listen| {
         let dial = |from: &str, to: &str| {
