@@ -28,7 +28,7 @@ const PORT: u16 = 5202;
 /// All sources of a run, and what they brought through.
 #[derive(Default)]
 pub struct Sources {
-    sources: Vec<Source>,
+    all: Vec<Source>,
     window_ns: Range<u64>,
     /// Of all packets.
     latencies: Option<Recorder>,
@@ -68,12 +68,12 @@ impl Sources {
 
     /// Whether nothing was to be sent.
     pub fn is_empty(&self) -> bool {
-        self.sources.is_empty()
+        self.all.is_empty()
     }
 
     /// Pairs of groups between which packets were sent, ascending.
     pub fn pairs(&self) -> Vec<(usize, usize)> {
-        let mut pairs: Vec<_> = self.sources.iter().map(|source| source.groups).collect();
+        let mut pairs: Vec<_> = self.all.iter().map(|source| source.groups).collect();
         pairs.sort_unstable();
         pairs.dedup();
         pairs
@@ -81,7 +81,7 @@ impl Sources {
 
     /// What packets did between the groups that `of` selects.
     pub fn summarise(&self, of: impl Fn((usize, usize)) -> bool) -> Summary {
-        let chosen = || self.sources.iter().filter(|source| of(source.groups));
+        let chosen = || self.all.iter().filter(|source| of(source.groups));
         Summary {
             sent: chosen().map(|source| source.sent).sum(),
             delivered: chosen().map(|source| source.delivered).sum(),
@@ -97,23 +97,23 @@ impl Sources {
     }
 
     fn add(&mut self, groups: (usize, usize)) -> u32 {
-        self.sources.push(Source {
+        self.all.push(Source {
             groups,
             sent: 0,
             delivered: 0,
             seen: Vec::new(),
         });
-        self.sources.len() as u32 - 1
+        self.all.len() as u32 - 1
     }
 
     fn sent(&mut self, source: u32, now_ns: u64) {
         if self.window_ns.contains(&now_ns) {
-            self.sources[source as usize].sent += 1;
+            self.all[source as usize].sent += 1;
         }
     }
 
     fn received(&mut self, label: Label, now_ns: u64) {
-        let Some(source) = self.sources.get_mut(label.source as usize) else {
+        let Some(source) = self.all.get_mut(label.source as usize) else {
             return;
         };
         if !self.window_ns.contains(&label.sent_ns) {

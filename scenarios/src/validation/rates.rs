@@ -215,7 +215,8 @@ impl Link {
 
     /// Bytes that have left until then.
     fn bytes_until(&mut self, now: SimTime) -> u64 {
-        while self.leaving.pop_front_if(|at| *at <= now).is_some() {
+        while self.leaving.front().is_some_and(|at| *at <= now) {
+            self.leaving.pop_front();
             self.left += PACKET_BYTES;
         }
         self.left
