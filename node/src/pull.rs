@@ -31,7 +31,36 @@ pub const HEADS_MAX: usize = 64;
 pub const REQUEST_BYTES_MAX: usize = 4 * 1024;
 /// Longest encoded page: items, one beyond the soft bound, and the end.
 pub const PAGE_BYTES_MAX: usize =
-    PAGE_ITEMS_BYTES + ITEM_BYTES_MAX + HEADS_MAX * (HEADER_BYTES_MAX + 80) + 1_024;
+    PAGE_ITEMS_BYTES + ITEM_BYTES_MAX + HEADS_MAX * HEAD_BYTES_MAX + 1_024;
+/// Longest encoded head.
+const HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + 80;
+
+/// How large one page may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageBounds {
+    /// It is closed once its items have this many bytes.
+    pub items_bytes: usize,
+    /// An item with which they would have more than this is left for another page, also if there
+    /// is none before it.
+    pub whole_bytes: usize,
+}
+
+impl Default for PageBounds {
+    fn default() -> Self {
+        Self {
+            items_bytes: PAGE_ITEMS_BYTES,
+            whole_bytes: usize::MAX,
+        }
+    }
+}
+
+impl PageBounds {
+    /// Heads that fit beside items of `items_bytes`, but one in any case.
+    pub(crate) fn heads_max(&self, items_bytes: usize) -> usize {
+        let left = self.whole_bytes.saturating_sub(items_bytes);
+        (left / HEAD_BYTES_MAX).clamp(1, HEADS_MAX)
+    }
+}
 
 /// Whose ops are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IdentityName, Miss, NoMapping, OpName, Path, Payload, Rung, Unreached};
+use super::{IdentityName, Miss, NoMapping, OpName, Path, Payload, Rung, Transport, Unreached};
 
 /// What a node tells of itself, as it happens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +101,8 @@ pub enum Event {
         peer: String,
         /// How they are connected now.
         path: Path,
+        /// What carries that connection.
+        transport: Transport,
         /// The rung that had found them; none if they were connected already, or dialled us.
         by: Option<Rung>,
         /// Microseconds since that was asked.
@@ -133,6 +135,8 @@ pub enum Event {
     Upgraded {
         /// libp2p peer id.
         peer: String,
+        /// What carries it.
+        transport: Transport,
         /// Attempts that it took on this side; 0 if only the other side's dials were needed.
         attempts: u32,
         /// Microseconds since the relayed connection was up.

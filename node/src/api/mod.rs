@@ -13,7 +13,7 @@ mod reply;
 pub use command::{Audience, Command};
 pub use event::Event;
 pub use payload::Payload;
-pub use reach::{Miss, Missed, NoMapping, Path, Rung, Unreached};
+pub use reach::{Miss, Missed, NoMapping, Path, Rung, Transport, Unreached};
 pub use reply::{Post, Reply};
 
 /// A person: the Ed25519 public key in lower-case base32 without padding.

@@ -1,5 +1,7 @@
 //! Finding and reaching somebody: the ways, and why they fail.
 
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,48 @@ impl Rung {
             Self::Rendezvous => "rendezvous",
             Self::Friends => "friends",
             Self::Relay => "relay",
+        }
+    }
+}
+
+/// What carries a connection.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// QUIC.
+    Quic,
+    /// A relay, however that is reached.
+    Circuit,
+    /// What an environment has beside them.
+    Other,
+}
+
+impl Transport {
+    /// What a connection to, or at, `address` is carried by.
+    pub fn of(address: &Multiaddr) -> Self {
+        let mut carrier = Self::Other;
+        for part in address {
+            match part {
+                Protocol::P2pCircuit => return Self::Circuit,
+                Protocol::Tcp(_) => carrier = Self::Tcp,
+                Protocol::QuicV1 => carrier = Self::Quic,
+                _ => {}
+            }
+        }
+        carrier
+    }
+
+    /// The name in events and figures, kebab-case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+            Self::Circuit => "circuit",
+            Self::Other => "other",
         }
     }
 }

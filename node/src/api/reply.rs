@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IdentityName, Missed, OpName, Path, Rung, Unreached};
+use super::{IdentityName, Missed, OpName, Path, Rung, Transport, Unreached};
 
 /// What a node answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +48,8 @@ pub enum Reply {
         peer: String,
         /// How they are connected now.
         path: Path,
+        /// What carries that connection.
+        transport: Transport,
         /// The rung that had found them; none if they were connected already, or have been
         /// meanwhile in another way.
         by: Option<Rung>,

@@ -29,6 +29,8 @@ pub enum Errand {
     CloseSurplus(ConnectionId),
     /// Decide about a connection that may have been made to test an address.
     SettleDialBack(ConnectionId),
+    /// Close the relayed connections with a peer that direct ones have replaced.
+    CloseRelayed(PeerId),
     /// Ask relays for reservations.
     Reserve,
     /// Publish the own addresses anew.

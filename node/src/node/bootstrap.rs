@@ -1,22 +1,34 @@
 //! Known nodes: a connection to each is kept, as to a friend.
+//!
+//! All of a node's addresses are dialled at once, and the first connection stays. Who punches
+//! holes has one to each known relay over every transport that both have: addresses are seen over
+//! connections only, and holes are punched to where a node has been seen.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use libp2p::multiaddr::Protocol;
+use libp2p::relay::HOP_PROTOCOL_NAME;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, identify};
+
+use crate::api::Transport;
 
 use super::agenda::Errand;
 use super::backoff::Backoff;
 use super::driver::Driver;
+
+/// Between two dials of a relay over a transport that does not lead to it now.
+const OTHER_TRANSPORT_PAUSE: Duration = Duration::from_secs(60);
 
 /// A node of the configuration's list.
 #[derive(Debug, Default)]
 pub(super) struct KnownNode {
     addresses: Vec<Multiaddr>,
     backoff: Backoff,
+    /// When another transport than that of the first connection was tried.
+    other_transport: Option<Instant>,
 }
 
 impl KnownNode {
@@ -67,6 +79,41 @@ impl Driver {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             // The swarm makes no event of a dial that it refuses at once.
             Err(error) => self.outgoing_failed(Some(peer), &error),
+        }
+    }
+
+    /// Dials a known relay over the transports that do not connect us yet, so that it sees, and
+    /// lets others know, from where we come over each.
+    pub(super) fn show_on_all_transports(&mut self, peer: PeerId, info: &identify::Info) {
+        let config = &self.context.config;
+        if !config.hole_punch.enabled || !info.protocols.contains(&HOP_PROTOCOL_NAME) {
+            return;
+        }
+        let listens: BTreeSet<_> = config.listen.addresses.iter().map(Transport::of).collect();
+        let Some(known) = self.known.get_mut(&peer) else {
+            return;
+        };
+        let now = Instant::now();
+        let lately = |time: Instant| now.duration_since(time) < OTHER_TRANSPORT_PAUSE;
+        if known.other_transport.is_some_and(lately) {
+            return;
+        }
+        let lacks = |transport| !self.links.has_transport(&peer, transport);
+        let other = known.addresses.iter().filter(|address| {
+            let transport = Transport::of(address);
+            transport != Transport::Circuit && listens.contains(&transport) && lacks(transport)
+        });
+        let other: Vec<Multiaddr> = other.cloned().collect();
+        if other.is_empty() {
+            return;
+        }
+        known.other_transport = Some(now);
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::NotDialing)
+            .addresses(other)
+            .build();
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(%peer, %error, "a relay is not dialled over another transport");
         }
     }
 

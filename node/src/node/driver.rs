@@ -289,6 +289,7 @@ impl Driver {
                 }
                 Errand::CloseSurplus(connection) => self.close_surplus(connection),
                 Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
+                Errand::CloseRelayed(peer) => self.close_relayed(peer),
                 Errand::Reserve => self.reserve(now),
                 Errand::Publish => self.renew_address(),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),

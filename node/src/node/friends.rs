@@ -1,4 +1,7 @@
 //! Friends: keeping a connection to each, and pulling each one's feed in turn.
+//!
+//! Over a circuit a pull may end in the middle: it goes on over the next, at once as long as each
+//! brings something, and after growing pauses if none does.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +12,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use crate::api::Event;
 use crate::card::Card;
 use crate::identity::IdentityId;
-use crate::protocol::{PullError, PullOrder, Pulled};
+use crate::protocol::{PullError, PullOrder, Pulled, Reason};
 
 use super::agenda::Errand;
 use super::backoff::Backoff;
@@ -25,8 +28,24 @@ pub(super) struct Friend {
     backoff: Backoff,
     /// A pull is owed, and made as soon as it can be.
     pull_due: bool,
-    /// The pull under way, and its connection.
-    pulling: Option<(PullOrder, ConnectionId)>,
+    pulling: Option<Pulling>,
+    /// Pulls over circuits that were cut off and had brought nothing.
+    cut_off: Backoff,
+    /// No pull over a circuit before this time.
+    circuits_from: Option<Instant>,
+    /// The circuit that is being closed is to be replaced at once.
+    circuit_due: bool,
+}
+
+/// A pull under way.
+#[derive(Clone, Copy)]
+struct Pulling {
+    order: PullOrder,
+    over: ConnectionId,
+    /// Whether that is a circuit.
+    relayed: bool,
+    /// New items that earlier pulls had brought.
+    kept_before: u64,
 }
 
 impl Driver {
@@ -55,6 +74,9 @@ impl Driver {
             backoff: Backoff::default(),
             pull_due: false,
             pulling: None,
+            cut_off: Backoff::default(),
+            circuits_from: None,
+            circuit_due: false,
         });
         friend.card = card;
         self.door_knows_friends();
@@ -70,7 +92,7 @@ impl Driver {
         self.agenda.cancel(Errand::Dial(identity));
         self.agenda.cancel(Errand::Pull(identity));
         self.pulls_waiting.retain(|waiting| *waiting != identity);
-        if let Some((order, _)) = friend.pulling {
+        if let Some(Pulling { order, .. }) = friend.pulling {
             self.pulls_running -= 1;
             self.waiters
                 .ended(identity, order.number, Err("no longer followed"));
@@ -93,7 +115,7 @@ impl Driver {
         addresses.extend(friend.card.addresses.iter().cloned());
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(addresses)
+            .addresses(self.ways(addresses))
             .build();
         match self.swarm.dial(options) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
@@ -130,6 +152,16 @@ impl Driver {
             u64::MAX,
             Err(&format!("cannot connect: {reason}")),
         );
+    }
+
+    /// There is no connection with a friend any more.
+    pub(super) fn friend_is_gone(&mut self, identity: IdentityId) {
+        let friend = self.friends.get_mut(&identity);
+        if friend.is_some_and(|friend| std::mem::take(&mut friend.circuit_due)) {
+            self.dial(identity);
+        } else {
+            self.retry_later(identity);
+        }
     }
 
     /// Puts the next dial of a friend on the agenda.
@@ -176,6 +208,12 @@ impl Driver {
         let Some((connection, peer)) = self.links.of_identity(identity) else {
             return;
         };
+        let relayed = self.links.is_relayed(connection);
+        let wait_until = friend.circuits_from.filter(|_| relayed);
+        if let Some(time) = wait_until.filter(|time| *time > Instant::now()) {
+            self.agenda.set(Errand::Pull(identity), time);
+            return;
+        }
         if self.pulls_running >= self.context.config.sync.max_pulls as usize {
             if !self.pulls_waiting.contains(&identity) {
                 self.pulls_waiting.push_back(identity);
@@ -190,7 +228,12 @@ impl Driver {
         self.next_pull += 1;
         self.pulls_running += 1;
         friend.pull_due = false;
-        friend.pulling = Some((order, connection));
+        friend.pulling = Some(Pulling {
+            order,
+            over: connection,
+            relayed,
+            kept_before: self.context.kept(&identity),
+        });
         // Without the protocol no identity has ever been proved on a connection.
         if let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut() {
             protocol.pull(peer, connection, order);
@@ -203,24 +246,35 @@ impl Driver {
         let Some(friend) = self.friends.get_mut(&identity) else {
             return;
         };
-        if friend.pulling.is_none_or(|(running, _)| running != order) {
+        let Some(pulling) = friend.pulling.take_if(|pulling| pulling.order == order) else {
             return;
-        }
-        friend.pulling = None;
+        };
         self.pulls_running -= 1;
         let from = identity.to_string();
         match result {
-            Ok(pulled) => {
+            Ok(pulled) if !pulled.more || pulling.relayed => {
                 self.emit(&Event::PullEnded {
                     from,
                     items: pulled.items,
                     took_us: u64::try_from(pulled.took.as_micros()).unwrap_or(u64::MAX),
                 });
-                self.waiters.ended(identity, order.number, Ok(pulled.items));
+                if pulled.more {
+                    self.circuit_is_spent(&pulling);
+                } else {
+                    friend_pulled(self.friends.get_mut(&identity));
+                    self.waiters.ended(identity, order.number, Ok(pulled.items));
+                }
+            }
+            Ok(_) => {
+                let reason = PullError::Refused(Reason::CircuitSpent).to_string();
+                self.waiters.ended(identity, order.number, Err(&reason));
+                self.emit(&Event::PullFailed { from, reason });
             }
             Err(error) => {
                 let reason = error.to_string();
-                self.waiters.ended(identity, order.number, Err(&reason));
+                if !pulling.relayed || !error.is_of_way() || !self.circuit_was_cut(&pulling) {
+                    self.waiters.ended(identity, order.number, Err(&reason));
+                }
                 self.pull_failure(error);
                 self.emit(&Event::PullFailed { from, reason });
             }
@@ -231,6 +285,45 @@ impl Driver {
         {
             self.try_pull(waiting);
         }
+    }
+
+    /// A circuit has carried what it may, and there is more: another one takes its place.
+    fn circuit_is_spent(&mut self, pulling: &Pulling) {
+        let goes_on = self.circuit_was_cut(pulling);
+        self.links.retire(pulling.over);
+        self.swarm.close_connection(pulling.over);
+        if let Some(friend) = self
+            .friends
+            .get_mut(&pulling.order.author)
+            .filter(|_| goes_on)
+        {
+            friend.circuit_due = true;
+            // Nothing is asked for on the old one any more.
+            friend.circuits_from = None;
+        }
+    }
+
+    /// A pull over a circuit has ended before all was there, and is made again: after a pause that
+    /// grows as long as nothing comes. Whether something has come this time.
+    fn circuit_was_cut(&mut self, pulling: &Pulling) -> bool {
+        let identity = pulling.order.author;
+        let now = Instant::now();
+        let items = self.context.kept(&identity) - pulling.kept_before;
+        if let Some(friend) = self.friends.get_mut(&identity) {
+            friend.pull_due = true;
+            if items > 0 {
+                friend.cut_off.reset();
+            }
+            let pause = friend.cut_off.fail(&self.context.config.dial);
+            friend.circuits_from = Some(now + pause);
+        }
+        if items > 0 {
+            let patience = self.context.config.sync.timeout.get();
+            for waiter in self.waiters.part(identity, pulling.order.number, items) {
+                self.agenda.set(Errand::GiveUp(waiter), now + patience);
+            }
+        }
+        items > 0
     }
 
     fn pull_failure(&mut self, error: &PullError) {
@@ -251,8 +344,8 @@ impl Driver {
             .friends
             .values()
             .filter_map(|friend| Some((friend.pulling?, friend.card.peer)))
-            .filter(|((_, over), _)| *over == connection)
-            .map(|((order, _), peer)| (order, peer))
+            .filter(|(pulling, _)| pulling.over == connection)
+            .map(|(pulling, peer)| (pulling.order, peer))
             .collect();
         for (order, peer) in lost {
             let has_other = self.links.of_identity(order.author).is_some();
@@ -276,6 +369,14 @@ impl Driver {
             reason: reason.to_owned(),
         });
         self.close_store();
+    }
+}
+
+/// A friend's feed is here, as far as it goes.
+fn friend_pulled(friend: Option<&mut Friend>) {
+    if let Some(friend) = friend {
+        friend.cut_off.reset();
+        friend.circuits_from = None;
     }
 }
 

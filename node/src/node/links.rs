@@ -3,7 +3,12 @@
 //! When two nodes dial each other at once, both ends choose the same of their two connections, but
 //! not at the same moment: one end may still use what the other has given up. So the surplus one
 //! stays for a while, unused, and takes the chosen one's place should that be lost meanwhile.
+//!
+//! A relayed one that a direct one replaces goes only when the peer has answered over the direct
+//! one: before that the peer may not have it yet, and would be left without any. Closes nothing
+//! itself.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -11,7 +16,7 @@ use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 
-use crate::api::Path;
+use crate::api::{Path, Transport};
 use crate::identity::IdentityId;
 use crate::protocol::is_dialer;
 
@@ -22,6 +27,12 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// How long the surplus one of two connections of dials at once stays. The ends choose within a
 /// round trip of each other; this is several, even over satellites and after a loss.
 pub const SURPLUS_TIME: Duration = Duration::from_secs(5);
+/// A direct connection takes the place of a relayed one that has ended no longer ago, if holes
+/// were being punched: its end has overtaken the news of their success.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// Ended relayed connections that are remembered at once.
+const REMEMBERED_MAX: usize = 1024;
 
 /// A connection that is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +47,8 @@ pub struct Link {
     pub dialer: bool,
     /// Whether a relay carries it.
     pub relayed: bool,
+    /// What carries it.
+    pub transport: Transport,
     /// When it came up.
     pub since: Instant,
     /// Whom the peer proved to speak for.
@@ -46,6 +59,18 @@ pub struct Link {
     upgraded: bool,
     /// Direct dials of this side while it is relayed.
     punches: u32,
+    heard: Heard,
+}
+
+/// When the peer was last known to have the connection, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Not yet.
+    Never,
+    /// It answered then.
+    At(Instant),
+    /// It does not answer the question, so that nothing can be waited for.
+    Mute,
 }
 
 impl Link {
@@ -62,11 +87,16 @@ impl Link {
                 ConnectedPoint::Listener { .. } => false,
             },
             relayed: endpoint.is_relayed(),
+            transport: Transport::of(match endpoint {
+                ConnectedPoint::Dialer { address, .. } => address,
+                ConnectedPoint::Listener { local_addr, .. } => local_addr,
+            }),
             since: Instant::now(),
             identity: None,
             surplus: false,
             upgraded: false,
             punches: 0,
+            heard: Heard::Never,
         }
     }
 
@@ -104,6 +134,8 @@ pub struct Upgrade {
 pub struct Links {
     us: PeerId,
     up: BTreeMap<ConnectionId, Link>,
+    /// Relayed connections that ended while holes were being punched: when, and what they were.
+    ended: BTreeMap<PeerId, (Instant, Link)>,
 }
 
 impl Links {
@@ -112,20 +144,33 @@ impl Links {
         Self {
             us,
             up: BTreeMap::new(),
+            ended: BTreeMap::new(),
         }
     }
 
     /// Adds a connection and names those that must be closed, so that one to
-    /// its peer stays. Both ends choose the same. Tells if it replaces a relayed one.
+    /// its peer stays, or a relayed one beside a direct one. Both ends choose the same. Tells if
+    /// it replaces a relayed one.
     pub fn add(
         &mut self,
         id: ConnectionId,
         mut link: Link,
     ) -> (Vec<ConnectionId>, Option<Upgrade>) {
         let mut close = Vec::new();
-        let mut upgrade = None;
+        let mut upgrade = self.upgrade_of_ended(&link);
+        link.upgraded |= upgrade.is_some();
         for (old_id, old) in &self.up {
             if old.peer != link.peer || old.surplus {
+                continue;
+            }
+            if old.relayed != link.relayed {
+                if old.relayed {
+                    link.upgraded = true;
+                    upgrade = Some(upgraded(old, &link));
+                }
+                continue;
+            }
+            if old.is_seen_beside(&link) {
                 continue;
             }
             if self.stays(old, &link) {
@@ -134,13 +179,6 @@ impl Links {
             }
             close.push(*old_id);
             link.upgraded |= old.upgraded;
-            if old.relayed && !link.relayed {
-                link.upgraded = true;
-                upgrade = Some(Upgrade {
-                    attempts: old.punches,
-                    took: link.since.duration_since(old.since),
-                });
-            }
         }
         // One that is direct already was there: the relayed one that ends has been replaced.
         let has_direct = |old: &Link| old.peer == link.peer && !old.relayed;
@@ -152,6 +190,50 @@ impl Links {
         (close, upgrade)
     }
 
+    /// What `link` replaces, if it is direct and a relayed connection has just ended.
+    fn upgrade_of_ended(&mut self, link: &Link) -> Option<Upgrade> {
+        if link.relayed {
+            return None;
+        }
+        let (ended_at, old) = self.ended.remove(&link.peer)?;
+        let lately = link.since.duration_since(ended_at) <= REMEMBERED;
+        lately.then(|| upgraded(&old, link))
+    }
+
+    /// Whether a direct connection with `peer` stands beside a relayed one.
+    pub fn is_replaced(&self, peer: &PeerId) -> bool {
+        let of_kind = |relayed| {
+            self.up
+                .values()
+                .any(|l| l.peer == *peer && l.relayed == relayed)
+        };
+        of_kind(true) && of_kind(false)
+    }
+
+    /// The relayed connections with `peer` that are needed no more: since they have been up, the
+    /// peer has answered over a direct one.
+    pub fn replaced(&self, peer: &PeerId) -> Vec<ConnectionId> {
+        let with_peer = || self.up.iter().filter(|(_, link)| link.peer == *peer);
+        let direct_answers = |since: Instant| {
+            with_peer().any(|(_, link)| !link.relayed && link.answered_after(since))
+        };
+        with_peer()
+            .filter(|(_, link)| link.relayed && direct_answers(link.since))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// The peer has answered over a connection; or it never will, if it is `mute`.
+    pub fn hears(&mut self, id: ConnectionId, mute: bool) {
+        if let Some(link) = self.up.get_mut(&id) {
+            link.heard = if mute {
+                Heard::Mute
+            } else {
+                Heard::At(Instant::now())
+            };
+        }
+    }
+
     /// Counts a direct dial of a peer with whom only a relay connects; which one it is.
     pub fn punch(&mut self, peer: &PeerId) -> Option<u32> {
         if self.path(peer) != Some(Path::Relayed) {
@@ -160,6 +242,19 @@ impl Links {
         let link = self.up.values_mut().find(|link| link.peer == *peer)?;
         link.punches += 1;
         Some(link.punches)
+    }
+
+    /// What carries the best connection with a peer.
+    pub fn transport(&self, peer: &PeerId) -> Option<Transport> {
+        let links = self.up.values().filter(|link| link.peer == *peer);
+        let best = links.min_by_key(|link| (link.relayed, !link.upgraded, Reverse(link.since)));
+        best.map(|link| link.transport)
+    }
+
+    /// Whether a direct connection with `peer` is carried by `transport`.
+    pub fn has_transport(&self, peer: &PeerId, transport: Transport) -> bool {
+        let mut links = self.up.values();
+        links.any(|link| link.peer == *peer && link.transport == transport)
     }
 
     /// How a peer is connected, by its best connection.
@@ -173,12 +268,9 @@ impl Links {
         links.map(path).min()
     }
 
-    /// Whether `old` is kept rather than `new`, which has just come up.
+    /// Whether `old` is kept rather than `new`, which has just come up; both are relayed, or
+    /// neither is.
     fn stays(&self, old: &Link, new: &Link) -> bool {
-        // A relay is the last resort.
-        if old.relayed != new.relayed {
-            return new.relayed;
-        }
         // Nobody dials a peer it is connected with. So a second connection
         // by the same dialer, or a late one by the other, means that its
         // dialer has lost the first, though this end may not know it yet.
@@ -209,9 +301,30 @@ impl Links {
         self.up.get(&id).is_some_and(|link| link.surplus)
     }
 
+    /// Whether a relay carries this connection.
+    pub fn is_relayed(&self, id: ConnectionId) -> bool {
+        self.up.get(&id).is_some_and(|link| link.relayed)
+    }
+
+    /// Nothing more is asked for on a connection, which is being closed.
+    pub fn retire(&mut self, id: ConnectionId) {
+        if let Some(link) = self.up.get_mut(&id) {
+            link.identity = None;
+        }
+    }
+
     /// Takes a connection out.
     pub fn remove(&mut self, id: ConnectionId) -> Option<Link> {
-        self.up.remove(&id)
+        let link = self.up.remove(&id)?;
+        if link.relayed && link.punches > 0 && !self.has_peer(&link.peer) {
+            let now = Instant::now();
+            self.ended
+                .retain(|_, (at, _)| now.duration_since(*at) <= REMEMBERED);
+            if self.ended.len() < REMEMBERED_MAX {
+                self.ended.insert(link.peer, (now, link.clone()));
+            }
+        }
+        Some(link)
     }
 
     /// Whether `link`, which is none of these, and one that stays are of two sides that have
@@ -248,12 +361,13 @@ impl Links {
         }
     }
 
-    /// The oldest connection on which `identity` has been proved, of those that stay if there are.
+    /// The newest connection on which `identity` has been proved, of those that stay if there are; a
+    /// direct one, if there is any.
     pub fn of_identity(&self, identity: IdentityId) -> Option<(ConnectionId, PeerId)> {
         self.up
             .iter()
             .filter(|(_, link)| link.identity == Some(identity))
-            .min_by_key(|(_, link)| link.surplus)
+            .min_by_key(|(_, link)| (link.surplus, link.relayed, Reverse(link.since)))
             .map(|(id, link)| (*id, link.peer))
     }
 
@@ -311,163 +425,30 @@ impl Links {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use libp2p::identity::Keypair;
+impl Link {
+    /// Whether `newer` comes from the same dialer, over another transport: it wants to be seen
+    /// over both (see `Driver::show_on_all_transports`), and has lost neither.
+    fn is_seen_beside(&self, newer: &Self) -> bool {
+        !self.relayed && self.dialer == newer.dialer && self.transport != newer.transport
+    }
 
-    /// Two peers, the smaller first.
-    fn peers() -> (PeerId, PeerId) {
-        let peer = |seed| {
-            let keys = Keypair::ed25519_from_bytes([seed; 32]).expect("any seed is a key");
-            keys.public().to_peer_id()
-        };
-        let (a, b) = (peer(1), peer(2));
-        if a.to_bytes() < b.to_bytes() {
-            (a, b)
-        } else {
-            (b, a)
+    /// Whether the peer has answered over it after `time`, or never would.
+    fn answered_after(&self, time: Instant) -> bool {
+        match self.heard {
+            Heard::Never => false,
+            Heard::At(heard) => heard >= time,
+            Heard::Mute => true,
         }
-    }
-
-    /// Who dialled.
-    #[derive(Clone, Copy, PartialEq)]
-    enum By {
-        Us,
-        Them,
-    }
-
-    /// Which of an old and a new connection one end closes: the new one?
-    fn check(us_smaller: bool, [old_by, new_by]: [By; 2], gap_s: u64, closes_new: bool) {
-        let (small, large) = peers();
-        let (us, peer) = if us_smaller {
-            (small, large)
-        } else {
-            (large, small)
-        };
-        let start = Instant::now();
-        let link = |by, after_s| Link {
-            peer,
-            dialer: by == By::Us,
-            relayed: false,
-            since: start + Duration::from_secs(after_s),
-            identity: None,
-            surplus: false,
-            upgraded: false,
-            punches: 0,
-        };
-        let old = ConnectionId::new_unchecked(1);
-        let new = ConnectionId::new_unchecked(2);
-        let mut links = Links::new(us);
-        assert_eq!(links.add(old, link(old_by, 0)), (vec![], None));
-        let expected = if closes_new { new } else { old };
-        assert_eq!(links.add(new, link(new_by, gap_s)), (vec![expected], None));
-    }
-
-    #[test]
-    fn of_two_dials_at_once_both_ends_keep_the_smaller_peers() {
-        check(true, [By::Us, By::Them], 1, true);
-        check(false, [By::Them, By::Us], 1, true);
-        check(true, [By::Them, By::Us], 1, false);
-        check(false, [By::Us, By::Them], 1, false);
-    }
-
-    #[test]
-    fn the_surplus_one_of_dials_at_once_stays_and_takes_the_others_place() {
-        let (us, peer) = peers();
-        let [ours, theirs, again] = [1, 2, 3].map(ConnectionId::new_unchecked);
-        let start = Instant::now();
-        let link = |dialer, after_ms| Link {
-            peer,
-            dialer,
-            relayed: false,
-            since: start + Duration::from_millis(after_ms),
-            identity: None,
-            surplus: false,
-            upgraded: false,
-            punches: 0,
-        };
-        let mut links = Links::new(us);
-        links.add(theirs, link(false, 0));
-        assert_eq!(links.best(&peer), Some(theirs));
-        // We are the smaller.
-        assert_eq!(links.add(ours, link(true, 80)).0, [theirs]);
-        assert!(links.keep_surplus(theirs));
-        assert!(links.is_surplus(theirs) && !links.is_surplus(ours));
-        assert_eq!(links.best(&peer), Some(ours));
-        assert_eq!(links.take_surplus(&peer), None);
-        links.remove(ours);
-        assert_eq!(links.take_surplus(&peer), Some(theirs));
-        assert_eq!(links.best(&peer), Some(theirs));
-        // Its dialer has lost it: nothing to fall back on.
-        assert_eq!(links.add(again, link(false, 900)).0, [theirs]);
-        assert!(!links.keep_surplus(theirs));
-    }
-
-    #[test]
-    fn a_direct_connection_replaces_a_relayed_one_whoever_dialled() {
-        let (us, peer) = peers();
-        let (relayed, direct) = (
-            ConnectionId::new_unchecked(1),
-            ConnectionId::new_unchecked(2),
-        );
-        let link = |relayed| Link {
-            peer,
-            dialer: relayed,
-            relayed,
-            since: Instant::now(),
-            identity: None,
-            surplus: false,
-            upgraded: false,
-            punches: 0,
-        };
-        let mut links = Links::new(us);
-        assert_eq!(links.path(&peer), None);
-        assert_eq!(links.add(relayed, link(true)), (vec![], None));
-        assert_eq!(links.path(&peer), Some(Path::Relayed));
-        assert_eq!([links.punch(&peer), links.punch(&peer)], [Some(1), Some(2)]);
-        let (closed, upgrade) = links.add(direct, link(false));
-        assert_eq!(closed, [relayed]);
-        assert_eq!(upgrade.map(|upgrade| upgrade.attempts), Some(2));
-        assert_eq!(links.path(&peer), Some(Path::HolePunched));
-        assert_eq!(links.punch(&peer), None);
-        let mut links = Links::new(us);
-        assert_eq!(links.add(direct, link(false)), (vec![], None));
-        assert_eq!(links.add(relayed, link(true)), (vec![relayed], None));
-        assert_eq!(links.path(&peer), Some(Path::Direct));
-    }
-
-    #[test]
-    fn a_relayed_connection_is_replaced_once() {
-        let (us, peer) = peers();
-        let [relayed, first, second] = [1, 2, 3].map(ConnectionId::new_unchecked);
-        let link = |relayed, dialer| Link {
-            peer,
-            dialer,
-            relayed,
-            since: Instant::now(),
-            identity: None,
-            surplus: false,
-            upgraded: false,
-            punches: 0,
-        };
-        let mut links = Links::new(us);
-        links.add(relayed, link(true, true));
-        assert!(links.add(first, link(false, false)).1.is_some());
-        // The relayed one has not ended yet when the other side's dial comes through, too.
-        let (closed, upgrade) = links.add(second, link(false, true));
-        assert_eq!((closed, upgrade), (vec![relayed, first], None));
-        for gone in [relayed, first] {
-            links.remove(gone);
-        }
-        assert_eq!(links.path(&peer), Some(Path::HolePunched));
-    }
-
-    #[test]
-    fn a_dialer_that_comes_again_has_lost_its_connection() {
-        check(true, [By::Us, By::Them], 60, false);
-        check(false, [By::Them, By::Us], 60, false);
-        check(true, [By::Them, By::Them], 1, false);
-        check(false, [By::Us, By::Us], 1, false);
     }
 }
+
+/// How `direct` has taken the place of `relayed`.
+fn upgraded(relayed: &Link, direct: &Link) -> Upgrade {
+    Upgrade {
+        attempts: relayed.punches,
+        took: direct.since.duration_since(relayed.since),
+    }
+}
+
+#[cfg(test)]
+mod tests;

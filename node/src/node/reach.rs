@@ -10,7 +10,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId};
 
-use crate::api::{Event, Miss, Missed, Path, Reply, Rung, Unreached};
+use crate::api::{Event, Miss, Missed, Path, Reply, Rung, Transport, Unreached};
 use crate::identity::IdentityId;
 
 use super::CommandError;
@@ -22,6 +22,10 @@ use super::waiters::{ReplySender, now_or_then};
 
 /// Most addresses that one can give with the command.
 const ADDRESSES_MAX: usize = 16;
+
+/// A relayed connection stays at least so long beside the direct one that has replaced it: what is
+/// under way on it arrives.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A peer, and the addresses at which it may be.
 type Given = (PeerId, Vec<Multiaddr>);
@@ -186,7 +190,7 @@ impl Driver {
         everywhere.extend(addresses);
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(everywhere)
+            .addresses(self.ways(everywhere))
             .build();
         match self.swarm.dial(options) {
             // Whoever else dials this peer lets us know, too.
@@ -244,11 +248,13 @@ impl Driver {
         reply: Option<ReplySender>,
     ) {
         let path = self.links.path(&peer).unwrap_or(Path::Direct);
+        let transport = self.links.transport(&peer).unwrap_or(Transport::Other);
         let (peer, took_us) = (peer.to_string(), micros(took));
         self.emit(&Event::Reached {
             identity: identity.to_string(),
             peer: peer.clone(),
             path,
+            transport,
             by,
             took_us,
         });
@@ -256,6 +262,7 @@ impl Driver {
             let reached = Reply::Reached {
                 peer,
                 path,
+                transport,
                 by,
                 took_us,
             };
@@ -288,13 +295,15 @@ impl Driver {
     }
 
     /// Takes a connection that has come up into `links`; tells of it if it takes the place of a
-    /// relayed one, and closes those that are too many.
+    /// relayed one, and closes those that are too many: relayed ones later, when the peer is known
+    /// to have the direct one, too.
     pub(super) fn link(&mut self, connection: ConnectionId, link: Link) {
-        let peer = link.peer;
+        let (peer, transport) = (link.peer, link.transport);
         let (surplus, upgrade) = self.links.add(connection, link);
         if let Some(Upgrade { attempts, took }) = upgrade {
             self.emit(&Event::Upgraded {
                 peer: peer.to_string(),
+                transport,
                 attempts,
                 took_us: micros(took),
             });
@@ -309,7 +318,24 @@ impl Driver {
             tracing::debug!(%peer, ?surplus, "closing one of two connections");
             self.swarm.close_connection(surplus);
         }
+        if self.links.is_replaced(&peer) {
+            let time = Instant::now() + LINGER;
+            self.agenda.set(Errand::CloseRelayed(peer), time);
+        }
         self.speak_to(peer);
+    }
+
+    /// Closes the relayed connections with `peer` if it has answered over a direct one; asks again
+    /// until it has, or until that one has ended, as a connection does whose pings are not answered.
+    pub(super) fn close_relayed(&mut self, peer: PeerId) {
+        for relayed in self.links.replaced(&peer) {
+            tracing::debug!(%peer, ?relayed, "closing what a direct connection has replaced");
+            self.swarm.close_connection(relayed);
+        }
+        if self.links.is_replaced(&peer) {
+            let time = Instant::now() + LINGER;
+            self.agenda.set(Errand::CloseRelayed(peer), time);
+        }
     }
 
     /// The other end, too, has had time to leave a connection for the chosen one.
@@ -342,9 +368,17 @@ impl Driver {
 
     /// What DCUtR tells: its successes show as connections.
     pub(super) fn hole_punch_event(&self, event: libp2p::dcutr::Event) {
-        if let Err(error) = event.result {
+        let peer = event.remote_peer_id;
+        let is_direct = self
+            .links
+            .path(&peer)
+            .is_some_and(|path| path != Path::Relayed);
+        // The peer's dial may have come through, so that ours has nothing left to do.
+        if let Err(error) = event.result
+            && !is_direct
+        {
             self.emit(&Event::HolePunchFailed {
-                peer: event.remote_peer_id.to_string(),
+                peer: peer.to_string(),
                 reason: error.to_string(),
             });
         }

@@ -10,12 +10,12 @@ use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
 use crate::api::Event;
+use crate::protocol::is_circuit;
 
 use super::agenda::Errand;
 use super::driver::Driver;
 use super::kad_events::is_loopback;
 use super::links::Link;
-use super::relays::is_circuit;
 
 /// Time that an AutoNAT server gets to say what it has dialled for.
 const DIAL_BACK_TIME: Duration = Duration::from_secs(5);
@@ -162,7 +162,13 @@ impl Driver {
         if !addresses.iter().all(is_loopback) {
             addresses.retain(|address| !is_loopback(address));
         }
-        addresses.extend(circuits);
+        for circuit in circuits {
+            for address in self.at_all_addresses(circuit) {
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+        }
         addresses
     }
 }

@@ -3,10 +3,10 @@
 //!
 //! What to ask whom is decided by [`AutoRelay`]; libp2p renews what is held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::ListenerId;
@@ -17,12 +17,17 @@ use libp2p::{Multiaddr, PeerId, identify};
 
 use crate::api::Event;
 use crate::config::{Config, RelayChoice};
+use crate::protocol::{CircuitLimit, is_circuit};
 use crate::relay::terms::{Board, TERMS_PROTOCOL};
 use crate::relay::{AutoRelay, CircuitDenial, CircuitEnd, Door, Ended, ReservationEnd};
 
 use super::agenda::Errand;
 use super::driver::Driver;
 use super::relaying::Granted;
+
+/// Circuits to us that are known of before they are connections; what more there are carry what
+/// relays allow by default.
+const COMING_MAX: usize = 256;
 
 /// Relays in use.
 pub(super) struct Relays {
@@ -31,6 +36,10 @@ pub(super) struct Relays {
     dialled: BTreeMap<ConnectionId, Multiaddr>,
     /// Circuits that end here.
     circuits: BTreeMap<ConnectionId, Circuit>,
+    /// What relays allow the circuits that we open, as they said last.
+    allowed: BTreeMap<PeerId, CircuitLimit>,
+    /// What circuits may carry that are being opened to us, by where they come from.
+    coming: BTreeMap<PeerId, CircuitLimit>,
     /// Whom we relay for.
     pub(super) door: Arc<Door>,
     /// What we tell clients of our relay.
@@ -52,6 +61,8 @@ impl Relays {
             auto: AutoRelay::new(config.relay_client.clone(), config.dial.clone()),
             dialled: BTreeMap::new(),
             circuits: BTreeMap::new(),
+            allowed: BTreeMap::new(),
+            coming: BTreeMap::new(),
             door: Arc::new(Door::new(&config.relay)),
             board: Arc::new(Board::new(
                 config.relay.max_reservations,
@@ -124,22 +135,51 @@ impl Driver {
         }
     }
 
-    /// libp2p's client tells of a reservation or of a circuit.
+    /// libp2p's client tells of a reservation or of a circuit, on which there is no secured
+    /// connection yet.
     pub(super) fn relay_client_event(&mut self, event: &relay::client::Event) {
-        let relay::client::Event::ReservationReqAccepted {
-            relay_peer_id: relay,
-            renewal,
-            ..
-        } = event
-        else {
-            // Circuits are told of when there is a secured connection on them.
-            return;
+        use relay::client::Event as Told;
+        let limit = |bytes: Option<u64>, time: Option<Duration>| CircuitLimit {
+            bytes: bytes.filter(|bytes| *bytes > 0),
+            timed: time.is_some_and(|time| !time.is_zero()),
         };
+        match event {
+            Told::ReservationReqAccepted {
+                relay_peer_id,
+                renewal,
+                ..
+            } => self.place_granted(relay_peer_id, *renewal),
+            Told::OutboundCircuitEstablished {
+                relay_peer_id,
+                limit: told,
+            } => {
+                let bytes = told.and_then(|told| told.data_in_bytes());
+                let limit = limit(bytes, told.and_then(|told| told.duration()));
+                self.relays.allowed.insert(*relay_peer_id, limit);
+            }
+            Told::InboundCircuitEstablished {
+                src_peer_id,
+                limit: told,
+            } => {
+                let bytes = told.and_then(|told| told.data_in_bytes());
+                let limit = limit(bytes, told.and_then(|told| told.duration()));
+                let coming = &mut self.relays.coming;
+                if coming.len() < COMING_MAX || coming.contains_key(src_peer_id) {
+                    coming.insert(*src_peer_id, limit);
+                } else {
+                    self.context.limit_reached("circuits-coming");
+                }
+            }
+        }
+    }
+
+    /// A relay holds a place for us.
+    fn place_granted(&mut self, relay: &PeerId, renewal: bool) {
         match self.relays.auto.granted(*relay, Instant::now()) {
             Ok(took) => self.emit(&Event::RelayReserved {
                 relay: relay.to_string(),
                 took_us: took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
-                renewal: *renewal,
+                renewal,
             }),
             Err(ended) => {
                 for connection in self.links.with_peer(relay) {
@@ -170,6 +210,7 @@ impl Driver {
     /// There is no connection with a peer any more.
     pub(super) fn relay_is_gone(&mut self, peer: PeerId) {
         self.relays.door.left(peer);
+        self.relays.allowed.remove(&peer);
         self.relays.auto.withdraw(&peer);
         let reason = ReservationEnd::ConnectionClosed;
         if let Some(ended) = self.relays.auto.end(peer, reason, Instant::now()) {
@@ -211,6 +252,16 @@ impl Driver {
             ConnectedPoint::Listener { local_addr, .. } => (peer, us, local_addr),
         };
         let relay = relay_of(through);
+        let limit = if endpoint.is_dialer() {
+            relay.and_then(|relay| self.relays.allowed.get(&relay).copied())
+        } else {
+            self.relays.coming.remove(&peer)
+        };
+        if let Some(limit) = limit
+            && let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut()
+        {
+            protocol.limit(peer, connection, limit);
+        }
         let circuit = Circuit { relay, from, to };
         self.emit(&Event::CircuitOpened {
             relay: relay.map(|relay| relay.to_string()),
@@ -250,14 +301,44 @@ impl Driver {
         }
     }
 
+    /// Addresses to dial, of which each is tried once: a relay with whom we are connected is asked
+    /// for one circuit, at however many addresses others know it. All are dialled at once, so
+    /// that the transports race, and what comes first stays.
+    pub(super) fn ways(&self, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
+        let mut asked = BTreeSet::new();
+        let mut ways = Vec::new();
+        for address in addresses {
+            let relay = relay_of(&address).filter(|_| is_circuit(&address));
+            let connected = relay.filter(|relay| self.links.has_peer(relay));
+            if connected.is_none_or(|relay| asked.insert(relay)) && !ways.contains(&address) {
+                ways.push(address);
+            }
+        }
+        ways
+    }
+
+    /// A circuit of ours, at each address at which its relay is known: others may reach the relay
+    /// over another transport than we do.
+    pub(super) fn at_all_addresses(&self, circuit: Multiaddr) -> Vec<Multiaddr> {
+        let known = relay_of(&circuit).and_then(|relay| self.known.get(&relay));
+        let us = *self.swarm.local_peer_id();
+        let ways = known.map_or(&[][..], |relay| relay.addresses()).iter();
+        let others: Vec<Multiaddr> = ways
+            .map(|address| {
+                let through = address.clone().with(Protocol::P2pCircuit);
+                through.with(Protocol::P2p(us))
+            })
+            .collect();
+        if others.is_empty() {
+            vec![circuit]
+        } else {
+            others
+        }
+    }
+
     fn is_circuit_here(&self, connection: ConnectionId) -> bool {
         self.relays.circuits.contains_key(&connection)
     }
-}
-
-/// Whether an address leads through a relay.
-pub(super) fn is_circuit(address: &Multiaddr) -> bool {
-    address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
 /// The relay that an address leads through, if it names it.

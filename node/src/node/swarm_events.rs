@@ -93,6 +93,7 @@ impl Driver {
                 result,
             }) => match result {
                 Ok(rtt) => {
+                    self.links.hears(connection, false);
                     self.relays.auto.measured(&peer, rtt);
                     let peer = self.names.of(peer).to_owned();
                     self.emit(&Event::Pinged {
@@ -100,7 +101,7 @@ impl Driver {
                         rtt_us: u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX),
                     });
                 }
-                Err(ping::Failure::Unsupported) => {}
+                Err(ping::Failure::Unsupported) => self.links.hears(connection, true),
                 Err(error) => {
                     tracing::info!(%peer, %error, "closing a connection that does not answer");
                     self.swarm.close_connection(connection);
@@ -152,6 +153,7 @@ impl Driver {
             self.peer_told(peer_id, &info);
             self.may_be_point(peer_id, &info);
             self.identified(connection_id, peer_id, &info);
+            self.show_on_all_transports(peer_id, &info);
         }
     }
 
@@ -194,7 +196,7 @@ impl Driver {
             self.point_is_gone(peer);
             self.known_is_gone(peer);
             for friend in self.friends_at(&peer) {
-                self.retry_later(friend);
+                self.friend_is_gone(friend);
             }
         }
     }

@@ -84,6 +84,20 @@ impl Waiters {
         self.answer_finished();
     }
 
+    /// A pull of `friend` with this number has brought a part of what there is; who waits for it,
+    /// goes on waiting.
+    pub fn part(&mut self, friend: IdentityId, number: u64, items: u64) -> Vec<u64> {
+        let mut waiting = Vec::new();
+        for (name, waiter) in &mut self.waiting {
+            let awaited = waiter.awaited.get(&friend);
+            if awaited.is_some_and(|first| number >= *first) {
+                waiter.items += items;
+                waiting.push(*name);
+            }
+        }
+        waiting
+    }
+
     /// Ends the wait of `name`: friends that have not answered have failed.
     pub fn give_up(&mut self, name: u64, reason: &str) {
         if let Some(waiter) = self.waiting.get_mut(&name) {

@@ -21,9 +21,10 @@ use crate::identity::IdentityId;
 
 use super::auth::AuthError;
 use super::context::Context;
-use super::handler::{Handler, Told};
+use super::handler::{Handler, Order, Told};
 use super::pull::{PullError, PullOrder, Pulled};
-use super::role::is_dialer;
+use super::role::{is_circuit, is_dialer};
+use super::room::{CircuitLimit, Room};
 
 /// What the node's loop is told.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub enum Happening {
 /// The node's protocols on all connections.
 pub struct Behaviour {
     context: Arc<Context>,
-    queue: VecDeque<ToSwarm<Happening, PullOrder>>,
+    queue: VecDeque<ToSwarm<Happening, Order>>,
 }
 
 impl Behaviour {
@@ -63,6 +64,15 @@ impl Behaviour {
 
     /// Pulls over `connection`, which leads to `peer`.
     pub fn pull(&mut self, peer: PeerId, connection: ConnectionId, order: PullOrder) {
+        self.tell(peer, connection, Order::Pull(order));
+    }
+
+    /// A relay lets `connection`, a circuit to `peer`, carry no more than this.
+    pub fn limit(&mut self, peer: PeerId, connection: ConnectionId, limit: CircuitLimit) {
+        self.tell(peer, connection, Order::Limit(limit));
+    }
+
+    fn tell(&mut self, peer: PeerId, connection: ConnectionId, order: Order) {
         self.queue.push_back(ToSwarm::NotifyHandler {
             peer_id: peer,
             handler: NotifyHandler::One(connection),
@@ -79,10 +89,11 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         _: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        here: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::new(Arc::clone(&self.context), peer, false))
+        let room = Room::new(is_circuit(here));
+        Ok(Handler::new(Arc::clone(&self.context), peer, false, room))
     }
 
     fn handle_established_outbound_connection(
@@ -94,7 +105,8 @@ impl NetworkBehaviour for Behaviour {
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let dialer = is_dialer(address, role);
-        Ok(Handler::new(Arc::clone(&self.context), peer, dialer))
+        let room = Room::new(is_circuit(address));
+        Ok(Handler::new(Arc::clone(&self.context), peer, dialer, room))
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}

@@ -1,6 +1,6 @@
 //! What all connections of a node share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +30,8 @@ pub struct Context {
     pub executor: Arc<dyn Executor>,
     /// Identities whose requests are refused.
     blocked: Mutex<BTreeSet<IdentityId>>,
+    /// New items that pulls of each friend have brought since the start.
+    kept: Mutex<BTreeMap<IdentityId, u64>>,
     /// Pulls being answered, over all connections.
     serving: AtomicU32,
 }
@@ -51,6 +53,7 @@ impl Context {
             outlet,
             executor,
             blocked: Mutex::new(blocked),
+            kept: Mutex::default(),
             serving: AtomicU32::new(0),
         }
     }
@@ -69,6 +72,20 @@ impl Context {
         } else {
             blocked.remove(&identity);
         }
+    }
+
+    /// Counts new items of `author` that are durable now.
+    pub fn keeps(&self, author: IdentityId, items: u64) {
+        if items > 0 {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept.entry(author).or_default() += items;
+        }
+    }
+
+    /// New items of `author` since the start.
+    pub fn kept(&self, author: &IdentityId) -> u64 {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(author).copied().unwrap_or(0)
     }
 
     /// Tells that a request was turned down.

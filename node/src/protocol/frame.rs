@@ -56,6 +56,17 @@ pub async fn read_frame<R: AsyncRead + Unpin>(
     reader: &mut R,
     max: usize,
 ) -> Result<Vec<u8>, FrameError> {
+    let length = read_length(reader, max).await?;
+    let mut frame = Vec::with_capacity(length.min(TRUST_BYTES));
+    read_content(reader, length, &mut frame).await?;
+    Ok(frame)
+}
+
+/// Reads the length of a frame, which is at most `max`.
+pub(super) async fn read_length<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    max: usize,
+) -> Result<usize, FrameError> {
     let mut prefix = Vec::with_capacity(LENGTH_BYTES_MAX);
     let length = loop {
         let mut byte = [0];
@@ -74,12 +85,19 @@ pub async fn read_frame<R: AsyncRead + Unpin>(
     if length > max {
         return Err(FrameError::Oversized { length, max });
     }
-    let mut frame = Vec::with_capacity(length.min(TRUST_BYTES));
-    let got = reader.take(length as u64).read_to_end(&mut frame).await?;
-    if got < length {
+    Ok(length)
+}
+
+/// Reads exactly `count` more bytes of a frame to the end of `frame`.
+pub(super) async fn read_content<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    count: usize,
+    frame: &mut Vec<u8>,
+) -> Result<(), FrameError> {
+    if reader.take(count as u64).read_to_end(frame).await? < count {
         return Err(FrameError::Broken(io::ErrorKind::UnexpectedEof.into()));
     }
-    Ok(frame)
+    Ok(())
 }
 
 /// Writes one frame and flushes it.
@@ -90,6 +108,13 @@ pub async fn write_frame<W: AsyncWrite + Unpin>(
     writer: &mut W,
     frame: &[u8],
 ) -> Result<(), FrameError> {
+    writer.write_all(&frame_bytes(frame)?).await?;
+    writer.flush().await?;
+    Ok(())
+}
+
+/// A frame as it goes over the wire, with its length.
+pub(super) fn frame_bytes(frame: &[u8]) -> Result<Vec<u8>, FrameError> {
     if frame.len() > FRAME_BYTES_MAX {
         return Err(FrameError::Oversized {
             length: frame.len(),
@@ -99,9 +124,7 @@ pub async fn write_frame<W: AsyncWrite + Unpin>(
     let mut bytes = Vec::with_capacity(frame.len() + LENGTH_BYTES_MAX);
     encode_length(frame.len(), &mut bytes);
     bytes.extend_from_slice(frame);
-    writer.write_all(&bytes).await?;
-    writer.flush().await?;
-    Ok(())
+    Ok(bytes)
 }
 
 fn encode_length(mut length: usize, out: &mut Vec<u8>) {

@@ -26,6 +26,7 @@ use super::auth::{AuthError, Ends, prove};
 use super::context::Context;
 use super::pull::{PullError, PullOrder, Pulled, pull};
 use super::refusal::Reason;
+use super::room::{CircuitLimit, Room};
 use super::serve::{refuse, serve};
 use super::streams::{AUTH_PROTOCOL, FEED_PROTOCOL, OneOf};
 
@@ -39,6 +40,15 @@ pub enum Told {
     Proved(Result<IdentityId, AuthError>),
     /// A pull ended.
     Pulled(PullOrder, Result<Pulled, PullError>),
+}
+
+/// What a handler is told to do.
+#[derive(Debug)]
+pub enum Order {
+    /// Pull.
+    Pull(PullOrder),
+    /// Send no more than a relay allows.
+    Limit(CircuitLimit),
 }
 
 /// Why an outbound substream is opened.
@@ -74,7 +84,12 @@ pub struct Handler {
     deadline: Delay,
     viewer: Viewer,
     prove_viewer: Option<oneshot::Sender<IdentityId>>,
+    room: Room,
     orders: VecDeque<PullOrder>,
+    /// Pulls whose substreams are being opened.
+    opening: usize,
+    /// Pulls of the peer that wait for their turn.
+    waiting: VecDeque<Stream>,
     serving: FuturesUnordered<BoxFuture<'static, ()>>,
     refusing: FuturesUnordered<BoxFuture<'static, ()>>,
     pulling: FuturesUnordered<BoxFuture<'static, (PullOrder, Result<Pulled, PullError>)>>,
@@ -82,8 +97,8 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// The protocols of a new connection to `remote`.
-    pub fn new(context: Arc<Context>, remote: PeerId, dialer: bool) -> Self {
+    /// The protocols of a new connection to `remote`, which has this `room`.
+    pub fn new(context: Arc<Context>, remote: PeerId, dialer: bool, room: Room) -> Self {
         let (prove_viewer, viewer) = oneshot::channel();
         Self {
             ends: Ends {
@@ -96,7 +111,10 @@ impl Handler {
             deadline: Delay::new(context.config.auth.timeout.get()),
             viewer: viewer.map(Result::ok).boxed().shared(),
             prove_viewer: Some(prove_viewer),
+            room,
             orders: VecDeque::new(),
+            opening: 0,
+            waiting: VecDeque::new(),
             serving: FuturesUnordered::new(),
             refusing: FuturesUnordered::new(),
             pulling: FuturesUnordered::new(),
@@ -134,25 +152,61 @@ impl Handler {
         self.told.push_back(Told::Proved(result));
     }
 
-    /// Answers a pull of the peer, or refuses it.
-    fn start_serving(&mut self, stream: Stream) {
+    /// Whether this end sees to it that the two directions of a circuit do not use it at once:
+    /// what either has to send might fit alone, and both together never.
+    fn gives_turns(&self) -> bool {
+        self.ends.dialer && self.room.is_shared()
+    }
+
+    /// Answers the pulls of the peer whose turn it is.
+    fn serve_waiting(&mut self) {
+        let pulls = self.opening + self.pulling.len();
+        if pulls > 0 && self.gives_turns() {
+            return;
+        }
+        while let Some(stream) = self.waiting.pop_front() {
+            self.start_serving(stream);
+        }
+    }
+
+    /// The next pull of ours, if it may be made now.
+    fn next_order(&mut self) -> Option<PullOrder> {
+        if !self.serving.is_empty() && self.gives_turns() {
+            return None;
+        }
+        let order = self.orders.pop_front()?;
+        self.opening += 1;
+        Some(order)
+    }
+
+    /// Takes a pull of the peer, to be answered in its turn, or refuses it.
+    fn take_request(&mut self, stream: Stream) {
         let unproved = matches!(self.auth, Auth::Awaited) && !self.ends.dialer;
         if unproved {
             return self.start_refusing(Reason::Unauthenticated, stream);
         }
         let max = self.context.config.serve.max_pulls_per_peer as usize;
-        let place = (self.serving.len() < max)
-            .then(|| self.context.serve_one())
-            .flatten();
-        let Some(place) = place else {
-            self.context.limit_reached("pulls-served");
-            return self.start_refusing(Reason::Busy, stream);
+        if self.serving.len() + self.waiting.len() >= max {
+            return self.refuse_as_busy(stream);
+        }
+        self.waiting.push_back(stream);
+    }
+
+    fn refuse_as_busy(&mut self, stream: Stream) {
+        self.context.limit_reached("pulls-served");
+        self.start_refusing(Reason::Busy, stream);
+    }
+
+    /// Answers a pull of the peer.
+    fn start_serving(&mut self, stream: Stream) {
+        let Some(place) = self.context.serve_one() else {
+            return self.refuse_as_busy(stream);
         };
         let (context, remote) = (Arc::clone(&self.context), self.ends.remote);
-        let viewer = self.viewer.clone();
+        let (room, viewer) = (self.room.clone(), self.viewer.clone());
         self.serving.push(
             async move {
-                serve(&context, remote, viewer, stream).await;
+                serve(&context, remote, &room, viewer, stream).await;
                 drop(place);
             }
             .boxed(),
@@ -171,9 +225,10 @@ impl Handler {
     }
 
     fn start_pulling(&mut self, order: PullOrder, stream: Stream) {
-        let context = Arc::clone(&self.context);
-        self.pulling
-            .push(async move { (order, pull(&context, order.author, stream).await) }.boxed());
+        let (context, room) = (Arc::clone(&self.context), self.room.clone());
+        let pull = async move { (order, pull(&context, order.author, &room, stream).await) };
+        self.opening -= 1;
+        self.pulling.push(pull.boxed());
     }
 
     fn no_stream(&mut self, purpose: &Purpose, error: &StreamUpgradeError<Infallible>) {
@@ -183,9 +238,11 @@ impl Handler {
                 self.end_auth(Err(AuthError::NotSpoken));
             }
             (Purpose::Auth, _) => self.end_auth(Err(AuthError::NoStream(reason))),
-            (Purpose::Pull(order), _) => self
-                .told
-                .push_back(Told::Pulled(*order, Err(PullError::NoStream(reason)))),
+            (Purpose::Pull(order), _) => {
+                self.opening -= 1;
+                let failed = Err(PullError::NoStream(reason));
+                self.told.push_back(Told::Pulled(*order, failed));
+            }
         }
     }
 
@@ -209,7 +266,7 @@ impl Handler {
 }
 
 impl ConnectionHandler for Handler {
-    type FromBehaviour = PullOrder;
+    type FromBehaviour = Order;
     type ToBehaviour = Told;
     type InboundProtocol = OneOf;
     type OutboundProtocol = OneOf;
@@ -226,8 +283,11 @@ impl ConnectionHandler for Handler {
         self.authenticated || !matches!(self.auth, Auth::Over)
     }
 
-    fn on_behaviour_event(&mut self, order: PullOrder) {
-        self.orders.push_back(order);
+    fn on_behaviour_event(&mut self, order: Order) {
+        match order {
+            Order::Pull(order) => self.orders.push_back(order),
+            Order::Limit(limit) => self.room.limit(limit),
+        }
     }
 
     fn poll(
@@ -235,11 +295,12 @@ impl ConnectionHandler for Handler {
         cx: &mut TaskContext<'_>,
     ) -> Poll<ConnectionHandlerEvent<OneOf, Purpose, Told>> {
         self.poll_auth(cx);
-        while let Poll::Ready(Some(())) = self.serving.poll_next_unpin(cx) {}
-        while let Poll::Ready(Some(())) = self.refusing.poll_next_unpin(cx) {}
         while let Poll::Ready(Some((order, result))) = self.pulling.poll_next_unpin(cx) {
             self.told.push_back(Told::Pulled(order, result));
         }
+        self.serve_waiting();
+        while let Poll::Ready(Some(())) = self.serving.poll_next_unpin(cx) {}
+        while let Poll::Ready(Some(())) = self.refusing.poll_next_unpin(cx) {}
         if let Some(told) = self.told.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(told));
         }
@@ -252,7 +313,7 @@ impl ConnectionHandler for Handler {
             self.auth = Auth::Awaited;
             return open(AUTH_PROTOCOL, Purpose::Auth);
         }
-        if let Some(order) = self.orders.pop_front() {
+        if let Some(order) = self.next_order() {
             return open(FEED_PROTOCOL, Purpose::Pull(order));
         }
         Poll::Pending
@@ -265,7 +326,7 @@ impl ConnectionHandler for Handler {
                 info: (),
             }) => {
                 if protocol == FEED_PROTOCOL {
-                    self.start_serving(stream);
+                    self.take_request(stream);
                 } else if matches!(self.auth, Auth::Awaited) && !self.ends.dialer {
                     self.start_auth(stream);
                 } else {

@@ -11,11 +11,13 @@ mod deadline;
 pub mod feed;
 pub mod frame;
 mod handler;
+mod paced;
 #[cfg(test)]
 mod pipe;
 mod pull;
 mod refusal;
 mod role;
+mod room;
 mod serve;
 mod streams;
 
@@ -26,5 +28,7 @@ pub(crate) use deadline::within;
 pub use pull::PullError;
 pub(crate) use pull::{PullOrder, Pulled};
 pub use refusal::Reason;
-pub(crate) use role::is_dialer;
+pub(crate) use role::{is_circuit, is_dialer};
+pub(crate) use room::CircuitLimit;
 pub(crate) use streams::AUTH_PROTOCOL;
+pub use streams::FEED_PROTOCOL;

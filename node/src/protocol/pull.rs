@@ -16,10 +16,12 @@ use crate::shelf::ShelfError;
 use crate::store::{Ingested, StoreError};
 
 use super::context::Context;
-use super::deadline::{TimedOut, within};
+use super::deadline::TimedOut;
 use super::feed::{FeedReply, REPLY_BYTES_MAX};
-use super::frame::{FrameError, read_frame, write_frame};
+use super::frame::FrameError;
+use super::paced::{PacedError, read_frame_paced, write_frame_paced};
 use super::refusal::Reason;
+use super::room::Room;
 
 /// Pages of one pull; what is beyond them is left for the next.
 const PAGES_MAX: u32 = 4096;
@@ -40,6 +42,8 @@ pub struct Pulled {
     pub items: u64,
     /// From asking to the end of the answer, with all its items stored.
     pub took: Duration,
+    /// Whether there is more, for which the circuit has no room.
+    pub more: bool,
 }
 
 /// Why a pull failed. Pages that came before were kept.
@@ -74,19 +78,43 @@ pub enum PullError {
     Closed(String),
 }
 
+impl PullError {
+    /// Whether the way to the peer failed, and neither the peer nor we.
+    pub fn is_of_way(&self) -> bool {
+        match self {
+            Self::ConnectionClosed | Self::NoStream(_) | Self::Frame(_) | Self::TooSlow(_) => true,
+            Self::Refused(_)
+            | Self::Malformed(_)
+            | Self::Endless
+            | Self::Store(_)
+            | Self::Closed(_) => false,
+        }
+    }
+}
+
+impl From<PacedError> for PullError {
+    fn from(error: PacedError) -> Self {
+        match error {
+            PacedError::TimedOut(error) => Self::TooSlow(error),
+            PacedError::Frame(error) => Self::Frame(error),
+        }
+    }
+}
+
 impl From<ShelfError> for PullError {
     fn from(error: ShelfError) -> Self {
         Self::Closed(error.to_string())
     }
 }
 
-/// Pulls what is new of `author` through `stream`.
+/// Pulls what is new of `author` through `stream`, on a connection with this `room`.
 ///
 /// # Errors
 /// [`PullError`]; what came before the failure is kept.
 pub async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
     context: &Arc<Context>,
     author: IdentityId,
+    room: &Room,
     mut stream: S,
 ) -> Result<Pulled, PullError> {
     let asked_at = Instant::now();
@@ -96,22 +124,28 @@ pub async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
         .shelf
         .with(move |store| store.pull_request(author, engine, overlap_ms, limit))
         .await??;
-    within(
-        sync.timeout.get(),
-        write_frame(&mut stream, &request.encode()),
-    )
-    .await??;
+    let patience = sync.timeout.get();
+    let asked = request.encode();
+    write_frame_paced(&mut stream, &asked, patience).await?;
+    room.uses(asked.len());
     let mut pulled = Pulled {
         items: 0,
         took: Duration::ZERO,
+        more: false,
     };
     for _ in 0..PAGES_MAX {
-        let frame = within(sync.timeout.get(), read_frame(&mut stream, REPLY_BYTES_MAX)).await??;
+        let frame = read_frame_paced(&mut stream, REPLY_BYTES_MAX, patience).await?;
+        room.uses(frame.len());
         context
             .outlet
             .add("feed-bytes-received", frame.len() as u64);
         let page = match FeedReply::decode(&frame)? {
             FeedReply::Page(page) => page,
+            FeedReply::Refused(Reason::CircuitSpent) => {
+                pulled.more = true;
+                pulled.took = asked_at.elapsed();
+                return Ok(pulled);
+            }
             FeedReply::Refused(reason) => return Err(PullError::Refused(reason)),
         };
         let (ended, next) = (page.end.is_some(), page.next);
@@ -147,6 +181,7 @@ async fn keep(
             .with(move |store| store.ingest(author, &request, &page))
             .await;
         if let Ok(Ok(ingested)) = &result {
+            shared.keeps(author, ingested.new.len() as u64);
             tell(&shared, author, ingested);
         }
         // The pull may have ended with its connection.

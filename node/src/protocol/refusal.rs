@@ -28,10 +28,14 @@ pub enum Reason {
     NotServed = 10,
     /// Only friends are answered.
     Stranger = 11,
+    /// The circuit has carried what its relay allows; a new one carries more.
+    CircuitSpent = 12,
+    /// What comes next is larger than all that the relay allows a circuit.
+    TooLargeForRelay = 13,
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Unauthenticated,
         Self::Blocked,
         Self::Forged,
@@ -43,6 +47,8 @@ impl Reason {
         Self::Storage,
         Self::NotServed,
         Self::Stranger,
+        Self::CircuitSpent,
+        Self::TooLargeForRelay,
     ];
 
     /// The number on the wire.
@@ -71,6 +77,8 @@ impl Reason {
             Self::Storage => "storage",
             Self::NotServed => "not-served",
             Self::Stranger => "stranger",
+            Self::CircuitSpent => "circuit-spent",
+            Self::TooLargeForRelay => "too-large-for-relay",
         }
     }
 }
@@ -91,6 +99,6 @@ mod tests {
             assert_eq!(Reason::from_code(reason.code().into()), Some(reason));
         }
         assert_eq!(Reason::from_code(0), None);
-        assert_eq!(Reason::from_code(12), None);
+        assert_eq!(Reason::from_code(14), None);
     }
 }

@@ -1,4 +1,5 @@
-//! Which end of a connection is its dialer, so that both agree.
+//! What the address of a connection says of it: which end is its dialer, so that both agree, and
+//! whether a relay carries it.
 
 use libp2p::Multiaddr;
 use libp2p::core::Endpoint;
@@ -13,6 +14,11 @@ use libp2p::multiaddr::Protocol;
 pub fn is_dialer(address: &Multiaddr, role: Endpoint) -> bool {
     let is_quic = address.iter().any(|part| part == Protocol::QuicV1);
     is_quic || role == Endpoint::Dialer
+}
+
+/// Whether an address leads through a relay.
+pub fn is_circuit(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `/orrery/feed/1`, the responder's side: one request, pages until the end.
+//! `/orrery/feed/1`, the responder's side: one request, pages until the end, or until the circuit
+//! has no room for the next.
 //!
 //! Every wait has a deadline, so that a peer that stops reading or writing
 //! holds one bounded piece of work for a bounded time.
@@ -8,28 +9,33 @@ use libp2p::PeerId;
 
 use crate::identity::IdentityId;
 use crate::pull::{PullRequest, REQUEST_BYTES_MAX, Refusal};
+use crate::store::Answer;
 
 use super::context::Context;
 use super::deadline::within;
 use super::feed::FeedReply;
 use super::frame::{FrameError, read_frame, write_frame};
+use super::paced::{PacedError, write_frame_paced};
 use super::refusal::Reason;
+use super::room::{Fits, Room};
 use super::streams::FEED_PROTOCOL;
 
-/// Answers the one pull of a substream. `viewer` ends with the identity that
+/// Answers the one pull of a substream, as far as there is `room`. `viewer` ends with the identity that
 /// the peer proved, or nothing if it proved none.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     context: &Context,
     remote: PeerId,
+    room: &Room,
     viewer: impl Future<Output = Option<IdentityId>>,
     mut stream: S,
 ) {
-    match answer(context, viewer, &mut stream).await {
+    match answer(context, room, viewer, &mut stream).await {
         Ok(()) => {
             // All pages were flushed, so a failed close loses nothing.
             let _ = within(context.config.serve.page_timeout.get(), stream.close()).await;
         }
         Err(Ending::Refuse(reason)) => refuse(context, remote, reason, stream).await,
+        Err(Ending::Spent) => tell(context, Reason::CircuitSpent, stream).await,
         Err(Ending::SlowReader) => context.limit_reached("slow-reader"),
         Err(Ending::Gone) => {}
     }
@@ -40,9 +46,13 @@ pub async fn refuse<S: AsyncWrite + Unpin>(
     context: &Context,
     remote: PeerId,
     reason: Reason,
-    mut stream: S,
+    stream: S,
 ) {
     context.refused(&remote, FEED_PROTOCOL.as_ref(), reason);
+    tell(context, reason, stream).await;
+}
+
+async fn tell<S: AsyncWrite + Unpin>(context: &Context, reason: Reason, mut stream: S) {
     let told = async {
         write_frame(&mut stream, &FeedReply::Refused(reason).encode()).await?;
         stream.close().await?;
@@ -56,6 +66,8 @@ pub async fn refuse<S: AsyncWrite + Unpin>(
 enum Ending {
     /// The peer is told why.
     Refuse(Reason),
+    /// There is more, for which it has to come by another circuit.
+    Spent,
     /// It does not take what it asked for.
     SlowReader,
     /// There is nobody to tell.
@@ -64,6 +76,7 @@ enum Ending {
 
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     context: &Context,
+    room: &Room,
     viewer: impl Future<Output = Option<IdentityId>>,
     stream: &mut S,
 ) -> Result<(), Ending> {
@@ -79,6 +92,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         FrameError::Malformed => Ending::Refuse(Reason::Malformed),
         FrameError::Ended | FrameError::Broken(_) => Ending::Gone,
     })?;
+    room.uses(frame.len());
     let mut request = PullRequest::decode(&frame).map_err(|_| Ending::Refuse(Reason::Malformed))?;
     let viewer = within(context.config.auth.timeout.get(), viewer)
         .await
@@ -93,23 +107,39 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
             return Err(Ending::Refuse(Reason::Blocked));
         }
         let asked = request.clone();
-        let page = context
+        let fits = room.fits();
+        let Answer { page, left_out } = context
             .shelf
-            .with(move |store| store.answer(viewer, &asked))
+            .with(move |store| store.answer_within(viewer, &asked, fits.page))
             .await
             .map_err(|_| Ending::Refuse(Reason::Storage))?
             .map_err(|refusal| Ending::Refuse(reason_of(refusal)))?;
+        if let Some(bytes) = left_out.filter(|_| page.items.is_empty()) {
+            return Err(no_room(bytes, fits));
+        }
         let ended = page.end.is_some();
         request.state = page.next;
         let frame = FeedReply::Page(page).encode();
         context.outlet.add("feed-bytes-sent", frame.len() as u64);
-        within(limits.page_timeout.get(), write_frame(stream, &frame))
+        room.uses(frame.len());
+        write_frame_paced(stream, &frame, limits.page_timeout.get())
             .await
-            .map_err(|_| Ending::SlowReader)?
-            .map_err(|_| Ending::Gone)?;
+            .map_err(|error| match error {
+                PacedError::TimedOut(_) => Ending::SlowReader,
+                PacedError::Frame(_) => Ending::Gone,
+            })?;
         if ended {
             return Ok(());
         }
+    }
+}
+
+/// Why the next item, of so many `bytes`, is not sent.
+fn no_room(bytes: usize, fits: Fits) -> Ending {
+    if bytes > fits.on_fresh_circuit {
+        Ending::Refuse(Reason::TooLargeForRelay)
+    } else {
+        Ending::Spent
     }
 }
 

@@ -14,13 +14,20 @@ use crate::codec::Reader;
 use crate::engine::{self, Feed};
 use crate::identity::IdentityId;
 use crate::op::OpId;
-use crate::pull::{
-    End, HEADS_MAX, Item, PAGE_ITEMS_BYTES, PAGE_ITEMS_MAX, PullPage, PullRequest, Refusal, Scope,
-};
+use crate::pull::{End, Item, PAGE_ITEMS_MAX, PageBounds, PullPage, PullRequest, Refusal, Scope};
 use crate::seal::Wrap;
 
 /// Most ops looked at for one page when many are of types not asked for.
 const SCAN_MAX: usize = 1_024;
+
+/// A page, and what it had no room for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The page.
+    pub page: PullPage,
+    /// Bytes of the item that would be next, if it is too large for the page.
+    pub left_out: Option<usize>,
+}
 
 impl Store {
     /// One page for `viewer`, as whom the connection was authenticated. Ask
@@ -29,6 +36,20 @@ impl Store {
     /// # Errors
     /// [`Refusal`], to be sent to the viewer.
     pub fn answer(&self, viewer: IdentityId, request: &PullRequest) -> Result<PullPage, Refusal> {
+        let answer = self.answer_within(viewer, request, PageBounds::default())?;
+        Ok(answer.page)
+    }
+
+    /// As [`Store::answer`], for a way that carries no more than `bounds`.
+    ///
+    /// # Errors
+    /// [`Refusal`], to be sent to the viewer.
+    pub fn answer_within(
+        &self,
+        viewer: IdentityId,
+        request: &PullRequest,
+        bounds: PageBounds,
+    ) -> Result<Answer, Refusal> {
         let storage = |error: StoreError| {
             tracing::warn!(%error, "cannot answer a pull");
             Refusal::Storage
@@ -43,7 +64,7 @@ impl Store {
         if request.scope != Scope::Author(self.keys.identity()) {
             return Err(Refusal::Scope);
         }
-        self.page(&txn, viewer, request).map_err(storage)
+        self.page(&txn, viewer, request, bounds).map_err(storage)
     }
 
     fn page(
@@ -51,7 +72,8 @@ impl Store {
         txn: &ReadTransaction,
         viewer: IdentityId,
         request: &PullRequest,
-    ) -> Result<PullPage, StoreError> {
+        bounds: PageBounds,
+    ) -> Result<Answer, StoreError> {
         let feed = ViewerFeed::open(txn, viewer)?;
         let limit = (request.limit as usize).clamp(1, PAGE_ITEMS_MAX);
         let scan = if request.types.is_empty() {
@@ -69,17 +91,19 @@ impl Store {
         };
         let mut weight_bytes = 0;
         let mut all = true;
+        let mut left_out = None;
         for (op, next) in selection.ops {
-            if page.items.len() == limit || weight_bytes >= PAGE_ITEMS_BYTES {
+            if page.items.len() == limit || weight_bytes >= bounds.items_bytes {
                 all = false;
                 break;
             }
-            page.next = next;
             let Some(record) = ops.get(&op.0)? else {
+                page.next = next;
                 continue;
             };
             let record = Record::decode(record.value())?;
             if !request.types.is_empty() && !request.types.contains(&record.kind) {
+                page.next = next;
                 continue;
             }
             let wrap = wraps.get((&op.0, &viewer.0))?;
@@ -88,6 +112,12 @@ impl Store {
                 wrap,
                 ..record.item
             };
+            if weight_bytes + item.weight_bytes() > bounds.whole_bytes {
+                left_out = Some(item.weight_bytes());
+                all = false;
+                break;
+            }
+            page.next = next;
             weight_bytes += item.weight_bytes();
             page.items.push(item);
         }
@@ -95,10 +125,10 @@ impl Store {
             page.end = Some(End {
                 complete: true,
                 delegation: self.keys.delegation().encode(),
-                heads: heads(txn, viewer)?,
+                heads: heads(txn, viewer, bounds.heads_max(weight_bytes))?,
             });
         }
-        Ok(page)
+        Ok(Answer { page, left_out })
     }
 }
 
@@ -106,10 +136,11 @@ fn decode_wrap(bytes: &[u8]) -> Result<Wrap, StoreError> {
     Wrap::read(&mut Reader::new("index entry of a wrap", bytes)).map_err(StoreError::DamagedEntry)
 }
 
-/// Newest op of each log that `viewer` reads whole; by log, of the logs written to last.
+/// Newest op of each log that `viewer` reads whole; by log, of the `max` logs written to last.
 fn heads(
     txn: &ReadTransaction,
     viewer: IdentityId,
+    max: usize,
 ) -> Result<Vec<crate::op::SignedHeader>, StoreError> {
     let introduced = txn.open_table(INTRODUCED)?;
     let heads = txn.open_table(HEADS)?;
@@ -125,7 +156,7 @@ fn heads(
         }
     }
     newest.sort_unstable_by(|a, b| b.cmp(a));
-    newest.truncate(HEADS_MAX);
+    newest.truncate(max);
     newest.sort_unstable_by_key(|(_, log, _)| *log);
     let ops = txn.open_table(OPS)?;
     let mut signed = Vec::with_capacity(newest.len());

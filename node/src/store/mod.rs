@@ -31,6 +31,7 @@ use crate::entropy;
 use crate::environment::Disk;
 use crate::keys::Keys;
 
+pub use answer::Answer;
 pub use error::StoreError;
 pub use forks::Fork;
 pub use ingest::{Ingested, Received};

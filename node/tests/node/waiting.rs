@@ -6,7 +6,7 @@ use futures::StreamExt;
 use libp2p::Transport;
 use libp2p::core::transport::{ListenerId, MemoryTransport};
 use orrery_node::CommandError;
-use orrery_node::api::{Command, Event, Miss, Missed, Path, Reply, Rung, Unreached};
+use orrery_node::api::{self, Command, Event, Miss, Missed, Path, Reply, Rung, Unreached};
 use orrery_node::card::Card;
 use orrery_node::discovery::friends::PROTOCOL;
 use orrery_node::keys::Keys;
@@ -137,6 +137,7 @@ async fn who_waits_is_told_how_somebody_was_reached() {
     let Ok(Reply::Reached {
         peer,
         path: Path::Direct,
+        transport: api::Transport::Other,
         by: Some(Rung::Known),
         took_us,
     }) = reached
@@ -153,6 +154,7 @@ async fn who_waits_is_told_how_somebody_was_reached() {
     let expected = Reply::Reached {
         peer,
         path: Path::Direct,
+        transport: api::Transport::Other,
         by: None,
         took_us: 0,
     };

@@ -71,7 +71,8 @@ pub struct GroupFields {
     /// What runs on them: a `node` (if absent), or `none`: then they are only senders and
     /// receivers of flows.
     pub program: Option<ProgramName>,
-    /// Settings of the node by dotted path, such as `"sync.engine" = "cursor"`.
+    /// Settings of the node by dotted path, such as `"sync.engine" = "cursor"`. Others have the
+    /// node's defaults; `orrery explain node` lists them, and what the tool sets.
     pub node: Option<BTreeMap<String, serde_json::Value>>,
 }
 

@@ -23,6 +23,7 @@ pub struct NetworkFields {
     pub path: Option<Vec<PathFields>>,
     /// `wire`: real Noise and Yamux over the simulated TCP; or `flow`: the same messages in
     /// number, size and order without their cryptography, for large worlds. `wire` if absent.
+    /// Connections over QUIC are real in both: large worlds name TCP in `listen.addresses`.
     pub fidelity: Option<String>,
     /// TCP of all hosts; as on Linux hosts if absent.
     pub tcp: Option<TcpFields>,

@@ -146,6 +146,15 @@ pub fn insert(root: &mut toml::Table, path: &str, value: toml::Value) {
     }
 }
 
+/// What is in force in scenarios beside, or in place of, what stands in the configuration.
+const SET_BY_THE_TOOL: &str = "
+What stands here, or in a group, is in force in a run, but for this:
+    bootstrap.peers names the hosts of the group's \"bootstrap\" too, at all their addresses.
+    relay.listed names the hosts of the group's \"listed\" too.
+    quic.transport and mdns.implementation are \"own\": the simulated network carries no others.
+    listen.addresses has no address of QUIC with --engine turmoil, which has no UDP.
+";
+
 /// All settings of the node with their defaults and documentation, as text for people.
 pub fn explain() -> String {
     let schema = schemars::schema_for!(Config);
@@ -154,6 +163,7 @@ pub fn explain() -> String {
     let mut out =
         String::from("Settings of the node, by dotted path, with their defaults. In a group:\n");
     out.push_str("node = { \"sync.engine\" = \"cursor\" }\n");
+    out.push_str(SET_BY_THE_TOOL);
     let empty = serde_json::Map::new();
     let properties = |schema: &serde_json::Value| {
         let found = schema.get("properties").and_then(|found| found.as_object());

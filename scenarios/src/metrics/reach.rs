@@ -36,11 +36,20 @@ pub(super) const METRICS: &[Definition] = &[
         )
     },
     Definition {
-        labels: NATS,
+        labels: &["nat_a", "nat_b", "transport"],
         ..latency(
             "connect.time",
             CONNECT,
-            "From the command to reach somebody until there is a connection of the wanted kind, also by the NATs of the two ends. Failures have no sample: see connect.success.",
+            "From the command to reach somebody until there is a connection of the wanted kind, also by the NATs of the two ends, and by what carries it: tcp, quic or circuit. Failures have no sample: see connect.success.",
+        )
+    },
+    Definition {
+        labels: &["nat_a", "nat_b", "transport"],
+        ..value(
+            "connect.transport",
+            "ratio",
+            CONNECT,
+            "Share of the measured attempts to reach somebody that led to a connection over this transport, good enough or not: tcp, quic, or circuit (through a relay, however that is reached); also by the NATs of the two ends.",
         )
     },
     value(
@@ -55,6 +64,15 @@ pub(super) const METRICS: &[Definition] = &[
         CONNECT,
         "Share of the hole punches that succeeded whose first attempt did.",
     ),
+    Definition {
+        labels: &["nat_a", "nat_b", "transport"],
+        ..value(
+            "holepunch.transport",
+            "ratio",
+            CONNECT,
+            "Share of the measured attempts to reach somebody that led to a punched hole whose hole is one of this transport, tcp or quic: both race where both ends have them; also by the NATs of the two ends.",
+        )
+    },
     Definition {
         labels: &["cause", "nat_a", "nat_b"],
         ..value(

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use orrery_node::api::{Path, Unreached};
+use orrery_node::api::{Path, Transport, Unreached};
 use orrery_reports::stats::Recorder;
 
 use super::conditions::Down;
@@ -79,6 +79,8 @@ pub struct Attempt {
     wanted: Wanted,
     /// How they are connected, as last told.
     path: Option<Path>,
+    /// What carries that connection.
+    transport: Option<Transport>,
     fate: Option<Result<u64, Cause>>,
 }
 
@@ -101,6 +103,12 @@ pub struct Summary {
     pub succeeded: u64,
     /// Connections by kind, those that were not good enough included.
     pub paths: BTreeMap<Path, u64>,
+    /// The same by what carries them.
+    pub transports: BTreeMap<Transport, u64>,
+    /// Those of punched holes by what carries them.
+    pub punched: BTreeMap<Transport, u64>,
+    /// As `times`, by what carries the connection.
+    pub times_by_transport: BTreeMap<Transport, Recorder>,
     /// The others, by cause.
     pub failed: BTreeMap<Cause, u64>,
 }
@@ -114,6 +122,7 @@ impl Connects {
             at_ns,
             wanted,
             path: None,
+            transport: None,
             fate: None,
         };
         self.attempts.insert(number, attempt);
@@ -122,12 +131,19 @@ impl Connects {
     }
 
     /// `from` is connected with `to` by such a path, now or still.
-    pub fn connected(&mut self, from: u32, to: u32, path: Path, now_ns: u64) {
+    pub fn connected(
+        &mut self,
+        (from, to): (u32, u32),
+        path: Path,
+        transport: Transport,
+        now_ns: u64,
+    ) {
         for number in self.open.get(&(from, to)).cloned().unwrap_or_default() {
             let Some(attempt) = self.attempts.get_mut(&number) else {
                 continue;
             };
             attempt.path = Some(path);
+            attempt.transport = Some(transport);
             if attempt.wanted == Wanted::Any || path != Path::Relayed {
                 let took_ns = now_ns.saturating_sub(attempt.at_ns);
                 self.ends(number, Ok(took_ns));
@@ -137,14 +153,15 @@ impl Connects {
 
     /// The relayed connection of `from` with `to` is a direct one now. Whether `from` had
     /// reached `to`, rather than the other way round.
-    pub fn upgraded(&mut self, from: u32, to: u32, now_ns: u64) -> bool {
-        self.connected(from, to, Path::HolePunched, now_ns);
+    pub fn upgraded(&mut self, (from, to): (u32, u32), transport: Transport, now_ns: u64) -> bool {
+        self.connected((from, to), Path::HolePunched, transport, now_ns);
         let newest = self.newest.get(&(from, to));
         let attempt = newest.and_then(|number| self.attempts.get_mut(number));
         let Some(attempt) = attempt.filter(|attempt| attempt.path.is_some()) else {
             return false;
         };
         attempt.path = Some(Path::HolePunched);
+        attempt.transport = Some(transport);
         true
     }
 
@@ -245,16 +262,30 @@ pub fn summarise<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> Summary {
         times: Recorder::of_microseconds(),
         succeeded: 0,
         paths: BTreeMap::new(),
+        transports: BTreeMap::new(),
+        punched: BTreeMap::new(),
+        times_by_transport: BTreeMap::new(),
         failed: BTreeMap::new(),
     };
     for attempt in attempts {
         if let Some(path) = attempt.path {
             *summary.paths.entry(path).or_default() += 1;
         }
+        if let Some(transport) = attempt.transport {
+            *summary.transports.entry(transport).or_default() += 1;
+            if attempt.path == Some(Path::HolePunched) {
+                *summary.punched.entry(transport).or_default() += 1;
+            }
+        }
         match attempt.fate {
             Some(Ok(took_ns)) => {
                 summary.succeeded += 1;
                 summary.times.record(attempt.at_ns, took_ns / 1_000);
+                if let Some(transport) = attempt.transport {
+                    let times = summary.times_by_transport.entry(transport);
+                    let times = times.or_insert_with(Recorder::of_microseconds);
+                    times.record(attempt.at_ns, took_ns / 1_000);
+                }
             }
             Some(Err(cause)) => *summary.failed.entry(cause).or_default() += 1,
             None => {}
@@ -290,10 +321,10 @@ mod tests {
     fn a_relayed_connection_is_enough_only_if_any_is() {
         let mut connects = attempts(&[Wanted::Any, Wanted::Direct, Wanted::Direct]);
         for to in [10, 11, 12] {
-            connects.connected(1, to, Path::Relayed, 3_000);
+            connects.connected((1, to), Path::Relayed, Transport::Circuit, 3_000);
         }
-        assert!(connects.upgraded(1, 11, 9_000));
-        assert!(!connects.upgraded(11, 1, 9_000));
+        assert!(connects.upgraded((1, 11), Transport::Quic, 9_000));
+        assert!(!connects.upgraded((11, 1), Transport::Quic, 9_000));
         connects.times_out(2, true);
         connects.close();
         assert_eq!(
@@ -304,6 +335,9 @@ mod tests {
         assert_eq!((summary.succeeded, summary.times.count()), (2, 2));
         assert_eq!(summary.paths[&Path::Relayed], 2);
         assert_eq!(summary.paths[&Path::HolePunched], 1);
+        assert_eq!(summary.transports[&Transport::Circuit], 2);
+        assert_eq!(summary.punched, [(Transport::Quic, 1)].into());
+        assert_eq!(summary.times_by_transport[&Transport::Quic].count(), 1);
     }
 
     /// Friends behind NATs that only hole punching gets through, and what they measure.
@@ -348,7 +382,7 @@ mod tests {
     fn each_failure_has_its_cause_and_keeps_it() {
         let mut connects = attempts(&[Wanted::Direct; 7]);
         connects.unreached(1, 10, Unreached::NotFound);
-        connects.connected(1, 11, Path::Relayed, 2_000);
+        connects.connected((1, 11), Path::Relayed, Transport::Circuit, 2_000);
         connects.hole_punch_failed(11, 1);
         // Nobody is connected with 12 yet, so that no hole can be punched.
         connects.hole_punch_failed(12, 1);
@@ -357,7 +391,7 @@ mod tests {
         connects.fails(4, Cause::Refused);
         connects.host_down(5, Down::PowerCut);
         connects.host_down(1, Down::PowerCut);
-        connects.connected(1, 10, Path::Direct, 9_000);
+        connects.connected((1, 10), Path::Direct, Transport::Tcp, 9_000);
         connects.begins(7, (2, 10), Wanted::Any, 0);
         connects.close();
         let expected = [

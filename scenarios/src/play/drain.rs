@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures_timer::Delay;
 use orrery_node::api::{Command, Reply};
+use orrery_node::protocol::{PullError, Reason};
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId};
 
@@ -16,6 +17,20 @@ const EMPTY_ROUNDS: u32 = 2;
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// A machine to which nothing new has come for this share of the drain will get nothing in a longer
+/// one either; unless that is shorter than [`STILL_MIN_NS`], which says nothing.
+const STILL_PERCENT: u64 = 50;
+const STILL_MIN_NS: u64 = 30_000_000_000;
+
+/// Friends named in a failure's text for whom a pull keeps failing.
+const FAILURES_NAMED_MAX: usize = 3;
+
+/// Why a machine's last round was not empty: whose pulls failed, by host, and with what.
+#[derive(Debug, Default)]
+pub struct LastRound {
+    failures: Vec<(u32, String)>,
+}
 
 /// Lets every machine begin to drain when the workloads end.
 pub fn schedule(machines: &Arc<Machines>) {
@@ -59,17 +74,73 @@ impl Machines {
     }
 
     /// Whether a pull brought nothing new, and failed only where it must: at a
-    /// friend that has blocked this machine, or is blocked by it.
+    /// friend that has blocked this machine, or is blocked by it, or whose next post is larger
+    /// than all that the relay between them carries.
     fn is_empty_round(&self, machine: u32, reply: Option<&Reply>) -> bool {
-        let Some(Reply::Pulled { items: 0, failed }) = reply else {
+        let Some(Reply::Pulled { items, failed }) = reply else {
             return false;
         };
-        let state = self.state();
-        failed.iter().all(|(identity, _)| {
-            state.host_of(identity).is_some_and(|friend| {
-                state.ledger.has_blocked(friend, machine)
-                    || state.ledger.has_blocked(machine, friend)
-            })
-        })
+        let mut state = self.state();
+        let must_fail = |identity: &str, reason: &str| {
+            let friend = state.host_of(identity);
+            reason == too_large_for_relay()
+                || friend.is_some_and(|friend| {
+                    state.ledger.has_blocked(friend, machine)
+                        || state.ledger.has_blocked(machine, friend)
+                })
+        };
+        let failures: Vec<(u32, String)> = failed
+            .iter()
+            .filter(|(identity, reason)| !must_fail(identity, reason))
+            .filter_map(|(identity, reason)| Some((state.host_of(identity)?, reason.clone())))
+            .collect();
+        let empty = *items == 0 && failures.is_empty();
+        state.last_rounds.insert(machine, LastRound { failures });
+        empty
     }
+
+    /// What can be done about `undrained` machines: a longer drain, if something new has come to
+    /// one of them lately; or else nothing but to see what kept it from them.
+    pub fn outlook(&self, undrained: &[u32]) -> String {
+        let (duration_ns, drain_ns) = (self.scenario.duration_ns, self.scenario.drain_ns);
+        let state = self.state();
+        let of_them = state.last_received_ns.iter();
+        let newest_ns = of_them
+            .filter(|(machine, _)| undrained.contains(machine))
+            .map(|(_, at_ns)| *at_ns)
+            .max();
+        let still_ns =
+            (duration_ns + drain_ns).saturating_sub(newest_ns.unwrap_or(0).max(duration_ns));
+        if still_ns < STILL_MIN_NS || still_ns < drain_ns / 100 * STILL_PERCENT {
+            return "see their logs with --log info, or give a longer drain".to_owned();
+        }
+        let name = |machine: u32| self.world.hosts[machine as usize].name.as_str();
+        let rounds = undrained
+            .iter()
+            .filter_map(|machine| Some((machine, state.last_rounds.get(machine)?)));
+        let failures: Vec<String> = rounds
+            .flat_map(|(machine, round)| {
+                let failures = round.failures.iter();
+                failures.map(|(friend, reason)| {
+                    format!("{} pulls from {}: {reason}", name(*machine), name(*friend))
+                })
+            })
+            .take(FAILURES_NAMED_MAX)
+            .collect();
+        let why = if failures.is_empty() {
+            "see their logs with --log info".to_owned()
+        } else {
+            failures.join("; ")
+        };
+        format!(
+            "nothing new has come to them in the last {} s, so that a longer drain would bring \
+             nothing: {why}",
+            still_ns / 1_000_000_000
+        )
+    }
+}
+
+/// What a node says of a pull that no circuit of the relay in between can carry.
+fn too_large_for_relay() -> String {
+    PullError::Refused(Reason::TooLargeForRelay).to_string()
 }

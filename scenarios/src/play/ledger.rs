@@ -43,6 +43,8 @@ pub struct Ledger {
     blocks: BTreeSet<(u32, u32)>,
     /// By post, hosts that stored it though they may not read it.
     leaks: BTreeSet<(OpName, u32)>,
+    /// When a relay could not carry the next post of an author to a reader, the last time.
+    too_large_ns: BTreeMap<(u32, u32), u64>,
     /// Deliveries that were told before the post's acknowledgement.
     early: BTreeMap<OpName, Vec<(u32, u64)>>,
 }
@@ -109,6 +111,22 @@ impl Ledger {
                 self.leaks.insert((op.clone(), reader));
             }
         }
+    }
+
+    /// No circuit of the relay between `author` and `reader` can carry what comes next.
+    pub fn too_large(&mut self, author: u32, reader: u32, now_ns: u64) {
+        self.too_large_ns.insert((author, reader), now_ns);
+    }
+
+    /// Whether what `reader` was to have of `author` from `since_ns` on has stayed behind a post
+    /// that is too large for the relay: nothing of theirs has come since that was last told.
+    pub fn is_behind_too_large(&self, author: u32, reader: u32, since_ns: u64) -> bool {
+        let Some(&told_ns) = self.too_large_ns.get(&(author, reader)) else {
+            return false;
+        };
+        let delivered = |entry: &Entry| entry.readers.get(&reader)?.delivered_ns;
+        let of_author = self.entries.values().filter(|entry| entry.author == author);
+        told_ns >= since_ns && of_author.filter_map(delivered).all(|at_ns| at_ns < told_ns)
     }
 
     /// `whom` is not to read anything of `host` any more.

@@ -1,7 +1,6 @@
 //! The machines of a run and the people at them: keys, nodes, and what is known of both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -18,6 +17,7 @@ use orrery_sim::net::nat::GatewayId;
 
 use super::conditions::{Conditions, Down};
 use super::connects::Connects;
+use super::drain::LastRound;
 use super::flows::Flows;
 use super::ledger::Ledger;
 use super::lookups::Lookups;
@@ -25,7 +25,7 @@ use super::messages::{HostSet, Messages};
 use super::neighbourhood::Neighbourhood;
 use super::overlay::Overlay;
 use super::packets::Sources;
-use super::person::{Person, addresses, circuit, keys};
+use super::person::{Person, addresses, circuits, keys};
 use super::punch::Starts;
 use super::punches::Punches;
 use super::relays::Relays;
@@ -36,9 +36,6 @@ use crate::format::Scenario;
 use crate::format::group::Group;
 use crate::format::workload::{Action, Workload};
 use crate::world::World;
-
-/// The port on which every node listens.
-const PORT: u16 = 4150;
 
 /// Everything of a run that its steps and its nodes share.
 pub struct Machines {
@@ -80,6 +77,10 @@ pub struct State {
     pub fired: Vec<u64>,
     /// Machines that pulled nothing new twice after the end.
     pub drained: BTreeSet<u32>,
+    /// How the last round of each machine went that is draining.
+    pub last_rounds: BTreeMap<u32, LastRound>,
+    /// When a new post came to each machine, the last time.
+    pub last_received_ns: BTreeMap<u32, u64>,
     pub hosts_by_identity: BTreeMap<String, u32>,
     pub hosts_by_peer: BTreeMap<String, u32>,
 }
@@ -92,7 +93,8 @@ impl Machines {
         seed: u64,
         testbed: Arc<dyn Testbed>,
     ) -> Arc<Self> {
-        let configs: Vec<Result<Config, String>> = scenario.groups.iter().map(config).collect();
+        let configs = scenario.groups.iter();
+        let configs: Vec<_> = configs.map(|group| config(group, &*testbed)).collect();
         let keys: Vec<Keys> = (0..)
             .zip(&world.hosts)
             .map(|(host, _)| keys(seed, host))
@@ -108,12 +110,7 @@ impl Machines {
                 let group = &scenario.groups[plan.group];
                 let addresses = if world.gateways.translates(host) {
                     let relays = group.bootstrap.iter().filter(|relay| *relay != host);
-                    relays
-                        .filter_map(|relay| {
-                            let peer = keys[relay as usize].peer();
-                            Some(circuit(own(relay).into_iter().next()?, peer))
-                        })
-                        .collect()
+                    circuits(relays.map(|relay| (own(relay), keys[relay as usize].peer())))
                 } else {
                     own(host)
                 };
@@ -147,6 +144,8 @@ impl Machines {
             gateways: Vec::new(),
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),
+            last_rounds: BTreeMap::new(),
+            last_received_ns: BTreeMap::new(),
             hosts_by_identity: index(|person| person.identity.clone()),
             hosts_by_peer: index(|person| person.keys.peer().to_string()),
         };
@@ -232,7 +231,7 @@ impl Machines {
         });
         let mut config = self.config(machine)?.clone();
         let known = self.scenario.group_of(machine).bootstrap.iter();
-        let known = known.filter_map(|host| self.address(host));
+        let known = known.flat_map(|host| self.named_addresses(host));
         config.bootstrap.peers.extend(known);
         let listed = self.scenario.group_of(machine).listed.iter();
         let listed = listed.map(|host| self.keys(host).peer().to_string());
@@ -283,11 +282,17 @@ impl Machines {
         configs.any(|config| config.friends_lookup.enabled)
     }
 
-    /// Where a machine's node is dialled; `None` if it listens nowhere.
+    /// Where a machine's node is dialled first; `None` if it listens nowhere.
     pub fn address(&self, machine: u32) -> Option<Multiaddr> {
+        self.named_addresses(machine).next()
+    }
+
+    /// Where a machine's node may be dialled, each with the peer's name at its end.
+    fn named_addresses(&self, machine: u32) -> impl Iterator<Item = Multiaddr> {
         let person = &self.people[machine as usize];
-        let address = person.addresses.first()?.clone();
-        Some(address.with(Protocol::P2p(person.keys.peer())))
+        let peer = person.keys.peer();
+        let addresses = person.addresses.iter().cloned();
+        addresses.map(move |address| address.with(Protocol::P2p(peer)))
     }
 
     /// Where a machine's node may be dialled from anywhere, the best first.
@@ -403,16 +408,9 @@ fn subscribers(scenario: &Scenario, hosts: usize) -> Vec<HostSet> {
     scenario.workloads.iter().map(of).collect()
 }
 
-/// The configuration of a group's nodes.
-fn config(group: &Group) -> Result<Config, String> {
+/// The configuration of a group's nodes: its settings, and the node's own defaults.
+fn config(group: &Group, testbed: &dyn Testbed) -> Result<Config, String> {
     let mut config = Config::from_table(group.node_table()).map_err(|error| error.to_string())?;
-    if !group.node.contains_key("listen.addresses") {
-        config.listen.addresses = vec![everywhere()];
-    }
+    testbed.restrict(&mut config);
     Ok(config)
-}
-
-/// Where nodes listen that are not told otherwise.
-fn everywhere() -> Multiaddr {
-    Multiaddr::from(Ipv4Addr::UNSPECIFIED).with(Protocol::Tcp(PORT))
 }

@@ -47,9 +47,20 @@ pub fn keys(seed: u64, machine: u32) -> Keys {
 }
 
 /// Where a node behind a NAT is dialled: nobody outside can use its private addresses, but its
-/// circuits through relays, if it has reservations there.
-pub fn circuit(relay: Multiaddr, peer: PeerId) -> Multiaddr {
-    relay.with(Protocol::P2p(peer)).with(Protocol::P2pCircuit)
+/// circuits through relays, if it has reservations there. All first addresses of relays stand
+/// before all second ones, since a card has room for some only.
+pub fn circuits(relays: impl Iterator<Item = (Vec<Multiaddr>, PeerId)>) -> Vec<Multiaddr> {
+    let mut ranked: Vec<(usize, Multiaddr)> = relays
+        .flat_map(|(addresses, peer)| {
+            let circuit = move |address: Multiaddr| {
+                let relay = address.with(Protocol::P2p(peer));
+                relay.with(Protocol::P2pCircuit)
+            };
+            (0..).zip(addresses.into_iter().map(circuit))
+        })
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, address)| address).collect()
 }
 
 /// Where a machine's node is dialled: what it announces, or else where it listens, with the
@@ -85,6 +96,23 @@ fn formerly(address: &Multiaddr) -> Multiaddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_relay_is_named_before_any_is_named_twice() {
+        let parse = |text: &str| -> Multiaddr { text.parse().expect("an address") };
+        let peers = [PeerId::random(), PeerId::random()];
+        let texts = ["/ip4/11.0.0.1/tcp/1", "/ip4/11.0.0.1/udp/1/quic-v1"];
+        let relays = peers.map(|peer| (texts.map(parse).to_vec(), peer));
+        let named: Vec<String> = circuits(relays.into_iter())
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let [a, b] = peers;
+        let [tcp, quic] = texts;
+        let expected = [(tcp, a), (tcp, b), (quic, a), (quic, b)];
+        let expected = expected.map(|(text, peer)| format!("{text}/p2p/{peer}/p2p-circuit"));
+        assert_eq!(named, expected);
+    }
 
     #[test]
     fn a_node_is_dialled_where_it_listens_or_where_it_says() {

@@ -24,6 +24,9 @@ pub trait Testbed: Send + Sync {
         config: &Config,
         observer: Arc<dyn Observer>,
     ) -> Environment;
+    /// Takes out of a node's configuration what stands there by default and this testbed lacks;
+    /// `orrery explain node` says what that is.
+    fn restrict(&self, config: &mut Config);
     /// The disk of `machine`; it outlives power cuts.
     fn storage(&self, machine: u32) -> HostStorage;
     /// Runs `task` on `machine` until it ends or the machine goes down.
@@ -58,6 +61,8 @@ impl Testbed for Simulated {
     ) -> Environment {
         adapters::environment(HostId(machine), self.fidelity, config, observer)
     }
+
+    fn restrict(&self, _: &mut Config) {}
 
     fn storage(&self, machine: u32) -> HostStorage {
         HostStorage::of(HostId(machine))

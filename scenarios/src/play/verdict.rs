@@ -138,24 +138,23 @@ fn stalled(machines: &Machines) -> Option<String> {
     if machines.scenario.drain_ns == 0 {
         return None;
     }
-    let drained = &machines.state().drained;
-    let names: Vec<&str> = machines
-        .world
-        .hosts
-        .iter()
+    let drained = machines.state().drained.clone();
+    let hosts = machines.world.hosts.iter();
+    let (names, undrained): (Vec<&str>, Vec<u32>) = hosts
         .filter(|plan| !drained.contains(&plan.host))
-        .map(|plan| plan.name.as_str())
-        .collect();
+        .map(|plan| (plan.name.as_str(), plan.host))
+        .unzip();
     let (first, _) = names
         .split_at_checked(STALLED_NAMED_MAX)
         .unwrap_or((&names, &[]));
     (!names.is_empty()).then(|| {
         format!(
             "{STALLED}{} of {} machines, {} among them, did not reach two empty pulls before the \
-             drain ended; see their logs with --log info, or give a longer drain",
+             drain ended; {}",
             names.len(),
             machines.world.hosts.len(),
-            first.join(", ")
+            first.join(", "),
+            machines.outlook(&undrained)
         )
     })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use orrery_node::api::Event;
 use orrery_node::environment::Observer;
+use orrery_node::protocol::{FEED_PROTOCOL, Reason};
 use orrery_sim::kernel;
 
 use super::lookups::{self, Walk};
@@ -71,7 +72,10 @@ impl Machines {
                     state.ledger.granted(op, reader, now_ns);
                 }
             }
-            Event::Received { op, .. } => state.ledger.received(op, machine, now_ns),
+            Event::Received { op, .. } => {
+                state.last_received_ns.insert(machine, now_ns);
+                state.ledger.received(op, machine, now_ns);
+            }
             Event::GossipReceived { data, from, .. } => {
                 let measured = |at_ns| self.is_measured(at_ns);
                 let from = state.hosts_by_peer.get(from).copied();
@@ -95,6 +99,14 @@ impl Machines {
                     neighbourhood.found((machine, peer), now_ns, measured);
                 }
             }
+            Event::Refused {
+                peer,
+                protocol,
+                reason,
+            } => {
+                state.tally.note(machine, now_ns, measured, event);
+                state.refuses(machine, peer, [protocol, reason], now_ns);
+            }
             Event::NeighbourGone { .. } if measured => state.neighbourhood.gone += 1,
             other => {
                 state.tally.note(machine, now_ns, measured, other);
@@ -108,14 +120,30 @@ impl Machines {
 }
 
 impl State {
+    /// The node on `machine` has turned a request down.
+    fn refuses(&mut self, machine: u32, peer: &str, [protocol, reason]: [&str; 2], now_ns: u64) {
+        if protocol == FEED_PROTOCOL.as_ref()
+            && reason == Reason::TooLargeForRelay.name()
+            && let Some(&reader) = self.hosts_by_peer.get(peer)
+        {
+            self.ledger.too_large(machine, reader, now_ns);
+        }
+    }
+
     /// Takes note of what the node on `machine` tells of reaching others.
     fn reaches(&mut self, machine: u32, now_ns: u64, measured: bool, event: &Event) {
         let of_identity = |identity: &str| self.hosts_by_identity.get(identity).copied();
         let of_peer = |peer: &str| self.hosts_by_peer.get(peer).copied();
         match event {
-            Event::Reached { identity, path, .. } => {
+            Event::Reached {
+                identity,
+                path,
+                transport,
+                ..
+            } => {
                 if let Some(to) = of_identity(identity) {
-                    self.connects.connected(machine, to, *path, now_ns);
+                    let pair = (machine, to);
+                    self.connects.connected(pair, *path, *transport, now_ns);
                 }
             }
             Event::ReachFailed {
@@ -125,9 +153,14 @@ impl State {
                     self.connects.unreached(machine, to, *reason);
                 }
             }
-            Event::Upgraded { peer, attempts, .. } => {
+            Event::Upgraded {
+                peer,
+                attempts,
+                transport,
+                ..
+            } => {
                 if let Some(to) = of_peer(peer)
-                    && self.connects.upgraded(machine, to, now_ns)
+                    && self.connects.upgraded((machine, to), *transport, now_ns)
                     && measured
                 {
                     self.tally.hole_punched(*attempts);

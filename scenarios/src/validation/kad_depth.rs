@@ -60,11 +60,13 @@ fn depth_among_nodes(buckets: usize) -> Result<f64, String> {
         "name = \"validation/kad-depth\"\nduration = \"90s\"\nwarmup = \"50s\"\n\
          [network]\ndelays = \"three-regions\"\nfidelity = \"flow\"\n\
          [[group]]\nname = \"hub\"\ncount = 1\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"1s\"\n\
-         node = {{ \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
+         node = {{ \"listen.addresses\" = [\"/ip4/0.0.0.0/tcp/4150\"], \
+         \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
          \"kad.k\" = {buckets} }}\n\
          [[group]]\nname = \"node\"\ncount = {}\nregions = \"round-robin\"\naccess = \"ideal\"\nboot = \"evenly(2s, 15s)\"\n\
          bootstrap = \"hub\"\n\
-         node = {{ \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
+         node = {{ \"listen.addresses\" = [\"/ip4/0.0.0.0/tcp/4150\"], \
+         \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
          \"kad.k\" = {buckets} }}\n\
          [[workload]]\nkind = \"lookup\"\nwhat = \"peers\"\nfrom = \"node\"\nto = \"node\"\n\
          at = \"each uniform(55s, 75s)\"\n[expect]\n\"lookup.success\" = \"== 100%\"\n",

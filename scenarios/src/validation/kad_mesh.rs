@@ -32,7 +32,8 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
         (MAX, "30s")
     };
     let node = format!(
-        "{{ \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
+        "{{ \"listen.addresses\" = [\"/ip4/0.0.0.0/tcp/4150\"], \
+         \"feed.enabled\" = false, \"kad.enabled\" = true, \"kad.walk\" = true, \
          \"kad.max_connections\" = {max}, \"connections.idle_timeout\" = \"{idle}\" }}"
     );
     let text = format!(

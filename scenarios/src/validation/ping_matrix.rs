@@ -67,7 +67,8 @@ impl Table {
         format!(
             "name = \"validation/aws\"\nduration = \"40s\"\n[network]\ndelays = \"aws-21\"\n\
              [[group]]\nname = \"probe\"\ncount = {count}\naccess = \"ideal\"\n\
-             friends = {{ graph = \"complete\" }}\nnode = {{ \"ping.interval\" = \"5s\" }}\n\
+             friends = {{ graph = \"complete\" }}\nnode = {{ \"listen.addresses\" = [\"/ip4/0.0.0.0/tcp/4150\"], \
+             \"ping.interval\" = \"5s\" }}\n\
              regions = {{ {} }}\n",
             shares.join(", ")
         )

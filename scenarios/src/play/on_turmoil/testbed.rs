@@ -11,7 +11,9 @@ use std::task::Poll;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use libp2p::Multiaddr;
 use libp2p::core::Transport as _;
+use orrery_node::api::Transport;
 use orrery_node::config::Config;
 use orrery_node::environment::{ByteStream, Environment, Executor, Observer, Wire};
 use orrery_sim::disk::{DiskConfig, SimDisk};
@@ -157,6 +159,11 @@ impl Testbed for TurmoilBed {
             upnp: false,
             observer,
         }
+    }
+
+    fn restrict(&self, config: &mut Config) {
+        let of_quic = |address: &Multiaddr| Transport::of(address) == Transport::Quic;
+        config.listen.addresses.retain(|address| !of_quic(address));
     }
 
     fn storage(&self, machine: u32) -> HostStorage {

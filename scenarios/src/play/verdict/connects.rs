@@ -1,8 +1,8 @@
 //! What a run has shown of reaching others: figures, by NAT pair too, and losses with their causes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_node::api::Path;
+use orrery_node::api::{Path, Transport};
 use orrery_reports::record::SeedResult;
 
 use super::losses::{self, Lost};
@@ -84,5 +84,19 @@ fn figures(metrics: &mut Metrics, labels: &str, summary: &connects::Summary) {
     ] {
         let by_it = summary.paths.get(&path).copied().unwrap_or(0);
         metrics.ratio(&key("connect.path", name), by_it, attempts - by_it);
+    }
+    let punched: u64 = summary.punched.values().sum();
+    for transport in [Transport::Circuit, Transport::Quic, Transport::Tcp] {
+        let label = format!("transport={}", transport.name());
+        let of = |counts: &BTreeMap<Transport, u64>| counts.get(&transport).copied().unwrap_or(0);
+        let by_it = of(&summary.transports);
+        metrics.ratio(&key("connect.transport", &label), by_it, attempts - by_it);
+        if let Some(times) = summary.times_by_transport.get(&transport) {
+            metrics.samples(&key("connect.time", &label), times);
+        }
+        if punched > 0 && transport != Transport::Circuit {
+            let by_it = of(&summary.punched);
+            metrics.ratio(&key("holepunch.transport", &label), by_it, punched - by_it);
+        }
     }
 }

@@ -138,6 +138,12 @@ fn cause(
             "stamped-behind-timestamp"
         };
     }
+    if state
+        .ledger
+        .is_behind_too_large(entry.author, reader, fate.since_ns)
+    {
+        return "too-large-for-relay";
+    }
     if !state.drained.contains(&reader) {
         return not_drained(state, entry.author, reader);
     }
