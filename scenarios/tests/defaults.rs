@@ -54,6 +54,6 @@ fn a_run_with_every_default_written_down_is_the_run_without() {
     let written = scenario(&node_defaults(), "");
     assert_eq!(hash(&written), absent, "settings of the node");
     let group = "program = \"node\"\naccess = \"ideal\"\nnat = \"public\"\n\
-                 outdated_cards = \"0%\"\nregions = { near = 1.0 }\nclock = {}\ntcp = {}";
+                 outdated_cards = \"0%\"\nregions = { a = 1.0 }\nclock = {}\ntcp = {}";
     assert_eq!(hash(&scenario(group, "")), absent, "fields of a group");
 }

@@ -20,7 +20,7 @@ use super::backoff::Backoff;
 use super::driver::Driver;
 
 /// Between two dials of a relay over a transport that does not lead to it now.
-const OTHER_TRANSPORT_PAUSE: Duration = Duration::from_secs(60);
+const OTHER_TRANSPORT_PAUSE: Duration = Duration::from_mins(1);
 
 /// A node of the configuration's list.
 #[derive(Debug, Default)]

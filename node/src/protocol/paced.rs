@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_millis(1_000);
+    const PATIENCE: Duration = Duration::from_secs(1);
 
     /// Gives `bytes` in pieces of `piece`, one each `pause`, and then nothing.
     struct Slow {

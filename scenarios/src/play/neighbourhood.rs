@@ -108,8 +108,8 @@ mod tests {
     fn who_loses_power_is_forgotten_when_the_last_answer_does_not_hold_any_more() {
         let cut = "[[fault]]\nkind = 'power-cut'\nhosts = 'home[2]'\nat = '20s'\nfor = '35s'\n";
         let result = run(cut);
-        // Both others have one address of the node that has gone.
-        assert!((gone(&result) - 2.0).abs() < 1e-9, "{}", gone(&result));
+        // Both others have two addresses of the node that has gone, of TCP and of QUIC.
+        assert!((gone(&result) - 4.0).abs() < 1e-9, "{}", gone(&result));
     }
 
     /// Keeps what a node told.
