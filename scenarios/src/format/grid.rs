@@ -20,7 +20,9 @@ use crate::metrics::METRICS;
 pub struct DimensionFields {
     /// What is set, by path as in a variant's `set`; or several paths, which get the same value.
     pub set: PathsText,
-    /// The values.
+    /// The values: strings, numbers, lists or tables. A list is labelled by its parts, joined by
+    /// `+`; what has no label of its own, or shall have another, is written as
+    /// `{ label = "home", value = { profile = "eim-apdf", homes_of = 3 } }`.
     pub to: Vec<serde_json::Value>,
 }
 
@@ -143,14 +145,15 @@ fn read_dimension(entry: &Entry, problems: &mut Problems) -> Option<Changes> {
     match &to.kind {
         Kind::Array(items) if !items.is_empty() => {
             for item in items {
-                match label_of(item) {
+                let (label, value) = labelled_value(item);
+                match label {
                     Some(text) if values.iter().all(|(other, _)| *other != text) => {
-                        values.push((text, item.clone()));
+                        values.push((text, value.clone()));
                     }
-                    _ => {
-                        let message = "\"to\": expected different strings or numbers, without any \
-                                       of { } , =";
-                        problems.push(item.span, message);
+                    Some(_) => problems.push(item.span, DIFFERENT),
+                    None => {
+                        let help = "give it a label: { label = \"home\", value = … }".to_owned();
+                        problems.push_with_help(item.span, DIFFERENT, Some(help));
                     }
                 }
             }
@@ -184,6 +187,23 @@ fn read_paths(value: &Value, problems: &mut Problems) -> Vec<(String, Span)> {
     paths
 }
 
+/// What is asked of a dimension's values.
+const DIFFERENT: &str =
+    "\"to\": expected different strings, numbers or labels, without any of { } , =";
+
+/// A dimension's value and its label; `None` if that cannot be told or written.
+fn labelled_value(item: &Value) -> (Option<String>, &Value) {
+    let table = item.as_table().filter(|table| table.entries.len() == 2);
+    let given = table.and_then(|table| Some((table.value("label")?, table.value("value")?)));
+    match given {
+        Some((label, value)) => (label_of(label), value),
+        None => (label_of(item), item),
+    }
+}
+
+/// Characters of a label that is made of a list.
+const LABEL_MAX: usize = 100;
+
 /// How a value is written in a label.
 fn label_of(value: &Value) -> Option<String> {
     let text = match &value.kind {
@@ -191,7 +211,12 @@ fn label_of(value: &Value) -> Option<String> {
         Kind::Integer(number) => number.as_ref()?.to_string(),
         Kind::Float(number) => number.to_string(),
         Kind::Boolean(flag) => flag.to_string(),
-        Kind::Array(_) | Kind::Table(_) | Kind::Datetime => return None,
+        Kind::Array(items) if items.is_empty() => "none".to_owned(),
+        Kind::Array(items) => {
+            let parts: Vec<String> = items.iter().map(label_of).collect::<Option<_>>()?;
+            Some(parts.join("+")).filter(|text| text.len() <= LABEL_MAX)?
+        }
+        Kind::Table(_) | Kind::Datetime => return None,
     };
     let sound = !text.is_empty() && !text.contains(['{', '}', ',', '=']);
     sound.then_some(text)
@@ -284,6 +309,10 @@ mod tests {
             "different strings",
         );
         check("a = { set = 'duration', to = ['1,5m'] }", "", "without any");
+        let table = "a = { set = 'group.g.access', to = [{ up = {} }] }";
+        check(table, "", "give it a label: { label = ");
+        let alike = "a = { set = 'duration', to = ['1m', { label = '1m', value = '2m' }] }";
+        check(alike, "", "different strings");
         check(
             "a = { set = 'duration', to = [] }",
             "",
@@ -307,6 +336,32 @@ mod tests {
             "'flow.goodput{los=1%}' = '> 0bit/s'",
             "has no label \"los=1%\"",
         );
+    }
+
+    #[test]
+    fn lists_and_tables_are_values_too() {
+        let text = "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+             [[group]]\nname='g'\ncount=10\n\
+             [grid]\n\
+             listen = { set = 'group.g.node.listen.addresses', to = [\n\
+               ['/ip4/0.0.0.0/tcp/4150'],\n\
+               { label = 'both', value = ['/ip4/0.0.0.0/udp/4150/quic-v1', '/ip4/0.0.0.0/tcp/4150'] },\n\
+               []] }\n\
+             nat = { set = 'group.g.nat', to = ['sym', { label = 'home', value = { profile = 'masquerade' } }] }\n";
+        let plan = read("t", text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(
+            plan.grid[0].values,
+            ["/ip4/0.0.0.0/tcp/4150", "both", "none"]
+        );
+        assert_eq!(plan.grid[1].values, ["sym", "home"]);
+        let group = |case: usize| &plan.cases[case].scenario.groups[0];
+        assert_ne!(group(0).nat, group(1).nat);
+        let listening = |case| {
+            group(case).node["listen.addresses"]
+                .as_array()
+                .map(Vec::len)
+        };
+        assert_eq!([0, 2, 4].map(listening), [Some(1), Some(2), Some(0)]);
     }
 
     #[test]

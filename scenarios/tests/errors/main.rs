@@ -362,7 +362,7 @@ fn grids_are_checked() {
     );
     check_grid(
         "n = { set = \"group.home.count\", to = [10, 10] }",
-        r#"t.toml:29:43: "to": expected different strings or numbers, without any of { } , ="#,
+        r#"t.toml:29:43: "to": expected different strings, numbers or labels, without any of { } , ="#,
     );
     check_grid(
         "n = { set = \"seeds\", to = [1, 2] }",
