@@ -21,8 +21,10 @@ pub fn advice(record: &Record) -> Vec<String> {
     broken_invariants(record, &mut all);
     silent_faults(record, &mut all);
     unexplained_losses(record, &mut all);
+    mishaps(record, &mut all);
     suspicious_hashes(record, &mut all);
     few_seeds(record, &mut all);
+    unlike_worlds(record, &mut all);
     undecided(record, &mut all);
     all
 }
@@ -134,6 +136,30 @@ fn unexplained_losses(record: &Record, all: &mut Vec<String>) {
     }
 }
 
+/// What was asked of hosts and not done: other figures know nothing of it.
+fn mishaps(record: &Record, all: &mut Vec<String>) {
+    for (name, by_variant) in audit::mishaps(record) {
+        for (variant, sum) in record.variants.iter().zip(by_variant) {
+            if sum.seeds.is_empty() {
+                continue;
+            }
+            let reasons: Vec<String> = sum
+                .reasons
+                .iter()
+                .map(|(reason, count)| format!("{} {count}", printable(reason)))
+                .collect();
+            all.push(format!(
+                "{} in {}: {}, in {}; what was asked there was not done: let the hosts start \
+                 earlier, or ask later",
+                printable(&name),
+                printable(&variant.name),
+                reasons.join(", "),
+                seed_list(&sum.seeds.iter().copied().collect::<Vec<_>>()),
+            ));
+        }
+    }
+}
+
 fn suspicious_hashes(record: &Record, all: &mut Vec<String>) {
     for variant in &record.variants {
         let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
@@ -177,13 +203,32 @@ fn few_seeds(record: &Record, all: &mut Vec<String>) {
     }
 }
 
+/// Variants with other hosts stand side by side, without differences.
+fn unlike_worlds(record: &Record, all: &mut Vec<String>) {
+    let Some(first) = record.variants.first() else {
+        return;
+    };
+    let unlike = record.variants.iter().filter(|v| v.world != first.world);
+    let names: Vec<String> = unlike.map(|v| printable(&v.name)).collect();
+    if !names.is_empty() {
+        all.push(format!(
+            "{} {} other hosts than {}: seeds draw other worlds for them, so no differences are \
+             formed between these",
+            names.join(", "),
+            if names.len() == 1 { "has" } else { "have" },
+            printable(&first.name),
+        ));
+    }
+}
+
 /// Names the headline differences whose interval includes 0, with the seeds that would decide if
 /// the differences were as large as they look.
 fn undecided(record: &Record, all: &mut Vec<String>) {
+    let shares = stats::Shares::of(record);
     let figures: BTreeMap<&str, _> = record
         .variants
         .iter()
-        .map(|v| (v.name.as_str(), stats::figures(v)))
+        .map(|v| (v.name.as_str(), stats::figures(v, &shares)))
         .collect();
     for row in headline::rows(record) {
         for difference in row.differences.iter().flatten() {
@@ -215,7 +260,8 @@ fn undecided(record: &Record, all: &mut Vec<String>) {
     }
 }
 
-fn whole_seeds(variant: &Variant) -> usize {
+/// Seeds that were played to their end.
+pub(crate) fn whole_seeds(variant: &Variant) -> usize {
     variant
         .seeds
         .iter()

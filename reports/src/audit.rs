@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     advice::loss_causes,
-    key::split_cell,
-    record::{Record, Variant, Verdict},
+    key::{plain_name, split_cell},
+    record::{Metric, Producer, Record, Variant, Verdict},
 };
 
 /// One declared fault in one variant, over all seeds and cells.
@@ -109,6 +109,50 @@ pub fn losses(record: &Record) -> BTreeMap<String, Vec<u64>> {
         }
     }
     all
+}
+
+/// Things of one kind that were asked for and not done in one variant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MishapSum<'a> {
+    /// How many, by reason.
+    pub reasons: BTreeMap<&'a str, u64>,
+    /// Seeds in which there were any.
+    pub seeds: BTreeSet<&'a str>,
+}
+
+/// What should not have happened and did, by the metric's plain name, then one entry a variant in
+/// the record's order.
+pub fn mishaps(record: &Record) -> BTreeMap<String, Vec<MishapSum<'_>>> {
+    let mut all: BTreeMap<String, Vec<MishapSum<'_>>> = BTreeMap::new();
+    for (place, variant) in record.variants.iter().enumerate() {
+        for seed in &variant.seeds {
+            for (key, metric) in &seed.metrics {
+                let name = plain_name(key);
+                let is_mishap = record.producers.get(name) == Some(&Producer::Mishap);
+                let Some((reason, count)) = is_mishap.then(|| by_reason(key, metric)).flatten()
+                else {
+                    continue;
+                };
+                let sums = all
+                    .entry(name.to_owned())
+                    .or_insert_with(|| vec![MishapSum::default(); record.variants.len()]);
+                *sums[place].reasons.entry(reason).or_default() += count;
+                sums[place].seeds.insert(&seed.seed);
+            }
+        }
+    }
+    all
+}
+
+/// The reason that a key names and how often it applied, if it did.
+fn by_reason<'a>(key: &'a str, metric: &Metric) -> Option<(&'a str, u64)> {
+    let (_, labels) = key.split_once('{')?;
+    let mut labels = labels.trim_end_matches('}').split(',');
+    let reason = labels.find_map(|label| label.strip_prefix("reason="))?;
+    match metric {
+        Metric::Value { value, .. } if *value > 0.0 => Some((reason, *value as u64)),
+        Metric::Value { .. } | Metric::Distribution { .. } => None,
+    }
 }
 
 /// Invariants by name, the cells of a grid together.

@@ -65,25 +65,18 @@ fn subject_of_one_cell(fields: &Fields<'_>, expectation: &Expectation) -> Option
 fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
     let first = line[0];
     let unit = headline::expected_unit(record, &first.expr);
-    let shown = |value: Option<f64>| {
-        value.map_or_else(|| "no sample".to_owned(), |value| figure(value, &unit))
-    };
     let figures: Vec<&Judged> = line.iter().flat_map(|e| &e.figures).collect();
-    let worst = match worst(line) {
-        None => shown(None),
-        worst => format!("worst {}", shown(worst)),
+    let shown = |judged: &Judged| {
+        let value = judged.value.map(|value| figure(value, &unit));
+        with_missing(&[judged], value)
     };
+    let value = worst(line).map(|value| format!("worst {}", figure(value, &unit)));
+    let worst = with_missing(&figures, value);
     let held = line.iter().all(|expectation| expectation.held);
     let missed: Vec<String> = figures
         .iter()
         .filter(|judged| !judged.held)
-        .map(|judged| {
-            format!(
-                "{} {}",
-                place_of(record, fields, judged),
-                shown(judged.value)
-            )
-        })
+        .map(|judged| format!("{} {}", place_of(record, fields, judged), shown(judged)))
         .collect();
     let count = plural(figures.len(), "cell");
     let no_cells = record.grid.is_empty() && line.len() == 1;
@@ -114,6 +107,21 @@ fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
     Check { held, expr, detail }
 }
 
+/// A value, and in how many seeds there was none.
+fn with_missing(figures: &[&Judged], value: Option<String>) -> String {
+    let missing: u32 = figures.iter().map(|judged| judged.missing).sum();
+    let seeds: u32 = figures.iter().map(|judged| judged.seeds).sum();
+    let noun = if figures.len() > 1 { "run" } else { "seed" };
+    let none = format!("no sample in {missing} of {}", plural(seeds as usize, noun));
+    match value {
+        // Records from before seeds were counted.
+        None if seeds == 0 => "no sample".to_owned(),
+        None => none,
+        Some(value) if missing == 0 => value,
+        Some(value) => format!("{none}, else {value}"),
+    }
+}
+
 /// The worst value of all; of expectations that share their bound, its sign tells which that is.
 fn worst(line: &[&Expectation]) -> Option<f64> {
     let missed = line.iter().filter(|e| !e.held).filter_map(|e| e.value);
@@ -137,5 +145,35 @@ fn place_of(record: &Record, fields: &Fields<'_>, judged: &Judged) -> String {
         format!("{} {cell}", judged.variant)
     } else {
         cell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_without_a_sample_are_told() {
+        let check = |seeds, missing, value: Option<&str>, expected: &str| {
+            let judged = Judged {
+                variant: "v".into(),
+                key: "m".into(),
+                value: None,
+                held: false,
+                seeds,
+                missing,
+            };
+            assert_eq!(with_missing(&[&judged], value.map(str::to_owned)), expected);
+        };
+        check(
+            5,
+            4,
+            Some("worst 100 %"),
+            "no sample in 4 of 5 seeds, else worst 100 %",
+        );
+        check(5, 5, None, "no sample in 5 of 5 seeds");
+        check(1, 1, None, "no sample in 1 of 1 seed");
+        check(5, 0, Some("worst 3"), "worst 3");
+        check(0, 0, None, "no sample");
     }
 }

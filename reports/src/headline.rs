@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    advice::whole_seeds,
     format::{figure_beside, interval_parts},
     key::{Fields, plain_name},
     matrix::matrices,
     record::{Difference, Interval, Metric, Producer, Record},
-    stats::{PAIRS_MIN, STATS},
+    stats::{self, PAIRS_MIN},
 };
 
 /// A row of the headline table: one figure in every variant.
@@ -80,9 +81,12 @@ impl<'a> Drawn<'a> {
 
 /// Whether a figure tells anything: the zeros of what nothing in the scenario produces do not.
 fn tells(record: &Record, row: &Row, name: &str) -> bool {
-    let nothing = record.producers.get(plain_name(name)) == Some(&Producer::Nothing);
+    let hides_zeros = match record.producers.get(plain_name(name)) {
+        Some(Producer::Nothing | Producer::Mishap) => true,
+        Some(Producer::Workload | Producer::World) | None => false,
+    };
     let is_zero = |cell: &Interval| cell.mean == 0.0 && cell.ci95 == [0.0, 0.0];
-    !(nothing && row.cells.iter().flatten().all(is_zero))
+    !(hides_zeros && row.cells.iter().flatten().all(is_zero))
 }
 
 /// Rows for labelled metrics (`net.drops{reason=…}`) that are not already a headline.
@@ -102,8 +106,10 @@ pub fn labelled_rows(record: &Record) -> Vec<Row> {
 /// The unit of a `metric[.stat]` key; empty if no seed has it.
 pub fn unit_of(record: &Record, key: &str) -> String {
     let (name, stat) = split_stat(record, key);
-    if stat == Some("count") {
-        return "1".to_owned();
+    match stat {
+        Some("count") => return "1".to_owned(),
+        Some(stat) if stats::within_text(stat).is_some() => return "ratio".to_owned(),
+        _ => {}
     }
     let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
     let metric = seeds.find_map(|seed| seed.metrics.get(name));
@@ -172,7 +178,13 @@ pub fn layout(record: &Record, rows: &[Row], writing: &Writing<'_>) -> Vec<Vec<S
         .map(|v| (writing.name)(&v.name))
         .collect();
     let cell_of = |row: &Row, place: usize| match row.cells.get(place) {
-        Some(Some(cell)) => (writing.cell)(cell, &row.unit),
+        Some(Some(cell)) => {
+            let text = (writing.cell)(cell, &row.unit);
+            match fewer_seeds(record, place, cell) {
+                Some(words) => format!("{text} {words}"),
+                None => text,
+            }
+        }
         _ => NOTHING.to_owned(),
     };
     let difference_of = |row: &Row, place: usize| match place
@@ -227,6 +239,14 @@ pub fn layout(record: &Record, rows: &[Row], writing: &Writing<'_>) -> Vec<Vec<S
         line
     });
     std::iter::once(head).chain(lines).collect()
+}
+
+/// How many seeds stand behind a figure of a variant, if not all that were played to their end.
+pub fn fewer_seeds(record: &Record, variant: usize, cell: &Interval) -> Option<String> {
+    let played = record.variants.get(variant).map_or(0, whole_seeds);
+    // Records from before seeds were counted have none.
+    let fewer = cell.n > 0 && (cell.n as usize) < played;
+    fewer.then(|| format!("n = {} of {played}", cell.n))
 }
 
 /// A mean and its interval, or a difference and its word, as plain text.
@@ -303,13 +323,13 @@ pub fn expected_key<'a>(expr: &str, keys: impl Iterator<Item = &'a str>) -> Opti
 
 /// Splits `metric.stat` where `metric` is a distribution.
 pub(crate) fn split_stat<'a>(record: &Record, key: &'a str) -> (&'a str, Option<&'a str>) {
-    let Some((name, stat)) = key.rsplit_once('.') else {
+    let (name, Some(stat)) = stats::split_stat(key) else {
         return (key, None);
     };
     let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
     let is_distribution =
         seeds.any(|seed| matches!(seed.metrics.get(name), Some(Metric::Distribution { .. })));
-    if is_distribution && STATS.contains(&stat) {
+    if is_distribution {
         (name, Some(stat))
     } else {
         (key, None)

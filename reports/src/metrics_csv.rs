@@ -3,7 +3,7 @@
 use crate::{
     Error,
     record::{Metric, Record},
-    stats::{STATS, metric_value},
+    stats::{STATS, Shares, metric_value, within_text},
 };
 
 /// The table: scenario, variant, fidelity, seed, metric, labels, stat, value, unit.
@@ -14,6 +14,7 @@ use crate::{
 /// # Errors
 /// [`Error::Csv`] only where memory does not suffice.
 pub fn table(record: &Record) -> Result<String, Error> {
+    let shares = Shares::of(record);
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     writer.write_record([
         "scenario", "variant", "fidelity", "seed", "metric", "labels", "stat", "value", "unit",
@@ -22,15 +23,22 @@ pub fn table(record: &Record) -> Result<String, Error> {
         for seed in &variant.seeds {
             for (key, metric) in &seed.metrics {
                 let (name, labels) = split_labels(key);
-                let (unit, stats) = match metric {
-                    Metric::Distribution { unit, .. } => (unit, &STATS[..]),
-                    Metric::Value { unit, .. } => (unit, &["value"][..]),
+                let (unit, stats): (_, Vec<&str>) = match metric {
+                    Metric::Distribution { unit, .. } => (
+                        unit,
+                        STATS.into_iter().chain(shares.of_metric(key)).collect(),
+                    ),
+                    Metric::Value { unit, .. } => (unit, vec!["value"]),
                 };
                 for stat in stats {
                     let Some(figure) = metric_value(metric, stat) else {
                         continue;
                     };
-                    let unit = if *stat == "count" { "1" } else { unit };
+                    let unit = match stat {
+                        "count" => "1",
+                        stat if within_text(stat).is_some() => "ratio",
+                        _ => unit,
+                    };
                     writer.write_record([
                         &record.scenario,
                         &variant.name,

@@ -68,6 +68,8 @@ pub enum Producer {
     World,
     /// Nothing in this scenario: reports leave its zeros out.
     Nothing,
+    /// What should not happen: reports leave its zeros out, and warn of the rest.
+    Mishap,
 }
 
 /// One dimension of a grid.
@@ -98,6 +100,10 @@ pub struct Variant {
     /// What carried its nodes' connections. Results from before there was a choice are `wire`.
     #[serde(default)]
     pub fidelity: Fidelity,
+    /// Which hosts it has, by group and cell. Two variants are compared pair by pair only where
+    /// these are the same: else a seed draws other worlds for them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub world: String,
     /// One entry a seed, ascending.
     pub seeds: Vec<SeedResult>,
     /// By metric, or `metric.stat` for distributions: mean over seeds and its interval.
@@ -186,6 +192,9 @@ pub enum Metric {
         p99: f64,
         /// Greatest sample.
         max: f64,
+        /// Least sample; absent without samples, and in records from before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<f64>,
         /// The whole HDR histogram (V2, base64), in microseconds where the unit is `ms`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         histogram: Option<String>,
@@ -301,6 +310,12 @@ pub struct Judged {
     pub value: Option<f64>,
     /// Whether it held in every seed.
     pub held: bool,
+    /// Seeds that were judged; 0 in records from before they were counted.
+    #[serde(default)]
+    pub seeds: u32,
+    /// Those of them in which the figure had no sample, so that it did not hold.
+    #[serde(default)]
+    pub missing: u32,
 }
 
 /// The worst that happened in a run.

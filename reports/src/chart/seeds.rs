@@ -39,11 +39,12 @@ fn figures(record: &Record) -> Vec<Figure> {
 }
 
 fn figure_of(record: &Record, row: &Row) -> Figure {
+    let shares = stats::Shares::of(record);
     let by_seed: Vec<Vec<f64>> = record
         .variants
         .iter()
         .map(|v| {
-            stats::figures(v)
+            stats::figures(v, &shares)
                 .get(&row.key)
                 .map(|f| f.values().copied().collect())
         })

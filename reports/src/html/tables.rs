@@ -26,8 +26,8 @@ pub(super) fn headline(record: &Record) -> String {
         "<h2 id=\"results\">Results</h2>\n<p class=\"note\">Mean over n = {n} seeds; beneath it \
          the 95 % bootstrap interval.{}</p>\n",
         if record.variants.len() > 1 {
-            " Variants meet the same worlds, so differences are formed seed by seed; “undecided” \
-             means that the interval includes 0."
+            " Variants with the same hosts meet the same worlds, so differences are formed seed by \
+             seed; “undecided” means that the interval includes 0."
         } else {
             ""
         }

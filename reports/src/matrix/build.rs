@@ -97,10 +97,8 @@ fn chosen(
 
 /// A figure's metric and the statistic after it. No metric ends like a statistic.
 fn metric_and_stat(figure: &str) -> (&str, Option<&str>) {
-    match figure.rsplit_once('.') {
-        Some((name, stat)) if crate::stats::STATS.contains(&stat) => (plain_name(name), Some(stat)),
-        _ => (plain_name(figure), None),
-    }
+    let (name, stat) = crate::stats::split_stat(figure);
+    (plain_name(name), stat)
 }
 
 fn is_produced(record: &Record, name: &str) -> bool {

@@ -7,12 +7,15 @@
 mod bootstrap;
 mod histogram;
 mod recorder;
+mod share;
 mod summarise;
 
 pub use bootstrap::{PAIRS_MIN, RESAMPLES, interval, needed_seeds};
 pub use histogram::{decode, encode, merge, quantile};
 pub(crate) use recorder::scale_of;
 pub use recorder::{BUCKET_S, BUCKETS_MAX, Recorder};
+pub(crate) use share::Shares;
+pub use share::{split_stat, within_text};
 pub use summarise::{STATS, metric_value, summarise};
 pub(crate) use summarise::{figures, paired};
 

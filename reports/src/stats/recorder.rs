@@ -34,6 +34,7 @@ pub struct Recorder {
     scale: u32,
     histogram: Histogram<u64>,
     sum: u128,
+    min: u64,
     max: u64,
     saturated: u64,
     width_s: u64,
@@ -55,6 +56,7 @@ impl Recorder {
             scale,
             histogram: histogram::empty(),
             sum: 0,
+            min: u64::MAX,
             max: 0,
             saturated: 0,
             width_s: BUCKET_S,
@@ -69,6 +71,7 @@ impl Recorder {
         }
         add(&mut self.histogram, sample.min(SAMPLE_MAX));
         self.sum += u128::from(sample);
+        self.min = self.min.min(sample);
         self.max = self.max.max(sample);
         let start_s = at_ns / NS_PER_S / self.width_s * self.width_s;
         let bucket = self.buckets.entry(start_s).or_default();
@@ -97,8 +100,10 @@ impl Recorder {
             .map(|(start_s, (count, sum))| (*start_s as f64, *count, self.reported(*sum, *count)))
             .collect();
         let mean = self.reported(self.sum, self.count());
-        let max = self.max as f64 / f64::from(self.scale);
-        distribution(&self.unit, &self.histogram, mean, max, timeline)
+        let scaled = |sample: u64| sample as f64 / f64::from(self.scale);
+        let min = (self.count() > 0).then(|| scaled(self.min));
+        let ends = (min, scaled(self.max));
+        distribution(&self.unit, &self.histogram, mean, ends, timeline)
     }
 
     fn reported(&self, sum: u128, count: u64) -> f64 {
@@ -128,13 +133,13 @@ fn add(histogram: &mut Histogram<u64>, sample: u64) {
         .expect("a resizing histogram takes every sample below its bound");
 }
 
-/// A distribution whose percentiles come from a histogram, and whose mean and maximum are known
-/// exactly.
+/// A distribution whose percentiles come from a histogram, and whose mean, minimum and maximum are
+/// known exactly.
 pub(super) fn distribution(
     unit: &str,
     whole: &Histogram<u64>,
     mean: f64,
-    max: f64,
+    (min, max): (Option<f64>, f64),
     timeline: Vec<(f64, u64, f64)>,
 ) -> Metric {
     let scale = scale_of(unit);
@@ -149,6 +154,7 @@ pub(super) fn distribution(
         p95: at(0.95),
         p99: at(0.99),
         max,
+        min,
         histogram: Some(histogram::encode(whole)),
         timeline,
     }
@@ -175,6 +181,7 @@ mod tests {
             p50,
             p99,
             max,
+            min,
             ..
         } = recorder.finish()
         else {
@@ -185,6 +192,7 @@ mod tests {
         assert!((p50 / 500.0 - 1.0).abs() < 1e-3, "{p50}");
         assert!((p99 / 990.0 - 1.0).abs() < 1e-3, "{p99}");
         assert!((max - 1000.0).abs() < 1e-9, "{max}");
+        assert_eq!(min, Some(0.01));
     }
 
     #[test]

@@ -2,29 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PAIRS_MIN, bootstrap::interval, histogram, recorder::distribution, round9};
+use super::{
+    PAIRS_MIN,
+    bootstrap::interval,
+    histogram,
+    recorder::distribution,
+    round9,
+    share::{Shares, share_within},
+};
 use crate::{
     Error,
     record::{Difference, Metric, Record, SeedResult, Variant},
 };
 
 /// Figures of a distribution that are summarised over seeds.
-pub const STATS: [&str; 7] = ["count", "mean", "p50", "p90", "p95", "p99", "max"];
+pub const STATS: [&str; 8] = ["count", "mean", "min", "p50", "p90", "p95", "p99", "max"];
 
 /// Fills `summary` and `merged` of each variant and the record's `differences`, and puts seeds
 /// into ascending order. Seeds that ended early are left out, for their figures are not whole.
 ///
-/// Differences are formed between each two variants, in the record's order, over the seeds that
-/// both have. The result does not depend on the order of seeds.
+/// Differences are formed between each two variants of one world, in the record's order, over the
+/// seeds that both have. The result does not depend on the order of seeds.
 ///
 /// # Errors
 /// [`Error::Histogram`] if a seed's histogram cannot be decoded.
 pub fn summarise(record: &mut Record) -> Result<(), Error> {
+    let shares = Shares::of(record);
     for variant in &mut record.variants {
         variant
             .seeds
             .sort_by(|a, b| seed_order(&a.seed).cmp(&seed_order(&b.seed)));
-        variant.summary = figures(variant)
+        variant.summary = figures(variant, &shares)
             .into_iter()
             .filter_map(|(key, by_seed)| {
                 let values: Vec<f64> = by_seed.into_values().collect();
@@ -34,11 +42,12 @@ pub fn summarise(record: &mut Record) -> Result<(), Error> {
             .collect();
         variant.merged = merged(variant)?;
     }
-    record.differences = differences(&record.variants);
+    record.differences = differences(&record.variants, &shares);
     Ok(())
 }
 
-/// One figure of a metric: `stat` of a distribution, or the value where `stat` is `value`.
+/// One figure of a metric: `stat` of a distribution, or the value where `stat` is `value`. A `stat`
+/// such as `within(30s)` is the share of samples up to there.
 ///
 /// A distribution without samples has a count and nothing else.
 pub fn metric_value(metric: &Metric, stat: &str) -> Option<f64> {
@@ -53,15 +62,17 @@ pub fn metric_value(metric: &Metric, stat: &str) -> Option<f64> {
             p95,
             p99,
             max,
+            min,
             ..
         } => match stat {
             "mean" => Some(*mean),
+            "min" => *min,
             "p50" => Some(*p50),
             "p90" => Some(*p90),
             "p95" => Some(*p95),
             "p99" => Some(*p99),
             "max" => Some(*max),
-            _ => None,
+            _ => share_within(metric, stat),
         },
     }
 }
@@ -72,7 +83,10 @@ fn seed_order(seed: &str) -> (u128, &str) {
 }
 
 /// By `metric[.stat]`, then by seed.
-pub(crate) fn figures(variant: &Variant) -> BTreeMap<String, BTreeMap<&str, f64>> {
+pub(crate) fn figures<'a>(
+    variant: &'a Variant,
+    shares: &Shares,
+) -> BTreeMap<String, BTreeMap<&'a str, f64>> {
     let mut all: BTreeMap<String, BTreeMap<&str, f64>> = BTreeMap::new();
     for seed in whole_seeds(variant) {
         for (name, metric) in &seed.metrics {
@@ -87,7 +101,7 @@ pub(crate) fn figures(variant: &Variant) -> BTreeMap<String, BTreeMap<&str, f64>
             match metric {
                 Metric::Value { .. } => add(name.clone(), metric_value(metric, "value")),
                 Metric::Distribution { .. } => {
-                    for stat in STATS {
+                    for stat in STATS.into_iter().chain(shares.of_metric(name)) {
                         add(format!("{name}.{stat}"), metric_value(metric, stat));
                     }
                 }
@@ -122,6 +136,7 @@ fn merge_metric(metrics: &[&Metric]) -> Result<Option<Metric>, Error> {
     let mut texts = Vec::new();
     let mut unit_of_all = None;
     let mut greatest = 0.0_f64;
+    let mut least = Some(f64::INFINITY);
     let mut weighted = 0.0;
     let mut buckets: BTreeMap<u64, (u64, f64)> = BTreeMap::new();
     for metric in metrics {
@@ -130,6 +145,7 @@ fn merge_metric(metrics: &[&Metric]) -> Result<Option<Metric>, Error> {
             count,
             mean,
             max,
+            min,
             histogram,
             timeline,
             ..
@@ -148,6 +164,7 @@ fn merge_metric(metrics: &[&Metric]) -> Result<Option<Metric>, Error> {
         }
         texts.push(text.as_str());
         greatest = greatest.max(*max);
+        least = least.zip(*min).map(|(least, min)| least.min(min));
         weighted += mean * *count as f64;
         for (second, samples, bucket_mean) in timeline {
             let bucket = buckets.entry(*second as u64).or_default();
@@ -164,15 +181,17 @@ fn merge_metric(metrics: &[&Metric]) -> Result<Option<Metric>, Error> {
         .map(|(second, (samples, sum))| (second as f64, samples, round9(sum / samples as f64)))
         .collect();
     let mean = round9(weighted / whole.len() as f64);
-    Ok(Some(distribution(unit, &whole, mean, greatest, timeline)))
+    let ends = (least, greatest);
+    Ok(Some(distribution(unit, &whole, mean, ends, timeline)))
 }
 
-fn differences(variants: &[Variant]) -> Vec<Difference> {
+fn differences(variants: &[Variant], shares: &Shares) -> Vec<Difference> {
     let mut all = Vec::new();
     for (place, a) in variants.iter().enumerate() {
-        let of_a = figures(a);
-        for b in &variants[place + 1..] {
-            let of_b = figures(b);
+        let of_a = figures(a, shares);
+        let comparable = |b: &&Variant| a.world == b.world;
+        for b in variants[place + 1..].iter().filter(comparable) {
+            let of_b = figures(b, shares);
             for (metric, seeds_a) in &of_a {
                 let Some(seeds_b) = of_b.get(metric) else {
                     continue;

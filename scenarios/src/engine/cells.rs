@@ -14,6 +14,7 @@ pub fn join(cases: &[&Case], results: Vec<Vec<SeedResult>>) -> Vec<Variant> {
         let seeds = seeds.into_iter().map(|seed| of_cell(seed, &case.cell));
         match variants.last_mut().filter(|last| last.name == case.name) {
             Some(variant) => {
+                variant.world = format!("{}, {}", variant.world, case.world());
                 for (whole, part) in variant.seeds.iter_mut().zip(seeds) {
                     add(whole, part);
                 }
@@ -21,6 +22,7 @@ pub fn join(cases: &[&Case], results: Vec<Vec<SeedResult>>) -> Vec<Variant> {
             None => variants.push(Variant {
                 name: case.name.clone(),
                 fidelity: case.scenario.network.fidelity,
+                world: case.world(),
                 seeds: seeds.collect(),
                 ..Variant::default()
             }),
@@ -142,6 +144,7 @@ mod tests {
         let keys: Vec<&String> = seed.metrics.keys().collect();
         assert_eq!(keys, ["net.bytes{hosts=1}", "net.bytes{hosts=2}"]);
         assert_eq!(seed.events, 10);
+        assert_eq!(variant.world, "g[1], g[2]");
         let failure = "host 0 panicked (in cell {hosts=2})\nhere";
         assert_eq!(seed.failure.as_deref(), Some(failure));
         assert_ne!(seed.trace_hash, "ab");

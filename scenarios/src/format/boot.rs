@@ -21,7 +21,8 @@ pub struct BootText(
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Boot {
-    /// At random within a quarter of the warm-up, and within 10 s.
+    /// Nodes at random within a quarter of the warm-up, and within 10 s; hosts without nodes at
+    /// once.
     #[default]
     Early,
     /// At a drawn time, in nanoseconds.

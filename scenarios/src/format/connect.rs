@@ -17,6 +17,8 @@ pub struct Connect {
     pub wanted: Wanted,
     /// Time for it, in nanoseconds.
     pub timeout_ns: u64,
+    /// How long such a connection must live, in nanoseconds.
+    pub holds_ns: u64,
 }
 
 /// Which connections count as success.
@@ -32,6 +34,9 @@ pub enum Wanted {
 /// Time for a connection where none is given: three hole punches of 20 s each, and what goes
 /// before them.
 const TIMEOUT_NS: u64 = 90_000_000_000;
+
+/// How long a connection must live where that is not given.
+const HOLDS_NS: u64 = 1_000_000_000;
 
 impl Connect {
     /// Whom the `turn`-th action of the `place`-th host reaches, both from 0; nobody reaches itself.
@@ -54,6 +59,11 @@ impl Connect {
                 return None;
             }
         };
+        let holds_ns = reader.quantity("holds", time_ns, problems);
+        if holds_ns.is_some_and(|ns| ns < 0) {
+            let message = "\"holds\": expected a time of at least 0s";
+            problems.push(reader.span("holds"), message);
+        }
         let to = selector::read(reader, "to", groups, problems)?;
         for group in groups.iter().filter(|group| !group.has_node) {
             if to.iter().any(|host| group.hosts().contains(&host)) {
@@ -66,6 +76,7 @@ impl Connect {
             to,
             wanted: wanted.unwrap_or(Wanted::Any),
             timeout_ns,
+            holds_ns: holds_ns.map_or(HOLDS_NS, |ns| ns.max(0) as u64),
         })
     }
 }
@@ -83,6 +94,7 @@ mod tests {
             },
             wanted: Wanted::Any,
             timeout_ns: 1,
+            holds_ns: 0,
         };
         let check = |host, place, expected: &[u32]| {
             let turns = 0..expected.len() as u64;
@@ -125,6 +137,7 @@ mod tests {
         );
         check("from='bare'\nto='home'", "needs nodes");
         check("from='home'\nto='home'\ntimeout='0s'", "above 0s");
+        check("from='home'\nto='home'\nholds='-1s'", "at least 0s");
         check("from='home'\nto='home'\npath='straight'", "unknown path");
     }
 }

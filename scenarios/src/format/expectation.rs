@@ -1,6 +1,7 @@
 //! What a scenario expects of its result, and whether it held.
 
 use orrery_reports::record::{Judged, Metric, Variant};
+use orrery_reports::stats;
 use serde::{Deserialize, Serialize};
 
 use super::grid::{Labels, labelled, split_key};
@@ -8,7 +9,7 @@ use super::plan::Case;
 use super::problem::{Problems, quoted, suggestion};
 use super::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
 use super::tree::Entry;
-use crate::metrics::{self, Definition, METRICS, STATS, Shape};
+use crate::metrics::{self, Definition, METRICS, STATS, Shape, Span};
 
 /// One expectation, to hold in every seed of its variants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,9 +103,11 @@ impl Expectation {
         let metric = labelled(&self.metric, cell);
         let mut worst: Option<f64> = None;
         let mut held = !variant.seeds.is_empty();
+        let mut missing = 0;
         for seed in &variant.seeds {
             let Some(value) = seed.metrics.get(&metric).and_then(|m| self.figure(m)) else {
                 held = false;
+                missing += 1;
                 continue;
             };
             held &= self.comparison.holds(value, self.bound);
@@ -116,6 +119,8 @@ impl Expectation {
             key: metric + &stat.collect::<String>(),
             value: worst,
             held,
+            seeds: variant.seeds.len() as u32,
+            missing,
         }
     }
 
@@ -132,18 +137,18 @@ impl Expectation {
         match (metric, self.stat.as_deref()) {
             (Metric::Value { value, .. }, None) => Some(*value),
             (distribution @ Metric::Distribution { .. }, Some(stat)) => {
-                orrery_reports::stats::metric_value(distribution, stat)
+                stats::metric_value(distribution, stat)
             }
             _ => None,
         }
     }
 
     /// Reads one entry of `[expect]`. Whether its metric is measured can only be told if the
-    /// workloads of `cases` are `complete`.
+    /// workloads of `cases` are `complete`, and when it is only if all of the file is `sound`.
     pub fn read(
         entry: &Entry,
         cases: &[Case],
-        complete: bool,
+        (complete, sound): (bool, bool),
         problems: &mut Problems,
     ) -> Option<Self> {
         let Some(right) = entry.value.as_text() else {
@@ -170,7 +175,7 @@ impl Expectation {
         }
         let (definition, metric, stat) = read_figure(figure, &concerned, entry, problems)?;
         if complete {
-            note_unmeasured(definition, &concerned, entry, problems);
+            note_unmeasured(definition, &concerned, sound, entry, problems);
         }
         let (comparison, bound) = read_comparison(right, definition, stat, entry, problems)?;
         Some(Self {
@@ -209,7 +214,7 @@ fn read_figure<'a>(
         let stem = STATS
             .iter()
             .find_map(|stat| name.strip_suffix(stat)?.strip_suffix('.'))
-            .unwrap_or(name);
+            .unwrap_or_else(|| stats::split_stat(name).0);
         let message = format!("unknown metric {}", quoted(stem));
         let help = suggestion(stem, METRICS.iter().map(|metric| metric.name));
         problems.push_with_help(entry.key_span, message, Some(help));
@@ -236,12 +241,19 @@ fn read_figure<'a>(
             definition.name
         )),
     };
-    let stat_known = stat.is_none_or(|stat| STATS.contains(&stat));
+    let share = stat.and_then(|stat| read_share(stat, definition));
+    if let Some(Err(expected)) = share {
+        let stat = quoted(stat.unwrap_or_default());
+        let message = format!("{stat}: {}", expected.0);
+        problems.push(entry.key_span, message);
+        return None;
+    }
+    let stat_known = share.is_some() || stat.is_none_or(|stat| STATS.contains(&stat));
     if expected.is_some() || !stat_known {
         let message = expected
             .unwrap_or_else(|| format!("unknown statistic {}", quoted(stat.unwrap_or_default())));
         let help = (definition.shape == Shape::Distribution)
-            .then(|| suggestion(stat.unwrap_or_default(), STATS));
+            .then(|| suggestion(stat.unwrap_or_default(), STATS) + ", or within(…)");
         problems.push_with_help(entry.key_span, message, help);
         return None;
     }
@@ -254,6 +266,26 @@ fn read_figure<'a>(
         ),
     };
     Some((definition, metric, stat))
+}
+
+/// Checks the bound of `within(…)`, which has the unit of the metric; `None` for other statistics.
+fn read_share(stat: &str, definition: &Definition) -> Option<Result<(), Expected>> {
+    let bound = stats::within_text(stat)?;
+    let is_none = |low: bool| {
+        if low {
+            Err(Expected("expected at least 0"))
+        } else {
+            Ok(())
+        }
+    };
+    Some(match definition.unit {
+        "ms" => time_ns(bound).and_then(|ns| is_none(ns < 0)),
+        "B" => bytes(bound).and_then(|bytes| is_none(bytes < 0)),
+        _ => match bound.parse::<u32>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Expected("expected a whole number")),
+        },
+    })
 }
 
 fn read_labels(
@@ -298,6 +330,7 @@ fn read_labels(
 fn note_unmeasured(
     definition: &Definition,
     concerned: &[&Case],
+    sound: bool,
     entry: &Entry,
     problems: &mut Problems,
 ) {
@@ -315,6 +348,23 @@ fn note_unmeasured(
             "it needs a workload of kind {}",
             definition.needs.join(", ")
         );
+        problems.push_with_help(entry.key_span, message, Some(help));
+        return;
+    }
+    let in_warmup = |case: &&Case| {
+        let workloads = case.scenario.workloads.iter();
+        let mut producing = workloads.filter(|w| definition.needs.contains(&w.action.kind()));
+        definition.span == Span::Measured
+            && !definition.needs.is_empty()
+            && producing.all(|workload| !workload.reaches(case.scenario.warmup_ns))
+    };
+    if let Some(case) = concerned.iter().find(|case| sound && in_warmup(case)) {
+        let message = format!(
+            "\"{}\" would have no sample: what produces it is over before the warm-up ends, at {}",
+            definition.name,
+            super::quantity::show_time(case.scenario.warmup_ns as i64)
+        );
+        let help = "let the workload act later, or end the warm-up earlier".to_owned();
         problems.push_with_help(entry.key_span, message, Some(help));
     }
 }
@@ -338,10 +388,10 @@ fn read_comparison(
         problems.push(entry.value.span, message);
         return None;
     };
-    let unit = if stat == Some("count") {
-        "1"
-    } else {
-        definition.unit
+    let unit = match stat {
+        Some("count") => "1",
+        Some(stat) if stats::within_text(stat).is_some() => "ratio",
+        _ => definition.unit,
     };
     let read = match unit {
         "ms" => time_ns(bound).map(|ns| ns as f64 / 1e6),
@@ -435,6 +485,72 @@ mod tests {
         let expectation = expectation("other", &[], Comparison::Below);
         let judged = expectation.judge(&variant(&[("m", 0.0)]), &Labels::new());
         assert_eq!((judged.value, judged.held), (None, false));
+        assert_eq!((judged.seeds, judged.missing), (1, 1));
+        let some = variant(&[("m", 0.0), ("other", 1.0), ("m", 0.0)]);
+        let judged = expectation.judge(&some, &Labels::new());
+        assert_eq!((judged.value, judged.held), (Some(1.0), false));
+        assert_eq!((judged.seeds, judged.missing), (3, 2));
+    }
+
+    #[test]
+    fn shares_within_a_bound_and_minima_are_asked_for() {
+        let check = |expect: &str, expected: &str| {
+            let text = format!(
+                "name='t'\nduration='1m'\nwarmup='10s'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=2\nprogram='none'\n\
+                 [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\nat='1s'\n[expect]\n{expect}\n"
+            );
+            match crate::format::read("t", &text, None, &[]) {
+                Ok(_) => assert_eq!(expected, "", "{expect}"),
+                Err(problems) => {
+                    let told = problems.to_string();
+                    assert!(
+                        !expected.is_empty() && told.contains(expected),
+                        "{expect}: {told}"
+                    );
+                }
+            }
+        };
+        check("'flow.connect.within(1.5s)' = '>= 90%'", "");
+        check("'flow.connect.min' = '> 10ms'", "");
+        check("'flow.connect.within(1.5s)' = '> 3ms'", "expected a share");
+        check(
+            "'flow.connect.within(5)' = '> 3%'",
+            "\"within(5)\": expected a time",
+        );
+        check("'flow.connect.within' = '> 3%'", "unknown statistic");
+        check("'flow.goodput.min' = '> 3bit/s'", "is one figure");
+        let text = "'flow.connect.mean' = '> 1ms'";
+        check(text, "");
+    }
+
+    #[test]
+    fn what_is_over_before_the_warm_up_ends_is_not_expected_of_anything() {
+        let check = |workload: &str, expect: &str, expected: &str| {
+            let text = format!(
+                "name='t'\nduration='1m'\nwarmup='40s'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=2\nprogram='none'\n\
+                 [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\n{workload}\n\
+                 [expect]\n'{expect}' = '== 0'\n"
+            );
+            let read = crate::format::read("t", &text, None, &[]);
+            let told = read.map_or_else(|problems| problems.to_string(), |_| String::new());
+            assert!(told.contains(expected), "{workload} {expect}: {told}");
+            assert!(
+                !expected.is_empty() || told.is_empty(),
+                "{workload} {expect}: {told}"
+            );
+        };
+        let over = "at='3s'\nfor='20s'";
+        check(over, "flow.failed", "would have no sample");
+        check(over, "flow.not_done", "");
+        check("at='3s'\nfor='37s'", "flow.failed", "");
+        check("at='3s'", "flow.failed", "");
+        check(
+            "at='3s'\nevery='30s'\ncount=2\nfor='10s'",
+            "flow.failed",
+            "",
+        );
     }
 
     #[test]

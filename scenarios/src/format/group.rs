@@ -52,8 +52,8 @@ pub struct GroupFields {
     /// each home of several hosts (`nat = { homes_of = 2, … }`) has one of its own, and other
     /// hosts none. Neighbours talk over it, without their access links.
     pub lan: Option<LanText>,
-    /// When its nodes start, such as `1s` or `evenly(2s, 7s)`; at random within a quarter of the
-    /// warm-up, and within 10 s, if absent.
+    /// When its nodes start, such as `1s` or `evenly(2s, 7s)`. If absent, at random within a quarter
+    /// of the warm-up, and within 10 s; hosts without nodes are up from the beginning.
     pub boot: Option<BootText>,
     /// Hosts that its nodes dial as soon as they start; nobody if absent.
     pub bootstrap: Option<HostsText>,

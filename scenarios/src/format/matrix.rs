@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use orrery_reports::record::Dimension;
+use orrery_reports::stats::split_stat;
 use schemars::JsonSchema;
 
 use super::problem::{Problems, quoted, suggestion};
 use super::reader::{Reader, fields_of, wrong_type};
 use super::tree::{Entry, Kind, Table, Value};
-use crate::metrics::STATS;
 
 /// What an expectation asks: one comparison, or a matrix of marks that stand for comparisons.
 #[derive(JsonSchema)]
@@ -141,12 +141,9 @@ fn with_labels(figure: &str, labels: &str) -> String {
     if let Some((name, rest)) = figure.split_once('{') {
         return format!("{name}{{{labels},{rest}");
     }
-    let stat = figure
-        .rsplit_once('.')
-        .filter(|(_, stat)| STATS.contains(stat));
-    match stat {
-        Some((name, stat)) => format!("{name}{{{labels}}}.{stat}"),
-        None => format!("{figure}{{{labels}}}"),
+    match split_stat(figure) {
+        (name, Some(stat)) => format!("{name}{{{labels}}}.{stat}"),
+        (name, None) => format!("{name}{{{labels}}}"),
     }
 }
 

@@ -25,6 +25,7 @@ pub mod node_settings;
 pub mod pace;
 pub mod packets;
 pub mod plan;
+pub mod possible;
 pub mod problem;
 pub mod punch;
 pub mod quantity;

@@ -11,6 +11,7 @@ use super::group::{Group, GroupFields, HOSTS_MAX, read_friends_with, read_hosts}
 use super::lan;
 use super::matrix::ExpectText;
 use super::network::{Network, NetworkFields};
+use super::possible::note_impossible;
 use super::problem::{Problems, quoted};
 use super::quantity::time_ns;
 use super::reader::{Reader, fields_of};
@@ -44,7 +45,7 @@ pub struct ScenarioFields {
     pub workload: Option<Vec<WorkloadFields>>,
     /// What goes wrong.
     pub fault: Option<Vec<FaultFields>>,
-    /// What is compared: every variant meets the same world.
+    /// What is compared: variants with the same hosts meet the same world.
     pub variant: Option<Vec<VariantFields>>,
     /// A grid of parameters, such as `loss = { set = "group.home.access.up.loss", to = ["1%",
     /// "5%"] }`. Every combination of values is played with all seeds, and its figures have the
@@ -119,6 +120,7 @@ impl Scenario {
 
     /// Reads the part of a scenario file that is played.
     pub fn read(root: &Table, profiles: &Profiles<'_>, problems: &mut Problems) -> Self {
+        let before = problems.len();
         let reader = Reader::new(
             root,
             "the scenario",
@@ -153,11 +155,16 @@ impl Scenario {
         let drain_ns = read_time(&reader, "drain", problems);
         let network = Network::read(&reader, profiles, problems);
         let groups = read_groups(&reader, &network, duration_ns, profiles, problems);
-        let workloads: Vec<Workload> = reader
+        let (acting, workloads): (Vec<&Table>, Vec<Workload>) = reader
             .tables("workload", 200, problems)
             .into_iter()
-            .filter_map(|table| Workload::read(table, &groups, duration_ns, problems))
-            .collect();
+            .filter_map(|table| {
+                Some((
+                    table,
+                    Workload::read(table, &groups, duration_ns, problems)?,
+                ))
+            })
+            .unzip();
         let actions: u64 = workloads
             .iter()
             .map(|workload| workload.expected_actions(duration_ns))
@@ -171,7 +178,7 @@ impl Scenario {
             .into_iter()
             .filter_map(|table| Fault::read(table, &groups, duration_ns, profiles, problems))
             .collect();
-        Self {
+        let scenario = Self {
             name: name.to_owned(),
             duration_ns,
             warmup_ns,
@@ -180,7 +187,12 @@ impl Scenario {
             groups,
             workloads,
             faults,
+        };
+        // What could not be read stands there as something else.
+        if problems.len() == before {
+            note_impossible(&scenario, &acting, problems);
         }
+        scenario
     }
 }
 

@@ -94,6 +94,16 @@ impl Table {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
+    /// The items of a list that is there, to be changed.
+    pub fn list_mut(&mut self, key: &str) -> Option<&mut Vec<Value>> {
+        let mut entries = self.entries.iter_mut();
+        let entry = entries.find(|entry| entry.key == key)?;
+        match &mut entry.value.kind {
+            Kind::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
     /// The value of `key`.
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.entry(key).map(|entry| &entry.value)

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::{Amount, AmountText};
 use super::connect::Connect;
-use super::flow::Flow;
+use super::flow::{Flow, Load};
 use super::friends::Graph;
 use super::group::Group;
 use super::lookup::{Lookup, RungName, SoughtName};
 use super::pace::{Pace, PaceFields, read_length};
 use super::packets::{ArrivalsName, Packets};
+use super::possible::latest_ns;
 use super::problem::{Problems, quoted, suggestion};
 use super::punch::Punch;
 use super::quantity::bytes;
@@ -170,6 +171,9 @@ pub enum WorkloadFields {
         path: Option<WantedPath>,
         /// Time for it; `90s` if absent.
         timeout: Option<String>,
+        /// How long such a connection must live to count, such as `5s`; `1s` if absent. An attempt
+        /// whose connection dies earlier has failed, by `connection-lost`.
+        holds: Option<String>,
     },
     /// Hosts look up where others are.
     Lookup {
@@ -340,6 +344,42 @@ impl Workload {
     /// Actions to be expected within `duration_ns`.
     pub fn expected_actions(&self, duration_ns: u64) -> u64 {
         u64::from(self.from.len()) * self.pace.expected(duration_ns)
+    }
+
+    /// Whether what it does may still go on at `from_ns`, or begin later, in some seed.
+    pub fn reaches(&self, from_ns: u64) -> bool {
+        let last = (0..u64::from(self.from.len())).map(|place| latest_ns(self.pace, place));
+        let Some(last_ns) = last.max().flatten() else {
+            return true;
+        };
+        let longest_ns = match &self.action {
+            // How long so many bytes take is not known beforehand.
+            Action::Flow(Flow {
+                load: Load::Bytes(_) | Load::ToTheEnd,
+                ..
+            }) => return true,
+            Action::Flow(Flow {
+                load: Load::For(length_ns),
+                ..
+            }) => *length_ns,
+            Action::Packets(packets) => match packets.length_ns {
+                Some(length_ns) => length_ns,
+                None => return true,
+            },
+            Action::LateGrant { age_ns, .. } => match age_ns.bounds() {
+                Some((_, high)) => high.max(0) as u64,
+                None => return true,
+            },
+            Action::Post { .. }
+            | Action::Pull
+            | Action::Punch(_)
+            | Action::Block { .. }
+            | Action::Dial { .. }
+            | Action::Connect(_)
+            | Action::Lookup(_)
+            | Action::Publish { .. } => 0,
+        };
+        last_ns.saturating_add(longest_ns) >= from_ns
     }
 
     /// Reads a workload; `None` if a problem was noted that leaves nothing to play.

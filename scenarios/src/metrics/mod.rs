@@ -54,6 +54,19 @@ pub struct Definition {
     pub values: &'static [(&'static str, &'static str)],
     /// Kinds of workloads or faults of which one must be there; empty: it is always there.
     pub needs: &'static [&'static str],
+    /// What its figures come of.
+    pub span: Span,
+}
+
+/// What a metric's figures come of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// Actions of workloads that lie within the measured time, at least in part.
+    Measured,
+    /// Whatever happens, the warm-up perhaps included.
+    Any,
+    /// What should not happen, at any time: reports leave zeros out.
+    Mishaps,
 }
 
 impl Definition {
@@ -64,7 +77,10 @@ impl Definition {
             .iter()
             .any(|area| self.name.starts_with(area));
         if self.needs.iter().any(|need| kinds.contains(need)) {
-            Producer::Workload
+            match self.span {
+                Span::Measured | Span::Any => Producer::Workload,
+                Span::Mishaps => Producer::Mishap,
+            }
         } else if self.needs.is_empty() && (nodes || !of_nodes) {
             Producer::World
         } else {
@@ -74,7 +90,7 @@ impl Definition {
 }
 
 /// Statistics of a distribution.
-pub const STATS: [&str; 7] = ["count", "mean", "p50", "p90", "p95", "p99", "max"];
+pub const STATS: [&str; 8] = orrery_reports::stats::STATS;
 
 const fn value(
     name: &'static str,
@@ -90,6 +106,7 @@ const fn value(
         meaning,
         values: &[],
         needs,
+        span: Span::Any,
     }
 }
 
@@ -106,6 +123,7 @@ const fn latency(
         meaning,
         values: &[],
         needs,
+        span: Span::Any,
     }
 }
 
@@ -117,6 +135,27 @@ const fn counts(
     Definition {
         unit: "1",
         ..latency(name, needs, meaning)
+    }
+}
+
+/// What a workload of one kind was asked in vain.
+const fn not_done(
+    name: &'static str,
+    needs: &'static [&'static str],
+    meaning: &'static str,
+) -> Definition {
+    Definition {
+        labels: &["reason"],
+        span: Span::Mishaps,
+        ..value(name, "1", needs, meaning)
+    }
+}
+
+/// A metric whose figures come of what lies within the measured time.
+const fn measured(metric: Definition) -> Definition {
+    Definition {
+        span: Span::Measured,
+        ..metric
     }
 }
 
@@ -139,7 +178,10 @@ pub fn explain() -> String {
     );
     out.push_str("distribution (");
     out.push_str(&STATS.join(", "));
-    out.push_str("), and a value by its name alone.\n");
+    out.push_str(
+        ",\nor within(T): the share of its samples up to T, such as within(30s), to 0.1 % of T), and a\n\
+         value by its name alone.\n",
+    );
     for metric in METRICS.iter() {
         out.push('\n');
         out.push_str(&describe(metric));

@@ -1,6 +1,6 @@
 //! Datagrams at a rate, beside or without nodes.
 
-use super::{Definition, latency, value};
+use super::{Definition, latency, measured, not_done, value};
 
 const PACKETS: &[&str] = &["packets"];
 
@@ -8,7 +8,7 @@ const PACKETS: &[&str] = &["packets"];
 const ENDS: &[&str] = &["from", "to"];
 
 pub(super) const METRICS: &[Definition] = &[
-    Definition {
+    measured(Definition {
         labels: ENDS,
         ..value(
             "packets.delivered",
@@ -16,16 +16,16 @@ pub(super) const METRICS: &[Definition] = &[
             PACKETS,
             "Packets sent within the measured time that came to their receiver, a copy counted once; also by the groups of sender and receiver.",
         )
-    },
-    Definition {
+    }),
+    measured(Definition {
         labels: ENDS,
         ..latency(
             "packets.latency",
             PACKETS,
             "From the sending of a packet within the measured time, when its sender hands it to the link, until its receiver has it; also by groups.",
         )
-    },
-    Definition {
+    }),
+    measured(Definition {
         labels: ENDS,
         ..value(
             "packets.loss",
@@ -33,8 +33,13 @@ pub(super) const METRICS: &[Definition] = &[
             PACKETS,
             "Share of the packets sent within the measured time that did not come to their receiver; net.drops says why. Also by groups.",
         )
-    },
-    Definition {
+    }),
+    not_done(
+        "packets.not_done",
+        PACKETS,
+        "Sources that were to send packets, warm-up included, and did not, or to a host that did not run when they began, also by reason: host-down (the sender), target-down (the receiver).",
+    ),
+    measured(Definition {
         labels: ENDS,
         ..value(
             "packets.sent",
@@ -42,8 +47,8 @@ pub(super) const METRICS: &[Definition] = &[
             PACKETS,
             "Packets sent within the measured time; also by groups.",
         )
-    },
-    Definition {
+    }),
+    measured(Definition {
         labels: ENDS,
         ..value(
             "packets.success",
@@ -51,5 +56,5 @@ pub(super) const METRICS: &[Definition] = &[
             PACKETS,
             "Share of the packets sent within the measured time that came to their receiver; also by groups.",
         )
-    },
+    }),
 ];

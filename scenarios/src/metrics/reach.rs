@@ -1,6 +1,6 @@
 //! Reaching others: attempts to connect, and hole punching with nodes and without.
 
-use super::{Definition, latency, value};
+use super::{Definition, latency, measured, not_done, value};
 
 const CONNECT: &[&str] = &["connect"];
 const PUNCH: &[&str] = &["punch"];
@@ -8,16 +8,21 @@ const PUNCH: &[&str] = &["punch"];
 const NATS: &[&str] = &["nat_a", "nat_b"];
 
 pub(super) const METRICS: &[Definition] = &[
-    Definition {
+    measured(Definition {
         labels: &["cause", "nat_a", "nat_b"],
         ..value(
             "connect.failed",
             "1",
             CONNECT,
-            "Measured attempts to reach somebody that did not succeed in their time, also by the NATs of the two ends, and by cause: dialer-down, dialer-lost-power, dialer-stopped, target-down, refused, not-found, not-connected, hole-punch-failed, stayed-relayed, timed-out, unfinished (the run ended first).",
+            "Measured attempts to reach somebody that did not succeed in their time, also by the NATs of the two ends, and by cause: dialer-down, dialer-lost-power, dialer-stopped, target-down, refused, not-found, not-connected, hole-punch-failed, stayed-relayed, timed-out, connection-lost (it came and died within the time that `holds` asks for), unfinished (the run ended first).",
         )
-    },
-    Definition {
+    }),
+    not_done(
+        "connect.not_done",
+        CONNECT,
+        "Times that hosts were to reach others, warm-up included, and one of the two did not run, also by reason: host-down (who was to reach), lost-power or stopped (it did, before there was a connection), target-down (who was to be reached, until the time was over).",
+    ),
+    measured(Definition {
         labels: &["nat_a", "nat_b", "path"],
         ..value(
             "connect.path",
@@ -25,25 +30,25 @@ pub(super) const METRICS: &[Definition] = &[
             CONNECT,
             "Share of the measured attempts to reach somebody that led to a connection of this kind, good enough or not: direct, hole-punched (directly, with a relay's help) or relayed; also by the NATs of the two ends.",
         )
-    },
-    Definition {
+    }),
+    measured(Definition {
         labels: NATS,
         ..value(
             "connect.success",
             "ratio",
             CONNECT,
-            "Share of the measured attempts to reach somebody that led to a connection of the wanted kind in their time, also by the NATs of the two ends, who reaches first.",
+            "Share of the measured attempts to reach somebody that led to a connection of the wanted kind in their time, which then lived for as long as `holds` asks for; also by the NATs of the two ends, who reaches first.",
         )
-    },
-    Definition {
+    }),
+    measured(Definition {
         labels: &["nat_a", "nat_b", "transport"],
         ..latency(
             "connect.time",
             CONNECT,
             "From the command to reach somebody until there is a connection of the wanted kind, also by the NATs of the two ends, and by what carries it: tcp, quic or circuit. Failures have no sample: see connect.success.",
         )
-    },
-    Definition {
+    }),
+    measured(Definition {
         labels: &["nat_a", "nat_b", "transport"],
         ..value(
             "connect.transport",
@@ -51,7 +56,12 @@ pub(super) const METRICS: &[Definition] = &[
             CONNECT,
             "Share of the measured attempts to reach somebody that led to a connection over this transport, good enough or not: tcp, quic, or circuit (through a relay, however that is reached); also by the NATs of the two ends.",
         )
-    },
+    }),
+    not_done(
+        "dial.not_done",
+        &["dial"],
+        "Dials that workloads asked for and that led to no connection, warm-up included, also by reason: host-down (the dialer's node did not run), target-down (that of the dialled host did not), no-address (none is known), not-connected (it ran all the same), lost-power or stopped (the dialer, meanwhile), busy, refused, unfinished (the run ended first).",
+    ),
     value(
         "holepunch.attempts",
         "1",
@@ -73,7 +83,7 @@ pub(super) const METRICS: &[Definition] = &[
             "Share of the measured attempts to reach somebody that led to a punched hole whose hole is one of this transport, tcp or quic: both race where both ends have them; also by the NATs of the two ends.",
         )
     },
-    Definition {
+    measured(Definition {
         labels: &["cause", "nat_a", "nat_b"],
         ..value(
             "punch.failed",
@@ -81,8 +91,13 @@ pub(super) const METRICS: &[Definition] = &[
             PUNCH,
             "Pairs of hosts that tried to reach each other and did not, also by the NATs of the two and by cause: no-way (both gave up), not-introduced (the third host did not tell where the other is seen), host-down, host-lost-power, host-stopped, unfinished (the run ended first).",
         )
-    },
-    Definition {
+    }),
+    not_done(
+        "punch.not_done",
+        PUNCH,
+        "Pairs of hosts that were to try to reach each other, warm-up included, and one of them did not run: host-down.",
+    ),
+    measured(Definition {
         labels: &["nat_a", "nat_b"],
         ..value(
             "punch.success",
@@ -90,13 +105,13 @@ pub(super) const METRICS: &[Definition] = &[
             PUNCH,
             "Share of the pairs of hosts that tried to reach each other in which something went there and its answer came back; also by the NATs of the two.",
         )
-    },
-    Definition {
+    }),
+    measured(Definition {
         labels: &["nat_a", "nat_b"],
         ..latency(
             "punch.time",
             PUNCH,
             "From the moment one side of a pair began to send to the other until the first answer to something sent that way; also by the NATs of the two.",
         )
-    },
+    }),
 ];

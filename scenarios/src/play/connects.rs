@@ -9,6 +9,7 @@ use orrery_node::api::{Path, Transport, Unreached};
 use orrery_reports::stats::Recorder;
 
 use super::conditions::Down;
+use super::not_done::Reason;
 use crate::format::connect::Wanted;
 
 /// Why an attempt failed.
@@ -34,6 +35,8 @@ pub enum Cause {
     StayedRelayed,
     /// Nothing came of it in time.
     TimedOut,
+    /// There was such a connection, and it did not live for as long as it had to.
+    ConnectionLost,
     /// The run ended first.
     Unfinished,
 }
@@ -52,6 +55,7 @@ impl Cause {
             Self::HolePunchFailed => "hole-punch-failed",
             Self::StayedRelayed => "stayed-relayed",
             Self::TimedOut => "timed-out",
+            Self::ConnectionLost => "connection-lost",
             Self::Unfinished => "unfinished",
         }
     }
@@ -67,6 +71,24 @@ impl From<Unreached> for Cause {
     }
 }
 
+/// Connections that two hosts have no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    /// None is left.
+    All,
+    /// None but through relays.
+    Direct,
+}
+
+/// What an attempt has to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Which connections are good enough.
+    pub wanted: Wanted,
+    /// For how long such a connection must live, in nanoseconds.
+    pub holds_ns: u64,
+}
+
 /// One attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
@@ -76,7 +98,7 @@ pub struct Attempt {
     pub to: u32,
     /// When that was asked.
     pub at_ns: u64,
-    wanted: Wanted,
+    terms: Terms,
     /// How they are connected, as last told.
     path: Option<Path>,
     /// What carries that connection.
@@ -90,6 +112,8 @@ pub struct Connects {
     attempts: BTreeMap<u32, Attempt>,
     /// Those without a fate, by who reaches whom.
     open: BTreeMap<(u32, u32), Vec<u32>>,
+    /// Those that succeeded and whose connection may still die too early, by the same.
+    holding: BTreeMap<(u32, u32), Vec<u32>>,
     /// The newest of each pair.
     newest: BTreeMap<(u32, u32), u32>,
 }
@@ -115,12 +139,12 @@ pub struct Summary {
 
 impl Connects {
     /// Attempt `number` begins.
-    pub fn begins(&mut self, number: u32, (from, to): (u32, u32), wanted: Wanted, at_ns: u64) {
+    pub fn begins(&mut self, number: u32, (from, to): (u32, u32), terms: Terms, at_ns: u64) {
         let attempt = Attempt {
             from,
             to,
             at_ns,
-            wanted,
+            terms,
             path: None,
             transport: None,
             fate: None,
@@ -144,7 +168,7 @@ impl Connects {
             };
             attempt.path = Some(path);
             attempt.transport = Some(transport);
-            if attempt.wanted == Wanted::Any || path != Path::Relayed {
+            if attempt.terms.wanted == Wanted::Any || path != Path::Relayed {
                 let took_ns = now_ns.saturating_sub(attempt.at_ns);
                 self.ends(number, Ok(took_ns));
             }
@@ -202,12 +226,51 @@ impl Connects {
         self.ends(number, Err(cause));
     }
 
-    /// A machine lost its power, and all that it was reaching.
-    pub fn host_down(&mut self, machine: u32, how: Down) {
+    /// `from` has no more connections of such kinds with `to`: what succeeded with one of them
+    /// a moment ago has not.
+    pub fn gone(&mut self, from: u32, to: u32, kinds: Kinds, now_ns: u64) {
+        let numbers = self.holding.remove(&(from, to)).unwrap_or_default();
+        let (mut lost, mut kept) = (Vec::new(), Vec::new());
+        for number in numbers {
+            let Some(attempt) = self.attempts.get(&number).filter(|a| a.holds_at(now_ns)) else {
+                continue;
+            };
+            if kinds == Kinds::All || attempt.terms.wanted == Wanted::Direct {
+                lost.push(number);
+            } else {
+                kept.push(number);
+            }
+        }
+        for number in lost {
+            self.loses(number, Cause::ConnectionLost);
+        }
+        if !kept.is_empty() {
+            self.holding.insert((from, to), kept);
+        }
+    }
+
+    /// A machine's programs end, all that it was reaching, and those who had just reached it.
+    pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
         let cause = match how {
             Down::PowerCut => Cause::DialerLostPower,
             Down::Stopped => Cause::DialerStopped,
         };
+        let holding = std::mem::take(&mut self.holding);
+        for ((from, to), numbers) in holding {
+            for number in numbers {
+                let Some(attempt) = self.attempts.get(&number).filter(|a| a.holds_at(now_ns))
+                else {
+                    continue;
+                };
+                if attempt.from == machine {
+                    self.loses(number, cause);
+                } else if attempt.to == machine {
+                    self.loses(number, Cause::TargetDown);
+                } else {
+                    self.holding.entry((from, to)).or_default().push(number);
+                }
+            }
+        }
         let of_it = self.open.range((machine, 0)..=(machine, u32::MAX));
         let numbers: Vec<u32> = of_it.flat_map(|(_, numbers)| numbers.clone()).collect();
         for number in numbers {
@@ -223,6 +286,25 @@ impl Connects {
         }
     }
 
+    /// Attempts of the whole run that nothing came of as a host did not run.
+    pub fn not_done(&self) -> impl Iterator<Item = Reason> + '_ {
+        let causes = self.attempts.values().filter_map(Attempt::failure);
+        causes.filter_map(|cause| match cause {
+            Cause::DialerDown => Some(Reason::HostDown),
+            Cause::DialerLostPower => Some(Reason::LostPower),
+            Cause::DialerStopped => Some(Reason::Stopped),
+            Cause::TargetDown => Some(Reason::TargetDown),
+            Cause::Refused
+            | Cause::NotFound
+            | Cause::NotConnected
+            | Cause::HolePunchFailed
+            | Cause::StayedRelayed
+            | Cause::TimedOut
+            | Cause::ConnectionLost
+            | Cause::Unfinished => None,
+        })
+    }
+
     /// Whether nothing was ever asked for.
     pub fn is_empty(&self) -> bool {
         self.attempts.is_empty()
@@ -235,6 +317,13 @@ impl Connects {
             .map(|(number, attempt)| (*number, attempt))
     }
 
+    /// Attempt `number` had succeeded, and has not any more.
+    fn loses(&mut self, number: u32, cause: Cause) {
+        if let Some(attempt) = self.attempts.get_mut(&number) {
+            attempt.fate = Some(Err(cause));
+        }
+    }
+
     fn ends(&mut self, number: u32, fate: Result<u64, Cause>) {
         let Some(attempt) = self.attempts.get_mut(&number) else {
             return;
@@ -243,6 +332,10 @@ impl Connects {
             return;
         }
         attempt.fate = Some(fate);
+        if fate.is_ok() && attempt.terms.holds_ns > 0 {
+            let pair = (attempt.from, attempt.to);
+            self.holding.entry(pair).or_default().push(number);
+        }
         if let Some(open) = self.open.get_mut(&(attempt.from, attempt.to)) {
             open.retain(|other| *other != number);
         }
@@ -250,6 +343,18 @@ impl Connects {
 }
 
 impl Attempt {
+    /// Whether it has succeeded so recently that its connection must still live.
+    fn holds_at(&self, now_ns: u64) -> bool {
+        let Some(Ok(took_ns)) = self.fate else {
+            return false;
+        };
+        let until_ns = self
+            .at_ns
+            .saturating_add(took_ns)
+            .saturating_add(self.terms.holds_ns);
+        now_ns < until_ns
+    }
+
     /// Why it failed, if it has.
     pub fn failure(&self) -> Option<Cause> {
         self.fate?.err()
@@ -305,7 +410,11 @@ mod tests {
     fn attempts(wanted: &[Wanted]) -> Connects {
         let mut connects = Connects::default();
         for (number, &wanted) in (0..).zip(wanted) {
-            connects.begins(number, (1, 10 + number), wanted, 1_000);
+            let terms = Terms {
+                wanted,
+                holds_ns: 500,
+            };
+            connects.begins(number, (1, 10 + number), terms, 1_000);
         }
         connects
     }
@@ -379,6 +488,46 @@ mod tests {
     }
 
     #[test]
+    fn a_success_is_none_if_its_connection_dies_too_early() {
+        let check = |wanted, happens: &dyn Fn(&mut Connects), expected| {
+            let mut connects = attempts(&[wanted]);
+            connects.connected((1, 10), Path::Direct, Transport::Tcp, 3_000);
+            happens(&mut connects);
+            connects.close();
+            assert_eq!(failures(&connects), [expected]);
+        };
+        let any = Wanted::Any;
+        let lost = Some(Cause::ConnectionLost);
+        check(any, &|c| c.gone(1, 10, Kinds::All, 3_499), lost);
+        check(any, &|c| c.gone(1, 10, Kinds::All, 3_500), None);
+        check(any, &|c| c.gone(10, 1, Kinds::All, 3_100), None);
+        check(
+            any,
+            &|c| c.host_down(10, 3_100, Down::PowerCut),
+            Some(Cause::TargetDown),
+        );
+        check(
+            any,
+            &|c| c.host_down(1, 3_100, Down::PowerCut),
+            Some(Cause::DialerLostPower),
+        );
+        check(any, &|c| c.host_down(1, 3_900, Down::PowerCut), None);
+        // Where a relay still connects them, that is enough if any connection is.
+        check(any, &|c| c.gone(1, 10, Kinds::Direct, 3_100), None);
+        check(
+            Wanted::Direct,
+            &|c| c.gone(1, 10, Kinds::Direct, 3_100),
+            lost,
+        );
+        let later = |c: &mut Connects| {
+            c.gone(1, 10, Kinds::Direct, 3_100);
+            c.host_down(7, 3_200, Down::PowerCut);
+            c.gone(1, 10, Kinds::All, 3_300);
+        };
+        check(any, &later, lost);
+    }
+
+    #[test]
     fn each_failure_has_its_cause_and_keeps_it() {
         let mut connects = attempts(&[Wanted::Direct; 7]);
         connects.unreached(1, 10, Unreached::NotFound);
@@ -389,10 +538,14 @@ mod tests {
         connects.times_out(2, false);
         connects.times_out(3, true);
         connects.fails(4, Cause::Refused);
-        connects.host_down(5, Down::PowerCut);
-        connects.host_down(1, Down::PowerCut);
+        connects.host_down(5, 3_000, Down::PowerCut);
+        connects.host_down(1, 3_000, Down::PowerCut);
         connects.connected((1, 10), Path::Direct, Transport::Tcp, 9_000);
-        connects.begins(7, (2, 10), Wanted::Any, 0);
+        let terms = Terms {
+            wanted: Wanted::Any,
+            holds_ns: 0,
+        };
+        connects.begins(7, (2, 10), terms, 0);
         connects.close();
         let expected = [
             Cause::NotFound,

@@ -92,9 +92,12 @@ pub fn start(
     port: Option<u16>,
 ) {
     let flow = flow as usize;
-    if !machines.testbed.is_up(from) {
+    if !machines.runs(from) {
         let mut state = machines.state();
         return state.flows.failed(flow, Cause::SenderDown, now_ns());
+    }
+    if !machines.runs(to) {
+        machines.state().flows.receiver_down(flow);
     }
     let until_ns = match load {
         Load::Bytes(_) => None,

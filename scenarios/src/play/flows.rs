@@ -11,6 +11,7 @@ use orrery_reports::stats::Recorder;
 use orrery_sim::tcp::Stats;
 
 use super::conditions::Down;
+use super::not_done::Reason;
 use crate::fairness::jain;
 use crate::format::flow::Load;
 use crate::world::{Step, World};
@@ -80,6 +81,10 @@ pub struct Entry {
     pub to: u32,
     /// When it was to begin.
     pub start_ns: u64,
+    /// When it was to end at the latest, where that is a time; `start_ns` if it is not.
+    due_ns: u64,
+    /// Whether nothing ran at the receiver when it began.
+    receiver_down: bool,
     /// Bytes that it is to carry; `None` if it ends after a time.
     wanted: Option<u64>,
     connected_ns: Option<u64>,
@@ -144,6 +149,23 @@ impl Flows {
             entries: entries.into_values().collect(),
             window_ns,
         }
+    }
+
+    /// A flow begins to a receiver that does not run.
+    pub fn receiver_down(&mut self, flow: usize) {
+        self.entries[flow].receiver_down = true;
+    }
+
+    /// Flows of the whole run that nothing could come of, as one of the two hosts did not run.
+    pub fn not_done(&self) -> impl Iterator<Item = Reason> + '_ {
+        self.entries.iter().filter_map(|entry| {
+            let (_, fate) = entry.end?;
+            match fate.err()? {
+                Cause::SenderDown => Some(Reason::HostDown),
+                _ if entry.receiver_down => Some(Reason::TargetDown),
+                _ => None,
+            }
+        })
     }
 
     /// The sender has a connection.
@@ -227,7 +249,16 @@ impl Flows {
         for flow in 0..self.entries.len() {
             let entry = &self.entries[flow];
             if entry.start_ns <= now_ns {
-                self.end(flow, now_ns, Err(Cause::Unfinished));
+                // What sends until workloads end has done so, though a run without a drain ends in
+                // the same moment.
+                let sent = entry.due_ns == u64::MAX && entry.connected_ns.is_some();
+                let through = sent && now_ns >= self.window_ns.end;
+                let fate = if through {
+                    Ok(())
+                } else {
+                    Err(Cause::Unfinished)
+                };
+                self.end(flow, now_ns, fate);
             }
         }
     }
@@ -309,6 +340,12 @@ impl Entry {
             from,
             to,
             start_ns,
+            due_ns: match load {
+                Load::Bytes(_) => start_ns,
+                Load::For(length_ns) => start_ns.saturating_add(length_ns),
+                Load::ToTheEnd => u64::MAX,
+            },
+            receiver_down: false,
             wanted: match load {
                 Load::Bytes(bytes) => Some(bytes),
                 Load::For(_) | Load::ToTheEnd => None,
@@ -324,9 +361,14 @@ impl Entry {
         }
     }
 
-    /// Whether it was under way, or tried to be, at any measured moment.
+    /// Whether it was under way, or tried to be, at any measured moment; or would have been, had
+    /// it not failed before.
     fn is_measured(&self, window_ns: &Range<u64>) -> bool {
-        let ended_ns = self.end.map_or(self.start_ns, |(at_ns, _)| at_ns);
+        let ended_ns = match self.end {
+            Some((at_ns, Ok(()))) => at_ns,
+            Some((at_ns, Err(_))) => at_ns.max(self.due_ns),
+            None => self.start_ns,
+        };
         self.start_ns < window_ns.end && ended_ns >= window_ns.start
     }
 
@@ -427,6 +469,37 @@ mod tests {
         let summary = flows.summarise();
         assert_eq!(summary.fairness, Some(jain(&[2_400, 1_600])));
         assert_eq!(summary.stalls.count(), 2);
+    }
+
+    #[test]
+    fn a_flow_to_the_end_has_sent_until_then_without_a_drain_too() {
+        let check = |close_ns, delivered| {
+            let mut flows = flows(&[Load::ToTheEnd, Load::For(30 * S)]);
+            flows.connected(0, S);
+            flows.connected(1, S);
+            flows.close(close_ns);
+            assert_eq!(flows.summarise().delivered, delivered);
+        };
+        check(20 * S, 1);
+        check(19 * S, 0);
+    }
+
+    #[test]
+    fn a_flow_that_failed_before_counts_if_it_was_to_go_on() {
+        let loads = [
+            Load::ToTheEnd,
+            Load::For(15 * S),
+            Load::For(5 * S),
+            Load::Bytes(10),
+        ];
+        let mut flows = flows(&loads);
+        for flow in 0..4 {
+            flows.receiver_down(flow);
+            flows.failed(flow, Cause::Refused, S);
+        }
+        flows.close(20 * S);
+        assert_eq!(flows.summarise().failed[&Cause::Refused], 2);
+        assert_eq!(flows.not_done().count(), 4);
     }
 
     #[test]

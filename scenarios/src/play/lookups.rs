@@ -16,10 +16,12 @@ use orrery_sim::kernel;
 use super::conditions::Down;
 use super::depths::Depths;
 use super::machine::Machines;
+use super::not_done::Reason;
 use crate::format::lookup::Sought;
 use crate::world::{Step, World};
 
-/// Why a look-up found nothing.
+/// Why a look-up found nothing. The first three, and any for somebody who did not run, are no
+/// failures of the look-up: they count apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// The searcher had no power when it was to begin.
@@ -96,6 +98,8 @@ pub struct Entry {
     pub start_ns: u64,
     sought: Sought,
     begun: bool,
+    /// Whether the node of the one who is looked for did not run when it began.
+    target_down: bool,
     end: Option<(u64, Result<(), Cause>)>,
 }
 
@@ -120,6 +124,9 @@ pub struct Lookups {
     published: BTreeSet<u32>,
     /// Depths of the peers at which measured look-ups ended, over all and by what was sought.
     pub hops: BTreeMap<Option<&'static str>, Recorder>,
+    /// Depths of measured look-ups, by how far: to all of the nearest, or to the first peer that
+    /// gave the record.
+    pub depths_to: BTreeMap<&'static str, Recorder>,
     /// Requests of each measured look-up.
     pub messages: Recorder,
     /// Open connections of each node, from time to time.
@@ -155,6 +162,7 @@ impl Lookups {
                     start_ns: *at_ns,
                     sought: *sought,
                     begun: false,
+                    target_down: false,
                     end: None,
                 };
                 entries.insert(*ticket, entry);
@@ -166,6 +174,7 @@ impl Lookups {
             depths: None,
             published: BTreeSet::new(),
             hops: BTreeMap::new(),
+            depths_to: BTreeMap::new(),
             messages: Recorder::of("1"),
             connections: Recorder::of("1"),
         }
@@ -209,7 +218,20 @@ impl Lookups {
             return;
         }
         self.messages.record(at_ns, u64::from(walk.requests));
-        for depth in depths.into_iter().flatten() {
+        let depths = depths.unwrap_or_default();
+        let (to, depth) = match sought {
+            Sought::Peers => ("closest", depths.iter().max()),
+            // Peers come in the order of their answers.
+            Sought::Address(_) => ("provider", depths.first()),
+        };
+        if let Some(depth) = depth {
+            let depths_to = self
+                .depths_to
+                .entry(to)
+                .or_insert_with(|| Recorder::of("1"));
+            depths_to.record(at_ns, u64::from(*depth));
+        }
+        for depth in depths {
             for key in [None, Some(sought.name())] {
                 let hops = self.hops.entry(key).or_insert_with(|| Recorder::of("1"));
                 hops.record(at_ns, u64::from(depth));
@@ -243,14 +265,20 @@ impl Lookups {
         }
     }
 
-    /// Measured look-ups that failed.
+    /// Measured look-ups that failed, though both ends ran.
     pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, Cause)> {
-        let measured = |entry: &Entry| self.window_ns.contains(&entry.start_ns);
+        let counts =
+            |entry: &Entry| self.window_ns.contains(&entry.start_ns) && entry.not_done().is_none();
         let entries = self.entries.iter().enumerate();
         entries.filter_map(move |(number, entry)| {
-            let (_, fate) = entry.end.filter(|_| measured(entry))?;
+            let (_, fate) = entry.end.filter(|_| counts(entry))?;
             Some((number, entry, fate.err()?))
         })
+    }
+
+    /// Look-ups of the whole run that found nothing as one of the two did not run.
+    pub fn not_done(&self) -> impl Iterator<Item = Reason> + '_ {
+        self.entries.iter().filter_map(Entry::not_done)
     }
 
     /// What they did in the measured time.
@@ -264,7 +292,7 @@ impl Lookups {
             let Some((end_ns, fate)) = entry.end else {
                 continue;
             };
-            if !self.window_ns.contains(&entry.start_ns) {
+            if !self.window_ns.contains(&entry.start_ns) || entry.not_done().is_some() {
                 continue;
             }
             let pair = summary.by_pair.entry((entry.from, entry.whom)).or_default();
@@ -302,6 +330,20 @@ impl Lookups {
     }
 }
 
+impl Entry {
+    /// Why it is no failure of the look-up that it found nothing, if it is none.
+    fn not_done(&self) -> Option<Reason> {
+        match self.end?.1.err()? {
+            Cause::SearcherDown => Some(Reason::HostDown),
+            Cause::SearcherLostPower => Some(Reason::LostPower),
+            Cause::SearcherStopped => Some(Reason::Stopped),
+            // Peers near to a record are there, whoever the record is about.
+            _ if self.target_down && self.sought != Sought::Peers => Some(Reason::TargetDown),
+            _ => None,
+        }
+    }
+}
+
 /// What a Kademlia query looks for, by the name of its purpose; `None` for those that nobody
 /// asked for.
 pub fn sought(purpose: &str) -> Option<Sought> {
@@ -316,10 +358,11 @@ pub fn sought(purpose: &str) -> Option<Sought> {
 pub fn look_up(machines: &Arc<Machines>, ticket: u32, host: u32, whom: u32, sought: Sought) {
     let number = ticket as usize;
     let now_ns = kernel::now().as_nanos();
-    let node = machines.node(host);
+    let (node, target) = (machines.node(host), machines.node(whom));
     {
         let lookups = &mut machines.state().lookups;
         lookups.entries[number].begun = true;
+        lookups.entries[number].target_down = target.is_none();
         if node.is_none() {
             lookups.end(number, now_ns, Err(Cause::SearcherDown));
         }
@@ -422,9 +465,6 @@ count = 3
         };
         check(published, Some("absent"));
         check(miss(Miss::TimedOut), Some("timed-out"));
-        let down = |how| move |l: &mut Lookups| l.host_down(0, then_ns, how);
-        check(down(Down::PowerCut), Some("searcher-lost-power"));
-        check(down(Down::Stopped), Some("searcher-stopped"));
         // Others' answers and others' losses of power are not ours.
         let others = |l: &mut Lookups| {
             l.answered(1, 0, Rung::Kad, None, then_ns);
@@ -432,6 +472,28 @@ count = 3
             l.host_down(1, then_ns, Down::PowerCut);
         };
         check(others, Some("unfinished"));
+    }
+
+    #[test]
+    fn who_does_not_run_is_no_failure_of_the_look_up() {
+        let check = |happens: &dyn Fn(&mut Lookups), reason| {
+            let mut lookups = begun();
+            happens(&mut lookups);
+            lookups.close(20_000_000_000);
+            assert_eq!(lookups.not_done().collect::<Vec<_>>(), [reason; 3]);
+            assert_eq!(lookups.lost().count(), 0);
+            assert!(lookups.summarise().by_pair.is_empty());
+        };
+        let down = |how| move |l: &mut Lookups| l.host_down(0, START_NS + 1, how);
+        check(&down(Down::PowerCut), Reason::LostPower);
+        check(&down(Down::Stopped), Reason::Stopped);
+        let target_down = |l: &mut Lookups| {
+            l.entries
+                .iter_mut()
+                .for_each(|entry| entry.target_down = true);
+            l.answered(0, 1, Rung::Kad, Some(Miss::Absent), START_NS + 1);
+        };
+        check(&target_down, Reason::TargetDown);
     }
 
     #[test]

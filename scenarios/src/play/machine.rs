@@ -20,9 +20,11 @@ use super::connects::Connects;
 use super::drain::LastRound;
 use super::flows::Flows;
 use super::ledger::Ledger;
+use super::links::Links;
 use super::lookups::Lookups;
 use super::messages::{HostSet, Messages};
 use super::neighbourhood::Neighbourhood;
+use super::not_done::{NotDone, Reason};
 use super::overlay::Overlay;
 use super::packets::Sources;
 use super::person::{Person, addresses, circuits, keys};
@@ -52,6 +54,8 @@ pub struct Machines {
 pub struct State {
     /// The running node of each machine.
     pub nodes: Vec<Option<NodeHandle>>,
+    /// Machines whose programs run: what takes flows and the like, and the node that is starting.
+    pub running: Vec<bool>,
     /// Friends whom each machine's node has acknowledged to follow.
     followed: Vec<BTreeSet<u32>>,
     pub ledger: Ledger,
@@ -67,6 +71,8 @@ pub struct State {
     /// Sides of pairs that wait for the other to know where it is seen.
     pub starts: Starts,
     pub lookups: Lookups,
+    pub links: Links,
+    pub not_done: NotDone,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Faults in force, and what of them is carried out.
@@ -126,6 +132,7 @@ impl Machines {
         };
         let state = State {
             nodes: people.iter().map(|_| None).collect(),
+            running: vec![false; people.len()],
             followed: people.iter().map(|_| BTreeSet::new()).collect(),
             ledger: Ledger::default(),
             messages: Messages::new(people.len(), subscribers(&scenario, people.len())),
@@ -139,6 +146,8 @@ impl Machines {
             punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
             starts: Starts::default(),
             lookups: Lookups::of(&world, scenario.warmup_ns..scenario.duration_ns),
+            links: Links::default(),
+            not_done: NotDone::default(),
             tickets: BTreeMap::new(),
             conditions: Conditions::new(people.len()),
             gateways: Vec::new(),
@@ -170,6 +179,11 @@ impl Machines {
         self.state().nodes[machine as usize].clone()
     }
 
+    /// Whether a machine has power and has started.
+    pub fn runs(&self, machine: u32) -> bool {
+        self.testbed.is_up(machine) && self.state().running[machine as usize]
+    }
+
     /// The name of the person at a machine.
     pub fn identity(&self, machine: u32) -> &str {
         &self.people[machine as usize].identity
@@ -198,6 +212,7 @@ impl Machines {
 
     /// Starts what runs on a machine; its node follows friends whom it does not yet follow.
     pub fn boot(self: &Arc<Self>, machine: u32) {
+        self.state().running[machine as usize] = true;
         super::flow::listen(self, machine);
         super::packets::listen(self, machine);
         super::punch::serve(self, machine);
@@ -268,6 +283,16 @@ impl Machines {
     pub fn exchanges_feeds(&self, machine: u32) -> bool {
         let has_node = self.scenario.group_of(machine).has_node;
         has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
+    }
+
+    /// Whether it matters which host has connections with which other.
+    pub fn follows_links(&self) -> bool {
+        let mut actions = self
+            .scenario
+            .workloads
+            .iter()
+            .map(|workload| &workload.action);
+        actions.any(|action| matches!(action, Action::Dial { .. } | Action::Connect(_)))
     }
 
     /// Whether some node relays, or uses relays.
@@ -381,7 +406,14 @@ impl State {
         self.relays.host_down(machine, now_ns);
         self.overlay.ends(machine, now_ns, how);
         self.flows.host_down(machine, now_ns, how);
-        self.connects.host_down(machine, how);
+        self.connects.host_down(machine, now_ns, how);
+        let dials = self.links.host_down(machine);
+        let reason = match how {
+            Down::PowerCut => Reason::LostPower,
+            Down::Stopped => Reason::Stopped,
+        };
+        self.not_done.add_many("dial", reason, dials);
+        self.running[machine as usize] = false;
         self.lookups.host_down(machine, now_ns, how);
         self.punches.host_down(machine, now_ns, how);
     }

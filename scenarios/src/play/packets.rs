@@ -19,6 +19,7 @@ use orrery_sim::random::Stream;
 use orrery_sim::{HostId, host, kernel};
 
 use super::machine::Machines;
+use super::not_done::Reason;
 use crate::format::packets::{Arrivals, HEADER_BYTES, PAYLOAD_BYTES_MIN, Packets};
 use crate::format::workload::Action;
 
@@ -204,8 +205,11 @@ pub fn start(machines: &Arc<Machines>, from: u32, to: u32, workload: usize) {
     let group = |host: u32| machines.world.hosts[host as usize].group;
     let groups = (group(from), group(to));
     let source = machines.state().packets.add(groups);
-    if !machines.testbed.is_up(from) {
-        return;
+    if !machines.runs(from) {
+        return machines.state().not_done.add("packets", Reason::HostDown);
+    }
+    if !machines.runs(to) {
+        machines.state().not_done.add("packets", Reason::TargetDown);
     }
     let stream = Stream::new(kernel::seed(), &format!("packets {workload}"), from);
     let (packets, sending) = (packets.clone(), Arc::clone(machines));

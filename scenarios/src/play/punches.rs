@@ -9,6 +9,7 @@ use std::ops::Range;
 use orrery_reports::stats::Recorder;
 
 use super::conditions::Down;
+use super::not_done::Reason;
 use crate::world::{Step, World};
 
 /// Why a pair did not reach each other.
@@ -129,6 +130,12 @@ impl Punches {
                 entry.end(now_ns, Err(cause));
             }
         }
+    }
+
+    /// Pairs of the whole run of which a host did not run when it was to begin.
+    pub fn not_done(&self) -> impl Iterator<Item = Reason> + '_ {
+        let fates = self.entries.iter().filter_map(|entry| entry.end?.1.err());
+        fates.filter_map(|cause| (cause == Cause::HostDown).then_some(Reason::HostDown))
     }
 
     /// How many pairs there are.

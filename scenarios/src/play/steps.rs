@@ -14,15 +14,19 @@ use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, kernel};
 
 use super::conditions;
-use super::connects::Cause;
+use super::connects::{Cause, Terms};
 use super::impairments::impairments;
 use super::machine::Machines;
 use super::messages::{self, Sent};
+use super::not_done::Reason;
 use crate::format::amount::Draw;
 use crate::format::fault::LinkChange;
 use crate::format::workload::{Action, Readers};
 use crate::profiles::{AccessProfile, Direction};
 use crate::world::Step;
+
+/// The kind of workload whose posts and grants are told from those of `post`.
+const LATE_GRANT: &str = "late-grant";
 
 /// Puts all steps of the machines' world into the event queue.
 pub fn schedule(machines: &Arc<Machines>) {
@@ -83,15 +87,14 @@ fn perform(machines: &Arc<Machines>, step: &Step, is_last: bool) {
             let op = machines.state().tickets.get(&ticket).cloned();
             if let Some(op) = op {
                 let reader = machines.identity(reader).to_owned();
-                command(machines, host, Command::Grant { op, reader });
+                command(machines, LATE_GRANT, host, Command::Grant { op, reader });
+            } else {
+                machines.state().not_done.add(LATE_GRANT, Reason::NoPost);
             }
         }
         Step::Dial { host, ref peers } => {
             for &peer in peers {
-                if let Some(address) = machines.address(peer) {
-                    let address = address.to_string();
-                    command(machines, host, Command::Dial { address });
-                }
+                dial(machines, host, peer);
             }
         }
         Step::Connect {
@@ -112,7 +115,7 @@ fn perform(machines: &Arc<Machines>, step: &Step, is_last: bool) {
             size_bytes,
             ticket,
         } => publish(machines, host, workload, size_bytes, ticket),
-        Step::Pull { host } => command(machines, host, Command::Pull { from: None }),
+        Step::Pull { host } => command(machines, "pull", host, Command::Pull { from: None }),
         Step::Flow {
             host,
             to,
@@ -132,7 +135,7 @@ fn perform(machines: &Arc<Machines>, step: &Step, is_last: bool) {
         Step::Block { host, whom } => {
             machines.state().ledger.blocked(host, whom);
             let identity = machines.identity(whom).to_owned();
-            command(machines, host, Command::Block { identity });
+            command(machines, "block", host, Command::Block { identity });
         }
         Step::Fault { fault, ref change } => {
             conditions::change(machines, fault, change, is_last);
@@ -149,8 +152,9 @@ fn post(
     size_bytes: u32,
     ticket: u32,
 ) {
+    let kind = if except.is_some() { LATE_GRANT } else { "post" };
     let Some(node) = machines.node(author) else {
-        return;
+        return machines.state().not_done.add(kind, Reason::HostDown);
     };
     let to = match (to, except) {
         (Readers::Public, _) => Audience::Public,
@@ -173,8 +177,12 @@ fn post(
         let reply = node.command(Command::Post { body, to }).await;
         let took_us = (kernel::now() - asked).as_micros() as u64;
         let mut state = machines.state();
-        if let Ok(Reply::Posted { op, .. }) = &reply {
-            state.tickets.insert(ticket, op.clone());
+        match &reply {
+            Ok(Reply::Posted { op, .. }) => {
+                state.tickets.insert(ticket, op.clone());
+            }
+            Ok(_) => {}
+            Err(error) => state.not_done.add(kind, error.into()),
         }
         if machines.is_measured(asked.as_nanos()) {
             state.tally.posted(asked.as_nanos(), took_us, reply.is_ok());
@@ -225,9 +233,11 @@ fn reach(machines: &Arc<Machines>, attempt: u32, workload: usize, from: u32, to:
     let now = kernel::now();
     let mut state = machines.state();
     let ends = (from, to);
-    state
-        .connects
-        .begins(attempt, ends, connect.wanted, now.as_nanos());
+    let terms = Terms {
+        wanted: connect.wanted,
+        holds_ns: connect.holds_ns,
+    };
+    state.connects.begins(attempt, ends, terms, now.as_nanos());
     let Some(node) = state.nodes[from as usize].clone() else {
         return state.connects.fails(attempt, Cause::DialerDown);
     };
@@ -271,18 +281,46 @@ fn note(ticket: u32, size_bytes: u32) -> serde_json::Value {
     serde_json::json!({ "type": "note/1", "text": begin + &filler })
 }
 
-/// Somebody tells their node something, if their machine is on. What becomes of
-/// it shows in the node's events.
-fn command(machines: &Arc<Machines>, machine: u32, command: Command) {
+/// A workload of some kind tells a machine's node something. What becomes of it shows in the
+/// node's events, unless it cannot even begin.
+fn command(machines: &Arc<Machines>, kind: &'static str, machine: u32, command: Command) {
     let Some(node) = machines.node(machine) else {
-        return;
+        return machines.state().not_done.add(kind, Reason::HostDown);
     };
+    let told = Arc::clone(machines);
     let commanding = async move {
         if let Err(error) = node.command(command).await {
             tracing::warn!(%error, "a command was not done");
+            told.state().not_done.add(kind, (&error).into());
         }
     };
     machines.testbed.spawn(machine, commanding.boxed());
+}
+
+/// A machine's node dials another, unless they are connected.
+fn dial(machines: &Arc<Machines>, machine: u32, peer: u32) {
+    let mut state = machines.state();
+    let Some(node) = state.nodes[machine as usize].clone() else {
+        return state.not_done.add("dial", Reason::HostDown);
+    };
+    let Some(address) = machines.address(peer) else {
+        return state.not_done.add("dial", Reason::NoAddress);
+    };
+    if !state.links.connected(machine, peer) {
+        state.links.dials(machine, peer);
+    }
+    drop(state);
+    let told = Arc::clone(machines);
+    let dialling = async move {
+        let address = address.to_string();
+        if let Err(error) = node.command(Command::Dial { address }).await {
+            tracing::warn!(%error, "a dial did not begin");
+            let mut state = told.state();
+            let dials = state.links.dialled(machine, peer);
+            state.not_done.add_many("dial", (&error).into(), dials);
+        }
+    };
+    machines.testbed.spawn(machine, dialling.boxed());
 }
 
 /// Messages of groups that came in on a node, copies included.

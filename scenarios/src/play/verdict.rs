@@ -6,6 +6,7 @@ mod flows;
 mod lookups;
 mod losses;
 mod metrics;
+mod not_done;
 mod packets;
 mod punches;
 mod relays;
@@ -35,7 +36,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
         ..SeedResult::default()
     };
     let whole = job.end_ns() == machines.scenario.end_ns();
-    let mut metrics = Metrics::default();
+    let mut metrics = Metrics::new(machines.scenario.workload_kinds());
     // No other engine tells what its wires carried.
     if job.engine == engine::Engine::Sim {
         network(machines, &mut metrics);
@@ -53,10 +54,11 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     packets::judge(machines, &mut metrics);
     punches::judge(machines, &mut metrics, &mut result);
     lookups::judge(machines, &mut metrics, &mut result);
+    not_done::judge(machines, &mut metrics);
     if !failed {
         feeds::judge(machines, whole, &mut metrics, &mut result);
     }
-    result.metrics = metrics.0;
+    result.metrics = metrics.all;
     result
 }
 

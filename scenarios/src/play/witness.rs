@@ -114,6 +114,9 @@ impl Machines {
                 state.relays.note(machine, now_ns, measured, other, host_of);
                 state.overlay.note(machine, now_ns, other, host_of);
                 state.reaches(machine, now_ns, measured, other);
+                if self.follows_links() {
+                    state.links_change(machine, now_ns, other);
+                }
             }
         }
     }

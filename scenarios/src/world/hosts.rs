@@ -86,7 +86,8 @@ fn outdated_cards(group: &Group, seed: u64) -> Vec<bool> {
     outdated.into_iter().map(|outdated| outdated == 1).collect()
 }
 
-/// Without a boot time, nodes start within this time or a quarter of the warm-up.
+/// Without a boot time, nodes start within this time or a quarter of the warm-up; hosts without
+/// nodes are up from the beginning.
 const BOOT_SPAN_MAX: Duration = Duration::from_secs(10);
 
 fn boot_ns(scenario: &Scenario, group: &Group, host: u32, seed: u64) -> u64 {
@@ -94,6 +95,10 @@ fn boot_ns(scenario: &Scenario, group: &Group, host: u32, seed: u64) -> u64 {
         return fixed_ns;
     }
     let Boot::Drawn(amount) = group.boot else {
+        // What starts there does nothing by itself, so that there is nothing to be spread in time.
+        if !group.has_node {
+            return 0;
+        }
         let span = Duration::from_nanos(scenario.warmup_ns / 4).min(BOOT_SPAN_MAX);
         let at = Stream::new(seed, "boot", host).uniform(Duration::ZERO, span);
         return at.as_nanos() as u64;
@@ -114,6 +119,23 @@ pub(super) fn shuffle<T>(items: &mut [T], stream: &mut Stream) {
 mod tests {
     use super::*;
     use crate::format::read;
+
+    #[test]
+    fn hosts_without_nodes_are_up_from_the_beginning_unless_told() {
+        let boot = |fields: &str, seed| {
+            let text = format!(
+                "name='t'\nduration='1m'\nwarmup='20s'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=1\n{fields}\n"
+            );
+            let plan = read("t", &text, None, &[]).expect("it is sound");
+            build(&plan.cases[0].scenario, seed)[0].boot_ns
+        };
+        for seed in 1..6 {
+            assert_eq!(boot("program='none'", seed), 0);
+            assert_eq!(boot("program='none'\nboot='3s'", seed), 3_000_000_000);
+            assert!(boot("", seed) > 0);
+        }
+    }
 
     #[test]
     fn a_share_of_the_cards_is_outdated_and_the_seed_draws_whose() {

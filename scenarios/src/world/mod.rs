@@ -18,6 +18,8 @@ pub use hosts::HostPlan;
 pub use schedule::build as schedule;
 pub use step::{Change, Phase, Step, Target};
 
+use std::collections::BTreeMap;
+
 use crate::format::Scenario;
 
 /// Everything that one seed draws for a scenario.
@@ -32,6 +34,8 @@ pub struct World {
     /// What happens from outside: simulated nanoseconds and the step, ascending. Steps of one
     /// moment are in a fixed order.
     pub steps: Vec<(u64, Step)>,
+    /// By the place of a workload, how often a host was to act that has no friend to act on.
+    pub in_vain: BTreeMap<usize, u64>,
 }
 
 impl World {
@@ -40,8 +44,10 @@ impl World {
         let friends = Friends::of_scenario(scenario, seed);
         let hosts = hosts::build(scenario, seed);
         let gateways = Gateways::build(scenario, &hosts, seed);
+        let (steps, in_vain) = schedule(scenario, &friends, &gateways, seed);
         Self {
-            steps: schedule(scenario, &friends, &gateways, seed),
+            steps,
+            in_vain,
             hosts,
             gateways,
             friends,

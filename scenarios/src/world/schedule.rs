@@ -2,6 +2,8 @@
 
 mod faults;
 
+use std::collections::BTreeMap;
+
 use orrery_sim::random::Stream;
 
 use super::draw;
@@ -14,18 +16,21 @@ use crate::format::selector::Hosts;
 use crate::format::workload::{Action, Readers, Workload};
 
 /// All steps of a seed, ascending in time; steps of one moment keep the scenario's order.
+///
+/// With them, by the place of a workload, how often it was to act where it has nobody to act on.
 pub fn build(
     scenario: &Scenario,
     friends: &Friends,
     gateways: &Gateways,
     seed: u64,
-) -> Vec<(u64, Step)> {
+) -> (Vec<(u64, Step)>, BTreeMap<usize, u64>) {
     let mut builder = Builder {
         seed,
         duration_ns: scenario.duration_ns,
         friends,
         gateways,
         steps: Vec::new(),
+        in_vain: BTreeMap::new(),
         tickets: 0,
         messages: 0,
         flows: 0,
@@ -42,7 +47,7 @@ pub fn build(
         builder.fault(place, fault);
     }
     builder.steps.sort_by_key(|(at, _)| *at);
-    builder.steps
+    (builder.steps, builder.in_vain)
 }
 
 struct Builder<'a> {
@@ -51,6 +56,7 @@ struct Builder<'a> {
     friends: &'a Friends,
     gateways: &'a Gateways,
     steps: Vec<(u64, Step)>,
+    in_vain: BTreeMap<usize, u64>,
     tickets: u32,
     messages: u32,
     flows: u32,
@@ -68,6 +74,11 @@ impl Builder<'_> {
         self.steps.push((at_ns, step));
     }
 
+    /// A workload was to act once, and has nobody to act on.
+    fn acts_in_vain(&mut self, place: usize) {
+        *self.in_vain.entry(place).or_default() += 1;
+    }
+
     fn workload(&mut self, place: usize, workload: &Workload, host: u32, index: u64) {
         let kind = workload.action.kind();
         let times = self.times(workload.pace, place, kind, host, index);
@@ -81,6 +92,10 @@ impl Builder<'_> {
                 Action::LateGrant { age_ns, size_bytes } => {
                     let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
                     let age_ns = draw::positive(*age_ns, &mut stream);
+                    if self.friends.of(host).is_empty() {
+                        self.acts_in_vain(place);
+                        continue;
+                    }
                     self.late_grant(at_ns, age_ns, host, size_bytes, &mut stream);
                 }
                 Action::Dial { to, peers } => {
@@ -159,10 +174,14 @@ impl Builder<'_> {
                 }
                 Action::Pull => self.push(at_ns, Step::Pull { host }),
                 Action::Block { whom } => {
-                    for &friend in self.friends.of(host) {
-                        if whom.contains(friend) {
-                            self.steps.push((at_ns, Step::Block { host, whom: friend }));
-                        }
+                    let friends = self.friends.of(host).iter();
+                    let blocked: Vec<u32> =
+                        friends.copied().filter(|f| whom.contains(*f)).collect();
+                    if blocked.is_empty() {
+                        self.acts_in_vain(place);
+                    }
+                    for whom in blocked {
+                        self.push(at_ns, Step::Block { host, whom });
                     }
                 }
             }
@@ -194,7 +213,7 @@ impl Builder<'_> {
     ) {
         let circle = self.friends.of(host);
         let granted_ns = at_ns.saturating_add(age_ns.max(1));
-        if circle.is_empty() || granted_ns >= self.duration_ns {
+        if granted_ns >= self.duration_ns {
             return;
         }
         let reader = circle[stream.below(circle.len() as u64) as usize];

@@ -202,7 +202,7 @@ fn wrong_values_say_what_was_expected() {
     check(
         "a: feed.missed_forever",
         "a: feed.delivery.latency",
-        r#"t.toml:29:1: "feed.delivery.latency" is a distribution: add a statistic; known: count, mean, p50, p90, p95, p99, max"#,
+        r#"t.toml:29:1: "feed.delivery.latency" is a distribution: add a statistic; known: count, mean, min, p50, p90, p95, p99, max, or within(…)"#,
     );
     check(
         "= \"cursor\"",

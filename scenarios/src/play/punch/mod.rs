@@ -123,7 +123,7 @@ pub fn start(machines: &Arc<Machines>, punch: u32, workload: usize, hosts: [u32;
             host: HostId(machine),
             how: how.clone(),
         };
-        if !machines.testbed.is_up(machine) {
+        if !machines.runs(machine) {
             side.failed(machines, Cause::HostDown);
             return;
         }

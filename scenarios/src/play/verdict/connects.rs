@@ -16,6 +16,7 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
     if state.connects.is_empty() {
         return;
     }
+    state.settle_links();
     state.connects.close();
     let tally = &state.tally;
     metrics.value("holepunch.attempts", "1", tally.punches as f64);

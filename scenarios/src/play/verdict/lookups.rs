@@ -27,6 +27,9 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
         };
         metrics.samples(&name, hops);
     }
+    for (to, depths) in &lookups.depths_to {
+        metrics.samples(&format!("lookup.depth{{to={to}}}"), depths);
+    }
     metrics.samples("lookup.messages", &lookups.messages);
     metrics.samples("lookup.connections", &lookups.connections);
     let group = |host: u32| machines.scenario.group_of(host).name.as_str();

@@ -2,16 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use orrery_reports::record::Metric;
+use orrery_reports::record::{Metric, Producer};
 use orrery_reports::stats::Recorder;
+
+use crate::metrics;
 
 /// Figures by name.
 #[derive(Default)]
-pub struct Metrics(pub BTreeMap<String, Metric>);
+pub struct Metrics {
+    /// The figures.
+    pub all: BTreeMap<String, Metric>,
+    /// Kinds of the scenario's workloads.
+    kinds: Vec<&'static str>,
+}
 
 impl Metrics {
+    /// None yet, of a scenario with workloads of these kinds.
+    pub fn new(kinds: Vec<&'static str>) -> Self {
+        let all = BTreeMap::new();
+        Self { all, kinds }
+    }
+
     pub fn value(&mut self, name: &str, unit: &str, value: f64) {
-        self.0.insert(
+        self.all.insert(
             name.to_owned(),
             Metric::Value {
                 unit: unit.to_owned(),
@@ -30,9 +43,12 @@ impl Metrics {
         }
     }
 
+    /// A distribution. Without a sample it stands there, empty, only if a workload was to produce
+    /// some: then a seed in which nothing came of it counts like any other.
     pub fn samples(&mut self, name: &str, recorder: &Recorder) {
-        if recorder.count() > 0 {
-            self.0.insert(name.to_owned(), recorder.finish());
+        let producer = metrics::find(name).map(|metric| metric.producer(&self.kinds, false));
+        if recorder.count() > 0 || producer == Some(Producer::Workload) {
+            self.all.insert(name.to_owned(), recorder.finish());
         }
     }
 }

@@ -21,7 +21,7 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics) {
     let circuits: u64 = state.nodes.iter().flatten().map(circuit_bytes).sum();
     let circuits = circuits + relays.bytes_before_cuts;
     metrics.value("relay.bytes", "B", circuits as f64);
-    if let Some(Metric::Value { value: all, .. }) = metrics.0.get("net.bytes")
+    if let Some(Metric::Value { value: all, .. }) = metrics.all.get("net.bytes")
         && *all > 0.0
     {
         let share = 2.0 * circuits as f64 / all;

@@ -1,0 +1,232 @@
+//! Connections between hosts, as the node at either end tells of them.
+//!
+//! Owns how many each has with which other, those through relays apart, and the dials that have
+//! not led to one yet. It judges nothing.
+
+use std::collections::BTreeMap;
+
+use orrery_node::api::Event;
+
+use super::connects::Kinds;
+use super::machine::State;
+use super::not_done::Reason;
+
+/// What one host has with another.
+#[derive(Debug, Clone, Copy, Default)]
+struct Link {
+    /// Open connections.
+    open: u32,
+    /// Those of them that go through a relay.
+    circuits: u32,
+    /// When a connection closed of which it is not known yet whether it went through a relay:
+    /// a node tells of a circuit's end right after that of the connection.
+    in_doubt_ns: Option<u64>,
+}
+
+/// All connections of a run, by who has them with whom.
+#[derive(Debug, Default)]
+pub struct Links {
+    by_pair: BTreeMap<(u32, u32), Link>,
+    /// Dials that workloads asked for and that have neither failed nor led to a connection.
+    dials: BTreeMap<(u32, u32), u64>,
+}
+
+impl Links {
+    /// Whether `host` has a connection with `peer`, as far as it knows.
+    pub fn connected(&self, host: u32, peer: u32) -> bool {
+        let link = self.by_pair.get(&(host, peer));
+        link.is_some_and(|link| link.open > 0)
+    }
+
+    /// A workload lets `host` dial `peer`.
+    pub fn dials(&mut self, host: u32, peer: u32) {
+        *self.dials.entry((host, peer)).or_default() += 1;
+    }
+
+    /// Dials of `host` to `peer` have come to an end: how many.
+    pub fn dialled(&mut self, host: u32, peer: u32) -> u64 {
+        self.dials.remove(&(host, peer)).unwrap_or(0)
+    }
+
+    /// The host lost its power, with all its connections: how many dials were under way.
+    pub fn host_down(&mut self, host: u32) -> u64 {
+        let of_host = (host, 0)..=(host, u32::MAX);
+        let pairs: Vec<(u32, u32)> = self
+            .by_pair
+            .range(of_host.clone())
+            .map(|(p, _)| *p)
+            .collect();
+        for pair in pairs {
+            self.by_pair.remove(&pair);
+        }
+        let pairs: Vec<(u32, u32)> = self.dials.range(of_host).map(|(pair, _)| *pair).collect();
+        pairs
+            .iter()
+            .filter_map(|pair| self.dials.remove(pair))
+            .sum()
+    }
+
+    /// Dials that are under way.
+    pub fn dials_open(&self) -> u64 {
+        self.dials.values().sum()
+    }
+
+    fn opened(&mut self, pair: (u32, u32)) {
+        self.by_pair.entry(pair).or_default().open += 1;
+    }
+
+    fn circuit_opened(&mut self, pair: (u32, u32)) {
+        self.by_pair.entry(pair).or_default().circuits += 1;
+    }
+
+    /// A connection closed. Kinds of which none is left, if that is known already.
+    fn closed(&mut self, pair: (u32, u32), now_ns: u64) -> Option<Kinds> {
+        let link = self.by_pair.entry(pair).or_default();
+        link.open = link.open.saturating_sub(1);
+        if link.open == 0 {
+            self.by_pair.remove(&pair);
+            return Some(Kinds::All);
+        }
+        if link.circuits > 0 {
+            link.in_doubt_ns = Some(now_ns);
+        }
+        None
+    }
+
+    /// The connection that closed just before went through a relay.
+    fn circuit_closed(&mut self, pair: (u32, u32)) {
+        if let Some(link) = self.by_pair.get_mut(&pair) {
+            link.circuits = link.circuits.saturating_sub(1);
+            link.in_doubt_ns = None;
+        }
+    }
+
+    /// The connection that closed before was a direct one, if a circuit's end has not followed:
+    /// when that was, if no direct one is left.
+    fn settle(&mut self, pair: (u32, u32)) -> Option<u64> {
+        let link = self.by_pair.get_mut(&pair)?;
+        let closed_ns = link.in_doubt_ns.take()?;
+        (link.open <= link.circuits).then_some(closed_ns)
+    }
+
+    /// Pairs of which it is not known yet what has closed.
+    fn in_doubt(&self) -> Vec<(u32, u32)> {
+        let doubts = self.by_pair.iter();
+        let doubts = doubts.filter(|(_, link)| link.in_doubt_ns.is_some());
+        doubts.map(|(pair, _)| *pair).collect()
+    }
+}
+
+impl State {
+    /// Takes note of what the node on `machine` tells of its connections.
+    pub fn links_change(&mut self, machine: u32, now_ns: u64, event: &Event) {
+        let of_peer = |peer: &str| self.hosts_by_peer.get(peer).copied();
+        match event {
+            Event::Connected { peer, .. } => {
+                let Some(peer) = of_peer(peer) else { return };
+                self.settle_link((machine, peer));
+                self.links.opened((machine, peer));
+                self.links.dialled(machine, peer);
+            }
+            Event::Disconnected { peer, .. } => {
+                let Some(peer) = of_peer(peer) else { return };
+                self.settle_link((machine, peer));
+                if let Some(kinds) = self.links.closed((machine, peer), now_ns) {
+                    self.connects.gone(machine, peer, kinds, now_ns);
+                }
+            }
+            Event::DialFailed {
+                peer: Some(peer), ..
+            } => {
+                let Some(peer) = of_peer(peer) else { return };
+                let reason = if self.nodes[peer as usize].is_some() {
+                    Reason::NotConnected
+                } else {
+                    Reason::TargetDown
+                };
+                let dials = self.links.dialled(machine, peer);
+                self.not_done.add_many("dial", reason, dials);
+            }
+            Event::CircuitOpened { from, to, .. } | Event::CircuitClosed { from, to, .. } => {
+                let ends = (of_peer(from), of_peer(to));
+                let pair = match ends {
+                    (Some(from), Some(to)) if from == machine => (from, to),
+                    (Some(from), Some(to)) if to == machine => (to, from),
+                    // A relay tells of others' circuits.
+                    _ => return,
+                };
+                if matches!(event, Event::CircuitOpened { .. }) {
+                    self.settle_link(pair);
+                    self.links.circuit_opened(pair);
+                } else {
+                    self.links.circuit_closed(pair);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Decides what could not be decided before, at the end of a run.
+    pub fn settle_links(&mut self) {
+        for pair in self.links.in_doubt() {
+            self.settle_link(pair);
+        }
+    }
+
+    fn settle_link(&mut self, pair: (u32, u32)) {
+        if let Some(closed_ns) = self.links.settle(pair) {
+            self.connects.gone(pair.0, pair.1, Kinds::Direct, closed_ns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAIR: (u32, u32) = (1, 2);
+
+    #[test]
+    fn what_closed_is_direct_unless_a_circuits_end_follows() {
+        let mut links = Links::default();
+        links.opened(PAIR);
+        links.circuit_opened(PAIR);
+        links.opened(PAIR);
+        // The circuit goes, and the direct connection stays.
+        assert_eq!(links.closed(PAIR, 5), None);
+        links.circuit_closed(PAIR);
+        assert_eq!(links.settle(PAIR), None);
+        // A circuit again, and the direct connection goes.
+        links.opened(PAIR);
+        links.circuit_opened(PAIR);
+        assert_eq!(links.closed(PAIR, 7), None);
+        assert_eq!(links.in_doubt(), [PAIR]);
+        assert_eq!(links.settle(PAIR), Some(7));
+        assert_eq!(links.settle(PAIR), None);
+        assert!(links.connected(1, 2) && !links.connected(2, 1));
+        assert_eq!(links.closed(PAIR, 9), Some(Kinds::All));
+        assert!(!links.connected(1, 2));
+    }
+
+    #[test]
+    fn one_of_two_direct_connections_is_enough() {
+        let mut links = Links::default();
+        links.opened(PAIR);
+        links.opened(PAIR);
+        assert_eq!(links.closed(PAIR, 5), None);
+        assert!(links.in_doubt().is_empty());
+        assert!(links.connected(1, 2));
+    }
+
+    #[test]
+    fn dials_end_once_and_with_their_hosts_power() {
+        let mut links = Links::default();
+        for peer in [2, 2, 3, 4] {
+            links.dials(1, peer);
+        }
+        links.dials(2, 1);
+        assert_eq!((links.dialled(1, 2), links.dialled(1, 2)), (2, 0));
+        assert_eq!(links.host_down(1), 2);
+        assert_eq!(links.dials_open(), 1);
+    }
+}
