@@ -195,7 +195,7 @@ fn more_than_two_variants_stand_beneath_each_other() {
             .iter()
             .filter(|d| d.b == "seqvec")
             .count(),
-        26
+        28
     );
     let text = table(&record, Colour::Never);
     let lines: Vec<&str> = text

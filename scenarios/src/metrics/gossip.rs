@@ -50,15 +50,15 @@ pub(super) const METRICS: &[Definition] = &[
         PUBLISH,
         "Measured messages that the author's node handed to its peers.",
     )),
-    not_done(
-        "publish.not_done",
-        PUBLISH,
-        "Messages that were to be published, warm-up included, and were not, also by reason: host-down (the author's node did not run), refused (it had no peers for the topic, or the message was too large).",
-    ),
     value(
         "gossip.refused",
         "1",
         PUBLISH,
         "Transmissions of groups' messages that nodes left out, over the whole run: beyond their gossip.max_message_bytes, or not as the protocol wants them.",
+    ),
+    not_done(
+        "publish.not_done",
+        PUBLISH,
+        "Messages that were to be published, warm-up included, and were not, also by reason: host-down (the author's node did not run), refused (it had no peers for the topic, or the message was too large).",
     ),
 ];

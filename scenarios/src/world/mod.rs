@@ -46,11 +46,11 @@ impl World {
         let gateways = Gateways::build(scenario, &hosts, seed);
         let (steps, in_vain) = schedule(scenario, &friends, &gateways, seed);
         Self {
-            steps,
-            in_vain,
             hosts,
             gateways,
             friends,
+            steps,
+            in_vain,
         }
     }
 }

@@ -174,17 +174,21 @@ impl Builder<'_> {
                 }
                 Action::Pull => self.push(at_ns, Step::Pull { host }),
                 Action::Block { whom } => {
-                    let friends = self.friends.of(host).iter();
-                    let blocked: Vec<u32> =
-                        friends.copied().filter(|f| whom.contains(*f)).collect();
-                    if blocked.is_empty() {
-                        self.acts_in_vain(place);
-                    }
-                    for whom in blocked {
-                        self.push(at_ns, Step::Block { host, whom });
-                    }
+                    self.block(at_ns, place, host, whom);
                 }
             }
+        }
+    }
+
+    /// A host blocks those of `whom` who are its friends.
+    fn block(&mut self, at_ns: u64, place: usize, host: u32, whom: &Hosts) {
+        let friends = self.friends.of(host).iter().copied();
+        let blocked: Vec<u32> = friends.filter(|&friend| whom.contains(friend)).collect();
+        if blocked.is_empty() {
+            self.acts_in_vain(place);
+        }
+        for whom in blocked {
+            self.push(at_ns, Step::Block { host, whom });
         }
     }
 
