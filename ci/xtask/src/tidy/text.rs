@@ -11,7 +11,7 @@ const LINES_COMFORTABLE: usize = 600;
 const LINES_MAX: usize = 900;
 
 /// Files whose lines nobody wrote by hand, or which are texts of others.
-const GENERATED: &[&str] = &["snap", "csv", "lock", "json", "svg", "html"];
+const GENERATED: &[&str] = &["snap", "csv", "lock", "json", "svg", "html", "trace"];
 /// What such files' paths may begin with.
 const GENERATED_BELOW: &[&str] = &["LICENSE", "scenarios/goldens/"];
 
