@@ -14,9 +14,6 @@ use orrery_node::keys::Keys;
 use orrery_node::op::{Encryption, Header, Hlc, LogId, OpId, SignedHeader};
 use orrery_node::store::Store;
 
-/// What devices sign ops for; with another context nothing would verify.
-const OP_CONTEXT: &str = "orrery/op/1";
-
 /// 2026-01-01 in milliseconds since 1970.
 const WALL_MS: u64 = 1_767_225_600_000;
 
@@ -26,6 +23,7 @@ fn keys(person: u8) -> Keys {
 
 fn header(keys: &Keys) -> Header {
     Header {
+        names_author: true,
         log: LogId([1; 16]),
         device: keys.delegation().device,
         seq: 1,
@@ -41,11 +39,7 @@ fn header(keys: &Keys) -> Header {
 }
 
 fn sign(keys: &Keys, header: &Header) -> SignedHeader {
-    let bytes = header.encode();
-    let signature = keys
-        .sign_as_device(OP_CONTEXT, &bytes)
-        .expect("a key in memory signs");
-    SignedHeader { bytes, signature }
+    SignedHeader::sign(header, keys).expect("a key in memory signs")
 }
 
 fn op(criterion: &mut Criterion) {

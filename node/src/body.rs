@@ -2,6 +2,9 @@
 //!
 //! Owns the bounds and the one rule that a body is an object with a `type`.
 //! What types mean is for those who show them; unknown ones are kept as they are.
+//!
+//! What one bound admits no later one refuses: a body goes into replies and files that are JSON
+//! themselves, so its depth is bounded well below what their readers take (serde_json: 128).
 
 use serde_json::Value;
 
@@ -11,6 +14,8 @@ const WHAT: &str = "body";
 
 /// Longest body, as JSON text.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Deepest nesting of a body that is posted or taken in: the object itself is 1 deep.
+pub const BODY_DEPTH_MAX: usize = 64;
 /// Longest name of a type.
 pub const TYPE_BYTES_MAX: usize = 64;
 
@@ -27,11 +32,24 @@ impl Body {
     /// Writes `value` as text.
     ///
     /// # Errors
-    /// As [`Body::decode`].
+    /// As [`Body::decode`], and as [`Body::check_depth`].
     pub fn encode(value: Value) -> Result<Self, DecodeError> {
         let text = value.to_string().into_bytes();
         check(text.len(), &value)?;
-        Ok(Self { text, value })
+        let body = Self { text, value };
+        body.check_depth()?;
+        Ok(body)
+    }
+
+    /// Whether everybody can show it: not so for what was kept before depth was bounded.
+    ///
+    /// # Errors
+    /// `Invalid` beyond [`BODY_DEPTH_MAX`].
+    pub fn check_depth(&self) -> Result<(), DecodeError> {
+        if is_deeper_than(&self.value, BODY_DEPTH_MAX) {
+            return Err(invalid("nested more than 64 deep"));
+        }
+        Ok(())
     }
 
     /// Reads a body from its text.
@@ -53,6 +71,16 @@ impl Body {
     pub fn kind(&self) -> &str {
         kind(&self.value).unwrap_or_default()
     }
+}
+
+/// Whether objects and arrays are nested more than `max` deep.
+fn is_deeper_than(value: &Value, max: usize) -> bool {
+    let mut inner: Box<dyn Iterator<Item = &Value>> = match value {
+        Value::Object(fields) => Box::new(fields.values()),
+        Value::Array(entries) => Box::new(entries.iter()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return false,
+    };
+    max == 0 || inner.any(|value| is_deeper_than(value, max - 1))
 }
 
 fn kind(value: &Value) -> Option<&str> {
@@ -94,6 +122,20 @@ mod tests {
         let body = Body::decode(text).expect("a body");
         assert_eq!(body.text, text);
         assert_eq!(body.kind(), "note/1");
+    }
+
+    #[test]
+    fn depth_is_bounded_for_what_is_posted_and_fits_into_a_reply() {
+        let nested = |depth: usize| {
+            let inner = (1..depth).fold(json!(1), |inner, _| json!([inner]));
+            json!({"type": "note/1", "text": "", "inner": inner})
+        };
+        let deepest = Body::encode(nested(BODY_DEPTH_MAX)).expect("at the bound");
+        let reply = json!({"posts": [{"body": deepest.value}]}).to_string();
+        assert!(serde_json::from_str::<Value>(&reply).is_ok());
+        assert!(Body::encode(nested(BODY_DEPTH_MAX + 1)).is_err());
+        let kept = Body::decode(nested(120).to_string().as_bytes()).expect("kept before");
+        assert!(kept.check_depth().is_err());
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Contact cards: what one gives a friend so that they can follow.
 //!
 //! A card is one word of text, `orrery1` and base32, signed by the identity it
-//! names. Owns the format and its check; a [`Card`] in memory has been verified.
+//! names and by the transport key of its node: nobody names a peer that is another's.
+//! Owns the format and its check; a [`Card`] in memory has been verified.
 
 use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::BASE32_NOPAD;
+use libp2p::identity::{Keypair, PublicKey};
 use libp2p::{Multiaddr, PeerId};
 
 use crate::codec::{DecodeError, Reader, Writer};
@@ -15,8 +17,14 @@ use crate::identity::{IdentityId, SignError, Signature, Signer, verify};
 use crate::seal::EncryptionKey;
 
 const WHAT: &str = "card";
-const CONTEXT: &str = "orrery/card/1";
-const VERSION: u64 = 1;
+/// The purpose of the identity's signature.
+const CONTEXT: &str = "orrery/card/2";
+/// The purpose of the transport key's signature over the same claim; a zero byte ends it.
+const PEER_CONTEXT: &[u8] = b"orrery/card/2/peer\0";
+const VERSION: u64 = 2;
+/// Version 1 had no signature by the transport key. Cards that were kept before are still read.
+const OLD_VERSION: u64 = 1;
+const OLD_CONTEXT: &str = "orrery/card/1";
 const PREFIX: &str = "orrery1";
 
 /// Most addresses on a card.
@@ -28,6 +36,8 @@ pub const CARD_BYTES_MAX: usize = 1_600;
 /// Longest text of a card: eight characters for five bytes.
 pub const CARD_TEXT_MAX: usize = PREFIX.len() + CARD_BYTES_MAX.div_ceil(5) * 8;
 pub(crate) const PEER_BYTES_MAX: usize = 64;
+/// Longest signature by a transport key.
+const CONSENT_BYTES_MAX: usize = 64;
 
 /// How to know and reach a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,30 +48,42 @@ pub struct Card {
     pub delegation: Delegation,
     /// Where to dial, best first.
     pub addresses: Vec<Multiaddr>,
+    /// By the identity.
     signature: Signature,
+    /// By the transport key; `None` in version 1.
+    consent: Option<Vec<u8>>,
 }
 
 impl Card {
-    /// Signs a card in the name of `identity`. Addresses that are too long, or
-    /// too many, are left out.
+    /// Signs a card in the name of `identity`, whose node has the key `transport`. Addresses that
+    /// are too long, or too many, are left out.
     ///
     /// # Errors
-    /// [`SignError`] when the identity's key cannot be reached.
+    /// [`SignError`] when the identity's key cannot be reached, or the transport key does not sign.
     pub fn issue(
         identity: &dyn Signer,
-        peer: PeerId,
+        transport: &Keypair,
         delegation: Delegation,
         addresses: &[Multiaddr],
     ) -> Result<Self, SignError> {
         let addresses = fitting(addresses);
-        let claim = claim(&peer, &delegation, &addresses);
+        let peer = transport.public().to_peer_id();
+        let claim = claim(VERSION, &peer, &delegation, &addresses);
         let signature = identity.sign(CONTEXT, &claim)?;
+        let consent = transport.sign(&[PEER_CONTEXT, &claim].concat());
+        let consent = consent.map_err(|error| SignError(error.to_string()))?;
         Ok(Self {
             peer,
             delegation,
             addresses,
             signature,
+            consent: Some(consent),
         })
+    }
+
+    /// Whether the peer that it names has signed it; not so for cards of version 1.
+    pub fn is_signed_by_peer(&self) -> bool {
+        self.consent.is_some()
     }
 
     /// Whom the card names.
@@ -76,32 +98,63 @@ impl Card {
 
     /// The card as bytes.
     pub fn encode(&self) -> Vec<u8> {
-        Writer::default()
-            .array(2)
-            .bytes(&claim(&self.peer, &self.delegation, &self.addresses))
-            .bytes(&self.signature)
-            .finish()
+        let version = match self.consent {
+            Some(_) => VERSION,
+            None => OLD_VERSION,
+        };
+        let claim = claim(version, &self.peer, &self.delegation, &self.addresses);
+        let mut writer = Writer::default();
+        writer.array(2 + usize::from(self.consent.is_some()));
+        writer.bytes(&claim).bytes(&self.signature);
+        if let Some(consent) = &self.consent {
+            writer.bytes(consent);
+        }
+        writer.finish()
     }
 
     /// Reads and verifies a card.
     ///
     /// # Errors
-    /// [`DecodeError`], by what is wrong; `Signature` if it is not signed by
-    /// the identity it names.
+    /// [`DecodeError`], by what is wrong; `Version` for a card of version 1; `Signature` if it is
+    /// not signed by the identity and by the peer that it names.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(WHAT, bytes);
-        reader.array(2)?;
-        let claim = reader.bytes(CARD_BYTES_MAX)?;
-        let signature = reader.fixed()?;
-        reader.end()?;
+        let card = Self::decode_kept(bytes)?;
+        if card.consent.is_none() {
+            return Err(DecodeError::Version {
+                what: WHAT,
+                found: OLD_VERSION,
+            });
+        }
+        Ok(card)
+    }
+
+    /// As [`Card::decode`], of version 1 as well: for what was kept before version 2.
+    pub(crate) fn decode_kept(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut outer = Reader::new(WHAT, bytes);
+        let is_old = outer.list(3)? == 2;
+        let claim = outer.bytes(CARD_BYTES_MAX)?;
+        let signature = outer.fixed()?;
+        let consent = if is_old {
+            None
+        } else {
+            Some(outer.bytes(CONSENT_BYTES_MAX)?.to_vec())
+        };
+        outer.end()?;
         let mut reader = Reader::new(WHAT, claim);
-        reader.array(4)?;
-        reader.version(VERSION)?;
+        reader.versioned(4, if is_old { OLD_VERSION } else { VERSION })?;
         let peer = PeerId::from_bytes(reader.bytes(PEER_BYTES_MAX)?).map_err(|_| wrong("peer"))?;
-        let delegation = Delegation::decode(reader.bytes(DELEGATION_BYTES_MAX)?)?;
+        let delegation = reader.bytes(DELEGATION_BYTES_MAX)?;
+        let (delegation, context) = match &consent {
+            None => (Delegation::decode_kept(delegation)?, OLD_CONTEXT),
+            Some(_) => (Delegation::decode(delegation)?, CONTEXT),
+        };
         let addresses = read_addresses(&mut reader)?;
         reader.end()?;
-        if !verify(&delegation.identity.0, CONTEXT, claim, &signature) {
+        let by_peer = match &consent {
+            None => true,
+            Some(consent) => key_of(&peer)?.verify(&[PEER_CONTEXT, claim].concat(), consent),
+        };
+        if !by_peer || !verify(&delegation.identity.0, context, claim, &signature) {
             return Err(DecodeError::Signature { what: WHAT });
         }
         Ok(Self {
@@ -109,6 +162,7 @@ impl Card {
             delegation,
             addresses,
             signature,
+            consent,
         })
     }
 }
@@ -141,12 +195,18 @@ impl FromStr for Card {
     }
 }
 
-/// What the identity signs.
-fn claim(peer: &PeerId, delegation: &Delegation, addresses: &[Multiaddr]) -> Vec<u8> {
+/// The key of a peer, which the names of Ed25519 peers hold (libp2p, "Peer Ids").
+fn key_of(peer: &PeerId) -> Result<PublicKey, DecodeError> {
+    PublicKey::try_decode_protobuf(peer.as_ref().digest())
+        .map_err(|_| wrong("its peer is not named by an Ed25519 key"))
+}
+
+/// What identity and transport key sign.
+fn claim(version: u64, peer: &PeerId, delegation: &Delegation, addresses: &[Multiaddr]) -> Vec<u8> {
     let mut writer = Writer::default();
     writer
         .array(4)
-        .u64(VERSION)
+        .u64(version)
         .bytes(&peer.to_bytes())
         .bytes(&delegation.encode());
     write_addresses(&mut writer, addresses);
@@ -225,6 +285,25 @@ mod tests {
         };
         assert_eq!(
             forged.to_string().parse::<Card>(),
+            Err(DecodeError::Signature { what: WHAT })
+        );
+    }
+
+    #[test]
+    fn a_card_that_names_anothers_peer_is_refused() {
+        let keys = |seed| Keys::generate(Some([seed; 32]));
+        let (alice, mallory) = (keys(1), keys(7));
+        let own = mallory.card(&[]).expect("signs");
+        let claim = claim(VERSION, &alice.peer(), &own.delegation, &[]);
+        let mallorys = [PEER_CONTEXT, &claim].concat();
+        let forged = Card {
+            peer: alice.peer(),
+            signature: mallory.sign_as_identity(CONTEXT, &claim).expect("signs"),
+            consent: mallory.transport().sign(&mallorys).ok(),
+            ..own
+        };
+        assert_eq!(
+            Card::decode(&forged.encode()),
             Err(DecodeError::Signature { what: WHAT })
         );
     }

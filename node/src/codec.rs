@@ -100,6 +100,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An array of exactly `len` entries, the first of which is the version, that must be
+    /// `known`. Another version may have another length, so it is told first.
+    pub(crate) fn versioned(&mut self, len: u64, known: u64) -> Result<(), DecodeError> {
+        let found = match self.cbor.array() {
+            Ok(Some(found)) if found > 0 => found,
+            _ => return Err(self.malformed()),
+        };
+        self.version(known)?;
+        if found == len {
+            Ok(())
+        } else {
+            Err(self.malformed())
+        }
+    }
+
     /// The version, which must be `known`.
     pub(crate) fn version(&mut self, known: u64) -> Result<(), DecodeError> {
         match self.u64()? {

@@ -2,6 +2,9 @@
 //!
 //! Owns the name of an identity, the [`Signer`] seam and the one way in which
 //! signatures are made and checked. Holds no secret of its own.
+//!
+//! Verification is strict: a public key or a signature's first half of small order is refused,
+//! since anybody can sign for such a key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,6 +42,9 @@ impl FromStr for IdentityId {
             .decode(text.to_ascii_uppercase().as_bytes())
             .map_err(|_| wrong("not base32"))?;
         let bytes = bytes.try_into().map_err(|_| wrong("not 32 bytes"))?;
+        if is_of_small_order(&bytes) {
+            return Err(wrong("a key that anybody can sign for"));
+        }
         Ok(Self(bytes))
     }
 }
@@ -101,10 +107,55 @@ impl Signer for SeedSigner {
     }
 }
 
-/// Whether `signature` is by the key `public` over `bytes` for the purpose `context`.
+/// Whether `signature` is by the key `public` over `bytes` for the purpose `context`. Never for
+/// a key of small order.
 pub fn verify(public: &[u8; 32], context: &str, bytes: &[u8], signature: &Signature) -> bool {
+    let nonce = signature.first_chunk();
+    if is_of_small_order(public) || nonce.is_none_or(is_of_small_order) {
+        return false;
+    }
     ed25519::PublicKey::try_from_bytes(public)
         .is_ok_and(|key| key.verify(&signed_bytes(context, bytes), signature))
+}
+
+/// Ordinates of the eight points of small order, little endian: 0, 1, p - 1, those of order 8,
+/// and the encodings of 0 and 1 that are not reduced (p and p + 1). Cremers and Jackson, "Prime,
+/// Order Please!", CSF 2019, table 2.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    first_byte(1, [0; 32]),
+    first_byte(0xec, NEAR_P),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+    first_byte(0xed, NEAR_P),
+    first_byte(0xee, NEAR_P),
+];
+
+/// All but the first byte of 2^255 - 19 and its neighbours.
+const NEAR_P: [u8; 32] = {
+    let mut bytes = [0xff; 32];
+    bytes[31] = 0x7f;
+    bytes
+};
+
+const fn first_byte(first: u8, mut bytes: [u8; 32]) -> [u8; 32] {
+    bytes[0] = first;
+    bytes
+}
+
+/// Whether a compressed point has small order, whatever its sign bit.
+fn is_of_small_order(point: &[u8; 32]) -> bool {
+    let mut ordinate = *point;
+    ordinate[31] &= 0x7f;
+    SMALL_ORDER.contains(&ordinate)
 }
 
 /// Purposes are separated by a zero byte, which no context contains.
@@ -128,6 +179,31 @@ mod tests {
         assert!("".parse::<IdentityId>().is_err());
         assert!("abc!".parse::<IdentityId>().is_err());
         assert!("aaaa".parse::<IdentityId>().is_err());
+    }
+
+    #[test]
+    fn keys_that_anybody_can_sign_for_are_no_identities() {
+        // The zero scalar signs for a key of small order: s = 0 and R = -kA, which is one of
+        // eight points whatever was signed.
+        let points = SMALL_ORDER.into_iter().flat_map(|point| {
+            let mut negative = point;
+            negative[31] |= 0x80;
+            [point, negative]
+        });
+        let points: Vec<[u8; 32]> = points.collect();
+        let mut forgeries = 0;
+        for key in &points {
+            assert!(IdentityId(*key).to_string().parse::<IdentityId>().is_err());
+            for nonce in &points {
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(nonce);
+                let lax = ed25519::PublicKey::try_from_bytes(key)
+                    .is_ok_and(|key| key.verify(&signed_bytes("a", b"bytes"), &signature));
+                forgeries += u32::from(lax);
+                assert!(!verify(key, "a", b"bytes", &signature));
+            }
+        }
+        assert!(forgeries > 0, "without the check, forgeries pass");
     }
 
     #[test]

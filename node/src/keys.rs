@@ -77,7 +77,7 @@ impl Keys {
         transport: Keypair,
         decryption: DecryptionKey,
     ) -> Result<Self, SignError> {
-        let delegation = Delegation::issue(&*identity, device.public(), decryption.public())?;
+        let delegation = Delegation::issue(&*identity, &*device, decryption.public())?;
         Ok(Self {
             identity,
             device,
@@ -137,11 +137,11 @@ impl Keys {
     /// Addresses beyond what a card may hold are left out, the last first.
     ///
     /// # Errors
-    /// [`SignError`] when the identity's key cannot be reached.
+    /// [`SignError`] when the identity's key cannot be reached, or the transport key does not sign.
     pub fn card(&self, addresses: &[Multiaddr]) -> Result<Card, SignError> {
         Card::issue(
             &*self.identity,
-            self.peer(),
+            &self.transport,
             self.delegation.clone(),
             addresses,
         )
@@ -161,6 +161,19 @@ impl Keys {
     /// [`SignError`] when the key cannot be reached.
     pub fn sign_as_device(&self, context: &str, bytes: &[u8]) -> Result<Signature, SignError> {
         self.device.sign(context, bytes)
+    }
+
+    /// These keys with the identity of `other`, who certifies the device.
+    #[cfg(test)]
+    pub(crate) fn certifying_as(&self, other: &Self) -> Self {
+        let delegation =
+            Delegation::issue(&*other.identity, &*self.device, self.decryption.public());
+        Self {
+            identity: Arc::clone(&other.identity),
+            delegation: delegation.expect("a key in memory signs"),
+            seeds: None,
+            ..self.clone()
+        }
     }
 
     /// Opens what was wrapped for this device.

@@ -34,6 +34,7 @@ pub mod seal;
 mod shelf;
 pub mod store;
 mod transport;
+mod wall_clock;
 mod when_woken;
 
 pub use codec::DecodeError;

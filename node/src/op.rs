@@ -4,6 +4,7 @@
 //! but the op itself. Whether it fits what else is known of its log is the
 //! store's business.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,13 +13,18 @@ use data_encoding::HEXLOWER;
 use crate::body::BODY_BYTES_MAX;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::Delegation;
-use crate::identity::{Signature, verify};
+use crate::identity::{IdentityId, SignError, Signature, verify};
+use crate::keys::Keys;
 use crate::seal::SEAL_OVERHEAD_BYTES;
 
 const WHAT: &str = "op header";
-/// The purpose of a device's signature over a header.
-pub(crate) const OP_CONTEXT: &str = "orrery/op/1";
-const VERSION: u64 = 1;
+/// The purpose of a device's signature over an author and a header.
+const OP_CONTEXT: &str = "orrery/op/2";
+const VERSION: u64 = 2;
+/// Headers of this version name no author in what is signed; their purpose was another, too.
+/// They are read, since old posts have them, and made no more.
+const VERSION_WITHOUT_AUTHOR: u64 = 1;
+const OP_CONTEXT_WITHOUT_AUTHOR: &str = "orrery/op/1";
 
 /// Longest header.
 pub const HEADER_BYTES_MAX: usize = 1_024;
@@ -130,6 +136,9 @@ pub enum Encryption {
 /// What a device signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
+    /// Whether the device's signature covers the author as well; false for posts that were made
+    /// by version 1, which are read and made no more.
+    pub names_author: bool,
     /// The log it belongs to.
     pub log: LogId,
     /// The device that wrote it.
@@ -177,7 +186,11 @@ impl Header {
 
     fn write_place(&self, writer: &mut Writer) {
         writer
-            .u64(VERSION)
+            .u64(if self.names_author {
+                VERSION
+            } else {
+                VERSION_WITHOUT_AUTHOR
+            })
             .bytes(&self.log.0)
             .bytes(&self.device)
             .u64(self.seq)
@@ -220,9 +233,20 @@ impl Header {
             });
         }
         let mut reader = Reader::new(WHAT, bytes);
-        reader.array(12)?;
-        reader.version(VERSION)?;
+        let names_author = match reader.versioned(12, VERSION) {
+            Ok(()) => true,
+            Err(DecodeError::Version {
+                found: VERSION_WITHOUT_AUTHOR,
+                ..
+            }) => {
+                reader = Reader::new(WHAT, bytes);
+                reader.versioned(12, VERSION_WITHOUT_AUTHOR)?;
+                false
+            }
+            Err(error) => return Err(error),
+        };
         let header = Self {
+            names_author,
             log: LogId(reader.fixed()?),
             device: reader.fixed()?,
             seq: reader.u64()?,
@@ -277,7 +301,10 @@ pub enum OpRefusal {
     /// The header is by another device than the certificate's.
     #[error("the op is by a device that the author did not certify")]
     Device,
-    /// The device did not sign these header bytes.
+    /// The op is held already as another author's.
+    #[error("the op is held as one of {0}")]
+    Taken(IdentityId),
+    /// The device did not sign these header bytes, or not for this author.
     #[error("the op's signature is forged")]
     Signature,
     /// The body is not the one whose hash and length were signed.
@@ -305,6 +332,7 @@ impl OpRefusal {
             Self::Format(_) => "op-format",
             Self::Author => "op-author",
             Self::Device => "op-device",
+            Self::Taken(_) => "op-taken",
             Self::Signature => "op-signature",
             Self::BodyHash => "op-body-hash",
             Self::Unreadable => "op-unreadable",
@@ -324,6 +352,17 @@ pub struct SignedHeader {
 }
 
 impl SignedHeader {
+    /// `header`, signed by the device of `keys` as written by their identity.
+    ///
+    /// # Errors
+    /// [`SignError`] when the device's key cannot be reached.
+    pub fn sign(header: &Header, keys: &Keys) -> Result<Self, SignError> {
+        let bytes = header.encode();
+        let (context, signed) = signed_bytes(header, keys.identity(), &bytes);
+        let signature = keys.sign_as_device(context, &signed)?;
+        Ok(Self { bytes, signature })
+    }
+
     /// The op's name.
     pub fn id(&self) -> OpId {
         OpId(blake3::hash(&self.bytes).into())
@@ -338,7 +377,8 @@ impl SignedHeader {
         if header.device != delegation.device {
             return Err(OpRefusal::Device);
         }
-        if !verify(&header.device, OP_CONTEXT, &self.bytes, &self.signature) {
+        let (context, signed) = signed_bytes(&header, delegation.identity, &self.bytes);
+        if !verify(&header.device, context, &signed, &self.signature) {
             return Err(OpRefusal::Signature);
         }
         Ok(header)
@@ -357,6 +397,20 @@ impl SignedHeader {
     }
 }
 
+/// The purpose of a signature over `header`, and what is signed: author and header, so that the
+/// same header is no op of anybody else.
+fn signed_bytes<'a>(
+    header: &Header,
+    author: IdentityId,
+    bytes: &'a [u8],
+) -> (&'static str, Cow<'a, [u8]>) {
+    if header.names_author {
+        (OP_CONTEXT, Cow::Owned([&author.0, bytes].concat()))
+    } else {
+        (OP_CONTEXT_WITHOUT_AUTHOR, Cow::Borrowed(bytes))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,6 +420,7 @@ mod tests {
 
     fn header() -> Header {
         Header {
+            names_author: true,
             log: LogId([1; 16]),
             device: SeedSigner::new([2; 32]).public(),
             seq: 1,
@@ -380,17 +435,22 @@ mod tests {
         }
     }
 
+    /// Signed by the device `key` as written by the identity of [`delegation`].
     fn signed(header: &Header, key: [u8; 32]) -> SignedHeader {
+        let author = IdentityId(SeedSigner::new([1; 32]).public());
         let bytes = header.encode();
-        let signature = SeedSigner::new(key)
-            .sign(OP_CONTEXT, &bytes)
-            .expect("signs");
+        let (context, signed) = signed_bytes(header, author, &bytes);
+        let signature = SeedSigner::new(key).sign(context, &signed).expect("signs");
         SignedHeader { bytes, signature }
     }
 
     fn delegation(device: [u8; 32]) -> Delegation {
-        let device = SeedSigner::new(device).public();
-        Delegation::issue(&SeedSigner::new([1; 32]), device, EncryptionKey([0; 32])).expect("signs")
+        certified([1; 32], device)
+    }
+
+    fn certified(identity: [u8; 32], device: [u8; 32]) -> Delegation {
+        let (identity, device) = (SeedSigner::new(identity), SeedSigner::new(device));
+        Delegation::issue(&identity, &device, EncryptionKey([0; 32])).expect("signs")
     }
 
     #[test]
@@ -452,6 +512,23 @@ mod tests {
             signed(&header(), [3; 32]).verify(&delegation([2; 32])),
             Err(OpRefusal::Signature)
         );
+    }
+
+    #[test]
+    fn a_header_is_the_op_of_one_author_only() {
+        let other_author = certified([8; 32], [2; 32]);
+        let refused = signed(&header(), [2; 32]).verify(&other_author);
+        assert_eq!(refused, Err(OpRefusal::Signature));
+    }
+
+    #[test]
+    fn posts_of_version_1_are_still_read() {
+        let old = Header {
+            names_author: false,
+            ..header()
+        };
+        assert_eq!(Header::decode(&old.encode()), Ok(old.clone()));
+        assert_eq!(signed(&old, [2; 32]).verify(&delegation([2; 32])), Ok(old));
     }
 
     #[test]

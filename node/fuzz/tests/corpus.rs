@@ -32,6 +32,7 @@ fn keys() -> Keys {
 
 fn header(seq: u64) -> Header {
     Header {
+        names_author: true,
         log: LogId([1; 16]),
         device: keys().delegation().device,
         seq,
@@ -53,11 +54,7 @@ fn body_hash() -> [u8; 32] {
 }
 
 fn signed(seq: u64) -> SignedHeader {
-    let bytes = header(seq).encode();
-    let signature = keys()
-        .sign_as_device("corpus", &bytes)
-        .expect("a key in memory signs");
-    SignedHeader { bytes, signature }
+    SignedHeader::sign(&header(seq), &keys()).expect("a key in memory signs")
 }
 
 fn states() -> [(&'static str, PullState); 2] {
@@ -87,7 +84,7 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         to: Audience::Friends,
     };
     let proof = AuthMessage::Proof {
-        delegation: keys.delegation().clone(),
+        delegation: Box::new(keys.delegation().clone()),
         signature: keys
             .sign_as_identity("corpus", b"")
             .expect("a key in memory signs"),

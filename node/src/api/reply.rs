@@ -115,6 +115,10 @@ pub struct Post {
     pub author: IdentityName,
     /// The author's wall clock, milliseconds since 1970.
     pub stamp_ms: u64,
+    /// Whether that clock was more than an hour ahead of the reader's when the post arrived: the
+    /// post then stands where it arrived.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stamp_ahead: bool,
     /// The post itself.
     pub body: serde_json::Value,
 }

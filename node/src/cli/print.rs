@@ -35,8 +35,13 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 pub fn print_posts(posts: &[Post]) -> Result<(), Failure> {
     for post in posts {
         let author: String = post.author.chars().take(SHORT).collect();
+        let ahead = if post.stamp_ahead {
+            " (clock ahead)"
+        } else {
+            ""
+        };
         print_line(&format!(
-            "{}  {author}  {}",
+            "{}{ahead}  {author}  {}",
             utc(post.stamp_ms),
             content(&post.body)
         ))?;

@@ -4,7 +4,7 @@
 //! when the job has ended, and only then.
 
 use std::collections::BTreeSet;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use libp2p::PeerId;
 
@@ -14,11 +14,16 @@ use crate::card::Card;
 use crate::identity::{IdentityId, SignError};
 use crate::op::OpId;
 use crate::store::{Granted, Store, StoreError};
+use crate::wall_clock::wall_clock_ms;
 
 use super::CommandError;
 use super::agenda::Errand;
 use super::driver::{Driver, JOBS_MAX, Then};
 use super::waiters::ReplySender;
+
+/// Peers that are denied at most on account of one blocked identity: it may have as many as it
+/// likes.
+const DENIED_MAX: usize = 64;
 
 /// Most posts in one reply.
 pub const TIMELINE_MAX: u32 = 10_000;
@@ -207,7 +212,7 @@ impl Driver {
                     driver.context.set_blocked(identity, true);
                     let mut peers: BTreeSet<_> =
                         driver.links.peers_of(identity).into_iter().collect();
-                    peers.extend(card.map(|card| card.peer));
+                    peers.extend(card.filter(Card::is_signed_by_peer).map(|card| card.peer));
                     driver.unfriend(identity);
                     driver.deny(identity, peers);
                 });
@@ -236,7 +241,7 @@ impl Driver {
                 let then: Then = Box::new(move |driver| {
                     driver.context.set_blocked(identity, false);
                     for peer in driver.denied.remove(&identity).unwrap_or_default() {
-                        driver.swarm.behaviour_mut().denied.unblock_peer(peer);
+                        driver.permit(peer);
                     }
                     if let Some(card) = followed {
                         driver.befriend(card);
@@ -247,13 +252,33 @@ impl Driver {
         );
     }
 
-    /// Denies connections with `peers`, who speak for a blocked identity, and
-    /// closes those there are.
+    /// Denies connections with `peers`, which proved or signed that they speak for a blocked
+    /// identity, and closes those there are. A friend's peer is never denied, whoever else
+    /// claims it.
     pub(super) fn deny(&mut self, identity: IdentityId, peers: BTreeSet<PeerId>) {
-        for peer in &peers {
-            self.swarm.behaviour_mut().denied.block_peer(*peer);
+        let denied = self.denied.entry(identity).or_default();
+        for peer in peers {
+            let is_friends = self.friends.values().any(|friend| friend.card.peer == peer);
+            if is_friends || denied.contains(&peer) {
+                continue;
+            }
+            if denied.len() >= DENIED_MAX {
+                self.context.limit_reached("denied-peers");
+                // It is refused by its proof, each time.
+                let _ = self.swarm.disconnect_peer_id(peer);
+                continue;
+            }
+            denied.insert(peer);
+            self.swarm.behaviour_mut().denied.block_peer(peer);
         }
-        self.denied.entry(identity).or_default().extend(peers);
+    }
+
+    /// Lets a peer connect, whoever it spoke for before.
+    pub(super) fn permit(&mut self, peer: PeerId) {
+        for peers in self.denied.values_mut() {
+            peers.remove(&peer);
+        }
+        self.swarm.behaviour_mut().denied.unblock_peer(peer);
     }
 
     fn grant(&mut self, op: &str, reader: &str, reply: ReplySender) {
@@ -392,15 +417,6 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
             None
         }
     }
-}
-
-/// The wall clock in milliseconds since 1970; 0 before.
-pub fn wall_clock_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -76,7 +76,8 @@ impl Known {
                 let mut denied = BTreeMap::new();
                 for identity in &blocked {
                     let card = store.card_of(*identity)?;
-                    denied.insert(*identity, card.map(|card| card.peer).into_iter().collect());
+                    let peer = card.filter(Card::is_signed_by_peer).map(|card| card.peer);
+                    denied.insert(*identity, peer.into_iter().collect());
                 }
                 let following = store.following()?;
                 Ok::<_, StoreError>(Self {

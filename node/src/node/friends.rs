@@ -60,6 +60,7 @@ impl Driver {
             self.context.limit_reached("friends");
             return;
         }
+        self.permit(card.peer);
         self.swarm.behaviour_mut().limits.bypass_peer_id(&card.peer);
         let config = &self.context.config;
         let dial_in = random_below(config.dial.backoff_first.get());

@@ -10,8 +10,8 @@ use libp2p::{Multiaddr, PeerId, identify};
 use crate::api::Event;
 use crate::card::{CARD_ADDRESSES_MAX, fitting};
 use crate::kad::{Bounds, Kademlia, Kept, keep, keep_provider};
+use crate::wall_clock::wall_clock_ms;
 
-use super::commands::wall_clock_ms;
 use super::driver::Driver;
 
 impl Driver {

@@ -12,10 +12,10 @@ use libp2p::kad::{Quorum, Record};
 use crate::api::Event;
 use crate::card::fitting;
 use crate::kad::{AddressRecord, address_key};
+use crate::wall_clock::wall_clock_ms;
 
 use super::agenda::Errand;
 use super::backoff::Backoff;
-use super::commands::wall_clock_ms;
 use super::driver::Driver;
 use super::queries::Purpose;
 

@@ -16,9 +16,10 @@ use libp2p::kad::{
 use crate::api::{Event, Miss, Reply, Rung};
 use crate::identity::IdentityId;
 use crate::kad::{AddressRecord, Kademlia, address_key, service_key};
+use crate::wall_clock::wall_clock_ms;
 
 use super::CommandError;
-use super::commands::{answer, wall_clock_ms};
+use super::commands::answer;
 use super::driver::Driver;
 use super::waiters::ReplySender;
 

@@ -44,7 +44,7 @@ pub enum AuthMessage {
     /// Whom the sender speaks for.
     Proof {
         /// The sender's identity and its device.
-        delegation: Delegation,
+        delegation: Box<Delegation>,
         /// By the identity, over this connection.
         signature: Signature,
     },
@@ -193,7 +193,7 @@ async fn receive_nonce<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Nonce, Au
 fn make_proof(ends: &Ends, ours: &Nonce, theirs: &Nonce) -> Result<AuthMessage, SignError> {
     let claim = claim(&ends.keys.peer(), &ends.remote, ours, theirs);
     Ok(AuthMessage::Proof {
-        delegation: ends.keys.delegation().clone(),
+        delegation: Box::new(ends.keys.delegation().clone()),
         signature: ends.keys.sign_as_identity(CONTEXT, &claim)?,
     })
 }
@@ -268,7 +268,7 @@ impl AuthMessage {
                     .map_err(|_| invalid("the nonce has not 32 bytes"))?,
             )),
             (1, delegation, signature) => Ok(Self::Proof {
-                delegation: Delegation::decode(delegation)?,
+                delegation: Box::new(Delegation::decode(delegation)?),
                 signature: signature
                     .try_into()
                     .map_err(|_| invalid("the signature has not 64 bytes"))?,
@@ -389,7 +389,7 @@ mod tests {
         check_refused(&[AuthMessage::Accepted.encode()], Reason::Malformed);
         check_refused(&[nonce.clone(), nonce.clone()], Reason::Malformed);
         let unsigned = AuthMessage::Proof {
-            delegation: keys(1).delegation().clone(),
+            delegation: Box::new(keys(1).delegation().clone()),
             signature: [0; 64],
         };
         check_refused(&[nonce, unsigned.encode()], Reason::Forged);
@@ -400,7 +400,7 @@ mod tests {
         for message in [
             AuthMessage::Nonce([7; 32]),
             AuthMessage::Proof {
-                delegation: keys(1).delegation().clone(),
+                delegation: Box::new(keys(1).delegation().clone()),
                 signature: [3; 64],
             },
             AuthMessage::Accepted,

@@ -14,6 +14,7 @@ use crate::identity::IdentityId;
 use crate::pull::{PullPage, PullRequest};
 use crate::shelf::ShelfError;
 use crate::store::{Ingested, StoreError};
+use crate::wall_clock::wall_clock_ms;
 
 use super::context::Context;
 use super::deadline::TimedOut;
@@ -178,7 +179,7 @@ async fn keep(
     let task = async move {
         let result = shared
             .shelf
-            .with(move |store| store.ingest(author, &request, &page))
+            .with(move |store| store.ingest(author, &request, &page, wall_clock_ms()))
             .await;
         if let Ok(Ok(ingested)) = &result {
             shared.keeps(author, ingested.new.len() as u64);

@@ -5,7 +5,7 @@
 
 use redb::ReadTransaction;
 
-use super::record::Record;
+use super::record::{self, Record};
 use super::tables::{
     ANYBODY, EPOCH, FEED_BY_ARRIVAL, FEED_BY_STAMP, HEADS, INTRODUCED, OPS, WRAPS,
 };
@@ -108,8 +108,10 @@ impl Store {
             }
             let wrap = wraps.get((&op.0, &viewer.0))?;
             let wrap = wrap.map(|wrap| decode_wrap(wrap.value())).transpose()?;
+            let certificate = record::own_certificate(&record.item.delegation, &self.keys);
             let item = Item {
                 wrap,
+                delegation: certificate.map_or(record.item.delegation, |own| own.encode()),
                 ..record.item
             };
             if weight_bytes + item.weight_bytes() > bounds.whole_bytes {

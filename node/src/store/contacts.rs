@@ -66,7 +66,7 @@ impl Store {
         let mut following = Vec::new();
         for entry in txn.open_table(FOLLOWS)?.iter()? {
             if let Some(card) = cards.get(entry?.0.value())? {
-                following.push(Card::decode(card.value()).map_err(StoreError::DamagedEntry)?);
+                following.push(Card::decode_kept(card.value()).map_err(StoreError::DamagedEntry)?);
             }
         }
         Ok(following)
@@ -102,7 +102,7 @@ impl Store {
         let cards = txn.open_table(CARDS)?;
         cards
             .get(&identity.0)?
-            .map(|card| Card::decode(card.value()).map_err(StoreError::DamagedEntry))
+            .map(|card| Card::decode_kept(card.value()).map_err(StoreError::DamagedEntry))
             .transpose()
     }
 }

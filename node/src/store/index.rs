@@ -37,7 +37,8 @@ impl Derived<'_> {
         let held = self.log_lengths.get(log)?.map_or(0, |held| held.value());
         self.log_lengths.insert(log, held + 1)?;
         self.held.insert((&record.author.0, stamp, &op.0), ())?;
-        self.timeline.insert((stamp, &op.0), &record.author.0)?;
+        let shown_ms = record.shown_ms(stamp);
+        self.timeline.insert((shown_ms, &op.0), &record.author.0)?;
         Ok(())
     }
 

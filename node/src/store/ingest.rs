@@ -91,8 +91,8 @@ impl Store {
         })
     }
 
-    /// Checks, opens and keeps the page by which `author` answered `request`.
-    /// Durable on return.
+    /// Checks, opens and keeps the page by which `author` answered `request`, at `wall_ms` by
+    /// the own wall clock. Durable on return.
     ///
     /// A page for a request that names types keeps its ops, but does not move
     /// the cursor: the reader has not seen the other types.
@@ -105,6 +105,7 @@ impl Store {
         author: IdentityId,
         request: &PullRequest,
         page: &PullPage,
+        wall_ms: u64,
     ) -> Result<Ingested, StoreError> {
         if page.next.engine() != request.engine() {
             return Err(StoreError::OtherEngine);
@@ -117,7 +118,7 @@ impl Store {
         if txn.open_table(FOLLOWS)?.get(&author.0)?.is_none() {
             return Err(StoreError::NotFollowed(author));
         }
-        let result = self.take_page(&txn, author, page)?;
+        let result = self.take_page(&txn, author, page, wall_ms)?;
         let moved = move_cursor(&txn, author, request, page)?;
         // Most pulls bring nothing: they then cost no sync.
         if moved || !result.new.is_empty() || !result.forks.is_empty() {
@@ -133,8 +134,9 @@ impl Store {
         txn: &WriteTransaction,
         author: IdentityId,
         page: &PullPage,
+        wall_ms: u64,
     ) -> Result<Ingested, StoreError> {
-        let mut intake = Intake::open(txn, &self.keys, author)?;
+        let mut intake = Intake::open(txn, &self.keys, author, wall_ms)?;
         for (place, item) in page.items.iter().enumerate() {
             if let Err(refusal) = intake.take(item)? {
                 intake.result.refused.push((place, refusal));
@@ -175,6 +177,8 @@ struct Intake<'txn> {
     forks: Table<'txn, (Name, Log), (u64, &'static [u8])>,
     keys: &'txn Keys,
     author: IdentityId,
+    /// The reader's wall clock.
+    wall_ms: u64,
     /// The certificate seen last, which the next item mostly has too.
     certificate: Option<(Vec<u8>, Delegation)>,
     result: Ingested,
@@ -185,12 +189,14 @@ impl<'txn> Intake<'txn> {
         txn: &'txn WriteTransaction,
         keys: &'txn Keys,
         author: IdentityId,
+        wall_ms: u64,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             derived: Derived::open(txn)?,
             forks: txn.open_table(FORKS)?,
             keys,
             author,
+            wall_ms,
             certificate: None,
             result: Ingested::default(),
         })
@@ -199,7 +205,11 @@ impl<'txn> Intake<'txn> {
     /// Takes one item, or says why not.
     fn take(&mut self, item: &Item) -> Result<Result<(), OpRefusal>, StoreError> {
         let op = item.id();
-        if self.derived.ops.get(&op.0)?.is_some() {
+        if let Some(held) = self.derived.ops.get(&op.0)? {
+            let holder = Record::decode(held.value())?.author;
+            if holder != self.author {
+                return Ok(Err(OpRefusal::Taken(holder)));
+            }
             self.result.duplicates += 1;
             return Ok(Ok(()));
         }
@@ -289,6 +299,7 @@ impl<'txn> Intake<'txn> {
             }
         };
         let body = record::open(header, &item.body, content_key.as_ref())?;
+        body.check_depth()?;
         Ok(Record {
             item: Item {
                 wrap: None,
@@ -297,6 +308,7 @@ impl<'txn> Intake<'txn> {
             author: self.author,
             kind: body.kind().to_owned(),
             content_key,
+            received_ms: Some(self.wall_ms),
         })
     }
 

@@ -19,7 +19,7 @@ use crate::card::Card;
 use crate::entropy;
 use crate::files;
 use crate::identity::IdentityId;
-use crate::op::{Encryption, Header, Hlc, LogId, OP_CONTEXT, OpId, SignedHeader};
+use crate::op::{Encryption, Header, Hlc, LogId, OpId, SignedHeader};
 use crate::seal::{self, EncryptionKey, Wrap};
 
 /// A post that is durable.
@@ -183,6 +183,7 @@ impl Store {
         let author = self.keys.identity();
         let delegation = self.keys.delegation();
         let mut header = Header {
+            names_author: true,
             log: place.log,
             device: delegation.device,
             seq: place.seq,
@@ -205,9 +206,7 @@ impl Store {
         };
         header.body_hash = blake3::hash(&travelling).into();
         header.body_len = travelling.len() as u32;
-        let bytes = header.encode();
-        let signature = self.keys.sign_as_device(OP_CONTEXT, &bytes)?;
-        let signed = SignedHeader { bytes, signature };
+        let signed = SignedHeader::sign(&header, &self.keys)?;
         let mut wraps = Vec::new();
         if let Readers::Only(readers) = readers {
             let txn = self.read()?;
@@ -273,7 +272,7 @@ fn reader_key(
     let card = cards
         .get(&reader.0)?
         .ok_or(StoreError::UnknownReader(reader))?;
-    let card = Card::decode(card.value()).map_err(StoreError::DamagedEntry)?;
+    let card = Card::decode_kept(card.value()).map_err(StoreError::DamagedEntry)?;
     Ok(card.encryption())
 }
 

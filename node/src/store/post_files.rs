@@ -112,6 +112,7 @@ impl OwnPost {
             author,
             kind: self.body.kind().to_owned(),
             content_key,
+            received_ms: None,
         })
     }
 
@@ -167,7 +168,7 @@ impl OwnPost {
             .ok_or_else(|| damaged(&text_path, missing()))?;
         let body = Body::decode(&text).map_err(|error| damaged(&text_path, error.to_string()))?;
         let post = Self::decode(&bytes, body).map_err(|error| damaged(&path, error.to_string()))?;
-        let delegation = record::certificate(&post.delegation, keys.identity());
+        let delegation = record::own_certificate(&post.delegation, keys);
         delegation
             .and_then(|delegation| post.signed.verify(&delegation))
             .map_err(|refusal| damaged(&path, refusal.to_string()))?;

@@ -7,6 +7,7 @@ use crate::body::{Body, TYPE_BYTES_MAX};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::Delegation;
 use crate::identity::IdentityId;
+use crate::keys::Keys;
 use crate::op::{Encryption, Header, OpRefusal, SEALED_BODY_BYTES_MAX};
 use crate::pull::{ITEM_BYTES_MAX, Item};
 use crate::seal::{self, ContentKey};
@@ -23,19 +24,29 @@ pub(super) struct Record {
     pub(super) kind: String,
     /// The key of its body, unless public.
     pub(super) content_key: Option<ContentKey>,
+    /// When it was taken in by the reader's wall clock, ms since 1970. `None` for own ops, and
+    /// for what was taken in before this was kept.
+    pub(super) received_ms: Option<u64>,
 }
+
+/// A stamp may be so far ahead of the reader's wall clock and still place its post: clocks differ.
+const AHEAD_MS: u64 = 60 * 60 * 1_000;
 
 impl Record {
     pub(super) fn encode(&self) -> Vec<u8> {
-        Writer::default()
-            .array(4)
+        let mut writer = Writer::default();
+        writer
+            .array(4 + usize::from(self.received_ms.is_some()))
             .bytes(&self.item.encode())
             .bytes(&self.author.0)
             .text(&self.kind)
             .option(self.content_key.as_ref(), |writer, key| {
                 writer.bytes(&**key);
-            })
-            .finish()
+            });
+        if let Some(received_ms) = self.received_ms {
+            writer.u64(received_ms);
+        }
+        writer.finish()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
@@ -44,19 +55,39 @@ impl Record {
 
     fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);
-        reader.array(4)?;
-        let record = Self {
+        let fields = reader.list(5)?;
+        let mut record = Self {
             item: Item::decode(reader.bytes(ITEM_BYTES_MAX)?)?,
             author: IdentityId(reader.fixed()?),
             kind: reader.text(TYPE_BYTES_MAX)?.to_owned(),
             content_key: reader.option(|reader| reader.fixed().map(Zeroizing::new))?,
+            received_ms: None,
         };
+        if fields == 5 {
+            record.received_ms = Some(reader.u64()?);
+        }
         reader.end()?;
         Ok(record)
     }
 
     pub(super) fn header(&self) -> Result<Header, StoreError> {
         Header::decode(&self.item.header.bytes).map_err(StoreError::DamagedEntry)
+    }
+
+    /// Whether an op stamped `stamp_ms` claims to be from so far ahead that its stamp places
+    /// nothing.
+    pub(super) fn is_ahead(&self, stamp_ms: u64) -> bool {
+        let limit_ms = self.received_ms.map(|at| at.saturating_add(AHEAD_MS));
+        limit_ms.is_some_and(|limit_ms| stamp_ms > limit_ms)
+    }
+
+    /// Where an op stamped `stamp_ms` stands on the timeline: at its stamp, or, if that is far
+    /// ahead, when it arrived.
+    pub(super) fn shown_ms(&self, stamp_ms: u64) -> u64 {
+        match self.received_ms {
+            Some(received_ms) if self.is_ahead(stamp_ms) => received_ms,
+            _ => stamp_ms,
+        }
     }
 
     /// The readable body.
@@ -105,6 +136,15 @@ pub(super) fn certificate(bytes: &[u8], author: IdentityId) -> Result<Delegation
         return Err(OpRefusal::Author);
     }
     Ok(delegation)
+}
+
+/// The certificate beside an own op: as written then, or today's if it is of a version that is no
+/// longer read.
+pub(super) fn own_certificate(bytes: &[u8], keys: &Keys) -> Result<Delegation, OpRefusal> {
+    match certificate(bytes, keys.identity()) {
+        Err(OpRefusal::Format(DecodeError::Version { .. })) => Ok(keys.delegation().clone()),
+        other => other,
+    }
 }
 
 /// What a wrapped content key is bound to: the op and its reader.

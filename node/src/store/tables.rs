@@ -45,7 +45,7 @@ pub(super) const LOG_LENGTHS: TableDefinition<(Name, Log), u64> =
     TableDefinition::new("log-lengths");
 /// Ops by (author, stamp, op).
 pub(super) const HELD: TableDefinition<(Name, u64, Name), ()> = TableDefinition::new("held");
-/// Authors by (stamp, op).
+/// Authors by (stamp, op); of what is stamped far ahead, by (arrival, op).
 pub(super) const TIMELINE: TableDefinition<(u64, Name), Name> = TableDefinition::new("timeline");
 
 /// Own logs by distinct audience.

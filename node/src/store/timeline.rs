@@ -3,18 +3,19 @@
 use redb::ReadableTable;
 
 use super::record::Record;
-use super::tables::{HELD, OPS, TIMELINE};
+use super::tables::{BLOCKS, HELD, OPS, TIMELINE};
 use super::{Store, StoreError};
 use crate::api;
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
 impl Store {
-    /// The newest readable posts by stamp, own ones included; at most `limit`,
-    /// and only of `author` if one is named.
+    /// The newest readable posts by stamp, own ones included; at most `limit`, and only of
+    /// `author` if one is named. What is stamped far ahead stands where it arrived, and is
+    /// marked; blocked authors are left out, and so is what cannot be shown, which is logged.
     ///
     /// # Errors
-    /// `Disk`, `Index` and `DamagedEntry`.
+    /// `Disk` and `Index`.
     pub fn timeline(
         &self,
         limit: u32,
@@ -22,36 +23,56 @@ impl Store {
     ) -> Result<Vec<api::Post>, StoreError> {
         let txn = self.read()?;
         let limit = limit as usize;
-        let mut newest = Vec::new();
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let ops = txn.open_table(OPS)?;
+        let mut posts = Vec::new();
+        let mut show = |op: [u8; 32]| -> Result<bool, StoreError> {
+            if let Some(record) = ops.get(&op)? {
+                match Record::decode(record.value()).and_then(|record| shown(OpId(op), &record)) {
+                    Ok(post) => posts.push(post),
+                    Err(error) => tracing::warn!(op = %OpId(op), %error, "cannot show a post"),
+                }
+            }
+            Ok(posts.len() < limit)
+        };
         match author {
             None => {
-                for entry in txn.open_table(TIMELINE)?.iter()?.rev().take(limit) {
-                    newest.push(*entry?.0.value().1);
+                let blocked = txn.open_table(BLOCKS)?;
+                for entry in txn.open_table(TIMELINE)?.iter()?.rev() {
+                    let (key, author) = entry?;
+                    let is_blocked = blocked.get(author.value())?.is_some();
+                    if !is_blocked && !show(*key.value().1)? {
+                        break;
+                    }
                 }
             }
             Some(IdentityId(author)) => {
                 let of_author = (&author, 0, &[0; 32])..=(&author, u64::MAX, &[0xff; 32]);
-                let held = txn.open_table(HELD)?;
-                for entry in held.range(of_author)?.rev().take(limit) {
-                    newest.push(*entry?.0.value().2);
+                for entry in txn.open_table(HELD)?.range(of_author)?.rev() {
+                    if !show(*entry?.0.value().2)? {
+                        break;
+                    }
                 }
             }
         }
-        let ops = txn.open_table(OPS)?;
-        let mut posts = Vec::with_capacity(newest.len());
-        for op in newest {
-            let Some(record) = ops.get(&op)? else {
-                continue;
-            };
-            let record = Record::decode(record.value())?;
-            posts.push(api::Post {
-                op: OpId(op).to_string(),
-                author: record.author.to_string(),
-                stamp_ms: record.header()?.hlc.stamp_ms,
-                body: record.body()?.value,
-            });
-        }
         Ok(posts)
+    }
+
+    /// Ops of all authors that are held and can be opened.
+    ///
+    /// # Errors
+    /// `Disk`, `Index` and `DamagedEntry`.
+    pub fn readable_ops(&self) -> Result<Vec<OpId>, StoreError> {
+        let txn = self.read()?;
+        let mut readable = Vec::new();
+        for entry in txn.open_table(OPS)?.iter()? {
+            let (op, record) = entry?;
+            Record::decode(record.value())?.body()?;
+            readable.push(OpId(*op.value()));
+        }
+        Ok(readable)
     }
 
     /// Own ops and their stamps, by (stamp, name).
@@ -78,4 +99,18 @@ impl Store {
     pub fn holds(&self, op: OpId) -> Result<bool, StoreError> {
         Ok(self.read()?.open_table(OPS)?.get(&op.0)?.is_some())
     }
+}
+
+/// A held op as the owner reads it.
+fn shown(op: OpId, record: &Record) -> Result<api::Post, StoreError> {
+    let stamp_ms = record.header()?.hlc.stamp_ms;
+    let body = record.body()?;
+    body.check_depth().map_err(StoreError::DamagedEntry)?;
+    Ok(api::Post {
+        op: op.to_string(),
+        author: record.author.to_string(),
+        stamp_ms,
+        stamp_ahead: record.is_ahead(stamp_ms),
+        body: body.value,
+    })
 }

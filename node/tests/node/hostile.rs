@@ -153,7 +153,7 @@ async fn a_forged_proof_is_refused() {
     let mut peer = Peer::connect(9, &node).await;
     let mut stream = peer.open(AUTH).await;
     let forged = AuthMessage::Proof {
-        delegation: victim.delegation().clone(),
+        delegation: Box::new(victim.delegation().clone()),
         signature: [7; 64],
     };
     for message in [AuthMessage::Nonce([1; 32]), forged] {

@@ -80,7 +80,10 @@ fn an_overlap_asks_again_for_what_lies_within_it() {
         .store
         .answer(request.viewer, &request)
         .expect("answers");
-    let ingested = reader.store.ingest(from, &request, &page).expect("ingests");
+    let ingested = reader
+        .store
+        .ingest(from, &request, &page, NOW_MS)
+        .expect("ingests");
     assert_eq!(ingested.duplicates, 1);
     assert_eq!(ingested.new.len(), 1);
     assert_eq!(ingested.new[0].op, near.op);
@@ -137,7 +140,10 @@ fn a_request_may_name_types_and_then_moves_no_cursor() {
         .expect("answers");
     assert_eq!(page.items.len(), 1);
     assert_eq!(page.items[0].id(), event.op);
-    reader.store.ingest(from, &request, &page).expect("ingests");
+    reader
+        .store
+        .ingest(from, &request, &page, NOW_MS)
+        .expect("ingests");
     let after = reader
         .store
         .pull_request(from, Engine::Cursor, 0, 10)

@@ -4,6 +4,7 @@
 mod crash;
 mod engines;
 mod exchange;
+mod old_versions;
 mod refusals;
 mod reindex;
 
@@ -19,6 +20,9 @@ use crate::keys::Keys;
 use crate::memory_disk::MemoryDisk;
 use crate::op::OpId;
 use crate::pull::PullPage;
+
+/// What readers' wall clocks show.
+const NOW_MS: u64 = 10_000;
 
 /// Somebody with a store.
 struct Person {
@@ -61,7 +65,11 @@ impl Person {
         loop {
             let page = author.store.answer(me, &request).expect("answers");
             let page = PullPage::decode(&page.encode()).expect("what is sent can be read");
-            results.push(self.store.ingest(from, &request, &page).expect("ingests"));
+            results.push(
+                self.store
+                    .ingest(from, &request, &page, NOW_MS)
+                    .expect("ingests"),
+            );
             if page.end.is_some() {
                 return results;
             }

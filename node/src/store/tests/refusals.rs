@@ -5,13 +5,16 @@ use crate::engine::PullState;
 use crate::engine::after_ts::AfterTs;
 use crate::engine::cursor::Cursor;
 use crate::identity::IdentityId;
-use crate::op::{Encryption, Header, Hlc, LogId, OP_CONTEXT, OpRefusal, SignedHeader};
+use crate::op::{Encryption, Header, Hlc, LogId, OpRefusal, SignedHeader};
 use crate::pull::{End, Item, PullRequest};
+use crate::store::record::Record;
+use crate::store::tables::Derived;
 
 /// Makes public ops of `keys` by hand, right or wrong.
 fn item(keys: &Keys, seq: u64, prev: Option<OpId>, text: &str) -> Item {
     let body = note(text).to_string().into_bytes();
     let header = Header {
+        names_author: true,
         log: LogId([9; 16]),
         device: keys.delegation().device,
         seq,
@@ -33,9 +36,7 @@ fn item(keys: &Keys, seq: u64, prev: Option<OpId>, text: &str) -> Item {
 }
 
 fn sign(keys: &Keys, header: &Header) -> SignedHeader {
-    let bytes = header.encode();
-    let signature = keys.sign_as_device(OP_CONTEXT, &bytes).expect("signs");
-    SignedHeader { bytes, signature }
+    SignedHeader::sign(header, keys).expect("signs")
 }
 
 struct Scene {
@@ -77,7 +78,7 @@ impl Scene {
         };
         let page = PullPage::decode(&page.encode()).expect("reads");
         let from = self.from();
-        let result = self.reader.store.ingest(from, &self.request, &page);
+        let result = self.reader.store.ingest(from, &self.request, &page, NOW_MS);
         result.expect("the disk works")
     }
 
@@ -140,6 +141,86 @@ fn a_body_without_a_type_is_refused() {
         scene.refusals(vec![wrong]).as_slice(),
         [OpRefusal::Format(_)]
     ));
+}
+
+#[test]
+fn an_op_that_is_held_as_another_authors_is_refused() {
+    // Two identities that agree on one device have the same op under two names.
+    let mut scene = Scene::new();
+    let (first, second) = (scene.author.clone(), Keys::generate(Some([6; 32])));
+    let shared = first.certifying_as(&second);
+    scene
+        .reader
+        .store
+        .follow(&second.card(&[]).expect("signs"))
+        .expect("follows");
+    let op = item(&first, 0, None, "twice");
+    let again = item(&shared, 0, None, "twice");
+    assert_eq!(op.id(), again.id());
+    assert_eq!(scene.ingest(vec![op]).new.len(), 1);
+    scene.author = shared;
+    assert_eq!(
+        scene.refusals(vec![again]),
+        [OpRefusal::Taken(first.identity())]
+    );
+}
+
+#[test]
+fn a_deep_body_is_refused_and_one_held_before_hides_no_other() {
+    let mut scene = Scene::new();
+    let deep = (0..120).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+    let deep = serde_json::json!({"type": "note/1", "deep": deep});
+    let body = deep.to_string().into_bytes();
+    let mut wrong = item(&scene.author, 0, None, "");
+    let mut header = Header::decode(&wrong.header.bytes).expect("reads");
+    header.body_hash = blake3::hash(&body).into();
+    header.body_len = body.len() as u32;
+    wrong.header = sign(&scene.author, &header);
+    wrong.body = body;
+    assert!(matches!(
+        scene.refusals(vec![wrong.clone()]).as_slice(),
+        [OpRefusal::Format(_)]
+    ));
+    let posted = scene.reader.store.post(deep, &Audience::Public, NOW_MS);
+    assert!(matches!(posted, Err(StoreError::Body(_))));
+    // As a version without the bound took it in.
+    let author = scene.from();
+    let record = Record {
+        item: wrong,
+        author,
+        kind: "note/1".to_owned(),
+        content_key: None,
+        received_ms: None,
+    };
+    let entered = scene
+        .reader
+        .store
+        .write(|txn, _| Derived::open(txn)?.enter(&record, &header));
+    entered.expect("enters");
+    scene.reader.post("beside it", &Audience::Public, NOW_MS);
+    assert_eq!(scene.reader.texts(), ["beside it"]);
+}
+
+#[test]
+fn a_stamp_far_ahead_stands_where_it_arrived_and_the_blocked_are_hidden() {
+    let mut scene = Scene::new();
+    let mut future = item(&scene.author, 0, None, "from 2076");
+    let mut header = Header::decode(&future.header.bytes).expect("reads");
+    header.hlc = Hlc::first(3_345_000_000_000);
+    future.header = sign(&scene.author, &header);
+    assert_eq!(scene.ingest(vec![future]).new.len(), 1);
+    let reader = &mut scene.reader;
+    reader.post("before", &Audience::Public, NOW_MS - 1);
+    reader.post("after", &Audience::Public, NOW_MS + 1);
+    assert_eq!(reader.texts(), ["after", "from 2076", "before"]);
+    let posts = reader.store.timeline(10, None).expect("reads");
+    let marked: Vec<bool> = posts.iter().map(|post| post.stamp_ahead).collect();
+    assert_eq!(marked, [false, true, false]);
+    reader.store.reindex().expect("reindexes");
+    assert_eq!(reader.texts(), ["after", "from 2076", "before"]);
+    reader.store.block(scene.author.identity()).expect("blocks");
+    assert_eq!(reader.texts(), ["after", "before"]);
+    assert_eq!(reader.store.timeline(1, None).expect("reads").len(), 1);
 }
 
 #[test]
@@ -212,7 +293,10 @@ fn pages_that_lead_nowhere_or_were_not_asked_for_are_refused() {
     };
     let from = scene.from();
     assert!(matches!(
-        scene.reader.store.ingest(from, &scene.request, &page),
+        scene
+            .reader
+            .store
+            .ingest(from, &scene.request, &page, NOW_MS),
         Err(StoreError::NoProgress)
     ));
     page.next = PullState::Cursor(Cursor {
@@ -221,12 +305,18 @@ fn pages_that_lead_nowhere_or_were_not_asked_for_are_refused() {
     });
     scene.reader.store.unfollow(from).expect("unfollows");
     assert!(matches!(
-        scene.reader.store.ingest(from, &scene.request, &page),
+        scene
+            .reader
+            .store
+            .ingest(from, &scene.request, &page, NOW_MS),
         Err(StoreError::NotFollowed(_))
     ));
     page.next = PullState::AfterTs(AfterTs::default());
     assert!(matches!(
-        scene.reader.store.ingest(from, &scene.request, &page),
+        scene
+            .reader
+            .store
+            .ingest(from, &scene.request, &page, NOW_MS),
         Err(StoreError::OtherEngine)
     ));
 }

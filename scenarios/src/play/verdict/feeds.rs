@@ -216,10 +216,8 @@ fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
                 .into_iter()
                 .map(|(op, _)| op.to_string())
                 .collect();
-            let readable = store
-                .timeline(u32::MAX, None)?
-                .into_iter()
-                .map(|post| post.op);
+            let readable = store.readable_ops()?;
+            let readable = readable.iter().map(ToString::to_string);
             Ok((own, readable.collect::<BTreeSet<String>>()))
         };
         let mut found = None;
