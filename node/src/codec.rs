@@ -28,7 +28,7 @@ pub enum DecodeError {
         max: u64,
     },
     /// A version that this program does not know.
-    #[error("{what}: unknown version {found}")]
+    #[error("{what}: version {found} is not read here; ask for a new one")]
     Version {
         /// Which format.
         what: &'static str,
