@@ -80,12 +80,13 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
     dial(&carol, &bob).await;
     dial(&dave, &alice).await;
     let name = published(&alice.handle, "lunch", "at noon?").await;
-    for node in [&bob, &carol] {
+    for (node, before) in [(&bob, &alice), (&carol, &bob)] {
         node.seen
             .wait("the message comes", |event| {
-                matches!(event, Event::GossipReceived { topic, message, author, data, .. }
+                matches!(event, Event::GossipReceived { topic, message, author, from, data }
                     if topic == "lunch" && *message == name && data.0 == b"at noon?"
-                        && author.as_deref() == Some(alice.keys.peer().to_string().as_str()))
+                        && author.as_deref() == Some(alice.keys.peer().to_string().as_str())
+                        && *from == before.keys.peer().to_string())
             })
             .await;
         assert_eq!(node.seen.count(|event| is_text(event, "at noon?")), 1);
@@ -95,6 +96,23 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
     for node in [&alice, &dave] {
         assert_eq!(node.seen.count(|event| is_text(event, "at noon?")), 0);
     }
+    let joined = |event: &Event, who: &TestNode, what: &str| {
+        matches!(event, Event::GroupJoined { peer, topic }
+            if *peer == who.keys.peer().to_string() && topic == what)
+    };
+    let dines = |event: &Event| joined(event, &dave, "dinner");
+    alice.seen.wait("dave dines", dines).await;
+    let lunches = |event: &Event| joined(event, &carol, "lunch");
+    assert_eq!(bob.seen.count(lunches), 1);
+    let has_carol = |event: &Event| {
+        matches!(event, Event::MeshChanged { topic, peers }
+            if topic == "lunch" && peers.contains(&carol.keys.peer().to_string()))
+    };
+    assert_eq!(
+        bob.seen.count(has_carol),
+        1,
+        "who handed it on to carol tells so"
+    );
 }
 
 #[tokio::test]
