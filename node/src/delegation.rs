@@ -88,6 +88,11 @@ impl Delegation {
         Self::read(reader, VERSION)
     }
 
+    /// Whether `bytes` begin as a certificate of version 1 does. Verifies nothing.
+    pub(crate) fn is_of_version_1(bytes: &[u8]) -> bool {
+        Reader::new(WHAT, bytes).versioned(5, OLD_VERSION).is_ok()
+    }
+
     /// As [`Delegation::decode`], of version 1 as well: for what was kept before version 2.
     pub(crate) fn decode_kept(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);

@@ -5,12 +5,13 @@
 
 use redb::ReadTransaction;
 
-use super::record::{self, Record};
+use super::record::Record;
 use super::tables::{
     ANYBODY, EPOCH, FEED_BY_ARRIVAL, FEED_BY_STAMP, HEADS, INTRODUCED, OPS, WRAPS,
 };
 use super::{Store, StoreError, contacts};
 use crate::codec::Reader;
+use crate::delegation::Delegation;
 use crate::engine::{self, Feed};
 use crate::identity::IdentityId;
 use crate::op::OpId;
@@ -108,12 +109,13 @@ impl Store {
             }
             let wrap = wraps.get((&op.0, &viewer.0))?;
             let wrap = wrap.map(|wrap| decode_wrap(wrap.value())).transpose()?;
-            let certificate = record::own_certificate(&record.item.delegation, &self.keys);
-            let item = Item {
+            let mut item = Item {
                 wrap,
-                delegation: certificate.map_or(record.item.delegation, |own| own.encode()),
                 ..record.item
             };
+            if Delegation::is_of_version_1(&item.delegation) {
+                item.delegation = self.keys.delegation().encode();
+            }
             if weight_bytes + item.weight_bytes() > bounds.whole_bytes {
                 left_out = Some(item.weight_bytes());
                 all = false;
