@@ -59,6 +59,11 @@ fn circuits(relay: &TestNode) -> usize {
         .count(|event| matches!(event, Event::CircuitOpened { .. }))
 }
 
+/// Bytes that a node sent over circuits.
+fn carried(node: &TestNode) -> u64 {
+    node.handle.counters()["circuit-bytes-sent"]
+}
+
 #[tokio::test]
 async fn a_backlog_passes_a_relay_of_libp2ps_defaults_both_ways() {
     let relay = relay("").await;
@@ -75,11 +80,14 @@ async fn a_backlog_passes_a_relay_of_libp2ps_defaults_both_ways() {
     }
     let opened = circuits(&relay);
     assert!((6..=20).contains(&opened), "{opened} circuits");
-    // What the relay carried in vain is little: no circuit was cut in the middle of a page.
-    let cut = relay.seen.count(
-        |event| matches!(event, Event::CircuitClosed { reason, .. } if reason == "max-bytes"),
+    // What the relay carried in vain is little. Pages of both ends that set out at the same moment
+    // may want the same room, so that some circuits are cut; what they lose is a page each.
+    let useful = 24 * POST_BYTES as u64;
+    let carried = carried(&alice) + carried(&bob);
+    assert!(
+        carried <= useful + useful / 2,
+        "{carried} bytes for {useful}, {opened} circuits"
     );
-    assert!(cut <= opened / 4, "{cut} of {opened} circuits were cut");
 }
 
 #[tokio::test]
@@ -101,7 +109,6 @@ async fn a_post_that_no_circuit_can_carry_is_refused_and_not_tried_over_and_over
     };
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0].1, "refused: too-large-for-relay");
-    let carried = |node: &TestNode| node.handle.counters()["circuit-bytes-sent"];
     let before = carried(&alice) + carried(&bob);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = carried(&alice) + carried(&bob);
