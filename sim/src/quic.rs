@@ -14,21 +14,22 @@ use bytes::Bytes;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
-use crate::host;
 use crate::kernel::HostId;
-use crate::net::udp::UdpSocket;
+use crate::net::udp::{Received, UdpSocket};
 
 /// Binds `local` of `host` for quinn: one of its addresses or an unspecified one, and a
-/// port or 0 for a free one.
+/// port or 0 for a free one. Of a host with several interfaces, what answers a datagram leaves
+/// from the address to which that came.
 ///
 /// # Errors
 /// `AddrNotAvailable` if the host has no such address; `AddrInUse`; `NetworkDown` if
 /// the host is down.
 pub fn bind(host: HostId, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    if !local.ip().is_unspecified() && local.ip() != host::ip_like(host, local.ip()) {
-        return Err(io::ErrorKind::AddrNotAvailable.into());
-    }
-    let socket = UdpSocket::bind(host, local.port())?;
+    let socket = if local.ip().is_unspecified() {
+        UdpSocket::bind(host, local.port())?
+    } else {
+        UdpSocket::bind_at(host, local.ip(), local.port())?
+    };
     let local = SocketAddr::new(local.ip(), socket.port());
     Ok(Arc::new(QuicSocket { socket, local }))
 }
@@ -42,10 +43,10 @@ struct QuicSocket {
 impl QuicSocket {
     /// The next datagram of this socket's family. Those of the other find no socket
     /// on Linux, where one of IPv6 is bound for IPv6 only.
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<(SocketAddr, Bytes)>> {
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Received>> {
         loop {
-            let received = std::task::ready!(self.socket.poll_recv_from(cx))?;
-            if received.0.is_ipv4() == self.local.is_ipv4() {
+            let received = std::task::ready!(self.socket.poll_receive(cx))?;
+            if received.from.is_ipv4() == self.local.is_ipv4() {
                 return Poll::Ready(Ok(received));
             }
         }
@@ -61,9 +62,16 @@ impl AsyncUdpSocket for QuicSocket {
         let length = transmit.segment_size.unwrap_or(transmit.contents.len());
         for datagram in transmit.contents.chunks(length.max(1)) {
             let payload = Bytes::copy_from_slice(datagram);
-            match self.socket.send_to(transmit.destination, payload) {
+            let to = transmit.destination;
+            let sent = match transmit.src_ip {
+                Some(from) => self.socket.send_from(from, to, payload),
+                None => self.socket.send_to(to, payload),
+            };
+            match sent {
                 // As quinn-udp: a probe of the MTU that does not fit is one that is lost.
                 Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {}
+                // And what finds no way is lost: it may find one again before the connection ends.
+                Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {}
                 result => result?,
             }
         }
@@ -79,7 +87,7 @@ impl AsyncUdpSocket for QuicSocket {
         let mut count = 0;
         for (buffer, meta) in buffers.iter_mut().zip(metas) {
             match self.poll_next(cx) {
-                Poll::Ready(Ok((from, payload))) => {
+                Poll::Ready(Ok(Received { from, to, payload })) => {
                     // What is longer than the buffer is cut, as by `recvmsg`.
                     let length = payload.len().min(buffer.len());
                     buffer[..length].copy_from_slice(&payload[..length]);
@@ -88,7 +96,7 @@ impl AsyncUdpSocket for QuicSocket {
                         len: length,
                         stride: length,
                         ecn: None,
-                        dst_ip: None,
+                        dst_ip: to,
                     };
                     count += 1;
                 }

@@ -16,9 +16,8 @@ use libp2p::core::Transport;
 use libp2p::core::transport::{DialOpts, ListenerId, PortUse, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol;
 
-use crate::host;
 use crate::kernel::HostId;
-use crate::net::{AddressChange, Interfaces, TcpListener, TcpStream};
+use crate::net::{AddressChange, Interfaces, TcpListener, TcpStream, multihomed};
 
 type Event = TransportEvent<Ready<io::Result<TcpStream>>, io::Error>;
 
@@ -45,7 +44,7 @@ impl Listening {
         let Some(interfaces) = &mut self.interfaces else {
             return Poll::Pending;
         };
-        // There are as many changes as families before it waits.
+        // There are as many changes as addresses before it waits.
         while let Poll::Ready(Some(change)) = Pin::new(&mut *interfaces).poll_next(cx) {
             let (AddressChange::Up(ip) | AddressChange::Down(ip)) = change;
             if ip.is_ipv4() != self.ip.is_ipv4() {
@@ -87,11 +86,6 @@ impl SimTcp {
             .map(|listening| listening.socket.port())
     }
 
-    fn own_ip(&self, asked: IpAddr) -> Option<IpAddr> {
-        let own = host::ip_like(self.host, asked);
-        (asked.is_unspecified() || asked == own).then_some(own)
-    }
-
     fn push(&mut self, event: Event) {
         self.events.push_back(event);
         self.waker.take().into_iter().for_each(Waker::wake);
@@ -111,11 +105,15 @@ impl Transport for SimTcp {
     ) -> Result<(), TransportError<io::Error>> {
         let asked = socket_address(&address)
             .ok_or_else(|| TransportError::MultiaddrNotSupported(address))?;
-        let own = self.own_ip(asked.ip()).ok_or_else(|| {
-            TransportError::Other(io::Error::from(io::ErrorKind::AddrNotAvailable))
-        })?;
-        let socket = TcpListener::bind(self.host, asked.port()).map_err(TransportError::Other)?;
-        let listen_addr = multiaddr(SocketAddr::new(own, socket.port()));
+        let (socket, own) = if asked.ip().is_unspecified() {
+            let own = multihomed::addresses(self.host, asked.ip());
+            (TcpListener::bind(self.host, asked.port()), own)
+        } else {
+            let socket = TcpListener::bind_at(self.host, asked.ip(), asked.port());
+            (socket, vec![asked.ip()])
+        };
+        let socket = socket.map_err(TransportError::Other)?;
+        let port = socket.port();
         self.listening.push(Listening {
             id,
             socket,
@@ -125,10 +123,12 @@ impl Transport for SimTcp {
                 .is_unspecified()
                 .then(|| Interfaces::changes_of(self.host)),
         });
-        self.push(TransportEvent::NewAddress {
-            listener_id: id,
-            listen_addr,
-        });
+        for ip in own {
+            self.push(TransportEvent::NewAddress {
+                listener_id: id,
+                listen_addr: multiaddr(SocketAddr::new(ip, port)),
+            });
+        }
         Ok(())
     }
 

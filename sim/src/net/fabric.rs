@@ -1,13 +1,14 @@
 //! The wires: access links, the delay between regions, and partitions.
 //!
-//! A partition cuts where packets leave the core. The fabric decides when a packet arrives, or why it does not. It moves nothing by
-//! itself and knows no sockets.
+//! A partition cuts where packets leave the core. The fabric decides when a packet arrives, or why
+//! it does not. It moves nothing by itself and knows no sockets.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::link::Access;
+use super::multihomed::Multihomed;
 use super::nat::{Home, Place, Realm};
 use super::packet::Packet;
 use super::partition::Partitions;
@@ -30,6 +31,8 @@ pub struct Fabric {
     pub(super) realms: BTreeMap<HostId, Realm>,
     /// Where hosts that move belong.
     pub(super) homes: BTreeMap<HostId, Home>,
+    /// Hosts with several interfaces, each of which is a host here.
+    pub(super) multihomed: Multihomed,
     /// Access links by host, apart from each other and from the rest: a packet
     /// uses one of a host's two, and in a large world every line of memory that
     /// it passes is a cache miss.
@@ -47,6 +50,8 @@ pub struct Fabric {
 #[repr(align(64))]
 pub(super) struct Attachment {
     up: bool,
+    /// Whether the interface is up, that is on its network.
+    attached: bool,
     is_gateway: bool,
     traffic: HostTraffic,
 }
@@ -107,6 +112,18 @@ pub struct HostTraffic {
     pub received_bytes: u64,
     /// Packets of this host, in either direction, that its own links dropped.
     pub dropped_packets: u64,
+}
+
+impl HostTraffic {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            sent_packets: self.sent_packets + other.sent_packets,
+            sent_bytes: self.sent_bytes + other.sent_bytes,
+            received_packets: self.received_packets + other.received_packets,
+            received_bytes: self.received_bytes + other.received_bytes,
+            dropped_packets: self.dropped_packets + other.dropped_packets,
+        }
+    }
 }
 
 /// A region that the delay matrix does not have.
@@ -196,6 +213,7 @@ impl Fabric {
         debug_assert_eq!(host.index(), self.hosts.len());
         self.hosts.push(Attachment {
             up: true,
+            attached: true,
             is_gateway: false,
             traffic: HostTraffic::default(),
         });
@@ -257,6 +275,17 @@ impl Fabric {
 
     pub(super) fn set_up(&mut self, host: HostId, up: bool) {
         self.hosts[host.index()].up = up;
+    }
+
+    /// Takes an interface from its network, or back.
+    pub(super) fn set_attached(&mut self, interface: HostId, attached: bool) {
+        self.hosts[interface.index()].attached = attached;
+    }
+
+    /// Whether an interface is up. It says nothing of the power of its host.
+    #[inline]
+    pub(super) fn is_attached(&self, interface: HostId) -> bool {
+        self.hosts[interface.index()].attached
     }
 
     /// From now on the host passes on what is for hosts behind it.
@@ -338,11 +367,12 @@ impl Fabric {
         !self.place(from).is_first() && !self.owns(from, src)
     }
 
-    /// Counts a packet that a host hands to its links; false if the host is down.
+    /// Counts a packet that a host hands to its links; false if the host or its interface is
+    /// down.
     pub(super) fn note_sent(&mut self, from: HostId, packet: &Packet) -> bool {
         let sender = &mut self.hosts[from.index()];
-        if !sender.up {
-            self.count_drop("sender-down");
+        if !(sender.up & sender.attached) {
+            self.count_absent(from, "sender-down");
             return false;
         }
         sender.traffic.sent_packets += 1;
@@ -495,16 +525,28 @@ impl Fabric {
         }
     }
 
-    /// Counts a packet that has come to a host; false if the host is down.
+    /// Counts a packet that has come to a host; false if the host or its interface is down.
     pub(super) fn note_received(&mut self, host: HostId, packet: &Packet) -> bool {
         let receiver = &mut self.hosts[host.index()];
-        if !receiver.up {
-            self.count_drop("receiver-down");
+        if !(receiver.up & receiver.attached) {
+            self.count_absent(host, "receiver-down");
             return false;
         }
         receiver.traffic.received_packets += 1;
         receiver.traffic.received_bytes += packet.wire_len() as u64;
         true
+    }
+
+    /// Counts a packet that met a host without power, for this `reason` then, or an interface that
+    /// is down.
+    #[cold]
+    fn count_absent(&mut self, host: HostId, reason: &'static str) {
+        if self.is_up(host) {
+            self.multihomed.stops_packet(host);
+            self.count_drop("interface-down");
+        } else {
+            self.count_drop(reason);
+        }
     }
 
     pub(super) fn count_drop(&mut self, reason: &'static str) {
@@ -516,9 +558,11 @@ impl Fabric {
         &self.drops
     }
 
-    /// What the host sent and received so far.
+    /// What the host sent and received so far, by all its interfaces.
     pub fn traffic(&self, host: HostId) -> HostTraffic {
-        self.hosts[host.index()].traffic
+        let interfaces = self.multihomed.of(host);
+        let traffic = interfaces.map(|at| self.hosts[at.index()].traffic);
+        traffic.fold(HostTraffic::default(), HostTraffic::plus)
     }
 }
 

@@ -27,19 +27,23 @@ pub(super) struct Watchers {
     waiting: BTreeMap<HostId, Vec<Waker>>,
     /// Changes so far, of all hosts.
     changes: u64,
-    /// How often each host has come to another network.
+    /// How often each interface has come to another network, or up or down.
     networks: BTreeMap<HostId, u64>,
 }
 
+/// What was told of an interface, by family, and in which of its networks it was then.
+type Told = [Option<(IpAddr, u64)>; 2];
+
 /// The addresses of a host as a stream that does not end: first those that it has, then what
-/// changes, the lost address of a family before the new one. A host that comes to another network
+/// changes, the lost address of a family before the new one, by interface in their order. An
+/// interface that is down has none. One that comes to another network
 /// loses its address and gets one, even if they are alike, as private ones often are. Changes that
 /// follow each other before anybody looks are told as one.
 #[derive(Debug)]
 pub struct Interfaces {
     host: HostId,
-    /// What was told, by family, and in which of its networks the host was then.
-    told: [Option<(IpAddr, u64)>; 2],
+    /// What was told, by interface.
+    told: Vec<Told>,
     /// Who waits since how many changes: programs are polled far more often than hosts move.
     waits: Option<(Waker, u64)>,
 }
@@ -49,19 +53,55 @@ impl Interfaces {
     pub fn of(host: HostId) -> Self {
         Self {
             host,
-            told: [None; 2],
+            told: Vec::new(),
             waits: None,
         }
     }
 
     /// As [`Self::of`], of whose addresses those of now are known already.
     pub fn changes_of(host: HostId) -> Self {
-        let network = with(|net| net.watchers.network(host));
-        let told = FAMILIES.map(|like| Some((crate::host::ip_like(host, like), network)));
+        let told = with(|net| {
+            net.interfaces_of(host)
+                .into_iter()
+                .map(|at| net.present(at))
+                .collect()
+        });
         Self {
             host,
             told,
             waits: None,
+        }
+    }
+}
+
+impl Interfaces {
+    /// Takes in what an interface has now of a family, or one step towards it. Returns what is to
+    /// be told of that.
+    fn take_in(
+        &mut self,
+        (place, family): (usize, usize),
+        now: Option<(IpAddr, u64)>,
+    ) -> Option<AddressChange> {
+        loop {
+            let before = self.told[place][family];
+            if before == now {
+                return None;
+            }
+            self.told[place][family] = if before.is_some() { None } else { now };
+            let (ip, _) = before.or(now)?;
+            // Two networks may give a host the same private address.
+            let mut others = self.told.iter().enumerate();
+            let is_elsewhere = others.any(|(other, told)| {
+                other != place && told[family].is_some_and(|(told, _)| told == ip)
+            });
+            if !is_elsewhere {
+                let is_lost = before.is_some();
+                return Some(if is_lost {
+                    AddressChange::Down(ip)
+                } else {
+                    AddressChange::Up(ip)
+                });
+            }
         }
     }
 }
@@ -83,18 +123,14 @@ impl Stream for Interfaces {
         if self.waits.as_ref().is_some_and(knows) {
             return Poll::Pending;
         }
-        let network = with(|net| net.watchers.network(host));
-        for (told, like) in self.told.iter_mut().zip(FAMILIES) {
-            let now = (crate::host::ip_like(host, like), network);
-            match *told {
-                Some(before) if before == now => {}
-                Some((before, _)) => {
-                    *told = None;
-                    return Poll::Ready(Some(AddressChange::Down(before)));
-                }
-                None => {
-                    *told = Some(now);
-                    return Poll::Ready(Some(AddressChange::Up(now.0)));
+        for (place, interface) in with(|net| net.interfaces_of(host)).into_iter().enumerate() {
+            if self.told.len() <= place {
+                self.told.push([None; 2]);
+            }
+            let present = with(|net| net.present(interface));
+            for (family, now) in present.into_iter().enumerate() {
+                if let Some(change) = self.take_in((place, family), now) {
+                    return Poll::Ready(Some(change));
                 }
             }
         }
@@ -112,9 +148,9 @@ impl Watchers {
         }
     }
 
-    /// In which of its networks the host is, counted.
-    fn network(&self, host: HostId) -> u64 {
-        self.networks.get(&host).copied().unwrap_or(0)
+    /// In which of its networks an interface is, counted.
+    fn network(&self, interface: HostId) -> u64 {
+        self.networks.get(&interface).copied().unwrap_or(0)
     }
 
     /// Nobody waits on the host any more: its programs have ended.
@@ -124,11 +160,22 @@ impl Watchers {
 }
 
 impl Net {
-    /// The host has come to another network, and may have other addresses than before.
-    pub(super) fn addresses_changed(&mut self, host: HostId) {
+    /// The addresses of an interface now; none while it is down.
+    fn present(&self, interface: HostId) -> Told {
+        let network = self.watchers.network(interface);
+        let is_up = self.fabric.is_attached(interface);
+        let address = |like| (self.fabric.address(interface, like), network);
+        FAMILIES.map(|like| is_up.then(|| address(like)))
+    }
+
+    /// An interface has come to another network, or up or down, and its host may have other
+    /// addresses than before.
+    pub(super) fn addresses_changed(&mut self, interface: HostId) {
         self.watchers.changes += 1;
-        *self.watchers.networks.entry(host).or_default() += 1;
-        let waiting = self.watchers.forget(host);
+        *self.watchers.networks.entry(interface).or_default() += 1;
+        let waiting = self
+            .watchers
+            .forget(self.fabric.multihomed.owner(interface));
         self.wake.extend(waiting.into_iter().flatten());
     }
 }

@@ -27,6 +27,7 @@ mod icmp_limit;
 mod interfaces;
 pub mod lan;
 pub mod link;
+pub mod multihomed;
 pub mod nat;
 pub mod packet;
 pub mod partition;
@@ -225,19 +226,10 @@ pub(crate) fn approach_program(host: HostId) {
 /// is sent or received until [`restore`].
 pub(crate) fn silence(host: HostId) {
     let old = with(|net| {
-        net.fabric.set_up(host, false);
         net.gateways.restart(host);
-        let restarted = net.tcp(host).restarted();
-        let tcp = std::mem::replace(net.tcp(host), restarted);
-        tcp.cancel_timeouts();
-        let known = &mut net.reachability[host.index()];
-        *known = known.restarted();
-        let restarted = net.udp[host.index()].restarted();
-        (
-            tcp,
-            std::mem::replace(&mut net.udp[host.index()], restarted),
-            net.watchers.forget(host),
-        )
+        let interfaces = net.interfaces_of(host).into_iter();
+        let old: Vec<_> = interfaces.map(|at| net.silence_interface(at)).collect();
+        (old, net.watchers.forget(host))
     });
     // Wakers inside run destructors, which may look for the network again.
     drop(old);
@@ -245,7 +237,11 @@ pub(crate) fn silence(host: HostId) {
 
 /// Puts a silenced host back on the network.
 pub(crate) fn restore(host: HostId) {
-    with(|net| net.fabric.set_up(host, true));
+    with(|net| {
+        for interface in net.interfaces_of(host) {
+            net.fabric.set_up(interface, true);
+        }
+    });
 }
 
 /// Packets dropped so far, by reason, over all hosts.
@@ -253,7 +249,7 @@ pub fn drops() -> BTreeMap<&'static str, u64> {
     with(|net| net.fabric.drops().clone())
 }
 
-/// What a host sent and received so far.
+/// What a host sent and received so far, by all its interfaces.
 pub fn traffic(host: HostId) -> HostTraffic {
     with(|net| net.fabric.traffic(host))
 }
@@ -283,6 +279,19 @@ impl Net {
             ];
             capture.add_host(host, &name, ips.map(|ip| self.fabric.address(host, ip)));
         }
+    }
+
+    /// Takes one interface of a host that loses its power off the network. Returns its sockets.
+    fn silence_interface(&mut self, interface: HostId) -> (TcpStack, UdpStack) {
+        self.fabric.set_up(interface, false);
+        let restarted = self.tcp(interface).restarted();
+        let tcp = std::mem::replace(self.tcp(interface), restarted);
+        tcp.cancel_timeouts();
+        let known = &mut self.reachability[interface.index()];
+        *known = known.restarted();
+        let restarted = self.udp[interface.index()].restarted();
+        let udp = std::mem::replace(&mut self.udp[interface.index()], restarted);
+        (tcp, udp)
     }
 
     /// Sets what may wait in the UDP sockets that the host binds later.
@@ -431,7 +440,8 @@ impl Net {
         match &packet.transport {
             Transport::Tcp(segment) => self.tcp_segment(host, packet.dst, packet.src, segment),
             Transport::Udp(payload) => {
-                let sockets = &mut self.udp[host.index()];
+                let at = self.udp_at(host, packet.dst.port());
+                let sockets = &mut self.udp[at.index()];
                 let taken = sockets.receive(packet.dst, packet.src, payload, &mut self.wake);
                 if let Err(refused) = taken {
                     self.fabric.count_drop(refused.name());

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -13,9 +13,11 @@ use super::{FlowRef, Net, try_with, with};
 use crate::kernel::{HostId, Sleeper};
 use crate::tcp::{Stats, TcpError};
 
-/// A listening socket of one port, for both address families.
+/// A listening socket of one port, for both address families, of a host or of one of its
+/// interfaces.
 #[derive(Debug)]
 pub struct TcpListener {
+    /// The host, or the further interface that it is bound to.
     host: HostId,
     port: u16,
 }
@@ -30,7 +32,25 @@ impl TcpListener {
             if !net.fabric.is_up(host) {
                 return Err(io::ErrorKind::NetworkDown.into());
             }
-            let port = net.tcp(host).listen(port)?;
+            let port = net.tcp(host).listen(port, false)?;
+            Ok(Self { host, port })
+        })
+    }
+
+    /// Listens on `port` of the interface of `host` that has the address `ip`: for what comes by
+    /// that alone. Of a host with one interface as [`Self::bind`].
+    ///
+    /// # Errors
+    /// As [`Self::bind`]; `AddrNotAvailable` if no interface has it.
+    pub fn bind_at(host: HostId, ip: IpAddr, port: u16) -> io::Result<Self> {
+        with(|net| {
+            if !net.fabric.is_up(host) {
+                return Err(io::ErrorKind::NetworkDown.into());
+            }
+            let interface = net.fabric.interface_with(host, ip);
+            let host_has_several = net.fabric.multihomed.has_several(host);
+            let host = interface.ok_or(io::ErrorKind::AddrNotAvailable)?;
+            let port = net.tcp(host).listen(port, host_has_several)?;
             Ok(Self { host, port })
         })
     }
@@ -43,11 +63,11 @@ impl TcpListener {
     /// The next incoming connection.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<TcpStream> {
         with(|net| {
-            let stack = net.tcp(self.host);
-            let Some(flow) = stack.accept(self.port, cx.waker()) else {
+            let Some(flow) = net.tcp_accept(self.host, self.port, cx.waker()) else {
                 return Poll::Pending;
             };
-            stack.flow_mut(flow).map_or(Poll::Pending, |entry| {
+            let entry = net.tcp(flow.host).flow_mut(flow);
+            entry.map_or(Poll::Pending, |entry| {
                 Poll::Ready(TcpStream {
                     flow,
                     local: entry.tcp.local(),
@@ -73,20 +93,19 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects `host` to `remote`, from `port` if one is given.
+    /// Connects `host` to `remote`, from `port` if one is given, by the interface that the route
+    /// says.
     ///
     /// # Errors
-    /// `NetworkDown`; `AddrInUse` if `port` is connected to `remote` already or
+    /// `NetworkDown`; `NetworkUnreachable` if no interface is up; `AddrInUse` if `port` is connected to `remote` already or
     /// no port is free; `ConnectionRefused`, `TimedOut`.
     pub async fn connect(host: HostId, remote: SocketAddr, port: Option<u16>) -> io::Result<Self> {
         let stream = with(|net| {
             let flow = net.tcp_connect(host, remote, port)?;
-            let local = SocketAddr::new(
-                net.fabric.address(host, remote.ip()),
-                net.tcp(host)
-                    .flow_mut(flow)
-                    .map_or(0, |entry| entry.tcp.local().port()),
-            );
+            let entry = net.tcp(flow.host).flow_mut(flow);
+            let local = entry.map(|entry| entry.tcp.local());
+            let local = local
+                .unwrap_or_else(|| SocketAddr::new(net.fabric.address(flow.host, remote.ip()), 0));
             Ok::<_, io::Error>(Self {
                 flow,
                 local,

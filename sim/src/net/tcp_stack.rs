@@ -42,7 +42,17 @@ pub(crate) struct TcpStack {
     next_port: u16,
 }
 
+/// Names a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listens {
+    /// The host, or the interface that it is bound to.
+    host: HostId,
+    port: u16,
+}
+
 struct Listener {
+    /// Of a host with several interfaces it is bound to the first.
+    is_bound: bool,
     ready: VecDeque<FlowRef>,
     /// Connections on their way to `ready`.
     handshakes: usize,
@@ -68,9 +78,9 @@ pub(super) struct Flow {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
     /// A listener, until the handshake is complete.
-    Handshake(u16),
+    Handshake(Listens),
     /// A listener's queue.
-    Backlog(u16),
+    Backlog(Listens),
     /// A program.
     Program,
     /// Nobody: the program has closed it, the protocol brings it to its end.
@@ -129,6 +139,18 @@ impl TcpStack {
 
     pub(crate) fn set_config(&mut self, config: Arc<Config>) {
         self.config = config;
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
+    }
+
+    /// How many connections are established.
+    pub(super) fn established(&self) -> usize {
+        let flows = self.flows.iter().filter_map(|slot| slot.flow.as_deref());
+        flows
+            .filter(|flow| flow.tcp.is_established() && !flow.tcp.is_closed())
+            .count()
     }
 
     pub(super) fn flow_mut(&mut self, flow: FlowRef) -> Option<&mut Flow> {
@@ -191,11 +213,28 @@ impl TcpStack {
         })
     }
 
+    /// Connections of a listener that no program has accepted.
+    fn flows_of(&self, host: HostId, listens: Listens) -> Vec<FlowRef> {
+        (0..self.flows.len() as u32)
+            .filter_map(|slot| {
+                let entry = &self.flows[slot as usize];
+                let owner = entry.flow.as_ref()?.owner;
+                let orphan = owner == Owner::Handshake(listens) || owner == Owner::Backlog(listens);
+                orphan.then_some(FlowRef {
+                    host,
+                    slot,
+                    generation: entry.generation,
+                })
+            })
+            .collect()
+    }
+
     fn initial_sequence(&mut self) -> u32 {
         self.stream.next_u32()
     }
 
-    pub(super) fn listen(&mut self, port: u16) -> io::Result<u16> {
+    /// Begins to listen; `is_bound` to the first of several interfaces alone.
+    pub(super) fn listen(&mut self, port: u16, is_bound: bool) -> io::Result<u16> {
         let port = match port {
             0 => {
                 let anybody = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
@@ -207,36 +246,13 @@ impl TcpStack {
             port => port,
         };
         let listener = Listener {
+            is_bound,
             ready: VecDeque::new(),
             handshakes: 0,
             waker: None,
         };
         self.listeners.insert(port, listener);
         Ok(port)
-    }
-
-    /// The next connection of a listener; the waker is kept if there is none.
-    pub(super) fn accept(&mut self, port: u16, waker: &Waker) -> Option<FlowRef> {
-        let listener = self.listeners.get_mut(&port)?;
-        loop {
-            let Some(flow) = listener.ready.pop_front() else {
-                let known = listener.waker.as_ref();
-                if !known.is_some_and(|known| known.will_wake(waker)) {
-                    listener.waker = Some(waker.clone());
-                }
-                return None;
-            };
-            let slot = &mut self.flows[flow.slot as usize];
-            // A connection that ended while it waited has left its slot.
-            if slot.generation == flow.generation
-                && let Some(flow) = slot.flow.as_mut()
-            {
-                flow.owner = Owner::Program;
-            } else {
-                continue;
-            }
-            return Some(flow);
-        }
     }
 }
 
@@ -248,7 +264,8 @@ impl Net {
     /// Starts a connection from `port`, or from a free one.
     ///
     /// # Errors
-    /// `NetworkDown`; `AddrInUse` if the connection exists or ports are exhausted.
+    /// `NetworkDown`; `NetworkUnreachable` without an interface that is up; `AddrInUse` if the
+    /// connection exists or ports are exhausted.
     pub(super) fn tcp_connect(
         &mut self,
         host: HostId,
@@ -258,6 +275,8 @@ impl Net {
         if !self.fabric.is_up(host) {
             return Err(io::ErrorKind::NetworkDown.into());
         }
+        let host = self.route(host, remote.ip());
+        let host = host.ok_or(io::ErrorKind::NetworkUnreachable)?;
         let own = self.fabric.address(host, remote.ip());
         let stack = self.tcp(host);
         let port = match port {
@@ -272,6 +291,41 @@ impl Net {
         let flow = stack.insert(host, Flow::new(tcp, Owner::Program));
         self.tcp_drive(flow);
         Ok(flow)
+    }
+
+    /// The listener to which a connection to `port` by an interface comes: one that is bound to it,
+    /// or one of its host.
+    fn tcp_listens(&mut self, interface: HostId, port: u16) -> Option<Listens> {
+        let host = self.fabric.multihomed.owner(interface);
+        let [own, of_host] = [interface, host].map(|host| Listens { host, port });
+        if self.listener(own).is_some() {
+            return Some(own);
+        }
+        let shared = self.listener(of_host)?;
+        (!shared.is_bound).then_some(of_host)
+    }
+
+    fn listener(&mut self, listens: Listens) -> Option<&mut Listener> {
+        self.tcp(listens.host).listeners.get_mut(&listens.port)
+    }
+
+    /// The next connection of a listener; the waker is kept if there is none.
+    pub(super) fn tcp_accept(&mut self, host: HostId, port: u16, waker: &Waker) -> Option<FlowRef> {
+        loop {
+            let listener = self.listener(Listens { host, port })?;
+            let Some(flow) = listener.ready.pop_front() else {
+                let known = listener.waker.as_ref();
+                if !known.is_some_and(|known| known.will_wake(waker)) {
+                    listener.waker = Some(waker.clone());
+                }
+                return None;
+            };
+            // A connection that ended while it waited has left its slot.
+            if let Some(entry) = self.tcp(flow.host).flow_mut(flow) {
+                entry.owner = Owner::Program;
+                return Some(flow);
+            }
+        }
     }
 
     /// A segment has reached the host.
@@ -306,16 +360,21 @@ impl Net {
             return;
         }
         if segment.is_connection_request()
-            && let Some(listener) = stack.listeners.get_mut(&local.port())
+            && let Some(listens) = self.tcp_listens(host, local.port())
         {
-            if listener.handshakes + listener.ready.len() >= stack.config.backlog {
+            let backlog = self.tcp(host).config.backlog;
+            let Some(listener) = self.listener(listens) else {
+                return;
+            };
+            if listener.handshakes + listener.ready.len() >= backlog {
                 self.fabric.count_drop("backlog-full");
                 return;
             }
             listener.handshakes += 1;
+            let stack = self.tcp(host);
             let sequence = stack.initial_sequence();
             let tcp = Connection::accept(now, &stack.config, local, remote, sequence, segment);
-            let owner = Owner::Handshake(local.port());
+            let owner = Owner::Handshake(listens);
             let flow = stack.insert(host, Flow::new(tcp, owner));
             self.tcp_drive(flow);
             return;
@@ -361,21 +420,21 @@ impl Net {
             entry.tcp.is_established(),
             entry.tcp.is_closed(),
         );
-        if let Owner::Handshake(port) = owner
+        if let Owner::Handshake(listens) = owner
             && (established || closed)
-            && let Some(listener) = stack.listeners.get_mut(&port)
+            && let Some(listener) = tcp[listens.host.index()].listeners.get_mut(&listens.port)
         {
             listener.handshakes -= 1;
             if established {
                 listener.ready.push_back(flow);
                 wake.extend(listener.waker.take());
-                if let Some(entry) = stack.flow_mut(flow) {
-                    entry.owner = Owner::Backlog(port);
+                if let Some(entry) = tcp[flow.host.index()].flow_mut(flow) {
+                    entry.owner = Owner::Backlog(listens);
                 }
             }
         }
         if closed && owner != Owner::Program {
-            stack.remove(flow);
+            tcp[flow.host.index()].remove(flow);
         }
     }
 
@@ -392,24 +451,17 @@ impl Net {
 
     /// Ends a listener; connections that nobody accepted are reset.
     pub(super) fn tcp_unlisten(&mut self, host: HostId, port: u16) {
-        let stack = self.tcp(host);
-        if stack.listeners.remove(&port).is_none() {
+        if self.tcp(host).listeners.remove(&port).is_none() {
             return;
         }
-        let orphans: Vec<FlowRef> = (0..stack.flows.len() as u32)
-            .filter_map(|slot| {
-                let entry = &stack.flows[slot as usize];
-                let owner = entry.flow.as_ref()?.owner;
-                let orphan = owner == Owner::Handshake(port) || owner == Owner::Backlog(port);
-                orphan.then_some(FlowRef {
-                    host,
-                    slot,
-                    generation: entry.generation,
-                })
-            })
+        let listens = Listens { host, port };
+        // Connections are where their interfaces are.
+        let interfaces = self.interfaces_of(host).into_iter();
+        let orphans: Vec<FlowRef> = interfaces
+            .flat_map(|at| self.tcp(at).flows_of(at, listens))
             .collect();
         for flow in orphans {
-            if let Some(entry) = self.tcp(host).flow_mut(flow) {
+            if let Some(entry) = self.tcp(flow.host).flow_mut(flow) {
                 entry.owner = Owner::Nobody;
                 entry.tcp.abort();
             }

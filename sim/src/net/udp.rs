@@ -57,6 +57,17 @@ pub struct DeliveryError {
     pub kind: IcmpKind,
 }
 
+/// A datagram that came to a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its sender.
+    pub from: SocketAddr,
+    /// The address that it was sent to; told by hosts with several interfaces only (`IP_PKTINFO`).
+    pub to: Option<IpAddr>,
+    /// What it carries.
+    pub payload: Bytes,
+}
+
 /// A host's UDP sockets.
 #[derive(Default)]
 pub(super) struct UdpStack {
@@ -86,6 +97,10 @@ pub(super) struct Aside {
     /// Errors for a program that asked for them.
     pub(super) errors: Option<VecDeque<DeliveryError>>,
     pub(super) groups: Vec<IpAddr>,
+    /// Of a host with several interfaces it is bound to the first.
+    pub(super) is_bound: bool,
+    /// To which of the host's addresses each datagram came that waits, where it has several.
+    came_to: Option<VecDeque<IpAddr>>,
 }
 
 impl UdpStack {
@@ -125,6 +140,13 @@ impl UdpStack {
         };
         self.bound.insert(place, socket);
         Some(port)
+    }
+
+    /// Whether a socket has `port`, and takes what comes by further interfaces too.
+    pub(super) fn is_open(&self, port: u16) -> Option<bool> {
+        let socket = self.bound.get(self.place(port).ok()?)?;
+        let is_bound = socket.aside.as_ref().is_some_and(|aside| aside.is_bound);
+        Some(!is_bound)
     }
 
     /// Where the socket of `port` is, or else belongs.
@@ -173,6 +195,9 @@ impl UdpStack {
         }
         socket.queued_bytes += charge;
         socket.queue.push_back((from, payload.clone()));
+        if let Some(came_to) = socket.came_to() {
+            came_to.push_back(to.ip());
+        }
         wake.extend(socket.reader.take().map(Sleeper::into_waker));
         Ok(())
     }
@@ -238,10 +263,23 @@ impl Bound {
         aside.is_some_and(|aside| aside.groups.contains(&group))
     }
 
-    /// The next datagram and its sender.
-    pub(super) fn pop(&mut self) -> Option<(SocketAddr, Bytes)> {
+    /// From now on remembers to which address each datagram came; none waits yet.
+    pub(super) fn tell_addresses(&mut self) {
+        self.aside().came_to = Some(VecDeque::new());
+    }
+
+    fn came_to(&mut self) -> Option<&mut VecDeque<IpAddr>> {
+        self.aside.as_mut()?.came_to.as_mut()
+    }
+
+    /// The next datagram, its sender, and to which of several addresses it came.
+    pub(super) fn pop(&mut self) -> Option<Received> {
         let (from, payload) = self.queue.pop_front()?;
         self.queued_bytes -= payload.len() + DATAGRAM_OVERHEAD_BYTES;
-        Some((from, payload))
+        Some(Received {
+            from,
+            to: self.came_to().and_then(VecDeque::pop_front),
+            payload,
+        })
     }
 }

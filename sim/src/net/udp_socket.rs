@@ -9,21 +9,25 @@ use bytes::Bytes;
 
 use super::icmp::IcmpKind;
 use super::packet::Packet;
-use super::udp::{Bound, DeliveryError, GROUPS_MAX, ReceiveLimits};
+use super::udp::{Bound, DeliveryError, GROUPS_MAX, ReceiveLimits, Received};
 use super::{Net, try_with, with};
 use crate::kernel::{HostId, Sleeper};
 
 /// Largest payload over IPv4: 65,535 less the IP and UDP headers.
 const PAYLOAD_MAX: usize = 65_507;
 
-/// A UDP socket bound to one port of one host, for both address families.
+/// A UDP socket bound to one port of one host, for both address families, or to one interface
+/// of a host that has several.
 ///
 /// Datagrams are never fragmented: one that is larger than the way takes is refused
 /// where that is known, as a socket with `IP_PMTUDISC_DO` does on Linux.
 #[derive(Debug)]
 pub struct UdpSocket {
+    /// The host, or the further interface that it is bound to.
     host: HostId,
     port: u16,
+    /// It is bound to an interface.
+    is_bound: bool,
 }
 
 impl UdpSocket {
@@ -36,9 +40,24 @@ impl UdpSocket {
             if !net.fabric.is_up(host) {
                 return Err(io::ErrorKind::NetworkDown.into());
             }
-            let port = net.udp[host.index()].bind(port);
-            let port = port.ok_or(io::ErrorKind::AddrInUse)?;
-            Ok(Self { host, port })
+            net.bind_udp(host, port, false)
+        })
+    }
+
+    /// Binds `port` of the interface of `host` that has the address `ip`: it receives what comes
+    /// by that, and sends by that alone. Of a host with one interface as [`Self::bind`].
+    ///
+    /// # Errors
+    /// As [`Self::bind`]; `AddrNotAvailable` if no interface has it.
+    pub fn bind_at(host: HostId, ip: IpAddr, port: u16) -> io::Result<Self> {
+        with(|net| {
+            if !net.fabric.is_up(host) {
+                return Err(io::ErrorKind::NetworkDown.into());
+            }
+            let interface = net.fabric.interface_with(host, ip);
+            let interface = interface.ok_or(io::ErrorKind::AddrNotAvailable)?;
+            let is_bound = net.fabric.multihomed.has_several(host);
+            net.bind_udp(interface, port, is_bound)
         })
     }
 
@@ -73,11 +92,21 @@ impl UdpSocket {
     /// Sends a datagram. It may be lost on the way without a word.
     ///
     /// # Errors
-    /// `EMSGSIZE` if it is larger than the way is known to take; `NotConnected` once
+    /// `NetworkUnreachable` if no interface is up that leads there; `EMSGSIZE` if it is larger than the way is known to take; `NotConnected` once
     /// the host has lost the socket with its power.
     pub fn send_to(&self, to: SocketAddr, payload: Bytes) -> io::Result<()> {
         self.with(|_| Ok(()))?;
-        self.transmit(to, payload)
+        self.transmit(None, to, payload)
+    }
+
+    /// As [`Self::send_to`], from an address of the host (`IP_PKTINFO`): by the interface that has
+    /// it.
+    ///
+    /// # Errors
+    /// As [`Self::send_to`]; `NetworkUnreachable` too if no interface that is up has the address.
+    pub fn send_from(&self, from: IpAddr, to: SocketAddr, payload: Bytes) -> io::Result<()> {
+        self.with(|_| Ok(()))?;
+        self.transmit(Some(from), to, payload)
     }
 
     /// Sends a datagram to where the socket is connected.
@@ -90,20 +119,26 @@ impl UdpSocket {
             take_error(socket)?;
             socket.remote.ok_or(io::ErrorKind::NotConnected.into())
         })?;
-        self.transmit(remote, payload)
+        self.transmit(None, remote, payload)
     }
 
-    fn transmit(&self, to: SocketAddr, payload: Bytes) -> io::Result<()> {
+    fn transmit(&self, from: Option<IpAddr>, to: SocketAddr, payload: Bytes) -> io::Result<()> {
         if payload.len() > PAYLOAD_MAX {
             return Err(too_large());
         }
         with(|net| {
-            let own = net.fabric.address(self.host, to.ip());
+            let interface = if self.is_bound {
+                net.fabric.is_attached(self.host).then_some(self.host)
+            } else {
+                net.route_from(self.host, from, to.ip())
+            };
+            let interface = interface.ok_or(io::ErrorKind::NetworkUnreachable)?;
+            let own = net.fabric.address(interface, to.ip());
             let packet = Packet::udp(SocketAddr::new(own, self.port), to, payload);
-            if packet.wire_len() > usize::from(net.path_mtu(self.host, to.ip())) {
+            if packet.wire_len() > usize::from(net.path_mtu(interface, to.ip())) {
                 return Err(too_large());
             }
-            net.send(self.host, packet);
+            net.send(interface, packet);
             Ok(())
         })
     }
@@ -114,6 +149,15 @@ impl UdpSocket {
     /// `NotConnected` once the host has lost the socket with its power; for a
     /// connected socket as [`Self::send`].
     pub fn poll_recv_from(&self, cx: &mut Context<'_>) -> Poll<io::Result<(SocketAddr, Bytes)>> {
+        let received = self.poll_receive(cx);
+        received.map_ok(|received| (received.from, received.payload))
+    }
+
+    /// As [`Self::poll_recv_from`], and tells to which of several addresses it came.
+    ///
+    /// # Errors
+    /// As [`Self::poll_recv_from`].
+    pub fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<io::Result<Received>> {
         let received = self.with(|socket| {
             take_error(socket)?;
             let next = socket.pop();
@@ -192,6 +236,40 @@ impl UdpSocket {
             let socket = net.udp[self.host.index()].socket(self.port);
             f(socket.ok_or(io::ErrorKind::NotConnected)?)
         })
+    }
+}
+
+impl Net {
+    /// Binds `port` of a host, or of one of its interfaces.
+    fn bind_udp(&mut self, host: HostId, port: u16, is_bound: bool) -> io::Result<UdpSocket> {
+        let sockets = &mut self.udp[host.index()];
+        let port = sockets.bind(port).ok_or(io::ErrorKind::AddrInUse)?;
+        if self
+            .fabric
+            .multihomed
+            .has_several(self.fabric.multihomed.owner(host))
+            && let Some(socket) = sockets.socket(port)
+        {
+            socket.aside().is_bound = is_bound;
+            socket.tell_addresses();
+        }
+        Ok(UdpSocket {
+            host,
+            port,
+            is_bound,
+        })
+    }
+
+    /// Where the socket is that gets what comes to `port` by an interface: one that is bound to
+    /// it, or one of its host.
+    #[inline]
+    pub(super) fn udp_at(&self, interface: HostId, port: u16) -> HostId {
+        let host = self.fabric.multihomed.owner(interface);
+        if host == interface || self.udp[interface.index()].is_open(port).is_some() {
+            return interface;
+        }
+        let takes_all = self.udp[host.index()].is_open(port) == Some(true);
+        if takes_all { host } else { interface }
     }
 }
 

@@ -127,7 +127,8 @@ impl Net {
                     to: quote.dst,
                     kind: error.kind,
                 };
-                let sockets = &mut self.udp[host.index()];
+                let at = self.udp_at(host, quote.src.port());
+                let sockets = &mut self.udp[at.index()];
                 if !sockets.receive_error(quote.src.port(), news, &mut self.wake) {
                     self.fabric.count_drop("icmp-unasked");
                 }

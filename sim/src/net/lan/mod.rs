@@ -133,6 +133,11 @@ impl Lans {
         to.is_multicast() || !self.of_host.is_empty() && self.share(fabric, from, to).is_some()
     }
 
+    /// Whether `from` reaches the host of `to` over a segment.
+    pub(super) fn shares(&self, fabric: &Fabric, from: HostId, to: IpAddr) -> bool {
+        self.share(fabric, from, to).is_some()
+    }
+
     /// The segment that `from` and the host of `to` share.
     fn share(&self, fabric: &Fabric, from: HostId, to: IpAddr) -> Option<(LanId, HostId)> {
         let lan = *self.of_host.get(&from)?;

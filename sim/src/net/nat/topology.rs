@@ -82,11 +82,12 @@ impl Fabric {
         Ok(id)
     }
 
-    /// Cuts off the gateways that hosts of partitions are behind now.
-    fn lay_out_partitions(&mut self) {
-        let places = &self.places;
+    /// Cuts off the interfaces of hosts of partitions, and the gateways that these are behind now.
+    pub(in crate::net) fn lay_out_partitions(&mut self) {
+        let (places, multihomed) = (&self.places, &self.multihomed);
+        let way = |at: HostId| std::iter::successors(Some(at), |at| places[at.index()].behind);
         self.partitions
-            .lay_out(|host| std::iter::successors(Some(host), |at| places[at.index()].behind));
+            .lay_out(|host| multihomed.of(host).flat_map(way));
     }
 
     /// Whether a partition keeps packets of one host from another, wherever they are.
@@ -229,6 +230,16 @@ impl Fabric {
     pub(super) fn owner_behind(&self, gateway: HostId, ip: IpAddr) -> Option<HostId> {
         let owner = self.owner(self.realm_inside(gateway), ip)?;
         self.next_towards(owner, Some(gateway)).map(|_| owner)
+    }
+
+    /// Whether `ip` is an address of the block of the realm that a host is in: if it is anybody's
+    /// there, then a neighbour's.
+    pub(in crate::net) fn is_inside(&self, host: HostId, ip: IpAddr) -> bool {
+        let IpAddr::V4(ip) = ip else { return false };
+        let realm = self
+            .realm_of(host)
+            .and_then(|realm| self.realms.get(&realm));
+        realm.is_some_and(|realm| realm.block.lease(ip).is_some())
     }
 
     /// The realm that a host is in.
