@@ -130,7 +130,8 @@ impl Simulation {
     }
 
     /// Also writes what each host sends and receives to
-    /// `folder/capture-<host>.pcapng`, which is made if it is not there.
+    /// `folder/capture-<host>.pcapng`, which is made if it is not there, and what secrets
+    /// their programs tell to `folder/keys-<host>.log`.
     #[must_use]
     pub fn capturing(mut self, folder: &Path) -> Self {
         self.captures = Some(folder.to_owned());

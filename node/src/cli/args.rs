@@ -19,6 +19,9 @@ and in a third:
 Two nodes on one machine need two ports: set listen.addresses in each
 DIR/config.toml, for example to [\"/ip4/127.0.0.1/tcp/0\"].
 
+To read a node's captured QUIC packets in Wireshark, set SSLKEYLOGFILE to a file
+for their secrets before `run`. Whoever has that file reads all they carry.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 6 the disk or a
 permission refused.";
 

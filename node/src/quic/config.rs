@@ -11,6 +11,7 @@ use quinn::{
 };
 
 use super::error::Error;
+use super::key_log::KeyLog;
 use super::tls;
 
 /// What may be chosen of a node's QUIC. The defaults are those of libp2p-quic 0.14.
@@ -55,13 +56,18 @@ pub(super) struct QuinnConfig {
 }
 
 impl QuinnConfig {
-    /// For a node with the transport key `keys`. It draws keys for two certificates.
+    /// For a node with the transport key `keys`, whose connections' secrets `key_log` is told.
+    /// It draws keys for two certificates.
     ///
     /// # Errors
     /// When `keys` cannot sign.
-    pub(super) fn new(keys: &Keypair, settings: &Settings) -> Result<Self, Error> {
+    pub(super) fn new(
+        keys: &Keypair,
+        settings: &Settings,
+        key_log: Option<Arc<dyn KeyLog>>,
+    ) -> Result<Self, Error> {
         let transport = Arc::new(transport(settings));
-        let (client_tls, server_tls) = tls::configs(keys)?;
+        let (client_tls, server_tls) = tls::configs(keys, key_log)?;
         let mut server = ServerConfig::with_crypto(Arc::new(server_tls));
         server.transport_config(Arc::clone(&transport));
         // A connection keeps the address it began with, since nothing tells the swarm

@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod error;
 mod hole_punch;
+mod key_log;
 mod listener;
 mod network;
 mod runtime;
@@ -24,12 +25,13 @@ use std::sync::Arc;
 use libp2p::core::Transport as _;
 use libp2p::core::muxing::StreamMuxerBox;
 
-use crate::environment::{Executor, Wire};
+use crate::environment::{Executor, MuxedWire, Wire};
 
 pub use address::{multiaddr, socket_address};
 pub use config::Settings;
 pub use connection::{Connecting, Connection};
 pub use error::Error;
+pub use key_log::KeyLog;
 pub use network::{InterfaceChange, UdpNetwork};
 pub use stream::Stream;
 pub use transport::QuicTransport;
@@ -37,9 +39,18 @@ pub use transport::QuicTransport;
 /// QUIC over the sockets of `network`, as a wire of an environment. The transport's
 /// own tasks run on `executor`.
 pub fn wire(network: Arc<dyn UdpNetwork>, executor: Arc<dyn Executor>, settings: Settings) -> Wire {
-    Wire::Muxed(Box::new(move |keys| {
+    Wire::Muxed(transport(network, executor, settings))
+}
+
+/// The same for whoever makes a wire of it.
+pub(crate) fn transport(
+    network: Arc<dyn UdpNetwork>,
+    executor: Arc<dyn Executor>,
+    settings: Settings,
+) -> MuxedWire {
+    Box::new(move |keys| {
         QuicTransport::new(network, executor, keys.clone(), settings)
             .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
             .boxed()
-    }))
+    })
 }

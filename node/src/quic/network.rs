@@ -8,6 +8,8 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use quinn::AsyncUdpSocket;
 
+use super::key_log::KeyLog;
+
 /// Gives UDP sockets.
 ///
 /// ```
@@ -38,6 +40,12 @@ pub trait UdpNetwork: Send + Sync {
     /// # Errors
     /// Whatever the system reports.
     fn interfaces(&self) -> io::Result<BoxStream<'static, io::Result<InterfaceChange>>>;
+
+    /// Who is told the secrets of the connections over these sockets, if their packets are
+    /// to be read by others. Asked once, before the first connection.
+    fn key_log(&self) -> Option<Arc<dyn KeyLog>> {
+        None
+    }
 }
 
 /// A change of a machine's addresses.

@@ -24,15 +24,20 @@ use rustls::{
 };
 
 use super::error::Error;
+use super::key_log::{KeyLog, Lines};
 
 /// The protocol that runs above (ALPN).
 const ALPN: &[u8] = b"libp2p";
 
-/// Configurations for dialling and for listening, with one certificate each.
+/// Configurations for dialling and for listening, with one certificate each. `key_log` is
+/// told the secrets of all their connections.
 ///
 /// # Errors
 /// When `keys` cannot sign.
-pub(super) fn configs(keys: &Keypair) -> Result<(QuicClientConfig, QuicServerConfig), Error> {
+pub(super) fn configs(
+    keys: &Keypair,
+    key_log: Option<Arc<dyn KeyLog>>,
+) -> Result<(QuicClientConfig, QuicServerConfig), Error> {
     let provider = Arc::new(provider());
     let tls13 = &[&rustls::version::TLS13];
     let mut client = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -46,6 +51,10 @@ pub(super) fn configs(keys: &Keypair) -> Result<(QuicClientConfig, QuicServerCon
         .with_client_cert_verifier(Arc::new(PeerVerifier))
         .with_cert_resolver(Arc::new(certified(keys)?));
     server.alpn_protocols = vec![ALPN.to_vec()];
+    if let Some(key_log) = key_log {
+        client.key_log = Arc::new(Lines(Arc::clone(&key_log)));
+        server.key_log = Arc::new(Lines(key_log));
+    }
     let client = QuicClientConfig::try_from(client).map_err(no_suite)?;
     let server = QuicServerConfig::try_from(server).map_err(no_suite)?;
     Ok((client, server))

@@ -83,7 +83,7 @@ impl QuicTransport {
         if let Some(config) = &self.config {
             return Ok(config.clone());
         }
-        let config = QuinnConfig::new(&self.keys, &self.settings)?;
+        let config = QuinnConfig::new(&self.keys, &self.settings, self.network.key_log())?;
         Ok(self.config.insert(config).clone())
     }
 

@@ -7,6 +7,7 @@
 mod control;
 mod disk;
 mod executor;
+mod key_log;
 mod lock;
 mod mdns;
 mod quic;
@@ -24,13 +25,15 @@ use crate::environment::{ByteStream, Environment, Executor, Observer, Wire};
 pub use control::{ControlError, ControlSocket, SOCKET_NAME, ask};
 pub use disk::FolderDisk;
 pub use executor::TokioExecutor;
+pub use key_log::{FileKeyLog, KeyLogError};
 pub use lock::{FolderLock, LockError};
 pub use mdns::SystemLan;
 pub use quic::SystemUdp;
 pub use storage::StorageThread;
 
 /// The outside world for a node whose data live in `folder`, on the tokio
-/// runtime of the caller, with QUIC as `quic` has it and local discovery as `mdns`.
+/// runtime of the caller, with QUIC as `quic` has it and local discovery as `mdns`. If
+/// `SSLKEYLOGFILE` is set, the secrets of QUIC connections are written to that file.
 ///
 /// # Errors
 /// When the folder cannot be made, or the system's resolver not be read.

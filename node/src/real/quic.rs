@@ -14,20 +14,33 @@ use libp2p::quic as stock;
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::key_log::FileKeyLog;
 use crate::config::{Quic, QuicTransport};
-use crate::environment::{Executor, Wire};
-use crate::quic::{self, InterfaceChange, UdpNetwork};
+use crate::environment::{Executor, MuxedWire, Wire};
+use crate::quic::{self, InterfaceChange, KeyLog, UdpNetwork};
 
-/// QUIC as `config` has it. Names are not resolved.
+/// QUIC as `config` has it. Names are not resolved. Where secrets are to be logged, it is the
+/// node's own, since libp2p's gives none away.
 pub(super) fn wire(config: &Quic, executor: Arc<dyn Executor>) -> Wire {
-    match config.transport {
-        QuicTransport::Stock => stock_wire(config.clone()),
-        QuicTransport::Own => quic::wire(Arc::new(SystemUdp), executor, config.settings()),
-    }
+    let config = config.clone();
+    // Asked only when the wire is used: many a command starts a node without a network.
+    Wire::Muxed(Box::new(move |keys| {
+        let wire = match (FileKeyLog::from_environment(), config.transport) {
+            (Some(log), QuicTransport::Stock | QuicTransport::Own) => {
+                let network = LoggedUdp(Arc::new(log));
+                quic::transport(Arc::new(network), executor, config.settings())
+            }
+            (None, QuicTransport::Own) => {
+                quic::transport(Arc::new(SystemUdp), executor, config.settings())
+            }
+            (None, QuicTransport::Stock) => stock(config),
+        };
+        wire(keys)
+    }))
 }
 
-fn stock_wire(config: Quic) -> Wire {
-    Wire::Muxed(Box::new(move |keys| {
+fn stock(config: Quic) -> MuxedWire {
+    Box::new(move |keys| {
         let mut quic = stock::Config::new(keys);
         quic.handshake_timeout = config.handshake_timeout.get();
         // The field is of 32 bits; seven weeks are as good as for ever.
@@ -42,7 +55,7 @@ fn stock_wire(config: Quic) -> Wire {
         stock::tokio::Transport::new(quic)
             .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
             .boxed()
-    }))
+    })
 }
 
 /// The operating system's UDP, on the tokio runtime of whoever uses it.
@@ -67,5 +80,22 @@ impl UdpNetwork for SystemUdp {
             })
         });
         Ok(changes.boxed())
+    }
+}
+
+/// The operating system's UDP, with the secrets of connections over it in a file.
+struct LoggedUdp(Arc<FileKeyLog>);
+
+impl UdpNetwork for LoggedUdp {
+    fn bind(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        SystemUdp.bind(local)
+    }
+
+    fn interfaces(&self) -> io::Result<BoxStream<'static, io::Result<InterfaceChange>>> {
+        SystemUdp.interfaces()
+    }
+
+    fn key_log(&self) -> Option<Arc<dyn KeyLog>> {
+        Some(Arc::clone(&self.0) as _)
     }
 }

@@ -124,8 +124,12 @@ impl Terminal {
     }
 
     fn run(&self) -> Running {
-        let mut process = self
-            .command(&["run", "--events"])
+        self.start(&mut self.command(&["run", "--events"]))
+    }
+
+    /// Starts the node by `command`, which prints its events.
+    fn start(&self, command: &mut Command) -> Running {
+        let mut process = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -203,6 +207,31 @@ fn two_terminals_exchange_posts_over_either_quic() {
     alice.ok(&["pull"]);
     assert!(bob.ok(&["timeline"]).contains("from alice"));
     assert!(alice.ok(&["timeline"]).contains("from bob"));
+}
+
+#[test]
+fn secrets_of_quic_are_written_where_the_environment_says() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let address = "/ip4/127.0.0.1/udp/0/quic-v1";
+    let [alice, bob] = ["alice", "bob"].map(|name| Terminal::listening(root.path(), name, address));
+    let path = root.path().join("keys.log");
+    let mut watched = alice.command(&["run", "--events"]);
+    let mut alice_runs = alice.start(watched.env("SSLKEYLOGFILE", &path));
+    let _bob_runs = bob.run();
+    bob.ok(&["dial", &alice_runs.address]);
+    alice_runs.wait_for("connected");
+    let keys = std::fs::read_to_string(&path).expect("it was made");
+    for label in [
+        "CLIENT_HANDSHAKE_TRAFFIC_SECRET ",
+        "SERVER_TRAFFIC_SECRET_0 ",
+    ] {
+        assert!(keys.lines().any(|line| line.starts_with(label)), "{keys}");
+    }
+    // Commands that need no network do not mind where secrets would go.
+    drop(alice_runs);
+    let mut post = alice.command(&["post", "Hello"]);
+    let output = post.env("SSLKEYLOGFILE", root.path()).output();
+    assert!(output.expect("runs").status.success());
 }
 
 #[test]

@@ -107,7 +107,9 @@ pub struct Run {
     ///
     /// Writes captures/<variant>-<seed>/capture-<host>.pcapng below the folder of the results, for
     /// every simulation that is played; --seed and --variant choose one. Times are simulated.
-    /// Each packet has its direction and the names of both hosts as a comment.
+    /// Each packet has its direction and the names of both hosts as a comment. QUIC opens
+    /// decrypted: its secrets are in the captures, and in keys-<host>.log beside them for other
+    /// programs (SSLKEYLOGFILE's format). Noise, which nodes speak over TCP, stays encrypted.
     #[arg(long)]
     pub pcap: bool,
     /// Write a trace for Perfetto (not available yet)

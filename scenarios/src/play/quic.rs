@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures::stream::{BoxStream, StreamExt};
 use libp2p::identity::Keypair;
 use orrery_node::environment::Wire;
-use orrery_node::quic::{InterfaceChange, QuicTransport, Settings, UdpNetwork};
-use orrery_sim::net::{AddressChange, Interfaces};
+use orrery_node::quic::{InterfaceChange, KeyLog, QuicTransport, Settings, UdpNetwork};
+use orrery_sim::net::{AddressChange, Interfaces, capture};
 use orrery_sim::{HostId, quic};
 use quinn::AsyncUdpSocket;
 
@@ -28,6 +28,19 @@ impl UdpNetwork for HostUdp {
             AddressChange::Down(ip) => Ok(InterfaceChange::Down(ip)),
         });
         Ok(changes.boxed())
+    }
+
+    fn key_log(&self) -> Option<Arc<dyn KeyLog>> {
+        capture::is_on().then(|| Arc::new(CapturedKeys(self.0)) as Arc<dyn KeyLog>)
+    }
+}
+
+/// Secrets of a machine's connections, beside its captured packets.
+struct CapturedKeys(HostId);
+
+impl KeyLog for CapturedKeys {
+    fn line(&self, line: &str) {
+        capture::log_key(self.0, line);
     }
 }
 

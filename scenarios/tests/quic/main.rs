@@ -3,5 +3,6 @@
 mod dials;
 mod harness;
 mod hostile;
+mod keys;
 mod reproducible;
 mod traffic;

@@ -2,7 +2,9 @@
 //!
 //! Owns the files and decides when to write; the format is [`super::pcapng`]. A
 //! packet that a host sent is in its capture even if it is lost later, one that it
-//! received only once it was delivered. Capturing observes: it draws nothing and
+//! received only once it was delivered. Secrets that the host's programs tell
+//! ([`log_key`]) are in its capture before the packets that they open, and beside it in a
+//! file of their own. Capturing observes: it draws nothing and
 //! schedules nothing, so that a run with captures has the same hash as one without.
 
 use std::collections::BTreeSet;
@@ -17,7 +19,8 @@ use super::{address, wire};
 use crate::kernel::{self, HostId};
 use crate::time::SimTime;
 
-/// Bytes of one host that are collected before they are written.
+/// Bytes of one host that are collected before they are written. At one instant it may be
+/// twice as much.
 const HOST_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of all hosts together that are collected before they are written.
@@ -47,14 +50,43 @@ pub struct CaptureError {
 }
 
 struct HostFile {
-    path: PathBuf,
     name: String,
+    packets: Output,
+    keys: Output,
+    /// The instant of the latest packet, and where in what waits its first packet is.
+    latest: (SimTime, usize),
+}
+
+/// A file that is written bit by bit.
+struct Output {
+    path: PathBuf,
     begun: bool,
     waiting: Vec<u8>,
 }
 
+/// Whether packets of this thread's simulation are captured.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn is_on() -> bool {
+    super::with(|net| net.capture.is_some())
+}
+
+/// Takes down a secret of a connection of `host` if its packets are captured: a line of a TLS
+/// key log, without an end of line.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn log_key(host: HostId, line: &str) {
+    super::with(|net| {
+        if let Some(capture) = &mut net.capture {
+            capture.key(kernel::now(), host, line);
+        }
+    });
+}
+
 impl Capture {
-    /// Captures to `folder/capture-<host>.pcapng`.
+    /// Captures to `folder/capture-<host>.pcapng`, with secrets in `folder/keys-<host>.log` also.
     ///
     /// # Errors
     /// If the folder cannot be made.
@@ -76,20 +108,27 @@ impl Capture {
     /// Begins the capture of the next host. Hosts come in the order of their numbers.
     pub(crate) fn add_host(&mut self, host: HostId, name: &str, ips: [IpAddr; 2]) {
         debug_assert_eq!(host.index(), self.hosts.len());
-        let mut file = file_name(name);
+        let mut plain = plain_name(name);
         // Names that differ only in what files cannot be called.
-        if !self.names.insert(file.clone()) {
-            file = file_name(&format!("{name}-{host}"));
-            self.names.insert(file.clone());
+        if !self.names.insert(plain.clone()) {
+            plain = plain_name(&format!("{name}-{host}"));
+            self.names.insert(plain.clone());
         }
-        let mut waiting = Vec::new();
-        pcapng::begin(&mut waiting, name, &describe(host, name, ips));
-        self.waiting_bytes += waiting.len();
-        self.hosts.push(HostFile {
+        let output = |file: String| Output {
             path: self.folder.join(file),
-            name: name.to_owned(),
             begun: false,
-            waiting,
+            waiting: Vec::new(),
+        };
+        let mut packets = output(format!("capture-{plain}.pcapng"));
+        let keys = output(format!("keys-{plain}.log"));
+        pcapng::begin(&mut packets.waiting, name, &describe(host, name, ips));
+        let begun = packets.waiting.len();
+        self.waiting_bytes += begun;
+        self.hosts.push(HostFile {
+            name: name.to_owned(),
+            packets,
+            keys,
+            latest: (SimTime::ZERO, begun),
         });
     }
 
@@ -108,11 +147,49 @@ impl Capture {
         wire::encode_into(packet, &mut self.scratch);
         let comment = format!("{} → {}", self.name(packet, true), self.name(packet, false));
         let multicast = packet.dst.ip().is_multicast();
-        let waiting = &mut self.hosts[host.index()].waiting;
+        let file = &mut self.hosts[host.index()];
+        if file.latest.0 != now {
+            if file.packets.waiting.len() >= HOST_BYTES_MAX {
+                self.flush(host.index());
+            }
+            let file = &mut self.hosts[host.index()];
+            file.latest = (now, file.packets.waiting.len());
+        }
+        let waiting = &mut self.hosts[host.index()].packets.waiting;
         let before = waiting.len();
         pcapng::packet(waiting, now, &self.scratch, direction, multicast, &comment);
         self.waiting_bytes += waiting.len() - before;
-        if waiting.len() >= HOST_BYTES_MAX {
+        self.keep_bounds(host);
+    }
+
+    /// Takes down a secret that a program of `host` tells at `now`. Programs compute in no
+    /// time: the packet that told it came at this instant, and may need the secret to be read.
+    fn key(&mut self, now: SimTime, host: HostId, line: &str) {
+        if self.error.is_some() {
+            return;
+        }
+        let line = format!("{line}\n");
+        let mut block = Vec::new();
+        pcapng::secrets(&mut block, &line);
+        self.waiting_bytes += block.len() + line.len();
+        let file = &mut self.hosts[host.index()];
+        file.keys.waiting.extend_from_slice(line.as_bytes());
+        let waiting = &mut file.packets.waiting;
+        if file.latest.0 == now {
+            let at = file.latest.1;
+            waiting.splice(at..at, block.iter().copied());
+            file.latest.1 += block.len();
+        } else {
+            waiting.extend_from_slice(&block);
+        }
+        self.keep_bounds(host);
+    }
+
+    /// Writes what is too much to wait. What came at this instant waits a little longer.
+    fn keep_bounds(&mut self, host: HostId) {
+        let file = &self.hosts[host.index()];
+        let most = file.packets.waiting.len().max(file.keys.waiting.len());
+        if most >= 2 * HOST_BYTES_MAX {
             self.flush(host.index());
         }
         if self.waiting_bytes >= TOTAL_BYTES_MAX {
@@ -151,25 +228,35 @@ impl Capture {
     /// system allows open files.
     fn flush(&mut self, place: usize) {
         let file = &mut self.hosts[place];
-        let waiting = std::mem::take(&mut file.waiting);
-        self.waiting_bytes -= waiting.len();
-        if waiting.is_empty() || self.error.is_some() {
-            return;
+        file.latest.1 = 0;
+        for output in [&mut file.packets, &mut file.keys] {
+            self.waiting_bytes -= output.waiting.len();
+            if self.error.is_none() {
+                self.error = output.write().err();
+            }
+            output.waiting = Vec::new();
+        }
+    }
+}
+
+impl Output {
+    /// Appends what waits. A file of an earlier run is replaced.
+    fn write(&mut self) -> Result<(), CaptureError> {
+        if self.waiting.is_empty() {
+            return Ok(());
         }
         let written = OpenOptions::new()
             .create(true)
             .write(true)
-            .truncate(!file.begun)
-            .append(file.begun)
-            .open(&file.path)
-            .and_then(|mut open| open.write_all(&waiting));
-        file.begun = true;
-        if let Err(source) = written {
-            self.error = Some(CaptureError {
-                path: file.path.clone(),
-                source,
-            });
-        }
+            .truncate(!self.begun)
+            .append(self.begun)
+            .open(&self.path)
+            .and_then(|mut open| open.write_all(&self.waiting));
+        self.begun = true;
+        written.map_err(|source| CaptureError {
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 
@@ -181,9 +268,8 @@ fn describe(host: HostId, name: &str, [v4, v6]: [IpAddr; 2]) -> String {
     )
 }
 
-/// `capture-<host name>.pcapng`, without characters that file systems treat
-/// specially.
-fn file_name(name: &str) -> String {
+/// A host's name without characters that file systems treat specially.
+fn plain_name(name: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "-_.[]".contains(c) {
             c
@@ -191,8 +277,7 @@ fn file_name(name: &str) -> String {
             '_'
         }
     };
-    let name: String = name.chars().map(plain).collect();
-    format!("capture-{name}.pcapng")
+    name.chars().map(plain).collect()
 }
 
 #[cfg(test)]

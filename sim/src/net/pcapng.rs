@@ -16,6 +16,7 @@ const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
 const ENHANCED_PACKET: u32 = 6;
+const DECRYPTION_SECRETS: u32 = 10;
 
 const OPTION_END: u16 = 0;
 const OPTION_COMMENT: u16 = 1;
@@ -24,6 +25,9 @@ const INTERFACE_NAME: u16 = 2;
 const INTERFACE_DESCRIBED: u16 = 3;
 const INTERFACE_TIME_RESOLUTION: u16 = 9;
 const PACKET_FLAGS: u16 = 2;
+
+/// Secrets are lines of a TLS key log ("TLSK").
+const SECRETS_TLS_KEY_LOG: u32 = 0x544c_534b;
 
 /// Times are in units of 10⁻⁹ s.
 const NANOSECONDS: u8 = 9;
@@ -94,6 +98,16 @@ pub(crate) fn packet(
     });
 }
 
+/// Appends lines of a TLS key log. Readers use them for the packets that follow.
+pub(crate) fn secrets(file: &mut Vec<u8>, lines: &str) {
+    block(file, DECRYPTION_SECRETS, |body| {
+        body.extend_from_slice(&SECRETS_TLS_KEY_LOG.to_le_bytes());
+        body.extend_from_slice(&(lines.len() as u32).to_le_bytes());
+        body.extend_from_slice(lines.as_bytes());
+        pad(body, lines.len());
+    });
+}
+
 /// Appends a block; its length stands before and after the body.
 fn block(file: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
     let start = file.len();
@@ -140,6 +154,20 @@ mod tests {
             &[1, 0, 7, 0, b'a', b' ', 0xe2, 0x86, 0x92, b' ', b'b', 0],
             &[0; 4],
             &[64, 0, 0, 0],
+        ];
+        assert_eq!(file, expected.concat());
+    }
+
+    #[test]
+    fn secrets_have_the_documented_layout() {
+        let mut file = Vec::new();
+        secrets(&mut file, "A 1 2\n");
+        let expected = [
+            &[10, 0, 0, 0, 28, 0, 0, 0][..],
+            b"KSLT",
+            &[6, 0, 0, 0],
+            b"A 1 2\n\0\0",
+            &[28, 0, 0, 0],
         ];
         assert_eq!(file, expected.concat());
     }
