@@ -65,6 +65,9 @@ fn a_host_binds_its_own_addresses_and_each_port_once() {
         assert_eq!(first.local_addr().unwrap(), SocketAddr::new(V4, 4_001));
         assert!(!first.may_fragment());
         assert_eq!(bind(V4, 4_001).unwrap_err().kind(), ErrorKind::AddrInUse);
+        // A port is bound for both families.
+        let v6 = IpAddr::from(Ipv6Addr::UNSPECIFIED);
+        assert_eq!(bind(v6, 4_001).unwrap_err().kind(), ErrorKind::AddrInUse);
         let own = IpAddr::from(address::v4(a));
         let any = bind(own, 0)
             .expect("some port is free")

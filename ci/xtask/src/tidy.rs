@@ -5,6 +5,7 @@
 //! switch a rule off from within a file.
 
 mod files;
+mod limits;
 mod rust;
 mod text;
 
@@ -47,6 +48,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         })
         .collect();
     findings.extend(text::stale_exceptions(&files));
+    findings.extend(limits::check(&files));
     for Finding {
         place,
         what,

@@ -164,7 +164,7 @@ fn lists(table: &[(&str, &str)], path: &str) -> bool {
 }
 
 /// Integration tests, benches and files that hold only test code.
-fn is_test_file(path: &str) -> bool {
+pub fn is_test_file(path: &str) -> bool {
     let test_folder = ["/tests/", "/benches/"]
         .iter()
         .any(|folder| path.contains(folder));
