@@ -3,6 +3,10 @@
 //! A card is one word of text, `orrery1` and base32, signed by the identity it
 //! names and by the transport key of its node: nobody names a peer that is another's.
 //! Owns the format and its check; a [`Card`] in memory has been verified.
+//!
+//! Of two cards of one identity the newer counts: the one with the higher serial of its certificate,
+//! then the one that was made later. Version 2 did not say when; version 1 had no signature by the
+//! transport key, and is only read from what was kept.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,11 +22,13 @@ use crate::seal::EncryptionKey;
 
 const WHAT: &str = "card";
 /// The purpose of the identity's signature.
-const CONTEXT: &str = "orrery/card/2";
+const CONTEXT: &str = "orrery/card/3";
 /// The purpose of the transport key's signature over the same claim; a zero byte ends it.
-const PEER_CONTEXT: &[u8] = b"orrery/card/2/peer\0";
-const VERSION: u64 = 2;
-/// Version 1 had no signature by the transport key. Cards that were kept before are still read.
+const PEER_CONTEXT: &[u8] = b"orrery/card/3/peer\0";
+const VERSION: u64 = 3;
+const PLAIN_VERSION: u64 = 2;
+const PLAIN_CONTEXT: &str = "orrery/card/2";
+const PLAIN_PEER_CONTEXT: &[u8] = b"orrery/card/2/peer\0";
 const OLD_VERSION: u64 = 1;
 const OLD_CONTEXT: &str = "orrery/card/1";
 const PREFIX: &str = "orrery1";
@@ -38,6 +44,8 @@ pub const CARD_TEXT_MAX: usize = PREFIX.len() + CARD_BYTES_MAX.div_ceil(5) * 8;
 pub(crate) const PEER_BYTES_MAX: usize = 64;
 /// Longest signature by a transport key.
 const CONSENT_BYTES_MAX: usize = 64;
+/// A card from so far ahead of the reader's clock says nothing about when it was made: clocks differ.
+const AHEAD_MS: u64 = 60 * 60 * 1_000;
 
 /// How to know and reach a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +56,9 @@ pub struct Card {
     pub delegation: Delegation,
     /// Where to dial, best first.
     pub addresses: Vec<Multiaddr>,
+    /// When it was made, ms since 1970 by the clock of the one it names; 0 if it does not say.
+    pub made_ms: u64,
+    version: u64,
     /// By the identity.
     signature: Signature,
     /// By the transport key; `None` in version 1.
@@ -55,8 +66,8 @@ pub struct Card {
 }
 
 impl Card {
-    /// Signs a card in the name of `identity`, whose node has the key `transport`. Addresses that
-    /// are too long, or too many, are left out.
+    /// Signs a card in the name of `identity`, whose node has the key `transport`, at `made_ms` by
+    /// its wall clock. Addresses that are too long, or too many, are left out.
     ///
     /// # Errors
     /// [`SignError`] when the identity's key cannot be reached, or the transport key does not sign.
@@ -65,20 +76,34 @@ impl Card {
         transport: &Keypair,
         delegation: Delegation,
         addresses: &[Multiaddr],
+        made_ms: u64,
     ) -> Result<Self, SignError> {
-        let addresses = fitting(addresses);
-        let peer = transport.public().to_peer_id();
-        let claim = claim(VERSION, &peer, &delegation, &addresses);
-        let signature = identity.sign(CONTEXT, &claim)?;
-        let consent = transport.sign(&[PEER_CONTEXT, &claim].concat());
-        let consent = consent.map_err(|error| SignError(error.to_string()))?;
-        Ok(Self {
-            peer,
+        let mut card = Self {
+            peer: transport.public().to_peer_id(),
             delegation,
-            addresses,
-            signature,
-            consent: Some(consent),
-        })
+            addresses: fitting(addresses),
+            made_ms,
+            version: VERSION,
+            signature: [0; 64],
+            consent: None,
+        };
+        let claim = card.claim();
+        card.signature = identity.sign(CONTEXT, &claim)?;
+        let consent = transport.sign(&[PEER_CONTEXT, &claim].concat());
+        card.consent = Some(consent.map_err(|error| SignError(error.to_string()))?);
+        Ok(card)
+    }
+
+    /// Whether the card is older than `kept`, which is of the same identity, for a reader whose wall
+    /// clock shows `wall_ms`. A card that claims to be from more than an hour ahead does not say
+    /// when it was made: a clock that was wrong once does not make all later cards old.
+    pub fn is_older_than(&self, kept: &Self, wall_ms: u64) -> bool {
+        let age = |card: &Self| {
+            let is_ahead = card.made_ms > wall_ms.saturating_add(AHEAD_MS);
+            let made_ms = if is_ahead { 0 } else { card.made_ms };
+            (card.delegation.term.serial, made_ms)
+        };
+        age(self) < age(kept)
     }
 
     /// Whether the peer that it names has signed it; not so for cards of version 1.
@@ -98,14 +123,9 @@ impl Card {
 
     /// The card as bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let version = match self.consent {
-            Some(_) => VERSION,
-            None => OLD_VERSION,
-        };
-        let claim = claim(version, &self.peer, &self.delegation, &self.addresses);
         let mut writer = Writer::default();
         writer.array(2 + usize::from(self.consent.is_some()));
-        writer.bytes(&claim).bytes(&self.signature);
+        writer.bytes(&self.claim()).bytes(&self.signature);
         if let Some(consent) = &self.consent {
             writer.bytes(consent);
         }
@@ -140,31 +160,83 @@ impl Card {
             Some(outer.bytes(CONSENT_BYTES_MAX)?.to_vec())
         };
         outer.end()?;
-        let mut reader = Reader::new(WHAT, claim);
-        reader.versioned(4, if is_old { OLD_VERSION } else { VERSION })?;
+        let (version, mut reader) = read_version(claim, is_old)?;
         let peer = PeerId::from_bytes(reader.bytes(PEER_BYTES_MAX)?).map_err(|_| wrong("peer"))?;
         let delegation = reader.bytes(DELEGATION_BYTES_MAX)?;
-        let (delegation, context) = match &consent {
-            None => (Delegation::decode_kept(delegation)?, OLD_CONTEXT),
-            Some(_) => (Delegation::decode(delegation)?, CONTEXT),
+        let delegation = if is_old {
+            Delegation::decode_kept(delegation)?
+        } else {
+            Delegation::decode(delegation)?
         };
         let addresses = read_addresses(&mut reader)?;
+        let made_ms = if version == VERSION { reader.u64()? } else { 0 };
         reader.end()?;
-        let by_peer = match &consent {
-            None => true,
-            Some(consent) => key_of(&peer)?.verify(&[PEER_CONTEXT, claim].concat(), consent),
-        };
-        if !by_peer || !verify(&delegation.identity.0, context, claim, &signature) {
-            return Err(DecodeError::Signature { what: WHAT });
-        }
-        Ok(Self {
+        let card = Self {
             peer,
             delegation,
             addresses,
+            made_ms,
+            version,
             signature,
             consent,
-        })
+        };
+        // What is kept is written anew, so only what was signed in our own writing will do.
+        if card.claim() == claim && card.is_signed(claim)? {
+            Ok(card)
+        } else {
+            Err(DecodeError::Signature { what: WHAT })
+        }
     }
+
+    fn is_signed(&self, claim: &[u8]) -> Result<bool, DecodeError> {
+        let (by_identity, by_peer) = match self.version {
+            VERSION => (CONTEXT, PEER_CONTEXT),
+            PLAIN_VERSION => (PLAIN_CONTEXT, PLAIN_PEER_CONTEXT),
+            _ => (OLD_CONTEXT, &[] as &[u8]),
+        };
+        let peer_agrees = match &self.consent {
+            None => self.version == OLD_VERSION,
+            Some(consent) => key_of(&self.peer)?.verify(&[by_peer, claim].concat(), consent),
+        };
+        let identity = &self.identity().0;
+        Ok(peer_agrees && verify(identity, by_identity, claim, &self.signature))
+    }
+
+    /// What identity and transport key sign.
+    fn claim(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        let says_when = self.version == VERSION;
+        writer
+            .array(4 + usize::from(says_when))
+            .u64(self.version)
+            .bytes(&self.peer.to_bytes())
+            .bytes(&self.delegation.encode());
+        write_addresses(&mut writer, &self.addresses);
+        if says_when {
+            writer.u64(self.made_ms);
+        }
+        writer.finish()
+    }
+}
+
+/// The version of a claim, and the claim behind it. Version 1 is the one without the peer's
+/// signature.
+fn read_version(claim: &[u8], is_old: bool) -> Result<(u64, Reader<'_>), DecodeError> {
+    let versions: &[_] = if is_old {
+        &[(4, OLD_VERSION)]
+    } else {
+        &[(5, VERSION), (4, PLAIN_VERSION)]
+    };
+    let mut refused = wrong("no version");
+    for (len, version) in versions {
+        let mut reader = Reader::new(WHAT, claim);
+        match reader.versioned(*len, *version) {
+            Ok(()) => return Ok((*version, reader)),
+            Err(error @ DecodeError::Version { .. }) => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
 }
 
 impl fmt::Display for Card {
@@ -199,18 +271,6 @@ impl FromStr for Card {
 fn key_of(peer: &PeerId) -> Result<PublicKey, DecodeError> {
     PublicKey::try_decode_protobuf(peer.as_ref().digest())
         .map_err(|_| wrong("its peer is not named by an Ed25519 key"))
-}
-
-/// What identity and transport key sign.
-fn claim(version: u64, peer: &PeerId, delegation: &Delegation, addresses: &[Multiaddr]) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer
-        .array(4)
-        .u64(version)
-        .bytes(&peer.to_bytes())
-        .bytes(&delegation.encode());
-    write_addresses(&mut writer, addresses);
-    writer.finish()
 }
 
 /// Those of `addresses` that a card or a record of addresses may hold.
@@ -293,19 +353,63 @@ mod tests {
     fn a_card_that_names_anothers_peer_is_refused() {
         let keys = |seed| Keys::generate(Some([seed; 32]));
         let (alice, mallory) = (keys(1), keys(7));
-        let own = mallory.card(&[]).expect("signs");
-        let claim = claim(VERSION, &alice.peer(), &own.delegation, &[]);
+        let mut forged = mallory.card(&[]).expect("signs");
+        forged.peer = alice.peer();
+        let claim = forged.claim();
         let mallorys = [PEER_CONTEXT, &claim].concat();
-        let forged = Card {
-            peer: alice.peer(),
-            signature: mallory.sign_as_identity(CONTEXT, &claim).expect("signs"),
-            consent: mallory.transport().sign(&mallorys).ok(),
-            ..own
-        };
+        forged.signature = mallory.sign_as_identity(CONTEXT, &claim).expect("signs");
+        forged.consent = mallory.transport().sign(&mallorys).ok();
         assert_eq!(
             Card::decode(&forged.encode()),
             Err(DecodeError::Signature { what: WHAT })
         );
+    }
+
+    /// As version 2 issued it, with a certificate of today.
+    fn plain(keys: &Keys) -> Card {
+        let mut card = keys.card(&[address(1)]).expect("signs");
+        card.version = PLAIN_VERSION;
+        card.made_ms = 0;
+        let claim = card.claim();
+        card.signature = keys.sign_as_identity(PLAIN_CONTEXT, &claim).expect("signs");
+        let consent = [PLAIN_PEER_CONTEXT, &claim].concat();
+        card.consent = keys.transport().sign(&consent).ok();
+        card
+    }
+
+    #[test]
+    fn a_card_of_version_2_is_read() {
+        let card = plain(&Keys::generate(Some([1; 32])));
+        assert_eq!(card.to_string().parse(), Ok(card.clone()));
+        let forged = Card {
+            version: VERSION,
+            ..card
+        };
+        assert!(Card::decode(&forged.encode()).is_err());
+    }
+
+    #[test]
+    fn the_newer_of_two_cards_counts_whatever_the_clocks() {
+        const NOW_MS: u64 = 10_000_000_000;
+        let keys = Keys::generate(Some([1; 32]));
+        let rotated = keys.rotated(crate::keys::Rotation::BOTH, None);
+        let rotated = rotated.expect("has room");
+        let made = |keys: &Keys, made_ms| keys.card_at(&[], made_ms).expect("signs");
+        for (card, kept, older) in [
+            (made(&keys, 5), made(&keys, 6), true),
+            (made(&keys, 6), made(&keys, 6), false),
+            (made(&keys, 7), made(&keys, 6), false),
+            (plain(&keys), made(&keys, 6), true),
+            // The certificate decides first.
+            (made(&keys, 9), made(&rotated, 6), true),
+            (made(&rotated, 5), made(&keys, 6), false),
+            // A clock that was wrong once.
+            (made(&keys, NOW_MS), made(&keys, 2 * NOW_MS), false),
+            (made(&keys, 2 * NOW_MS), made(&keys, NOW_MS), true),
+        ] {
+            let told = card.is_older_than(&kept, NOW_MS);
+            assert_eq!(told, older, "{} after {}", card.made_ms, kept.made_ms);
+        }
     }
 
     #[test]

@@ -76,6 +76,7 @@ fn name(event: &Event) -> &'static str {
         Event::AddressPublished { .. } => "address-published",
         Event::Pinged { .. } => "pinged",
         Event::Authenticated { .. } => "authenticated",
+        Event::CertificateChanged { .. } => "certificate-changed",
         Event::Posted { .. } => "posted",
         Event::Granted { .. } => "granted",
         Event::Received { .. } => "received",

@@ -4,19 +4,28 @@
 //! Both sign, so that no identity certifies a device that is another's. Owns the format and its
 //! check. A [`Delegation`] in memory has always been verified.
 //!
-//! Version 1 had no signature by the device. Cards that were kept before version 2 hold such
-//! certificates, and only there they are read: what comes from a peer needs both signatures.
+//! Of several certificates of one identity, the one with the highest serial says which device and
+//! which encryption key are in use; the others stay good for what their devices signed. An op that
+//! its device made after the certificate's end is refused.
+//!
+//! Version 2 had neither serial nor end: its serial is 0, and it never ends. Version 1 had no
+//! signature by the device. Cards that were kept before version 2 hold such certificates, and only
+//! there they are read: what comes from a peer needs both signatures.
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::identity::{IdentityId, SignError, Signature, Signer, verify};
 use crate::seal::EncryptionKey;
 
 const WHAT: &str = "device certificate";
-/// The purpose of the identity's signature.
-const CONTEXT: &str = "orrery/delegation/2";
-/// The purpose of the device's signature over the same claim.
-const DEVICE_CONTEXT: &str = "orrery/delegation/2/device";
-const VERSION: u64 = 2;
+/// Purposes of the identity's signature, and of the device's over the same claim.
+const CONTEXT: &str = "orrery/delegation/3";
+const DEVICE_CONTEXT: &str = "orrery/delegation/3/device";
+const VERSION: u64 = 3;
+/// Version 2: without serial and end.
+const PLAIN_CONTEXT: &str = "orrery/delegation/2";
+const PLAIN_DEVICE_CONTEXT: &str = "orrery/delegation/2/device";
+const PLAIN_VERSION: u64 = 2;
+/// Version 1: without the device's signature.
 const OLD_CONTEXT: &str = "orrery/delegation/1";
 const OLD_VERSION: u64 = 1;
 
@@ -32,14 +41,40 @@ pub struct Delegation {
     pub device: [u8; 32],
     /// The device's X25519 key.
     pub encryption: EncryptionKey,
+    /// Its place among the certificates of its identity, and its end.
+    pub term: Term,
+    version: u64,
     /// By the identity.
     signature: Signature,
     /// By the device; `None` in version 1.
     consent: Option<Signature>,
 }
 
+/// A certificate's place among those of its identity, and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Term {
+    /// The highest of an identity's certificates counts. From 1; 0 for those of versions 1 and 2.
+    pub serial: u64,
+    /// Ops that the device makes after this time by its own logical clock, ms since 1970, are
+    /// refused; `None` if it never ends.
+    pub until_ms: Option<u64>,
+}
+
+impl Term {
+    /// The term of an identity's first certificate, which never ends.
+    pub const FIRST: Self = Self {
+        serial: 1,
+        until_ms: None,
+    };
+
+    /// Whether an op whose logical clock shows `logical_ms` was made before the end.
+    pub fn covers(&self, logical_ms: u64) -> bool {
+        self.until_ms.is_none_or(|until_ms| logical_ms <= until_ms)
+    }
+}
+
 impl Delegation {
-    /// Certifies `device` in the name of `identity`, with the consent of both.
+    /// Certifies `device` in the name of `identity` for `term`, with the consent of both.
     ///
     /// # Errors
     /// [`SignError`] when one of the keys cannot be reached.
@@ -47,34 +82,57 @@ impl Delegation {
         identity: &dyn Signer,
         device: &dyn Signer,
         encryption: EncryptionKey,
+        term: Term,
     ) -> Result<Self, SignError> {
-        let (id, device_key) = (IdentityId(identity.public()), device.public());
-        let claim = claim(VERSION, &id, &device_key, &encryption);
-        Ok(Self {
-            identity: id,
-            device: device_key,
+        let mut delegation = Self {
+            identity: IdentityId(identity.public()),
+            device: device.public(),
             encryption,
-            signature: identity.sign(CONTEXT, &claim)?,
-            consent: Some(device.sign(DEVICE_CONTEXT, &claim)?),
-        })
+            term,
+            version: VERSION,
+            signature: [0; 64],
+            consent: None,
+        };
+        let claim = delegation.claim();
+        delegation.signature = identity.sign(CONTEXT, &claim)?;
+        delegation.consent = Some(device.sign(DEVICE_CONTEXT, &claim)?);
+        Ok(delegation)
     }
 
     /// The certificate as bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        match self.consent {
-            Some(_) => writer.array(6).u64(VERSION),
-            None => writer.array(5).u64(OLD_VERSION),
-        };
-        writer
-            .bytes(&self.identity.0)
-            .bytes(&self.device)
-            .bytes(&self.encryption.0)
-            .bytes(&self.signature);
+        let signatures = 1 + usize::from(self.consent.is_some());
+        self.write_claim(&mut writer, signatures);
+        writer.bytes(&self.signature);
         if let Some(consent) = &self.consent {
             writer.bytes(consent);
         }
         writer.finish()
+    }
+
+    /// What identity and device sign.
+    fn claim(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        self.write_claim(&mut writer, 0);
+        writer.finish()
+    }
+
+    /// Opens an array of the claim and `more` entries, and writes the claim.
+    fn write_claim(&self, writer: &mut Writer, more: usize) {
+        let has_term = self.version == VERSION;
+        writer
+            .array(4 + 2 * usize::from(has_term) + more)
+            .u64(self.version)
+            .bytes(&self.identity.0)
+            .bytes(&self.device)
+            .bytes(&self.encryption.0);
+        if has_term {
+            writer.u64(self.term.serial);
+            writer.option(self.term.until_ms, |writer, until_ms| {
+                writer.u64(until_ms);
+            });
+        }
     }
 
     /// Reads and verifies a certificate.
@@ -84,8 +142,18 @@ impl Delegation {
     /// nodes have it; `Signature` if identity or device did not sign it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);
-        reader.versioned(6, VERSION)?;
-        Self::read(reader, VERSION)
+        match reader.versioned(8, VERSION) {
+            Ok(()) => Self::read(reader, VERSION),
+            Err(DecodeError::Version {
+                found: PLAIN_VERSION,
+                ..
+            }) => {
+                let mut reader = Reader::new(WHAT, bytes);
+                reader.versioned(6, PLAIN_VERSION)?;
+                Self::read(reader, PLAIN_VERSION)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether `bytes` begin as a certificate of version 1 does. Verifies nothing.
@@ -107,46 +175,41 @@ impl Delegation {
             identity: IdentityId(reader.fixed()?),
             device: reader.fixed()?,
             encryption: EncryptionKey(reader.fixed()?),
-            signature: reader.fixed()?,
+            term: Term::default(),
+            version,
+            signature: [0; 64],
             consent: None,
         };
         if version == VERSION {
+            delegation.term.serial = reader.u64()?;
+            delegation.term.until_ms = reader.option(Reader::u64)?;
+        }
+        delegation.signature = reader.fixed()?;
+        if version != OLD_VERSION {
             delegation.consent = Some(reader.fixed()?);
         }
         reader.end()?;
-        if delegation.is_signed(version) {
+        if delegation.is_signed() {
             Ok(delegation)
         } else {
             Err(DecodeError::Signature { what: WHAT })
         }
     }
 
-    fn is_signed(&self, version: u64) -> bool {
-        let claim = claim(version, &self.identity, &self.device, &self.encryption);
-        let by_identity = |context| verify(&self.identity.0, context, &claim, &self.signature);
-        match &self.consent {
-            None => by_identity(OLD_CONTEXT),
-            Some(consent) => {
-                by_identity(CONTEXT) && verify(&self.device, DEVICE_CONTEXT, &claim, consent)
-            }
-        }
+    fn is_signed(&self) -> bool {
+        let claim = self.claim();
+        let (by_identity, by_device) = match self.version {
+            VERSION => (CONTEXT, Some(DEVICE_CONTEXT)),
+            PLAIN_VERSION => (PLAIN_CONTEXT, Some(PLAIN_DEVICE_CONTEXT)),
+            _ => (OLD_CONTEXT, None),
+        };
+        let device_agrees = match (by_device, &self.consent) {
+            (None, None) => true,
+            (Some(context), Some(consent)) => verify(&self.device, context, &claim, consent),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        device_agrees && verify(&self.identity.0, by_identity, &claim, &self.signature)
     }
-}
-
-/// What identity and device sign.
-fn claim(
-    version: u64,
-    identity: &IdentityId,
-    device: &[u8; 32],
-    encryption: &EncryptionKey,
-) -> Vec<u8> {
-    Writer::default()
-        .array(4)
-        .u64(version)
-        .bytes(&identity.0)
-        .bytes(device)
-        .bytes(&encryption.0)
-        .finish()
 }
 
 #[cfg(test)]
@@ -158,14 +221,86 @@ mod tests {
 
     fn delegation() -> Delegation {
         let (identity, device) = (SeedSigner::new([1; 32]), SeedSigner::new([2; 32]));
-        Delegation::issue(&identity, &device, ENCRYPTION).expect("seeds sign")
+        Delegation::issue(&identity, &device, ENCRYPTION, Term::FIRST).expect("seeds sign")
     }
 
     #[test]
     fn a_certificate_reads_back() {
-        let bytes = delegation().encode();
-        assert!(bytes.len() <= DELEGATION_BYTES_MAX);
-        assert_eq!(Delegation::decode(&bytes), Ok(delegation()));
+        let (identity, device) = (SeedSigner::new([1; 32]), SeedSigner::new([2; 32]));
+        let longest = Term {
+            serial: u64::MAX,
+            until_ms: Some(u64::MAX),
+        };
+        for term in [Term::FIRST, longest] {
+            let issued = Delegation::issue(&identity, &device, ENCRYPTION, term);
+            let issued = issued.expect("seeds sign");
+            let bytes = issued.encode();
+            assert!(bytes.len() <= DELEGATION_BYTES_MAX);
+            assert_eq!(Delegation::decode(&bytes), Ok(issued));
+        }
+    }
+
+    #[test]
+    fn another_serial_or_end_under_the_same_signatures_is_refused() {
+        for term in [
+            Term {
+                serial: 2,
+                ..Term::FIRST
+            },
+            Term {
+                until_ms: Some(1),
+                ..Term::FIRST
+            },
+        ] {
+            let forged = Delegation {
+                term,
+                ..delegation()
+            };
+            assert_eq!(
+                Delegation::decode(&forged.encode()),
+                Err(DecodeError::Signature { what: WHAT })
+            );
+        }
+    }
+
+    #[test]
+    fn a_certificate_covers_what_was_made_before_its_end() {
+        assert!(Term::FIRST.covers(u64::MAX));
+        let ends = Term {
+            serial: 1,
+            until_ms: Some(5),
+        };
+        assert!(ends.covers(5));
+        assert!(!ends.covers(6));
+    }
+
+    /// As version 2 issued it.
+    fn plain() -> Delegation {
+        let (identity, device) = (SeedSigner::new([1; 32]), SeedSigner::new([2; 32]));
+        let mut plain = Delegation {
+            term: Term::default(),
+            version: PLAIN_VERSION,
+            ..delegation()
+        };
+        let claim = plain.claim();
+        plain.signature = identity.sign(PLAIN_CONTEXT, &claim).expect("a seed signs");
+        plain.consent = device.sign(PLAIN_DEVICE_CONTEXT, &claim).ok();
+        plain
+    }
+
+    #[test]
+    fn a_certificate_of_version_2_is_read_as_the_first() {
+        let bytes = plain().encode();
+        assert_eq!(Delegation::decode(&bytes), Ok(plain()));
+        assert_eq!(plain().term.serial, 0);
+        let forged = Delegation {
+            version: PLAIN_VERSION,
+            ..delegation()
+        };
+        assert_eq!(
+            Delegation::decode(&forged.encode()),
+            Err(DecodeError::Signature { what: WHAT })
+        );
     }
 
     #[test]
@@ -183,18 +318,15 @@ mod tests {
     /// As version 1 issued it.
     fn old() -> Delegation {
         let identity = SeedSigner::new([1; 32]);
-        let delegation = delegation();
-        let claim = claim(
-            OLD_VERSION,
-            &delegation.identity,
-            &delegation.device,
-            &ENCRYPTION,
-        );
-        Delegation {
-            signature: identity.sign(OLD_CONTEXT, &claim).expect("a seed signs"),
+        let mut old = Delegation {
+            term: Term::default(),
+            version: OLD_VERSION,
             consent: None,
-            ..delegation
-        }
+            ..delegation()
+        };
+        let claim = old.claim();
+        old.signature = identity.sign(OLD_CONTEXT, &claim).expect("a seed signs");
+        old
     }
 
     #[test]
@@ -202,15 +334,17 @@ mod tests {
         // Mallory signs for the device of the identity above, whose key it does not have.
         let mallory = SeedSigner::new([7; 32]);
         let stolen = delegation();
-        let id = IdentityId(mallory.public());
-        let claim = claim(VERSION, &id, &stolen.device, &ENCRYPTION);
+        let named = Delegation {
+            identity: IdentityId(mallory.public()),
+            ..stolen.clone()
+        };
+        let claim = named.claim();
         let own = mallory.sign(DEVICE_CONTEXT, &claim).expect("a seed signs");
         for consent in [stolen.consent, Some(own)] {
             let forged = Delegation {
-                identity: id,
                 signature: mallory.sign(CONTEXT, &claim).expect("a seed signs"),
                 consent,
-                ..stolen.clone()
+                ..named.clone()
             };
             assert_eq!(
                 Delegation::decode(&forged.encode()),

@@ -1,7 +1,11 @@
 //! A node's secrets: one identity, one device, and how they are kept.
 //!
-//! Owns the key file below [`KEYS_DIR`], which a disk should show to nobody
-//! else. Secrets leave this module only as signatures and opened wraps.
+//! Owns which keys are in use and which were: a rotation makes new ones, and keeps what is needed
+//! of the old ones. The private halves of encryption keys stay, to open what was sealed to them;
+//! those of devices go, and their last certificates stay beside what they signed. The file is
+//! `keys/file.rs`'s. Secrets leave this module only as signatures and opened wraps.
+
+mod file;
 
 use std::io;
 use std::sync::Arc;
@@ -11,21 +15,22 @@ use libp2p::identity::{Keypair, PeerId};
 use zeroize::Zeroizing;
 
 use crate::card::Card;
-use crate::codec::{DecodeError, Reader, Writer};
-use crate::delegation::Delegation;
-use crate::environment::Disk;
-use crate::files;
+use crate::codec::DecodeError;
+use crate::delegation::{Delegation, Term};
+use crate::entropy;
 use crate::identity::{IdentityId, SeedSigner, SignError, Signature, Signer};
-use crate::seal::DecryptionKey;
+use crate::revocation::{REVOCATIONS_MAX, Revocation, device_name};
+use crate::seal::{ContentKey, DecryptionKey, Wrap};
+use crate::wall_clock::wall_clock_ms;
 
-/// The folder whose files only their owner may read.
-pub const KEYS_DIR: &str = "keys";
-const KEYS_FILE: &str = "keys/secret.cbor";
-const WHAT: &str = "key file";
-const VERSION: u64 = 1;
-const KEYS_BYTES_MAX: u64 = 1024;
+pub use file::{KEYS_DIR, KEYS_FILE};
+use file::{Kept, Seed, Seeds};
 
-/// Why keys could not be loaded or saved.
+/// Most devices, and most encryption keys, that an identity has had before those in use: each of the
+/// latter is tried on what does not open.
+pub const FORMER_MAX: usize = REVOCATIONS_MAX;
+
+/// Why keys could not be loaded, saved or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The disk refused.
@@ -40,6 +45,35 @@ pub enum KeysError {
     /// A key could not be used.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// There were as many before as are kept.
+    #[error(
+        "these keys were rotated {FORMER_MAX} times, and more are not kept; make a new node with \
+         `init`"
+    )]
+    Spent,
+    /// The device in use cannot be revoked.
+    #[error("{0} is the device in use; `keys rotate` gives this node another one first")]
+    InUse(String),
+    /// No such device.
+    #[error("{0} was no device of this node; `keys show` names them")]
+    UnknownDevice(String),
+}
+
+/// Which keys a rotation replaces. With neither, only the certificate is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// The key that signs posts.
+    pub device: bool,
+    /// The key to which others seal.
+    pub encryption: bool,
+}
+
+impl Rotation {
+    /// Both keys.
+    pub const BOTH: Self = Self {
+        device: true,
+        encryption: true,
+    };
 }
 
 /// The secrets of one device of one identity.
@@ -50,7 +84,21 @@ pub struct Keys {
     transport: Keypair,
     decryption: Arc<DecryptionKey>,
     delegation: Delegation,
+    former: Arc<Former>,
     seeds: Option<Arc<Seeds>>,
+    /// Those of the earlier encryption keys.
+    former_seeds: Arc<Vec<Seed>>,
+}
+
+/// What is left of keys that are not in use any more, the oldest first.
+#[derive(Default)]
+struct Former {
+    /// The last certificate of each earlier device. At most [`FORMER_MAX`].
+    certificates: Vec<Delegation>,
+    /// Earlier encryption keys. At most [`FORMER_MAX`].
+    decryptions: Vec<DecryptionKey>,
+    /// At most one of each earlier device.
+    revocations: Vec<Revocation>,
 }
 
 impl Keys {
@@ -58,12 +106,13 @@ impl Keys {
     pub fn generate(seed: Option<[u8; 32]>) -> Self {
         let root = Zeroizing::new(seed.unwrap_or_else(crate::entropy::bytes));
         let derive = |context| Zeroizing::new(blake3::derive_key(context, &*root));
-        Self::from_seeds(Seeds {
+        let seeds = Seeds {
             identity: derive("orrery 2025 identity key"),
             device: derive("orrery 2025 device key"),
             transport: derive("orrery 2025 transport key"),
             encryption: derive("orrery 2025 encryption key"),
-        })
+        };
+        Self::from_kept(Kept::first(seeds))
     }
 
     /// Keys of which some may be held elsewhere, such as on a token. They
@@ -77,39 +126,63 @@ impl Keys {
         transport: Keypair,
         decryption: DecryptionKey,
     ) -> Result<Self, SignError> {
-        let delegation = Delegation::issue(&*identity, &*device, decryption.public())?;
+        let delegation = Delegation::issue(&*identity, &*device, decryption.public(), Term::FIRST)?;
         Ok(Self {
             identity,
             device,
             transport,
             decryption: Arc::new(decryption),
             delegation,
+            former: Arc::default(),
             seeds: None,
+            former_seeds: Arc::default(),
         })
     }
 
-    /// The keys on `disk`, if it has any.
+    /// These keys with others in place of those that `rotation` names, and a certificate with the
+    /// next serial that ends at `until_ms`, ms since 1970, if at all. What the old keys signed and
+    /// what was sealed to them stays good.
     ///
     /// # Errors
-    /// [`KeysError::Disk`] and [`KeysError::Damaged`].
-    pub fn load(disk: &Arc<dyn Disk>) -> Result<Option<Self>, KeysError> {
-        let Some(bytes) = files::read(disk, KEYS_FILE, KEYS_BYTES_MAX)? else {
-            return Ok(None);
+    /// `Spent` when too many were replaced before; `Elsewhere`.
+    pub fn rotated(&self, rotation: Rotation, until_ms: Option<u64>) -> Result<Self, KeysError> {
+        let mut kept = self.kept()?;
+        if rotation.device {
+            kept.certificates.push(self.delegation.clone());
+            kept.seeds.device = Zeroizing::new(entropy::bytes());
+        }
+        if rotation.encryption {
+            kept.decryptions.push(kept.seeds.encryption);
+            kept.seeds.encryption = Zeroizing::new(entropy::bytes());
+        }
+        if kept.certificates.len().max(kept.decryptions.len()) > FORMER_MAX {
+            return Err(KeysError::Spent);
+        }
+        kept.term = Term {
+            serial: kept.term.serial.saturating_add(1),
+            until_ms,
         };
-        let bytes = Zeroizing::new(bytes);
-        Ok(Some(Self::from_seeds(Seeds::decode(&bytes)?)))
+        Ok(Self::from_kept(kept))
     }
 
-    /// Writes the keys to `disk`, durably and all or nothing.
+    /// These keys with `device` revoked: what it signs past `after_ms` by its own logical clock is
+    /// refused by all who hear of it.
     ///
     /// # Errors
-    /// [`KeysError::Disk`]; [`KeysError::Elsewhere`] for [`Keys::with_signers`].
-    pub fn save(&self, disk: &Arc<dyn Disk>) -> Result<(), KeysError> {
-        let seeds = self.seeds.as_ref().ok_or(KeysError::Elsewhere)?;
-        files::make_dir(disk, KEYS_DIR)?;
-        files::replace(disk, KEYS_FILE, &Zeroizing::new(seeds.encode()))?;
-        files::sync_dir_of(disk, KEYS_FILE)?;
-        Ok(())
+    /// `InUse` for the present device, `UnknownDevice` for what was none; `Elsewhere` and `Sign`.
+    pub fn revoked(&self, device: [u8; 32], after_ms: u64) -> Result<Self, KeysError> {
+        let mut kept = self.kept()?;
+        if device == self.delegation.device {
+            return Err(KeysError::InUse(device_name(&device)));
+        }
+        if self.certificate_of(&device).is_none() {
+            return Err(KeysError::UnknownDevice(device_name(&device)));
+        }
+        kept.term.serial = kept.term.serial.saturating_add(1);
+        let revocation = Revocation::issue(&*self.identity, device, kept.term.serial, after_ms)?;
+        kept.revocations.retain(|other| other.device != device);
+        kept.revocations.push(revocation);
+        Ok(Self::from_kept(kept))
     }
 
     /// Who these keys speak for.
@@ -132,18 +205,44 @@ impl Keys {
         &self.delegation
     }
 
-    /// A signed contact card that tells friends to reach this node at `addresses`.
+    /// The last certificate of `device`, which is or was this node's.
+    pub fn certificate_of(&self, device: &[u8; 32]) -> Option<&Delegation> {
+        std::iter::once(&self.delegation)
+            .chain(&self.former.certificates)
+            .find(|delegation| delegation.device == *device)
+    }
+
+    /// The last certificate of each device that this node had before, the oldest first.
+    pub fn former(&self) -> &[Delegation] {
+        &self.former.certificates
+    }
+
+    /// Devices that the identity has revoked.
+    pub fn revocations(&self) -> &[Revocation] {
+        &self.former.revocations
+    }
+
+    /// A signed contact card that tells friends to reach this node at `addresses`, made now.
     ///
     /// Addresses beyond what a card may hold are left out, the last first.
     ///
     /// # Errors
     /// [`SignError`] when the identity's key cannot be reached, or the transport key does not sign.
     pub fn card(&self, addresses: &[Multiaddr]) -> Result<Card, SignError> {
+        self.card_at(addresses, wall_clock_ms())
+    }
+
+    /// As [`Keys::card`], made at `made_ms`, ms since 1970.
+    ///
+    /// # Errors
+    /// As [`Keys::card`].
+    pub fn card_at(&self, addresses: &[Multiaddr], made_ms: u64) -> Result<Card, SignError> {
         Card::issue(
             &*self.identity,
             &self.transport,
             self.delegation.clone(),
             addresses,
+            made_ms,
         )
     }
 
@@ -166,8 +265,9 @@ impl Keys {
     /// These keys with the identity of `other`, who certifies the device.
     #[cfg(test)]
     pub(crate) fn certifying_as(&self, other: &Self) -> Self {
+        let encryption = self.decryption.public();
         let delegation =
-            Delegation::issue(&*other.identity, &*self.device, self.decryption.public());
+            Delegation::issue(&*other.identity, &*self.device, encryption, Term::FIRST);
         Self {
             identity: Arc::clone(&other.identity),
             delegation: delegation.expect("a key in memory signs"),
@@ -176,58 +276,59 @@ impl Keys {
         }
     }
 
-    /// Opens what was wrapped for this device.
-    pub(crate) fn decryption(&self) -> &DecryptionKey {
-        &self.decryption
+    /// Opens what was wrapped for this node, with the key in use or an earlier one; nothing if it
+    /// was not.
+    pub(crate) fn open(&self, wrap: &Wrap, binding: &[u8]) -> Option<ContentKey> {
+        std::iter::once(&*self.decryption)
+            .chain(self.former.decryptions.iter().rev())
+            .find_map(|key| wrap.open(key, binding).ok())
     }
 
-    fn from_seeds(seeds: Seeds) -> Self {
+    /// What a file of these keys holds.
+    fn kept(&self) -> Result<Kept, KeysError> {
+        let seeds = self.seeds.as_ref().ok_or(KeysError::Elsewhere)?;
+        Ok(Kept {
+            seeds: seeds.as_ref().clone(),
+            term: self.delegation.term,
+            certificates: self.former.certificates.clone(),
+            decryptions: self.former_seeds.as_ref().clone(),
+            revocations: self.former.revocations.clone(),
+        })
+    }
+
+    fn from_kept(kept: Kept) -> Self {
+        let Kept {
+            seeds,
+            term,
+            certificates,
+            decryptions,
+            revocations,
+        } = kept;
         let mut transport = *seeds.transport;
         let transport = Keypair::ed25519_from_bytes(&mut transport)
             .expect("every seed of 32 bytes is an Ed25519 secret key");
-        let mut keys = Self::with_signers(
-            Arc::new(SeedSigner::new(*seeds.identity)),
-            Arc::new(SeedSigner::new(*seeds.device)),
-            transport,
-            DecryptionKey::new(&seeds.encryption),
-        )
-        .expect("a key in memory can always sign");
-        keys.seeds = Some(Arc::new(seeds));
-        keys
-    }
-}
-
-/// What the key file holds.
-struct Seeds {
-    identity: Zeroizing<[u8; 32]>,
-    device: Zeroizing<[u8; 32]>,
-    transport: Zeroizing<[u8; 32]>,
-    encryption: Zeroizing<[u8; 32]>,
-}
-
-impl Seeds {
-    fn encode(&self) -> Vec<u8> {
-        Writer::default()
-            .array(5)
-            .u64(VERSION)
-            .bytes(&*self.identity)
-            .bytes(&*self.device)
-            .bytes(&*self.transport)
-            .bytes(&*self.encryption)
-            .finish()
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(WHAT, bytes);
-        reader.array(5)?;
-        reader.version(VERSION)?;
-        let seeds = Self {
-            identity: Zeroizing::new(reader.fixed()?),
-            device: Zeroizing::new(reader.fixed()?),
-            transport: Zeroizing::new(reader.fixed()?),
-            encryption: Zeroizing::new(reader.fixed()?),
+        let identity = SeedSigner::new(*seeds.identity);
+        let device = SeedSigner::new(*seeds.device);
+        let decryption = DecryptionKey::new(&seeds.encryption);
+        let delegation = Delegation::issue(&identity, &device, decryption.public(), term)
+            .expect("a key in memory can always sign");
+        let former = Former {
+            certificates,
+            decryptions: decryptions
+                .iter()
+                .map(|seed| DecryptionKey::new(seed))
+                .collect(),
+            revocations,
         };
-        reader.end()?;
-        Ok(seeds)
+        Self {
+            identity: Arc::new(identity),
+            device: Arc::new(device),
+            transport,
+            decryption: Arc::new(decryption),
+            delegation,
+            former: Arc::new(former),
+            seeds: Some(Arc::new(seeds)),
+            former_seeds: Arc::new(decryptions),
+        }
     }
 }

@@ -30,6 +30,7 @@ pub mod pull;
 pub mod quic;
 pub mod real;
 pub mod relay;
+pub mod revocation;
 pub mod seal;
 mod shelf;
 pub mod store;

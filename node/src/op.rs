@@ -304,6 +304,12 @@ pub enum OpRefusal {
     /// The op is held already as another author's.
     #[error("the op is held as one of {0}")]
     Taken(IdentityId),
+    /// The device made the op after its certificate had ended.
+    #[error("the op was made after its device's certificate had ended")]
+    Ended,
+    /// The author has revoked the device, and made this op later than the revocation lets it.
+    #[error("the author has revoked the device that made the op")]
+    Revoked,
     /// The device did not sign these header bytes, or not for this author.
     #[error("the op's signature is forged")]
     Signature,
@@ -333,6 +339,8 @@ impl OpRefusal {
             Self::Author => "op-author",
             Self::Device => "op-device",
             Self::Taken(_) => "op-taken",
+            Self::Ended => "op-certificate-ended",
+            Self::Revoked => "op-revoked",
             Self::Signature => "op-signature",
             Self::BodyHash => "op-body-hash",
             Self::Unreadable => "op-unreadable",
@@ -371,7 +379,7 @@ impl SignedHeader {
     /// The header, if `delegation`'s device signed it.
     ///
     /// # Errors
-    /// [`OpRefusal`] `Format`, `Device` or `Signature`.
+    /// [`OpRefusal`] `Format`, `Device`, `Signature` or `Ended`.
     pub fn verify(&self, delegation: &Delegation) -> Result<Header, OpRefusal> {
         let header = Header::decode(&self.bytes)?;
         if header.device != delegation.device {
@@ -380,6 +388,9 @@ impl SignedHeader {
         let (context, signed) = signed_bytes(&header, delegation.identity, &self.bytes);
         if !verify(&header.device, context, &signed, &self.signature) {
             return Err(OpRefusal::Signature);
+        }
+        if !delegation.term.covers(header.hlc.logical_ms) {
+            return Err(OpRefusal::Ended);
         }
         Ok(header)
     }
@@ -414,6 +425,7 @@ fn signed_bytes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delegation::Term;
     use crate::identity::{SeedSigner, Signer};
     use crate::seal::EncryptionKey;
     use proptest::prelude::*;
@@ -450,7 +462,7 @@ mod tests {
 
     fn certified(identity: [u8; 32], device: [u8; 32]) -> Delegation {
         let (identity, device) = (SeedSigner::new(identity), SeedSigner::new(device));
-        Delegation::issue(&identity, &device, EncryptionKey([0; 32])).expect("signs")
+        Delegation::issue(&identity, &device, EncryptionKey([0; 32]), Term::FIRST).expect("signs")
     }
 
     #[test]

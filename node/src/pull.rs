@@ -9,6 +9,7 @@ use crate::delegation::DELEGATION_BYTES_MAX;
 use crate::engine::{Engine, PullState};
 use crate::identity::IdentityId;
 use crate::op::{HEADER_BYTES_MAX, OpId, SEALED_BODY_BYTES_MAX, SignedHeader};
+use crate::revocation::{REVOCATION_BYTES_MAX, REVOCATIONS_MAX};
 use crate::seal::Wrap;
 
 const VERSION: u64 = 1;
@@ -29,9 +30,11 @@ pub const TYPES_MAX: usize = 16;
 pub const HEADS_MAX: usize = 64;
 /// Longest encoded request.
 pub const REQUEST_BYTES_MAX: usize = 4 * 1024;
-/// Longest encoded page: items, one beyond the soft bound, and the end.
+/// Longest encoded page: items, one beyond the soft bound, the end, and lapsed devices.
 pub const PAGE_BYTES_MAX: usize =
-    PAGE_ITEMS_BYTES + ITEM_BYTES_MAX + HEADS_MAX * HEAD_BYTES_MAX + 1_024;
+    PAGE_ITEMS_BYTES + ITEM_BYTES_MAX + HEADS_MAX * HEAD_BYTES_MAX + LAPSED_BYTES_MAX + 1_024;
+const LAPSED_BYTES_MAX: usize =
+    REVOCATIONS_MAX * (DELEGATION_BYTES_MAX + REVOCATION_BYTES_MAX + 6) + 8;
 /// Longest encoded head.
 const HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + 80;
 
@@ -209,13 +212,61 @@ pub struct PullPage {
     pub next: PullState,
     /// Set on the last page.
     pub end: Option<End>,
+    /// Devices of the author that are not in use any more.
+    pub lapsed: Lapsed,
+}
+
+/// Devices of an author that are not in use any more: told on each page, since they bear on its items.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lapsed {
+    /// Their last certificates, for heads that they signed. At most [`REVOCATIONS_MAX`].
+    pub certificates: Vec<Vec<u8>>,
+    /// Revocations of some of them. At most [`REVOCATIONS_MAX`].
+    pub revocations: Vec<Vec<u8>>,
+}
+
+impl Lapsed {
+    /// Bytes that it takes on a page, up to a small constant.
+    pub fn weight_bytes(&self) -> usize {
+        let told = self.certificates.iter().chain(&self.revocations);
+        told.map(|bytes| bytes.len() + 3).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.certificates.is_empty() && self.revocations.is_empty()
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.array(2);
+        for list in [&self.certificates, &self.revocations] {
+            writer.array(list.len());
+            for bytes in list {
+                writer.bytes(bytes);
+            }
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.array(2)?;
+        let mut list = |bytes_max| {
+            let len = reader.list(REVOCATIONS_MAX)?;
+            let entries = (0..len).map(|_| reader.bytes(bytes_max).map(<[u8]>::to_vec));
+            entries.collect::<Result<_, _>>()
+        };
+        Ok(Self {
+            certificates: list(DELEGATION_BYTES_MAX)?,
+            revocations: list(REVOCATION_BYTES_MAX)?,
+        })
+    }
 }
 
 impl PullPage {
     /// The page as bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        writer.array(4).u64(VERSION).array(self.items.len());
+        // Nodes that know nothing of it read what has no lapsed device.
+        writer.array(4 + usize::from(!self.lapsed.is_empty()));
+        writer.u64(VERSION).array(self.items.len());
         for item in &self.items {
             item.write(&mut writer);
         }
@@ -230,6 +281,9 @@ impl PullPage {
                 head.write(writer);
             }
         });
+        if !self.lapsed.is_empty() {
+            self.lapsed.write(&mut writer);
+        }
         writer.finish()
     }
 
@@ -239,7 +293,13 @@ impl PullPage {
     /// [`DecodeError`], by what is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(PAGE, bytes);
-        reader.array(4)?;
+        let fields = reader.list(5)?;
+        if fields < 4 {
+            return Err(DecodeError::Invalid {
+                what: PAGE,
+                reason: "it has too few fields",
+            });
+        }
         reader.version(VERSION)?;
         let page = Self {
             items: (0..reader.list(PAGE_ITEMS_MAX)?)
@@ -247,6 +307,11 @@ impl PullPage {
                 .collect::<Result<_, _>>()?,
             next: PullState::read(&mut reader)?,
             end: reader.option(read_end)?,
+            lapsed: if fields == 5 {
+                Lapsed::read(&mut reader)?
+            } else {
+                Lapsed::default()
+            },
         };
         reader.end()?;
         Ok(page)
@@ -352,6 +417,10 @@ mod tests {
                 delegation: vec![3; DELEGATION_BYTES_MAX],
                 heads: vec![head; HEADS_MAX],
             }),
+            lapsed: Lapsed {
+                certificates: vec![vec![4; DELEGATION_BYTES_MAX]; REVOCATIONS_MAX],
+                revocations: vec![vec![5; REVOCATION_BYTES_MAX]; REVOCATIONS_MAX],
+            },
         }
     }
 
@@ -375,7 +444,11 @@ mod tests {
         if let Some(end) = &mut heads.end {
             end.heads.push(item(Vec::new()).header);
         }
-        for page in [many, long, heads] {
+        let mut lapsed = [page(Vec::new()), page(Vec::new())];
+        lapsed[0].lapsed.certificates.push(Vec::new());
+        lapsed[1].lapsed.revocations.push(Vec::new());
+        let [certificates, revocations] = lapsed;
+        for page in [many, long, heads, certificates, revocations] {
             assert!(matches!(
                 PullPage::decode(&page.encode()),
                 Err(DecodeError::TooLong { .. })

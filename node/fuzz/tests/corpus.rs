@@ -13,11 +13,13 @@ use orrery_node::discovery::local;
 use orrery_node::engine::PullState;
 use orrery_node::engine::after_ts::AfterTs;
 use orrery_node::engine::cursor::Cursor;
+use orrery_node::identity::SeedSigner;
 use orrery_node::keys::Keys;
 use orrery_node::op::{Encryption, Header, Hlc, LogId, OpId, SignedHeader};
 use orrery_node::protocol::auth::AuthMessage;
 use orrery_node::protocol::feed::FeedReply;
-use orrery_node::pull::{End, Item, PullPage, PullRequest, Scope};
+use orrery_node::pull::{End, Item, Lapsed, PullPage, PullRequest, Scope};
+use orrery_node::revocation::Revocation;
 
 const BODY: &[u8] = br#"{"type":"note/1","text":"hello"}"#;
 
@@ -77,8 +79,12 @@ fn states() -> [(&'static str, PullState); 2] {
 fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let keys = keys();
     let address = "/ip4/192.0.2.1/tcp/4001".parse().expect("an address");
-    let card = keys.card(&[address]).expect("a key in memory signs");
+    let card = keys
+        .card_at(&[address], 1_800_000_000_000)
+        .expect("a key in memory signs");
     let certificate = keys.delegation().encode();
+    let revocation = Revocation::issue(&SeedSigner::new([7; 32]), [1; 32], 2, 1_800_000_000_000);
+    let revocation = revocation.expect("a key in memory signs").encode();
     let post = Command::Post {
         body: serde_json::json!({"type": "note/1", "text": "hello"}),
         to: Audience::Friends,
@@ -108,6 +114,7 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             serde_json::to_vec(&post).expect("a command is JSON"),
         ),
         ("fuzz-delegation", "device", certificate.clone()),
+        ("fuzz-revocation", "device", revocation.clone()),
         ("fuzz-friends-question", "near", question.encode()),
         (
             "fuzz-friends-answer",
@@ -150,6 +157,10 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             items: vec![item],
             next: state,
             end: Some(end),
+            lapsed: Lapsed {
+                certificates: vec![certificate.clone()],
+                revocations: vec![revocation.clone()],
+            },
         };
         inputs.push(("fuzz-pull-page", engine, page.encode()));
         inputs.push(("fuzz-feed-reply", engine, FeedReply::Page(page).encode()));

@@ -193,6 +193,14 @@ pub enum Event {
         /// Its identity.
         identity: IdentityName,
     },
+    /// Somebody followed uses other keys than before: what is posted to them from now on is sealed
+    /// to the new one.
+    CertificateChanged {
+        /// Whose.
+        identity: IdentityName,
+        /// The serial of their new certificate.
+        serial: u64,
+    },
     /// An own post is durable, and was acknowledged.
     Posted {
         /// Its name.

@@ -160,10 +160,11 @@ impl Driver {
             Err(error) => return answer(reply, Err(CommandError::invalid(&error))),
         };
         let kept = card.clone();
+        let wall_ms = wall_clock_ms();
         self.store_job(
             "following",
             reply,
-            move |store| store.follow(&kept),
+            move |store| store.follow_newer(&kept, wall_ms),
             move |_, _| {
                 let then: Then = Box::new(move |driver| {
                     let identity = card.identity();

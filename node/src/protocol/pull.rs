@@ -209,6 +209,15 @@ fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
             seq: *seq,
         });
     }
+    if let Some(certificate) = &ingested.certificate {
+        context.outlet.emit(&Event::CertificateChanged {
+            identity: author.to_string(),
+            serial: certificate.term.serial,
+        });
+    }
+    if ingested.revocations_left_out > 0 {
+        context.limit_reached("revocations");
+    }
     context.outlet.add("items-duplicate", ingested.duplicates);
     context
         .outlet

@@ -14,8 +14,11 @@ use crate::codec::Reader;
 use crate::delegation::Delegation;
 use crate::engine::{self, Feed};
 use crate::identity::IdentityId;
-use crate::op::OpId;
-use crate::pull::{End, Item, PAGE_ITEMS_MAX, PageBounds, PullPage, PullRequest, Refusal, Scope};
+use crate::op::{Header, OpId};
+use crate::pull::{
+    End, Item, Lapsed, PAGE_ITEMS_MAX, PageBounds, PullPage, PullRequest, Refusal, Scope,
+};
+use crate::revocation::Revocation;
 use crate::seal::Wrap;
 
 /// Most ops looked at for one page when many are of types not asked for.
@@ -89,8 +92,9 @@ impl Store {
             items: Vec::new(),
             next: selection.start,
             end: None,
+            lapsed: self.lapsed(),
         };
-        let mut weight_bytes = 0;
+        let mut weight_bytes = page.lapsed.weight_bytes();
         let mut all = true;
         let mut left_out = None;
         for (op, next) in selection.ops {
@@ -114,7 +118,7 @@ impl Store {
                 ..record.item
             };
             if Delegation::is_of_version_1(&item.delegation) {
-                item.delegation = self.keys.delegation().encode();
+                item.delegation = self.certificate_for(&item)?;
             }
             if weight_bytes + item.weight_bytes() > bounds.whole_bytes {
                 left_out = Some(item.weight_bytes());
@@ -133,6 +137,26 @@ impl Store {
             });
         }
         Ok(Answer { page, left_out })
+    }
+
+    /// The last certificate of the device that made an own op.
+    fn certificate_for(&self, item: &Item) -> Result<Vec<u8>, StoreError> {
+        let header = Header::decode(&item.header.bytes).map_err(StoreError::DamagedEntry)?;
+        let certificate = self.keys.certificate_of(&header.device);
+        Ok(certificate.unwrap_or(self.keys.delegation()).encode())
+    }
+
+    /// What readers are told of devices that are not in use any more.
+    fn lapsed(&self) -> Lapsed {
+        Lapsed {
+            certificates: self.keys.former().iter().map(Delegation::encode).collect(),
+            revocations: self
+                .keys
+                .revocations()
+                .iter()
+                .map(Revocation::encode)
+                .collect(),
+        }
     }
 }
 

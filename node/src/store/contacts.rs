@@ -15,11 +15,15 @@ impl Store {
     /// followed with the same card. Durable on return.
     ///
     /// # Errors
-    /// `OwnCard`; `Disk` and `Index`.
+    /// `OwnCard`; `OldCard` if a certificate with a higher serial is known; `Disk` and `Index`.
     pub fn follow(&mut self, card: &Card) -> Result<bool, StoreError> {
         let identity = card.identity();
         if identity == self.keys.identity() {
             return Err(StoreError::OwnCard);
+        }
+        let newest = self.certificate_of(identity)?;
+        if newest.is_some_and(|newest| newest.term.serial > card.delegation.term.serial) {
+            return Err(StoreError::OldCard(identity));
         }
         let card = card.encode();
         self.write(|txn, _| {

@@ -56,6 +56,18 @@ pub enum StoreError {
     /// The card is one's own.
     #[error("this is one's own card")]
     OwnCard,
+    /// A newer card, or a newer certificate, is known.
+    #[error(
+        "this card of {0} is older than what is known of them; ask them for what `orrery-node card` \
+         prints now"
+    )]
+    OldCard(IdentityId),
+    /// The device's certificate has ended.
+    #[error(
+        "this device's certificate has ended, so nothing it signs is taken any more; stop the node \
+         and run `orrery-node keys renew`"
+    )]
+    CertificateEnded,
     /// A page came from somebody who is not followed.
     #[error("{0} is not followed")]
     NotFollowed(IdentityId),

@@ -5,6 +5,7 @@
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use super::lapsed::{Revoked, learn_certificate};
 use super::record::{self, Record, wrap_binding};
 use super::tables::{CURSORS, Derived, FOLLOWS, FORKS, HELD, Log, Name};
 use super::{Store, StoreError};
@@ -16,7 +17,7 @@ use crate::engine::{Engine, PullState};
 use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::op::{Encryption, Header, OpId, OpRefusal, SignedHeader};
-use crate::pull::{Item, PullPage, PullRequest, Scope};
+use crate::pull::{Item, Lapsed, PullPage, PullRequest, Scope};
 
 /// What became of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,6 +30,10 @@ pub struct Ingested {
     pub refused: Vec<(usize, OpRefusal)>,
     /// Places at which this page proved a log forked, in the page's order.
     pub forks: Vec<u64>,
+    /// The author's certificate, if this page has told a newer one than was known.
+    pub certificate: Option<Delegation>,
+    /// Revocations of the author's that were left out, since more are kept already than may be.
+    pub revocations_left_out: u64,
     /// Ops that the signed heads prove to exist for this reader and that are
     /// not held after this page. 0 before the last page.
     pub missing: u64,
@@ -118,10 +123,10 @@ impl Store {
         if txn.open_table(FOLLOWS)?.get(&author.0)?.is_none() {
             return Err(StoreError::NotFollowed(author));
         }
-        let result = self.take_page(&txn, author, page, wall_ms)?;
+        let (result, learned) = self.take_page(&txn, author, page, wall_ms)?;
         let moved = move_cursor(&txn, author, request, page)?;
         // Most pulls bring nothing: they then cost no sync.
-        if moved || !result.new.is_empty() || !result.forks.is_empty() {
+        if moved || learned || !result.new.is_empty() || !result.forks.is_empty() {
             txn.commit()?;
         } else {
             txn.abort()?;
@@ -135,17 +140,26 @@ impl Store {
         author: IdentityId,
         page: &PullPage,
         wall_ms: u64,
-    ) -> Result<Ingested, StoreError> {
+    ) -> Result<(Ingested, bool), StoreError> {
         let mut intake = Intake::open(txn, &self.keys, author, wall_ms)?;
+        intake.revoked.learn(&page.lapsed)?;
         for (place, item) in page.items.iter().enumerate() {
             if let Err(refusal) = intake.take(item)? {
                 intake.result.refused.push((place, refusal));
             }
         }
         if let Some(end) = &page.end {
-            intake.count_missing(&end.delegation, &end.heads)?;
+            intake.learn_certificate(txn, &end.delegation)?;
+            intake.count_missing(&end.delegation, &page.lapsed, &end.heads)?;
         }
-        Ok(intake.result)
+        let Intake {
+            revoked,
+            mut result,
+            ..
+        } = intake;
+        result.revocations_left_out = revoked.left_out;
+        let learned = revoked.changed || result.certificate.is_some();
+        Ok((result, learned))
     }
 }
 
@@ -179,6 +193,8 @@ struct Intake<'txn> {
     author: IdentityId,
     /// The reader's wall clock.
     wall_ms: u64,
+    /// Devices that the author has revoked.
+    revoked: Revoked<'txn>,
     /// The certificate seen last, which the next item mostly has too.
     certificate: Option<(Vec<u8>, Delegation)>,
     result: Ingested,
@@ -197,6 +213,7 @@ impl<'txn> Intake<'txn> {
             keys,
             author,
             wall_ms,
+            revoked: Revoked::open(txn, author)?,
             certificate: None,
             result: Ingested::default(),
         })
@@ -217,6 +234,9 @@ impl<'txn> Intake<'txn> {
             Ok(header) => header,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if self.revoked.covers(&header.device, header.hlc.logical_ms) {
+            return Ok(Err(OpRefusal::Revoked));
+        }
         if let Some(refusal) = self.check_place(op, &header, &item.header)? {
             return Ok(Err(refusal));
         }
@@ -234,19 +254,19 @@ impl<'txn> Intake<'txn> {
     }
 
     fn verify(&mut self, certificate: &[u8], signed: &SignedHeader) -> Result<Header, OpRefusal> {
-        let cached = self
-            .certificate
-            .take()
-            .filter(|(bytes, _)| bytes == certificate);
-        let cached = if let Some(cached) = cached {
-            cached
-        } else {
-            let delegation = record::certificate(certificate, self.author)?;
-            (certificate.to_vec(), delegation)
-        };
-        let header = signed.verify(&cached.1);
-        self.certificate = Some(cached);
-        header
+        signed.verify(&self.delegation(certificate)?)
+    }
+
+    /// The author's certificate of these bytes, verified.
+    fn delegation(&mut self, certificate: &[u8]) -> Result<Delegation, OpRefusal> {
+        if let Some((bytes, delegation)) = &self.certificate
+            && bytes == certificate
+        {
+            return Ok(delegation.clone());
+        }
+        let delegation = record::certificate(certificate, self.author)?;
+        self.certificate = Some((certificate.to_vec(), delegation.clone()));
+        Ok(delegation)
     }
 
     /// Whether the op fits what is held of its log.
@@ -294,8 +314,8 @@ impl<'txn> Intake<'txn> {
             Encryption::ContentKey => {
                 let wrap = item.wrap.as_ref().ok_or(OpRefusal::Unreadable)?;
                 let binding = wrap_binding(item.id(), self.keys.identity());
-                let key = wrap.open(self.keys.decryption(), &binding);
-                Some(key.map_err(|_| OpRefusal::Unreadable)?)
+                let key = self.keys.open(wrap, &binding);
+                Some(key.ok_or(OpRefusal::Unreadable)?)
             }
         };
         let body = record::open(header, &item.body, content_key.as_ref())?;
@@ -312,15 +332,43 @@ impl<'txn> Intake<'txn> {
         })
     }
 
+    /// Keeps the author's certificate if it is newer than what is known.
+    fn learn_certificate(
+        &mut self,
+        txn: &WriteTransaction,
+        certificate: &[u8],
+    ) -> Result<(), StoreError> {
+        let Ok(told) = self.delegation(certificate) else {
+            return Ok(());
+        };
+        if learn_certificate(txn, &told)? {
+            self.result.certificate = Some(told);
+        }
+        Ok(())
+    }
+
     /// Compares the signed heads with what is held. Heads that do not verify
     /// prove nothing and are passed over.
     fn count_missing(
         &mut self,
         certificate: &[u8],
+        lapsed: &Lapsed,
         heads: &[SignedHeader],
     ) -> Result<(), StoreError> {
+        let earlier: Vec<_> = lapsed
+            .certificates
+            .iter()
+            .filter_map(|bytes| record::certificate(bytes, self.author).ok())
+            .collect();
         for signed in heads {
-            let Ok(header) = self.verify(certificate, signed) else {
+            let mut verified = self.verify(certificate, signed);
+            if verified == Err(OpRefusal::Device) {
+                let mut by_earlier = earlier.iter().map(|earlier| signed.verify(earlier));
+                verified = by_earlier
+                    .find(|verified| *verified != Err(OpRefusal::Device))
+                    .unwrap_or(verified);
+            }
+            let Ok(header) = verified else {
                 continue;
             };
             if let Some(held) = self.held_at(&header, header.seq)?

@@ -13,6 +13,7 @@ mod error;
 mod forks;
 mod index;
 mod ingest;
+mod lapsed;
 mod post;
 mod post_files;
 mod record;
@@ -71,6 +72,8 @@ impl Store {
                 txn.open_table(tables::BLOCKS)?;
                 txn.open_table(tables::CURSORS)?;
                 txn.open_table(tables::FORKS)?;
+                txn.open_table(tables::CERTIFICATES)?;
+                txn.open_table(tables::REVOCATIONS)?;
             }
             txn.commit()?;
             Ok(())

@@ -10,12 +10,11 @@ use serde_json::Value;
 
 use super::post_files::{OwnGrant, OwnPost, log_dir};
 use super::record::{Record, wrap_binding};
-use super::tables::{AUDIENCES, CARDS, Derived, FOLLOWS, HEADS, HLC_COUNTER, HLC_LOGICAL_MS};
+use super::tables::{AUDIENCES, Derived, FOLLOWS, HEADS, HLC_COUNTER, HLC_LOGICAL_MS};
 use super::tables::{NEXT_ARRIVAL, NUMBERS, OPS, WRAPS};
-use super::{Store, StoreError, contacts};
+use super::{Store, StoreError, contacts, lapsed};
 use crate::audience::{Audience, READERS_MAX, Readers};
 use crate::body::Body;
-use crate::card::Card;
 use crate::entropy;
 use crate::files;
 use crate::identity::IdentityId;
@@ -57,7 +56,8 @@ impl Store {
     /// Publishes `body` to `to`, stamped `wall_ms`. Durable on return.
     ///
     /// # Errors
-    /// `Body`, `TooManyReaders`, `UnknownReader`, `UnusableReader`, `Blocked` and `Sign`:
+    /// `Body`, `TooManyReaders`, `UnknownReader`, `UnusableReader`, `Blocked`, `CertificateEnded` and
+    /// `Sign`:
     /// nothing was done. `Disk` and `Index`: the post is not acknowledged; it
     /// may turn up once the disk works again.
     pub fn post(&mut self, body: Value, to: &Audience, wall_ms: u64) -> Result<Posted, StoreError> {
@@ -153,11 +153,18 @@ impl Store {
             .next(wall_ms),
             _ => Hlc::first(wall_ms),
         };
+        if !self.keys.delegation().term.covers(hlc.logical_ms) {
+            return Err(StoreError::CertificateEnded);
+        }
         let arrival = number(NEXT_ARRIVAL)?.unwrap_or(0);
         let log = txn
             .open_table(AUDIENCES)?
             .get(&readers.key())?
             .map(|log| *log.value());
+        let log = match log {
+            Some(log) if self.is_of_another_device(&txn, &log)? => None,
+            other => other,
+        };
         let Some(log) = log else {
             return Ok(Place {
                 log: LogId(entropy::bytes()),
@@ -177,6 +184,25 @@ impl Store {
             hlc,
             arrival,
         })
+    }
+
+    /// Whether a device wrote `log` that this node has no more: a log is one device's.
+    fn is_of_another_device(
+        &self,
+        txn: &redb::ReadTransaction,
+        log: &[u8; 16],
+    ) -> Result<bool, StoreError> {
+        if self.keys.former().is_empty() {
+            return Ok(false);
+        }
+        let Some(head) = txn.open_table(HEADS)?.get(log)?.map(|head| *head.value().1) else {
+            return Ok(false);
+        };
+        let Some(record) = txn.open_table(OPS)?.get(&head)? else {
+            return Ok(false);
+        };
+        let header = Record::decode(record.value())?.header()?;
+        Ok(header.device != self.keys.delegation().device)
     }
 
     fn make(&self, body: Body, readers: &Readers, place: &Place) -> Result<OwnPost, StoreError> {
@@ -268,12 +294,9 @@ fn reader_key(
     if contacts::is_blocked(txn, reader)? {
         return Err(StoreError::Blocked(reader));
     }
-    let cards = txn.open_table(CARDS)?;
-    let card = cards
-        .get(&reader.0)?
-        .ok_or(StoreError::UnknownReader(reader))?;
-    let card = Card::decode_kept(card.value()).map_err(StoreError::DamagedEntry)?;
-    Ok(card.encryption())
+    let newest = lapsed::newest_certificate(txn, reader)?;
+    let newest = newest.ok_or(StoreError::UnknownReader(reader))?;
+    Ok(newest.encryption)
 }
 
 fn wrap(

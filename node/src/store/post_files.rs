@@ -93,9 +93,9 @@ impl OwnPost {
                     .iter()
                     .find(|(reader, _)| *reader == author)
                     .ok_or_else(|| damaged("it holds no key for its author"))?;
-                let key = wrap
-                    .open(keys.decryption(), &wrap_binding(self.id(), author))
-                    .map_err(|_| damaged("its key is not for this device"))?;
+                let key = keys
+                    .open(wrap, &wrap_binding(self.id(), author))
+                    .ok_or_else(|| damaged("its key is not for this device"))?;
                 let body = seal::seal_body(&key, &self.header.binding(), &self.body.text);
                 (body, Some(key))
             }
@@ -168,7 +168,7 @@ impl OwnPost {
             .ok_or_else(|| damaged(&text_path, missing()))?;
         let body = Body::decode(&text).map_err(|error| damaged(&text_path, error.to_string()))?;
         let post = Self::decode(&bytes, body).map_err(|error| damaged(&path, error.to_string()))?;
-        let delegation = record::own_certificate(&post.delegation, keys);
+        let delegation = record::own_certificate(&post.delegation, &post.header.device, keys);
         delegation
             .and_then(|delegation| post.signed.verify(&delegation))
             .map_err(|refusal| damaged(&path, refusal.to_string()))?;

@@ -138,11 +138,18 @@ pub(super) fn certificate(bytes: &[u8], author: IdentityId) -> Result<Delegation
     Ok(delegation)
 }
 
-/// The certificate beside an own op: as written then, or today's if it is of a version that is no
-/// longer read.
-pub(super) fn own_certificate(bytes: &[u8], keys: &Keys) -> Result<Delegation, OpRefusal> {
+/// The certificate beside an own op of `device`: as written then, or the device's last if it is of a
+/// version that is no longer read.
+pub(super) fn own_certificate(
+    bytes: &[u8],
+    device: &[u8; 32],
+    keys: &Keys,
+) -> Result<Delegation, OpRefusal> {
     match certificate(bytes, keys.identity()) {
-        Err(OpRefusal::Format(DecodeError::Version { .. })) => Ok(keys.delegation().clone()),
+        Err(OpRefusal::Format(DecodeError::Version { .. })) => keys
+            .certificate_of(device)
+            .cloned()
+            .ok_or(OpRefusal::Device),
         other => other,
     }
 }

@@ -33,6 +33,12 @@ pub(super) const FOLLOWS: TableDefinition<Name, ()> = TableDefinition::new("foll
 pub(super) const BLOCKS: TableDefinition<Name, ()> = TableDefinition::new("blocks");
 /// Per author, where the cursor engine goes on: epoch and arrival.
 pub(super) const CURSORS: TableDefinition<Name, (&[u8; 16], u64)> = TableDefinition::new("cursors");
+/// Certificates with a higher serial than those on the cards that are kept.
+pub(super) const CERTIFICATES: TableDefinition<Name, &[u8]> = TableDefinition::new("certificates");
+/// Revoked devices of others by (author, device): the revocation's serial, and the last moment of
+/// their logical clocks that counts.
+pub(super) const REVOCATIONS: TableDefinition<(Name, Name), (u64, u64)> =
+    TableDefinition::new("revocations");
 /// Forked logs: the first forked place, and two headers for it as proof.
 pub(super) const FORKS: TableDefinition<(Name, Log), (u64, &[u8])> = TableDefinition::new("forks");
 

@@ -28,7 +28,7 @@ impl Person {
         } else {
             addresses.clone()
         };
-        let card = keys.card(&told).expect("keys in memory always sign");
+        let card = keys.card_at(&told, 0).expect("keys in memory always sign");
         let identity = keys.identity().to_string();
         Self {
             addresses,

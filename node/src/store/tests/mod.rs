@@ -4,6 +4,7 @@
 mod crash;
 mod engines;
 mod exchange;
+mod lapsed;
 mod old_versions;
 mod refusals;
 mod reindex;
@@ -40,8 +41,17 @@ impl Person {
         Ok(Self { disk, store })
     }
 
+    /// The same store, opened with other keys of the same identity.
+    fn with_keys(self, keys: Keys) -> Self {
+        let Self { disk, store } = self;
+        drop(store);
+        let store = Store::open(&disk.disk(), keys).expect("opens");
+        Self { disk, store }
+    }
+
     fn card(&self) -> Card {
-        self.store.keys().card(&[]).expect("a key in memory signs")
+        let card = self.store.keys().card_at(&[], NOW_MS);
+        card.expect("a key in memory signs")
     }
 
     fn befriend(&mut self, other: &mut Self) {

@@ -6,7 +6,7 @@ use crate::engine::after_ts::AfterTs;
 use crate::engine::cursor::Cursor;
 use crate::identity::IdentityId;
 use crate::op::{Encryption, Header, Hlc, LogId, OpRefusal, SignedHeader};
-use crate::pull::{End, Item, PullRequest};
+use crate::pull::{End, Item, Lapsed, PullRequest};
 use crate::store::record::Record;
 use crate::store::tables::Derived;
 
@@ -75,6 +75,7 @@ impl Scene {
                 delegation: self.author.delegation().encode(),
                 heads: Vec::new(),
             }),
+            lapsed: Lapsed::default(),
         };
         let page = PullPage::decode(&page.encode()).expect("reads");
         let from = self.from();
@@ -290,6 +291,7 @@ fn pages_that_lead_nowhere_or_were_not_asked_for_are_refused() {
         items: vec![item(&scene.author, 0, None, "x")],
         next: scene.request.state,
         end: None,
+        lapsed: Lapsed::default(),
     };
     let from = scene.from();
     assert!(matches!(
