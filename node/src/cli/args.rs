@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use orrery_node::api::Rung;
+use orrery_node::config::TimeSpan;
 
 const EXAMPLES: &str = "\
 Examples, in two terminals:
@@ -96,7 +97,64 @@ pub enum Format {
     Json,
 }
 
-/// What to do. Apart from `init` and `run`, commands go to the node that runs
+/// What to do with keys. The identity and the peer's name stay the same; friends hear of new keys as
+/// they pull.
+#[derive(Debug, Subcommand)]
+pub enum KeysAction {
+    /// Show which keys are in use and which were
+    Show,
+    /// Put new keys in the place of those in use
+    #[command(after_help = "\
+What others post to you from when they hear of the new encryption key on is sealed to it; the old
+one is kept, to read what was sealed to it. The old device's private key is gone; what it signed
+stays good, unless --revoke says from when on it does not. Make a new card afterwards: the old one
+is refused by those who know of the rotation.
+
+Examples:
+  orrery-node keys rotate
+  orrery-node keys rotate --only encryption
+  orrery-node keys rotate --revoke --since 3d")]
+    Rotate {
+        /// Replace only this one
+        #[arg(long, value_enum)]
+        only: Option<KeyKind>,
+        /// Let the new certificate end after this time: posts made later are refused. `keys renew`
+        /// makes another in time
+        #[arg(long, value_name = "SPAN")]
+        valid_for: Option<TimeSpan>,
+        /// Revoke the device that is replaced
+        #[arg(long, conflicts_with = "only")]
+        revoke: bool,
+        /// The device was somebody else's for so long already; only with --revoke
+        #[arg(long, value_name = "SPAN", requires = "revoke")]
+        since: Option<TimeSpan>,
+    },
+    /// Certify the keys in use anew
+    Renew {
+        /// Let the certificate end after this time [default: never]
+        #[arg(long, value_name = "SPAN")]
+        valid_for: Option<TimeSpan>,
+    },
+    /// Have friends refuse what an earlier device signs from now on
+    Revoke {
+        /// The device's name, which `keys show` prints
+        device: String,
+        /// The device was somebody else's for so long already
+        #[arg(long, value_name = "SPAN")]
+        since: Option<TimeSpan>,
+    },
+}
+
+/// A key that can be rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyKind {
+    /// The one that signs posts.
+    Device,
+    /// The one to which others seal what you may read.
+    Encryption,
+}
+
+/// What to do. Apart from `init`, `run` and `keys`, commands go to the node that runs
 /// in the folder; without one, they work on the folder directly.
 #[derive(Debug, Subcommand)]
 pub enum Action {
@@ -250,6 +308,9 @@ Example, after `gossip.enabled = true` in both folders and a restart:
         #[arg(long)]
         file: Option<PathBuf>,
     },
+    /// Show and change the keys of a node that does not run
+    #[command(subcommand)]
+    Keys(KeysAction),
     /// Show identity, addresses, connections and counters
     Status {
         /// How to print

@@ -88,7 +88,7 @@ impl Observer for Quiet {
 
 fn command_of(action: Action) -> Result<Command, Failure> {
     Ok(match action {
-        Action::Init | Action::Run { .. } => {
+        Action::Init | Action::Run { .. } | Action::Keys(_) => {
             return Err(Failure::Input("this is not asked of a node".to_owned()));
         }
         Action::Card => Command::Card,

@@ -80,7 +80,12 @@ impl From<ControlError> for Failure {
 
 impl From<KeysError> for Failure {
     fn from(error: KeysError) -> Self {
-        Self::Disk(error.to_string())
+        let text = error.to_string();
+        match error {
+            KeysError::Disk(_) | KeysError::Damaged(_) => Self::Disk(text),
+            KeysError::Elsewhere | KeysError::Sign(_) | KeysError::Spent => Self::Other(text),
+            KeysError::InUse(_) | KeysError::UnknownDevice(_) => Self::Input(text),
+        }
     }
 }
 

@@ -78,6 +78,19 @@ impl Folder {
             .map_err(|error| Failure::Input(format!("`{}`: {error}", path.display())))
     }
 
+    /// The keys of the folder's node.
+    pub fn keys(&self) -> Result<Keys, Failure> {
+        if !self.path.is_dir() {
+            return Err(self.not_made());
+        }
+        Keys::load(&self.disk()?)?.ok_or_else(|| self.not_made())
+    }
+
+    /// Keeps `keys` in place of those there are.
+    pub fn save(&self, keys: &Keys) -> Result<(), Failure> {
+        Ok(keys.save(&self.disk()?)?)
+    }
+
     fn not_made(&self) -> Failure {
         Failure::Input(format!(
             "`{}` holds no node; make one with `orrery-node --dir {} init`, or name another folder",
@@ -94,7 +107,7 @@ impl Folder {
     ) -> Result<(NodeHandle, FolderLock), Failure> {
         let mut config = self.config()?;
         let lock = FolderLock::take(&self.path)?;
-        let keys = Keys::load(&self.disk()?)?.ok_or_else(|| self.not_made())?;
+        let keys = self.keys()?;
         let mut environment = environment(&self.path, &config.quic, &config.mdns, observer)
             .map_err(|error| Self::disk_failure(&self.path, &error))?;
         if network != Network::Full {

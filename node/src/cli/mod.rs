@@ -8,6 +8,7 @@ mod ask;
 mod failure;
 mod folder;
 mod init;
+mod keys;
 mod logging;
 mod print;
 mod run;
@@ -34,6 +35,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         match arguments.action {
             Action::Init => init::init(&folder),
             Action::Run { events } => run::run(&folder, events).await,
+            Action::Keys(action) => keys::keys(&folder, &action),
             action => ask::ask(&folder, action).await,
         }
     })

@@ -93,7 +93,7 @@ pub fn printable(text: &str) -> String {
 }
 
 /// `2026-01-31 08:15:00Z`, by the proleptic Gregorian calendar.
-fn utc(stamp_ms: u64) -> String {
+pub fn utc(stamp_ms: u64) -> String {
     let seconds = stamp_ms / 1000;
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);

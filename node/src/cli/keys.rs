@@ -1,0 +1,122 @@
+//! `keys`: what keys a folder's node has, and changing them while it does not run.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use data_encoding::BASE32_NOPAD;
+use orrery_node::config::TimeSpan;
+use orrery_node::delegation::Delegation;
+use orrery_node::keys::{Keys, Rotation};
+use orrery_node::real::FolderLock;
+use orrery_node::revocation::{device_name, device_of};
+use orrery_node::store::Store;
+
+use super::Failure;
+use super::args::{KeyKind, KeysAction};
+use super::folder::Folder;
+use super::print::{print_line, utc};
+
+/// Does `action` in `folder`, which nothing else may use meanwhile.
+pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
+    if matches!(action, KeysAction::Show) {
+        return show(&folder.keys()?);
+    }
+    let _lock = FolderLock::take(folder.path())?;
+    let keys = folder.keys()?;
+    let changed = match action {
+        KeysAction::Show => return show(&keys),
+        KeysAction::Rotate {
+            only,
+            valid_for,
+            revoke,
+            since,
+        } => {
+            let rotation = match only {
+                None => Rotation::BOTH,
+                Some(kind) => Rotation {
+                    device: *kind == KeyKind::Device,
+                    encryption: *kind == KeyKind::Encryption,
+                },
+            };
+            let rotated = keys.rotated(rotation, end_of(*valid_for))?;
+            if *revoke {
+                let after_ms = last_good_ms(folder, &keys, *since)?;
+                rotated.revoked(keys.delegation().device, after_ms)?
+            } else {
+                rotated
+            }
+        }
+        KeysAction::Renew { valid_for } => {
+            let renewal = Rotation {
+                device: false,
+                encryption: false,
+            };
+            keys.rotated(renewal, end_of(*valid_for))?
+        }
+        KeysAction::Revoke { device, since } => {
+            let device = device_of(device).map_err(|error| Failure::Input(error.to_string()))?;
+            keys.revoked(device, last_good_ms(folder, &keys, *since)?)?
+        }
+    };
+    folder.save(&changed)?;
+    // A hint to a person; where it cannot be shown it is not missed.
+    let _ = writeln!(
+        io::stderr(),
+        "friends hear of it as they pull; give others a new card: orrery-node --dir {} card",
+        folder.path().display()
+    );
+    show(&changed)
+}
+
+/// The last moment of a device's logical clock at which what it signed is the owner's: now, or so
+/// long ago. Where the clock of the owner's posts is ahead of that, it is theirs.
+fn last_good_ms(folder: &Folder, keys: &Keys, since: Option<TimeSpan>) -> Result<u64, Failure> {
+    if let Some(since) = since {
+        return Ok(now_ms().saturating_sub(since.as_millis_u64()));
+    }
+    let disk = folder.disk()?;
+    let clock_ms = Store::open(&Arc::clone(&disk), keys.clone())
+        .and_then(|store| store.clock_ms())
+        .map_err(|error| Failure::Disk(error.to_string()))?;
+    Ok(now_ms().max(clock_ms))
+}
+
+fn end_of(valid_for: Option<TimeSpan>) -> Option<u64> {
+    valid_for.map(|span| now_ms().saturating_add(span.as_millis_u64()))
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+fn show(keys: &Keys) -> Result<(), Failure> {
+    let now = keys.delegation();
+    print_line(&format!("identity     {}", keys.identity()))?;
+    print_line(&format!("peer         {}", keys.peer()))?;
+    print_line(&format!("serial       {}", now.term.serial))?;
+    print_line(&format!("device       {}", described(now)))?;
+    let encryption = BASE32_NOPAD.encode(&now.encryption.0).to_ascii_lowercase();
+    print_line(&format!("encryption   {encryption}"))?;
+    for former in keys.former() {
+        let mut line = format!("formerly     {}", described(former));
+        let mut revoked = keys.revocations().iter();
+        if let Some(revoked) = revoked.find(|revoked| revoked.device == former.device) {
+            line = format!("{line}, revoked after {}", utc(revoked.after_ms));
+        }
+        print_line(&line)?;
+    }
+    Ok(())
+}
+
+fn described(delegation: &Delegation) -> String {
+    let name = device_name(&delegation.device);
+    match delegation.term.until_ms {
+        None => name,
+        Some(until_ms) => format!("{name}, until {}", utc(until_ms)),
+    }
+}
