@@ -20,7 +20,8 @@ fn main() -> ExitCode {
         Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
             // Where nobody hears of the failure, the exit code still tells.
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            let told = cli::printable_lines(&failure.to_string());
+            let _ = writeln!(io::stderr(), "error: {told}");
             ExitCode::from(failure.exit_code())
         }
     }

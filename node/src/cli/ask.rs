@@ -2,7 +2,7 @@
 //! started for this command alone.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -199,7 +199,7 @@ fn show(reply: Reply, format: Format) -> Result<(), Failure> {
             }
             for (who, why) in &failed {
                 // The exit code tells, too.
-                let _ = writeln!(io::stderr(), "{who}: {why}");
+                print::tell(&format!("{who}: {why}"));
             }
             Err(Failure::Other(format!(
                 "{} could not be pulled",

@@ -5,16 +5,20 @@
 
 mod args;
 mod ask;
+mod clean;
 mod failure;
 mod folder;
+mod gate;
 mod init;
 mod keys;
 mod logging;
+mod lossy;
 mod print;
 mod run;
 mod search;
 
 pub use args::Arguments;
+pub use clean::printable_lines;
 pub use failure::Failure;
 
 use args::Action;
@@ -25,7 +29,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Action::Run { .. } => "warn,orrery_node=info",
         _ => "error",
     };
-    logging::start(arguments.log.as_deref().unwrap_or(default_filter))?;
+    let log = logging::start(arguments.log.as_deref().unwrap_or(default_filter))?;
     let folder = folder::Folder::new(arguments.dir);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -34,7 +38,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     runtime.block_on(async {
         match arguments.action {
             Action::Init => init::init(&folder),
-            Action::Run { events } => run::run(&folder, events).await,
+            Action::Run { events } => run::run(&folder, events, &log).await,
             Action::Keys(action) => keys::keys(&folder, &action),
             action => ask::ask(&folder, action).await,
         }

@@ -6,12 +6,17 @@ use orrery_node::api::{Post, Reply};
 use serde::Serialize;
 
 use super::Failure;
+use super::clean::printable;
 
 /// Characters of an identity that tell it from others in a list.
 const SHORT: usize = 12;
 
-/// Prints one line.
+/// Prints one line for people, see [`printable`].
 pub fn print_line(line: &str) -> Result<(), Failure> {
+    print_exactly(&printable(line))
+}
+
+fn print_exactly(line: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
@@ -28,7 +33,7 @@ pub fn print_line(line: &str) -> Result<(), Failure> {
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::Other(format!("cannot write JSON: {error}")))?;
-    print_line(&text)
+    print_exactly(&text)
 }
 
 /// Prints posts, one a line.
@@ -75,21 +80,17 @@ pub fn print_status(status: &Reply) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a person reads of a post: the text of a note, else its JSON. Control
-/// characters of others never reach the terminal.
+/// What a person reads of a post: the text of a note, else its JSON.
 fn content(body: &serde_json::Value) -> String {
-    let text = body
-        .get("text")
+    body.get("text")
         .and_then(serde_json::Value::as_str)
-        .map_or_else(|| body.to_string(), str::to_owned);
-    printable(&text)
+        .map_or_else(|| body.to_string(), str::to_owned)
 }
 
-/// Text of others without control characters, which could steer the terminal.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+/// Tells one line beside the output.
+pub fn tell(line: &str) {
+    // Where nobody hears of it, the outcome still shows.
+    let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
 /// `2026-01-31 08:15:00Z`, by the proleptic Gregorian calendar.
@@ -146,6 +147,6 @@ mod tests {
     #[test]
     fn a_post_cannot_steer_the_terminal() {
         let body = serde_json::json!({"type": "note/1", "text": "a\u{1b}[2Jb\nc"});
-        assert_eq!(content(&body), "a [2Jb c");
+        assert_eq!(printable(&content(&body)), "a [2Jb c");
     }
 }

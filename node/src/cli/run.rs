@@ -1,9 +1,8 @@
 //! `run`: the node until it is told to stop.
 
-use std::io::{self, Write};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use orrery_node::api::Event;
 use orrery_node::environment::Observer;
@@ -12,20 +11,24 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use super::folder::{Folder, Network};
+use super::gate::{EVENTS_TARGET, Gate};
+use super::logging::{Log, duplicate};
+use super::lossy::{Lines, Remarks};
 
-/// Events that may wait to be printed; more are left out, and that is logged.
-const EVENTS_MAX: usize = 65_536;
+/// Bytes of events that may wait to be printed; more are left out, and that is logged.
+const EVENTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a slow reader of events gets at the end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the folder's node until SIGINT or SIGTERM.
-pub async fn run(folder: &Folder, events: bool) -> Result<(), Failure> {
+pub async fn run(folder: &Folder, events: bool, log: &Log) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| no_signal(&error))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| no_signal(&error))?;
-    let terminal = Arc::new(Terminal::default());
-    let printing = if events {
-        Some(terminal.print_events()?)
-    } else {
-        None
-    };
+    let printer = events.then(print_events).transpose()?;
+    let terminal = Arc::new(Terminal {
+        gate: Arc::clone(&log.gate),
+        printer: printer.clone(),
+    });
     let observer = Arc::clone(&terminal) as Arc<dyn Observer>;
     let (handle, lock) = folder.start(Network::Full, observer).await?;
     let control = ControlSocket::open(folder.path(), handle.clone())?;
@@ -37,11 +40,8 @@ pub async fn run(folder: &Folder, events: bool) -> Result<(), Failure> {
     drop(control);
     handle.stop().await;
     drop(lock);
-    terminal.close();
-    if let Some(printing) = printing
-        && printing.join().is_err()
-    {
-        tracing::error!("the printer of events panicked");
+    if let Some(printer) = printer {
+        printer.close(PATIENCE);
     }
     Ok(())
 }
@@ -50,55 +50,62 @@ fn no_signal(error: &io::Error) -> Failure {
     Failure::Other(format!("cannot listen for signals: {error}"))
 }
 
-/// Logs events, and prints them if asked.
-#[derive(Default)]
-struct Terminal {
-    printer: Mutex<Option<SyncSender<String>>>,
+/// Prints events from now on, on a thread, since an observer must not wait for a terminal.
+fn print_events() -> Result<Lines, Failure> {
+    duplicate(io::stdout())
+        .and_then(|out| Lines::start("events", out, EVENTS_BYTES_MAX, EventRemarks))
+        .map_err(|error| Failure::Other(format!("cannot print events: {error}")))
 }
 
-impl Terminal {
-    /// Prints events from now on, on a thread, since an observer must not wait
-    /// for a terminal. The thread ends some time after [`Terminal::close`].
-    fn print_events(&self) -> Result<JoinHandle<()>, Failure> {
-        let (sender, lines) = sync_channel::<String>(EVENTS_MAX);
-        let thread = thread::Builder::new()
-            .name("events".to_owned())
-            .spawn(move || {
-                let mut out = io::stdout().lock();
-                for line in lines {
-                    let printed = writeln!(out, "{line}").and_then(|()| out.flush());
-                    if printed.is_err() {
-                        return;
-                    }
-                }
-            })
-            .map_err(|error| Failure::Other(format!("cannot start a thread: {error}")))?;
-        *self.printer() = Some(sender);
-        Ok(thread)
+/// Events are for programs: what is lost of them is told in the log.
+struct EventRemarks;
+
+impl Remarks for EventRemarks {
+    fn after_loss(&mut self, lost: u64) -> Option<String> {
+        tracing::error!("events come faster than they are read; {lost} were left out");
+        None
     }
 
-    /// Takes no more events for printing.
-    fn close(&self) {
-        *self.printer() = None;
+    fn due(&mut self) -> Vec<String> {
+        Vec::new()
     }
+}
 
-    fn printer(&self) -> MutexGuard<'_, Option<SyncSender<String>>> {
-        self.printer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Logs events, and prints them if asked.
+struct Terminal {
+    gate: Arc<Gate>,
+    printer: Option<Lines>,
 }
 
 impl Observer for Terminal {
     fn event(&self, event: &Event) {
         let text = serde_json::to_string(event).expect("events are plain data");
         if matches!(event, Event::Pinged { .. }) {
-            tracing::debug!("{text}");
-        } else {
-            tracing::info!("{text}");
+            tracing::debug!(target: EVENTS_TARGET, "{text}");
+        } else if self.gate.admits(kind(&text), Instant::now()) {
+            tracing::info!(target: EVENTS_TARGET, "{text}");
         }
-        if let Some(printer) = &*self.printer()
-            && let Err(TrySendError::Full(_)) = printer.try_send(text)
-        {
-            tracing::error!("events come faster than they are read; one was left out");
+        if let Some(printer) = &self.printer {
+            printer.push(format!("{text}\n").into_bytes());
         }
+    }
+}
+
+/// The kind of an event, which stands first in its JSON.
+fn kind(text: &str) -> &str {
+    text.split('"').nth(3).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_counted_by_their_kind() {
+        let event = Event::LimitReached {
+            limit: "commands".to_owned(),
+        };
+        let text = serde_json::to_string(&event).expect("plain data");
+        assert_eq!(kind(&text), "limit-reached");
     }
 }

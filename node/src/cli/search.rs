@@ -3,14 +3,12 @@
 //! Data, such as addresses, go to standard output; how they were found, and why
 //! nobody was, to standard error. As JSON, the whole outcome is data.
 
-use std::io::{self, Write};
-
 use orrery_node::api::{Command, Miss, Missed, Path, Reply, Rung, Unreached};
 use orrery_node::card::Card;
 
 use super::Failure;
 use super::args::Format;
-use super::print::{print_json, print_line, printable};
+use super::print::{print_json, print_line, tell};
 
 /// How a card begins, which no identity does.
 const CARD_PREFIX: &str = "orrery1";
@@ -74,7 +72,7 @@ fn show_text(outcome: &Reply) -> Result<(), Failure> {
         Reply::Found { by, addresses, .. } => {
             tell(&format!("found by {}", by.name()));
             let mut addresses = addresses.iter();
-            addresses.try_for_each(|address| print_line(&printable(address)))
+            addresses.try_for_each(|address| print_line(address))
         }
         Reply::Reached {
             path, by, took_us, ..
@@ -88,7 +86,7 @@ fn show_text(outcome: &Reply) -> Result<(), Failure> {
         } => {
             tell_why(missed);
             if let Some(error) = last_error {
-                tell(&format!("the last dial failed: {}", printable(error)));
+                tell(&format!("the last dial failed: {}", error));
             }
             Ok(())
         }
@@ -100,12 +98,6 @@ fn tell_why(missed: &[Missed]) {
     for missed in missed {
         tell(&why(*missed));
     }
-}
-
-/// Tells more than was asked for.
-fn tell(line: &str) {
-    // Where nobody hears of it, the output and the exit code still tell.
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn reached(path: Path, by: Option<Rung>, took_us: u64) -> String {

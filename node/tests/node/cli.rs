@@ -1,6 +1,6 @@
 //! The program as a user meets it: two folders, two processes, one machine.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -435,4 +435,77 @@ fn a_port_that_is_taken_is_told_of() {
         node.fails(&["run"], 1, "in use");
         node.fails(&["run"], 1, "choose another in `listen.addresses`");
     }
+}
+
+#[test]
+fn keys_are_rotated_from_a_terminal_and_friends_read_on() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let [alice, bob] = ["alice", "bob"].map(|name| Terminal::new(root.path(), name));
+    let before = alice.ok(&["keys", "show"]);
+    assert!(before.contains("serial       1"), "{before}");
+    let old_card = {
+        let _alice_runs = alice.run();
+        let _bob_runs = bob.run();
+        alice.fails(&["keys", "rotate"], 1, "in use by another orrery-node");
+        let card = alice.ok(&["card"]);
+        bob.ok(&["follow", &card]);
+        alice.ok(&["follow", &bob.ok(&["card"])]);
+        alice.ok(&["post", "before the rotation"]);
+        card
+    };
+    let after = alice.ok(&["keys", "rotate", "--revoke"]);
+    assert!(after.contains("serial       3"), "{after}");
+    assert!(after.contains("revoked after"), "{after}");
+    let device = |shown: &str| {
+        let line = shown.lines().find(|line| line.starts_with("device"));
+        line.and_then(|line| line.split_whitespace().nth(1))
+            .map(str::to_owned)
+    };
+    let (old, new) = (
+        device(&before).expect("shown"),
+        device(&after).expect("shown"),
+    );
+    assert_ne!(old, new);
+    alice.fails(&["keys", "revoke", &new], 2, "keys rotate");
+    alice.fails(&["keys", "revoke", "aaaa"], 2, "device");
+    let _alice_runs = alice.run();
+    let _bob_runs = bob.run();
+    alice.ok(&["post", "after the rotation"]);
+    // The peer's name and the identity are the same; the port is another.
+    bob.ok(&["follow", &alice.ok(&["card"])]);
+    bob.ok(&["pull"]);
+    let timeline = bob.ok(&["timeline"]);
+    for text in ["before the rotation", "after the rotation"] {
+        assert!(timeline.contains(text), "{timeline}");
+    }
+    bob.fails(&["follow", &old_card], 2, "older than what is known");
+}
+
+#[test]
+fn a_node_whose_output_is_not_read_answers_and_ends() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    // A pager that was stopped: the pipe is full before the node writes its first line.
+    let (_unread, mut full) = std::io::pipe().expect("a pipe");
+    full.write_all(&[b'x'; 64 * 1024]).expect("fills the pipe");
+    let mut process = alice
+        .command(&["run", "--events", "--log", "trace"])
+        .stdout(full.try_clone().expect("a second handle"))
+        .stderr(full)
+        .spawn()
+        .expect("runs");
+    // Without a node that runs, `dial` fails by another code.
+    let dial = ["dial", "/ip4/127.0.0.1/tcp/1"];
+    while alice.output(&dial).status.code() == Some(1) {
+        assert_eq!(process.try_wait().expect("can be asked"), None);
+    }
+    for _ in 0..20 {
+        alice.ok(&["status"]);
+    }
+    let killed = Command::new("kill")
+        .args(["-TERM", &process.id().to_string()])
+        .status()
+        .expect("runs");
+    assert!(killed.success());
+    assert_eq!(process.wait().expect("ends").code(), Some(0));
 }
