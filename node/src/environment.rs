@@ -18,6 +18,7 @@ use libp2p::identity::Keypair;
 
 use crate::api::Event;
 use crate::discovery::local::LocalDiscovery;
+use crate::entry::Acquaintances;
 
 /// The outside world of one node.
 pub struct Environment {
@@ -46,8 +47,10 @@ pub enum Wire {
     Muxed(MuxedWire),
 }
 
-/// Makes an authenticated, multiplexed transport for a transport key.
-pub type MuxedWire = Box<dyn FnOnce(&Keypair) -> Boxed<(PeerId, StreamMuxerBox)> + Send>;
+/// Makes an authenticated, multiplexed transport for a transport key. What a connection may hold
+/// that its peer sent and nobody has read depends on how well the peer is known.
+pub type MuxedWire =
+    Box<dyn FnOnce(&Keypair, &Acquaintances) -> Boxed<(PeerId, StreamMuxerBox)> + Send>;
 
 /// A connected byte stream.
 pub type ByteStream = Pin<Box<dyn ReadWrite + Send>>;

@@ -13,6 +13,7 @@ pub mod delegation;
 pub mod discovery;
 pub mod engine;
 mod entropy;
+pub mod entry;
 pub mod environment;
 mod files;
 mod gossip;

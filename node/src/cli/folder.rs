@@ -9,7 +9,7 @@ use std::sync::Arc;
 use orrery_node::config::Config;
 use orrery_node::environment::{Disk, Observer};
 use orrery_node::keys::Keys;
-use orrery_node::real::{FolderDisk, FolderLock, environment};
+use orrery_node::real::{FolderDisk, FolderLock, allow_open_files, environment};
 use orrery_node::{Node, NodeHandle};
 
 use super::Failure;
@@ -127,6 +127,10 @@ impl Folder {
         }
         if network == Network::None {
             environment.wires.clear();
+        } else {
+            allow_open_files(&config.connections).map_err(|error| {
+                Failure::Input(format!("`{}`: {error}", self.config_path().display()))
+            })?;
         }
         let handle = Node::start(config, keys, environment).await?;
         Ok((handle, lock))

@@ -171,6 +171,14 @@ impl Config {
                 "connections.upgrade_timeout",
                 self.connections.upgrade_timeout,
             ),
+            (
+                "connections.first_byte_timeout",
+                self.connections.first_byte_timeout,
+            ),
+            (
+                "connections.stranger_timeout",
+                self.connections.stranger_timeout,
+            ),
             ("quic.handshake_timeout", self.quic.handshake_timeout),
             ("quic.idle_timeout", self.quic.idle_timeout),
             ("reach.rung_timeout", self.reach.rung_timeout),

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::time_span::TimeSpan;
+use crate::entry::Budget;
 use crate::quic::Settings;
 
 /// Whose implementation of QUIC under libp2p a node takes.
@@ -13,9 +14,9 @@ use crate::quic::Settings;
 #[serde(rename_all = "kebab-case")]
 pub enum QuicTransport {
     /// libp2p's.
-    #[default]
     Stock,
-    /// The node's own, with the same rules.
+    /// The node's own, with the same rules, and with less room for strangers.
+    #[default]
     Own,
 }
 
@@ -37,6 +38,11 @@ pub struct Quic {
     pub keep_alive: TimeSpan,
     /// Streams that a peer may have open at once on a connection.
     pub max_streams: u32,
+    /// Memory for what strangers have sent and nobody has read yet, in bytes. A stranger who has
+    /// proved an identity (where feeds are off: a stranger's connection) may send 1 MiB ahead as long
+    /// as this lasts; others may 64 KiB, friends and known nodes 15 MB. Only of `own`; with `stock`
+    /// everybody may send 1 MiB ahead.
+    pub strangers_bytes: u32,
 }
 
 impl Default for Quic {
@@ -47,11 +53,19 @@ impl Default for Quic {
             idle_timeout: TimeSpan::from_secs(10),
             keep_alive: TimeSpan::from_secs(5),
             max_streams: 256,
+            strangers_bytes: 64 << 20,
         }
     }
 }
 
 impl Quic {
+    /// How many strangers may send more ahead at once.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget {
+            met_max: self.strangers_bytes / self.settings().met_window_bytes,
+        }
+    }
+
     /// What the node's own transport is set up with.
     pub fn settings(&self) -> Settings {
         let keep_alive = self.keep_alive.get();

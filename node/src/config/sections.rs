@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
+use crate::entry::Rules;
 
 use super::time_span::TimeSpan;
 
@@ -41,18 +42,27 @@ impl Default for Listen {
 pub struct Connections {
     /// Connections with one peer. Two are needed while both dial at once.
     pub max_per_peer: u32,
-    /// Established connections that others dialled. Friends are let in beyond it.
+    /// Established connections that strangers dialled. When one more comes, the least useful one
+    /// of the address, or else the network, that has most of them ends. Friends and known nodes are
+    /// let in beyond it.
     pub max_established_incoming: u32,
     /// Established connections that this node dialled.
     pub max_established_outgoing: u32,
-    /// Connections of others on which the handshakes still run.
+    /// Connections of others on which the handshakes still run: so many over TCP, over QUIC and
+    /// over relays each. When one more comes, one gives way: of the address, or else the network
+    /// (/24, or /48 of IPv6), that has most of them the oldest that has said nothing.
     pub max_pending_incoming: u32,
     /// Dials under way.
     pub max_pending_outgoing: u32,
     /// Time that the handshakes of one connection may take.
     pub upgrade_timeout: TimeSpan,
+    /// Time to the first byte of a connection of others, over TCP or a relay.
+    pub first_byte_timeout: TimeSpan,
     /// A connection nobody uses is closed after this time.
     pub idle_timeout: TimeSpan,
+    /// A stranger who has proved an identity and then has asked for nothing for so long uses its
+    /// connection no longer.
+    pub stranger_timeout: TimeSpan,
 }
 
 impl Default for Connections {
@@ -64,7 +74,19 @@ impl Default for Connections {
             max_pending_incoming: 64,
             max_pending_outgoing: 64,
             upgrade_timeout: TimeSpan::from_secs(20),
+            first_byte_timeout: TimeSpan::from_secs(5),
             idle_timeout: TimeSpan::from_secs(30),
+            stranger_timeout: TimeSpan::from_secs(300),
+        }
+    }
+}
+
+impl Connections {
+    /// What connections of others may cost before their peers are known.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            places: self.max_pending_incoming as usize,
+            first_byte: self.first_byte_timeout.get(),
         }
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::autonat::v2;
-use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::connection_limits::ConnectionLimits;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{PeerId, dcutr, identify, mdns, ping, relay, rendezvous, upnp};
 
 use crate::config::Config;
 use crate::discovery::local::{self, LocalDiscovery};
 use crate::discovery::{self, friends};
+use crate::entry::Limits;
 use crate::gossip::{self, Groups};
 use crate::hold;
 use crate::kad;
@@ -33,7 +34,7 @@ pub struct NodeBehaviour {
     /// Denies blocked peers.
     pub denied: allow_block_list::Behaviour<BlockedPeers>,
     /// Bounds the number of connections.
-    pub limits: connection_limits::Behaviour,
+    pub limits: Limits,
     /// Tells peers our addresses and software.
     pub identify: Apart<identify::Behaviour>,
     /// Notices dead connections.
@@ -110,9 +111,7 @@ impl NodeBehaviour {
             ..
         } = &context.config;
         let limits = ConnectionLimits::default()
-            .with_max_pending_incoming(Some(connections.max_pending_incoming))
             .with_max_pending_outgoing(Some(connections.max_pending_outgoing))
-            .with_max_established_incoming(Some(connections.max_established_incoming))
             .with_max_established_outgoing(Some(connections.max_established_outgoing))
             .with_max_established_per_peer(Some(connections.max_per_peer));
         let kad = kad
@@ -160,7 +159,12 @@ impl NodeBehaviour {
             .then(|| protocol::Behaviour::new(Arc::clone(context)));
         Ok(Self {
             denied: allow_block_list::Behaviour::default(),
-            limits: connection_limits::Behaviour::new(limits),
+            limits: Limits::new(
+                limits,
+                connections.max_established_incoming,
+                context.served.clone(),
+                context.outlet.clone(),
+            ),
             identify: Apart::new(identify::Behaviour::new(
                 identify::Config::new(
                     PROTOCOL_VERSION.to_owned(),

@@ -61,6 +61,7 @@ impl Driver {
         let peers: Vec<_> = self.known.keys().copied().collect();
         for peer in peers {
             self.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
+            self.acquaintances.trusts(peer);
             self.bootstrap(peer);
         }
     }

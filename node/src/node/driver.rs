@@ -20,6 +20,7 @@ use crate::card::Card;
 use crate::causes;
 use crate::config::Config;
 use crate::counters::Outlet;
+use crate::entry::Acquaintances;
 use crate::environment::{Environment, Executor};
 use crate::identity::IdentityId;
 use crate::keys::Keys;
@@ -98,6 +99,8 @@ pub(super) struct Driver {
     pub(super) inbox: mpsc::Receiver<Order>,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Then>>,
     pub(super) links: Links,
+    /// How well peers are known, as far as transports care.
+    pub(super) acquaintances: Acquaintances,
     pub(super) friends: BTreeMap<IdentityId, Friend>,
     /// Nodes of the configuration, which are kept connected.
     pub(super) known: BTreeMap<PeerId, KnownNode>,
@@ -159,12 +162,15 @@ impl Driver {
             .enabled
             .then(|| relay::client::new(peer))
             .unzip();
+        let acquaintances = Acquaintances::new(config.quic.budget());
         let transport = transport::build(
             circuits,
             &outlet,
             environment.wires,
             keys.transport(),
             config.connections.upgrade_timeout.get(),
+            config.connections.rules(),
+            &acquaintances,
         )?;
         let relays = Relays::new(&config);
         let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);
@@ -192,6 +198,7 @@ impl Driver {
             inbox,
             jobs: FuturesUnordered::new(),
             links: Links::new(peer),
+            acquaintances,
             friends: BTreeMap::new(),
             known: known_nodes,
             points: Points::default(),

@@ -62,6 +62,8 @@ impl Driver {
         }
         self.permit(card.peer);
         self.swarm.behaviour_mut().limits.bypass_peer_id(&card.peer);
+        self.acquaintances.trusts(card.peer);
+        self.holds_connections_of(identity, true);
         let config = &self.context.config;
         let dial_in = random_below(config.dial.backoff_first.get());
         let pull_in = random_below(config.sync.pull_interval.get());
@@ -100,8 +102,21 @@ impl Driver {
         }
         let peer = friend.card.peer;
         let still_wanted = self.friends.values().any(|other| other.card.peer == peer);
-        if !still_wanted {
+        if !still_wanted && !self.known.contains_key(&peer) {
             self.swarm.behaviour_mut().limits.remove_peer_id(&peer);
+            self.acquaintances.forgets(&peer);
+            self.holds_connections_of(identity, false);
+        }
+    }
+
+    /// Connections on which `identity` has been proved stay for as long as they last, or else as
+    /// those of any stranger.
+    fn holds_connections_of(&mut self, identity: IdentityId, friend: bool) {
+        let connections = self.links.all_of_identity(identity);
+        if let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut() {
+            for (connection, peer) in connections {
+                protocol.is_of_friend(peer, connection, friend);
+            }
         }
     }
 

@@ -371,6 +371,13 @@ impl Links {
             .map(|(id, link)| (*id, link.peer))
     }
 
+    /// All connections on which `identity` has been proved.
+    pub fn all_of_identity(&self, identity: IdentityId) -> Vec<(ConnectionId, PeerId)> {
+        let proved = |link: &Link| link.identity == Some(identity);
+        let links = self.up.iter().filter(|(_, link)| proved(link));
+        links.map(|(id, link)| (*id, link.peer)).collect()
+    }
+
     /// Whom `peer` has proved to speak for, on any of its connections.
     pub fn identity_of(&self, peer: &PeerId) -> Option<IdentityId> {
         let mut links = self.up.values().filter(|link| link.peer == *peer);

@@ -115,6 +115,11 @@ impl NodeHandle {
         self.outlet.counters()
     }
 
+    /// Counts what happened outside of the node's own tasks.
+    pub(crate) fn count(&self, counter: &'static str) {
+        self.outlet.add(counter, 1);
+    }
+
     /// Largest message, in bytes, that the node sends to groups without storage.
     pub fn message_bytes_max(&self) -> u32 {
         self.message_bytes_max

@@ -6,6 +6,7 @@ use libp2p::PeerId;
 use libp2p::relay::{self, StatusCode};
 
 use crate::api::Event;
+use crate::entry::Use;
 use crate::relay::{CircuitDenial, CircuitEnd, Refusal, Wish};
 
 use super::driver::Driver;
@@ -52,6 +53,8 @@ impl Driver {
                 src_peer_id: peer,
                 renewed,
             } => {
+                let limits = &mut self.swarm.behaviour_mut().limits;
+                limits.is_good_for(&peer, Use::Served);
                 if !renewed {
                     self.relays.granted.add(peer);
                     self.write_on_board();

@@ -9,6 +9,7 @@ use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, Swar
 use libp2p::{PeerId, identify, ping};
 
 use crate::api::Event;
+use crate::entry::{NoPlace, Use};
 use crate::identity::IdentityId;
 use crate::protocol::{AUTH_PROTOCOL, AuthError, Happening, Reason};
 
@@ -170,6 +171,10 @@ impl Driver {
             dialer,
         });
         self.link(connection, Link::new(peer, endpoint).with_since(since));
+        if !self.context.config.feed.enabled {
+            // Nothing more is asked for than the key of its name.
+            self.acquaintances.meets(&peer);
+        }
         self.circuit_opened(peer, connection, endpoint);
         self.bypass_relay(peer);
         if self.known.contains_key(&peer) {
@@ -213,8 +218,16 @@ impl Driver {
             self.deny(identity, [peer].into());
             return;
         }
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.limits.is_good_for(&peer, Use::Proved);
         if self.friends.contains_key(&identity) {
             self.keep_from_kad(&peer);
+        } else {
+            self.acquaintances.meets(&peer);
+            let known = self.known.contains_key(&peer) || self.is_friend(&peer);
+            if !known && let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut() {
+                protocol.is_of_friend(peer, connection, false);
+            }
         }
         self.friend_is_here(identity);
     }
@@ -275,7 +288,8 @@ impl Driver {
 
     /// Tells which of our own rules denied a connection.
     pub(super) fn denied_by(&self, peer: Option<PeerId>, cause: &ConnectionDenied) {
-        if cause.downcast_ref::<Exceeded>().is_some() {
+        let full = cause.downcast_ref::<NoPlace>().is_some();
+        if full || cause.downcast_ref::<Exceeded>().is_some() {
             self.context.limit_reached("connections");
         } else if cause.downcast_ref::<Blocked>().is_some()
             && let Some(peer) = peer

@@ -67,6 +67,11 @@ impl Behaviour {
         self.tell(peer, connection, Order::Pull(order));
     }
 
+    /// Whether `connection` leads to a friend: then it stays, and otherwise as long as it is used.
+    pub fn is_of_friend(&mut self, peer: PeerId, connection: ConnectionId, friend: bool) {
+        self.tell(peer, connection, Order::OfFriend(friend));
+    }
+
     /// A relay lets `connection`, a circuit to `peer`, carry no more than this.
     pub fn limit(&mut self, peer: PeerId, connection: ConnectionId, limit: CircuitLimit) {
         self.tell(peer, connection, Order::Limit(limit));

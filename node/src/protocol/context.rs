@@ -9,6 +9,7 @@ use libp2p::PeerId;
 use crate::api::Event;
 use crate::config::Config;
 use crate::counters::Outlet;
+use crate::entry::Served;
 use crate::environment::Executor;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
@@ -28,6 +29,8 @@ pub struct Context {
     pub outlet: Outlet,
     /// Runs what must outlive the connection that began it.
     pub executor: Arc<dyn Executor>,
+    /// Peers whose pulls have been answered lately.
+    pub served: Served,
     /// Identities whose requests are refused.
     blocked: Mutex<BTreeSet<IdentityId>>,
     /// New items that pulls of each friend have brought since the start.
@@ -52,6 +55,7 @@ impl Context {
             shelf,
             outlet,
             executor,
+            served: Served::default(),
             blocked: Mutex::new(blocked),
             kept: Mutex::default(),
             serving: AtomicU32::new(0),

@@ -49,6 +49,8 @@ pub enum Order {
     Pull(PullOrder),
     /// Send no more than a relay allows.
     Limit(CircuitLimit),
+    /// The connection leads to a friend, or to a stranger.
+    OfFriend(bool),
 }
 
 /// Why an outbound substream is opened.
@@ -75,12 +77,22 @@ enum Auth {
     Over,
 }
 
+/// For how long the connection stays, beside what is under way on it.
+enum Stays {
+    /// Nobody has proved an identity, or has had its time.
+    Unproved,
+    /// As long as it lasts.
+    Always,
+    /// A stranger's, since something was last asked for on it.
+    For(Delay),
+}
+
 /// The protocols of one connection.
 pub struct Handler {
     context: Arc<Context>,
     ends: Ends,
     auth: Auth,
-    authenticated: bool,
+    stays: Stays,
     deadline: Delay,
     viewer: Viewer,
     prove_viewer: Option<oneshot::Sender<IdentityId>>,
@@ -107,7 +119,7 @@ impl Handler {
                 dialer,
             },
             auth: if dialer { Auth::Due } else { Auth::Awaited },
-            authenticated: false,
+            stays: Stays::Unproved,
             deadline: Delay::new(context.config.auth.timeout.get()),
             viewer: viewer.map(Result::ok).boxed().shared(),
             prove_viewer: Some(prove_viewer),
@@ -145,7 +157,7 @@ impl Handler {
         // Dropping the sender tells those who wait that nobody was proved.
         let prove_viewer = self.prove_viewer.take();
         if let (Ok(identity), Some(sender)) = (&result, prove_viewer) {
-            self.authenticated = true;
+            self.stays = Stays::Always;
             // Nobody may be waiting yet; the shared future keeps the answer.
             let _ = sender.send(*identity);
         }
@@ -277,16 +289,28 @@ impl ConnectionHandler for Handler {
         SubstreamProtocol::new(OneOf::served(), ())
     }
 
-    /// A connection whose peer is known stays: either side may want to pull.
-    /// How many there are is bounded by the connection limits.
+    /// A connection whose peer is known stays: either side may want to pull. That of a stranger
+    /// does for as long as it does; how many there are is bounded by the connection limits.
     fn connection_keep_alive(&self) -> bool {
-        self.authenticated || !matches!(self.auth, Auth::Over)
+        let stays = match self.stays {
+            Stays::Unproved => false,
+            Stays::Always | Stays::For(_) => true,
+        };
+        stays || !matches!(self.auth, Auth::Over)
     }
 
     fn on_behaviour_event(&mut self, order: Order) {
         match order {
             Order::Pull(order) => self.orders.push_back(order),
             Order::Limit(limit) => self.room.limit(limit),
+            Order::OfFriend(friend) => {
+                let patience = self.context.config.connections.stranger_timeout.get();
+                self.stays = if friend {
+                    Stays::Always
+                } else {
+                    Stays::For(Delay::new(patience))
+                };
+            }
         }
     }
 
@@ -299,7 +323,16 @@ impl ConnectionHandler for Handler {
             self.told.push_back(Told::Pulled(order, result));
         }
         self.serve_waiting();
-        while let Poll::Ready(Some(())) = self.serving.poll_next_unpin(cx) {}
+        while let Poll::Ready(Some(())) = self.serving.poll_next_unpin(cx) {
+            if let Stays::For(delay) = &mut self.stays {
+                delay.reset(self.context.config.connections.stranger_timeout.get());
+            }
+        }
+        if let Stays::For(delay) = &mut self.stays
+            && delay.poll_unpin(cx).is_ready()
+        {
+            self.stays = Stays::Unproved;
+        }
         while let Poll::Ready(Some(())) = self.refusing.poll_next_unpin(cx) {}
         if let Some(told) = self.told.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(told));

@@ -31,6 +31,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     match answer(context, room, viewer, &mut stream).await {
         Ok(()) => {
+            context.served.note(remote);
             // All pages were flushed, so a failed close loses nothing.
             let _ = within(context.config.serve.page_timeout.get(), stream.close()).await;
         }

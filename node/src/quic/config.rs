@@ -13,8 +13,10 @@ use quinn::{
 use super::error::Error;
 use super::key_log::KeyLog;
 use super::tls;
+use crate::entry::Standing;
 
-/// What may be chosen of a node's QUIC. The defaults are those of libp2p-quic 0.14.
+/// What may be chosen of a node's QUIC. The defaults are those of libp2p-quic 0.14, but for the
+/// windows of strangers, which it does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// A handshake that takes longer has failed; so has one that is silent for the
@@ -30,8 +32,24 @@ pub struct Settings {
     pub streams_max: u32,
     /// Bytes that a peer may send on one stream before they are read.
     pub stream_window_bytes: u32,
-    /// Bytes that a peer may send on all streams of a connection before they are read.
+    /// Bytes that a peer may send on all streams of a connection before they are read, if it is
+    /// trusted.
     pub connection_window_bytes: u32,
+    /// The same for a stranger who has been met, of those whom the budget lets have it.
+    pub met_window_bytes: u32,
+    /// The same until the peer is known to be one of either.
+    pub unproved_window_bytes: u32,
+}
+
+impl Settings {
+    /// The window of a connection with a peer of this standing.
+    pub(super) const fn window_bytes(&self, standing: Standing) -> u32 {
+        match standing {
+            Standing::Unproved => self.unproved_window_bytes,
+            Standing::Met => self.met_window_bytes,
+            Standing::Trusted => self.connection_window_bytes,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -43,6 +61,8 @@ impl Default for Settings {
             streams_max: 256,
             stream_window_bytes: 10_000_000,
             connection_window_bytes: 15_000_000,
+            met_window_bytes: 1 << 20,
+            unproved_window_bytes: 64 << 10,
         }
     }
 }
@@ -73,6 +93,11 @@ impl QuinnConfig {
         // A connection keeps the address it began with, since nothing tells the swarm
         // of a new one.
         server.migration(false);
+        // What comes before a connection is taken is taken at once, or waits in the socket.
+        server
+            .max_incoming(INCOMING_MAX)
+            .incoming_buffer_size(INCOMING_BYTES)
+            .incoming_buffer_size_total(INCOMING_BYTES_TOTAL);
         let mut client = ClientConfig::new(Arc::new(client_tls));
         client.transport_config(transport);
         let secret = keys.derive_secret(b"libp2p quic stateless reset key");
@@ -88,6 +113,12 @@ impl QuinnConfig {
     }
 }
 
+/// Connections that have sent a first packet and are not taken yet, and what they may have sent, in
+/// bytes: each, and all together.
+const INCOMING_MAX: usize = 1024;
+const INCOMING_BYTES: u64 = 64 << 10;
+const INCOMING_BYTES_TOTAL: u64 = 4 << 20;
+
 /// RFC 9000 §15.
 const QUIC_V1: u32 = 1;
 
@@ -102,7 +133,7 @@ fn transport(settings: &Settings) -> TransportConfig {
         .keep_alive_interval(settings.keep_alive)
         .max_idle_timeout(Some(idle))
         .stream_receive_window(settings.stream_window_bytes.into())
-        .receive_window(settings.connection_window_bytes.into())
+        .receive_window(settings.unproved_window_bytes.into())
         .allow_spin(false)
         .mtu_discovery_config(Some(MtuDiscoveryConfig::default()));
     transport

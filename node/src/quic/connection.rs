@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,16 +15,41 @@ use libp2p::tls::certificate;
 use quinn::rustls::pki_types::CertificateDer;
 use quinn::{ConnectionError, VarInt};
 
+use super::config::Settings;
 use super::error::Error;
 use super::stream::Stream;
+use crate::entry::{Acquaintance, Acquaintances};
+
+/// What a handshake goes by.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    pub(super) timeout: Duration,
+    pub(super) settings: Settings,
+    pub(super) acquaintances: Acquaintances,
+}
 
 /// A connection whose handshake runs.
 #[derive(Debug)]
-pub struct Connecting(Select<quinn::Connecting, Delay>);
+pub struct Connecting {
+    handshake: Select<quinn::Connecting, Delay>,
+    terms: Terms,
+    /// Counts it among those of its listener.
+    _place: Option<Arc<()>>,
+}
 
 impl Connecting {
-    pub(super) fn new(connecting: quinn::Connecting, timeout: Duration) -> Self {
-        Self(select(connecting, Delay::new(timeout)))
+    pub(super) fn new(connecting: quinn::Connecting, terms: Terms) -> Self {
+        Self {
+            handshake: select(connecting, Delay::new(terms.timeout)),
+            terms,
+            _place: None,
+        }
+    }
+
+    /// The same, with what counts it until it has ended.
+    pub(super) fn counted(mut self, place: Arc<()>) -> Self {
+        self._place = Some(place);
+        self
     }
 }
 
@@ -31,12 +57,17 @@ impl Future for Connecting {
     type Output = Result<(PeerId, Connection), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let connection = match ready!(self.0.poll_unpin(cx)) {
+        let connection = match ready!(self.handshake.poll_unpin(cx)) {
             Either::Left((connection, _)) => connection?,
             Either::Right(((), _)) => return Poll::Ready(Err(Error::HandshakeTimedOut)),
         };
         let peer = peer_of(&connection)?;
-        Poll::Ready(Ok((peer, Connection::new(connection))))
+        let (widened, settings) = (connection.clone(), self.terms.settings);
+        let widen = move |standing| {
+            widened.set_receive_window(settings.window_bytes(standing).into());
+        };
+        let acquaintance = self.terms.acquaintances.connects(peer, Box::new(widen));
+        Poll::Ready(Ok((peer, Connection::new(connection, acquaintance))))
     }
 }
 
@@ -63,15 +94,18 @@ pub struct Connection {
     accepting: Option<Opening>,
     opening: Option<Opening>,
     closing: Option<BoxFuture<'static, ConnectionError>>,
+    /// By which its window is widened.
+    _acquaintance: Acquaintance,
 }
 
 impl Connection {
-    fn new(inner: quinn::Connection) -> Self {
+    fn new(inner: quinn::Connection, acquaintance: Acquaintance) -> Self {
         Self {
             inner,
             accepting: None,
             opening: None,
             closing: None,
+            _acquaintance: acquaintance,
         }
     }
 }

@@ -7,7 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -16,12 +15,15 @@ use libp2p::core::transport::{ListenerId, TransportEvent};
 use quinn::{AsyncUdpSocket, Endpoint, Incoming, VarInt};
 
 use super::address::multiaddr;
-use super::connection::Connecting;
+use super::connection::{Connecting, Terms};
 use super::error::Error;
 use super::network::InterfaceChange;
 
 /// What listeners and the transport tell.
 pub(super) type Event = TransportEvent<Connecting, Error>;
+
+/// From so many handshakes of others on, whoever begins one has to show where it is.
+const DOUBTS_FROM: usize = 16;
 
 type Interfaces = BoxStream<'static, io::Result<InterfaceChange>>;
 
@@ -33,7 +35,9 @@ pub(super) struct Listener {
     endpoint: Endpoint,
     socket: Arc<dyn AsyncUdpSocket>,
     accepting: BoxFuture<'static, Option<Incoming>>,
-    handshake_timeout: Duration,
+    terms: Terms,
+    /// As many copies as handshakes run, and one.
+    handshakes: Arc<()>,
     /// Watched where the socket is bound to all addresses.
     interfaces: Option<Interfaces>,
     addresses: BTreeSet<IpAddr>,
@@ -54,7 +58,7 @@ impl Listener {
         endpoint: Endpoint,
         socket: Arc<dyn AsyncUdpSocket>,
         interfaces: Option<Interfaces>,
-        handshake_timeout: Duration,
+        terms: Terms,
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let mut listener = Self {
@@ -63,7 +67,8 @@ impl Listener {
             accepting: accept(&endpoint),
             endpoint,
             socket,
-            handshake_timeout,
+            terms,
+            handshakes: Arc::new(()),
             interfaces,
             addresses: BTreeSet::new(),
             event: None,
@@ -166,7 +171,8 @@ impl Listener {
         match incoming.accept() {
             Ok(connecting) => TransportEvent::Incoming {
                 listener_id,
-                upgrade: Connecting::new(connecting, self.handshake_timeout),
+                upgrade: Connecting::new(connecting, self.terms.clone())
+                    .counted(Arc::clone(&self.handshakes)),
                 local_addr: multiaddr(self.local),
                 send_back_addr: multiaddr(remote),
             },
@@ -175,6 +181,19 @@ impl Listener {
                 error: error.into(),
             },
         }
+    }
+
+    /// Has the sender of a first packet show that it is where it says, if many handshakes run: it
+    /// comes again with a token (RFC 9000 §8.1.2), and this one is over. Otherwise, or if it has one,
+    /// gives it back.
+    fn unless_doubted(&self, incoming: Incoming) -> Option<Incoming> {
+        // Each that runs holds one, and this listener does.
+        let handshakes = Arc::strong_count(&self.handshakes) - 1;
+        if handshakes < DOUBTS_FROM || incoming.remote_address_validated() {
+            return Some(incoming);
+        }
+        // Fails only for those that have a token.
+        incoming.retry().err().map(quinn::RetryError::into_incoming)
     }
 }
 
@@ -200,7 +219,9 @@ impl Stream for Listener {
             match self.accepting.poll_unpin(cx) {
                 Poll::Ready(Some(incoming)) => {
                     self.accepting = accept(&self.endpoint);
-                    return Poll::Ready(Some(self.on_incoming(incoming)));
+                    if let Some(incoming) = self.unless_doubted(incoming) {
+                        return Poll::Ready(Some(self.on_incoming(incoming)));
+                    }
                 }
                 // The endpoint has lost its socket.
                 Poll::Ready(None) => drop(self.close()),

@@ -48,8 +48,9 @@ pub(crate) fn transport(
     executor: Arc<dyn Executor>,
     settings: Settings,
 ) -> MuxedWire {
-    Box::new(move |keys| {
+    Box::new(move |keys, acquaintances| {
         QuicTransport::new(network, executor, keys.clone(), settings)
+            .with_acquaintances(acquaintances.clone())
             .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
             .boxed()
     })

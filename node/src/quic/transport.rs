@@ -29,12 +29,13 @@ use quinn::{AsyncUdpSocket, Endpoint, Runtime, ServerConfig};
 
 use super::address::socket_address;
 use super::config::{QuinnConfig, Settings};
-use super::connection::{Connecting, Connection};
+use super::connection::{Connecting, Connection, Terms};
 use super::error::Error;
 use super::hole_punch::punch;
 use super::listener::{Event, Listener};
 use super::network::UdpNetwork;
 use super::runtime::NodeRuntime;
+use crate::entry::{Acquaintances, Budget};
 use crate::environment::Executor;
 
 /// TLS wants the name of a server. Peers have none, and an empty one is not allowed.
@@ -46,6 +47,7 @@ pub struct QuicTransport {
     runtime: Arc<dyn Runtime>,
     keys: Keypair,
     settings: Settings,
+    acquaintances: Acquaintances,
     /// Made when it is first needed: a node without QUIC draws no certificate.
     config: Option<QuinnConfig>,
     listeners: SelectAll<Listener>,
@@ -71,11 +73,27 @@ impl QuicTransport {
             runtime: Arc::new(NodeRuntime(executor)),
             keys,
             settings,
+            acquaintances: Acquaintances::new(Budget { met_max: 0 }),
             config: None,
             listeners: SelectAll::new(),
             dialers: [None, None],
             waiting: BTreeMap::new(),
             waker: None,
+        }
+    }
+
+    /// The same, with connections that hold more for those whom `acquaintances` know.
+    pub fn with_acquaintances(mut self, acquaintances: Acquaintances) -> Self {
+        self.acquaintances = acquaintances;
+        self
+    }
+
+    /// What handshakes go by.
+    fn terms(&self) -> Terms {
+        Terms {
+            timeout: self.settings.handshake_timeout,
+            settings: self.settings,
+            acquaintances: self.acquaintances.clone(),
         }
     }
 
@@ -135,10 +153,10 @@ impl QuicTransport {
     fn connect(&mut self, remote: SocketAddr, port_use: PortUse) -> Result<Dialling, Error> {
         let endpoint = self.dialer(remote.ip(), port_use)?;
         let client = self.config()?.client;
-        let timeout = self.settings.handshake_timeout;
+        let terms = self.terms();
         Ok(async move {
             let connecting = endpoint.connect_with(client, remote, SERVER_NAME)?;
-            Connecting::new(connecting, timeout).await
+            Connecting::new(connecting, terms).await
         }
         .boxed())
     }
@@ -226,8 +244,8 @@ impl Transport for QuicTransport {
             .then(|| self.network.interfaces());
         let interfaces = interfaces.transpose().map_err(Error::from)?;
         let endpoint = self.endpoint(Arc::clone(&socket), Some(server))?;
-        let timeout = self.settings.handshake_timeout;
-        let listener = Listener::new(id, endpoint, socket, interfaces, timeout);
+        let terms = self.terms();
+        let listener = Listener::new(id, endpoint, socket, interfaces, terms);
         self.listeners.push(listener.map_err(Error::from)?);
         // From now on dials leave from the listener's port. The endpoint that they
         // shared ends with its last connection.

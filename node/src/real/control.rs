@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -26,6 +27,11 @@ const COMMAND_BYTES_MAX: u64 = 1024 * 1024;
 const REPLY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Clients served at once; others wait.
 const CLIENTS_MAX: usize = 16;
+
+/// Pause after a client could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The counter of such failures.
+const ACCEPT_FAILED: &str = "control-accept-failed";
 
 /// Why a node could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +96,8 @@ impl Drop for ControlSocket {
 async fn serve(listener: UnixListener, handle: NodeHandle) {
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
     let mut clients = JoinSet::new();
+    // Whether the last client could not be taken.
+    let mut failing = false;
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -97,6 +105,7 @@ async fn serve(listener: UnixListener, handle: NodeHandle) {
         while clients.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
+                failing = false;
                 let handle = handle.clone();
                 clients.spawn(async move {
                     if let Err(error) = serve_client(stream, &handle).await {
@@ -105,9 +114,14 @@ async fn serve(listener: UnixListener, handle: NodeHandle) {
                     drop(place);
                 });
             }
+            // Such as too many open files: it passes, and who waits is served then.
             Err(error) => {
-                tracing::error!(%error, "the control socket has failed");
-                return;
+                if !failing {
+                    tracing::error!(%error, "the control socket cannot take a client; trying again");
+                }
+                failing = true;
+                handle.count(ACCEPT_FAILED);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

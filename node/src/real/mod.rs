@@ -10,6 +10,7 @@ mod executor;
 mod key_log;
 mod lock;
 mod mdns;
+mod open_files;
 mod quic;
 mod storage;
 
@@ -28,6 +29,7 @@ pub use executor::TokioExecutor;
 pub use key_log::{FileKeyLog, KeyLogError};
 pub use lock::{FolderLock, LockError};
 pub use mdns::SystemLan;
+pub use open_files::{TooFewFiles, allow_open_files};
 pub use quic::SystemUdp;
 pub use storage::StorageThread;
 

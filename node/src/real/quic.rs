@@ -24,7 +24,7 @@ use crate::quic::{self, InterfaceChange, KeyLog, UdpNetwork};
 pub(super) fn wire(config: &Quic, executor: Arc<dyn Executor>) -> Wire {
     let config = config.clone();
     // Asked only when the wire is used: many a command starts a node without a network.
-    Wire::Muxed(Box::new(move |keys| {
+    Wire::Muxed(Box::new(move |keys, acquaintances| {
         let wire = match (FileKeyLog::from_environment(), config.transport) {
             (Some(log), QuicTransport::Stock | QuicTransport::Own) => {
                 let network = LoggedUdp(Arc::new(log));
@@ -35,18 +35,23 @@ pub(super) fn wire(config: &Quic, executor: Arc<dyn Executor>) -> Wire {
             }
             (None, QuicTransport::Stock) => stock(config),
         };
-        wire(keys)
+        wire(keys, acquaintances)
     }))
 }
 
+/// What a connection of libp2p's implementation holds that nobody has read, in bytes.
+const STOCK_WINDOW: u32 = 1 << 20;
+
 fn stock(config: Quic) -> MuxedWire {
-    Box::new(move |keys| {
+    Box::new(move |keys, _| {
         let mut quic = stock::Config::new(keys);
         quic.handshake_timeout = config.handshake_timeout.get();
         // The field is of 32 bits; seven weeks are as good as for ever.
         quic.max_idle_timeout =
             u32::try_from(config.idle_timeout.as_millis_u64()).unwrap_or(u32::MAX);
         quic.max_concurrent_stream_limit = config.max_streams;
+        // Nothing widens them later.
+        (quic.max_stream_data, quic.max_connection_data) = (STOCK_WINDOW, STOCK_WINDOW);
         // It cannot be switched off; an interval beyond the idle timeout has no effect.
         quic.keep_alive_interval = config
             .settings()

@@ -276,10 +276,9 @@ async fn a_reader_that_stops_reading_is_dropped() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_denied() {
-    let node = TestNode::start(1, "connections.max_established_incoming = 1").await;
-    let _first = Peer::authenticate(9, &node).await;
-    let _second = Peer::connect(8, &node).await;
+async fn connections_are_denied_where_there_are_no_places() {
+    let node = TestNode::start(1, "connections.max_established_incoming = 0").await;
+    let _refused = Peer::connect(8, &node).await;
     node.seen
         .wait(
             "the bound is told",

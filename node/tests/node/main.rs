@@ -18,6 +18,7 @@ mod neighbours;
 mod quic;
 mod reach;
 mod relays;
+mod strangers;
 mod upnp;
 mod waiting;
 mod world;

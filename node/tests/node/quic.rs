@@ -12,6 +12,7 @@ use libp2p::core::transport::{Boxed, DialOpts, ListenerId, PortUse, TransportEve
 use libp2p::core::{Endpoint as Role, multiaddr::Protocol};
 use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId, quic};
+use orrery_node::entry::{Acquaintances, Budget};
 use orrery_node::quic::{QuicTransport, Settings};
 use orrery_node::real::{SystemUdp, TokioExecutor};
 
@@ -122,4 +123,61 @@ async fn a_listener_on_all_addresses_announces_those_of_the_machine() {
         assert!(matches!(parts.next(), Some(Protocol::Udp(port)) if port != 0));
         assert_eq!(parts.next(), Some(Protocol::QuicV1));
     }
+}
+
+/// Writes to one stream until the peer takes no more; how much that was.
+async fn fill(stream: &mut SubstreamBox) -> usize {
+    let mut bytes = 0;
+    let chunk = [0; 4096];
+    while let Ok(written) =
+        tokio::time::timeout(Duration::from_millis(500), stream.write(&chunk)).await
+    {
+        bytes += written.expect("the connection is up");
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn what_nobody_reads_is_bounded_by_how_well_its_sender_is_known() {
+    let keys = [Keypair::generate_ed25519(), Keypair::generate_ed25519()];
+    let peer = keys[1].public().to_peer_id();
+    let people = Acquaintances::new(Budget { met_max: 1 });
+    let executor = Arc::new(TokioExecutor::current());
+    let mut listener = QuicTransport::new(
+        Arc::new(SystemUdp),
+        executor,
+        keys[0].clone(),
+        Settings::default(),
+    )
+    .with_acquaintances(people.clone())
+    .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
+    .boxed();
+    let address = listen(&mut listener, "/ip4/127.0.0.1/udp/0/quic-v1").await;
+    let mut dialer = stock(&keys[1]);
+    let options = DialOpts {
+        role: Role::Dialer,
+        port_use: PortUse::Reuse,
+    };
+    let dialling = dialer.dial(address, options).expect("an address of QUIC");
+    let answering = async {
+        loop {
+            if let Some(TransportEvent::Incoming { upgrade, .. }) = listener.next().await {
+                return upgrade.await.expect("a handshake");
+            }
+        }
+    };
+    let (accepted, dialled) = futures::future::join(answering, dialling).await;
+    let (_reads_nothing, (_, mut connection)) = (accepted, dialled.expect("it answers"));
+    let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx))
+        .await
+        .expect("a stream");
+    let settings = Settings::default();
+    let unproved = fill(&mut stream).await;
+    assert_eq!(unproved, settings.unproved_window_bytes as usize);
+    people.meets(&peer);
+    let met = unproved + fill(&mut stream).await;
+    assert_eq!(met, settings.met_window_bytes as usize);
+    people.trusts(peer);
+    let trusted = met + fill(&mut stream).await;
+    assert!(trusted > 4 << 20, "{trusted}");
 }

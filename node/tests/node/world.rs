@@ -105,11 +105,23 @@ impl TestNode {
         Self::start_in(folder, seed, settings).await
     }
 
+    /// A node over TCP and QUIC of the operating system, which listens as `settings` say.
+    pub async fn start_real(seed: u8, settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = Config::from_toml(settings).expect("a valid configuration");
+        let seen = Arc::new(Seen::default());
+        let observer = Arc::clone(&seen) as Arc<dyn Observer>;
+        let environment =
+            orrery_node::real::environment(folder.path(), &config.quic, &config.mdns, observer)
+                .expect("the system gives what a node needs");
+        let broken = Arc::default();
+        Self::begin(config, seed, environment, seen, broken, folder).await
+    }
+
     async fn start_in(folder: TempDir, seed: u8, settings: &str) -> Self {
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         let mut config = Config::from_toml(settings).expect("a valid configuration");
         config.listen.addresses = vec![format!("/memory/{port}").parse().expect("an address")];
-        let keys = Keys::generate(Some([seed; 32]));
         let seen = Arc::new(Seen::default());
         let disk = FolderDisk::create(folder.path()).expect("a disk");
         let disk_broken = Arc::new(AtomicBool::new(false));
@@ -127,6 +139,18 @@ impl TestNode {
             upnp: false,
             observer: Arc::clone(&seen) as Arc<dyn Observer>,
         };
+        Self::begin(config, seed, environment, seen, disk_broken, folder).await
+    }
+
+    async fn begin(
+        config: Config,
+        seed: u8,
+        environment: Environment,
+        seen: Arc<Seen>,
+        disk_broken: Arc<AtomicBool>,
+        folder: TempDir,
+    ) -> Self {
+        let keys = Keys::generate(Some([seed; 32]));
         let handle = Node::start(config, keys.clone(), environment)
             .await
             .expect("starts");

@@ -50,7 +50,7 @@ fn wire(machine: HostId, fidelity: Fidelity) -> Wire {
             let tcp = SimTcp::new(machine).map(|stream, _| -> ByteStream { Box::pin(stream) });
             Wire::Stream(tcp.boxed())
         }
-        Fidelity::Flow => Wire::Muxed(Box::new(move |keys| {
+        Fidelity::Flow => Wire::Muxed(Box::new(move |keys, _| {
             muxed::transport(machine, &keys.public(), muxed::Shape::default())
         })),
     }

@@ -1,0 +1,141 @@
+//! Where a connection comes from, as far as its cost is concerned.
+
+use std::net::IpAddr;
+
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+
+/// What carries a connection. Places of one kind are not taken by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Carrier {
+    /// TCP, or what stands in for it.
+    Stream,
+    /// QUIC.
+    Quic,
+    /// A relay.
+    Circuit,
+}
+
+/// The end of a connection that is not ours.
+///
+/// One machine or home has one `place`: an address of IPv4, or the /64 of one of IPv6. One
+/// provider's customer has one `net`: /24, or /48. Of circuits the relay is the `net`: it alone
+/// knows who is behind it, and may lie.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// What carries the connection.
+    pub carrier: Carrier,
+    /// The machine or home.
+    pub place: Site,
+    /// The network around it.
+    pub net: Site,
+}
+
+/// A machine, a home or a network, as far as addresses tell it from others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Site {
+    /// The first bits of an address of IPv4.
+    V4(u32),
+    /// The first bits of an address of IPv6.
+    V6(u128),
+    /// Neither: the multiaddr is all that is known.
+    Other(Multiaddr),
+}
+
+impl Origin {
+    /// Where the connection comes from that came in at `here` and is answered at `there`.
+    pub fn new(here: &Multiaddr, there: &Multiaddr) -> Self {
+        if here.iter().any(|part| part == Protocol::P2pCircuit) {
+            return Self {
+                carrier: Carrier::Circuit,
+                place: Site::Other(there.clone()),
+                net: Site::Other(here.clone()),
+            };
+        }
+        let is_quic = here.iter().any(|part| part == Protocol::QuicV1);
+        let carrier = if is_quic {
+            Carrier::Quic
+        } else {
+            Carrier::Stream
+        };
+        let ip = there.iter().find_map(|part| match part {
+            Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+            Protocol::Ip6(ip) => Some(ip.to_canonical()),
+            _ => None,
+        });
+        let (place, net) = match ip {
+            Some(IpAddr::V4(ip)) => (Site::V4(ip.to_bits()), Site::V4(ip.to_bits() >> 8)),
+            Some(IpAddr::V6(ip)) => (Site::V6(ip.to_bits() >> 64), Site::V6(ip.to_bits() >> 80)),
+            None => (Site::Other(there.clone()), Site::Other(there.clone())),
+        };
+        Self {
+            carrier,
+            place,
+            net,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(here: &str, there: &str) -> Origin {
+        let address = |text: &str| text.parse().expect("the test lists multiaddrs");
+        Origin::new(&address(here), &address(there))
+    }
+
+    fn check(one: &str, other: &str, same_place: bool, same_net: bool) {
+        let here = "/ip4/192.0.2.1/tcp/4150";
+        let (one, other) = (origin(here, one), origin(here, other));
+        assert_eq!(
+            (one.place == other.place, one.net == other.net),
+            (same_place, same_net),
+            "{one:?} {other:?}"
+        );
+    }
+
+    #[test]
+    fn homes_and_networks_are_told_by_prefixes() {
+        check("/ip4/1.2.3.4/tcp/1", "/ip4/1.2.3.4/tcp/2", true, true);
+        check("/ip4/1.2.3.4/tcp/1", "/ip4/1.2.3.5/tcp/1", false, true);
+        check("/ip4/1.2.3.4/tcp/1", "/ip4/1.2.4.4/tcp/1", false, false);
+        check(
+            "/ip6/2001:db8::1/tcp/1",
+            "/ip6/2001:db8::2/tcp/1",
+            true,
+            true,
+        );
+        check(
+            "/ip6/2001:db8::1/tcp/1",
+            "/ip6/2001:db8:0:1::1/tcp/1",
+            false,
+            true,
+        );
+        check(
+            "/ip6/2001:db8::1/tcp/1",
+            "/ip6/2001:db8:1::1/tcp/1",
+            false,
+            false,
+        );
+        check(
+            "/ip6/::ffff:1.2.3.4/tcp/1",
+            "/ip4/1.2.3.4/tcp/2",
+            true,
+            true,
+        );
+        check("/memory/1", "/memory/2", false, false);
+    }
+
+    #[test]
+    fn what_carries_it_is_told_by_our_own_address() {
+        let there = "/ip4/1.2.3.4/tcp/1";
+        let carrier = |here| origin(here, there).carrier;
+        assert_eq!(carrier("/ip4/192.0.2.1/tcp/1"), Carrier::Stream);
+        assert_eq!(carrier("/ip4/192.0.2.1/udp/1/quic-v1"), Carrier::Quic);
+        assert_eq!(
+            carrier("/ip4/192.0.2.1/tcp/1/p2p-circuit"),
+            Carrier::Circuit
+        );
+    }
+}
