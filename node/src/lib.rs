@@ -32,6 +32,7 @@ pub mod quic;
 pub mod real;
 pub mod relay;
 pub mod revocation;
+mod scope;
 pub mod seal;
 mod shelf;
 pub mod store;

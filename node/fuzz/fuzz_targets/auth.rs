@@ -1,4 +1,4 @@
-//! Messages of `/orrery/auth/1`: what reads is written back to the same message.
+//! Messages of `/orrery/auth/2`: what reads is written back to the same message.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

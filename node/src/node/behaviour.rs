@@ -23,6 +23,7 @@ use crate::relay::{server, terms};
 use super::apart::{Apart, Optional, optional};
 use super::error::StartError;
 use super::relays::Relays;
+use super::told::Told;
 
 /// What identify calls the family of nodes that understand each other.
 const PROTOCOL_VERSION: &str = "orrery/1";
@@ -36,7 +37,7 @@ pub struct NodeBehaviour {
     /// Bounds the number of connections.
     pub limits: Limits,
     /// Tells peers our addresses and software.
-    pub identify: Apart<identify::Behaviour>,
+    pub identify: Apart<Told>,
     /// Notices dead connections.
     pub ping: ping::Behaviour,
     /// Keeps connections with known nodes.
@@ -165,8 +166,8 @@ impl NodeBehaviour {
                 context.served.clone(),
                 context.outlet.clone(),
             ),
-            identify: Apart::new(identify::Behaviour::new(
-                identify::Config::new(
+            identify: Apart::new(Told::new(
+                &identify::Config::new(
                     PROTOCOL_VERSION.to_owned(),
                     context.keys.transport().public(),
                 )

@@ -5,11 +5,13 @@
 
 use libp2p::kad::{self, InboundRequest, QueryResult, RoutingUpdate};
 use libp2p::multiaddr::Protocol;
+use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, identify};
 
 use crate::api::Event;
 use crate::card::{CARD_ADDRESSES_MAX, fitting};
 use crate::kad::{Bounds, Kademlia, Kept, keep, keep_provider};
+use crate::scope::Scope;
 use crate::wall_clock::wall_clock_ms;
 
 use super::driver::Driver;
@@ -104,11 +106,19 @@ impl Driver {
 
     /// A peer has told who it is. If it serves our table, it is entered: libp2p enters
     /// only those whom this node has dialled.
-    pub(super) fn peer_told(&mut self, peer: PeerId, info: &identify::Info) {
+    pub(super) fn peer_told(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        info: &identify::Info,
+    ) {
         if !self.context.config.kad.walk {
             return;
         }
-        let addresses = reachable(info);
+        let Some(scope) = self.links.scope_of(connection) else {
+            return;
+        };
+        let addresses = reachable(scope, info);
         let Some(table) = self.table() else { return };
         let ours = table.protocol_names();
         if !info.protocols.iter().any(|told| ours.contains(told)) {
@@ -126,14 +136,13 @@ impl Driver {
     }
 }
 
-/// Addresses that others can be told of. A machine's own are of use to those alone who
-/// have come from it.
-fn reachable(info: &identify::Info) -> Vec<Multiaddr> {
-    let here = is_loopback(&info.observed_addr);
+/// Addresses of a peer so far away that others can be told of. A private one is of use to those
+/// alone who are in its network, and one that comes from elsewhere leads to somebody else.
+fn reachable(scope: Scope, info: &identify::Info) -> Vec<Multiaddr> {
     let told: Vec<_> = info
         .listen_addrs
         .iter()
-        .filter(|address| here || !is_loopback(address))
+        .filter(|address| scope.may_know(address))
         .cloned()
         .collect();
     fitting(&told)
@@ -141,11 +150,7 @@ fn reachable(info: &identify::Info) -> Vec<Multiaddr> {
 
 /// Whether an address leads to the machine that uses it.
 pub(super) fn is_loopback(address: &Multiaddr) -> bool {
-    match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(Protocol::Ip6(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        _ => false,
-    }
+    Scope::of(address) == Scope::Machine
 }
 
 /// Addresses of a peer in the table; libp2p bounds their number nowhere.

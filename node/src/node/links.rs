@@ -19,6 +19,7 @@ use libp2p::swarm::ConnectionId;
 use crate::api::{Path, Transport};
 use crate::identity::IdentityId;
 use crate::protocol::is_dialer;
+use crate::scope::Scope;
 
 /// Two connections that began within this time are taken for both sides
 /// having dialled at once.
@@ -49,6 +50,8 @@ pub struct Link {
     pub relayed: bool,
     /// What carries it.
     pub transport: Transport,
+    /// From how far away the peer is.
+    pub scope: Scope,
     /// When it came up.
     pub since: Instant,
     /// Whom the peer proved to speak for.
@@ -90,6 +93,10 @@ impl Link {
             transport: Transport::of(match endpoint {
                 ConnectedPoint::Dialer { address, .. } => address,
                 ConnectedPoint::Listener { local_addr, .. } => local_addr,
+            }),
+            scope: Scope::of_peer(match endpoint {
+                ConnectedPoint::Dialer { address, .. } => address,
+                ConnectedPoint::Listener { send_back_addr, .. } => send_back_addr,
             }),
             since: Instant::now(),
             identity: None,
@@ -299,6 +306,17 @@ impl Links {
     /// Whether a connection is up that another one has been chosen for.
     pub fn is_surplus(&self, id: ConnectionId) -> bool {
         self.up.get(&id).is_some_and(|link| link.surplus)
+    }
+
+    /// From how far away the peer of this connection is.
+    pub fn scope_of(&self, id: ConnectionId) -> Option<Scope> {
+        self.up.get(&id).map(|link| link.scope)
+    }
+
+    /// How far away the farthest of all peers is; everywhere if there is none.
+    pub fn farthest(&self) -> Scope {
+        let scopes = self.up.values().map(|link| link.scope);
+        scopes.max().unwrap_or(Scope::World)
     }
 
     /// Whether a relay carries this connection.

@@ -32,6 +32,7 @@ mod relays;
 mod rendezvous;
 mod second_dials;
 mod swarm_events;
+mod told;
 mod waiters;
 
 use std::collections::BTreeMap;

@@ -45,9 +45,17 @@ impl Driver {
 
     /// The own addresses may be others now.
     pub(super) fn addresses_changed(&mut self) {
-        if self.publishing.begun && fitting(&self.own_addresses()) != self.publishing.addresses {
+        if self.publishing.begun && self.public_addresses() != self.publishing.addresses {
             self.agenda.set(Errand::Publish, Instant::now() + SETTLE);
         }
+    }
+
+    /// What anybody may be told. Private addresses are told only where all peers are as near as that.
+    fn public_addresses(&self) -> Vec<Multiaddr> {
+        let farthest = self.links.farthest();
+        let mut addresses = self.own_addresses();
+        addresses.retain(|address| farthest.may_know(address));
+        fitting(&addresses)
     }
 
     /// Begins a renewal: asks for the record that is out there.
@@ -68,7 +76,7 @@ impl Driver {
         let out_there = found.map_or(0, |record| record.version.saturating_add(1));
         let next = self.publishing.version.saturating_add(1);
         let version = now_ms.max(out_there).max(next);
-        let addresses = fitting(&self.own_addresses());
+        let addresses = self.public_addresses();
         let life = self.context.config.kad.record_ttl;
         let expires_ms = now_ms.saturating_add(life.as_millis_u64());
         let keys = &self.context.keys;

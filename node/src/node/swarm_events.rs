@@ -151,7 +151,7 @@ impl Driver {
             info,
         } = event
         {
-            self.peer_told(peer_id, &info);
+            self.peer_told(peer_id, connection_id, &info);
             self.may_be_point(peer_id, &info);
             self.identified(connection_id, peer_id, &info);
             self.show_on_all_transports(peer_id, &info);

@@ -1,4 +1,4 @@
-//! `/orrery/auth/1`: on a new connection, each side proves which identity it
+//! `/orrery/auth/2`: on a new connection, each side proves which identity it
 //! speaks for.
 //!
 //! The dialer opens one substream. Both sides send a fresh nonce, then a
@@ -8,13 +8,15 @@
 //! ```text
 //! dialer                      listener
 //! Nonce           ─────────▶
-//!                 ◀─────────  Nonce, Proof
+//!                 ◀─────────  Nonce
 //! Proof           ─────────▶
-//!                 ◀─────────  Accepted
+//!                 ◀─────────  Proof
 //! ```
 //!
-//! Either may answer `Refused` instead. Owns messages and their order; whether
-//! an identity is wanted is the caller's decision.
+//! The dialer proves itself first, since it has chosen whom to dial: who lives behind an address is
+//! told to nobody who does not say who asks, and to nobody whom the listener does not want. Either
+//! may answer `Refused` instead. Owns messages and their order; whether an identity is wanted is the
+//! caller's decision.
 
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use libp2p::PeerId;
@@ -29,7 +31,7 @@ use super::frame::{FrameError, read_frame, write_frame};
 use super::refusal::Reason;
 
 const WHAT: &str = "auth message";
-const CONTEXT: &str = "orrery/auth/1";
+const CONTEXT: &str = "orrery/auth/2";
 
 /// Longest message, in bytes.
 pub const AUTH_BYTES_MAX: usize = 512;
@@ -48,8 +50,6 @@ pub enum AuthMessage {
         /// By the identity, over this connection.
         signature: Signature,
     },
-    /// The proof holds.
-    Accepted,
     /// The sender ends here.
     Refused(Reason),
 }
@@ -109,6 +109,16 @@ impl AuthError {
     }
 }
 
+impl AuthError {
+    /// What the peer is told of it. Who is blocked hears what any stranger might.
+    fn told(&self) -> Option<Reason> {
+        self.reason().map(|reason| match reason {
+            Reason::Blocked => Reason::Stranger,
+            reason => reason,
+        })
+    }
+}
+
 /// The two ends of a connection, as one of them sees it.
 #[derive(Clone)]
 pub struct Ends {
@@ -132,7 +142,7 @@ pub async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<IdentityId, AuthError> {
     let proved = converse(&mut stream, ends, admit).await;
     if let Err(error) = &proved
-        && let Some(reason) = error.reason()
+        && let Some(reason) = error.told()
     {
         // The peer may be gone already; then there is nobody to tell.
         let _ = send(&mut stream, &AuthMessage::Refused(reason)).await;
@@ -151,18 +161,13 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     if ends.dialer {
         send(stream, &AuthMessage::Nonce(ours)).await?;
         let theirs = receive_nonce(stream).await?;
-        let identity = receive_proof(stream, ends, &ours, &theirs, &admit).await?;
         send(stream, &make_proof(ends, &ours, &theirs)?).await?;
-        match receive(stream).await? {
-            AuthMessage::Accepted => Ok(identity),
-            _ => Err(AuthError::Order),
-        }
+        receive_proof(stream, ends, &ours, &theirs, &admit).await
     } else {
         let theirs = receive_nonce(stream).await?;
         send(stream, &AuthMessage::Nonce(ours)).await?;
-        send(stream, &make_proof(ends, &ours, &theirs)?).await?;
         let identity = receive_proof(stream, ends, &ours, &theirs, &admit).await?;
-        send(stream, &AuthMessage::Accepted).await?;
+        send(stream, &make_proof(ends, &ours, &theirs)?).await?;
         Ok(identity)
     }
 }
@@ -243,8 +248,7 @@ impl AuthMessage {
                 delegation,
                 signature,
             } => writer.u64(1).bytes(&delegation.encode()).bytes(signature),
-            Self::Accepted => writer.u64(2).bytes(&[]).bytes(&[]),
-            Self::Refused(reason) => writer.u64(3).bytes(&[reason.code()]).bytes(&[]),
+            Self::Refused(reason) => writer.u64(2).bytes(&[reason.code()]).bytes(&[]),
         };
         writer.finish()
     }
@@ -273,8 +277,7 @@ impl AuthMessage {
                     .try_into()
                     .map_err(|_| invalid("the signature has not 64 bytes"))?,
             }),
-            (2, [], []) => Ok(Self::Accepted),
-            (3, [code], []) => Reason::from_code(u64::from(*code))
+            (2, [code], []) => Reason::from_code(u64::from(*code))
                 .map(Self::Refused)
                 .ok_or_else(|| invalid("unknown reason of refusal")),
             _ => Err(invalid("unknown message")),
@@ -325,21 +328,57 @@ mod tests {
     fn a_proof_from_another_connection_is_forged() {
         let (alice, bob, mallory) = (keys(1), keys(2), keys(3));
         let (left, right) = pipe();
-        // Mallory's peer sits between them and relays every message: Bob's proof
-        // names Mallory's peer, so it proves nothing to Alice.
+        // Mallory's peer sits between them and relays every message: Alice's proof
+        // is not by Mallory's peer, so it proves nothing to Bob.
         let (seen_by_alice, seen_by_bob) = block_on(join(
             prove(left, &ends(&alice, &bob, true), anybody),
             prove(right, &ends(&bob, &mallory, false), anybody),
         ));
-        assert!(matches!(seen_by_alice, Err(AuthError::Forged)));
+        assert!(matches!(seen_by_bob, Err(AuthError::Forged)));
         assert!(matches!(
-            seen_by_bob,
+            seen_by_alice,
             Err(AuthError::RefusedByPeer(Reason::Forged))
         ));
     }
 
+    /// What a listener sends to a dialer who sends these, and does not want.
+    fn heard(dialer: &Keys, messages: &[AuthMessage]) -> Vec<AuthMessage> {
+        let bob = keys(2);
+        let (mut left, right) = pipe();
+        let asking = async {
+            for message in messages {
+                let written = write_frame(&mut left, &message.encode()).await;
+                written.expect("the pipe takes it");
+            }
+            left.close().await.expect("closed");
+            let mut heard = Vec::new();
+            while let Ok(frame) = read_frame(&mut left, AUTH_BYTES_MAX).await {
+                heard.push(AuthMessage::decode(&frame).expect("readable"));
+            }
+            heard
+        };
+        let ends = ends(&bob, dialer, false);
+        let (heard, _) = block_on(join(asking, prove(right, &ends, anybody)));
+        heard
+    }
+
     #[test]
-    fn an_unwanted_identity_is_told_why() {
+    fn who_listens_is_told_to_nobody_who_does_not_prove_who_asks() {
+        let nonce = AuthMessage::Nonce([7; 32]);
+        let unsigned = AuthMessage::Proof {
+            delegation: Box::new(keys(1).delegation().clone()),
+            signature: [0; 64],
+        };
+        for messages in [vec![nonce.clone()], vec![nonce, unsigned]] {
+            let heard = heard(&keys(1), &messages);
+            assert!(matches!(heard[0], AuthMessage::Nonce(_)));
+            let tells = |message: &AuthMessage| matches!(message, AuthMessage::Proof { .. });
+            assert!(!heard.iter().any(tells), "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn an_unwanted_identity_is_not_told_that_it_is() {
         let (alice, bob) = (keys(1), keys(2));
         let (left, right) = pipe();
         let (told, unwanted) = block_on(join(
@@ -348,7 +387,7 @@ mod tests {
         ));
         assert!(matches!(
             told,
-            Err(AuthError::RefusedByPeer(Reason::Blocked))
+            Err(AuthError::RefusedByPeer(Reason::Stranger))
         ));
         assert!(matches!(
             unwanted,
@@ -386,7 +425,7 @@ mod tests {
         let nonce = AuthMessage::Nonce([7; 32]).encode();
         check_refused(&[vec![0xff; 10]], Reason::Malformed);
         check_refused(&[vec![0; AUTH_BYTES_MAX + 1]], Reason::Oversized);
-        check_refused(&[AuthMessage::Accepted.encode()], Reason::Malformed);
+        check_refused(&[nonce.clone(), vec![0x83, 9]], Reason::Malformed);
         check_refused(&[nonce.clone(), nonce.clone()], Reason::Malformed);
         let unsigned = AuthMessage::Proof {
             delegation: Box::new(keys(1).delegation().clone()),
@@ -403,7 +442,6 @@ mod tests {
                 delegation: Box::new(keys(1).delegation().clone()),
                 signature: [3; 64],
             },
-            AuthMessage::Accepted,
             AuthMessage::Refused(Reason::Busy),
         ] {
             let bytes = message.encode();

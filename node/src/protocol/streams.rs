@@ -7,7 +7,7 @@ use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
 use libp2p::{Stream, StreamProtocol};
 
 /// The proof of identity, once per connection.
-pub const AUTH_PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery/auth/1");
+pub const AUTH_PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery/auth/2");
 /// Feeds, one pull per substream.
 pub const FEED_PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery/feed/1");
 

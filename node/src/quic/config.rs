@@ -11,6 +11,7 @@ use quinn::{
 };
 
 use super::error::Error;
+use super::ids::Ids;
 use super::key_log::KeyLog;
 use super::tls;
 use crate::entry::Standing;
@@ -104,6 +105,7 @@ impl QuinnConfig {
         let mut endpoint = secret.map_or_else(EndpointConfig::default, |secret| {
             EndpointConfig::new(Arc::new(ResetKey(secret)))
         });
+        endpoint.cid_generator(|| Box::new(Ids));
         endpoint.supported_versions(vec![QUIC_V1]);
         Ok(Self {
             client,

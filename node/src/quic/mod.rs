@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod error;
 mod hole_punch;
+mod ids;
 mod key_log;
 mod listener;
 mod network;

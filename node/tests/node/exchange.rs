@@ -108,7 +108,7 @@ async fn a_block_outlives_a_restart_even_of_a_stranger() {
     assert_eq!(alice.handle.command(block).await, Ok(Reply::Done));
     let alice = alice.restart(1, QUICK).await;
     bob.follow(&alice).await;
-    alice.seen.refusal("/orrery/auth/1", "blocked").await;
+    alice.seen.refusal("/orrery/auth/2", "blocked").await;
     alice.seen.refusal("connection", "blocked").await;
 }
 

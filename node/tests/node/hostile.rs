@@ -18,7 +18,7 @@ use orrery_node::pull::{PullRequest, Scope};
 
 use crate::world::TestNode;
 
-const AUTH: StreamProtocol = StreamProtocol::new("/orrery/auth/1");
+const AUTH: StreamProtocol = StreamProtocol::new("/orrery/auth/2");
 const FEED: StreamProtocol = StreamProtocol::new("/orrery/feed/1");
 
 /// A peer that speaks only as the test tells it to.
@@ -166,7 +166,7 @@ async fn a_forged_proof_is_refused() {
         last = AuthMessage::decode(&frame).ok();
     }
     assert_eq!(last, Some(AuthMessage::Refused(Reason::Forged)));
-    node.seen.refusal("/orrery/auth/1", "forged").await;
+    node.seen.refusal("/orrery/auth/2", "forged").await;
     node.seen
         .wait("the connection is closed", |event| {
             matches!(event, Event::Disconnected { .. })
@@ -191,7 +191,7 @@ async fn a_proof_that_is_begun_and_does_not_end_is_refused() {
     let node = TestNode::start(1, "auth.timeout = \"100ms\"").await;
     let mut peer = Peer::connect(9, &node).await;
     let _stream = peer.open(AUTH).await;
-    node.seen.refusal("/orrery/auth/1", "too-slow").await;
+    node.seen.refusal("/orrery/auth/2", "too-slow").await;
     node.seen
         .wait("the connection is closed", |event| {
             matches!(event, Event::Disconnected { .. })

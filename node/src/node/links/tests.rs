@@ -38,6 +38,7 @@ fn check(us_smaller: bool, [old_by, new_by]: [By; 2], gap_s: u64, closes_new: bo
         dialer: by == By::Us,
         relayed: false,
         transport: Transport::Tcp,
+        scope: Scope::World,
         since: start + Duration::from_secs(after_s),
         identity: None,
         surplus: false,
@@ -72,6 +73,7 @@ fn now(peer: PeerId, relayed: bool, dialer: bool) -> Link {
         } else {
             Transport::Tcp
         },
+        scope: Scope::World,
         since: Instant::now(),
         identity: None,
         surplus: false,
@@ -211,6 +213,7 @@ fn the_surplus_one_of_dials_at_once_stays_and_takes_the_others_place() {
     let link = |dialer, after_ms| Link {
         peer,
         dialer,
+        scope: Scope::World,
         relayed: false,
         transport: Transport::Tcp,
         since: start + Duration::from_millis(after_ms),
