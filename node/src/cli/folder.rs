@@ -3,10 +3,11 @@
 use std::env;
 use std::fs;
 use std::io;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use orrery_node::config::Config;
+use orrery_node::config::{Config, Listen};
 use orrery_node::environment::{Disk, Observer};
 use orrery_node::keys::Keys;
 use orrery_node::real::{FolderDisk, FolderLock, allow_open_files, environment};
@@ -125,6 +126,10 @@ impl Folder {
             }
             config.listen.addresses.clear();
         }
+        let as_usual = config.listen == Listen::default();
+        if network == Network::Full && as_usual && has_ipv6() {
+            config.listen.addresses.extend(config.listen.over_ipv6());
+        }
         if network == Network::None {
             environment.wires.clear();
         } else {
@@ -137,6 +142,11 @@ impl Folder {
     }
 }
 
+/// Whether the machine has IPv6 at all.
+fn has_ipv6() -> bool {
+    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+}
+
 /// Whether an address to listen on is also one to dial: it names one interface
 /// and a port.
 fn is_lasting(address: &str) -> bool {
@@ -147,7 +157,14 @@ fn is_lasting(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_lasting;
+    use super::{Listen, is_lasting};
+
+    #[test]
+    fn who_listens_as_usual_does_over_ipv6_too() {
+        let addresses = Listen::default().over_ipv6();
+        let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["/ip6/::/tcp/4150", "/ip6/::/udp/4150/quic-v1"]);
+    }
 
     #[test]
     fn only_full_addresses_go_on_a_card_made_offline() {

@@ -3,7 +3,10 @@
 //! One struct per TOML table. Owns names, defaults and ranges; reading and
 //! error reports are the parent module's.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +19,8 @@ use super::time_span::TimeSpan;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
-    /// Multiaddrs to listen on.
+    /// Multiaddrs to listen on. `orrery-node` adds the same of IPv6 where this is left as it is and
+    /// the machine has IPv6.
     #[schemars(with = "Vec<String>")]
     pub addresses: Vec<Multiaddr>,
     /// Multiaddrs to put into the card instead of those listened on, for a
@@ -33,6 +37,21 @@ impl Default for Listen {
                 .to_vec(),
             announce: Vec::new(),
         }
+    }
+}
+
+impl Listen {
+    /// The same addresses over IPv6: those on which all of IPv4 is listened to.
+    pub fn over_ipv6(&self) -> Vec<Multiaddr> {
+        let all = Protocol::Ip4(Ipv4Addr::UNSPECIFIED);
+        let everywhere = |address: &&Multiaddr| address.iter().next() == Some(all.clone());
+        let over = |address: &Multiaddr| -> Multiaddr {
+            let rest = address.iter().skip(1);
+            std::iter::once(Protocol::Ip6(Ipv6Addr::UNSPECIFIED))
+                .chain(rest)
+                .collect()
+        };
+        self.addresses.iter().filter(everywhere).map(over).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! theirs with the same status. So they ask this door, which keeps the reason until the node
 //! hears of the refusal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use crate::identity::IdentityId;
 /// Peers whose circuits of the last hour are counted. When all places are taken, a peer that has
 /// none is turned away: the quota is for relays that serve few.
 const COUNTED_MAX: usize = 4096;
+/// Peers of one listed identity that are remembered: whoever speaks for it can make any number.
+const PROVED_MAX: usize = 64;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Why a relay has turned somebody away.
@@ -68,11 +70,19 @@ pub struct Door {
 #[derive(Debug, Default)]
 struct State {
     listed: BTreeSet<PeerId>,
+    /// Peers of the listed identities, the longest known first.
+    proved: BTreeMap<IdentityId, VecDeque<PeerId>>,
     friends: BTreeSet<PeerId>,
     /// The beginning of a peer's hour, and its circuits in it.
     hours: BTreeMap<PeerId, (Instant, u32)>,
     /// Refusals of which the node has not heard yet; one a peer and wish.
     refused: BTreeMap<(PeerId, Wish), Refusal>,
+}
+
+impl State {
+    fn lists(&self, peer: &PeerId) -> bool {
+        self.listed.contains(peer) || self.proved.values().any(|peers| peers.contains(peer))
+    }
 }
 
 impl Door {
@@ -99,12 +109,21 @@ impl Door {
         }
     }
 
-    /// A peer has proved to speak for `identity`; it stays listed as long as the node runs.
-    /// A person has few peers: each is certified by the identity's own key.
+    /// A peer has proved to speak for `identity`; it is listed as long as the node runs, or until
+    /// so many others have proved the same.
     pub fn proved(&self, peer: PeerId, identity: &IdentityId) {
-        if self.listed_identities.contains(identity) {
-            self.state().listed.insert(peer);
+        if !self.listed_identities.contains(identity) {
+            return;
         }
+        let mut state = self.state();
+        let peers = state.proved.entry(*identity).or_default();
+        if peers.contains(&peer) {
+            return;
+        }
+        if peers.len() >= PROVED_MAX {
+            peers.pop_front();
+        }
+        peers.push_back(peer);
     }
 
     /// From now on the node follows the people of these peers, and nobody else.
@@ -120,7 +139,7 @@ impl Door {
             Wish::Connect => self.connect,
         };
         let refusal = match access {
-            RelayAccess::Listed if !state.listed.contains(&peer) => Some(Refusal::NotListed),
+            RelayAccess::Listed if !state.lists(&peer) => Some(Refusal::NotListed),
             RelayAccess::Friends if !state.friends.contains(&peer) => Some(Refusal::NoFriend),
             _ if wish == Wish::Connect && !state.counts(peer, self.circuits_per_hour, now) => {
                 Some(Refusal::HourlyQuota)
@@ -212,6 +231,28 @@ mod tests {
         assert!(door.admits(Wish::Reserve, person, now));
         assert!(!door.admits(Wish::Reserve, stranger, now));
         assert!(door.admits(Wish::Connect, stranger, now));
+    }
+
+    #[test]
+    fn peers_of_a_listed_identity_are_remembered_up_to_a_bound() {
+        let identity = IdentityId([7; 32]);
+        let door = Door::new(&Relay {
+            reserve: RelayAccess::Listed,
+            listed: vec![identity.to_string()],
+            ..Relay::default()
+        });
+        let peers: Vec<_> = (0..=PROVED_MAX).map(|_| PeerId::random()).collect();
+        for peer in &peers {
+            door.proved(*peer, &identity);
+        }
+        let now = Instant::now();
+        assert!(!door.admits(Wish::Reserve, peers[0], now));
+        assert!(
+            peers[1..]
+                .iter()
+                .all(|peer| door.admits(Wish::Reserve, *peer, now))
+        );
+        assert_eq!(door.state().proved[&identity].len(), PROVED_MAX);
     }
 
     #[test]

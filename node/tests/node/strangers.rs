@@ -9,6 +9,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 
+use futures::AsyncReadExt as _;
+use libp2p::StreamProtocol;
+
 use crate::hostile::Peer;
 use crate::world::{PATIENCE, TestNode};
 
@@ -157,4 +160,23 @@ async fn a_control_socket_outlives_a_lack_of_files() {
     let mut line = String::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_line(&mut line)).await;
     assert!(matches!(read, Ok(Ok(1..))), "no answer");
+}
+
+#[tokio::test]
+async fn who_is_elsewhere_is_told_no_address_of_this_machine() {
+    let node = TestNode::start_also_at(1, "", "/ip4/127.0.0.1/tcp/0").await;
+    node.seen
+        .wait(
+            "it listens on TCP",
+            |event| matches!(event, Event::Listening { address } if address.contains("/tcp/")),
+        )
+        .await;
+    let mut peer = Peer::connect(9, &node).await;
+    let mut stream = peer.open(StreamProtocol::new("/ipfs/id/1.0.0")).await;
+    let mut told = Vec::new();
+    stream.read_to_end(&mut told).await.expect("it tells");
+    let holds = |part: &[u8]| told.windows(part.len()).any(|bytes| bytes == part);
+    // The codes of multiaddr: 4 for an address of IPv4, 0x0309 for one in memory.
+    assert!(holds(&[0x89, 0x06]), "its addresses are told: {told:?}");
+    assert!(!holds(&[4, 127, 0, 0, 1]), "{told:?}");
 }

@@ -118,7 +118,25 @@ impl TestNode {
         Self::begin(config, seed, environment, seen, broken, folder).await
     }
 
+    /// A node that also listens on TCP at `address`, of this machine alone.
+    pub async fn start_also_at(seed: u8, settings: &str, address: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let tcp = libp2p::tcp::tokio::Transport::default();
+        let tcp = tcp.map(|stream, _| -> ByteStream { Box::pin(stream) });
+        let also = (Wire::Stream(tcp.boxed()), address);
+        Self::start_over(folder, seed, settings, Some(also)).await
+    }
+
     async fn start_in(folder: TempDir, seed: u8, settings: &str) -> Self {
+        Self::start_over(folder, seed, settings, None).await
+    }
+
+    async fn start_over(
+        folder: TempDir,
+        seed: u8,
+        settings: &str,
+        also: Option<(Wire, &str)>,
+    ) -> Self {
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         let mut config = Config::from_toml(settings).expect("a valid configuration");
         config.listen.addresses = vec![format!("/memory/{port}").parse().expect("an address")];
@@ -127,12 +145,15 @@ impl TestNode {
         let disk_broken = Arc::new(AtomicBool::new(false));
         let disk = FlakyDisk::new(Box::new(disk), Arc::clone(&disk_broken));
         let memory = MemoryTransport::default();
+        let memory = memory.map(|stream, _| -> ByteStream { Box::pin(stream) });
+        let mut wires = vec![Wire::Stream(memory.boxed())];
+        if let Some((wire, address)) = also {
+            wires.push(wire);
+            let address = address.parse().expect("an address");
+            config.listen.addresses.push(address);
+        }
         let environment = Environment {
-            wires: vec![Wire::Stream(
-                memory
-                    .map(|stream, _| -> ByteStream { Box::pin(stream) })
-                    .boxed(),
-            )],
+            wires,
             executor: Arc::new(TokioExecutor::current()),
             storage: Arc::new(StorageThread::start(Arc::new(disk)).expect("a thread")),
             local: None,
