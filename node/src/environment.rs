@@ -75,13 +75,40 @@ pub trait Observer: Send + Sync {
 /// the disk, so no transaction ever crosses an `await`.
 pub type Job = Box<dyn FnOnce(&Arc<dyn Disk>) + Send>;
 
-/// Runs storage jobs, one after the other, in the order they were given.
+/// For whom a storage job is. Jobs of an earlier lane go before waiting ones of a later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Lane {
+    /// The owner's commands.
+    #[default]
+    Owner,
+    /// What the node's own pulls bring.
+    Intake,
+    /// What others ask for.
+    Serve,
+}
+
+impl Lane {
+    /// All of them, the first to go first.
+    pub const ALL: [Self; 3] = [Self::Owner, Self::Intake, Self::Serve];
+}
+
+/// Runs storage jobs, one after the other; those of one lane in the order they were given.
 pub trait Storage: Send + Sync {
     /// Runs `job`; the future ends when the job's disk time has passed.
     ///
     /// # Errors
     /// [`StorageClosed`] when the disk's worker is gone; the job may not have run.
     fn execute(&self, job: Job) -> BoxFuture<'_, Result<(), StorageClosed>>;
+
+    /// As [`Storage::execute`], in the place that `lane` gives among the jobs that wait. A
+    /// storage on which none waits for another need not tell lanes apart.
+    ///
+    /// # Errors
+    /// As [`Storage::execute`].
+    fn execute_in(&self, lane: Lane, job: Job) -> BoxFuture<'_, Result<(), StorageClosed>> {
+        let _ = lane;
+        self.execute(job)
+    }
 }
 
 /// The storage worker has ended, so no job can run any more.
@@ -89,29 +116,52 @@ pub trait Storage: Send + Sync {
 #[error("the storage worker has ended")]
 pub struct StorageClosed;
 
+/// Why a job has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JobLost {
+    /// It could not run.
+    #[error(transparent)]
+    Closed(#[from] StorageClosed),
+    /// It did not come to its end. Others can run.
+    #[error("a storage job panicked; the log of the node says where")]
+    Panicked,
+}
+
 impl dyn Storage {
-    /// Runs `work` as a [`Job`] and returns its result.
+    /// Runs `work` as a [`Job`] of the owner's and returns its result.
     ///
     /// # Errors
-    /// [`StorageClosed`] when the job could not run.
+    /// [`JobLost`].
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Arc<dyn Disk>) -> T + Send + 'static,
-    ) -> Result<T, StorageClosed> {
+    ) -> Result<T, JobLost> {
+        self.run_in(Lane::Owner, work).await
+    }
+
+    /// Runs `work` as a [`Job`] of `lane` and returns its result.
+    ///
+    /// # Errors
+    /// [`JobLost`].
+    pub async fn run_in<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce(&Arc<dyn Disk>) -> T + Send + 'static,
+    ) -> Result<T, JobLost> {
         let slot = Arc::new(Mutex::new(None));
         let result = Arc::clone(&slot);
-        self.execute(Box::new(move |disk| {
+        let job: Job = Box::new(move |disk| {
             let value = work(disk);
             if let Ok(mut slot) = slot.lock() {
                 *slot = Some(value);
             }
-        }))
-        .await?;
+        });
+        self.execute_in(lane, job).await?;
         result
             .lock()
             .ok()
             .and_then(|mut slot| slot.take())
-            .ok_or(StorageClosed)
+            .ok_or(JobLost::Panicked)
     }
 }
 

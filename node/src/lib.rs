@@ -41,4 +41,4 @@ mod wall_clock;
 mod when_woken;
 
 pub use codec::DecodeError;
-pub use node::{CommandError, Node, NodeHandle, StartError};
+pub use node::{CommandError, Ending, Node, NodeHandle, StartError};

@@ -2,7 +2,8 @@
 //! it from a terminal.
 //!
 //! Data go to standard output, all else to standard error. Exit codes: 0 done,
-//! 1 failed, 2 wrong usage or input, 6 the disk or a permission refused.
+//! 1 failed, 2 wrong usage or input, 6 the disk or a permission refused; of `run`, when the node
+//! has ended by itself, 70 a failure in itself and 74 a store that cannot be used any more.
 
 mod cli;
 

@@ -24,6 +24,7 @@ struct State {
     power_off_at: Option<u64>,
     fail_at: Option<u64>,
     skip_sync: bool,
+    refuse_writes: Option<io::ErrorKind>,
 }
 
 #[derive(Clone, Default)]
@@ -125,6 +126,25 @@ impl MemoryDisk {
         Self(Arc::new(Mutex::new(state)))
     }
 
+    /// Refuses every write from now on, as a full or read-only disk does, or takes them again.
+    pub(crate) fn refuse_writes(&self, kind: Option<io::ErrorKind>) {
+        self.state().refuse_writes = kind;
+    }
+
+    /// Changes bytes of the file at `path`, durably.
+    pub(crate) fn damage(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.state();
+        let file = state.now.files[path];
+        let file = &mut state.files[file];
+        change(&mut file.now);
+        file.durable.clone_from(&file.now);
+    }
+
+    /// A copy of the disk as it is.
+    pub(crate) fn copy(&self) -> Self {
+        self.after_power_cut(|| true)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0
             .lock()
@@ -141,6 +161,16 @@ impl MemoryDisk {
             return Err(io::Error::other("the disk failed"));
         }
         Ok(state)
+    }
+}
+
+impl MemoryDisk {
+    fn changing_call(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.call()?;
+        match state.refuse_writes {
+            Some(kind) => Err(kind.into()),
+            None => Ok(state),
+        }
     }
 }
 
@@ -162,6 +192,9 @@ impl Disk for MemoryDisk {
         let file = match state.now.files.get(path) {
             Some(file) => *file,
             None if create => {
+                if let Some(kind) = state.refuse_writes {
+                    return Err(kind.into());
+                }
                 state.files.push(File::default());
                 let file = state.files.len() - 1;
                 state.now.files.insert(path.to_owned(), file);
@@ -174,7 +207,7 @@ impl Disk for MemoryDisk {
     }
 
     fn create_dir_all(&self, path: &str) -> io::Result<()> {
-        let mut state = self.call()?;
+        let mut state = self.changing_call()?;
         let mut folder = path;
         while !folder.is_empty() {
             state.now.folders.insert(folder.to_owned());
@@ -199,7 +232,7 @@ impl Disk for MemoryDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.call()?;
+        let mut state = self.changing_call()?;
         let file = state
             .now
             .files
@@ -210,7 +243,7 @@ impl Disk for MemoryDisk {
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        let removed = self.call()?.now.files.remove(path);
+        let removed = self.changing_call()?.now.files.remove(path);
         removed.map(drop).ok_or_else(|| not_found(path))
     }
 
@@ -253,7 +286,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.disk.call()?;
+        let mut state = self.disk.changing_call()?;
         let content = &mut state.files[self.file].now;
         let (from, to) = (offset as usize, offset as usize + data.len());
         content.resize(content.len().max(to), 0);
@@ -262,7 +295,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.call()?.files[self.file]
+        self.disk.changing_call()?.files[self.file]
             .now
             .resize(len as usize, 0);
         Ok(())

@@ -319,11 +319,8 @@ pub enum OpRefusal {
     /// A sealed body came without a wrapped key that opens it here.
     #[error("the body cannot be opened with this device's key")]
     Unreadable,
-    /// The op does not continue the op that is held at the place before it,
-    /// or the op held at the place after it does not continue this one.
-    #[error("the op does not continue its log")]
-    Prev,
-    /// The device signed two ops for one place; nothing from there on is taken.
+    /// The device signed two ops for one place, or one that does not continue what it signed
+    /// before; nothing from there on is taken.
     #[error("the log is forked at place {seq} and frozen there")]
     Fork {
         /// The place.
@@ -344,7 +341,6 @@ impl OpRefusal {
             Self::Signature => "op-signature",
             Self::BodyHash => "op-body-hash",
             Self::Unreadable => "op-unreadable",
-            Self::Prev => "op-prev",
             Self::Fork { .. } => "op-fork",
         }
     }

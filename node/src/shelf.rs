@@ -1,10 +1,16 @@
 //! The store, as the rest of the node reaches it: through storage jobs only.
+//!
+//! Owns what becomes of a store on which a job has panicked: it is opened again with less trust
+//! in its index each time, and after the last it is lost, with which the node ends.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::environment::{Storage, StorageClosed};
+use crate::api::Event;
+use crate::counters::Outlet;
+use crate::environment::{JobLost, Lane, Storage, StorageClosed};
 use crate::keys::Keys;
-use crate::store::{Store, StoreError};
+use crate::store::{Rebuilt, Store, StoreError, Trust};
 
 /// Why no work could be done on the store.
 #[derive(Debug, thiserror::Error)]
@@ -12,9 +18,24 @@ pub enum ShelfError {
     /// There is no disk any more.
     #[error(transparent)]
     Closed(#[from] StorageClosed),
+    /// The work did not come to its end. The next opens the store anew.
+    #[error("the storage job panicked")]
+    Panicked,
+    /// Work has panicked even on an index that was made anew.
+    #[error("the store cannot be used, not even with an index that was made anew")]
+    Lost,
     /// The store cannot be opened.
     #[error("cannot open the store: {0}")]
     Open(#[from] StoreError),
+}
+
+impl From<JobLost> for ShelfError {
+    fn from(error: JobLost) -> Self {
+        match error {
+            JobLost::Closed(error) => Self::Closed(error),
+            JobLost::Panicked => Self::Panicked,
+        }
+    }
 }
 
 /// A store behind the storage seam. Copies share one store.
@@ -22,68 +43,174 @@ pub enum ShelfError {
 pub struct Shelf {
     storage: Arc<dyn Storage>,
     keys: Keys,
+    outlet: Outlet,
+    place: Arc<Mutex<Place>>,
+    lost: Arc<AtomicBool>,
+}
+
+/// Where the store is.
+#[derive(Default)]
+struct Place {
     /// Empty until the store is opened, and again after a failure.
-    store: Arc<Mutex<Option<Store>>>,
+    store: Option<Store>,
+    /// How far its index is relied on when it is opened next; nothing if not even an empty one
+    /// would do.
+    trust: Option<Trust>,
+    /// Set while a job opens the store or works on it: still set when the next one comes, it
+    /// has panicked.
+    at_work: bool,
+}
+
+impl Place {
+    /// The open store, and how it was opened if that is news.
+    fn store(
+        &mut self,
+        disk: &Arc<dyn crate::environment::Disk>,
+        keys: &Keys,
+    ) -> Result<Option<Rebuilt>, StoreError> {
+        if self.store.is_some() {
+            return Ok(None);
+        }
+        let trust = self.trust.unwrap_or_default();
+        let mut store = Store::open_trusting(disk, keys.clone(), trust)?;
+        let rebuilt = store.opened().rebuilt;
+        self.store = Some(store);
+        Ok(rebuilt)
+    }
+
+    /// Lets go of a store on which a job has panicked.
+    fn clear_away(&mut self) {
+        self.trust = match self.trust {
+            None => Some(Trust::Checked),
+            Some(trust) => Some(trust.less()),
+        };
+        // Closing a store whose index is damaged may panic, too; it is gone from here then.
+        drop(self.store.take());
+    }
 }
 
 impl Shelf {
     /// The store of `keys` on the disk of `storage`. It is opened by the first
-    /// work done on it.
-    pub fn new(storage: Arc<dyn Storage>, keys: Keys) -> Self {
+    /// work done on it; an index that had to be made anew is told at `outlet`.
+    pub fn new(storage: Arc<dyn Storage>, keys: Keys, outlet: Outlet) -> Self {
         Self {
             storage,
             keys,
-            store: Arc::default(),
+            outlet,
+            place: Arc::default(),
+            lost: Arc::default(),
         }
     }
 
-    /// Runs `work` on the store, after all work given earlier.
+    /// Runs `work` of the owner's on the store: after all that was given earlier, before what
+    /// pulls bring and others ask for.
     ///
     /// # Errors
-    /// [`ShelfError`]; `work` has not run then.
+    /// [`ShelfError`]; `work` has not run then, or did not come to its end.
     pub async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Result<T, ShelfError> {
-        let place = Arc::clone(&self.store);
-        let keys = self.keys.clone();
-        let result = self
+        self.with_in(Lane::Owner, work).await
+    }
+
+    /// As [`Shelf::with`], with the work of another lane.
+    ///
+    /// # Errors
+    /// As [`Shelf::with`].
+    pub async fn with_in<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce(&mut Store) -> T + Send + 'static,
+    ) -> Result<T, ShelfError> {
+        let (place, keys) = (Arc::clone(&self.place), self.keys.clone());
+        let done = self
             .storage
-            .run(move |disk| {
-                // Jobs run one after the other, so nobody ever waits for this
-                // lock; a panicked job leaves the store as its last commit did.
+            .run_in(lane, move |disk| {
+                // Jobs run one after the other, so nobody ever waits for this lock.
                 let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                let store = match place.take() {
-                    Some(store) => store,
-                    None => Store::open(disk, keys)?,
+                if std::mem::replace(&mut place.at_work, true) {
+                    if place.trust == Some(Trust::Nothing) {
+                        return Err(ShelfError::Lost);
+                    }
+                    place.clear_away();
+                }
+                let opened = place.store(disk, &keys);
+                let result = match (opened, place.store.as_mut()) {
+                    (Ok(rebuilt), Some(store)) => Ok((work(store), rebuilt)),
+                    (Err(error), _) => Err(ShelfError::Open(error)),
+                    (Ok(_), None) => Err(ShelfError::Panicked),
                 };
-                Ok::<_, StoreError>(work(place.insert(store)))
+                place.at_work = false;
+                if result.is_ok() {
+                    place.trust = None;
+                }
+                result
             })
-            .await?;
-        Ok(result?)
+            .await
+            .map_err(ShelfError::from)
+            .flatten();
+        match done {
+            Ok((value, rebuilt)) => {
+                if let Some(rebuilt) = rebuilt {
+                    self.tell(&rebuilt);
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                if matches!(error, ShelfError::Closed(_) | ShelfError::Lost) {
+                    self.lost.store(true, Ordering::Relaxed);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn tell(&self, rebuilt: &Rebuilt) {
+        tracing::warn!(
+            reason = rebuilt.reason,
+            "the index is made anew from the files; others' posts are pulled again"
+        );
+        self.outlet.emit(&Event::IndexRebuilt {
+            reason: rebuilt.reason.clone(),
+            contacts: rebuilt.contacts,
+            blocked: rebuilt.blocked,
+        });
+    }
+
+    /// Whether no work can be done any more, so that the node should end.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Waits until all work given earlier has run.
     ///
     /// # Errors
-    /// [`StorageClosed`] when there is no disk any more.
-    pub async fn settle(&self) -> Result<(), StorageClosed> {
-        self.storage.run(|_| ()).await
+    /// [`JobLost`] when there is no disk any more.
+    pub async fn settle(&self) -> Result<(), JobLost> {
+        for lane in Lane::ALL {
+            self.storage.run_in(lane, |_| ()).await?;
+        }
+        Ok(())
     }
 
     /// Closes the store after a failure of the disk, so that the next work
     /// opens it anew: what an unfinished write left behind is found out only
-    /// by reading it again.
+    /// by reading it again. Of a `damaged` index all is checked then.
     ///
     /// # Errors
-    /// [`StorageClosed`] when there is no disk any more.
-    pub async fn close(&self) -> Result<(), StorageClosed> {
-        let place = Arc::clone(&self.store);
+    /// [`JobLost`] when there is no disk any more.
+    pub async fn close(&self, damaged: bool) -> Result<(), JobLost> {
+        let place = Arc::clone(&self.place);
         self.storage
             .run(move |_| {
+                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                if damaged && place.trust.is_none() {
+                    place.trust = Some(Trust::Checked);
+                }
                 // The old store must be gone before a new one is opened on
                 // the same files: it may still write when it is dropped.
-                drop(place.lock().unwrap_or_else(PoisonError::into_inner).take());
+                drop(place.store.take());
             })
             .await
     }

@@ -69,6 +69,9 @@ pub enum Command {
     },
     /// Rebuild the index from the post files and compare state hashes.
     Reindex,
+    /// End all own logs that are written to; the next post to each audience begins another. For
+    /// a node that was restored from a copy, or whose log a reader has found forked.
+    BeginLogs,
     /// This identity's card, to be given to friends.
     Card,
     /// Addresses, connections, counts.

@@ -321,6 +321,35 @@ pub enum Event {
         /// Place in the log.
         seq: u64,
     },
+    /// Posts of somebody we follow exist for us, by their signed heads, and are not here: they are
+    /// asked for again. Told when the number changes.
+    PostsMissing {
+        /// The author.
+        author: IdentityName,
+        /// How many.
+        missing: u64,
+    },
+    /// An own log is written no more, because others hold more of it, or something else: the next
+    /// post to its readers begins another one. It happens after a restore from a copy, and when
+    /// two programs post with the same keys.
+    OwnLogEnded {
+        /// The log.
+        log: String,
+        /// Place in it.
+        seq: u64,
+        /// `others-hold-more`, `forked` or `asked`.
+        reason: String,
+    },
+    /// The index was missing or damaged, and was made anew from the files; others' posts are
+    /// pulled again.
+    IndexRebuilt {
+        /// What was wrong.
+        reason: String,
+        /// Contacts that are known.
+        contacts: u64,
+        /// How many of them are blocked.
+        blocked: u64,
+    },
     /// A peer has tried to dial one of our addresses, at our request.
     AddressTested {
         /// Multiaddr.

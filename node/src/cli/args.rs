@@ -24,7 +24,8 @@ To read a node's captured QUIC packets in Wireshark, set SSLKEYLOGFILE to a file
 for their secrets before `run`. Whoever has that file reads all they carry.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 6 the disk or a
-permission refused.";
+permission refused. `run` ends with 70 when the node has failed in itself,
+and with 74 when its store cannot be used any more: start it again.";
 
 const RUNGS: &str = "\
 Each rung is a way to know where somebody is, and needs its settings:
@@ -230,7 +231,20 @@ Examples:
         format: Format,
     },
     /// Rebuild the index from the post files
-    Reindex,
+    Reindex {
+        /// Begin without contacts where both the index and the file of contacts are lost: nobody
+        /// is blocked and followed then. Not while the node runs
+        #[arg(long)]
+        forget_contacts: bool,
+    },
+    /// Go on in new logs: after restoring the folder from a copy, or if a reader found a log
+    /// forked
+    #[command(after_help = "\
+A folder restored from a copy knows fewer of your posts than your readers do:
+what you post next they take for a forgery of what they hold, and freeze the
+log. A running node asks its friends for that and begins new logs by itself;
+this does so at once, without asking.")]
+    BeginLogs,
     /// Connect the running node to an address
     Dial {
         /// A multiaddr, such as /ip4/192.0.2.7/tcp/4150, with /p2p/… if the peer is known

@@ -30,6 +30,12 @@ pub async fn ask(folder: &Folder, action: Action) -> Result<(), Failure> {
         | Action::Reach { format, .. } => *format,
         _ => Format::Text,
     };
+    if let Action::Reindex {
+        forget_contacts: true,
+    } = &action
+    {
+        folder.forget_contacts()?;
+    }
     let command = command_of(action)?;
     // A folder without a node, or with a wrong configuration, is told of first.
     folder.config()?;
@@ -106,7 +112,8 @@ fn command_of(action: Action) -> Result<Command, Failure> {
         Action::Grant { op, reader } => Command::Grant { op, reader },
         Action::Pull { id } => Command::Pull { from: id },
         Action::Timeline { limit, author, .. } => Command::Timeline { limit, author },
-        Action::Reindex => Command::Reindex,
+        Action::Reindex { .. } => Command::Reindex,
+        Action::BeginLogs => Command::BeginLogs,
         Action::Status { .. } => Command::Status,
         Action::Dial { address } => Command::Dial { address },
         Action::Lookup { who, by, .. } => search::look_up(who, by)?,

@@ -17,6 +17,12 @@ pub enum Failure {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+    /// The running node has ended by itself: its loop panicked.
+    #[error("the node has failed in itself; start it again, and report what it logged")]
+    Broken,
+    /// The running node has ended by itself: its store cannot be used.
+    #[error("the node's store cannot be used any more; look into the log, then start it again")]
+    StorageLost,
     /// Nobody reads our output any more.
     #[error("the output was closed")]
     OutputClosed,
@@ -28,6 +34,9 @@ impl Failure {
         match self {
             Self::Input(_) => 2,
             Self::Disk(_) => 6,
+            // EX_SOFTWARE and EX_IOERR of sysexits(3): a supervisor starts the node again.
+            Self::Broken => 70,
+            Self::StorageLost => 74,
             Self::Other(_) | Self::OutputClosed => 1,
         }
     }
@@ -48,7 +57,9 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let text = error.to_string();
         match error {
-            StartError::Store(_) | StartError::Closed(_) => Self::Disk(text),
+            StartError::Store(_) | StartError::Storage(_) | StartError::Closed(_) => {
+                Self::Disk(text)
+            }
             StartError::Noise(_)
             | StartError::Gossip(_)
             | StartError::LocalNetwork(_)

@@ -11,6 +11,7 @@ use orrery_node::config::{Config, Listen};
 use orrery_node::environment::{Disk, Observer};
 use orrery_node::keys::Keys;
 use orrery_node::real::{FolderDisk, FolderLock, allow_open_files, environment};
+use orrery_node::store::Store;
 use orrery_node::{Node, NodeHandle};
 
 use super::Failure;
@@ -90,6 +91,21 @@ impl Folder {
     /// Keeps `keys` in place of those there are.
     pub fn save(&self, keys: &Keys) -> Result<(), Failure> {
         Ok(keys.save(&self.disk()?)?)
+    }
+
+    /// Begins without contacts where those of the folder's node are lost.
+    pub fn forget_contacts(&self) -> Result<(), Failure> {
+        let _lock = FolderLock::take(&self.path)?;
+        let disk = self.disk()?;
+        let keys = Keys::load(&disk)?.ok_or_else(|| self.not_made())?;
+        let forgotten = Store::forget_contacts(&disk, keys.identity())
+            .map_err(|error| Failure::Disk(error.to_string()))?;
+        if forgotten {
+            return Ok(());
+        }
+        Err(Failure::Input(
+            "the file of contacts is there; use `reindex` alone".to_owned(),
+        ))
     }
 
     fn not_made(&self) -> Failure {

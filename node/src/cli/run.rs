@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use orrery_node::Ending;
 use orrery_node::api::Event;
 use orrery_node::environment::Observer;
 use orrery_node::real::ControlSocket;
@@ -32,10 +33,11 @@ pub async fn run(folder: &Folder, events: bool, log: &Log) -> Result<(), Failure
     let observer = Arc::clone(&terminal) as Arc<dyn Observer>;
     let (handle, lock) = folder.start(Network::Full, observer).await?;
     let control = ControlSocket::open(folder.path(), handle.clone())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let ending = tokio::select! {
+        _ = interrupt.recv() => Ending::Stopped,
+        _ = terminate.recv() => Ending::Stopped,
+        ending = handle.ended() => ending,
+    };
     tracing::info!("stopping");
     drop(control);
     handle.stop().await;
@@ -43,7 +45,11 @@ pub async fn run(folder: &Folder, events: bool, log: &Log) -> Result<(), Failure
     if let Some(printer) = printer {
         printer.close(PATIENCE);
     }
-    Ok(())
+    match ending {
+        Ending::Stopped => Ok(()),
+        Ending::StorageLost => Err(Failure::StorageLost),
+        Ending::Broken => Err(Failure::Broken),
+    }
 }
 
 fn no_signal(error: &io::Error) -> Failure {

@@ -212,6 +212,9 @@ impl Config {
                 return Err(invalid(path, "must be at least 1"));
             }
         }
+        if self.serve.peer_bytes_per_second == 0 {
+            return Err(invalid("serve.peer_bytes_per_second", "must be at least 1"));
+        }
         for checked in [
             gossip::check(&self.gossip),
             kademlia::check(&self.kad),

@@ -238,6 +238,10 @@ pub struct Serve {
     pub max_pulls: u32,
     /// Pulls answered at once on one connection.
     pub max_pulls_per_peer: u32,
+    /// Bytes a second that are read from the store for one peer, over time; one that has used
+    /// eight seconds' worth at once waits. Nor does it get more than a quarter of the storage's
+    /// time.
+    pub peer_bytes_per_second: u64,
     /// A request that is not complete by then is refused.
     pub request_timeout: TimeSpan,
     /// A reader that does not take a page within this time is dropped.
@@ -249,6 +253,7 @@ impl Default for Serve {
         Self {
             max_pulls: 64,
             max_pulls_per_peer: 4,
+            peer_bytes_per_second: 8 * 1024 * 1024,
             request_timeout: TimeSpan::from_secs(10),
             page_timeout: TimeSpan::from_secs(20),
         }

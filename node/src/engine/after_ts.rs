@@ -35,14 +35,19 @@ impl AfterTs {
 
     pub(super) fn select<F: Feed>(&self, feed: &F, max: usize) -> Result<Selection, F::Error> {
         let found = feed.by_stamp(self.position(), max)?;
+        let after = |place| {
+            PullState::AfterTs(Self {
+                within: Some(place),
+                ..*self
+            })
+        };
         Ok(Selection {
-            exhausted: found.len() < max,
+            exhausted: found.is_all(max),
+            looked_to: found.looked_to.map(after),
             ops: found
+                .ops
                 .into_iter()
-                .map(|(stamp, op)| {
-                    let within = Some((stamp, op));
-                    (op, PullState::AfterTs(Self { within, ..*self }))
-                })
+                .map(|place| (place.1, after(place)))
                 .collect(),
             start: PullState::AfterTs(*self),
         })

@@ -104,17 +104,31 @@ pub(crate) trait Feed {
     /// Names the responder's numbering of arrivals.
     fn epoch(&self) -> [u8; 16];
 
-    /// Up to `max` ops that sort after `after`, by (stamp, name); from the
-    /// first if `None`. A shorter answer means that there are no more.
-    fn by_stamp(
-        &self,
-        after: Option<(u64, OpId)>,
-        max: usize,
-    ) -> Result<Vec<(u64, OpId)>, Self::Error>;
+    /// The number of the next arrival.
+    fn next_arrival(&self) -> u64;
 
-    /// Up to `max` ops that arrived at number `from` or later, by arrival. A
-    /// shorter answer means that there are no more.
-    fn by_arrival(&self, from: u64, max: usize) -> Result<Vec<(u64, OpId)>, Self::Error>;
+    /// Up to `max` ops that sort after `after`, by (stamp, name); from the
+    /// first if `None`.
+    fn by_stamp(&self, after: Option<(u64, OpId)>, max: usize) -> Result<Found, Self::Error>;
+
+    /// Up to `max` ops that arrived at number `from` or later, by arrival.
+    fn by_arrival(&self, from: u64, max: usize) -> Result<Found, Self::Error>;
+}
+
+/// Ops of a feed.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// In the order that was asked for, with the number it goes by.
+    pub(crate) ops: Vec<(u64, OpId)>,
+    /// How far was looked, if that is not to the end though fewer were found than asked for.
+    pub(crate) looked_to: Option<(u64, OpId)>,
+}
+
+impl Found {
+    /// Whether these are all there are, of `max` that were asked for.
+    pub(crate) fn is_all(&self, max: usize) -> bool {
+        self.ops.len() < max && self.looked_to.is_none()
+    }
 }
 
 /// What a responder goes through for one page: candidates in order, each with
@@ -126,6 +140,8 @@ pub(crate) struct Selection {
     pub(crate) start: PullState,
     /// Whether the candidates are all there are.
     pub(crate) exhausted: bool,
+    /// The state after all candidates, if more was looked at than they.
+    pub(crate) looked_to: Option<PullState>,
 }
 
 /// The candidates that `state` asks for, at most `max`.

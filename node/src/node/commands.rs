@@ -13,6 +13,7 @@ use crate::audience::Audience;
 use crate::card::Card;
 use crate::identity::{IdentityId, SignError};
 use crate::op::OpId;
+use crate::protocol::tell_ended;
 use crate::store::{Granted, Store, StoreError};
 use crate::wall_clock::wall_clock_ms;
 
@@ -61,6 +62,7 @@ impl Driver {
                 self.timeline(limit, author.as_deref(), reply);
             }
             Command::Reindex => self.reindex(reply),
+            Command::BeginLogs => self.begin_logs(reply),
             Command::Card => answer(reply, self.card()),
             Command::Status => answer(reply, Ok(self.status())),
             Command::Dial { address } => {
@@ -113,7 +115,7 @@ impl Driver {
                 },
                 Ok(Err(error)) => {
                     if error.is_storage() {
-                        driver.storage_failed(doing, &error.to_string());
+                        driver.storage_failed(doing, &error);
                     }
                     answer(reply, Err(error.into()));
                 }
@@ -360,6 +362,13 @@ impl Driver {
         });
     }
 
+    fn begin_logs(&mut self, reply: ReplySender) {
+        self.store_job("ending logs", reply, Store::begin_logs, |driver, ended| {
+            tell_ended(&driver.context.outlet, &ended);
+            Ok((Reply::Done, nothing()))
+        });
+    }
+
     fn card(&self) -> Result<Reply, CommandError> {
         let card = self.own_card();
         let card = card.map_err(|error| CommandError::invalid(&error))?;
@@ -389,11 +398,12 @@ impl Driver {
         }
     }
 
-    /// Has the store opened anew by the next command that needs it.
-    pub(super) fn close_store(&mut self) {
+    /// Has the store opened anew by the next command that needs it, and all of a `damaged` index
+    /// checked.
+    pub(super) fn close_store(&mut self, damaged: bool) {
         let shelf = self.context.shelf.clone();
         self.start_job(async move {
-            if let Err(error) = shelf.close().await {
+            if let Err(error) = shelf.close(damaged).await {
                 tracing::warn!(%error, "the store could not be closed");
             }
             nothing()

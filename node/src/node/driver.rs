@@ -49,7 +49,7 @@ use super::relays::Relays;
 use super::rendezvous::Points;
 use super::second_dials::SecondDials;
 use super::waiters::Waiters;
-use super::{Order, StartError};
+use super::{Ending, Order, StartError};
 
 /// Pieces of work beside the loop; commands beyond it are refused.
 pub(super) const JOBS_MAX: usize = 1024;
@@ -150,7 +150,7 @@ impl Driver {
         outlet: Outlet,
         inbox: mpsc::Receiver<Order>,
     ) -> Result<Self, StartError> {
-        let shelf = Shelf::new(environment.storage, keys.clone());
+        let shelf = Shelf::new(environment.storage, keys.clone(), outlet.clone());
         let known = if config.feed.enabled {
             Known::load(&shelf).await?
         } else {
@@ -248,17 +248,28 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs until the node is stopped.
-    pub(super) async fn run(mut self) {
+    /// Runs until the node is stopped, or cannot go on; `ended` hears which.
+    pub(super) async fn run(mut self, ended: oneshot::Sender<Ending>) {
+        let (ending, done) = self.until_end().await;
+        // The handle may have gone.
+        Box::pin(self.stop(done)).await;
+        let _ = ended.send(ending);
+    }
+
+    /// Does what comes, until the end; who waits for it.
+    async fn until_end(&mut self) -> (Ending, Option<oneshot::Sender<()>>) {
         loop {
+            if self.context.shelf.is_lost() {
+                return (Ending::StorageLost, None);
+            }
             self.set_alarm();
             select_biased! {
                 order = self.inbox.next() => match order {
                     Some(Order::Command(command, reply)) => self.command(command, reply),
-                    Some(Order::Stop(done)) => return Box::pin(self.stop(Some(done))).await,
-                    None => return Box::pin(self.stop(None)).await,
+                    Some(Order::Stop(done)) => return (Ending::Stopped, Some(done)),
+                    None => return (Ending::Stopped, None),
                 },
-                then = self.jobs.select_next_some() => then(&mut self),
+                then = self.jobs.select_next_some() => then(self),
                 () = &mut self.alarm => {
                     self.alarm_at = None;
                     self.run_errands(Instant::now());

@@ -16,6 +16,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store: {0}")]
     Store(#[from] StoreError),
+    /// The store cannot be used.
+    #[error("{0}; move `index.redb` aside and start again, or look into the log")]
+    Storage(String),
     /// There is no disk.
     #[error(transparent)]
     Closed(StorageClosed),
@@ -90,6 +93,7 @@ impl From<ShelfError> for StartError {
         match error {
             ShelfError::Closed(error) => Self::Closed(error),
             ShelfError::Open(error) => Self::Store(error),
+            error @ (ShelfError::Panicked | ShelfError::Lost) => Self::Storage(error.to_string()),
         }
     }
 }

@@ -12,7 +12,8 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use crate::api::Event;
 use crate::card::Card;
 use crate::identity::IdentityId;
-use crate::protocol::{PullError, PullOrder, Pulled, Reason};
+use crate::protocol::{Asked, PullError, PullOrder, Pulled, Reason};
+use crate::store::StoreError;
 
 use super::agenda::Errand;
 use super::backoff::Backoff;
@@ -28,6 +29,8 @@ pub(super) struct Friend {
     backoff: Backoff,
     /// A pull is owed, and made as soon as it can be.
     pull_due: bool,
+    /// They are to be asked what they hold of our own logs.
+    heads_due: bool,
     pulling: Option<Pulling>,
     /// Pulls over circuits that were cut off and had brought nothing.
     cut_off: Backoff,
@@ -76,6 +79,7 @@ impl Driver {
             card: card.clone(),
             backoff: Backoff::default(),
             pull_due: false,
+            heads_due: false,
             pulling: None,
             cut_off: Backoff::default(),
             circuits_from: None,
@@ -193,6 +197,7 @@ impl Driver {
     pub(super) fn friend_is_here(&mut self, identity: IdentityId) {
         if let Some(friend) = self.friends.get_mut(&identity) {
             friend.backoff.reset();
+            friend.heads_due |= self.context.gaps.may_ask_heads(identity);
             self.agenda.cancel(Errand::Dial(identity));
             self.try_pull(identity);
         }
@@ -218,7 +223,7 @@ impl Driver {
         let Some(friend) = self.friends.get_mut(&identity) else {
             return;
         };
-        if !friend.pull_due || friend.pulling.is_some() {
+        if !(friend.pull_due || friend.heads_due) || friend.pulling.is_some() {
             return;
         }
         let Some((connection, peer)) = self.links.of_identity(identity) else {
@@ -237,13 +242,21 @@ impl Driver {
             }
             return;
         }
+        // What others hold of us comes first: the sooner it is known, the fewer posts may follow
+        // on what they do not hold.
+        let asked = if std::mem::take(&mut friend.heads_due) {
+            Asked::OwnHeads
+        } else {
+            friend.pull_due = false;
+            Asked::Feed
+        };
         let order = PullOrder {
             author: identity,
+            asked,
             number: self.next_pull,
         };
         self.next_pull += 1;
         self.pulls_running += 1;
-        friend.pull_due = false;
         friend.pulling = Some(Pulling {
             order,
             over: connection,
@@ -266,6 +279,29 @@ impl Driver {
             return;
         };
         self.pulls_running -= 1;
+        match order.asked {
+            Asked::OwnHeads => self.heads_ended(identity, result),
+            Asked::Feed => self.feed_ended(&pulling, result),
+        }
+        self.try_pull(identity);
+        while self.pulls_running < self.context.config.sync.max_pulls as usize
+            && let Some(waiting) = self.pulls_waiting.pop_front()
+        {
+            self.try_pull(waiting);
+        }
+    }
+
+    /// A friend has said what they hold of our own logs, or has not.
+    fn heads_ended(&mut self, identity: IdentityId, result: &Result<Pulled, PullError>) {
+        let Err(error) = result else { return };
+        tracing::debug!(%identity, %error, "does not say what they hold of our logs");
+        self.pull_failure(error);
+    }
+
+    /// A pull of a friend's feed ended.
+    fn feed_ended(&mut self, pulling: &Pulling, result: &Result<Pulled, PullError>) {
+        let order = pulling.order;
+        let identity = order.author;
         let from = identity.to_string();
         match result {
             Ok(pulled) if !pulled.more || pulling.relayed => {
@@ -275,7 +311,7 @@ impl Driver {
                     took_us: u64::try_from(pulled.took.as_micros()).unwrap_or(u64::MAX),
                 });
                 if pulled.more {
-                    self.circuit_is_spent(&pulling);
+                    self.circuit_is_spent(pulling);
                 } else {
                     friend_pulled(self.friends.get_mut(&identity));
                     self.waiters.ended(identity, order.number, Ok(pulled.items));
@@ -288,18 +324,12 @@ impl Driver {
             }
             Err(error) => {
                 let reason = error.to_string();
-                if !pulling.relayed || !error.is_of_way() || !self.circuit_was_cut(&pulling) {
+                if !pulling.relayed || !error.is_of_way() || !self.circuit_was_cut(pulling) {
                     self.waiters.ended(identity, order.number, Err(&reason));
                 }
                 self.pull_failure(error);
                 self.emit(&Event::PullFailed { from, reason });
             }
-        }
-        self.try_pull(identity);
-        while self.pulls_running < self.context.config.sync.max_pulls as usize
-            && let Some(waiting) = self.pulls_waiting.pop_front()
-        {
-            self.try_pull(waiting);
         }
     }
 
@@ -343,13 +373,21 @@ impl Driver {
     }
 
     fn pull_failure(&mut self, error: &PullError) {
-        let ours = match error {
-            PullError::Store(error) => error.is_storage(),
-            PullError::Closed(_) => true,
-            _ => false,
-        };
-        if ours {
-            self.storage_failed("keeping a pulled page", &error.to_string());
+        let doing = "keeping a pulled page";
+        match error {
+            PullError::Store(error) if error.is_storage() => self.storage_failed(doing, error),
+            PullError::Closed(reason) => self.emit(&Event::StorageFailed {
+                doing: doing.to_owned(),
+                reason: reason.clone(),
+            }),
+            PullError::Store(_)
+            | PullError::Refused(_)
+            | PullError::TooSlow(_)
+            | PullError::Frame(_)
+            | PullError::Malformed(_)
+            | PullError::Endless
+            | PullError::NoStream(_)
+            | PullError::ConnectionClosed => {}
         }
     }
 
@@ -369,7 +407,10 @@ impl Driver {
                 && let Some(friend) = self.friends.get_mut(&order.author)
             {
                 friend.pulling = None;
-                friend.pull_due = true;
+                match order.asked {
+                    Asked::OwnHeads => friend.heads_due = true,
+                    Asked::Feed => friend.pull_due = true,
+                }
                 self.pulls_running -= 1;
                 self.try_pull(order.author);
             } else {
@@ -379,12 +420,12 @@ impl Driver {
     }
 
     /// Tells that the disk refused, and has the store opened anew.
-    pub(super) fn storage_failed(&mut self, doing: &str, reason: &str) {
+    pub(super) fn storage_failed(&mut self, doing: &str, error: &StoreError) {
         self.emit(&Event::StorageFailed {
             doing: doing.to_owned(),
-            reason: reason.to_owned(),
+            reason: error.to_string(),
         });
-        self.close_store();
+        self.close_store(error.is_damage_of_index());
     }
 }
 

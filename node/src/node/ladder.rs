@@ -277,11 +277,14 @@ impl Driver {
                 let card = match read {
                     Ok(Ok(card)) => card,
                     Ok(Err(error)) => {
-                        driver.storage_failed("reading a card", &error.to_string());
+                        driver.storage_failed("reading a card", &error);
                         None
                     }
                     Err(error) => {
-                        driver.storage_failed("reading a card", &error.to_string());
+                        driver.emit(&Event::StorageFailed {
+                            doing: "reading a card".to_owned(),
+                            reason: error.to_string(),
+                        });
                         None
                     }
                 };

@@ -39,6 +39,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::{mpsc, oneshot};
+use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, SinkExt};
 
 use crate::api::{Command, Reply};
@@ -83,8 +84,14 @@ impl Node {
         let message_bytes_max = config.gossip.data_bytes_max();
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let driver = Driver::build(config, keys, environment, outlet.clone(), inbox).await?;
-        executor.spawn("node", driver.run().boxed());
+        let (ended, ending) = oneshot::channel();
+        executor.spawn("node", driver.run(ended).boxed());
         Ok(NodeHandle {
+            // Nothing is sent if the loop panics, or is taken down.
+            ending: ending
+                .map(|ending| ending.unwrap_or(Ending::Broken))
+                .boxed()
+                .shared(),
             orders: Arc::new(Mutex::new(orders)),
             outlet,
             message_bytes_max,
@@ -98,6 +105,18 @@ pub struct NodeHandle {
     orders: Arc<Mutex<mpsc::Sender<Order>>>,
     outlet: Outlet,
     message_bytes_max: u32,
+    ending: Shared<BoxFuture<'static, Ending>>,
+}
+
+/// How a node ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was told to stop, or its last handle was dropped.
+    Stopped,
+    /// Its storage is gone, or its store cannot be used any more: it has stopped by itself.
+    StorageLost,
+    /// Its loop panicked, or its tasks were taken down.
+    Broken,
 }
 
 impl NodeHandle {
@@ -109,6 +128,11 @@ impl NodeHandle {
         let (reply, replied) = oneshot::channel();
         self.send(Order::Command(command, reply))?;
         replied.await.map_err(|_| CommandError::Stopped)?
+    }
+
+    /// Waits until the node has ended, and says how.
+    pub async fn ended(&self) -> Ending {
+        self.ending.clone().await
     }
 
     /// What happened so far, by name.

@@ -15,6 +15,8 @@ use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::shelf::Shelf;
 
+use super::budgets::Budgets;
+use super::gaps::Gaps;
 use super::refusal::Reason;
 
 /// Shared by the swarm's connections and the node's own loop.
@@ -27,6 +29,10 @@ pub struct Context {
     pub shelf: Shelf,
     /// Where events go.
     pub outlet: Outlet,
+    /// What others hold that is not here.
+    pub gaps: Gaps,
+    /// What answering each peer may cost.
+    pub budgets: Budgets,
     /// Runs what must outlive the connection that began it.
     pub executor: Arc<dyn Executor>,
     /// Peers whose pulls have been answered lately.
@@ -50,6 +56,7 @@ impl Context {
         blocked: BTreeSet<IdentityId>,
     ) -> Self {
         Self {
+            budgets: Budgets::new(config.serve.peer_bytes_per_second),
             keys,
             config,
             shelf,
@@ -58,6 +65,7 @@ impl Context {
             served: Served::default(),
             blocked: Mutex::new(blocked),
             kept: Mutex::default(),
+            gaps: Gaps::default(),
             serving: AtomicU32::new(0),
         }
     }

@@ -24,7 +24,7 @@ use crate::identity::IdentityId;
 
 use super::auth::{AuthError, Ends, prove};
 use super::context::Context;
-use super::pull::{PullError, PullOrder, Pulled, pull};
+use super::pull::{self, Asked, PullError, PullOrder, Pulled};
 use super::refusal::Reason;
 use super::room::{CircuitLimit, Room};
 use super::serve::{refuse, serve};
@@ -93,6 +93,8 @@ pub struct Handler {
     ends: Ends,
     auth: Auth,
     stays: Stays,
+    /// The identity that the peer proved.
+    proved: Option<IdentityId>,
     deadline: Delay,
     viewer: Viewer,
     prove_viewer: Option<oneshot::Sender<IdentityId>>,
@@ -120,6 +122,7 @@ impl Handler {
             },
             auth: if dialer { Auth::Due } else { Auth::Awaited },
             stays: Stays::Unproved,
+            proved: None,
             deadline: Delay::new(context.config.auth.timeout.get()),
             viewer: viewer.map(Result::ok).boxed().shared(),
             prove_viewer: Some(prove_viewer),
@@ -158,6 +161,7 @@ impl Handler {
         let prove_viewer = self.prove_viewer.take();
         if let (Ok(identity), Some(sender)) = (&result, prove_viewer) {
             self.stays = Stays::Always;
+            self.proved = Some(*identity);
             // Nobody may be waiting yet; the shared future keeps the answer.
             let _ = sender.send(*identity);
         }
@@ -202,6 +206,16 @@ impl Handler {
             return self.refuse_as_busy(stream);
         }
         self.waiting.push_back(stream);
+        // A reader may hold more of our logs than we do. A friend has been asked by now.
+        if let Some(reader) = self.proved
+            && self.context.gaps.may_ask_heads(reader)
+        {
+            self.orders.push_back(PullOrder {
+                author: reader,
+                asked: Asked::OwnHeads,
+                number: u64::MAX,
+            });
+        }
     }
 
     fn refuse_as_busy(&mut self, stream: Stream) {
@@ -238,7 +252,7 @@ impl Handler {
 
     fn start_pulling(&mut self, order: PullOrder, stream: Stream) {
         let (context, room) = (Arc::clone(&self.context), self.room.clone());
-        let pull = async move { (order, pull(&context, order.author, &room, stream).await) };
+        let pull = async move { (order, pull::make(&context, order, &room, stream).await) };
         self.opening -= 1;
         self.pulling.push(pull.boxed());
     }

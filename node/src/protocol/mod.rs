@@ -6,10 +6,12 @@
 
 pub mod auth;
 mod behaviour;
+mod budgets;
 mod context;
 mod deadline;
 pub mod feed;
 pub mod frame;
+mod gaps;
 mod handler;
 mod paced;
 #[cfg(test)]
@@ -26,7 +28,7 @@ pub(crate) use behaviour::{Behaviour, Happening};
 pub(crate) use context::Context;
 pub(crate) use deadline::within;
 pub use pull::PullError;
-pub(crate) use pull::{PullOrder, Pulled};
+pub(crate) use pull::{Asked, PullOrder, Pulled, tell_ended};
 pub use refusal::Reason;
 pub(crate) use role::{is_circuit, is_dialer};
 pub(crate) use room::CircuitLimit;

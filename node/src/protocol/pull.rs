@@ -9,11 +9,14 @@ use futures::{AsyncRead, AsyncWrite, FutureExt};
 
 use crate::api::Event;
 use crate::codec::DecodeError;
-use crate::environment::StorageClosed;
+use crate::counters::Outlet;
+use crate::engine::cursor::Cursor;
+use crate::engine::{Engine, PullState};
+use crate::environment::{Lane, StorageClosed};
 use crate::identity::IdentityId;
-use crate::pull::{PullPage, PullRequest};
+use crate::pull::{PullPage, PullRequest, Scope};
 use crate::shelf::ShelfError;
-use crate::store::{Ingested, StoreError};
+use crate::store::{EndedLog, Ingested, StoreError};
 use crate::wall_clock::wall_clock_ms;
 
 use super::context::Context;
@@ -27,11 +30,22 @@ use super::room::Room;
 /// Pages of one pull; what is beyond them is left for the next.
 const PAGES_MAX: u32 = 4096;
 
+/// What is asked of a friend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// What is new in their feed.
+    Feed,
+    /// What they hold of our own logs.
+    OwnHeads,
+}
+
 /// A pull to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PullOrder {
-    /// Whose feed.
+    /// Whose feed, or whom to ask about ours.
     pub author: IdentityId,
+    /// Which of the two.
+    pub asked: Asked,
     /// Counts the node's pulls, so that a late answer is not taken for a new one.
     pub number: u64,
 }
@@ -108,11 +122,87 @@ impl From<ShelfError> for PullError {
     }
 }
 
+/// Makes the pull of `order` through `stream`, on a connection with this `room`.
+///
+/// # Errors
+/// As [`pull`] and [`ask_own_heads`].
+pub async fn make<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &Arc<Context>,
+    order: PullOrder,
+    room: &Room,
+    stream: S,
+) -> Result<Pulled, PullError> {
+    match order.asked {
+        Asked::Feed => pull(context, order.author, room, stream).await,
+        Asked::OwnHeads => {
+            let asked = ask_own_heads(context, room, stream).await;
+            if asked.as_ref().is_err_and(PullError::is_of_way) {
+                context.gaps.heads_unasked(order.author);
+            }
+            asked
+        }
+    }
+}
+
+/// Asks what the peer holds of our own logs, and ends those of which it holds more than we do,
+/// or something else. A peer that does not answer such questions says nothing.
+///
+/// # Errors
+/// [`PullError`].
+async fn ask_own_heads<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &Arc<Context>,
+    room: &Room,
+    mut stream: S,
+) -> Result<Pulled, PullError> {
+    let asked_at = Instant::now();
+    let own = context.keys.identity();
+    let request = PullRequest {
+        viewer: own,
+        scope: Scope::Author(own),
+        types: Vec::new(),
+        limit: 1,
+        state: PullState::Cursor(Cursor::default()),
+    };
+    let asked = request.encode();
+    let patience = context.config.sync.timeout.get();
+    write_frame_paced(&mut stream, &asked, patience).await?;
+    room.uses(asked.len());
+    let frame = read_frame_paced(&mut stream, REPLY_BYTES_MAX, patience).await?;
+    room.uses(frame.len());
+    let heads = match FeedReply::decode(&frame)? {
+        FeedReply::Page(page) => page.end.map(|end| end.heads).unwrap_or_default(),
+        FeedReply::Refused(reason) => return Err(PullError::Refused(reason)),
+    };
+    if !heads.is_empty() {
+        let heard = context
+            .shelf
+            .with_in(Lane::Intake, move |store| store.hear_heads(&heads))
+            .await??;
+        tell_ended(&context.outlet, &heard);
+    }
+    Ok(Pulled {
+        items: 0,
+        took: asked_at.elapsed(),
+        more: false,
+    })
+}
+
+/// Tells of own logs that were ended.
+pub fn tell_ended(outlet: &Outlet, ended: &[EndedLog]) {
+    for end in ended {
+        outlet.emit(&Event::OwnLogEnded {
+            log: end.log.to_string(),
+            seq: end.seq,
+            reason: end.reason.name().to_owned(),
+        });
+    }
+}
+
 /// Pulls what is new of `author` through `stream`, on a connection with this `room`.
 ///
 /// # Errors
 /// [`PullError`]; what came before the failure is kept.
-pub async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
+async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
     context: &Arc<Context>,
     author: IdentityId,
     room: &Room,
@@ -123,7 +213,9 @@ pub async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
     let (engine, overlap_ms, limit) = (sync.engine, sync.overlap.as_millis_u64(), sync.limit);
     let mut request = context
         .shelf
-        .with(move |store| store.pull_request(author, engine, overlap_ms, limit))
+        .with_in(Lane::Intake, move |store| {
+            store.pull_request(author, engine, overlap_ms, limit)
+        })
         .await??;
     let patience = sync.timeout.get();
     let asked = request.encode();
@@ -153,9 +245,10 @@ pub async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
         if page.items.is_empty() && !ended {
             return Err(PullError::Endless);
         }
-        let count = keep(context, author, request.clone(), page).await?;
-        pulled.items += count;
+        let kept = keep(context, author, request.clone(), page).await?;
+        pulled.items += kept.new;
         if ended {
+            ask_for_missing(context, author, engine, kept.missing).await?;
             pulled.took = asked_at.elapsed();
             return Ok(pulled);
         }
@@ -165,21 +258,54 @@ pub async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
     Err(PullError::Endless)
 }
 
-/// Stores a page and tells of its items once they are durable; the number of
-/// new ones. It goes on when the caller is dropped: a page may be stored just
+/// What became of a page that was kept.
+struct Kept {
+    /// Items that were new.
+    new: u64,
+    /// Posts that the author's heads prove to be missing.
+    missing: u64,
+}
+
+/// Tells of posts that should be here and are not, and has everything asked for again at growing
+/// intervals, as long as that lasts. `after_ts` asks for nothing again: its losses are its own.
+async fn ask_for_missing(
+    context: &Arc<Context>,
+    author: IdentityId,
+    engine: Engine,
+    missing: u64,
+) -> Result<(), PullError> {
+    let news = context.gaps.misses(author, missing);
+    if news.changed && missing > 0 {
+        context.outlet.emit(&Event::PostsMissing {
+            author: author.to_string(),
+            missing,
+        });
+    }
+    if news.ask_again && engine == Engine::Cursor {
+        context
+            .shelf
+            .with_in(Lane::Intake, move |store| store.ask_again(author))
+            .await??;
+    }
+    Ok(())
+}
+
+/// Stores a page and tells of its items once they are durable. It goes on when the caller is dropped: a page may be stored just
 /// as its connection closes, and its items must be told of all the same.
 async fn keep(
     context: &Arc<Context>,
     author: IdentityId,
     request: PullRequest,
     page: PullPage,
-) -> Result<u64, PullError> {
+) -> Result<Kept, PullError> {
     let (done, kept) = oneshot::channel();
     let shared = Arc::clone(context);
     let task = async move {
         let result = shared
             .shelf
-            .with(move |store| store.ingest(author, &request, &page, wall_clock_ms()))
+            .with_in(Lane::Intake, move |store| {
+                store.ingest(author, &request, &page, wall_clock_ms())
+            })
             .await;
         if let Ok(Ok(ingested)) = &result {
             shared.keeps(author, ingested.new.len() as u64);
@@ -192,7 +318,10 @@ async fn keep(
     let ingested = kept
         .await
         .map_err(|_| ShelfError::Closed(StorageClosed))???;
-    Ok(ingested.new.len() as u64)
+    Ok(Kept {
+        new: ingested.new.len() as u64,
+        missing: ingested.missing,
+    })
 }
 
 fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
@@ -222,6 +351,7 @@ fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
     context
         .outlet
         .add("items-refused", ingested.refused.len() as u64);
+    context.outlet.add("items-given-up", ingested.given_up);
     for (place, refusal) in &ingested.refused {
         tracing::warn!(%author, place, reason = refusal.reason(), "refused an item");
     }

@@ -4,9 +4,12 @@
 //! Every wait has a deadline, so that a peer that stops reading or writing
 //! holds one bounded piece of work for a bounded time.
 
+use std::time::Instant;
+
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use libp2p::PeerId;
 
+use crate::environment::Lane;
 use crate::identity::IdentityId;
 use crate::pull::{PullRequest, REQUEST_BYTES_MAX, Refusal};
 use crate::store::Answer;
@@ -103,23 +106,43 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     if request.viewer != viewer {
         return Err(Ending::Refuse(Reason::WrongViewer));
     }
+    let mut waited = false;
     loop {
         if context.is_blocked(&viewer) {
             return Err(Ending::Refuse(Reason::Blocked));
         }
         let asked = request.clone();
         let fits = room.fits();
-        let Answer { page, left_out } = context
+        if context.budgets.wait(viewer).await && !std::mem::replace(&mut waited, true) {
+            context.limit_reached("peer-budget");
+        }
+        let (answer, took) = context
             .shelf
-            .with(move |store| store.answer_within(viewer, &asked, fits.page))
+            .with_in(Lane::Serve, move |store| {
+                let began = Instant::now();
+                let answer = store.answer_within(viewer, &asked, fits.page);
+                (answer, began.elapsed())
+            })
             .await
-            .map_err(|_| Ending::Refuse(Reason::Storage))?
-            .map_err(|refusal| Ending::Refuse(reason_of(refusal)))?;
+            .map_err(|_| Ending::Refuse(Reason::Storage))?;
+        let Answer {
+            page,
+            left_out,
+            read_bytes,
+        } = answer.map_err(|refusal| Ending::Refuse(reason_of(refusal)))?;
+        context.budgets.spend(viewer, read_bytes, took);
         if let Some(bytes) = left_out.filter(|_| page.items.is_empty()) {
             return Err(no_room(bytes, fits));
         }
         let ended = page.end.is_some();
+        if request.state == page.next && !ended {
+            return Err(Ending::Refuse(Reason::Storage));
+        }
         request.state = page.next;
+        if page.items.is_empty() && !ended {
+            // A step that found nothing to send.
+            continue;
+        }
         let frame = FeedReply::Page(page).encode();
         context.outlet.add("feed-bytes-sent", frame.len() as u64);
         room.uses(frame.len());

@@ -46,14 +46,24 @@ impl FolderDisk {
 
 impl Disk for FolderDisk {
     fn open(&self, path: &str, create: bool) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new()
+        let place = self.place(path)?;
+        let opened = OpenOptions::new()
             .read(true)
             .write(true)
             .create(create)
             .truncate(false)
             .mode(0o600)
-            .open(self.place(path)?)?;
-        Ok(Box::new(FolderFile(file)))
+            .open(&place);
+        match opened {
+            Err(error) if !create && takes_no_writes(&error) => Ok(Box::new(FolderFile {
+                file: File::open(place)?,
+                refuses: Some(error.kind()),
+            })),
+            opened => Ok(Box::new(FolderFile {
+                file: opened?,
+                refuses: None,
+            })),
+        }
     }
 
     fn create_dir_all(&self, path: &str) -> io::Result<()> {
@@ -93,27 +103,48 @@ impl Disk for FolderDisk {
     }
 }
 
-struct FolderFile(File);
+/// Whether a file may be there to be read, though it cannot be written to.
+fn takes_no_writes(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+struct FolderFile {
+    file: File,
+    /// Why it could be opened for reading only.
+    refuses: Option<io::ErrorKind>,
+}
+
+impl FolderFile {
+    fn writable(&self) -> io::Result<&File> {
+        match self.refuses {
+            None => Ok(&self.file),
+            Some(kind) => Err(kind.into()),
+        }
+    }
+}
 
 impl DiskFile for FolderFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
+        self.file.read_exact_at(buffer, offset)
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
+        self.writable()?.write_all_at(data, offset)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.writable()?.set_len(len)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_all()
+        self.writable()?.sync_all()
     }
 }
 

@@ -47,6 +47,9 @@ impl FolderLock {
             .write(true)
             .mode(0o600)
             .open(&path)
+            // Where nothing can be written, what is there can be locked all the same.
+            .or_else(|error| File::open(&path).or(Err(error)))
+            .or_else(|error| File::open(folder).or(Err(error)))
             .map_err(disk)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
@@ -68,5 +71,16 @@ mod tests {
         assert!(matches!(second, Err(LockError::InUse(_))));
         drop(first);
         FolderLock::take(folder.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_writes_has_one_holder_too() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // A folder stands where the file would be made.
+        std::fs::create_dir(folder.path().join(LOCK_NAME)).expect("made");
+        let first = FolderLock::take(folder.path()).expect("free");
+        let second = FolderLock::take(folder.path());
+        assert!(matches!(second, Err(LockError::InUse(_))));
+        drop(first);
     }
 }

@@ -1,23 +1,91 @@
-//! Storage jobs on one dedicated thread, fed by a bounded queue.
+//! Storage jobs on one dedicated thread, fed by a bounded queue for each lane.
+//!
+//! Owns the order of jobs: those of an earlier lane first, but none waits for ever. A job that
+//! panics ends by itself: the thread goes on, and its caller is told.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
-use crate::environment::{Disk, Job, Storage, StorageClosed};
+use crate::environment::{Disk, Job, Lane, Storage, StorageClosed};
 
-/// Jobs that may wait; whoever gives one more waits too.
+/// Jobs of one lane that may wait; whoever gives one more waits too.
 const QUEUE_JOBS_MAX: usize = 1024;
+/// Jobs that go before one of a later lane while that waits.
+const IN_A_ROW_MAX: u32 = 16;
 
 type Order = (Job, oneshot::Sender<()>);
 
-/// A thread that runs storage jobs in the order they come.
+/// Jobs that wait.
+#[derive(Default)]
+struct Queue {
+    lanes: [VecDeque<Order>; Lane::ALL.len()],
+    /// Jobs that went before waiting ones of a later lane, since one of those went last.
+    in_a_row: u32,
+    closed: bool,
+}
+
+impl Queue {
+    /// The next job and its lane.
+    fn pop(&mut self) -> Option<(Lane, Order)> {
+        let mut waiting = Lane::ALL
+            .into_iter()
+            .filter(|lane| !self.lanes[*lane as usize].is_empty());
+        let (first, later) = (waiting.next()?, waiting.next());
+        let lane = match later {
+            Some(later) if self.in_a_row >= IN_A_ROW_MAX => later,
+            _ => first,
+        };
+        self.in_a_row = match later {
+            Some(later) if later != lane => self.in_a_row + 1,
+            _ => 0,
+        };
+        let order = self.lanes[lane as usize].pop_front()?;
+        Some((lane, order))
+    }
+}
+
+/// What the thread and those who give it jobs share.
+struct Shared {
+    queue: Mutex<Queue>,
+    came: Condvar,
+    /// Free places in the queue of each lane.
+    places: [Semaphore; Lane::ALL.len()],
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next job; nothing when the queue is closed and empty.
+    fn next(&self) -> Option<Order> {
+        let mut queue = self.queue();
+        loop {
+            if let Some((lane, order)) = queue.pop() {
+                self.places[lane as usize].add_permits(1);
+                return Some(order);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self
+                .came
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A thread that runs storage jobs.
 pub struct StorageThread {
-    orders: Option<mpsc::Sender<Order>>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -27,18 +95,26 @@ impl StorageThread {
     /// # Errors
     /// When the operating system gives no thread.
     pub fn start(disk: Arc<dyn Disk>) -> io::Result<Self> {
-        let (orders, mut waiting) = mpsc::channel::<Order>(QUEUE_JOBS_MAX);
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            came: Condvar::new(),
+            places: Lane::ALL.map(|_| Semaphore::new(QUEUE_JOBS_MAX)),
+        });
+        let jobs = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("storage".to_owned())
             .spawn(move || {
-                while let Some((job, done)) = waiting.blocking_recv() {
-                    job(&disk);
+                while let Some((job, done)) = jobs.next() {
+                    // What a job works on is the caller's to mend: it finds no result.
+                    if catch_unwind(AssertUnwindSafe(|| job(&disk))).is_err() {
+                        tracing::error!("a storage job panicked");
+                    }
                     // Whoever asked may have gone; the work is done all the same.
                     let _ = done.send(());
                 }
             })?;
         Ok(Self {
-            orders: Some(orders),
+            shared,
             thread: Some(thread),
         })
     }
@@ -46,10 +122,16 @@ impl StorageThread {
 
 impl Storage for StorageThread {
     fn execute(&self, job: Job) -> BoxFuture<'_, Result<(), StorageClosed>> {
+        self.execute_in(Lane::Owner, job)
+    }
+
+    fn execute_in(&self, lane: Lane, job: Job) -> BoxFuture<'_, Result<(), StorageClosed>> {
         async move {
-            let orders = self.orders.as_ref().ok_or(StorageClosed)?;
+            let place = self.shared.places[lane as usize].acquire().await;
+            place.map_err(|_| StorageClosed)?.forget();
             let (done, finished) = oneshot::channel();
-            orders.send((job, done)).await.map_err(|_| StorageClosed)?;
+            self.shared.queue().lanes[lane as usize].push_back((job, done));
+            self.shared.came.notify_one();
             finished.await.map_err(|_| StorageClosed)
         }
         .boxed()
@@ -59,10 +141,12 @@ impl Storage for StorageThread {
 impl Drop for StorageThread {
     /// Lets the jobs that were given run to their end.
     fn drop(&mut self) {
-        self.orders = None;
-        if let Some(thread) = self.thread.take() {
-            // A job that panicked has closed the queue; its caller was told.
-            let _ = thread.join();
+        self.shared.queue().closed = true;
+        self.shared.came.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the storage thread panicked");
         }
     }
 }
@@ -70,14 +154,18 @@ impl Drop for StorageThread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::JobLost;
     use crate::real::FolderDisk;
+
+    fn storage(folder: &tempfile::TempDir) -> Arc<dyn Storage> {
+        let disk = FolderDisk::create(folder.path()).expect("created");
+        Arc::new(StorageThread::start(Arc::new(disk)).expect("a thread"))
+    }
 
     #[tokio::test]
     async fn jobs_run_in_order_and_answer() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let disk = FolderDisk::create(folder.path()).expect("created");
-        let storage: Arc<dyn Storage> =
-            Arc::new(StorageThread::start(Arc::new(disk)).expect("a thread"));
+        let storage = storage(&folder);
         for size in 1..=3_u8 {
             let len = storage
                 .run(move |disk| {
@@ -93,13 +181,52 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panicking_job_closes_the_storage() {
+    async fn a_panicking_job_is_told_and_the_next_one_runs() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let disk = FolderDisk::create(folder.path()).expect("created");
-        let storage: Arc<dyn Storage> =
-            Arc::new(StorageThread::start(Arc::new(disk)).expect("a thread"));
+        let storage = storage(&folder);
         let first = storage.run(|_| panic!("a broken invariant")).await;
-        assert_eq!(first, Err::<(), _>(StorageClosed));
-        assert_eq!(storage.run(|_| ()).await, Err(StorageClosed));
+        assert_eq!(first, Err::<(), _>(JobLost::Panicked));
+        assert_eq!(storage.run(|_| 1).await, Ok(1));
+    }
+
+    /// The order in which jobs run that were all given while one held up the thread.
+    async fn order_of(lanes: &[Lane]) -> Vec<usize> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let storage = storage(&folder);
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        let hold = storage.run(move |_| gate.recv().is_ok());
+        let jobs = lanes.iter().enumerate().map(|(number, lane)| {
+            let ran = Arc::clone(&ran);
+            storage.run_in(*lane, move |_| {
+                ran.lock().expect("no panic").push(number);
+            })
+        });
+        let opened = async { open.send(()).expect("the first job waits") };
+        // All are polled, and so given, in this order.
+        let (held, _, ()) = futures::join!(hold, futures::future::join_all(jobs), opened);
+        assert_eq!(held, Ok(true));
+        let ran = ran.lock().expect("no panic");
+        ran.clone()
+    }
+
+    #[tokio::test]
+    async fn the_owner_waits_for_one_job_whatever_sixteen_pullers_ask() {
+        // Sixteen pullers with four pulls each, and then the owner posts.
+        let mut lanes = vec![Lane::Serve; 64];
+        lanes.extend([Lane::Owner, Lane::Intake]);
+        let ran = order_of(&lanes).await;
+        assert_eq!(ran[..3], [64, 65, 0]);
+    }
+
+    #[tokio::test]
+    async fn others_wait_for_a_bounded_number_of_the_owners_jobs() {
+        let mut lanes = vec![Lane::Owner; 40];
+        lanes.extend([Lane::Serve; 3]);
+        let ran = order_of(&lanes).await;
+        let served: Vec<_> = (0..ran.len()).filter(|at| ran[*at] >= 40).collect();
+        // Whether the job that holds the thread counts depends on who comes first.
+        assert!(matches!(served[0], 15 | 16), "{served:?}");
+        assert_eq!(served[1..], [served[0] + 17, 42]);
     }
 }

@@ -6,23 +6,19 @@
 use redb::ReadTransaction;
 
 use super::record::Record;
-use super::tables::{
-    ANYBODY, EPOCH, FEED_BY_ARRIVAL, FEED_BY_STAMP, HEADS, INTRODUCED, OPS, WRAPS,
-};
+use super::tables::{ANYBODY, HEADS, INTRODUCED, OPS, WRAPS};
+use super::viewer_feed::ViewerFeed;
 use super::{Store, StoreError, contacts};
 use crate::codec::Reader;
 use crate::delegation::Delegation;
-use crate::engine::{self, Feed};
+use crate::engine;
 use crate::identity::IdentityId;
-use crate::op::{Header, OpId};
+use crate::op::{Header, SignedHeader};
 use crate::pull::{
     End, Item, Lapsed, PAGE_ITEMS_MAX, PageBounds, PullPage, PullRequest, Refusal, Scope,
 };
 use crate::revocation::Revocation;
 use crate::seal::Wrap;
-
-/// Most ops looked at for one page when many are of types not asked for.
-const SCAN_MAX: usize = 1_024;
 
 /// A page, and what it had no room for.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,11 +27,14 @@ pub struct Answer {
     pub page: PullPage,
     /// Bytes of the item that would be next, if it is too large for the page.
     pub left_out: Option<usize>,
+    /// Bytes of ops that were read for it.
+    pub read_bytes: usize,
 }
 
 impl Store {
     /// One page for `viewer`, as whom the connection was authenticated. Ask
-    /// again with the page's `next` as state until its `end` is set.
+    /// again with the page's `next` as state until its `end` is set; a page may
+    /// have no items before that, for it is made in bounded time.
     ///
     /// # Errors
     /// [`Refusal`], to be sent to the viewer.
@@ -65,6 +64,10 @@ impl Store {
         if request.viewer != viewer {
             return Err(Refusal::Viewer);
         }
+        if request.scope == Scope::Author(viewer) && viewer != self.keys.identity() {
+            let page = self.heads_of(&txn, viewer, request, bounds.heads_max(0));
+            return page.map_err(storage);
+        }
         if request.scope != Scope::Author(self.keys.identity()) {
             return Err(Refusal::Scope);
         }
@@ -78,14 +81,9 @@ impl Store {
         request: &PullRequest,
         bounds: PageBounds,
     ) -> Result<Answer, StoreError> {
-        let feed = ViewerFeed::open(txn, viewer)?;
+        let feed = ViewerFeed::open(txn, viewer, &request.types)?;
         let limit = (request.limit as usize).clamp(1, PAGE_ITEMS_MAX);
-        let scan = if request.types.is_empty() {
-            limit + 1
-        } else {
-            SCAN_MAX
-        };
-        let selection = engine::select(&request.state, &feed, scan)?;
+        let selection = engine::select(&request.state, &feed, limit + 1)?;
         let ops = txn.open_table(OPS)?;
         let wraps = txn.open_table(WRAPS)?;
         let mut page = PullPage {
@@ -97,6 +95,7 @@ impl Store {
         let mut weight_bytes = page.lapsed.weight_bytes();
         let mut all = true;
         let mut left_out = None;
+        let mut read_bytes = 0;
         for (op, next) in selection.ops {
             if page.items.len() == limit || weight_bytes >= bounds.items_bytes {
                 all = false;
@@ -106,11 +105,8 @@ impl Store {
                 page.next = next;
                 continue;
             };
+            read_bytes += record.value().len();
             let record = Record::decode(record.value())?;
-            if !request.types.is_empty() && !request.types.contains(&record.kind) {
-                page.next = next;
-                continue;
-            }
             let wrap = wraps.get((&op.0, &viewer.0))?;
             let wrap = wrap.map(|wrap| decode_wrap(wrap.value())).transpose()?;
             let mut item = Item {
@@ -130,13 +126,21 @@ impl Store {
             page.items.push(item);
         }
         if all && selection.exhausted {
+            let (heads, bytes) = heads(txn, viewer, bounds.heads_max(weight_bytes))?;
+            read_bytes += bytes;
             page.end = Some(End {
                 complete: true,
                 delegation: self.keys.delegation().encode(),
-                heads: heads(txn, viewer, bounds.heads_max(weight_bytes))?,
+                heads,
             });
+        } else if all && let Some(looked_to) = selection.looked_to {
+            page.next = looked_to;
         }
-        Ok(Answer { page, left_out })
+        Ok(Answer {
+            page,
+            left_out,
+            read_bytes,
+        })
     }
 
     /// The last certificate of the device that made an own op.
@@ -165,11 +169,12 @@ fn decode_wrap(bytes: &[u8]) -> Result<Wrap, StoreError> {
 }
 
 /// Newest op of each log that `viewer` reads whole; by log, of the `max` logs written to last.
+/// With them, the bytes that were read for it.
 fn heads(
     txn: &ReadTransaction,
     viewer: IdentityId,
     max: usize,
-) -> Result<Vec<crate::op::SignedHeader>, StoreError> {
+) -> Result<(Vec<SignedHeader>, usize), StoreError> {
     let introduced = txn.open_table(INTRODUCED)?;
     let heads = txn.open_table(HEADS)?;
     let mut newest = Vec::new();
@@ -188,80 +193,12 @@ fn heads(
     newest.sort_unstable_by_key(|(_, log, _)| *log);
     let ops = txn.open_table(OPS)?;
     let mut signed = Vec::with_capacity(newest.len());
+    let mut bytes = 0;
     for (_, _, op) in newest {
         if let Some(record) = ops.get(&op)? {
+            bytes += record.value().len();
             signed.push(Record::decode(record.value())?.item.header);
         }
     }
-    Ok(signed)
-}
-
-type Stamps = redb::ReadOnlyTable<(super::tables::Name, u64, super::tables::Name), ()>;
-type Arrivals = redb::ReadOnlyTable<(super::tables::Name, u64), super::tables::Name>;
-
-/// What one viewer may read: what anybody may, and what was opened to them.
-struct ViewerFeed {
-    readers: [[u8; 32]; 2],
-    epoch: [u8; 16],
-    stamps: Stamps,
-    arrivals: Arrivals,
-}
-
-impl ViewerFeed {
-    fn open(txn: &ReadTransaction, viewer: IdentityId) -> Result<Self, StoreError> {
-        let epoch = txn.open_table(EPOCH)?;
-        let epoch = epoch.get(())?.map(|epoch| *epoch.value());
-        Ok(Self {
-            readers: [ANYBODY, viewer.0],
-            epoch: epoch.unwrap_or_default(),
-            stamps: txn.open_table(FEED_BY_STAMP)?,
-            arrivals: txn.open_table(FEED_BY_ARRIVAL)?,
-        })
-    }
-}
-
-impl Feed for ViewerFeed {
-    type Error = StoreError;
-
-    fn epoch(&self) -> [u8; 16] {
-        self.epoch
-    }
-
-    fn by_stamp(
-        &self,
-        after: Option<(u64, OpId)>,
-        max: usize,
-    ) -> Result<Vec<(u64, OpId)>, StoreError> {
-        use std::ops::Bound::{Excluded, Included};
-        let mut found = Vec::new();
-        for reader in &self.readers {
-            let from = match &after {
-                None => Included((reader, 0, &[0; 32])),
-                Some((stamp, op)) => Excluded((reader, *stamp, &op.0)),
-            };
-            let to = Included((reader, u64::MAX, &[0xff; 32]));
-            for entry in self.stamps.range((from, to))?.take(max) {
-                let (key, _) = entry?;
-                let (_, stamp, op) = key.value();
-                found.push((stamp, OpId(*op)));
-            }
-        }
-        found.sort_unstable();
-        found.truncate(max);
-        Ok(found)
-    }
-
-    fn by_arrival(&self, from: u64, max: usize) -> Result<Vec<(u64, OpId)>, StoreError> {
-        let mut found = Vec::new();
-        for reader in &self.readers {
-            let range = (reader, from)..=(reader, u64::MAX);
-            for entry in self.arrivals.range(range)?.take(max) {
-                let (key, op) = entry?;
-                found.push((key.value().1, OpId(*op.value())));
-            }
-        }
-        found.sort_unstable();
-        found.truncate(max);
-        Ok(found)
-    }
+    Ok((signed, bytes))
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use redb::{Database, StorageBackend};
 
 use super::StoreError;
+use super::overlay::Overlay;
 use crate::environment::{Disk, DiskFile};
 use crate::files::TEMPORARY;
 
@@ -47,17 +48,38 @@ impl StorageBackend for Backend {
     }
 }
 
-/// Opens the index. If there is none, an empty one is made and `initialise`d
-/// before it takes its name.
-pub(super) fn open(
+/// Opens the index; `None` if there is none.
+///
+/// # Errors
+/// `Index` and `Disk`.
+pub(super) fn open(disk: &Arc<dyn Disk>) -> Result<Option<Database>, StoreError> {
+    match disk.open(INDEX_FILE, false) {
+        Ok(file) => database(file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens the index for reading alone: what opening it writes stays in memory.
+///
+/// # Errors
+/// `Index` and `Disk`.
+pub(super) fn open_to_read(disk: &Arc<dyn Disk>) -> Result<Option<Database>, StoreError> {
+    match disk.open(INDEX_FILE, false) {
+        Ok(file) => database(Box::new(Overlay::new(file)?)).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes an index, which is `initialise`d before it takes its name, and opens it.
+///
+/// # Errors
+/// `Index` and `Disk`, and those of `initialise`; the index is not there then.
+pub(super) fn make(
     disk: &Arc<dyn Disk>,
     initialise: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<Database, StoreError> {
-    match disk.open(INDEX_FILE, false) {
-        Ok(file) => return database(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
-    }
     let temporary = format!("{INDEX_FILE}{TEMPORARY}");
     let file = disk.open(&temporary, true)?;
     file.set_len(0)?;
@@ -69,6 +91,17 @@ pub(super) fn open(
     disk.rename(&temporary, INDEX_FILE)?;
     disk.sync_dir("")?;
     database(disk.open(INDEX_FILE, false)?)
+}
+
+/// Moves the index out of the way, where it can be looked at; one that was moved before is lost.
+///
+/// # Errors
+/// Whatever the disk reports; nothing to move is none.
+pub(super) fn set_aside(disk: &Arc<dyn Disk>) -> io::Result<()> {
+    match disk.rename(INDEX_FILE, &format!("{INDEX_FILE}.damaged")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => disk.sync_dir(""),
+    }
 }
 
 fn database(file: Box<dyn DiskFile>) -> Result<Database, StoreError> {

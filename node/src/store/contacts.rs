@@ -5,6 +5,7 @@
 
 use redb::{ReadTransaction, ReadableTable};
 
+use super::contact_file::{Contact, Contacts};
 use super::tables::{BLOCKS, CARDS, FOLLOWS};
 use super::{Store, StoreError};
 use crate::card::Card;
@@ -15,7 +16,8 @@ impl Store {
     /// followed with the same card. Durable on return.
     ///
     /// # Errors
-    /// `OwnCard`; `OldCard` if a certificate with a higher serial is known; `Disk` and `Index`.
+    /// `OwnCard` and `TooManyContacts`; `OldCard` if a certificate with a higher serial is known;
+    /// `Disk` and `Index`.
     pub fn follow(&mut self, card: &Card) -> Result<bool, StoreError> {
         let identity = card.identity();
         if identity == self.keys.identity() {
@@ -26,13 +28,9 @@ impl Store {
             return Err(StoreError::OldCard(identity));
         }
         let card = card.encode();
-        self.write(|txn, _| {
-            let known = txn
-                .open_table(CARDS)?
-                .insert(&identity.0, card.as_slice())?
-                .is_some_and(|old| old.value() == card);
-            let followed = txn.open_table(FOLLOWS)?.insert(&identity.0, ())?.is_some();
-            Ok(!(known && followed))
+        self.change(identity, |contact| {
+            contact.card = Some(card);
+            contact.followed = true;
         })
     }
 
@@ -41,15 +39,15 @@ impl Store {
     /// # Errors
     /// `Disk` and `Index`.
     pub fn unfollow(&mut self, identity: IdentityId) -> Result<bool, StoreError> {
-        self.write(|txn, _| Ok(txn.open_table(FOLLOWS)?.remove(&identity.0)?.is_some()))
+        self.change(identity, |contact| contact.followed = false)
     }
 
     /// Refuses `identity` everything from now on. False if that was so. Durable on return.
     ///
     /// # Errors
-    /// `Disk` and `Index`.
+    /// `TooManyContacts`; `Disk` and `Index`.
     pub fn block(&mut self, identity: IdentityId) -> Result<bool, StoreError> {
-        self.write(|txn, _| Ok(txn.open_table(BLOCKS)?.insert(&identity.0, ())?.is_none()))
+        self.change(identity, |contact| contact.blocked = true)
     }
 
     /// Undoes [`Store::block`]. False if `identity` was not blocked. Durable on return.
@@ -57,7 +55,33 @@ impl Store {
     /// # Errors
     /// `Disk` and `Index`.
     pub fn unblock(&mut self, identity: IdentityId) -> Result<bool, StoreError> {
-        self.write(|txn, _| Ok(txn.open_table(BLOCKS)?.remove(&identity.0)?.is_some()))
+        self.change(identity, |contact| contact.blocked = false)
+    }
+
+    /// Changes what is known of `identity`, in the file and then in the index; whether that
+    /// was something else before.
+    fn change(
+        &mut self,
+        identity: IdentityId,
+        change: impl FnOnce(&mut Contact),
+    ) -> Result<bool, StoreError> {
+        self.settle()?;
+        let mut contacts = Contacts::of_index(&self.read()?)?;
+        let before = contacts.of(&identity.0);
+        let mut contact = before.clone();
+        change(&mut contact);
+        if contact == before {
+            return Ok(false);
+        }
+        contacts.put(identity, contact)?;
+        // From the rename on, a failure leaves open whether the change is there.
+        self.unsettled = true;
+        let mark = contacts.write(&self.disk, self.keys.identity())?;
+        let txn = self.index.begin_write()?;
+        contacts.enter_one(&txn, identity, &mark)?;
+        txn.commit()?;
+        self.unsettled = false;
+        Ok(true)
     }
 
     /// Cards of everybody followed, by identity.

@@ -1,5 +1,7 @@
 //! Why the store did not do what it was asked.
 
+use std::io;
+
 use crate::codec::DecodeError;
 use crate::identity::{IdentityId, SignError};
 use crate::op::OpId;
@@ -11,6 +13,9 @@ pub enum StoreError {
     /// The disk refused us. What was asked was not done, or not durably.
     #[error("the disk refused: {0}")]
     Disk(#[from] std::io::Error),
+    /// The disk refused writes when the store was opened, so that it can only be read.
+    #[error("the disk refuses writes ({0}); what is kept can be read")]
+    ReadOnly(String),
     /// The index refused us, mostly because the disk did.
     #[error("the index refused: {0}")]
     Index(Box<redb::Error>),
@@ -25,6 +30,25 @@ pub enum StoreError {
     /// An entry of the index is not as it was written.
     #[error("the index holds a damaged entry: {0}; reindex")]
     DamagedEntry(DecodeError),
+    /// The index is gone, and so is the file of contacts.
+    #[error(
+        "there are posts, but neither an index nor the contacts beside them: whom this node \
+         blocks and follows is not known. Restore `{path}` or `index.redb` from a copy; or begin \
+         without contacts by `orrery-node reindex --forget-contacts`, then follow and block anew"
+    )]
+    ContactsLost {
+        /// The file of contacts, below the node's folder.
+        path: String,
+    },
+    /// The index is of a later version.
+    #[error("the index is of version {0}, which this program does not read; use a newer one")]
+    NewerIndex(u64),
+    /// More contacts than are kept.
+    #[error("no more than {max} contacts are kept")]
+    TooManyContacts {
+        /// How many.
+        max: usize,
+    },
     /// The body breaks its rules.
     #[error(transparent)]
     Body(DecodeError),
@@ -85,10 +109,65 @@ pub enum StoreError {
 impl StoreError {
     /// Whether disk or index are to blame, not what was asked.
     pub fn is_storage(&self) -> bool {
+        match self {
+            Self::Disk(_)
+            | Self::ReadOnly(_)
+            | Self::Index(_)
+            | Self::Damaged { .. }
+            | Self::DamagedEntry(_)
+            | Self::ContactsLost { .. }
+            | Self::NewerIndex(_) => true,
+            Self::TooManyContacts { .. }
+            | Self::Body(_)
+            | Self::TooManyReaders { .. }
+            | Self::UnknownReader(_)
+            | Self::UnusableReader { .. }
+            | Self::Blocked(_)
+            | Self::UnknownOp(_)
+            | Self::OwnCard
+            | Self::OldCard(_)
+            | Self::CertificateEnded
+            | Self::NotFollowed(_)
+            | Self::OtherEngine
+            | Self::NoProgress
+            | Self::Sign(_) => false,
+        }
+    }
+
+    /// Whether the disk takes no writes, but may be read.
+    pub(crate) fn is_refused_write(&self) -> bool {
+        let kind = match self {
+            Self::Disk(error) => error.kind(),
+            Self::Index(error) => match &**error {
+                redb::Error::Io(error) => error.kind(),
+                _ => return false,
+            },
+            _ => return false,
+        };
         matches!(
-            self,
-            Self::Disk(_) | Self::Index(_) | Self::Damaged { .. } | Self::DamagedEntry(_)
+            kind,
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge
+                | io::ErrorKind::ReadOnlyFilesystem
+                | io::ErrorKind::PermissionDenied
         )
+    }
+
+    /// Whether the index is not as it was written, so that it must be checked as a whole.
+    pub(crate) fn is_damage_of_index(&self) -> bool {
+        match self {
+            Self::Index(error) => match &**error {
+                redb::Error::Corrupted(_) | redb::Error::TableDoesNotExist(_) => true,
+                redb::Error::Io(error) => matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ),
+                _ => false,
+            },
+            Self::DamagedEntry(_) => true,
+            _ => false,
+        }
     }
 }
 

@@ -4,12 +4,12 @@
 
 use redb::ReadableTable;
 
+use super::own_logs::read_proof;
 use super::tables::FORKS;
 use super::{Store, StoreError};
-use crate::codec::Reader;
 use crate::op::{LogId, SignedHeader};
 
-/// A log whose device signed two ops for one place.
+/// A log whose device signed two ops for one place, or one that follows another than it signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fork {
     /// The device.
@@ -18,7 +18,8 @@ pub struct Fork {
     pub log: LogId,
     /// The first forked place; nothing from there on is taken.
     pub seq: u64,
-    /// The two headers: the one held first, then the other.
+    /// Two headers that exclude each other, the one held first: both for this place, or one for
+    /// it and one for the next that follows another.
     pub proof: Vec<SignedHeader>,
 }
 
@@ -34,16 +35,11 @@ impl Store {
             let (key, value) = entry?;
             let (device, log) = key.value();
             let (seq, proof) = value.value();
-            let mut reader = Reader::new("index entry of a fork", proof);
-            let proof = (0..reader.list(2).map_err(StoreError::DamagedEntry)?)
-                .map(|_| SignedHeader::read(&mut reader))
-                .collect::<Result<_, _>>()
-                .map_err(StoreError::DamagedEntry)?;
             forks.push(Fork {
                 device: *device,
                 log: LogId(*log),
                 seq,
-                proof,
+                proof: read_proof(proof)?,
             });
         }
         Ok(forks)

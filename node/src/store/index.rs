@@ -3,17 +3,20 @@
 //!
 //! Checks nothing: what comes here was verified.
 
+use std::collections::BTreeSet;
+
 use redb::ReadableTable;
 
 use super::StoreError;
 use super::post_files::{OwnGrant, OwnPost};
 use super::record::Record;
 use super::tables::{ANYBODY, Derived, HLC_COUNTER, HLC_LOGICAL_MS, NEXT_ARRIVAL};
+use super::viewer_feed::Order;
 use crate::audience::Readers;
 use crate::codec::Writer;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
-use crate::op::Header;
+use crate::op::{Header, OpId};
 use crate::seal::Wrap;
 
 impl Derived<'_> {
@@ -52,6 +55,8 @@ impl Derived<'_> {
         self.audiences.insert(&readers.key(), &header.log.0)?;
         self.heads
             .insert(&header.log.0, (header.seq, &op.0, post.arrival))?;
+        self.enter_kind(post.body.kind(), Order::Arrival, post.arrival, op)?;
+        self.enter_kind(post.body.kind(), Order::Stamp, header.hlc.stamp_ms, op)?;
         if readers == Readers::Public {
             self.open_to(ANYBODY, post)?;
         }
@@ -80,9 +85,44 @@ impl Derived<'_> {
         let (op, reader) = (&grant.op.0, &grant.reader.0);
         self.feed_by_stamp.insert((reader, stamp, op), ())?;
         self.feed_by_arrival.insert((reader, grant.arrival), op)?;
+        self.enter_kind(&record.kind, Order::Arrival, grant.arrival, grant.op)?;
         self.wraps
             .insert((op, reader), encode_wrap(&grant.wrap).as_slice())?;
         self.advance(NEXT_ARRIVAL, grant.arrival.saturating_add(1))
+    }
+
+    fn enter_kind(
+        &mut self,
+        kind: &str,
+        order: Order,
+        number: u64,
+        op: OpId,
+    ) -> Result<(), StoreError> {
+        self.kinds.insert((kind, order as u8, number, &op.0), ())?;
+        Ok(())
+    }
+
+    /// Enters the types of all own ops, from the feeds that list them.
+    pub(super) fn enter_kinds(&mut self) -> Result<(), StoreError> {
+        let mut listed = BTreeSet::new();
+        for entry in self.feed_by_arrival.iter()? {
+            let (key, op) = entry?;
+            listed.insert((Order::Arrival as u8, key.value().1, OpId(*op.value())));
+        }
+        for entry in self.feed_by_stamp.iter()? {
+            let (key, _) = entry?;
+            let (_, stamp, op) = key.value();
+            listed.insert((Order::Stamp as u8, stamp, OpId(*op)));
+        }
+        for (order, number, op) in listed {
+            let record = self.ops.get(&op.0)?;
+            let record = record.map(|record| Record::decode(record.value()));
+            if let Some(record) = record.transpose()? {
+                self.kinds
+                    .insert((record.kind.as_str(), order, number, &op.0), ())?;
+            }
+        }
+        Ok(())
     }
 
     fn open_to(&mut self, reader: [u8; 32], post: &OwnPost) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::lapsed::{Revoked, learn_certificate};
 use super::record::{self, Record, wrap_binding};
-use super::tables::{CURSORS, Derived, FOLLOWS, FORKS, HELD, Log, Name};
+use super::tables::{CURSORS, Derived, FOLLOWS, FORKS, HELD, HELD_BACK, Log, Name};
 use super::{Store, StoreError};
 use crate::codec::Writer;
 use crate::delegation::Delegation;
@@ -18,6 +18,9 @@ use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::op::{Encryption, Header, OpId, OpRefusal, SignedHeader};
 use crate::pull::{Item, Lapsed, PullPage, PullRequest, Scope};
+
+/// How often a page of which something was refused is asked for again.
+const ASKED_AGAIN_MAX: u64 = 16;
 
 /// What became of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,6 +37,9 @@ pub struct Ingested {
     pub certificate: Option<Delegation>,
     /// Revocations of the author's that were left out, since more are kept already than may be.
     pub revocations_left_out: u64,
+    /// Items that were refused as often as they are asked for: they are not asked for again by
+    /// the cursor.
+    pub given_up: u64,
     /// Ops that the signed heads prove to exist for this reader and that are
     /// not held after this page. 0 before the last page.
     pub missing: u64,
@@ -123,8 +129,8 @@ impl Store {
         if txn.open_table(FOLLOWS)?.get(&author.0)?.is_none() {
             return Err(StoreError::NotFollowed(author));
         }
-        let (result, learned) = self.take_page(&txn, author, page, wall_ms)?;
-        let moved = move_cursor(&txn, author, request, page)?;
+        let (mut result, learned) = self.take_page(&txn, author, page, wall_ms)?;
+        let moved = move_cursor(&txn, author, request, page, &mut result)?;
         // Most pulls bring nothing: they then cost no sync.
         if moved || learned || !result.new.is_empty() || !result.forks.is_empty() {
             txn.commit()?;
@@ -163,26 +169,51 @@ impl Store {
     }
 }
 
-/// Keeps where the next pull goes on; whether that is elsewhere than before.
+/// Keeps where the next pull goes on; whether that, or something beside it, is otherwise than
+/// before. What was refused is not passed: the page, and so those after it, are asked for again,
+/// up to [`ASKED_AGAIN_MAX`] times.
 fn move_cursor(
     txn: &WriteTransaction,
     author: IdentityId,
     request: &PullRequest,
     page: &PullPage,
+    result: &mut Ingested,
 ) -> Result<bool, StoreError> {
-    let PullState::Cursor(Cursor {
-        epoch: Some(epoch),
-        arrival,
-    }) = page.next
-    else {
+    let (PullState::Cursor(from), PullState::Cursor(to)) = (request.state, page.next) else {
         return Ok(false);
     };
-    if !request.types.is_empty() {
+    let Some(epoch) = to.epoch.filter(|_| request.types.is_empty()) else {
+        return Ok(false);
+    };
+    let mut cursors = txn.open_table(CURSORS)?;
+    let stands = cursors.get(&author.0)?.map(|cursor| {
+        let (epoch, arrival) = cursor.value();
+        (*epoch, arrival)
+    });
+    if stands != from.epoch.map(|epoch| (epoch, from.arrival)) {
+        // Something of a page before this one was refused.
         return Ok(false);
     }
-    let mut cursors = txn.open_table(CURSORS)?;
-    let old = cursors.insert(&author.0, (&epoch, arrival))?;
-    Ok(old.is_none_or(|old| old.value() != (&epoch, arrival)))
+    let mut held_back = txn.open_table(HELD_BACK)?;
+    if result.refused.is_empty() {
+        held_back.remove(&author.0)?;
+    } else {
+        let place = (from.epoch.unwrap_or_default(), from.arrival);
+        let before = held_back.get(&author.0)?.map(|held_back| {
+            let (epoch, arrival, times) = held_back.value();
+            ((*epoch, arrival), times)
+        });
+        let times = before.filter(|(at, _)| *at == place);
+        let times = times.map_or(0, |(_, times)| times);
+        if times < ASKED_AGAIN_MAX {
+            held_back.insert(&author.0, (&place.0, place.1, times + 1))?;
+            return Ok(true);
+        }
+        result.given_up = result.refused.len() as u64;
+        held_back.remove(&author.0)?;
+    }
+    cursors.insert(&author.0, (&epoch, to.arrival))?;
+    Ok(stands != Some((epoch, to.arrival)))
 }
 
 /// One page on its way into the index.
@@ -285,22 +316,25 @@ impl<'txn> Intake<'txn> {
             && held != op
         {
             let proof = self.signed_header(held)?;
-            self.freeze(header, &[&proof, signed])?;
+            self.freeze(header, header.seq, &[&proof, signed])?;
             return Ok(Some(OpRefusal::Fork { seq: header.seq }));
         }
         if let Some(before) = header.seq.checked_sub(1)
             && let Some(held) = self.held_at(header, before)?
             && Some(held) != header.prev
         {
-            return Ok(Some(OpRefusal::Prev));
+            let proof = self.signed_header(held)?;
+            self.freeze(header, before, &[&proof, signed])?;
+            return Ok(Some(OpRefusal::Fork { seq: before }));
         }
         if let Some(after) = header.seq.checked_add(1)
             && let Some(held) = self.held_at(header, after)?
         {
-            let after = Header::decode(&self.signed_header(held)?.bytes)
-                .map_err(StoreError::DamagedEntry)?;
+            let proof = self.signed_header(held)?;
+            let after = Header::decode(&proof.bytes).map_err(StoreError::DamagedEntry)?;
             if after.prev != Some(op) {
-                return Ok(Some(OpRefusal::Prev));
+                self.freeze(header, header.seq, &[&proof, signed])?;
+                return Ok(Some(OpRefusal::Fork { seq: header.seq }));
             }
         }
         Ok(None)
@@ -375,10 +409,14 @@ impl<'txn> Intake<'txn> {
                 && held != signed.id()
             {
                 let proof = self.signed_header(held)?;
-                self.freeze(&header, &[&proof, signed])?;
+                self.freeze(&header, header.seq, &[&proof, signed])?;
                 continue;
             }
             let log = (&header.device, &header.log.0);
+            if self.forks.get(log)?.is_some() {
+                // That the rest of it is not taken has been told.
+                continue;
+            }
             let held = self.derived.log_lengths.get(log)?;
             let held = held.map_or(0, |held| held.value());
             let exist = header.seq.saturating_add(1);
@@ -400,11 +438,16 @@ impl<'txn> Intake<'txn> {
         Ok(Record::decode(record.value())?.item.header)
     }
 
-    /// Freezes the log of `header` at its place, with both headers as proof.
-    fn freeze(&mut self, header: &Header, proof: &[&SignedHeader; 2]) -> Result<(), StoreError> {
+    /// Freezes the log of `header` at place `seq`, with both headers as proof.
+    fn freeze(
+        &mut self,
+        header: &Header,
+        seq: u64,
+        proof: &[&SignedHeader; 2],
+    ) -> Result<(), StoreError> {
         let log = (&header.device, &header.log.0);
         let frozen = self.forks.get(log)?.map(|fork| fork.value().0);
-        if frozen.is_some_and(|seq| seq <= header.seq) {
+        if frozen.is_some_and(|frozen| frozen <= seq) {
             return Ok(());
         }
         let mut writer = Writer::default();
@@ -412,9 +455,8 @@ impl<'txn> Intake<'txn> {
         for signed in proof {
             signed.write(&mut writer);
         }
-        self.forks
-            .insert(log, (header.seq, writer.finish().as_slice()))?;
-        self.result.forks.push(header.seq);
+        self.forks.insert(log, (seq, writer.finish().as_slice()))?;
+        self.result.forks.push(seq);
         Ok(())
     }
 }

@@ -1,25 +1,30 @@
 //! The store: everything that one identity's device keeps.
 //!
-//! Own posts are files, and everything else is a redb index (see `tables`).
-//! Own posts are durable in files and index before they are acknowledged; of
-//! others' ops the index is the truth. All calls are synchronous and wait for
-//! nothing but the disk: they are made within storage jobs. Nothing here reads
+//! Own posts and contacts are files, and everything else is a redb index (see `tables`).
+//! Both are durable in files and index before they are acknowledged, and the files are the
+//! truth; of others' ops the index is, and what of it is lost is pulled again. All calls are
+//! synchronous and wait for nothing but the disk: they are made within storage jobs. Nothing here reads
 //! a clock; entropy is drawn only for names and keys.
 
 mod answer;
 mod backend;
+mod contact_file;
 mod contacts;
 mod error;
 mod forks;
 mod index;
 mod ingest;
 mod lapsed;
+mod opening;
+mod overlay;
+mod own_logs;
 mod post;
 mod post_files;
 mod record;
 mod recover;
 mod tables;
 mod timeline;
+mod viewer_feed;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +33,6 @@ use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-use crate::entropy;
 use crate::environment::Disk;
 use crate::keys::Keys;
 
@@ -36,10 +40,10 @@ pub use answer::Answer;
 pub use error::StoreError;
 pub use forks::Fork;
 pub use ingest::{Ingested, Received};
+pub use opening::{Opened, Rebuilt, Trust};
+pub use own_logs::{EndReason, EndedLog};
 pub use post::{Granted, Posted};
 pub use recover::Reindexed;
-
-use tables::Derived;
 
 /// Everything that one identity's device keeps.
 ///
@@ -51,43 +55,13 @@ pub struct Store {
     /// Set while files and index may differ: before the next write, what is
     /// in files only is entered.
     unsettled: bool,
+    /// Why it takes no changes, if the disk refuses them.
+    read_only: Option<String>,
+    /// How it was opened, until it is asked for.
+    opened: Opened,
 }
 
 impl Store {
-    /// Opens the store on `disk`, or makes an empty one, and enters what a
-    /// crash left in files only.
-    ///
-    /// # Errors
-    /// `Disk` and `Index`; `Damaged` when a post's files are not as written
-    /// and the index knows the post, or posts that follow it.
-    pub fn open(disk: &Arc<dyn Disk>, keys: Keys) -> Result<Self, StoreError> {
-        let index = backend::open(disk, |index| {
-            let txn = index.begin_write()?;
-            {
-                Derived::open(&txn)?;
-                txn.open_table(tables::EPOCH)?
-                    .insert((), &entropy::bytes::<16>())?;
-                txn.open_table(tables::CARDS)?;
-                txn.open_table(tables::FOLLOWS)?;
-                txn.open_table(tables::BLOCKS)?;
-                txn.open_table(tables::CURSORS)?;
-                txn.open_table(tables::FORKS)?;
-                txn.open_table(tables::CERTIFICATES)?;
-                txn.open_table(tables::REVOCATIONS)?;
-            }
-            txn.commit()?;
-            Ok(())
-        })?;
-        let mut store = Self {
-            disk: Arc::clone(disk),
-            keys,
-            index,
-            unsettled: true,
-        };
-        store.settle()?;
-        Ok(store)
-    }
-
     /// The secrets the store works with.
     pub fn keys(&self) -> &Keys {
         &self.keys

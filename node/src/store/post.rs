@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::post_files::{OwnGrant, OwnPost, log_dir};
 use super::record::{Record, wrap_binding};
-use super::tables::{AUDIENCES, Derived, FOLLOWS, HEADS, HLC_COUNTER, HLC_LOGICAL_MS};
+use super::tables::{AUDIENCES, Derived, ENDED, FOLLOWS, HEADS};
+use super::tables::{HLC_COUNTER, HLC_LOGICAL_MS};
 use super::tables::{NEXT_ARRIVAL, NUMBERS, OPS, WRAPS};
 use super::{Store, StoreError, contacts, lapsed};
 use crate::audience::{Audience, READERS_MAX, Readers};
@@ -157,11 +158,13 @@ impl Store {
             return Err(StoreError::CertificateEnded);
         }
         let arrival = number(NEXT_ARRIVAL)?.unwrap_or(0);
+        let ended = txn.open_table(ENDED)?;
         let log = txn
             .open_table(AUDIENCES)?
             .get(&readers.key())?
             .map(|log| *log.value());
         let log = match log {
+            Some(log) if ended.get(&log)?.is_some() => None,
             Some(log) if self.is_of_another_device(&txn, &log)? => None,
             other => other,
         };

@@ -269,6 +269,26 @@ fn grant_path(identity: IdentityId, log: LogId, seq: u64, arrival: u64) -> Strin
     format!("{}/{seq:08}.grant-{arrival:08}", log_dir(identity, log))
 }
 
+/// The file that says that a log is written no more.
+const ENDED: &str = "ended";
+
+/// Says beside the posts of `log` that it is written no more, durably. There may be none.
+pub(super) fn end_log(
+    disk: &Arc<dyn Disk>,
+    identity: IdentityId,
+    log: LogId,
+) -> std::io::Result<()> {
+    let folder = log_dir(identity, log);
+    files::make_dir(disk, &folder)?;
+    let path = format!("{folder}/{ENDED}");
+    files::replace(
+        disk,
+        &path,
+        b"This log is written no more; posts go on in another.\n",
+    )?;
+    files::sync_dir_of(disk, &path)
+}
+
 /// What the names in a log's folder say is there.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
@@ -276,6 +296,8 @@ pub(super) struct Listing {
     pub(super) posts: BTreeSet<u64>,
     /// Grants as (arrival, place), ascending.
     pub(super) grants: BTreeSet<(u64, u64)>,
+    /// Whether it is written no more.
+    pub(super) ended: bool,
 }
 
 impl Listing {
@@ -284,6 +306,7 @@ impl Listing {
         let mut listing = Self::default();
         for name in names {
             let Some((seq, kind)) = name.split_once('.') else {
+                listing.ended |= name == ENDED;
                 continue;
             };
             let Ok(seq) = seq.parse() else { continue };
@@ -316,6 +339,8 @@ mod tests {
             "00000001.grant-00000007",
             "00000001.grant-00000008.tmp",
             "00000002.op.damaged",
+            "ended",
+            "ended.tmp",
             "notes.txt",
             "x.op",
         ]
@@ -325,6 +350,7 @@ mod tests {
             Listing {
                 posts: BTreeSet::from([0]),
                 grants: BTreeSet::from([(7, 1)]),
+                ended: true,
             }
         );
     }

@@ -10,8 +10,9 @@ use redb::ReadableTable;
 
 use super::post_files::{self, Listing, OwnGrant, OwnPost, log_dir};
 use super::record::Record;
-use super::tables::{Derived, HEADS, NEXT_ARRIVAL, NUMBERS};
+use super::tables::{Derived, ENDED, EPOCH, HEADS, NEXT_ARRIVAL, NUMBERS};
 use super::{Store, StoreError};
+use crate::entropy;
 use crate::files;
 use crate::op::LogId;
 
@@ -42,8 +43,12 @@ impl Store {
     pub fn reindex(&mut self) -> Result<Reindexed, StoreError> {
         self.settle()?;
         let mut found = BTreeMap::new();
+        let mut ended = Vec::new();
         for log in post_files::logs(&self.disk, self.keys.identity())? {
             let listing = self.listing(log)?;
+            if listing.ended {
+                ended.push(log);
+            }
             for seq in listing.posts {
                 let post = OwnPost::read(&self.disk, &self.keys, log, seq)?;
                 found.insert(post.arrival, Found::Post(Box::new(post)));
@@ -59,6 +64,9 @@ impl Store {
             let mut derived = Derived::open(txn)?;
             let before = derived.hash()?;
             derived.clear_all_but_ops()?;
+            for log in ended {
+                derived.ended.insert(&log.0, ())?;
+            }
             let mut others = Vec::new();
             let mut own = Vec::new();
             for entry in derived.ops.iter()? {
@@ -104,7 +112,11 @@ impl Store {
 
     /// Makes files and index agree again, after a crash or a failed write.
     pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        if let Some(reason) = &self.read_only {
+            return Err(StoreError::ReadOnly(reason.clone()));
+        }
         if self.unsettled {
+            self.settle_contacts()?;
             self.repair()?;
             self.unsettled = false;
         }
@@ -118,8 +130,13 @@ impl Store {
         let next_arrival = txn.open_table(NUMBERS)?.get(NEXT_ARRIVAL)?;
         let mut next_arrival = next_arrival.map_or(0, |number| number.value());
         let mut found = BTreeMap::new();
+        let ended = txn.open_table(ENDED)?;
+        let mut newly_ended = Vec::new();
         for log in post_files::logs(&self.disk, self.keys.identity())? {
             let listing = self.listing(log)?;
+            if listing.ended && ended.get(&log.0)?.is_none() {
+                newly_ended.push(log);
+            }
             let known = heads.get(&log.0)?.map_or(0, |head| head.value().0 + 1);
             for seq in listing.posts.range(known..) {
                 if let Some(post) = self.unknown_post(log, *seq, listing.posts.last())? {
@@ -132,8 +149,8 @@ impl Store {
                 found.insert((*arrival, log, *seq), Found::Grant(grant));
             }
         }
-        drop((heads, txn));
-        if found.is_empty() {
+        drop((heads, ended, txn));
+        if found.is_empty() && newly_ended.is_empty() {
             return Ok(());
         }
         // What is in files may not be durable: the sync that failed may be
@@ -154,6 +171,14 @@ impl Store {
         let txn = self.index.begin_write()?;
         {
             let mut derived = Derived::open(&txn)?;
+            for log in &newly_ended {
+                derived.ended.insert(&log.0, ())?;
+            }
+            if !newly_ended.is_empty() {
+                // What was to be numbered anew with them.
+                let mut epoch = txn.open_table(EPOCH)?;
+                epoch.insert((), &entropy::bytes::<16>())?;
+            }
             for found in found.values() {
                 match found {
                     Found::Post(post) => derived.enter_own(post, &self.keys)?,

@@ -9,6 +9,10 @@ use super::StoreError;
 
 pub(super) type Name = &'static [u8; 32];
 pub(super) type Log = &'static [u8; 16];
+/// Reader, stamp and op.
+pub(super) type ByStamp = (Name, u64, Name);
+/// Reader and arrival.
+pub(super) type ByArrival = (Name, u64);
 
 /// The reader in whose name public ops are listed: no Ed25519 key is all zero
 /// bytes and held by somebody.
@@ -23,8 +27,13 @@ pub(super) const HLC_LOGICAL_MS: &str = "hlc-logical-ms";
 /// The counter part of the device's clock.
 pub(super) const HLC_COUNTER: &str = "hlc-counter";
 
-/// The numbering of arrivals, one entry. Made with the index, never changed.
+/// The shape of the index, one entry; none in the first.
+pub(super) const FORMAT: TableDefinition<(), u64> = TableDefinition::new("format");
+/// The numbering of arrivals, one entry. Made with the index, and anew when a log is ended.
 pub(super) const EPOCH: TableDefinition<(), &[u8; 16]> = TableDefinition::new("epoch");
+/// The checksum of the contact file whose content the three tables after it copy, one entry.
+pub(super) const CONTACTS_MARK: TableDefinition<(), &[u8; 32]> =
+    TableDefinition::new("contacts-mark");
 /// Cards of everybody known.
 pub(super) const CARDS: TableDefinition<Name, &[u8]> = TableDefinition::new("cards");
 /// Whom the owner follows.
@@ -39,6 +48,10 @@ pub(super) const CERTIFICATES: TableDefinition<Name, &[u8]> = TableDefinition::n
 /// their logical clocks that counts.
 pub(super) const REVOCATIONS: TableDefinition<(Name, Name), (u64, u64)> =
     TableDefinition::new("revocations");
+/// Per author, a page some of which was refused: where it begins, as epoch and arrival, and how
+/// often it was asked for.
+pub(super) const HELD_BACK: TableDefinition<Name, (&[u8; 16], u64, u64)> =
+    TableDefinition::new("held-back");
 /// Forked logs: the first forked place, and two headers for it as proof.
 pub(super) const FORKS: TableDefinition<(Name, Log), (u64, &[u8])> = TableDefinition::new("forks");
 
@@ -54,6 +67,8 @@ pub(super) const HELD: TableDefinition<(Name, u64, Name), ()> = TableDefinition:
 /// Authors by (stamp, op); of what is stamped far ahead, by (arrival, op).
 pub(super) const TIMELINE: TableDefinition<(u64, Name), Name> = TableDefinition::new("timeline");
 
+/// Own logs that are written no more.
+pub(super) const ENDED: TableDefinition<Log, ()> = TableDefinition::new("ended");
 /// Own logs by distinct audience.
 pub(super) const AUDIENCES: TableDefinition<Name, Log> = TableDefinition::new("audiences");
 /// Newest op of each own log: place, op, arrival.
@@ -61,11 +76,14 @@ pub(super) const HEADS: TableDefinition<Log, (u64, Name, u64)> = TableDefinition
 /// Own logs by (reader, log): those whose every op the reader may read.
 pub(super) const INTRODUCED: TableDefinition<(Name, Log), ()> = TableDefinition::new("introduced");
 /// Own ops by (reader, stamp, op).
-pub(super) const FEED_BY_STAMP: TableDefinition<(Name, u64, Name), ()> =
+pub(super) const FEED_BY_STAMP: TableDefinition<ByStamp, ()> =
     TableDefinition::new("feed-by-stamp");
 /// Own ops by (reader, arrival).
-pub(super) const FEED_BY_ARRIVAL: TableDefinition<(Name, u64), Name> =
+pub(super) const FEED_BY_ARRIVAL: TableDefinition<ByArrival, Name> =
     TableDefinition::new("feed-by-arrival");
+/// Own ops by (type, order, number in it, op); the orders are those of `viewer_feed`: arrivals, a
+/// grant's included, and stamps.
+pub(super) const KINDS: TableDefinition<(&str, u8, u64, Name), ()> = TableDefinition::new("kinds");
 /// Wrapped content keys by (op, reader).
 pub(super) const WRAPS: TableDefinition<(Name, Name), &[u8]> = TableDefinition::new("wraps");
 
@@ -77,11 +95,13 @@ pub(super) struct Derived<'txn> {
     pub(super) log_lengths: Table<'txn, (Name, Log), u64>,
     pub(super) held: Table<'txn, (Name, u64, Name), ()>,
     pub(super) timeline: Table<'txn, (u64, Name), Name>,
+    pub(super) ended: Table<'txn, Log, ()>,
     pub(super) audiences: Table<'txn, Name, Log>,
     pub(super) heads: Table<'txn, Log, (u64, Name, u64)>,
     pub(super) introduced: Table<'txn, (Name, Log), ()>,
     pub(super) feed_by_stamp: Table<'txn, (Name, u64, Name), ()>,
     pub(super) feed_by_arrival: Table<'txn, (Name, u64), Name>,
+    pub(super) kinds: Table<'txn, (&'static str, u8, u64, Name), ()>,
     pub(super) wraps: Table<'txn, (Name, Name), &'static [u8]>,
 }
 
@@ -95,11 +115,13 @@ impl<'txn> Derived<'txn> {
             log_lengths: txn.open_table(LOG_LENGTHS)?,
             held: txn.open_table(HELD)?,
             timeline: txn.open_table(TIMELINE)?,
+            ended: txn.open_table(ENDED)?,
             audiences: txn.open_table(AUDIENCES)?,
             heads: txn.open_table(HEADS)?,
             introduced: txn.open_table(INTRODUCED)?,
             feed_by_stamp: txn.open_table(FEED_BY_STAMP)?,
             feed_by_arrival: txn.open_table(FEED_BY_ARRIVAL)?,
+            kinds: txn.open_table(KINDS)?,
             wraps: txn.open_table(WRAPS)?,
         })
     }
@@ -111,11 +133,13 @@ impl<'txn> Derived<'txn> {
         self.log_lengths.retain(|_, _| false)?;
         self.held.retain(|_, ()| false)?;
         self.timeline.retain(|_, _| false)?;
+        self.ended.retain(|_, ()| false)?;
         self.audiences.retain(|_, _| false)?;
         self.heads.retain(|_, _| false)?;
         self.introduced.retain(|_, ()| false)?;
         self.feed_by_stamp.retain(|_, ()| false)?;
         self.feed_by_arrival.retain(|_, _| false)?;
+        self.kinds.retain(|_, ()| false)?;
         self.wraps.retain(|_, _| false)?;
         Ok(())
     }
@@ -129,11 +153,13 @@ impl<'txn> Derived<'txn> {
         hash_table(&mut hasher, &self.log_lengths)?;
         hash_table(&mut hasher, &self.held)?;
         hash_table(&mut hasher, &self.timeline)?;
+        hash_table(&mut hasher, &self.ended)?;
         hash_table(&mut hasher, &self.audiences)?;
         hash_table(&mut hasher, &self.heads)?;
         hash_table(&mut hasher, &self.introduced)?;
         hash_table(&mut hasher, &self.feed_by_stamp)?;
         hash_table(&mut hasher, &self.feed_by_arrival)?;
+        hash_table(&mut hasher, &self.kinds)?;
         hash_table(&mut hasher, &self.wraps)?;
         Ok(hasher.finalize().into())
     }

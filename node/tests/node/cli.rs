@@ -509,3 +509,31 @@ fn a_node_whose_output_is_not_read_answers_and_ends() {
     assert!(killed.success());
     assert_eq!(process.wait().expect("ends").code(), Some(0));
 }
+
+#[test]
+fn a_lost_index_is_made_anew_and_without_contacts_only_when_that_is_accepted() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    let foe = Keys::generate(Some([9; 32])).identity().to_string();
+    alice.ok(&["post", "kept", "--to", "public"]);
+    alice.ok(&["block", &foe]);
+    let lose = |name: &Path| std::fs::remove_file(alice.folder.join(name)).expect("removed");
+    let index = Path::new("index.redb");
+    lose(index);
+    assert!(alice.ok(&["timeline"]).contains("kept"));
+    // Nobody can be unblocked who is not blocked.
+    alice.ok(&["unblock", &foe]);
+    alice.fails(&["unblock", &foe], 2, "not blocked");
+    alice.fails(&["reindex", "--forget-contacts"], 2, "use `reindex` alone");
+    lose(index);
+    let identities = std::fs::read_dir(alice.folder.join("identities")).expect("there");
+    let own = identities.flatten().next().expect("one").path();
+    lose(&own.join("contacts"));
+    for verb in ["timeline", "run"] {
+        alice.fails(&[verb], 6, "reindex --forget-contacts");
+    }
+    alice.ok(&["reindex", "--forget-contacts"]);
+    assert!(alice.ok(&["timeline"]).contains("kept"));
+    alice.ok(&["begin-logs"]);
+    alice.ok(&["post", "goes on", "--to", "public"]);
+}

@@ -1,20 +1,30 @@
-//! A disk that refuses to sync while it is told to.
+//! A disk that refuses to sync, or panics as a damaged index does, while it is told to.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use orrery_node::environment::{Disk, DiskFile};
 
-/// Files of another disk, with a switch.
+/// Files of another disk, with switches.
 pub struct FlakyDisk {
     inner: Box<dyn Disk>,
     broken: Arc<AtomicBool>,
+    panics: Arc<AtomicU32>,
 }
 
 struct FlakyFile {
     inner: Box<dyn DiskFile>,
     broken: Arc<AtomicBool>,
+    panics: Arc<AtomicU32>,
+}
+
+/// Panics as often as is wanted.
+fn perhaps_panic(panics: &AtomicU32) {
+    let wanted = panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+        left.checked_sub(1)
+    });
+    assert!(wanted.is_err(), "a panic that the test wants");
 }
 
 /// An error while the switch is on.
@@ -26,8 +36,13 @@ fn check(broken: &AtomicBool) -> io::Result<()> {
 }
 
 impl FlakyDisk {
-    pub fn new(inner: Box<dyn Disk>, broken: Arc<AtomicBool>) -> Self {
-        Self { inner, broken }
+    /// Refuses to sync while `broken` is set; the next so many syncs panic as `panics` says.
+    pub fn new(inner: Box<dyn Disk>, broken: Arc<AtomicBool>, panics: Arc<AtomicU32>) -> Self {
+        Self {
+            inner,
+            broken,
+            panics,
+        }
     }
 }
 
@@ -36,6 +51,7 @@ impl Disk for FlakyDisk {
         Ok(Box::new(FlakyFile {
             inner: self.inner.open(path, create)?,
             broken: Arc::clone(&self.broken),
+            panics: Arc::clone(&self.panics),
         }))
     }
 
@@ -79,6 +95,7 @@ impl DiskFile for FlakyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        perhaps_panic(&self.panics);
         check(&self.broken)?;
         self.inner.sync()
     }

@@ -217,7 +217,7 @@ async fn nonsense_on_the_feed_is_refused_by_kind() {
     )
     .await;
     let mut request = peer.request(&node);
-    request.scope = Scope::Author(peer.keys.identity());
+    request.scope = Scope::Author(Keys::generate(Some([7; 32])).identity());
     check_feed(
         &node,
         &mut peer,

@@ -3,6 +3,7 @@
 mod backlogs;
 mod cli;
 mod crossing;
+mod damage;
 mod discovery;
 mod exchange;
 mod flaky;
@@ -18,6 +19,7 @@ mod neighbours;
 mod quic;
 mod reach;
 mod relays;
+mod restored;
 mod strangers;
 mod upnp;
 mod waiting;

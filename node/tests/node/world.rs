@@ -1,7 +1,7 @@
 //! A small world for nodes: memory transport, temporary folders, and events
 //! that can be waited for. Start here when writing a test.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct TestNode {
     pub card: String,
     /// While set, the node's disk refuses to sync.
     pub disk_broken: Arc<AtomicBool>,
+    /// So many of its next syncs panic.
+    pub disk_panics: Arc<AtomicU32>,
     folder: Option<TempDir>,
 }
 
@@ -114,8 +116,8 @@ impl TestNode {
         let environment =
             orrery_node::real::environment(folder.path(), &config.quic, &config.mdns, observer)
                 .expect("the system gives what a node needs");
-        let broken = Arc::default();
-        Self::begin(config, seed, environment, seen, broken, folder).await
+        let switches = Default::default();
+        Self::begin(config, seed, environment, seen, switches, folder).await
     }
 
     /// A node that also listens on TCP at `address`, of this machine alone.
@@ -127,7 +129,14 @@ impl TestNode {
         Self::start_over(folder, seed, settings, Some(also)).await
     }
 
-    async fn start_in(folder: TempDir, seed: u8, settings: &str) -> Self {
+    /// Stops the node and gives up its folder.
+    pub async fn leave(mut self) -> TempDir {
+        self.handle.stop().await;
+        self.folder.take().expect("held until now")
+    }
+
+    /// A node on the files in `folder`.
+    pub async fn start_in(folder: TempDir, seed: u8, settings: &str) -> Self {
         Self::start_over(folder, seed, settings, None).await
     }
 
@@ -143,7 +152,12 @@ impl TestNode {
         let seen = Arc::new(Seen::default());
         let disk = FolderDisk::create(folder.path()).expect("a disk");
         let disk_broken = Arc::new(AtomicBool::new(false));
-        let disk = FlakyDisk::new(Box::new(disk), Arc::clone(&disk_broken));
+        let disk_panics = Arc::new(AtomicU32::new(0));
+        let disk = FlakyDisk::new(
+            Box::new(disk),
+            Arc::clone(&disk_broken),
+            Arc::clone(&disk_panics),
+        );
         let memory = MemoryTransport::default();
         let memory = memory.map(|stream, _| -> ByteStream { Box::pin(stream) });
         let mut wires = vec![Wire::Stream(memory.boxed())];
@@ -160,7 +174,8 @@ impl TestNode {
             upnp: false,
             observer: Arc::clone(&seen) as Arc<dyn Observer>,
         };
-        Self::begin(config, seed, environment, seen, disk_broken, folder).await
+        let switches = (disk_broken, disk_panics);
+        Self::begin(config, seed, environment, seen, switches, folder).await
     }
 
     async fn begin(
@@ -168,7 +183,7 @@ impl TestNode {
         seed: u8,
         environment: Environment,
         seen: Arc<Seen>,
-        disk_broken: Arc<AtomicBool>,
+        (disk_broken, disk_panics): (Arc<AtomicBool>, Arc<AtomicU32>),
         folder: TempDir,
     ) -> Self {
         let keys = Keys::generate(Some([seed; 32]));
@@ -188,6 +203,7 @@ impl TestNode {
             seen,
             card,
             disk_broken,
+            disk_panics,
             folder: Some(folder),
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::store::Granted;
 
 /// What reached the platter of what was pending: none, all, and mixtures.
-const LUCK: [u64; 6] = [
+pub(super) const LUCK: [u64; 6] = [
     0,
     u64::MAX,
     0x5555_5555,
@@ -14,7 +14,7 @@ const LUCK: [u64; 6] = [
 ];
 
 /// Answers bit by bit.
-fn luck(mut bits: u64) -> impl FnMut() -> bool {
+pub(super) fn luck(mut bits: u64) -> impl FnMut() -> bool {
     move || {
         bits = bits.rotate_right(1);
         bits >> 63 == 1

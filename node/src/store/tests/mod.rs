@@ -1,13 +1,18 @@
 //! Tests of the store as a whole. Start with [`Person`]: a store on a disk in
 //! memory, with the calls that most tests need.
 
+mod contacts;
 mod crash;
+mod damage;
 mod engines;
 mod exchange;
+mod full_disk;
 mod lapsed;
 mod old_versions;
 mod refusals;
 mod reindex;
+mod restored;
+mod types;
 
 use std::collections::BTreeSet;
 

@@ -74,6 +74,7 @@ fn leave_post(disk: &MemoryDisk, keys: &Keys) {
 #[test]
 fn old_posts_are_served_under_todays_certificate() {
     let (disk, keys) = (MemoryDisk::default(), Keys::generate(Some([1; 32])));
+    drop(Person::on(disk.clone(), 1).expect("opens"));
     leave_post(&disk, &keys);
     let (mut author, mut reader) = (Person::on(disk, 1).expect("opens"), Person::new(2));
     author.befriend(&mut reader);

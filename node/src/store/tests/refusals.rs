@@ -235,17 +235,21 @@ fn a_replayed_op_is_a_duplicate() {
 }
 
 #[test]
-fn an_op_that_does_not_continue_its_log_is_refused_from_both_sides() {
+fn an_op_that_does_not_continue_its_log_proves_a_fork_from_both_sides() {
     let mut scene = Scene::new();
     let first = item(&scene.author, 0, None, "0");
     let astray = item(&scene.author, 1, Some(OpId([7; 32])), "1");
-    assert_eq!(
-        scene.refusals(vec![first.clone(), astray]),
-        [OpRefusal::Prev]
-    );
+    let result = scene.ingest(vec![first.clone(), astray.clone()]);
+    assert_eq!(result.refused, [(1, OpRefusal::Fork { seq: 0 })]);
+    assert_eq!(result.forks, [0]);
+    let forks = scene.reader.store.forks().expect("reads");
+    assert_eq!(forks[0].proof, [first.header.clone(), astray.header]);
+    let mut scene = Scene::new();
     let third = item(&scene.author, 2, Some(OpId([7; 32])), "2");
     let second = item(&scene.author, 1, Some(first.id()), "1");
-    assert_eq!(scene.refusals(vec![third, second]), [OpRefusal::Prev]);
+    let result = scene.ingest(vec![third, second]);
+    assert_eq!(result.refused, [(1, OpRefusal::Fork { seq: 1 })]);
+    assert_eq!(result.forks, [1]);
 }
 
 #[test]
@@ -321,4 +325,77 @@ fn pages_that_lead_nowhere_or_were_not_asked_for_are_refused() {
             .ingest(from, &scene.request, &page, NOW_MS),
         Err(StoreError::OtherEngine)
     ));
+}
+
+/// The page that `items` make, from `from` to `to` by the cursor.
+fn page_of(scene: &Scene, items: Vec<Item>, to: u64) -> PullPage {
+    PullPage {
+        items,
+        next: PullState::Cursor(Cursor {
+            epoch: Some([1; 16]),
+            arrival: to,
+        }),
+        lapsed: crate::pull::Lapsed::default(),
+        end: Some(End {
+            complete: true,
+            delegation: scene.author.delegation().encode(),
+            heads: Vec::new(),
+        }),
+    }
+}
+
+impl Scene {
+    /// Asks as the store would, and takes `page` for the answer.
+    fn pulled(&mut self, page: &PullPage) -> (PullState, Ingested) {
+        let from = self.from();
+        let store = &mut self.reader.store;
+        let request = store.pull_request(from, Engine::Cursor, 0, 10);
+        let request = request.expect("reads");
+        let result = store.ingest(from, &request, page, NOW_MS);
+        (request.state, result.expect("the disk works"))
+    }
+}
+
+#[test]
+fn the_cursor_does_not_pass_what_was_refused() {
+    let mut scene = Scene::new();
+    let good = item(&scene.author, 0, None, "0");
+    let mut bad = item(&scene.author, 1, Some(good.id()), "1");
+    bad.body = b"?".to_vec();
+    let page = page_of(&scene, vec![good.clone(), bad], 2);
+    let (start, result) = scene.pulled(&page);
+    assert_eq!((result.new.len(), result.refused.len()), (1, 1));
+    // A page after it moves nothing either.
+    let from = scene.from();
+    let request = PullRequest {
+        state: page.next,
+        ..scene.request.clone()
+    };
+    let later = page_of(&scene, vec![], 3);
+    let later = scene.reader.store.ingest(from, &request, &later, NOW_MS);
+    assert!(later.expect("the disk works").refused.is_empty());
+    // What comes whole the next time is taken, and passed.
+    let whole = item(&scene.author, 1, Some(good.id()), "1");
+    let page = page_of(&scene, vec![good, whole], 2);
+    let (state, result) = scene.pulled(&page);
+    assert_eq!(state, start);
+    assert_eq!((result.new.len(), result.duplicates), (1, 1));
+    let (state, _) = scene.pulled(&page);
+    assert_eq!(state, page.next);
+}
+
+#[test]
+fn what_is_refused_for_ever_is_passed_after_a_bounded_number_of_pulls_and_told() {
+    let mut scene = Scene::new();
+    let mut bad = item(&scene.author, 0, None, "0");
+    bad.body = b"?".to_vec();
+    let page = page_of(&scene, vec![bad], 1);
+    let (start, _) = scene.pulled(&page);
+    for _ in 1..16 {
+        let (state, result) = scene.pulled(&page);
+        assert_eq!((state, result.given_up), (start, 0));
+    }
+    let (state, result) = scene.pulled(&page);
+    assert_eq!((state, result.given_up), (start, 1));
+    assert_eq!(scene.pulled(&page).0, page.next);
 }

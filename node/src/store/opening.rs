@@ -1,0 +1,326 @@
+//! Opening a store: what is there, which of file and index is newer, and what is made anew.
+//!
+//! Owns the decision what may be lost. A missing or damaged index is made anew from the files,
+//! aloud; without the file of contacts it is not, for nobody may be served who was blocked.
+
+use std::sync::Arc;
+
+use redb::{Database, ReadableDatabase, TableError, WriteTransaction};
+
+use super::contact_file::{self, Contacts};
+use super::post_files;
+use super::tables::{self, CONTACTS_MARK, Derived, EPOCH, FORMAT};
+use super::{Store, StoreError, backend};
+use crate::entropy;
+use crate::environment::Disk;
+use crate::files::TEMPORARY;
+use crate::identity::IdentityId;
+use crate::keys::Keys;
+
+/// The shape of the index. 2 has types, ended logs, and what was held back.
+const INDEX_FORMAT: u64 = 2;
+
+/// How far the index is relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// It is taken as it is.
+    #[default]
+    Whole,
+    /// All of it is checked first.
+    Checked,
+    /// It is made anew from the files.
+    Nothing,
+}
+
+impl Trust {
+    /// What is left of it after a disappointment.
+    #[must_use]
+    pub fn less(self) -> Self {
+        match self {
+            Self::Whole => Self::Checked,
+            Self::Checked | Self::Nothing => Self::Nothing,
+        }
+    }
+}
+
+/// How a store was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Opened {
+    /// Why the index was made anew beside posts or contacts that there were; nothing if it was not.
+    pub rebuilt: Option<Rebuilt>,
+}
+
+/// An index that was made anew from files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// What was wrong with the one before.
+    pub reason: String,
+    /// Contacts that are known.
+    pub contacts: u64,
+    /// How many of them are blocked.
+    pub blocked: u64,
+    /// Whether there are own posts.
+    pub posts: bool,
+}
+
+impl Store {
+    /// Opens the store on `disk`, or makes an empty one, and enters what a
+    /// crash left in files only.
+    ///
+    /// # Errors
+    /// As [`Store::open_trusting`].
+    pub fn open(disk: &Arc<dyn Disk>, keys: Keys) -> Result<Self, StoreError> {
+        Self::open_trusting(disk, keys, Trust::Whole)
+    }
+
+    /// As [`Store::open`], relying on the index as far as `trust` has it. An index that is
+    /// missing or found damaged is made anew from the files; others' posts are pulled again.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`; `ContactsLost` when there are posts, but neither index nor contacts;
+    /// `Damaged` when a file is not as written and the index cannot replace it.
+    pub fn open_trusting(
+        disk: &Arc<dyn Disk>,
+        keys: Keys,
+        trust: Trust,
+    ) -> Result<Self, StoreError> {
+        let found = match trust {
+            Trust::Whole => whole(disk),
+            Trust::Checked => checked(disk),
+            Trust::Nothing => Err(StoreError::Index(Box::new(redb::Error::Corrupted(
+                "reading it has failed".into(),
+            )))),
+        };
+        let found = match found {
+            Err(error) if error.is_refused_write() => {
+                return Self::open_to_read(disk, keys, &error);
+            }
+            found => found,
+        };
+        let (index, rebuilt) = match found {
+            Ok(Some(index)) => (index, None),
+            Ok(None) => make(disk, &keys, "there was none")?,
+            Err(error) if error.is_damage_of_index() => {
+                backend::set_aside(disk)?;
+                make(disk, &keys, &error.to_string())?
+            }
+            Err(error) => return Err(error),
+        };
+        let mut store = Self {
+            disk: Arc::clone(disk),
+            keys,
+            index,
+            unsettled: true,
+            read_only: None,
+            opened: Opened { rebuilt },
+        };
+        match store.migrate().and_then(|()| store.settle()) {
+            Err(error) if error.is_refused_write() => {
+                // The index may not be written to after a failure; it is opened anew.
+                let keys = store.keys.clone();
+                drop(store);
+                return Self::open_to_read(disk, keys, &error);
+            }
+            settled => settled?,
+        }
+        sweep(disk, store.keys.identity());
+        Ok(store)
+    }
+
+    /// The store of a disk that refuses writes by `error`: it can be read, without what is in
+    /// files only. It is opened for writing again once it was closed.
+    fn open_to_read(
+        disk: &Arc<dyn Disk>,
+        keys: Keys,
+        error: &StoreError,
+    ) -> Result<Self, StoreError> {
+        let Some(index) = backend::open_to_read(disk)? else {
+            return Err(StoreError::ReadOnly(error.to_string()));
+        };
+        index.begin_read()?.open_table(EPOCH)?;
+        tracing::warn!(%error, "the store is opened for reading alone");
+        let mut store = Self {
+            disk: Arc::clone(disk),
+            keys,
+            index,
+            unsettled: true,
+            read_only: None,
+            opened: Opened::default(),
+        };
+        store.migrate()?;
+        // Contacts may have changed after the index: the file is asked, and what it says is
+        // entered in memory.
+        store.settle_contacts()?;
+        store.read_only = Some(error.to_string());
+        Ok(store)
+    }
+
+    /// Brings an index of an older shape to today's.
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        let format = match self.read()?.open_table(FORMAT) {
+            Ok(formats) => formats.get(())?.map(|format| format.value()),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match format {
+            Some(INDEX_FORMAT) => return Ok(()),
+            Some(newer) if newer > INDEX_FORMAT => return Err(StoreError::NewerIndex(newer)),
+            Some(_) | None => {}
+        }
+        tracing::info!("the index is of an older version; it is brought up to date");
+        let txn = self.index.begin_write()?;
+        make_tables(&txn)?;
+        Derived::open(&txn)?.enter_kinds()?;
+        txn.open_table(FORMAT)?.insert((), INDEX_FORMAT)?;
+        txn.commit()?;
+        Ok(())
+    }
+
+    /// How the store was opened; told once.
+    pub fn opened(&mut self) -> Opened {
+        std::mem::take(&mut self.opened)
+    }
+
+    /// Begins without contacts where they are lost: see [`StoreError::ContactsLost`]. False if
+    /// there is a file of contacts.
+    ///
+    /// # Errors
+    /// `Disk`; `Damaged` for a file of contacts that is not as written.
+    pub fn forget_contacts(disk: &Arc<dyn Disk>, identity: IdentityId) -> Result<bool, StoreError> {
+        if Contacts::read(disk, identity)?.is_some() {
+            return Ok(false);
+        }
+        Contacts::default().write(disk, identity)?;
+        Ok(true)
+    }
+
+    /// Makes the file of contacts and the index agree. The index is newer if an older program
+    /// wrote to it, which knows no such file; else the file is.
+    pub(super) fn settle_contacts(&self) -> Result<(), StoreError> {
+        let txn = self.read()?;
+        let mark = match txn.open_table(CONTACTS_MARK) {
+            Ok(marks) => marks.get(())?.map(|mark| *mark.value()),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let of_index = Contacts::of_index(&txn)?;
+        drop(txn);
+        if mark == Some(of_index.mark()) {
+            match Contacts::read(&self.disk, self.keys.identity()) {
+                Ok(Some((_, of_file))) if mark == Some(of_file) => return Ok(()),
+                Ok(Some((contacts, mark))) => return self.enter_contacts(&contacts, &mark),
+                Ok(None) => tracing::warn!("the file of contacts was gone; it is written anew"),
+                Err(StoreError::Damaged { path, reason }) => {
+                    tracing::warn!(path, reason, "a damaged file of contacts is written anew");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let mark = of_index.write(&self.disk, self.keys.identity())?;
+        self.enter_contacts(&of_index, &mark)
+    }
+
+    fn enter_contacts(&self, contacts: &Contacts, mark: &[u8; 32]) -> Result<(), StoreError> {
+        let txn = self.index.begin_write()?;
+        contacts.enter(&txn, mark)?;
+        txn.commit()?;
+        Ok(())
+    }
+}
+
+/// Removes what a crash left unfinished. What cannot be removed does no harm.
+fn sweep(disk: &Arc<dyn Disk>, identity: IdentityId) {
+    let own = format!("identities/{identity}");
+    let mut folders = vec![String::new(), own];
+    let logs = post_files::logs(disk, identity).unwrap_or_default();
+    folders.extend(logs.iter().map(|log| post_files::log_dir(identity, *log)));
+    for folder in folders {
+        for name in disk.list(&folder).unwrap_or_default() {
+            if name.ends_with(TEMPORARY) {
+                let path = if folder.is_empty() {
+                    name
+                } else {
+                    format!("{folder}/{name}")
+                };
+                match disk.remove(&path) {
+                    Ok(()) => tracing::info!(path, "removed what was never finished"),
+                    Err(error) => tracing::debug!(path, %error, "cannot remove it"),
+                }
+            }
+        }
+    }
+}
+
+fn make_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
+    Derived::open(txn)?;
+    txn.open_table(tables::CURSORS)?;
+    txn.open_table(tables::HELD_BACK)?;
+    txn.open_table(tables::FORKS)?;
+    txn.open_table(tables::CERTIFICATES)?;
+    txn.open_table(tables::REVOCATIONS)?;
+    Ok(())
+}
+
+/// The index as it is, if it has been made at all.
+fn whole(disk: &Arc<dyn Disk>) -> Result<Option<Database>, StoreError> {
+    let Some(index) = backend::open(disk)? else {
+        return Ok(None);
+    };
+    // redb makes an empty index of an empty file.
+    index.begin_read()?.open_table(EPOCH)?;
+    Ok(Some(index))
+}
+
+/// The index, if it was made and all of it is as it was written.
+fn checked(disk: &Arc<dyn Disk>) -> Result<Option<Database>, StoreError> {
+    let Some(mut index) = whole(disk)? else {
+        return Ok(None);
+    };
+    index.check_integrity()?;
+    Ok(Some(index))
+}
+
+/// An index made anew, and what it was made from if that was more than nothing.
+fn make(
+    disk: &Arc<dyn Disk>,
+    keys: &Keys,
+    reason: &str,
+) -> Result<(Database, Option<Rebuilt>), StoreError> {
+    let identity = keys.identity();
+    let posts = !post_files::logs(disk, identity)?.is_empty();
+    let kept = Contacts::read(disk, identity)?;
+    let is_new = kept.is_none() && !posts;
+    let (contacts, mark) = match kept {
+        Some(kept) => kept,
+        None if posts => {
+            return Err(StoreError::ContactsLost {
+                path: contact_file::path(identity),
+            });
+        }
+        None => {
+            let none = Contacts::default();
+            let mark = none.write(disk, identity)?;
+            (none, mark)
+        }
+    };
+    let index = backend::make(disk, |index| {
+        let txn = index.begin_write()?;
+        {
+            make_tables(&txn)?;
+            txn.open_table(FORMAT)?.insert((), INDEX_FORMAT)?;
+            txn.open_table(EPOCH)?.insert((), &entropy::bytes::<16>())?;
+            contacts.enter(&txn, &mark)?;
+        }
+        txn.commit()?;
+        Ok(())
+    })?;
+    let (known, blocked) = contacts.count();
+    // A crash while an empty store was made leaves no more than an empty file.
+    let rebuilt = (!is_new && (posts || known > 0)).then(|| Rebuilt {
+        reason: reason.to_owned(),
+        contacts: known,
+        blocked,
+        posts,
+    });
+    Ok((index, rebuilt))
+}

@@ -1,0 +1,192 @@
+//! An author's store restored from a copy: what its readers lose, notice and tell.
+
+use super::*;
+use crate::engine::PullState;
+use crate::engine::cursor::Cursor;
+use crate::op::SignedHeader;
+use crate::pull::{PullRequest, Scope};
+use crate::store::{EndReason, EndedLog};
+
+/// An author with posts 0 to 4, of whom a reader holds all, and a copy from after post 2.
+fn scene() -> (Person, Person) {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    for number in 0..3 {
+        author.post(&format!("{number}"), &Audience::Public, 1_000 + number);
+    }
+    let copy = author.disk.copy();
+    author.post("3", &Audience::Public, 1_003);
+    author.post("4", &Audience::Public, 1_004);
+    assert_eq!(reader.pull(&author, Engine::Cursor).len(), 5);
+    drop(author);
+    (Person::on(copy, 1).expect("opens"), reader)
+}
+
+/// What `reader` says it holds of the logs of `author`.
+fn heads(reader: &Person, author: &Person) -> Vec<SignedHeader> {
+    let own = author.store.keys().identity();
+    let request = PullRequest {
+        viewer: own,
+        scope: Scope::Author(own),
+        types: Vec::new(),
+        limit: 1,
+        state: PullState::Cursor(Cursor::default()),
+    };
+    let page = reader.store.answer(own, &request).expect("answers");
+    let page = PullPage::decode(&page.encode()).expect("what is sent can be read");
+    assert_eq!(page.items, []);
+    page.end.expect("it is one page").heads
+}
+
+fn hear(author: &mut Person, reader: &Person) -> Vec<EndedLog> {
+    let heads = heads(reader, author);
+    author.store.hear_heads(&heads).expect("hears")
+}
+
+#[test]
+fn an_author_who_asks_first_begins_a_new_log_and_forks_nothing() {
+    let (mut author, mut reader) = scene();
+    let ended = hear(&mut author, &reader);
+    assert_eq!(ended.len(), 1);
+    assert_eq!(
+        (ended[0].seq, ended[0].reason),
+        (4, EndReason::OthersHoldMore)
+    );
+    let posted = author.post("after", &Audience::Public, 2_000);
+    assert_eq!(posted.seq, 0);
+    assert_eq!(reader.pull(&author, Engine::Cursor), [posted.op]);
+    assert_eq!(reader.store.forks().expect("reads"), []);
+    assert_eq!(reader.texts(), ["after", "4", "3", "2", "1", "0"]);
+    // It is told once, and holds whatever becomes of the index.
+    assert_eq!(hear(&mut author, &reader), []);
+    let before = author.store.state_hash().expect("hashes");
+    assert_eq!(author.store.reindex().expect("reindexes").after, before);
+    let disk = author.disk.clone();
+    drop(author);
+    disk.disk().remove("index.redb").expect("removes");
+    let mut author = Person::on(disk, 1).expect("opens");
+    assert_eq!(author.store.state_hash().expect("hashes"), before);
+    assert_eq!(hear(&mut author, &reader), []);
+    assert_eq!(author.post("more", &Audience::Public, 3_000).seq, 1);
+}
+
+#[test]
+fn a_log_that_is_ended_before_its_next_post_stays_so_without_the_index() {
+    let (mut author, reader) = scene();
+    hear(&mut author, &reader);
+    let disk = author.disk.copy();
+    disk.disk().remove("index.redb").expect("removes");
+    let mut author = Person::on(disk, 1).expect("opens");
+    assert_eq!(author.post("after", &Audience::Public, 2_000).seq, 0);
+}
+
+#[test]
+fn an_author_who_posts_first_is_served_told_and_heard_again() {
+    let (mut author, mut reader) = scene();
+    let lost = author.post("3 again", &Audience::Public, 2_000);
+    // The reader's cursor is ahead of what the copy has given out: it is sent all.
+    let pages = reader.pull_pages(&author, Engine::Cursor, 100);
+    assert_eq!(pages[0].duplicates, 3);
+    assert_eq!(pages[0].forks, [3]);
+    assert!(!reader.store.holds(lost.op).expect("reads"));
+    let ended = hear(&mut author, &reader);
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].log, reader.store.forks().expect("reads")[0].log);
+    let after = author.post("after", &Audience::Public, 3_000);
+    assert!(reader.pull(&author, Engine::Cursor).contains(&after.op));
+}
+
+#[test]
+fn a_fork_is_noticed_also_when_its_first_post_was_skipped() {
+    let (mut author, mut reader) = scene();
+    for number in 0..3 {
+        author.post("again", &Audience::Public, 2_000 + number);
+    }
+    // Its cursor stands after five arrivals, so the sixth alone comes: it follows another fifth.
+    let pages = reader.pull_pages(&author, Engine::Cursor, 100);
+    assert_eq!(pages[0].forks, [4]);
+    let ended = hear(&mut author, &reader);
+    assert_eq!(ended[0].reason, EndReason::Forked);
+    let after = author.post("after", &Audience::Public, 3_000);
+    assert!(reader.pull(&author, Engine::Cursor).contains(&after.op));
+}
+
+#[test]
+fn logs_of_which_the_copy_knows_nothing_number_arrivals_anew_once() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    let copy = author.disk.copy();
+    author.post("to all", &Audience::Public, 1_000);
+    reader.pull(&author, Engine::Cursor);
+    let mut author = Person::on(copy, 1).expect("opens");
+    let first = author.post("another", &Audience::Friends, 2_000);
+    assert_eq!(reader.pull(&author, Engine::Cursor), [], "passed by");
+    assert_eq!(hear(&mut author, &reader).len(), 1);
+    assert_eq!(hear(&mut author, &reader), []);
+    assert_eq!(reader.pull(&author, Engine::Cursor), [first.op]);
+}
+
+#[test]
+fn heads_that_this_device_did_not_sign_say_nothing() {
+    let (mut author, reader) = scene();
+    let mut forged = heads(&reader, &author);
+    forged[0].signature[0] ^= 1;
+    assert_eq!(author.store.hear_heads(&forged).expect("hears"), []);
+    let other = Person::new(3);
+    let mut heads = heads(&reader, &author);
+    assert_eq!(
+        other.store.keys().identity(),
+        Person::new(3).store.keys().identity()
+    );
+    let mut other = other;
+    assert_eq!(other.store.hear_heads(&heads).expect("hears"), []);
+    heads.truncate(1);
+    assert_eq!(author.store.hear_heads(&heads).expect("hears").len(), 1);
+}
+
+#[test]
+fn new_logs_begin_when_the_owner_wants_it() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    author.post("to all", &Audience::Public, 1_000);
+    author.post("to friends", &Audience::Friends, 1_000);
+    let ended = author.store.begin_logs().expect("ends");
+    assert_eq!(ended.len(), 2);
+    assert!(ended.iter().all(|end| end.reason == EndReason::Asked));
+    assert_eq!(author.store.begin_logs().expect("ends"), []);
+    assert_eq!(author.post("new", &Audience::Public, 2_000).seq, 0);
+    assert_eq!(reader.pull(&author, Engine::Cursor).len(), 3);
+}
+
+#[test]
+fn an_end_cut_short_at_any_call_holds_or_is_told_again() {
+    let (author, reader) = scene();
+    for calls in 0.. {
+        let mut cut = Person::on(author.disk.copy(), 1).expect("opens");
+        let heads = heads(&reader, &cut);
+        cut.disk.cut_power_after(calls);
+        let done = cut.store.hear_heads(&heads).is_ok();
+        for bits in super::crash::LUCK {
+            let disk = cut.disk.after_power_cut(super::crash::luck(bits));
+            let mut after = Person::on(disk, 1).expect("opens");
+            let again = hear(&mut after, &reader);
+            assert!(!done || again.is_empty());
+            assert_eq!(after.post("after", &Audience::Public, 2_000).seq, 0);
+        }
+        if done {
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_for_again_comes_again() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    author.post("to all", &Audience::Public, 1_000);
+    reader.pull(&author, Engine::Cursor);
+    let own = author.store.keys().identity();
+    reader.store.ask_again(own).expect("writes");
+    let pages = reader.pull_pages(&author, Engine::Cursor, 100);
+    assert_eq!(pages[0].duplicates, 1);
+}

@@ -1,0 +1,104 @@
+//! Panics of the storage and of the loop: the node goes on, or ends and says so.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use orrery_node::api::{Audience, Command, Event};
+use orrery_node::config::Config;
+use orrery_node::environment::{Environment, Observer};
+use orrery_node::keys::Keys;
+use orrery_node::real::{FolderDisk, StorageThread, TokioExecutor};
+use orrery_node::{CommandError, Ending, Node};
+use serde_json::json;
+
+use crate::world::TestNode;
+
+fn post(text: &str) -> Command {
+    Command::Post {
+        body: json!({"type": "note/1", "text": text}),
+        to: Audience::Public,
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_panics_fails_alone_and_the_store_is_opened_anew() {
+    let alice = TestNode::start(1, "").await;
+    let bob = TestNode::start(2, "").await;
+    let before = alice.post("before", Audience::Public).await;
+    let block = Command::Block {
+        identity: bob.identity(),
+    };
+    alice.handle.command(block).await.expect("blocks");
+    for panics in 1..=2 {
+        alice.disk_panics.store(panics, Ordering::SeqCst);
+        let failed = alice.handle.command(post("unlucky")).await;
+        assert!(
+            matches!(failed, Err(CommandError::Storage { .. })),
+            "{failed:?}"
+        );
+        alice.disk_panics.store(0, Ordering::SeqCst);
+        let after = alice.post("after", Audience::Public).await;
+        let posts = alice.timeline().await;
+        for name in [&before, &after] {
+            assert!(posts.iter().any(|post| post.op == *name), "{posts:?}");
+        }
+    }
+    let told = |event: &Event| matches!(event, Event::StorageFailed { .. });
+    assert!(alice.seen.count(told) >= 2);
+}
+
+#[tokio::test]
+async fn a_node_whose_storage_panics_whatever_is_tried_ends_and_says_so() {
+    let alice = TestNode::start(1, "").await;
+    alice.disk_panics.store(u32::MAX, Ordering::SeqCst);
+    let ended = async {
+        loop {
+            if alice.handle.command(post("unlucky")).await == Err(CommandError::Stopped) {
+                return;
+            }
+        }
+    };
+    let patience = crate::world::PATIENCE;
+    tokio::time::timeout(patience, ended).await.expect("ends");
+    assert_eq!(alice.handle.ended().await, Ending::StorageLost);
+}
+
+/// Panics on the loop's task when a post is told of.
+struct Panicking;
+
+impl Observer for Panicking {
+    fn event(&self, event: &Event) {
+        assert!(!matches!(event, Event::Posted { .. }), "the test wants it");
+    }
+}
+
+#[tokio::test]
+async fn a_loop_that_panics_ends_the_node_and_says_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let disk = FolderDisk::create(folder.path()).expect("a disk");
+    let environment = Environment {
+        wires: Vec::new(),
+        executor: Arc::new(TokioExecutor::current()),
+        storage: Arc::new(StorageThread::start(Arc::new(disk)).expect("a thread")),
+        local: None,
+        upnp: false,
+        observer: Arc::new(Panicking),
+    };
+    let mut config = Config::default();
+    config.listen.addresses.clear();
+    let keys = Keys::generate(Some([1; 32]));
+    let handle = Node::start(config, keys, environment)
+        .await
+        .expect("starts");
+    let failed = handle.command(post("the last")).await;
+    assert_eq!(failed, Err(CommandError::Stopped));
+    assert_eq!(handle.ended().await, Ending::Broken);
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_told_to_stop_has_stopped() {
+    let alice = TestNode::start(1, "").await;
+    alice.handle.stop().await;
+    assert_eq!(alice.handle.ended().await, Ending::Stopped);
+}
