@@ -18,13 +18,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("orrery-reports", &[]),
     ("futures-timer", &[]),
     ("ed25519-dalek", &[]),
-    ("orrery-node", &["futures-timer"]),
+    // Only the node's tests meet hostile peers.
+    ("orrery-node", &["futures-timer", "orrery-node-hostile"]),
+    ("orrery-node-hostile", &["futures-timer", "orrery-node"]),
     ("orrery-sim", &["ed25519-dalek", "futures-timer"]),
     (
         "orrery-scenarios",
         &[
             "futures-timer",
             "orrery-node",
+            "orrery-node-hostile",
             "orrery-sim",
             "orrery-reports",
         ],
@@ -143,7 +146,9 @@ mod tests {
         let good = metadata(&[
             ("orrery-reports", &["serde"]),
             ("orrery-sim", &["futures-timer", "tokio"]),
-            ("orrery-node", &["futures-timer"]),
+            // Only the node's tests meet hostile peers.
+            ("orrery-node", &["futures-timer", "orrery-node-hostile"]),
+            ("orrery-node-hostile", &["futures-timer", "orrery-node"]),
             ("futures-timer", &["tokio"]),
             ("ed25519-dalek", &["ed25519-dalek"]),
             (

@@ -10,6 +10,7 @@ mod flaky;
 mod groups;
 mod holding;
 mod hostile;
+mod hostile_acts;
 mod hostile_autonat;
 mod hostile_relays;
 mod hostile_rendezvous;
