@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::arguments::Explain;
 use super::{CliError, give};
 use crate::format::problem::{quoted, suggestion};
-use crate::format::{fields, node_settings};
+use crate::format::{fields, node_settings, program};
 use crate::{metrics, profiles};
 
 /// Explains a topic, or how a scenario is written.
@@ -18,6 +18,7 @@ pub fn run(explain: &Explain) -> Result<u8, CliError> {
         Some("access-schema") => profiles::access::schema_text(),
         Some("node") => node_settings::explain(),
         Some("grid") => grid(),
+        Some("hostile") => program::explain(),
         Some(topic) => topic_text(topic)?,
     };
     give(&text)?;
@@ -39,6 +40,7 @@ fn topic_text(topic: &str) -> Result<String, CliError> {
             "access-schema",
             "node",
             "grid",
+            "hostile",
         ]);
         CliError::Input(format!(
             "there is no field, metric or topic {}; {}",
@@ -122,7 +124,7 @@ Fields:
 
 const CLOSING: &str = "
 orrery explain <field> tells more, such as: orrery explain group.friends
-orrery explain metrics | profiles | grid | node | schema | access-schema
+orrery explain metrics | profiles | grid | hostile | node | schema | access-schema
 ";
 
 const GRID_INTRODUCTION: &str = "\

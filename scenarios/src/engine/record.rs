@@ -97,7 +97,7 @@ fn producers(cases: &[&Case]) -> BTreeMap<String, Producer> {
             scenario.workload_kinds().into_iter().chain(faults)
         })
         .collect();
-    let nodes = scenarios().any(|scenario| scenario.groups.iter().any(|group| group.has_node));
+    let nodes = scenarios().any(|scenario| scenario.groups.iter().any(|group| group.has_node()));
     let all = metrics::METRICS.iter();
     all.map(|metric| (metric.name.to_owned(), metric.producer(&kinds, nodes)))
         .collect()

@@ -65,7 +65,7 @@ impl Connect {
             problems.push(reader.span("holds"), message);
         }
         let to = selector::read(reader, "to", groups, problems)?;
-        for group in groups.iter().filter(|group| !group.has_node) {
+        for group in groups.iter().filter(|group| !group.has_node()) {
             if to.iter().any(|host| group.hosts().contains(&host)) {
                 let message = "\"to\": hosts without nodes cannot be reached";
                 problems.push(reader.span("to"), message);

@@ -15,6 +15,7 @@ use super::lan::{Lan, LanText};
 use super::nat::{self, Homes, NatText};
 use super::node_settings;
 use super::problem::{Problems, quoted, suggestion};
+use super::program::{HostileFields, Program, ProgramName};
 use super::reader::{Reader, fields_of, share_of};
 use super::selector::{self, Hosts};
 use super::tcp_settings::{TcpFields, TcpSettings};
@@ -68,22 +69,14 @@ pub struct GroupFields {
     pub clock: Option<ClockFields>,
     /// TCP of these hosts, where it is not as the network's.
     pub tcp: Option<TcpFields>,
-    /// What runs on them: a `node` (if absent), or `none`: then they are only senders and
-    /// receivers of flows.
+    /// What runs on them: a `node` (if absent); `none`: then they are only senders and receivers
+    /// of flows; or `hostile`: a peer that misbehaves as `hostile` says.
     pub program: Option<ProgramName>,
+    /// What hostile peers do, and to whom.
+    pub hostile: Option<HostileFields>,
     /// Settings of the node by dotted path, such as `"sync.engine" = "cursor"`. Others have the
     /// node's defaults; `orrery explain node` lists them, and what the tool sets.
     pub node: Option<BTreeMap<String, serde_json::Value>>,
-}
-
-/// What runs on hosts.
-#[derive(JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProgramName {
-    /// The reference node.
-    Node,
-    /// Nothing.
-    None,
 }
 
 /// Regions of a group: shares by name, or a rule.
@@ -159,8 +152,8 @@ pub struct Group {
     pub clock: Clock,
     /// TCP, where it is not as the network's.
     pub tcp: TcpSettings,
-    /// Whether a node runs on each host.
-    pub has_node: bool,
+    /// What runs on each host.
+    pub program: Program,
     /// Settings of the node by dotted path.
     pub node: BTreeMap<String, toml::Value>,
 }
@@ -169,6 +162,22 @@ impl Group {
     /// The group's hosts.
     pub fn hosts(&self) -> std::ops::Range<u32> {
         self.first_host..self.first_host + self.count
+    }
+
+    /// Whether a node runs on each host.
+    pub fn has_node(&self) -> bool {
+        match self.program {
+            Program::Node => true,
+            Program::None | Program::Hostile(_) => false,
+        }
+    }
+
+    /// Whether a hostile peer runs on each host.
+    pub fn is_hostile(&self) -> bool {
+        match self.program {
+            Program::Hostile(_) => true,
+            Program::Node | Program::None => false,
+        }
     }
 
     /// The node's settings as nested tables, ready to be laid over a default configuration.
@@ -235,12 +244,9 @@ impl Group {
             Graph::None
         };
         let regions = read_regions(&reader, count, regions, problems);
-        let programs = [("node", true), ("none", false)];
-        let has_node = reader
-            .choice("program", &programs, problems)
-            .unwrap_or(true);
+        let program = Program::read(&reader, problems);
         for key in ["friends", "friends_with", "node"] {
-            if !has_node && reader.value(key).is_some() {
+            if program != Program::Node && reader.value(key).is_some() {
                 let message = format!("\"{key}\" is for nodes, and {what} has none");
                 problems.push(reader.span(key), message);
             }
@@ -263,7 +269,7 @@ impl Group {
             outdated_cards_ppm: reader.share("outdated_cards", problems).unwrap_or(0),
             clock: Clock::read(&reader, problems),
             tcp: TcpSettings::read(&reader, problems),
-            has_node,
+            program,
             node: node_settings::read(&reader, problems),
         }
     }
@@ -302,7 +308,7 @@ pub fn read_friends_with(
         let message = "\"friends_with\" is for hosts of other groups: within one, say \"friends\"";
         note(message.to_owned(), problems);
     }
-    for other in groups.iter().filter(|other| !other.has_node) {
+    for other in groups.iter().filter(|other| !other.has_node()) {
         if hosts.iter().any(|host| other.hosts().contains(&host)) {
             let name = quoted(&other.name);
             note(

@@ -88,7 +88,7 @@ impl Lookup {
             problems.push(reader.span("by"), message);
         }
         let to = selector::read(reader, "to", groups, problems)?;
-        for group in groups.iter().filter(|group| !group.has_node) {
+        for group in groups.iter().filter(|group| !group.has_node()) {
             if to.iter().any(|host| group.hosts().contains(&host)) {
                 let name = quoted(&group.name);
                 let message = format!("nobody finds hosts of group {name}: they run no nodes");

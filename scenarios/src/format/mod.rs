@@ -27,6 +27,7 @@ pub mod packets;
 pub mod plan;
 pub mod possible;
 pub mod problem;
+pub mod program;
 pub mod punch;
 pub mod quantity;
 pub mod reader;

@@ -13,6 +13,7 @@ use super::matrix::ExpectText;
 use super::network::{Network, NetworkFields};
 use super::possible::note_impossible;
 use super::problem::{Problems, quoted};
+use super::program::{self, Program};
 use super::quantity::time_ns;
 use super::reader::{Reader, fields_of};
 use super::tree::Table;
@@ -265,10 +266,17 @@ fn read_groups(
         .map(|(table, group)| {
             let named = ["bootstrap", "follows", "listed"]
                 .map(|field| read_hosts(table, field, &groups, problems));
-            (named, read_friends_with(table, group, &groups, problems))
+            let target = program::read_target(table, group, &groups, problems);
+            let friends_with = read_friends_with(table, group, &groups, problems);
+            (named, friends_with, target)
         })
         .collect();
-    for (group, ([bootstrap, follows, listed], friends_with)) in groups.iter_mut().zip(named) {
+    for (group, ([bootstrap, follows, listed], friends_with, target)) in
+        groups.iter_mut().zip(named)
+    {
+        if let (Program::Hostile(hostile), Some(target)) = (&mut group.program, target) {
+            hostile.target = target;
+        }
         group.bootstrap = bootstrap;
         group.follows = follows;
         group.listed = listed;

@@ -494,7 +494,7 @@ impl Workload {
         groups: &[Group],
         problems: &mut Problems,
     ) -> bool {
-        for group in groups.iter().filter(|group| !group.has_node) {
+        for group in groups.iter().filter(|group| !group.has_node()) {
             if self.from.iter().any(|host| group.hosts().contains(&host)) {
                 let message = format!(
                     "{} needs nodes, and group {} has none",

@@ -10,6 +10,7 @@ use orrery_reports::record::Producer;
 mod feed;
 mod flow;
 mod gossip;
+mod hostile;
 mod lookup;
 mod packets;
 mod reach;
@@ -17,10 +18,11 @@ mod relay;
 mod world;
 
 /// The metrics of each area.
-const AREAS: [&[Definition]; 8] = [
+const AREAS: [&[Definition]; 9] = [
     feed::METRICS,
     flow::METRICS,
     gossip::METRICS,
+    hostile::METRICS,
     lookup::METRICS,
     packets::METRICS,
     reach::METRICS,

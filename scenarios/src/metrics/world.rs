@@ -26,6 +26,12 @@ pub(super) const METRICS: &[Definition] = &[
         "Most connections that any one node had at any one time.",
     ),
     value(
+        "node.events",
+        "1",
+        &[],
+        "Most events that any one node told, in scenarios with hostile peers: what strangers can make an operator read.",
+    ),
+    value(
         "node.friends.questions",
         "1",
         &[],
@@ -41,6 +47,12 @@ pub(super) const METRICS: &[Definition] = &[
         "node.neighbours.time",
         &[],
         "From the later start of two nodes on one local network until one has found the other there; a sample for each direction and pair of lives.",
+    ),
+    value(
+        "node.stored",
+        "B",
+        &[],
+        "Most bytes that the files of any one node have in the end, in scenarios with hostile peers.",
     ),
     Definition {
         labels: &["from", "to"],

@@ -15,6 +15,7 @@ use orrery_node::discovery::local::LocalDiscovery;
 use orrery_node::environment::{
     ByteStream, Disk, DiskFile, Environment, Executor, Job, Observer, Storage, StorageClosed, Wire,
 };
+use orrery_node::quic::Settings;
 use orrery_sim::disk::{SimDisk, SimFile};
 use orrery_sim::transport::SimTcp;
 use orrery_sim::{HostId, executor, host, kernel, muxed};
@@ -31,16 +32,18 @@ pub fn environment(
     observer: Arc<dyn Observer>,
 ) -> Environment {
     Environment {
-        wires: vec![
-            wire(machine, fidelity),
-            quic::wire(machine, config.quic.settings()),
-        ],
+        wires: wires(machine, fidelity, config.quic.settings()),
         executor: Arc::new(HostExecutor::of(machine)),
         storage: Arc::new(HostStorage::of(machine)),
         local: Some(LocalDiscovery::Own(Arc::new(HostLan(machine)))),
         upnp: false,
         observer,
     }
+}
+
+/// What a program on `machine` speaks over: TCP, then QUIC.
+pub fn wires(machine: HostId, fidelity: Fidelity, quic: Settings) -> Vec<Wire> {
+    vec![wire(machine, fidelity), quic::wire(machine, quic)]
 }
 
 /// The machine's TCP: to which the node adds Noise and Yamux, or which stands in for them.

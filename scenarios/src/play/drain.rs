@@ -74,8 +74,8 @@ impl Machines {
     }
 
     /// Whether a pull brought nothing new, and failed only where it must: at a
-    /// friend that has blocked this machine, or is blocked by it, or whose next post is larger
-    /// than all that the relay between them carries.
+    /// friend that has blocked this machine, or is blocked by it, or that is no node, or
+    /// whose next post is larger than all that the relay between them carries.
     fn is_empty_round(&self, machine: u32, reply: Option<&Reply>) -> bool {
         let Some(Reply::Pulled { items, failed }) = reply else {
             return false;
@@ -85,7 +85,8 @@ impl Machines {
             let friend = state.host_of(identity);
             reason == too_large_for_relay()
                 || friend.is_some_and(|friend| {
-                    state.ledger.has_blocked(friend, machine)
+                    !self.scenario.group_of(friend).has_node()
+                        || state.ledger.has_blocked(friend, machine)
                         || state.ledger.has_blocked(machine, friend)
                 })
         };

@@ -9,7 +9,7 @@ use libp2p::multiaddr::Protocol;
 use orrery_node::api::{Command, OpName};
 use orrery_node::config::{Config, Gossip};
 use orrery_node::engine::Engine;
-use orrery_node::environment::{Observer, Storage};
+use orrery_node::environment::{Observer, Storage, Wire};
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::kernel;
@@ -19,6 +19,7 @@ use super::conditions::{Conditions, Down};
 use super::connects::Connects;
 use super::drain::LastRound;
 use super::flows::Flows;
+use super::hostile::Acts;
 use super::ledger::Ledger;
 use super::links::Links;
 use super::lookups::Lookups;
@@ -73,6 +74,7 @@ pub struct State {
     pub lookups: Lookups,
     pub links: Links,
     pub not_done: NotDone,
+    pub hostile: Acts,
     /// Names of posts by their tickets.
     pub tickets: BTreeMap<u32, OpName>,
     /// Faults in force, and what of them is carried out.
@@ -148,6 +150,7 @@ impl Machines {
             lookups: Lookups::of(&world, scenario.warmup_ns..scenario.duration_ns),
             links: Links::default(),
             not_done: NotDone::default(),
+            hostile: Acts::default(),
             tickets: BTreeMap::new(),
             conditions: Conditions::new(people.len()),
             gateways: Vec::new(),
@@ -216,7 +219,8 @@ impl Machines {
         super::flow::listen(self, machine);
         super::packets::listen(self, machine);
         super::punch::serve(self, machine);
-        if !self.scenario.group_of(machine).has_node {
+        super::hostile::start(self, machine);
+        if !self.scenario.group_of(machine).has_node() {
             return;
         }
         let machines = Arc::clone(self);
@@ -274,6 +278,12 @@ impl Machines {
         Ok(())
     }
 
+    /// Makes the wires of a program on a machine that is no node; `None` if its settings are wrong.
+    pub fn wires(&self, machine: u32) -> Option<Box<dyn Fn() -> Vec<Wire> + Send + Sync>> {
+        let config = self.config(machine).ok()?;
+        Some(self.testbed.wires(machine, config))
+    }
+
     /// The engine with which a machine's node pulls; `None` if its settings are wrong.
     pub fn engine(&self, machine: u32) -> Option<Engine> {
         self.config(machine).ok().map(|config| config.sync.engine)
@@ -281,7 +291,7 @@ impl Machines {
 
     /// Whether a machine's node takes part in the exchange of feeds.
     pub fn exchanges_feeds(&self, machine: u32) -> bool {
-        let has_node = self.scenario.group_of(machine).has_node;
+        let has_node = self.scenario.group_of(machine).has_node();
         has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
     }
 

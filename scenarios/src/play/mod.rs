@@ -31,6 +31,7 @@ mod fates;
 mod flow;
 mod flows;
 mod gateways;
+mod hostile;
 mod impairments;
 mod ledger;
 mod links;

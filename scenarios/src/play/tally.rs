@@ -12,6 +12,8 @@ pub struct Tally {
     connections: Vec<u32>,
     /// Most connections that any machine had at once.
     pub connections_max: u32,
+    /// What each machine's node has told.
+    events: Vec<u64>,
     /// Requests that nodes refused.
     pub refused: u64,
     /// Transmissions of groups' messages that nodes left out.
@@ -38,6 +40,7 @@ impl Tally {
         Self {
             connections: vec![0; machines],
             connections_max: 0,
+            events: vec![0; machines],
             refused: 0,
             gossip_refused: 0,
             pulls: Recorder::of_microseconds(),
@@ -53,6 +56,16 @@ impl Tally {
     /// Ends of connections that are open now, on all machines together.
     pub fn connection_ends(&self) -> u64 {
         self.connections.iter().copied().map(u64::from).sum()
+    }
+
+    /// The node on `machine` told something.
+    pub fn told(&mut self, machine: u32) {
+        self.events[machine as usize] += 1;
+    }
+
+    /// Most events that any one machine's nodes told.
+    pub fn events_max(&self) -> u64 {
+        self.events.iter().copied().max().unwrap_or(0)
     }
 
     /// Takes note of an event of the node on `machine`.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use orrery_node::config::Config;
-use orrery_node::environment::{Environment, Observer};
+use orrery_node::environment::{Environment, Observer, Wire};
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, host, kernel};
 
@@ -24,6 +24,9 @@ pub trait Testbed: Send + Sync {
         config: &Config,
         observer: Arc<dyn Observer>,
     ) -> Environment;
+    /// Makes the wires of a program that speaks from `machine` like a node with `config`; none where
+    /// only nodes have any.
+    fn wires(&self, machine: u32, config: &Config) -> Box<dyn Fn() -> Vec<Wire> + Send + Sync>;
     /// Takes out of a node's configuration what stands there by default and this testbed lacks;
     /// `orrery explain node` says what that is.
     fn restrict(&self, config: &mut Config);
@@ -60,6 +63,11 @@ impl Testbed for Simulated {
         observer: Arc<dyn Observer>,
     ) -> Environment {
         adapters::environment(HostId(machine), self.fidelity, config, observer)
+    }
+
+    fn wires(&self, machine: u32, config: &Config) -> Box<dyn Fn() -> Vec<Wire> + Send + Sync> {
+        let (fidelity, settings) = (self.fidelity, config.quic.settings());
+        Box::new(move || adapters::wires(HostId(machine), fidelity, settings.clone()))
     }
 
     fn restrict(&self, _: &mut Config) {}

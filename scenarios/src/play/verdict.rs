@@ -3,6 +3,7 @@
 mod connects;
 mod feeds;
 mod flows;
+mod hostile;
 mod lookups;
 mod losses;
 mod metrics;
@@ -55,6 +56,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     punches::judge(machines, &mut metrics, &mut result);
     lookups::judge(machines, &mut metrics, &mut result);
     not_done::judge(machines, &mut metrics);
+    hostile::judge(machines, &mut metrics, &mut result);
     if !failed {
         feeds::judge(machines, whole, &mut metrics, &mut result);
     }

@@ -48,6 +48,7 @@ impl Machines {
         let measured = self.is_measured(now_ns);
         let mut state = self.state();
         let state = &mut *state;
+        state.tally.told(machine);
         match event {
             Event::Posted {
                 op,
@@ -61,6 +62,8 @@ impl Machines {
                     readers
                         .iter()
                         .filter_map(|reader| state.hosts_by_identity.get(reader).copied())
+                        // What is sealed to a hostile peer is owed to nobody.
+                        .filter(|&reader| !self.scenario.group_of(reader).is_hostile())
                         .collect()
                 };
                 state

@@ -96,7 +96,7 @@ fn boot_ns(scenario: &Scenario, group: &Group, host: u32, seed: u64) -> u64 {
     }
     let Boot::Drawn(amount) = group.boot else {
         // What starts there does nothing by itself, so that there is nothing to be spread in time.
-        if !group.has_node {
+        if !group.has_node() {
             return 0;
         }
         let span = Duration::from_nanos(scenario.warmup_ns / 4).min(BOOT_SPAN_MAX);

@@ -9,6 +9,7 @@ use crate::format::clock::Clock;
 use crate::format::group::Group;
 use crate::format::network::{Fidelity, Network};
 use crate::format::problem::Problems;
+use crate::format::program::Program;
 use crate::format::source::Span;
 use crate::format::tcp_settings::TcpSettings;
 use crate::format::tree::{Kind, Table};
@@ -123,7 +124,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         outdated_cards_ppm: _,
         clock,
         tcp,
-        has_node,
+        program,
         node,
     } = group;
     let span = |key: &str| table.value(key).map_or(table.span, |value| value.span);
@@ -148,8 +149,14 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         let message = "nodes on turmoil have TCP only: no address of QUIC to listen on";
         refuse(span("node"), message, problems);
     }
-    if !has_node {
-        let message = "a host without a node has nothing to do on turmoil";
+    let idle = match program {
+        Program::Node => None,
+        Program::None => Some("a host without a node has nothing to do on turmoil"),
+        Program::Hostile(_) => {
+            Some("no hostile peers on turmoil: they need the sockets of our own hosts")
+        }
+    };
+    if let Some(message) = idle {
         refuse(span("program"), message, problems);
     }
     let AccessProfile {
@@ -290,6 +297,12 @@ rate = '6/min'
             "[[workload]]",
             "nat = 'sym'\n[[workload]]",
             "t.toml:10:7: no NATs and firewalls on turmoil",
+        );
+        check(
+            "[[workload]]",
+            "[[group]]\nname = 'crowd'\ncount = 1\nprogram = 'hostile'\n\
+             hostile = { does = ['garbage'], target = 'home' }\n[[workload]]",
+            "t.toml:13:11: no hostile peers on turmoil",
         );
         check(
             "[[workload]]",

@@ -161,6 +161,11 @@ impl Testbed for TurmoilBed {
         }
     }
 
+    /// Programs other than nodes are refused.
+    fn wires(&self, _: u32, _: &Config) -> Box<dyn Fn() -> Vec<Wire> + Send + Sync> {
+        Box::new(Vec::new)
+    }
+
     fn restrict(&self, config: &mut Config) {
         let of_quic = |address: &Multiaddr| Transport::of(address) == Transport::Quic;
         config.listen.addresses.retain(|address| !of_quic(address));
