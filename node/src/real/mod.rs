@@ -10,6 +10,7 @@ mod executor;
 mod key_log;
 mod lock;
 mod mdns;
+mod names;
 mod open_files;
 mod quic;
 mod storage;
@@ -22,6 +23,8 @@ use libp2p::{Transport, dns, tcp};
 
 use crate::config::{Mdns, Quic};
 use crate::environment::{ByteStream, Environment, Executor, Observer, Wire};
+
+use names::NoNames;
 
 pub use control::{ControlError, ControlSocket, SOCKET_NAME, ask};
 pub use disk::FolderDisk;
@@ -38,7 +41,7 @@ pub use storage::StorageThread;
 /// `SSLKEYLOGFILE` is set, the secrets of QUIC connections are written to that file.
 ///
 /// # Errors
-/// When the folder cannot be made, or the system's resolver not be read.
+/// When the folder cannot be made.
 pub fn environment(
     folder: &Path,
     quic: &Quic,
@@ -49,7 +52,7 @@ pub fn environment(
     let executor: Arc<dyn Executor> = Arc::new(TokioExecutor::current());
     Ok(Environment {
         // TCP takes every address, to resolve the names in it: it comes last.
-        wires: vec![quic::wire(quic, Arc::clone(&executor)), tcp_wire()?],
+        wires: vec![quic::wire(quic, Arc::clone(&executor)), tcp_wire()],
         executor,
         storage: Arc::new(StorageThread::start(Arc::new(disk))?),
         local: Some(mdns::local(mdns)),
@@ -58,16 +61,20 @@ pub fn environment(
     })
 }
 
-/// TCP, with names resolved as the system is set up to.
-///
-/// # Errors
-/// When the system's resolver settings cannot be read.
-fn tcp_wire() -> io::Result<Wire> {
-    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    let named = dns::tokio::Transport::system(tcp)?;
-    Ok(Wire::Stream(
-        named
+/// TCP, with names resolved as the system is set up to. A system that is not set up for it only
+/// keeps addresses with names from being dialled.
+fn tcp_wire() -> Wire {
+    let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    Wire::Stream(match dns::tokio::Transport::system(tcp()) {
+        Ok(named) => named
             .map(|stream, _| -> ByteStream { Box::pin(stream) })
             .boxed(),
-    ))
+        Err(error) => {
+            tracing::warn!(%error, "names in addresses cannot be resolved");
+            let tcp = tcp().map(|stream, _| -> ByteStream { Box::pin(stream) });
+            tcp.or_transport(NoNames::<ByteStream>::new(&error))
+                .map(|stream, _| stream.into_inner())
+                .boxed()
+        }
+    })
 }
