@@ -141,6 +141,10 @@ impl Driver {
                 Err(error) => self.not_authenticated(peer, connection, &error),
             },
             Happening::Pulled { order, result } => self.pull_ended(order, &result),
+            Happening::RefusedTooOften { connection } => {
+                self.context.limit_reached("refusals");
+                self.swarm.close_connection(connection);
+            }
         }
     }
 

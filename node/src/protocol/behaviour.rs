@@ -45,6 +45,11 @@ pub enum Happening {
         /// How.
         result: Result<Pulled, PullError>,
     },
+    /// A connection on which the peer is refused again and again.
+    RefusedTooOften {
+        /// The connection.
+        connection: ConnectionId,
+    },
 }
 
 /// The node's protocols on all connections.
@@ -129,6 +134,7 @@ impl NetworkBehaviour for Behaviour {
                 result,
             },
             Told::Pulled(order, result) => Happening::Pulled { order, result },
+            Told::RefusedTooOften => Happening::RefusedTooOften { connection },
         }));
     }
 

@@ -33,6 +33,9 @@ use super::streams::{AUTH_PROTOCOL, FEED_PROTOCOL, OneOf};
 /// Refusals being told at once on one connection; more are not told at all.
 const REFUSALS_MAX: usize = 4;
 
+/// Refusals on one connection after which it is closed, unless something was answered in between.
+const REFUSALS_IN_A_ROW_MAX: u32 = 64;
+
 /// What a handler tells its behaviour.
 #[derive(Debug)]
 pub enum Told {
@@ -40,6 +43,8 @@ pub enum Told {
     Proved(Result<IdentityId, AuthError>),
     /// A pull ended.
     Pulled(PullOrder, Result<Pulled, PullError>),
+    /// The peer is refused again and again, and nothing else.
+    RefusedTooOften,
 }
 
 /// What a handler is told to do.
@@ -104,7 +109,10 @@ pub struct Handler {
     opening: usize,
     /// Pulls of the peer that wait for their turn.
     waiting: VecDeque<Stream>,
-    serving: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Each ends with whether the peer was answered.
+    serving: FuturesUnordered<BoxFuture<'static, bool>>,
+    /// Refusals since something was answered.
+    refused_in_a_row: u32,
     refusing: FuturesUnordered<BoxFuture<'static, ()>>,
     pulling: FuturesUnordered<BoxFuture<'static, (PullOrder, Result<Pulled, PullError>)>>,
     told: VecDeque<Told>,
@@ -131,6 +139,7 @@ impl Handler {
             opening: 0,
             waiting: VecDeque::new(),
             serving: FuturesUnordered::new(),
+            refused_in_a_row: 0,
             refusing: FuturesUnordered::new(),
             pulling: FuturesUnordered::new(),
             told: VecDeque::new(),
@@ -232,14 +241,28 @@ impl Handler {
         let (room, viewer) = (self.room.clone(), self.viewer.clone());
         self.serving.push(
             async move {
-                serve(&context, remote, &room, viewer, stream).await;
+                let answered = serve(&context, remote, &room, viewer, stream).await;
                 drop(place);
+                answered
             }
             .boxed(),
         );
     }
 
+    /// Counts a request of the peer that was answered or refused.
+    fn has_ended(&mut self, answered: bool) {
+        if answered {
+            self.refused_in_a_row = 0;
+            return;
+        }
+        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
+        if self.refused_in_a_row == REFUSALS_IN_A_ROW_MAX {
+            self.told.push_back(Told::RefusedTooOften);
+        }
+    }
+
     fn start_refusing(&mut self, reason: Reason, stream: Stream) {
+        self.has_ended(false);
         if self.refusing.len() >= REFUSALS_MAX {
             self.context
                 .refused(&self.ends.remote, FEED_PROTOCOL.as_ref(), reason);
@@ -337,7 +360,8 @@ impl ConnectionHandler for Handler {
             self.told.push_back(Told::Pulled(order, result));
         }
         self.serve_waiting();
-        while let Poll::Ready(Some(())) = self.serving.poll_next_unpin(cx) {
+        while let Poll::Ready(Some(answered)) = self.serving.poll_next_unpin(cx) {
+            self.has_ended(answered);
             if let Stays::For(delay) = &mut self.stays {
                 delay.reset(self.context.config.connections.stranger_timeout.get());
             }
@@ -378,6 +402,7 @@ impl ConnectionHandler for Handler {
                     self.start_auth(stream);
                 } else {
                     // One proof per connection, opened by its dialer.
+                    self.has_ended(false);
                     self.context.refused(
                         &self.ends.remote,
                         AUTH_PROTOCOL.as_ref(),

@@ -24,25 +24,29 @@ use super::room::{Fits, Room};
 use super::streams::FEED_PROTOCOL;
 
 /// Answers the one pull of a substream, as far as there is `room`. `viewer` ends with the identity that
-/// the peer proved, or nothing if it proved none.
+/// the peer proved, or nothing if it proved none. Whether it was a pull that we answer.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     context: &Context,
     remote: PeerId,
     room: &Room,
     viewer: impl Future<Output = Option<IdentityId>>,
     mut stream: S,
-) {
+) -> bool {
     match answer(context, room, viewer, &mut stream).await {
         Ok(()) => {
             context.served.note(remote);
             // All pages were flushed, so a failed close loses nothing.
             let _ = within(context.config.serve.page_timeout.get(), stream.close()).await;
         }
-        Err(Ending::Refuse(reason)) => refuse(context, remote, reason, stream).await,
+        Err(Ending::Refuse(reason)) => {
+            refuse(context, remote, reason, stream).await;
+            return false;
+        }
         Err(Ending::Spent) => tell(context, Reason::CircuitSpent, stream).await,
         Err(Ending::SlowReader) => context.limit_reached("slow-reader"),
         Err(Ending::Gone) => {}
     }
+    true
 }
 
 /// Turns a pull down, with its reason.

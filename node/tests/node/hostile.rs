@@ -236,6 +236,43 @@ async fn nonsense_on_the_feed_is_refused_by_kind() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_refused_again_and_again_is_closed() {
+    let node = TestNode::start(1, "").await;
+    let mut peer = Peer::authenticate(9, &node).await;
+    let mut request = peer.request(&node);
+    request.scope = Scope::Author(peer.keys.identity());
+    let nonsense = framed(&request.encode());
+    let request = framed(&peer.request(&node).encode());
+    // An answer in between begins the count anew: 80 refusals, and the connection stands.
+    for round in 0..2 {
+        for _ in 0..40 {
+            check_feed(&node, &mut peer, &nonsense, Reason::NotServed).await;
+        }
+        let mut stream = peer.open(FEED).await;
+        stream.write_all(&request).await.expect("written");
+        let frame = read_frame(&mut stream, REPLY_BYTES_MAX).await;
+        let page = FeedReply::decode(&frame.expect("a page"));
+        assert!(matches!(page, Ok(FeedReply::Page(_))), "{round}");
+        // Its end comes once the node counts it as answered.
+        assert!(read_frame(&mut stream, REPLY_BYTES_MAX).await.is_err());
+    }
+    for _ in 0..64 {
+        check_feed(&node, &mut peer, &nonsense, Reason::NotServed).await;
+    }
+    node.seen
+        .wait(
+            "the bound is told",
+            |event| matches!(event, Event::LimitReached { limit } if limit == "refusals"),
+        )
+        .await;
+    node.seen
+        .wait("the connection is closed", |event| {
+            matches!(event, Event::Disconnected { .. })
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_flood_of_pulls_meets_its_bound() {
     let node = TestNode::start(1, "serve.max_pulls_per_peer = 2").await;
     let mut peer = Peer::authenticate(9, &node).await;
