@@ -84,7 +84,7 @@ impl From<ControlError> for Failure {
         let text = error.to_string();
         match error {
             ControlError::Socket { .. } => Self::Disk(text),
-            ControlError::Answer(_) => Self::Other(text),
+            ControlError::Answer(_) | ControlError::Silent(_) => Self::Other(text),
         }
     }
 }

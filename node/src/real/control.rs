@@ -6,6 +6,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::api::{Command, Reply};
 use crate::node::{CommandError, NodeHandle};
@@ -25,8 +27,19 @@ pub const SOCKET_NAME: &str = "control.sock";
 const COMMAND_BYTES_MAX: u64 = 1024 * 1024;
 /// Longest reply line, in bytes: a timeline is the longest.
 const REPLY_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Clients served at once; others wait.
+/// Clients served at once; others are told that the node is busy.
 const CLIENTS_MAX: usize = 16;
+/// Clients being told so at once; others wait.
+const REFUSED_MAX: usize = 16;
+/// What a client that is refused gets to ask and to hear it.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// A client that asks nothing, or does not take its answer, for so long is let go.
+const IDLE_TIME: Duration = Duration::from_secs(600);
+/// What the node gets to answer, and to answer what may take long.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+const LONG_ANSWER_TIME: Duration = Duration::from_secs(3600);
+/// Longest path of a Unix socket, in bytes.
+const SOCKET_PATH_MAX: usize = 107;
 
 /// Pause after a client could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -44,6 +57,12 @@ pub enum ControlError {
         /// Why.
         error: io::Error,
     },
+    /// The node does not answer.
+    #[error(
+        "the node has not answered within {} s: was it stopped, or is it very busy?",
+        .0.as_secs()
+    )]
+    Silent(Duration),
     /// The node's answer is none.
     #[error("the node's answer cannot be read: {0}")]
     Answer(String),
@@ -69,7 +88,7 @@ impl ControlSocket {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let listener = UnixListener::bind(&path)?;
+            let listener = UnixListener::bind(Place::of(folder)?.path)?;
             fs::set_permissions(&path, Permissions::from_mode(0o600))?;
             Ok(listener)
         };
@@ -93,26 +112,56 @@ impl Drop for ControlSocket {
     }
 }
 
+/// The path by which a folder's socket is bound and connected to.
+struct Place {
+    path: PathBuf,
+    /// Keeps a path through a handle good.
+    _folder: Option<fs::File>,
+}
+
+impl Place {
+    /// The path itself, or, if it is longer than those of sockets may be, one through a handle of
+    /// the folder.
+    fn of(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(SOCKET_NAME);
+        if path.as_os_str().len() <= SOCKET_PATH_MAX {
+            return Ok(Self {
+                path,
+                _folder: None,
+            });
+        }
+        let handle = fs::File::open(folder)?;
+        let handles = Path::new("/proc/self/fd");
+        if !handles.exists() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "a socket's path has {SOCKET_PATH_MAX} bytes at most; name a shorter --dir"
+                ),
+            ));
+        }
+        Ok(Self {
+            path: handles
+                .join(handle.as_raw_fd().to_string())
+                .join(SOCKET_NAME),
+            _folder: Some(handle),
+        })
+    }
+}
+
 async fn serve(listener: UnixListener, handle: NodeHandle) {
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let refusals = Arc::new(Semaphore::new(REFUSED_MAX));
     let mut clients = JoinSet::new();
     // Whether the last client could not be taken.
     let mut failing = false;
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
+        let accepted = listener.accept().await;
         while clients.try_join_next().is_some() {}
-        match listener.accept().await {
+        let stream = match accepted {
             Ok((stream, _)) => {
                 failing = false;
-                let handle = handle.clone();
-                clients.spawn(async move {
-                    if let Err(error) = serve_client(stream, &handle).await {
-                        tracing::debug!(%error, "a control client went away");
-                    }
-                    drop(place);
-                });
+                stream
             }
             // Such as too many open files: it passes, and who waits is served then.
             Err(error) => {
@@ -122,9 +171,36 @@ async fn serve(listener: UnixListener, handle: NodeHandle) {
                 failing = true;
                 handle.count(ACCEPT_FAILED);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
+        };
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            let handle = handle.clone();
+            clients.spawn(async move {
+                if let Err(error) = serve_client(stream, &handle).await {
+                    tracing::debug!(%error, "a control client went away");
+                }
+                drop(place);
+            });
+        } else if let Ok(turn) = Arc::clone(&refusals).acquire_owned().await {
+            tracing::warn!("more than {CLIENTS_MAX} control clients at once; one is refused");
+            clients.spawn(async move {
+                // Who does not listen to the refusal has lost nothing by it.
+                let _ = timeout(REFUSAL_TIME, refuse_client(stream)).await;
+                drop(turn);
+            });
         }
     }
+}
+
+/// Reads what a client asks, and says that the node is busy.
+async fn refuse_client(stream: UnixStream) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    read_line(&mut BufReader::new(reader), COMMAND_BYTES_MAX).await?;
+    let refusal: Result<Reply, CommandError> = Err(CommandError::Busy);
+    let mut answer = serde_json::to_vec(&refusal).map_err(io::Error::other)?;
+    answer.push(b'\n');
+    writer.write_all(&answer).await
 }
 
 async fn serve_client(stream: UnixStream, handle: &NodeHandle) -> io::Result<()> {
@@ -134,7 +210,7 @@ async fn serve_client(stream: UnixStream, handle: &NodeHandle) -> io::Result<()>
     let message_bytes_max = u64::from(handle.message_bytes_max()).div_ceil(3) * 4;
     loop {
         let bytes_max = COMMAND_BYTES_MAX + message_bytes_max;
-        let Some(line) = read_line(&mut reader, bytes_max).await? else {
+        let Some(line) = timeout(IDLE_TIME, read_line(&mut reader, bytes_max)).await?? else {
             return Ok(());
         };
         let result = match serde_json::from_slice::<Command>(&line) {
@@ -145,7 +221,7 @@ async fn serve_client(stream: UnixStream, handle: &NodeHandle) -> io::Result<()>
         };
         let mut answer = serde_json::to_vec(&result).map_err(io::Error::other)?;
         answer.push(b'\n');
-        writer.write_all(&answer).await?;
+        timeout(IDLE_TIME, writer.write_all(&answer)).await??;
     }
 }
 
@@ -168,11 +244,44 @@ async fn read_line(
     ))
 }
 
+/// What the node gets to answer `command`.
+fn patience(command: &Command) -> Duration {
+    let may_take_long = matches!(
+        command,
+        Command::Pull { .. }
+            | Command::Lookup { .. }
+            | Command::Reach { .. }
+            | Command::Reindex
+            | Command::Timeline { .. }
+    );
+    if may_take_long {
+        LONG_ANSWER_TIME
+    } else {
+        ANSWER_TIME
+    }
+}
+
 /// Asks the node that runs in `folder`; nothing if none runs there.
 ///
 /// # Errors
-/// [`ControlError`] when the socket fails or the answer is none.
+/// [`ControlError`] when the socket fails, or the answer is none or does not come.
 pub async fn ask(
+    folder: &Path,
+    command: &Command,
+) -> Result<Option<Result<Reply, CommandError>>, ControlError> {
+    ask_within(folder, command, patience(command)).await
+}
+
+async fn ask_within(
+    folder: &Path,
+    command: &Command,
+    patience: Duration,
+) -> Result<Option<Result<Reply, CommandError>>, ControlError> {
+    let asked = timeout(patience, converse(folder, command)).await;
+    asked.unwrap_or(Err(ControlError::Silent(patience)))
+}
+
+async fn converse(
     folder: &Path,
     command: &Command,
 ) -> Result<Option<Result<Reply, CommandError>>, ControlError> {
@@ -181,7 +290,11 @@ pub async fn ask(
         path: path.clone(),
         error,
     };
-    let stream = match UnixStream::connect(&path).await {
+    let place = match Place::of(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(socket)?,
+    };
+    let stream = match UnixStream::connect(&place.path).await {
         Ok(stream) => stream,
         Err(error)
             if matches!(
@@ -205,4 +318,40 @@ pub async fn ask(
     serde_json::from_slice(&answer)
         .map(Some)
         .map_err(|error| ControlError::Answer(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener as SilentListener;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let _silent = SilentListener::bind(folder.path().join(SOCKET_NAME)).expect("binds");
+        let patience = Duration::from_millis(50);
+        let asked = runtime().block_on(ask_within(folder.path(), &Command::Status, patience));
+        assert!(matches!(asked, Err(ControlError::Silent(_))), "{asked:?}");
+    }
+
+    #[test]
+    fn a_folder_far_down_has_a_socket() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let folder = root.path().join("x".repeat(100)).join("y".repeat(100));
+        fs::create_dir_all(&folder).expect("made");
+        let none = runtime().block_on(ask(&folder, &Command::Status));
+        assert!(matches!(none, Ok(None)), "{none:?}");
+        let _silent = SilentListener::bind(Place::of(&folder).expect("is there").path);
+        assert!(folder.join(SOCKET_NAME).exists());
+        let patience = Duration::from_millis(50);
+        let asked = runtime().block_on(ask_within(&folder, &Command::Status, patience));
+        assert!(matches!(asked, Err(ControlError::Silent(_))), "{asked:?}");
+    }
 }

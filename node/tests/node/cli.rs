@@ -537,3 +537,17 @@ fn a_lost_index_is_made_anew_and_without_contacts_only_when_that_is_accepted() {
     alice.ok(&["begin-logs"]);
     alice.ok(&["post", "goes on", "--to", "public"]);
 }
+
+#[test]
+fn more_clients_than_there_are_places_for_are_told_that_the_node_is_busy() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    let _alice_runs = alice.run();
+    let path = alice.folder.join("control.sock");
+    let idle = || std::os::unix::net::UnixStream::connect(&path).expect("connects");
+    let mut clients: Vec<_> = std::iter::repeat_with(idle).take(16).collect();
+    alice.fails(&["status"], 1, "busy");
+    clients.pop();
+    // It is let go a moment later.
+    while !alice.output(&["status"]).status.success() {}
+}
