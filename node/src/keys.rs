@@ -6,6 +6,7 @@
 //! `keys/file.rs`'s. Secrets leave this module only as signatures and opened wraps.
 
 mod file;
+mod locked;
 
 use std::io;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::wall_clock::wall_clock_ms;
 
 pub use file::{KEYS_DIR, KEYS_FILE};
 use file::{Kept, Seed, Seeds};
+pub use locked::Passphrase;
 
 /// Most devices, and most encryption keys, that an identity has had before those in use: each of the
 /// latter is tried on what does not open.
@@ -39,6 +41,15 @@ pub enum KeysError {
     /// The file is there, but not as it was written.
     #[error("{KEYS_FILE} is damaged: {0}")]
     Damaged(#[from] DecodeError),
+    /// The file is under a passphrase, and none was given.
+    #[error("{KEYS_FILE} is under a passphrase")]
+    Locked,
+    /// The file does not open with this passphrase.
+    #[error("{KEYS_FILE} does not open: another passphrase, or the file was altered")]
+    Passphrase,
+    /// The file is under a passphrase in a way that is not ours.
+    #[error("{KEYS_FILE} cannot be opened: {0}")]
+    LockedOtherwise(&'static str),
     /// These keys live outside of this program and have no file.
     #[error("these keys are kept elsewhere and cannot be saved to a file")]
     Elsewhere,

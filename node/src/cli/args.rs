@@ -136,6 +136,22 @@ Examples:
         #[arg(long, value_name = "SPAN")]
         valid_for: Option<TimeSpan>,
     },
+    /// Put the key file under a passphrase, or another one
+    #[command(after_help = "\
+Whatever needs the keys asks for the passphrase, or takes it from ORRERY_PASSPHRASE, or from the
+first line of the file that ORRERY_PASSPHRASE_FILE names; the new one from ORRERY_NEW_PASSPHRASE or
+ORRERY_NEW_PASSPHRASE_FILE. Commands to a node that runs need none. The file is one that
+`age --decrypt` opens. A forgotten passphrase cannot be had back.
+
+Examples:
+  orrery-node keys passphrase
+  orrery-node keys passphrase --remove
+  ORRERY_PASSPHRASE_FILE=/run/secrets/orrery orrery-node run")]
+    Passphrase {
+        /// Keep the keys without one
+        #[arg(long)]
+        remove: bool,
+    },
     /// Have friends refuse what an earlier device signs from now on
     Revoke {
         /// The device's name, which `keys show` prints

@@ -93,7 +93,10 @@ impl From<KeysError> for Failure {
     fn from(error: KeysError) -> Self {
         let text = error.to_string();
         match error {
-            KeysError::Disk(_) | KeysError::Damaged(_) => Self::Disk(text),
+            KeysError::Disk(_) | KeysError::Damaged(_) | KeysError::LockedOtherwise(_) => {
+                Self::Disk(text)
+            }
+            KeysError::Locked | KeysError::Passphrase => Self::Input(text),
             KeysError::Elsewhere | KeysError::Sign(_) | KeysError::Spent => Self::Other(text),
             KeysError::InUse(_) | KeysError::UnknownDevice(_) => Self::Input(text),
         }

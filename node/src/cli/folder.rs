@@ -4,17 +4,18 @@ use std::env;
 use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use orrery_node::config::{Config, Listen};
 use orrery_node::environment::{Disk, Observer};
-use orrery_node::keys::Keys;
+use orrery_node::keys::{KEYS_DIR, KEYS_FILE, Keys, KeysError, Passphrase};
 use orrery_node::real::{FolderDisk, FolderLock, allow_open_files, environment};
 use orrery_node::store::Store;
 use orrery_node::{Node, NodeHandle};
 
-use super::Failure;
+use super::{Failure, passphrase};
 
 const CONFIG_NAME: &str = "config.toml";
 
@@ -70,7 +71,7 @@ impl Folder {
         let path = self.config_path();
         let bytes = fs::read(&path).map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
-                return self.not_made();
+                return self.without_config();
             }
             Self::disk_failure(&path, &error)
         })?;
@@ -80,24 +81,52 @@ impl Folder {
             .map_err(|error| Failure::Input(format!("`{}`: {error}", path.display())))
     }
 
-    /// The keys of the folder's node.
-    pub fn keys(&self) -> Result<Keys, Failure> {
-        if !self.path.is_dir() {
-            return Err(self.not_made());
-        }
-        Keys::load(&self.disk()?)?.ok_or_else(|| self.not_made())
+    /// Whether there is a key file, of whatever content.
+    pub fn has_keys(&self) -> bool {
+        self.path.join(KEYS_FILE).exists()
     }
 
-    /// Keeps `keys` in place of those there are.
-    pub fn save(&self, keys: &Keys) -> Result<(), Failure> {
-        Ok(keys.save(&self.disk()?)?)
+    /// The keys of the folder's node, and the passphrase that they are under. It is asked for where
+    /// it is needed.
+    pub fn keys(&self) -> Result<(Keys, Option<Passphrase>), Failure> {
+        if !self.has_keys() {
+            return Err(self.not_made());
+        }
+        refuse_exposed(&self.path.join(KEYS_DIR), 0o022, 0o700)?;
+        refuse_exposed(&self.path.join(KEYS_FILE), 0o077, 0o600)?;
+        let disk = self.disk()?;
+        let (keys, passphrase) = match Keys::load(&disk) {
+            Err(KeysError::Locked) => {
+                let passphrase = passphrase::present(&self.path)?;
+                (Keys::unlock(&disk, Some(&passphrase))?, Some(passphrase))
+            }
+            other => (other?, None),
+        };
+        Ok((keys.ok_or_else(|| self.not_made())?, passphrase))
+    }
+
+    /// Keeps `keys` in place of those there are, under the passphrase, if there is one.
+    pub fn save(&self, keys: &Keys, passphrase: Option<&Passphrase>) -> Result<(), Failure> {
+        Ok(keys.save_under(&self.disk()?, passphrase)?)
+    }
+
+    fn without_config(&self) -> Failure {
+        if !self.has_keys() {
+            return self.not_made();
+        }
+        Failure::Input(format!(
+            "`{}` is missing, while there are keys; `orrery-node --dir {} init` writes one with the \
+             defaults and leaves the keys alone",
+            self.config_path().display(),
+            self.path.display()
+        ))
     }
 
     /// Begins without contacts where those of the folder's node are lost.
     pub fn forget_contacts(&self) -> Result<(), Failure> {
         let _lock = FolderLock::take(&self.path)?;
         let disk = self.disk()?;
-        let keys = Keys::load(&disk)?.ok_or_else(|| self.not_made())?;
+        let (keys, _) = self.keys()?;
         let forgotten = Store::forget_contacts(&disk, keys.identity())
             .map_err(|error| Failure::Disk(error.to_string()))?;
         if forgotten {
@@ -124,7 +153,7 @@ impl Folder {
     ) -> Result<(NodeHandle, FolderLock), Failure> {
         let mut config = self.config()?;
         let lock = FolderLock::take(&self.path)?;
-        let keys = self.keys()?;
+        let (keys, _) = self.keys()?;
         let mut environment = environment(&self.path, &config.quic, &config.mdns, observer)
             .map_err(|error| Self::disk_failure(&self.path, &error))?;
         if network != Network::Full {
@@ -161,6 +190,24 @@ impl Folder {
 /// Whether the machine has IPv6 at all.
 fn has_ipv6() -> bool {
     UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+}
+
+/// Refuses a file or folder of secrets if its mode has one of the bits `shut`: others than its owner
+/// may do with it what they should not. `mode` is advised; what is not there is not refused.
+pub fn refuse_exposed(path: &Path, shut: u32, mode: u32) -> Result<(), Failure> {
+    let found = match fs::metadata(path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o7777,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Folder::disk_failure(path, &error)),
+    };
+    if found & shut == 0 {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Failure::Disk(format!(
+        "`{path}` is open to others than its owner (mode {found:o}); run `chmod {mode:o} {path}`, and \
+         if others may have read it, `orrery-node keys rotate`"
+    )))
 }
 
 /// Whether an address to listen on is also one to dial: it names one interface

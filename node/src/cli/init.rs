@@ -1,10 +1,10 @@
-//! `init`: a new node in a folder.
+//! `init`: a new node in a folder, or what an interrupted one lacks.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use orrery_node::keys::Keys;
+use orrery_node::keys::{KEYS_FILE, Keys};
 use orrery_node::real::FolderLock;
 
 use super::Failure;
@@ -13,32 +13,52 @@ use super::print::print_line;
 
 const CONFIG_TEXT: &str = include_str!("config.toml");
 
-/// Makes keys and configuration. Prints the new identity.
+/// Makes keys and configuration, or the one that is missing. Prints the new identity.
 pub fn init(folder: &Folder) -> Result<(), Failure> {
     let disk = folder.disk()?;
     let _lock = FolderLock::take(folder.path())?;
-    let config_path = folder.config_path();
-    if config_path.exists() || Keys::load(&disk)?.is_some() {
+    let (path, config_path) = (folder.path().display(), folder.config_path());
+    let (has_keys, has_config) = (folder.has_keys(), config_path.exists());
+    if has_keys && has_config {
         return Err(Failure::Input(format!(
-            "`{}` holds a node already; name another folder with --dir, or use this one",
-            folder.path().display()
+            "`{path}` holds a node already; name another folder with --dir, or use this one"
         )));
     }
-    let keys = Keys::generate(None);
-    keys.save(&disk)?;
-    write_config(&config_path).map_err(|error| Folder::disk_failure(&config_path, &error))?;
+    let has_posts = fs::read_dir(folder.path().join("identities"))
+        .is_ok_and(|mut entries| entries.next().is_some());
+    if !has_keys && has_posts {
+        return Err(Failure::Input(format!(
+            "`{path}` holds posts of an identity whose keys are gone; put `{KEYS_FILE}` back from a \
+             copy, or name another folder with --dir"
+        )));
+    }
+    let made = if has_keys {
+        None
+    } else {
+        let keys = Keys::generate(None);
+        keys.save(&disk)?;
+        Some(keys)
+    };
+    if !has_config {
+        write_config(&config_path).map_err(|error| Folder::disk_failure(&config_path, &error))?;
+    }
     fs::File::open(folder.path())
         .and_then(|dir| dir.sync_all())
         .map_err(|error| Folder::disk_failure(folder.path(), &error))?;
+    let done = match made {
+        Some(_) => format!("made a node in `{path}`"),
+        None => format!("`{path}` holds the keys of a node, and its settings again"),
+    };
     // A hint to a person; where it cannot be shown it is not missed.
     let _ = writeln!(
         io::stderr(),
-        "made a node in `{}`; its settings are in `{}`\nnext: orrery-node --dir {} run",
-        folder.path().display(),
+        "{done}; its settings are in `{}`\nnext: orrery-node --dir {path} run",
         config_path.display(),
-        folder.path().display()
     );
-    print_line(&keys.identity().to_string())
+    match made {
+        Some(keys) => print_line(&keys.identity().to_string()),
+        None => Ok(()),
+    }
 }
 
 fn write_config(path: &std::path::Path) -> io::Result<()> {

@@ -12,20 +12,28 @@ use orrery_node::real::FolderLock;
 use orrery_node::revocation::{device_name, device_of};
 use orrery_node::store::Store;
 
-use super::Failure;
 use super::args::{KeyKind, KeysAction};
 use super::folder::Folder;
 use super::print::{print_line, utc};
+use super::{Failure, passphrase};
 
 /// Does `action` in `folder`, which nothing else may use meanwhile.
 pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
     if matches!(action, KeysAction::Show) {
-        return show(&folder.keys()?);
+        return show(&folder.keys()?.0);
     }
     let _lock = FolderLock::take(folder.path())?;
-    let keys = folder.keys()?;
+    let (keys, passphrase) = folder.keys()?;
     let changed = match action {
         KeysAction::Show => return show(&keys),
+        KeysAction::Passphrase { remove } => {
+            let new = if *remove {
+                None
+            } else {
+                Some(passphrase::new()?)
+            };
+            return folder.save(&keys, new.as_ref());
+        }
         KeysAction::Rotate {
             only,
             valid_for,
@@ -59,7 +67,7 @@ pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
             keys.revoked(device, last_good_ms(folder, &keys, *since)?)?
         }
     };
-    folder.save(&changed)?;
+    folder.save(&changed, passphrase.as_ref())?;
     // A hint to a person; where it cannot be shown it is not missed.
     let _ = writeln!(
         io::stderr(),

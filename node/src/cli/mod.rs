@@ -13,6 +13,7 @@ mod init;
 mod keys;
 mod logging;
 mod lossy;
+mod passphrase;
 mod print;
 mod run;
 mod search;

@@ -1,12 +1,13 @@
 //! The key file below [`KEYS_DIR`], which a disk should show to nobody else.
 //!
-//! Owns its format. Version 1 had four seeds and nothing else: it is read as keys that were never
+//! Owns its format, and that it may be under a passphrase (`locked.rs`). Version 1 had four seeds and nothing else: it is read as keys that were never
 //! rotated, and the next change of the keys writes version 2.
 
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::locked::{self, Closed, Passphrase};
 use super::{FORMER_MAX, Keys, KeysError};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::{DELEGATION_BYTES_MAX, Delegation, Term};
@@ -49,28 +50,61 @@ pub(super) struct Kept {
 }
 
 impl Keys {
-    /// The keys on `disk`, if it has any.
+    /// The keys on `disk`, if it has any, and they are not under a passphrase.
     ///
     /// # Errors
-    /// [`KeysError::Disk`] and [`KeysError::Damaged`].
+    /// [`KeysError::Disk`], [`KeysError::Damaged`] and [`KeysError::Locked`].
     pub fn load(disk: &Arc<dyn Disk>) -> Result<Option<Self>, KeysError> {
+        Self::unlock(disk, None)
+    }
+
+    /// The keys on `disk`, if it has any; `passphrase` opens them, if they are under one.
+    ///
+    /// # Errors
+    /// As [`Keys::load`]; [`KeysError::Passphrase`] and [`KeysError::LockedOtherwise`].
+    pub fn unlock(
+        disk: &Arc<dyn Disk>,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Option<Self>, KeysError> {
         let Some(bytes) = files::read(disk, KEYS_FILE, KEYS_BYTES_MAX)? else {
             return Ok(None);
         };
-        let bytes = Zeroizing::new(bytes);
+        let mut bytes = Zeroizing::new(bytes);
+        if locked::is_locked(&bytes) {
+            let passphrase = passphrase.ok_or(KeysError::Locked)?;
+            bytes = locked::unlock(&bytes, passphrase).map_err(|closed| match closed {
+                Closed::Passphrase => KeysError::Passphrase,
+                Closed::Format(reason) => KeysError::LockedOtherwise(reason),
+            })?;
+        }
         Ok(Some(Self::from_kept(Kept::decode(&bytes)?)))
     }
 
-    /// Writes the keys to `disk`, durably and all or nothing.
+    /// Writes the keys to `disk`, durably and all or nothing; under `passphrase`, if there is one.
     ///
     /// # Errors
     /// [`KeysError::Disk`]; [`KeysError::Elsewhere`] for [`Keys::with_signers`].
-    pub fn save(&self, disk: &Arc<dyn Disk>) -> Result<(), KeysError> {
-        let content = Zeroizing::new(self.kept()?.encode());
+    pub fn save_under(
+        &self,
+        disk: &Arc<dyn Disk>,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<(), KeysError> {
+        let mut content = Zeroizing::new(self.kept()?.encode());
+        if let Some(passphrase) = passphrase {
+            content = Zeroizing::new(locked::lock(&content, passphrase));
+        }
         files::make_dir(disk, KEYS_DIR)?;
         files::replace(disk, KEYS_FILE, &content)?;
         files::sync_dir_of(disk, KEYS_FILE)?;
         Ok(())
+    }
+
+    /// As [`Keys::save_under`], under no passphrase.
+    ///
+    /// # Errors
+    /// As [`Keys::save_under`].
+    pub fn save(&self, disk: &Arc<dyn Disk>) -> Result<(), KeysError> {
+        self.save_under(disk, None)
     }
 }
 

@@ -21,6 +21,7 @@ mod quic;
 mod reach;
 mod relays;
 mod restored;
+mod secrets;
 mod strangers;
 mod upnp;
 mod waiting;

@@ -1,0 +1,136 @@
+//! Key files and folders as an operator handles them: modes, passphrases, and what is missing.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The folder of a node, made by `init`.
+fn made(root: &Path) -> PathBuf {
+    let folder = root.join("alice");
+    let output = run(&folder, &["init"], &[]);
+    assert!(output.status.success(), "{output:?}");
+    folder
+}
+
+fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-node"));
+    command.arg("--dir").arg(folder).args(arguments);
+    command.env_remove("ORRERY_PASSPHRASE");
+    command.envs(environment.iter().copied());
+    command.output().expect("runs")
+}
+
+#[track_caller]
+fn ends(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], code: i32, part: &str) {
+    let output = run(folder, arguments, environment);
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {output:?}"
+    );
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8(told).expect("UTF-8");
+    assert!(told.contains(part), "{arguments:?}: {told}");
+}
+
+#[test]
+fn keys_that_others_may_read_are_not_used() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let file = folder.join("keys/secret.cbor");
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode));
+    let found = fs::metadata(&file).expect("made by init").permissions();
+    assert_eq!(found.mode() & 0o777, 0o600);
+    for open in [0o640, 0o604, 0o620] {
+        mode(&file, open).expect("changed");
+        for verb in [&["run"][..], &["timeline"], &["keys", "show"]] {
+            ends(&folder, verb, &[], 6, "chmod 600");
+        }
+    }
+    mode(&file, 0o600).expect("changed");
+    mode(&folder.join("keys"), 0o770).expect("changed");
+    ends(&folder, &["timeline"], &[], 6, "chmod 700");
+    mode(&folder.join("keys"), 0o700).expect("changed");
+    ends(&folder, &["timeline"], &[], 0, "");
+}
+
+#[test]
+fn keys_under_a_passphrase_open_with_it_alone() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let shown = run(&folder, &["keys", "show"], &[]).stdout;
+    ends(
+        &folder,
+        &["keys", "passphrase"],
+        &[],
+        2,
+        "ORRERY_NEW_PASSPHRASE",
+    );
+    let new = [("ORRERY_NEW_PASSPHRASE", "correct horse")];
+    ends(&folder, &["keys", "passphrase"], &new, 0, "");
+    let file = fs::read(folder.join("keys/secret.cbor")).expect("is there");
+    assert!(file.starts_with(b"age-encryption.org/v1\n-> scrypt "));
+    ends(&folder, &["timeline"], &[], 2, "ORRERY_PASSPHRASE_FILE");
+    let wrong = [("ORRERY_PASSPHRASE", "battery staple")];
+    ends(&folder, &["timeline"], &wrong, 2, "does not open");
+    let right = [("ORRERY_PASSPHRASE", "correct horse")];
+    assert_eq!(run(&folder, &["keys", "show"], &right).stdout, shown);
+    // A changed key file stays under it; a file may hold it; and it can be taken away.
+    ends(
+        &folder,
+        &["keys", "renew", "--valid-for", "90d"],
+        &right,
+        0,
+        "until",
+    );
+    ends(&folder, &["keys", "show"], &[], 2, "passphrase");
+    let held = root.path().join("passphrase");
+    fs::write(&held, "correct horse\n").expect("written");
+    fs::set_permissions(&held, Permissions::from_mode(0o644)).expect("changed");
+    let by_file = [("ORRERY_PASSPHRASE_FILE", held.to_str().expect("UTF-8"))];
+    ends(&folder, &["keys", "show"], &by_file, 6, "chmod 600");
+    fs::set_permissions(&held, Permissions::from_mode(0o600)).expect("changed");
+    ends(
+        &folder,
+        &["keys", "passphrase", "--remove"],
+        &by_file,
+        0,
+        "",
+    );
+    ends(&folder, &["keys", "show"], &[], 0, "serial       2");
+}
+
+#[test]
+fn what_an_interrupted_init_lacks_the_next_one_makes() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let keys = fs::read(folder.join("keys/secret.cbor")).expect("made by init");
+    // Without its settings.
+    fs::remove_file(folder.join("config.toml")).expect("removed");
+    ends(&folder, &["run"], &[], 2, "leaves the keys alone");
+    ends(&folder, &["init"], &[], 0, "settings again");
+    assert_eq!(
+        fs::read(folder.join("keys/secret.cbor")).expect("is there"),
+        keys
+    );
+    ends(&folder, &["timeline"], &[], 0, "");
+    ends(&folder, &["init"], &[], 2, "holds a node already");
+    // Without its keys: posts that were made with them bind the folder to them.
+    ends(&folder, &["post", "hello", "--to", "public"], &[], 0, "");
+    fs::remove_file(folder.join("keys/secret.cbor")).expect("removed");
+    ends(&folder, &["init"], &[], 2, "from a copy");
+    fs::remove_dir_all(folder.join("identities")).expect("removed");
+    fs::remove_file(folder.join("index.redb")).expect("removed");
+    ends(&folder, &["init"], &[], 0, "made a node");
+    ends(&folder, &["timeline"], &[], 0, "");
+}
+
+#[test]
+fn a_node_far_down_in_the_folders_is_driven_like_any_other() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let deep = root.path().join("x".repeat(120));
+    fs::create_dir(&deep).expect("made");
+    let folder = made(&deep);
+    ends(&folder, &["timeline"], &[], 0, "");
+}
