@@ -1,7 +1,7 @@
 //! Hosts with several interfaces: by which of them packets leave, and what happens when one goes.
 
 use std::future::poll_fn;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use orrery_sim::net::multihomed::{self, InterfaceId, InterfaceSpec};
 use orrery_sim::net::nat::{self, Block, GatewayId, GatewaySpec, NatSpec};
 use orrery_sim::net::udp::UdpSocket;
 use orrery_sim::net::{self, AddressChange, Interfaces, TcpListener, TcpStream};
-use orrery_sim::{HostId, HostSpec, Simulation, World, host};
+use orrery_sim::{HostId, HostSpec, Simulation, World, host, quic};
+use quinn::udp::{RecvMeta, Transmit};
 
 const PORT: u16 = 4_001;
 const SECOND: Duration = Duration::from_secs(1);
@@ -346,6 +347,76 @@ fn a_listener_that_is_bound_to_an_interface_takes_nothing_from_others() {
             }
         }
     });
+}
+
+#[test]
+fn quic_answers_from_the_address_that_was_addressed() {
+    simulate(in_the_open, |world, hosts, told| {
+        let Hosts {
+            server,
+            phone,
+            mobile,
+            ..
+        } = *hosts;
+        let own = host::v4(mobile.host());
+        let socket = quic::bind(phone, at(V4)).expect("the port is free");
+        host::executor(phone).spawn(async move {
+            let mut bytes = [0; 9];
+            let mut meta = [RecvMeta::default()];
+            let received = poll_fn(|cx| {
+                let mut buffers = [IoSliceMut::new(&mut bytes)];
+                socket.poll_recv(cx, &mut buffers, &mut meta)
+            });
+            received.await.expect("the host has power");
+            assert_eq!(meta[0].dst_ip, Some(own.into()));
+            for src_ip in [meta[0].dst_ip, None] {
+                let answer = Transmit {
+                    destination: meta[0].addr,
+                    ecn: None,
+                    contents: b"2",
+                    segment_size: None,
+                    src_ip,
+                };
+                socket.try_send(&answer).expect("nothing is refused");
+            }
+            // What finds no way is lost without an error, as with quinn-udp.
+            for interface in multihomed::of(phone) {
+                multihomed::set_up(interface, false);
+            }
+            let lost = Transmit {
+                destination: meta[0].addr,
+                ecn: None,
+                contents: b"3",
+                segment_size: None,
+                src_ip: None,
+            };
+            socket.try_send(&lost).expect("nothing is refused");
+        });
+        let socket = UdpSocket::bind(server, PORT).expect("the port is free");
+        let ours = told.clone();
+        host::executor(server).spawn(async move {
+            let one = Bytes::from_static(b"1");
+            socket.send_to(at(own), one).expect("it has a way");
+            while let Ok((from, _)) = poll_fn(|cx| socket.poll_recv_from(cx)).await {
+                ours.push(from.ip().to_string());
+            }
+        });
+        world.run_for(SECOND);
+        let expected = [own, host::v4(phone)].map(|ip| ip.to_string());
+        assert_eq!(told.take(), expected);
+    });
+}
+
+#[test]
+fn interfaces_of_a_host_are_bounded() {
+    let run = Simulation::new(1).run(|_| {
+        let phone = host::add(HostSpec::named("phone"));
+        for number in 1..=multihomed::INTERFACES_MAX {
+            multihomed::add(phone, InterfaceSpec::named(&number.to_string()));
+        }
+    });
+    let error = run.expect_err("there are too many").to_string();
+    assert!(error.contains("more interfaces than a host has"), "{error}");
 }
 
 #[test]

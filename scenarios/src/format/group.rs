@@ -11,6 +11,7 @@ use super::apportion::largest_remainder;
 use super::boot::{Boot, BootText};
 use super::clock::{Clock, ClockFields};
 use super::friends::{FRIENDSHIPS_MAX, FriendsFields, Graph};
+use super::interface::{Interface, InterfaceFields};
 use super::lan::{Lan, LanText};
 use super::nat::{self, Homes, NatText};
 use super::node_settings;
@@ -53,6 +54,12 @@ pub struct GroupFields {
     /// each home of several hosts (`nat = { homes_of = 2, … }`) has one of its own, and other
     /// hosts none. Neighbours talk over it, without their access links.
     pub lan: Option<LanText>,
+    /// Interfaces that each of its hosts has beside the one that `access`, `nat` and `lan` describe,
+    /// such as `[{ name = "mobile", access = "4g", nat = "carrier" }]`; none if absent. What a
+    /// host sends to a neighbour of one of its networks leaves by that, and all else by the first
+    /// that is up, the group's own before these in their order; answers leave by the interface that
+    /// was addressed. Cards and workloads name the group's own.
+    pub interfaces: Option<Vec<InterfaceFields>>,
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`. If absent, at random within a quarter
     /// of the warm-up, and within 10 s; hosts without nodes are up from the beginning.
     pub boot: Option<BootText>,
@@ -146,6 +153,8 @@ pub struct Group {
     pub nat: Option<Homes>,
     /// The local network on which each host is.
     pub lan: Option<Lan>,
+    /// Further interfaces of each host.
+    pub interfaces: Vec<Interface>,
     /// Parts per million of its hosts whose cards lead nowhere.
     pub outdated_cards_ppm: u32,
     /// Wall clocks.
@@ -260,6 +269,13 @@ impl Group {
             friends_with: Hosts::default(),
             lan: Lan::read(&reader, homes.homes_of, profiles, problems),
             nat: homes.nat,
+            interfaces: Interface::read_all(
+                &reader,
+                (count, &regions),
+                duration_ns,
+                profiles,
+                problems,
+            ),
             regions,
             boot: Boot::read(&reader, duration_ns, problems),
             bootstrap: Hosts::default(),

@@ -207,7 +207,7 @@ pub fn share_nats(tables: &[&Table], groups: &mut [Group], problems: &mut Proble
 }
 
 /// The one region in which hosts stand, if it is one.
-fn region(regions: &Regions) -> Option<usize> {
+pub fn region(regions: &Regions) -> Option<usize> {
     match regions {
         Regions::Counts(counts) if regions.is_one() => counts.iter().position(|&count| count > 0),
         Regions::RoundRobin(1) => Some(0),

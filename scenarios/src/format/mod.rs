@@ -16,6 +16,7 @@ pub mod flow;
 pub mod friends;
 pub mod grid;
 pub mod group;
+pub mod interface;
 pub mod lan;
 pub mod lookup;
 pub mod matrix;

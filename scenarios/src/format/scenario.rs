@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, FaultFields};
 use super::grid::DimensionFields;
 use super::group::{Group, GroupFields, HOSTS_MAX, read_friends_with, read_hosts};
+use super::interface;
 use super::lan;
 use super::matrix::ExpectText;
 use super::network::{Network, NetworkFields};
@@ -260,6 +261,9 @@ fn read_groups(
         read.push(table);
     }
     lan::share_nats(&read, &mut groups, problems);
+    for (table, group) in read.iter().zip(&groups) {
+        interface::note_misplaced(table, group, &groups, problems);
+    }
     let named: Vec<_> = read
         .into_iter()
         .zip(&groups)

@@ -19,7 +19,7 @@ use orrery_sim::{HostId, host};
 
 use super::machine::Machines;
 use super::quic::HostUdp;
-use super::steps;
+use super::{interfaces, steps};
 use crate::format::fault::LinkChange;
 use crate::profiles::AccessProfile;
 
@@ -58,6 +58,20 @@ pub fn join_lans(machines: &Machines) {
             host::set_lan_port(host, &steps::access(port, &LinkChange::default()));
         }
     }
+    for plan in &machines.world.hosts {
+        let group = &machines.scenario.groups[plan.group];
+        for (place, interface) in (1..).zip(&group.interfaces) {
+            let (Some(lan), Some(name)) = (&interface.lan, interface.lan_name()) else {
+                continue;
+            };
+            let segment = *segments
+                .entry(Network::Named(name))
+                .or_insert_with(|| host::add_lan(LanSpec::default()));
+            let member = interfaces::of(plan.host, place).host();
+            host::join_lan(member, segment);
+            host::set_lan_port(member, &steps::access(&lan.port, &LinkChange::default()));
+        }
+    }
 }
 
 /// What a host's port on its local network is without faults; `None` without such a network.
@@ -66,7 +80,7 @@ pub fn port_of(machines: &Machines, machine: u32) -> Option<&AccessProfile> {
     lan.map(|lan| &lan.port)
 }
 
-/// The one network of a machine. Without a segment it has no neighbours.
+/// The networks of a machine, one by each interface. Without a segment it has no neighbours.
 pub struct HostLan(pub HostId);
 
 impl LocalNetwork for HostLan {
@@ -74,10 +88,10 @@ impl LocalNetwork for HostLan {
         HostUdp(self.0).interfaces()
     }
 
-    fn open(&self, _: Ipv4Addr) -> io::Result<Box<dyn LocalSocket>> {
-        let receive = UdpSocket::bind(self.0, PORT)?;
+    fn open(&self, address: Ipv4Addr) -> io::Result<Box<dyn LocalSocket>> {
+        let receive = UdpSocket::bind_at(self.0, address.into(), PORT)?;
         receive.join(GROUP.into())?;
-        let send = UdpSocket::bind(self.0, 0)?;
+        let send = UdpSocket::bind_at(self.0, address.into(), 0)?;
         Ok(Box::new(HostSocket { receive, send }))
     }
 }

@@ -33,6 +33,7 @@ mod flows;
 mod gateways;
 mod hostile;
 mod impairments;
+mod interfaces;
 mod ledger;
 mod links;
 mod local;
@@ -193,6 +194,7 @@ fn furnish(machines: &Machines) {
         host::set_tcp(machine, tcp_config::resolve(&settings, mtu));
     }
     gateways::furnish(machines);
+    interfaces::furnish(machines);
     local::join_lans(machines);
     expect_changes(machines);
 }
@@ -208,7 +210,8 @@ fn expect_changes(machines: &Machines) {
         | Harm::ClockStep { .. }
         | Harm::NatRestart { .. }
         | Harm::NatAddress { .. }
-        | Harm::NatLifetime { .. } => false,
+        | Harm::NatLifetime { .. }
+        | Harm::Interface { .. } => false,
     };
     let mut changed = BTreeSet::new();
     for (_, step) in &machines.world.steps {
@@ -240,6 +243,7 @@ fn schedule(machines: &Arc<Machines>) {
             Box::new(boot),
         );
     }
+    interfaces::schedule(machines);
     steps::schedule(machines);
     drain::schedule(machines);
 }

@@ -35,6 +35,8 @@ pub struct Gateways {
     pub at_home: Vec<Option<usize>>,
     /// The gateways of other networks: fault, host that it takes there, and gateway; ascending.
     pub away: Vec<(usize, u32, Option<usize>)>,
+    /// The gateways of further interfaces that have one, by host and place among its interfaces.
+    of_interfaces: BTreeMap<(u32, usize), usize>,
 }
 
 impl Gateways {
@@ -44,6 +46,11 @@ impl Gateways {
             .away
             .binary_search_by_key(&(fault, host), |&(fault, host, _)| (fault, host));
         place.ok().and_then(|place| self.away[place].2)
+    }
+
+    /// The gateway of a further interface, by its place among all of the host.
+    pub fn of_interface(&self, host: u32, place: usize) -> Option<usize> {
+        self.of_interfaces.get(&(host, place)).copied()
     }
 
     /// The name of the NAT profile that a host stands behind at home, `public` without one.
@@ -73,7 +80,9 @@ impl Gateways {
                         gateways.at_home.extend(range.map(|_| *gateway));
                         continue;
                     }
-                    gateways.settle(group, homes, &hosts[range], seed);
+                    let names = [group.name.as_str(), ""];
+                    let settled = gateways.settle(names, homes, &hosts[range], seed);
+                    gateways.at_home.extend(settled);
                     if let (Some(lan), Some(gateway)) = (lan, gateways.at_home.last()) {
                         of_lan.insert(lan, *gateway);
                     }
@@ -96,11 +105,52 @@ impl Gateways {
                 }
             }
         }
+        for group in &scenario.groups {
+            gateways.join(group, &of_lan, hosts, seed);
+        }
         gateways
     }
 
-    /// Puts the hosts of a group into homes.
-    fn settle(&mut self, group: &Group, homes: &Homes, hosts: &[HostPlan], seed: u64) {
+    /// Puts the further interfaces of a group's hosts behind what they stand behind: the gateway
+    /// of their local network, or homes of their own.
+    fn join(
+        &mut self,
+        group: &Group,
+        of_lan: &BTreeMap<&String, Option<usize>>,
+        hosts: &[HostPlan],
+        seed: u64,
+    ) {
+        let range = group.first_host as usize..(group.first_host + group.count) as usize;
+        let hosts = &hosts[range];
+        for (place, interface) in (1..).zip(&group.interfaces) {
+            let lan = interface.lan.as_ref().and_then(|lan| lan.name.as_ref());
+            let settled = match (lan.and_then(|lan| of_lan.get(lan)), &interface.nat) {
+                (Some(gateway), _) => vec![*gateway; hosts.len()],
+                (None, Some(homes)) => {
+                    let group = format!("{}.{}", group.name, interface.name);
+                    let suffix = format!(".{}", interface.name);
+                    self.settle([&group, &suffix], homes, hosts, seed)
+                }
+                (None, None) => Vec::new(),
+            };
+            for (plan, gateway) in hosts.iter().zip(settled) {
+                if let Some(gateway) = gateway {
+                    self.of_interfaces.insert((plan.host, place), gateway);
+                }
+            }
+        }
+    }
+
+    /// Puts hosts into homes, which the names of their group and after those of hosts tell apart
+    /// from other homes. Returns what each host stands behind.
+    fn settle(
+        &mut self,
+        [group, suffix]: [&str; 2],
+        homes: &Homes,
+        hosts: &[HostPlan],
+        seed: u64,
+    ) -> Vec<Option<usize>> {
+        let mut settled = Vec::new();
         let mut carriers = 0;
         let mut carrier = None;
         let members = hosts.chunks(homes.hosts_each as usize);
@@ -110,7 +160,7 @@ impl Gateways {
                 && home % plan.homes_each as usize == 0
             {
                 carrier = Some(self.add(GatewayPlan {
-                    name: format!("{}.carrier[{carriers}]", group.name),
+                    name: format!("{group}.carrier[{carriers}]"),
                     region,
                     profile: plan.profile.clone(),
                     behind: None,
@@ -119,15 +169,16 @@ impl Gateways {
             }
             let gateway = kind.map(|profile| {
                 self.add(GatewayPlan {
-                    name: format!("{}.gateway", members[0].name),
+                    name: format!("{}{suffix}.gateway", members[0].name),
                     region,
                     profile: profile.clone(),
                     behind: carrier,
                 })
             });
             let nearest = gateway.or(carrier);
-            self.at_home.extend(members.iter().map(|_| nearest));
+            settled.extend(members.iter().map(|_| nearest));
         }
+        settled
     }
 
     fn add(&mut self, gateway: GatewayPlan) -> usize {
@@ -137,13 +188,13 @@ impl Gateways {
 }
 
 /// The kind of each home of a group.
-fn kinds<'a>(group: &Group, homes: &'a Homes, seed: u64) -> Vec<Option<&'a NatProfile>> {
+fn kinds<'a>(group: &str, homes: &'a Homes, seed: u64) -> Vec<Option<&'a NatProfile>> {
     let counted = homes.kinds.iter();
     let mut kinds: Vec<Option<&NatProfile>> = counted
         .flat_map(|(kind, count)| std::iter::repeat_n(kind.as_ref(), *count as usize))
         .collect();
     if homes.kinds.len() > 1 {
-        let purpose = format!("nats {}", group.name);
+        let purpose = format!("nats {group}");
         shuffle(&mut kinds, &mut Stream::new(seed, &purpose, 0));
     }
     kinds

@@ -60,9 +60,10 @@ pub enum FaultFields {
         /// It comes again each time this has passed, such as `30s`; once if absent.
         every: Option<String>,
     },
-    /// Links of hosts change for a while. Of several on a link, the lowest rate and the largest
-    /// delay count, and their losses are independent of each other; each replaces what the access
-    /// link has of it in the network that the host is in then, or its port on the local network. Its effects are packets that meet
+    /// Links of hosts change for a while; of several interfaces, those of the primary one. Of several
+    /// faults on a link, the lowest rate and the largest delay count, and their losses are
+    /// independent of each other; each replaces what the access link has of it in the network that
+    /// the host is in then, or its port on the local network. Its effects are packets that meet
     /// the link while the fault changes its rate or delay, and else those that its loss takes.
     Link {
         /// Whose.
@@ -140,7 +141,8 @@ pub enum FaultFields {
         /// New lifetime of established TCP connections.
         tcp_established: Option<String>,
     },
-    /// Hosts move to another network, each to one of its own, and perhaps back. Of several moves
+    /// Hosts move to another network, each to one of its own, and perhaps back; of several
+    /// interfaces, the primary one moves and the others stay. Of several moves
     /// of a host in force, the one that began last says where it is, of those that began together
     /// the later in the file; without any it is at home, on its local network and with the
     /// addresses that it has there. It moves also while it is off. An effect is a host that it
@@ -159,6 +161,26 @@ pub enum FaultFields {
         to: String,
         /// The access link there; as before if absent.
         access: Option<AccessText>,
+    },
+    /// Interfaces of hosts go down: they lose their addresses, which programs are told, and nothing
+    /// leaves or comes by them. Hosts send by others that they have; connections of a lost address
+    /// are silent until it is back or they time out. An interface is down while any such fault is
+    /// in force. Its effects are the packets that cannot leave by it, also where they leave by
+    /// another interface instead, those that come to it in vain, and the TCP connections that it
+    /// had when it went down; what several stop counts for each.
+    Interface {
+        /// Whose.
+        hosts: HostsText,
+        /// When; `each uniform(a, b)` draws a time for each host.
+        at: AmountText,
+        /// How long; to the end of the run if absent.
+        #[serde(rename = "for")]
+        length: Option<AmountText>,
+        /// It comes again each time this has passed, such as `30s`; once if absent.
+        every: Option<String>,
+        /// Which interface: a name in the `interfaces` of their group, or `primary` (if absent),
+        /// the one that the group's own fields describe.
+        name: Option<String>,
     },
 }
 

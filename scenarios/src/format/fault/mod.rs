@@ -7,6 +7,7 @@
 
 mod clock_step;
 mod fields;
+mod interface;
 pub mod link;
 pub mod nat;
 mod partition;
@@ -107,6 +108,13 @@ pub enum Harm {
         /// Where to.
         to: Box<Elsewhere>,
     },
+    /// Interfaces of hosts go down.
+    Interface {
+        /// Whose.
+        hosts: Hosts,
+        /// Its name; each of the hosts has one of this name.
+        name: String,
+    },
 }
 
 /// Whether a kind of fault lasts.
@@ -186,6 +194,7 @@ kinds! {
     NatAddress "nat-address" Instant nat::read_address;
     NatLifetime "nat-lifetime" OpenEnded nat::read_lifetime;
     Move "move" OpenEnded nat::read_move;
+    Interface "interface" OpenEnded interface::read;
 }
 
 impl Harm {
@@ -200,7 +209,8 @@ impl Harm {
             | Self::NatRestart { hosts, .. }
             | Self::NatAddress { hosts }
             | Self::NatLifetime { hosts, .. }
-            | Self::Move { hosts, .. } => (hosts, None),
+            | Self::Move { hosts, .. }
+            | Self::Interface { hosts, .. } => (hosts, None),
         }
     }
 }

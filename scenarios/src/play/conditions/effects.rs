@@ -3,6 +3,7 @@
 //! A fault that changes nothing for any packet, session or program has no effect, and its run
 //! fails. What several do together counts for each that would have done it alone.
 
+use orrery_sim::net::multihomed;
 use orrery_sim::net::nat::{self, Renewed};
 use orrery_sim::net::stage::LinkCounts;
 use orrery_sim::{HostId, host};
@@ -85,6 +86,30 @@ pub(super) fn count_of_links(machines: &Machines, host: u32) {
     };
     for (fault, met) in credited {
         state.fired[fault] += met;
+    }
+}
+
+/// Counts what a host's interfaces have stopped while faults held them down, until now.
+pub(super) fn count_of_interfaces(machines: &Machines, host: u32) {
+    let stopped = multihomed::of(HostId(host)).into_iter().map(|interface| {
+        let stopped = multihomed::stopped(interface);
+        stopped.packets + stopped.connections
+    });
+    let stopped: Vec<u64> = stopped.collect();
+    let group = machines.scenario.group_of(host);
+    let mut state = machines.state();
+    let of_host = state.conditions.hosts.entry(host).or_default();
+    let seen = std::mem::replace(&mut of_host.seen_stopped, stopped.clone());
+    let faults = in_force(&machines.scenario.faults, &of_host.in_force);
+    let credited: Vec<(usize, u64)> = faults
+        .filter_map(|(fault, harm)| {
+            let place = sum::interface(group, harm)?;
+            let before = seen.get(place).copied().unwrap_or(0);
+            Some((fault, stopped[place] - before))
+        })
+        .collect();
+    for (fault, stopped) in credited {
+        state.fired[fault] += stopped;
     }
 }
 

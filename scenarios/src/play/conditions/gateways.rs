@@ -69,7 +69,8 @@ pub(super) fn strike(machines: &Machines, gateway: usize, harm: &Harm) -> u64 {
         | Harm::Link { .. }
         | Harm::ClockStep { .. }
         | Harm::NatLifetime { .. }
-        | Harm::Move { .. } => unreachable!("it does not strike gateways: {harm:?}"),
+        | Harm::Move { .. }
+        | Harm::Interface { .. } => unreachable!("it does not strike gateways: {harm:?}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use orrery_sim::net::multihomed;
 use orrery_sim::net::stage::LinkCounts;
 use orrery_sim::{HostId, host, kernel};
 
@@ -26,11 +27,16 @@ pub(super) struct State {
     pub(super) seen_on_lan: [LinkCounts; 2],
     /// Whether the simulator knows where it belongs.
     has_home: bool,
+    /// What its interfaces had stopped when effects were counted last, by their places.
+    pub(super) seen_stopped: Vec<u64>,
+    /// Interfaces that have not come up yet or are down for good, a bit each.
+    absent: u8,
 }
 
 /// A fault in force begins or ends at a host.
 pub(super) fn enter(machines: &Machines, host: u32, fault: usize, phase: Phase) {
     effects::count_of_links(machines, host);
+    effects::count_of_interfaces(machines, host);
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     of_host
@@ -45,7 +51,8 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
         let Some(of_host) = state.conditions.hosts.get_mut(&host) else {
             return;
         };
-        let now = sum::of_host(in_force(&machines.scenario.faults, &of_host.in_force));
+        let in_force = in_force(&machines.scenario.faults, &of_host.in_force);
+        let now = sum::of_host(machines.scenario.group_of(host), in_force);
         (std::mem::replace(&mut of_host.applied, now), now)
     };
     if now.is_off && !before.is_off {
@@ -66,11 +73,38 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
         host::set_lan_port(HostId(host), &steps::access(profile, &now.port));
         effects::link_was_set(machines, host);
     }
+    if now.down != before.down {
+        set_interfaces(machines, host);
+    }
     if before.is_off && !now.is_off {
         host::power_on(HostId(host));
     }
     effects::count_of_host(machines, host, &before, &now);
     life::settle(machines, host);
+}
+
+/// An interface of a host comes up first, or goes down for good.
+pub(super) fn interface_turns(machines: &Machines, host: u32, place: usize, is_there: bool) {
+    effects::count_of_interfaces(machines, host);
+    {
+        let mut state = machines.state();
+        let of_host = state.conditions.hosts.entry(host).or_default();
+        let bit = 1 << place;
+        of_host.absent = of_host.absent & !bit | if is_there { 0 } else { bit };
+    }
+    set_interfaces(machines, host);
+}
+
+/// Takes the interfaces of a host up or down, as its group and the faults in force have it.
+fn set_interfaces(machines: &Machines, host: u32) {
+    let down = {
+        let mut state = machines.state();
+        let of_host = state.conditions.hosts.entry(host).or_default();
+        of_host.absent | of_host.applied.down
+    };
+    for (place, interface) in multihomed::of(HostId(host)).into_iter().enumerate() {
+        multihomed::set_up(interface, down & 1 << place == 0);
+    }
 }
 
 /// Takes a host to the network of a fault, or home.
@@ -122,7 +156,8 @@ fn profile_of<'a>(machines: &'a Machines, host: u32, now: &OfHost) -> &'a Access
             | Harm::ClockStep { .. }
             | Harm::NatRestart { .. }
             | Harm::NatAddress { .. }
-            | Harm::NatLifetime { .. } => None,
+            | Harm::NatLifetime { .. }
+            | Harm::Interface { .. } => None,
         });
     elsewhere.unwrap_or(&machines.scenario.group_of(host).access)
 }

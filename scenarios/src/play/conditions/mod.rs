@@ -18,6 +18,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use orrery_sim::net::nat::GatewayId;
 use orrery_sim::net::partition::PartitionId;
 use orrery_sim::{HostId, host, kernel};
 
@@ -126,6 +127,16 @@ pub fn change(machines: &Arc<Machines>, fault: usize, change: &Change, is_last: 
     }
 }
 
+/// An interface of a host comes up first, or goes down for good, as its group says.
+pub fn interface_turns(machines: &Machines, host: u32, place: usize, is_there: bool) {
+    hosts::interface_turns(machines, host, place, is_there);
+}
+
+/// The simulator's gateway.
+pub fn gateway(machines: &Machines, gateway: usize) -> GatewayId {
+    gateways::id(machines, gateway)
+}
+
 /// Counts what faults that are still in force have done, at the end of a run.
 pub fn count_rest(machines: &Machines) {
     let (hosts, gateways, partitions) = {
@@ -137,6 +148,7 @@ pub fn count_rest(machines: &Machines) {
     };
     for host in hosts {
         effects::count_of_links(machines, host);
+        effects::count_of_interfaces(machines, host);
     }
     for gateway in gateways {
         effects::count_of_sessions(machines, gateway);

@@ -1,6 +1,7 @@
 //! What faults in force make of a host or a gateway together: sums, and nothing that acts.
 
 use crate::format::fault::{Harm, LifetimeChange, LinkChange, Links};
+use crate::format::group::Group;
 
 /// What faults make of a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,10 +16,15 @@ pub struct OfHost {
     pub link: LinkChange,
     /// What changes of its port on the local network.
     pub port: LinkChange,
+    /// Its interfaces that are down, a bit each by their places.
+    pub down: u8,
 }
 
-/// Sums up faults, given in the order in which they began.
-pub fn of_host<'a>(faults: impl DoubleEndedIterator<Item = (usize, &'a Harm)> + Clone) -> OfHost {
+/// Sums up faults at a host of `group`, given in the order in which they began.
+pub fn of_host<'a>(
+    group: &Group,
+    faults: impl DoubleEndedIterator<Item = (usize, &'a Harm)> + Clone,
+) -> OfHost {
     let has = |wanted: fn(&Harm) -> bool| faults.clone().any(|(_, harm)| wanted(harm));
     let is_move = |(_, harm): &(usize, &Harm)| matches!(harm, Harm::Move { .. });
     OfHost {
@@ -30,7 +36,30 @@ pub fn of_host<'a>(faults: impl DoubleEndedIterator<Item = (usize, &'a Harm)> + 
                 .clone()
                 .filter_map(|(_, harm)| link_change(harm, Links::has_access)),
         ),
-        port: LinkChange::sum(faults.filter_map(|(_, harm)| link_change(harm, Links::has_lan))),
+        port: LinkChange::sum(
+            faults
+                .clone()
+                .filter_map(|(_, harm)| link_change(harm, Links::has_lan)),
+        ),
+        down: faults
+            .filter_map(|(_, harm)| interface(group, harm))
+            .fold(0, |down, place| down | 1 << place),
+    }
+}
+
+/// The interface that a fault takes down at a host of `group`, by its place.
+pub fn interface(group: &Group, harm: &Harm) -> Option<usize> {
+    match harm {
+        Harm::Interface { name, .. } => group.interface(name),
+        Harm::Partition { .. }
+        | Harm::PowerCut { .. }
+        | Harm::Stop { .. }
+        | Harm::Link { .. }
+        | Harm::ClockStep { .. }
+        | Harm::NatRestart { .. }
+        | Harm::NatAddress { .. }
+        | Harm::NatLifetime { .. }
+        | Harm::Move { .. } => None,
     }
 }
 
@@ -45,7 +74,8 @@ pub fn link_change(harm: &Harm, concerns: fn(Links) -> bool) -> Option<&LinkChan
         | Harm::NatRestart { .. }
         | Harm::NatAddress { .. }
         | Harm::NatLifetime { .. }
-        | Harm::Move { .. } => None,
+        | Harm::Move { .. }
+        | Harm::Interface { .. } => None,
     }
 }
 
@@ -60,6 +90,7 @@ pub fn lifetime_change(harm: &Harm) -> Option<&LifetimeChange> {
         | Harm::ClockStep { .. }
         | Harm::NatRestart { .. }
         | Harm::NatAddress { .. }
-        | Harm::Move { .. } => None,
+        | Harm::Move { .. }
+        | Harm::Interface { .. } => None,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use orrery_sim::net::link::Access;
+use orrery_sim::net::multihomed;
 use orrery_sim::net::nat::{self, GatewayId, Lifetimes};
 use orrery_sim::time::SimTime;
 use orrery_sim::{HostId, Simulation, host};
@@ -63,6 +64,9 @@ enum What {
     Move {
         to: &'static str,
         has_link: bool,
+    },
+    Interface {
+        name: &'static str,
     },
 }
 
@@ -138,6 +142,7 @@ impl Written {
                 let access = if *has_link { "\naccess='4g'" } else { "" };
                 ("move", format!("to='{to}'{access}"))
             }
+            What::Interface { name } => ("interface", format!("name='{name}'")),
         };
         let _ = writeln!(
             text,
@@ -222,6 +227,8 @@ fn what() -> impl Strategy<Value = (What, Vec<usize>)> {
         }),
         (network, all_hosts())
             .prop_map(|((to, has_link), hosts)| (What::Move { to, has_link }, hosts)),
+        hosts(0..2).prop_map(|hosts| (What::Interface { name: "mobile" }, hosts)),
+        all_hosts().prop_map(|hosts| (What::Interface { name: "primary" }, hosts)),
     ]
 }
 
@@ -254,6 +261,8 @@ struct Seen {
     clock_ns: i64,
     /// Where it is reached, if it is at home.
     addresses: Option<(std::net::Ipv4Addr, std::net::Ipv6Addr)>,
+    /// Whether each of its interfaces is up.
+    interfaces: Vec<bool>,
 }
 
 fn seen(number: usize, is_home: bool) -> Seen {
@@ -267,6 +276,10 @@ fn seen(number: usize, is_home: bool) -> Seen {
         port: host::lan_port(id),
         clock_ns: host::clock_offset_ns(id),
         addresses: is_home.then(|| (host::v4(id), host::v6(id))),
+        interfaces: multihomed::of(id)
+            .into_iter()
+            .map(multihomed::is_up)
+            .collect(),
     }
 }
 
@@ -325,6 +338,14 @@ impl Naive<'_> {
             port: self.port(host, &change(&in_force, "lan")),
             clock_ns: clock_ns.sum(),
             addresses: away.map_or(self.first[host].addresses, |_| None),
+            interfaces: ["primary", "mobile"]
+                .into_iter()
+                .take(if host < 2 { 2 } else { 1 })
+                .map(|interface| {
+                    let takes_down = |what: &What| matches!(what, What::Interface { name } if *name == interface);
+                    !in_force.iter().any(|(_, _, what)| takes_down(what))
+                })
+                .collect(),
         }
     }
 
@@ -459,6 +480,7 @@ fn check(faults: &[Written]) {
     let mut text = format!(
         "name='t'\nduration='{DURATION_S}s'\n[network]\ndelays='ibm-10'\n\
          [[group]]\nname='lan'\ncount=2\nprogram='none'\nboot='0s'\nlan='home'\n\
+         interfaces=[{{ name='mobile', nat='carrier' }}]\n\
          access={{ up={{ rate='9Mbit/s', loss='3%' }}, down={{ delay='2ms' }} }}\n\
          [[group]]\nname='nat'\ncount=3\nprogram='none'\nboot='11s'\n\
          nat={{ profile='eim-apdf', homes_of=2 }}\naccess='fixed'\n\

@@ -35,6 +35,8 @@ pub enum Cause {
     Partitioned,
     /// A NAT on the way forgot its sessions or got another address.
     NatRestarted,
+    /// An interface of a host on the way went down, or had not come up yet.
+    InterfaceDown,
     /// A link on the way lost everything.
     LinkSilent,
     /// A host on the way refused it for its size.
@@ -84,6 +86,7 @@ impl Cause {
             Self::Moved(Where::Relay) => "relay-moved",
             Self::Partitioned => "partitioned",
             Self::NatRestarted => "nat-restarted",
+            Self::InterfaceDown => "interface-down",
             Self::LinkSilent => "link-silent",
             Self::TooLarge => "too-large",
             Self::GossipDropped => "gossip-dropped",
@@ -146,6 +149,10 @@ pub const MEANINGS: &[(&str, &str)] = &[
     (
         "in-flight-at-the-end",
         "the run ended while it was under way",
+    ),
+    (
+        "interface-down",
+        "an interface of a host on the way was down, or had gone down just before",
     ),
     (
         "link-loss",
@@ -232,6 +239,7 @@ mod tests {
             Cause::ReaderAway,
             Cause::Partitioned,
             Cause::NatRestarted,
+            Cause::InterfaceDown,
             Cause::LinkSilent,
             Cause::TooLarge,
             Cause::GossipDropped,

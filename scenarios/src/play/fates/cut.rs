@@ -246,6 +246,10 @@ impl Case<'_> {
         if let Some(host) = of_way(&|host| self.faults.nat_restarted(host, &recent_ns)) {
             return Some((Cause::NatRestarted, host));
         }
+        let lost = |host| self.faults.lost_interface(host, &recent_ns, window_ns);
+        if let Some(host) = of_way(&lost) {
+            return Some((Cause::InterfaceDown, host));
+        }
         let silent = of_way(&|host| self.faults.is_silent(host, window_ns));
         silent.map(|host| (Cause::LinkSilent, host))
     }
@@ -385,7 +389,10 @@ impl Case<'_> {
             return Some((Cause::Partitioned, other));
         }
         let of_ends = |has: &dyn Fn(u32) -> bool| [other, holder].into_iter().find(|at| has(*at));
-        let harm: [(Cause, &dyn Fn(u32) -> bool); 3] = [
+        let harm: [(Cause, &dyn Fn(u32) -> bool); 4] = [
+            (Cause::InterfaceDown, &|host| {
+                self.faults.lost_interface(host, &window_ns, &window_ns)
+            }),
             (Cause::LinkSilent, &|host| {
                 self.faults.is_silent(host, &window_ns)
             }),

@@ -39,6 +39,8 @@ pub struct Faults {
     links: BTreeMap<u32, Vec<Linked>>,
     /// When a NAT before a host forgot its sessions, or got another address.
     nats: BTreeMap<u32, Vec<u64>>,
+    /// When an interface of a host was down.
+    interfaces: BTreeMap<u32, Vec<Span>>,
     /// By host, the share that its access link loses by its profile, in parts per million.
     loss_ppm: Vec<u32>,
     /// By host, the slower of the rates of its access link, in bits per second.
@@ -57,6 +59,7 @@ impl Faults {
         });
         let (loss_ppm, rate_bps) = links.unzip();
         let mut faults = Self {
+            interfaces: absences(machines),
             loss_ppm,
             rate_bps,
             ..Self::default()
@@ -90,6 +93,9 @@ impl Faults {
             }
             (Target::Host(host), Phase::Begins, Harm::Move { .. }) => {
                 self.away.entry(host).or_default().push(until());
+            }
+            (Target::Host(host), Phase::Begins, Harm::Interface { .. }) => {
+                self.interfaces.entry(host).or_default().push(until());
             }
             (Target::Gateway(gateway), Phase::Strikes, _) => {
                 for host in behind(machines, gateway) {
@@ -129,6 +135,18 @@ impl Faults {
         times.any(|at_ns| window_ns.contains(at_ns))
     }
 
+    /// Whether an interface of a host went down within `recent_ns`, or was down in some of
+    /// `window_ns`.
+    pub fn lost_interface(
+        &self,
+        host: u32,
+        recent_ns: &Range<u64>,
+        window_ns: &Range<u64>,
+    ) -> bool {
+        let mut spans = self.interfaces.get(&host).into_iter().flatten();
+        spans.any(|span| recent_ns.contains(&span.from_ns) || span.meets(window_ns))
+    }
+
     /// Whether a fault lets a host's access link lose everything in some of `window_ns`.
     pub fn is_silent(&self, host: u32, window_ns: &Range<u64>) -> bool {
         self.faults_of_link(host, window_ns)
@@ -165,6 +183,24 @@ impl Faults {
         let of_host = self.links.get(&host).into_iter().flatten();
         of_host.filter(|linked| linked.span.meets(window_ns))
     }
+}
+
+/// When interfaces had not come up yet, or were down for good, as their groups say.
+fn absences(machines: &Machines) -> BTreeMap<u32, Vec<Span>> {
+    let mut absences: BTreeMap<u32, Vec<Span>> = BTreeMap::new();
+    for group in &machines.scenario.groups {
+        for interface in &group.interfaces {
+            let before = (interface.up_at_ns > 0).then_some((0, interface.up_at_ns));
+            let after = interface.down_at_ns.map(|down_ns| (down_ns, OPEN));
+            for (from_ns, to_ns) in before.into_iter().chain(after) {
+                for host in group.hosts() {
+                    let spans = absences.entry(host).or_default();
+                    spans.push(Span { from_ns, to_ns });
+                }
+            }
+        }
+    }
+    absences
 }
 
 /// From a change's beginning to its end, which is the next step of the same fault there.

@@ -309,6 +309,18 @@ fn a_nat_that_starts_anew_is_the_cause() {
 }
 
 #[test]
+fn an_interface_that_goes_down_is_the_cause() {
+    on_both(|listen| {
+        for other in ["", "interfaces = [{ name = 'mobile', nat = 'carrier' }]"] {
+            World::chain(listen, ["", "", other])
+                .publish("a", "30s", "")
+                .fault("interface", "c", "29s", "")
+                .loses(&[("interface-down", 1)]);
+        }
+    });
+}
+
+#[test]
 fn what_happens_to_a_relay_happens_to_its_circuits() {
     on_both(|listen| {
         let relayed = || World::relayed(listen).publish("h[0]", "30s", "");

@@ -120,6 +120,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
         access,
         nat,
         lan,
+        interfaces,
         // People and their cards are the same everywhere.
         outdated_cards_ppm: _,
         clock,
@@ -139,6 +140,10 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
     if lan.is_some() {
         let message = "no local networks on turmoil: all hosts are equally far from each other";
         refuse(span("lan"), message, problems);
+    }
+    if !interfaces.is_empty() {
+        let message = "no further interfaces on turmoil: its hosts have one address each";
+        refuse(span("interfaces"), message, problems);
     }
     if *tcp != TcpSettings::default() {
         refuse(span("tcp"), OWN_TCP, problems);

@@ -52,8 +52,9 @@ pub(super) async fn serve(machines: Arc<Machines>, host: HostId) {
                 punch: message.punch,
                 side,
             };
-            if socket.send_to(to, told.write()).is_err() {
-                return;
+            // Who does not hear registers again; without power, receiving ends this.
+            if let Err(error) = socket.send_to(to, told.write()) {
+                tracing::debug!(%error, %to, "a datagram did not leave");
             }
         }
     }

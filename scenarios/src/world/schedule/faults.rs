@@ -19,7 +19,8 @@ impl Builder<'_> {
             Harm::PowerCut { hosts }
             | Harm::Stop { hosts }
             | Harm::Link { hosts, .. }
-            | Harm::Move { hosts, .. } => {
+            | Harm::Move { hosts, .. }
+            | Harm::Interface { hosts, .. } => {
                 for host in hosts.iter() {
                     self.turns(place, fault, host, Target::Host(host));
                 }

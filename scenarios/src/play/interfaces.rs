@@ -1,0 +1,193 @@
+//! Further interfaces of a run's hosts.
+//!
+//! Owns where they come from and when they first come up and go for good; what faults do to them is
+//! [`super::conditions`]'s. They are hosts of the simulation behind all others and all gateways.
+
+use std::sync::Arc;
+
+use orrery_sim::net::multihomed::{self, InterfaceId, InterfaceSpec};
+use orrery_sim::time::SimTime;
+use orrery_sim::{Class, HostId, host};
+
+use super::machine::Machines;
+use super::{conditions, steps, tcp_config};
+use crate::format::fault::LinkChange;
+
+/// Adds all further interfaces. Gateways are there already.
+pub fn furnish(machines: &Machines) {
+    for plan in &machines.world.hosts {
+        let group = &machines.scenario.groups[plan.group];
+        for (place, interface) in (1..).zip(&group.interfaces) {
+            let gateway = machines.world.gateways.of_interface(plan.host, place);
+            let added = multihomed::add(
+                HostId(plan.host),
+                InterfaceSpec {
+                    name: interface.name.clone(),
+                    access: steps::access(&interface.access, &LinkChange::default()),
+                    behind: gateway.map(|gateway| conditions::gateway(machines, gateway)),
+                },
+            );
+            let settings = group.tcp.over(&machines.scenario.network.tcp);
+            let mtu = interface.access.mtu_bytes as u16;
+            host::set_tcp(added.host(), tcp_config::resolve(&settings, mtu));
+        }
+    }
+}
+
+/// An interface of a host by its place, 0 for its own.
+pub fn of(host: u32, place: usize) -> InterfaceId {
+    multihomed::of(HostId(host))[place]
+}
+
+/// Schedules when interfaces come up first, and go down for good.
+pub fn schedule(machines: &Arc<Machines>) {
+    for plan in &machines.world.hosts {
+        let interfaces = &machines.scenario.groups[plan.group].interfaces;
+        for (place, interface) in (1..).zip(interfaces) {
+            let turns = [
+                (interface.up_at_ns > 0).then_some((0, false)),
+                (interface.up_at_ns > 0).then_some((interface.up_at_ns, true)),
+                interface.down_at_ns.map(|at_ns| (at_ns, false)),
+            ];
+            for (at_ns, is_there) in turns.into_iter().flatten() {
+                let (host, turning) = (plan.host, Arc::clone(machines));
+                let turn = move || conditions::interface_turns(&turning, host, place, is_there);
+                let at = SimTime::from_nanos(at_ns);
+                let testbed = &machines.testbed;
+                testbed.call_at(at, Class::World, HostId(host), Box::new(turn));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orrery_reports::record::{Metric, SeedResult};
+
+    use crate::play;
+
+    /// Two phones with Wi-Fi at home and a mobile network, a server, and whatever else is to
+    /// happen.
+    fn run(interface: &str, rest: &str) -> SeedResult {
+        let text = format!(
+            "name = 't'\nduration = '60s'\nwarmup = '1s'\ndrain = '1s'\n\
+             [network]\ndelays = 'ibm-10'\n\
+             [[group]]\nname = 'phone'\ncount = 2\nprogram = 'none'\nlan = 'home'\nnat = 'sym'\n\
+             interfaces = [{{ name = 'mobile', {interface} }}]\n\
+             [[group]]\nname = 'server'\ncount = 1\nprogram = 'none'\n{rest}\n"
+        );
+        play::played(&text, None)
+    }
+
+    fn value(result: &SeedResult, metric: &str) -> f64 {
+        match result.metrics.get(metric) {
+            Some(Metric::Value { value, .. }) => *value,
+            _ => 0.0,
+        }
+    }
+
+    /// The share of flows that came through that begin at `at`, under `faults`.
+    fn success(interface: &str, (to, at): (&str, &str), faults: &str) -> (f64, Vec<u64>) {
+        let flow = format!(
+            "[[workload]]\nkind = 'flow'\nfrom = 'phone[0]'\nto = '{to}'\nat = '{at}'\n\
+             bytes = '9kB'\n{faults}"
+        );
+        let result = run(interface, &flow);
+        assert!(result.metrics.contains_key("flow.success"));
+        let fired = result.faults.iter().map(|fault| fault.fired).collect();
+        (value(&result, "flow.success"), fired)
+    }
+
+    fn fault(name: &str, at: u32, length: u32) -> String {
+        format!(
+            "[[fault]]\nkind = 'interface'\nhosts = 'phone[0]'\nname = '{name}'\nat = '{at}s'\n\
+             for = '{length}s'\n"
+        )
+    }
+
+    #[test]
+    fn what_the_first_interface_cannot_carry_the_second_does() {
+        let check = |interface: &str, faults: &[String], expected: f64, fires: &[bool]| {
+            let (found, fired) = success(interface, ("server", "15s"), &faults.concat());
+            assert!(
+                (found - expected).abs() < 1e-9,
+                "{interface} {faults:?}: {found}"
+            );
+            let fired: Vec<bool> = fired.iter().map(|&fired| fired > 0).collect();
+            assert_eq!(fired, fires, "{interface} {faults:?}");
+        };
+        let mobile = "access = '4g', nat = 'carrier'";
+        let [wifi, both] = [fault("primary", 10, 20), fault("mobile", 10, 20)];
+        check(mobile, &[], 1.0, &[]);
+        check(mobile, std::slice::from_ref(&wifi), 1.0, &[true]);
+        check(mobile, std::slice::from_ref(&both), 1.0, &[false]);
+        check(mobile, &[wifi.clone(), both.clone()], 0.0, &[true, true]);
+        // Of two on one interface, each would have been enough.
+        check(
+            mobile,
+            &[wifi.clone(), fault("primary", 12, 9)],
+            1.0,
+            &[true, true],
+        );
+        check(
+            mobile,
+            &[wifi.clone(), fault("primary", 1, 3)],
+            1.0,
+            &[true, false],
+        );
+        for (times, expected) in [
+            ("up_at = '14s'", 1.0),
+            ("up_at = '16s'", 0.0),
+            ("down_at = '14s'", 0.0),
+            ("down_at = '50s'", 1.0),
+        ] {
+            let interface = format!("{mobile}, {times}");
+            check(&interface, std::slice::from_ref(&wifi), expected, &[true]);
+        }
+        // A fault does not bring up what has gone for good, or has not come yet.
+        let ended = [wifi.clone(), fault("mobile", 5, 5)];
+        check(
+            &format!("{mobile}, down_at = '4s'"),
+            &ended,
+            0.0,
+            &[true, false],
+        );
+        check(
+            &format!("{mobile}, up_at = '40s'"),
+            &ended,
+            0.0,
+            &[true, false],
+        );
+    }
+
+    #[test]
+    fn neighbours_are_reached_while_the_interface_in_their_network_is_up() {
+        let check = |faults: &[String], expected: f64| {
+            let (found, _) = success("nat = 'carrier'", ("phone[1]", "15s"), &faults.concat());
+            assert!((found - expected).abs() < 1e-9, "{faults:?}: {found}");
+        };
+        check(&[], 1.0);
+        check(&[fault("primary", 10, 20)], 0.0);
+        check(&[fault("mobile", 10, 20)], 1.0);
+    }
+
+    #[test]
+    fn interfaces_go_while_other_faults_are_in_force() {
+        let check = |others: &str, at: &str, expected: f64| {
+            let faults = fault("primary", 10, 20) + others;
+            let (found, fired) = success("nat = 'carrier'", ("server", at), &faults);
+            assert!((found - expected).abs() < 1e-9, "{others} {at}: {found}");
+            assert!(fired[0] > 0 || at != "15s", "{others}: {fired:?}");
+        };
+        let partition = "[[fault]]\nkind = 'partition'\nbetween = ['phone', 'server']\n\
+                         at = '14s'\nfor = '9s'\n";
+        // The handshake begins behind the one, and ends by the other way.
+        check(partition, "15s", 1.0);
+        let moved = "[[fault]]\nkind = 'move'\nhosts = 'phone[0]'\nto = 'public'\nat = '12s'\n\
+                     for = '30s'\n";
+        check(moved, "15s", 1.0);
+        check(moved, "35s", 1.0);
+        let cut = "[[fault]]\nkind = 'power-cut'\nhosts = 'phone[0]'\nat = '12s'\nfor = '25s'\n";
+        check(cut, "40s", 1.0);
+    }
+}
