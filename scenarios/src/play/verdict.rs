@@ -117,7 +117,7 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
         .scenario
         .groups
         .iter()
-        .any(|group| group.lan.is_some())
+        .any(|group| group.lan.is_some() || group.interfaces.iter().any(|it| it.lan.is_some()))
     {
         metrics.value("node.neighbours.gone", "1", neighbourhood.gone as f64);
     }

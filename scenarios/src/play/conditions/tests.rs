@@ -342,8 +342,9 @@ impl Naive<'_> {
                 .into_iter()
                 .take(if host < 2 { 2 } else { 1 })
                 .map(|interface| {
-                    let takes_down = |what: &What| matches!(what, What::Interface { name } if *name == interface);
-                    !in_force.iter().any(|(_, _, what)| takes_down(what))
+                    !in_force.iter().any(|(_, _, what)| {
+                        matches!(what, What::Interface { name } if *name == interface)
+                    })
                 })
                 .collect(),
         }
