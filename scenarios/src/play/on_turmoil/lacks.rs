@@ -164,6 +164,10 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
     if let Some(message) = idle {
         refuse(span("program"), message, problems);
     }
+    refuse_of_access(access, span("access"), problems);
+}
+
+fn refuse_of_access(access: &AccessProfile, span: Span, problems: &mut Problems) {
     let AccessProfile {
         name,
         summary: _,
@@ -213,7 +217,7 @@ fn refuse_of_group(table: &Table, group: &Group, problems: &mut Problems) {
             "access \"{name}\" asks for what turmoil has not: {}",
             lacking.join(", ")
         );
-        refuse(span("access"), message, problems);
+        refuse(span, message, problems);
     }
 }
 
@@ -313,6 +317,11 @@ rate = '6/min'
             "[[workload]]",
             "lan = 'home'\n[[workload]]",
             "t.toml:10:7: no local networks on turmoil",
+        );
+        check(
+            "[[workload]]",
+            "interfaces = [{ name = 'mobile' }]\n[[workload]]",
+            "t.toml:10:14: no further interfaces on turmoil",
         );
         check("count = 4", "count = 400", "t.toml:7:9: turmoil plays at");
         check(
