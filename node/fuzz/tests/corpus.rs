@@ -115,6 +115,11 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         ("fuzz-delegation", "device", certificate.clone()),
         ("fuzz-revocation", "device", revocation.clone()),
+        (
+            "fuzz-key-file",
+            "first",
+            keys.encode().expect("has seeds").to_vec(),
+        ),
         ("fuzz-friends-question", "near", question.encode()),
         (
             "fuzz-friends-answer",

@@ -96,9 +96,11 @@ impl From<KeysError> for Failure {
             KeysError::Disk(_) | KeysError::Damaged(_) | KeysError::LockedOtherwise(_) => {
                 Self::Disk(text)
             }
-            KeysError::Locked | KeysError::Passphrase => Self::Input(text),
             KeysError::Elsewhere | KeysError::Sign(_) | KeysError::Spent => Self::Other(text),
-            KeysError::InUse(_) | KeysError::UnknownDevice(_) => Self::Input(text),
+            KeysError::Locked
+            | KeysError::Passphrase
+            | KeysError::InUse(_)
+            | KeysError::UnknownDevice(_) => Self::Input(text),
         }
     }
 }

@@ -15,6 +15,7 @@ use orrery_node::real::{FolderDisk, FolderLock, allow_open_files, environment};
 use orrery_node::store::Store;
 use orrery_node::{Node, NodeHandle};
 
+use super::keys::warn_of_end;
 use super::{Failure, passphrase};
 
 const CONFIG_NAME: &str = "config.toml";
@@ -154,6 +155,7 @@ impl Folder {
         let mut config = self.config()?;
         let lock = FolderLock::take(&self.path)?;
         let (keys, _) = self.keys()?;
+        warn_of_end(&keys);
         let mut environment = environment(&self.path, &config.quic, &config.mdns, observer)
             .map_err(|error| Self::disk_failure(&self.path, &error))?;
         if network != Network::Full {

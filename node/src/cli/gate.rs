@@ -54,11 +54,12 @@ impl Gate {
         window.left_out() == 0
     }
 
-    /// Kinds of which lines were left out in a while that is over `now`, and how many.
-    pub fn left_out(&self, now: Instant) -> Vec<(String, u64)> {
+    /// Kinds of which lines were left out in a while that is over `now`, and how many; at the end,
+    /// also in one that is not over.
+    pub fn left_out(&self, now: Instant, is_end: bool) -> Vec<(String, u64)> {
         let mut told = Vec::new();
         self.windows().retain(|kind, window| {
-            let is_over = now.duration_since(window.since) >= WHILE;
+            let is_over = is_end || now.duration_since(window.since) >= WHILE;
             if is_over && window.left_out() > 0 {
                 told.push((kind.clone(), window.left_out()));
             }
@@ -99,10 +100,12 @@ mod tests {
         let admitted = |now| (0..250).filter(|_| gate.admits("refused", now)).count();
         assert_eq!(admitted(start), 100);
         assert!(gate.admits("connected", start));
-        assert!(gate.left_out(at(9)).is_empty());
-        assert_eq!(gate.left_out(at(10)), [("refused".to_owned(), 150)]);
-        assert!(gate.left_out(at(10)).is_empty());
+        assert!(gate.left_out(at(9), false).is_empty());
+        let told = [("refused".to_owned(), 150)];
+        assert_eq!(gate.left_out(at(10), false), told);
+        assert!(gate.left_out(at(10), false).is_empty());
         assert_eq!(admitted(at(11)), 100);
+        assert_eq!(gate.left_out(at(12), true), told);
     }
 
     #[test]

@@ -17,6 +17,9 @@ use super::folder::Folder;
 use super::print::{print_line, utc};
 use super::{Failure, passphrase};
 
+/// A week before a certificate ends, it is said.
+const WARNING_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
 /// Does `action` in `folder`, which nothing else may use meanwhile.
 pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
     if matches!(action, KeysAction::Show) {
@@ -88,6 +91,19 @@ fn last_good_ms(folder: &Folder, keys: &Keys, since: Option<TimeSpan>) -> Result
         .and_then(|store| store.clock_ms())
         .map_err(|error| Failure::Disk(error.to_string()))?;
     Ok(now_ms().max(clock_ms))
+}
+
+/// Tells of a certificate that has ended or soon will: posts made later are refused.
+pub fn warn_of_end(keys: &Keys) {
+    if let Some(until_ms) = keys.delegation().term.until_ms
+        && until_ms < now_ms().saturating_add(WARNING_MS)
+    {
+        let until = utc(until_ms);
+        tracing::warn!(
+            until,
+            "this device's certificate ends; run `orrery-node keys renew`"
+        );
+    }
 }
 
 fn end_of(valid_for: Option<TimeSpan>) -> Option<u64> {

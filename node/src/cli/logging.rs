@@ -79,8 +79,8 @@ impl Remarks for LogRemarks {
         ))
     }
 
-    fn due(&mut self) -> Vec<String> {
-        let left_out = self.0.left_out(Instant::now());
+    fn due(&mut self, is_end: bool) -> Vec<String> {
+        let left_out = self.0.left_out(Instant::now(), is_end);
         let tell = |(kind, lines)| {
             format!("WARN {lines} more lines of `{kind}` were left out: there were too many")
         };

@@ -17,8 +17,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub trait Remarks: Send {
     /// What is written once there is room again after `lost` lines were left out, if anything.
     fn after_loss(&mut self, lost: u64) -> Option<String>;
-    /// What is due now.
-    fn due(&mut self) -> Vec<String>;
+    /// What is due now; at the end, whatever has not been said.
+    fn due(&mut self, is_end: bool) -> Vec<String>;
 }
 
 #[derive(Default)]
@@ -123,7 +123,7 @@ fn write_all(shared: &Shared, mut out: File, mut remarks: impl Remarks) -> io::R
             writeln!(out, "{remark}")?;
         }
         if line.is_none() {
-            for remark in remarks.due() {
+            for remark in remarks.due(closed) {
                 writeln!(out, "{remark}")?;
             }
             if closed {
@@ -159,7 +159,7 @@ mod tests {
             Some(format!("{lost} lost"))
         }
 
-        fn due(&mut self) -> Vec<String> {
+        fn due(&mut self, _: bool) -> Vec<String> {
             Vec::new()
         }
     }

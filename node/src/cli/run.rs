@@ -72,7 +72,7 @@ impl Remarks for EventRemarks {
         None
     }
 
-    fn due(&mut self) -> Vec<String> {
+    fn due(&mut self, _: bool) -> Vec<String> {
         Vec::new()
     }
 }

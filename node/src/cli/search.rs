@@ -86,7 +86,7 @@ fn show_text(outcome: &Reply) -> Result<(), Failure> {
         } => {
             tell_why(missed);
             if let Some(error) = last_error {
-                tell(&format!("the last dial failed: {}", error));
+                tell(&format!("the last dial failed: {error}"));
             }
             Ok(())
         }

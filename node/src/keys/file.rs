@@ -69,15 +69,32 @@ impl Keys {
         let Some(bytes) = files::read(disk, KEYS_FILE, KEYS_BYTES_MAX)? else {
             return Ok(None);
         };
-        let mut bytes = Zeroizing::new(bytes);
-        if locked::is_locked(&bytes) {
-            let passphrase = passphrase.ok_or(KeysError::Locked)?;
-            bytes = locked::unlock(&bytes, passphrase).map_err(|closed| match closed {
-                Closed::Passphrase => KeysError::Passphrase,
-                Closed::Format(reason) => KeysError::LockedOtherwise(reason),
-            })?;
+        let bytes = Zeroizing::new(bytes);
+        Self::decode(&bytes, passphrase).map(Some)
+    }
+
+    /// The keys of a key file's content.
+    ///
+    /// # Errors
+    /// As [`Keys::unlock`], but for `Disk`.
+    pub fn decode(bytes: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeysError> {
+        if !locked::is_locked(bytes) {
+            return Ok(Self::from_kept(Kept::decode(bytes)?));
         }
-        Ok(Some(Self::from_kept(Kept::decode(&bytes)?)))
+        let passphrase = passphrase.ok_or(KeysError::Locked)?;
+        let opened = locked::unlock(bytes, passphrase).map_err(|closed| match closed {
+            Closed::Passphrase => KeysError::Passphrase,
+            Closed::Format(reason) => KeysError::LockedOtherwise(reason),
+        })?;
+        Ok(Self::from_kept(Kept::decode(&opened)?))
+    }
+
+    /// The content of a key file under no passphrase.
+    ///
+    /// # Errors
+    /// [`KeysError::Elsewhere`] for [`Keys::with_signers`].
+    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+        Ok(Zeroizing::new(self.kept()?.encode()))
     }
 
     /// Writes the keys to `disk`, durably and all or nothing; under `passphrase`, if there is one.
@@ -89,7 +106,7 @@ impl Keys {
         disk: &Arc<dyn Disk>,
         passphrase: Option<&Passphrase>,
     ) -> Result<(), KeysError> {
-        let mut content = Zeroizing::new(self.kept()?.encode());
+        let mut content = self.encode()?;
         if let Some(passphrase) = passphrase {
             content = Zeroizing::new(locked::lock(&content, passphrase));
         }

@@ -71,16 +71,17 @@ fn lock_with(content: &[u8], passphrase: &Passphrase, work: u8) -> Vec<u8> {
     let file_key = Zeroizing::new(entropy::bytes::<16>());
     let wrap_key = wrap_key(passphrase, &salt, work).expect("the work is one of scrypt's");
     let wrapped = seal(&wrap_key, &Nonce::default(), &*file_key);
-    let mut file = format!(
+    let header = format!(
         "{MAGIC}\n-> scrypt {} {work}\n{}\n---",
         BASE64_NOPAD.encode(&salt),
         BASE64_NOPAD.encode(&wrapped)
     );
-    let mac = header_mac(&*file_key, file.as_bytes()).finalize();
-    file.push_str(&format!(" {}\n", BASE64_NOPAD.encode(&mac.into_bytes())));
+    let mac = header_mac(&*file_key, header.as_bytes()).finalize();
+    let mac = BASE64_NOPAD.encode(&mac.into_bytes());
     let nonce: [u8; 16] = entropy::bytes();
     let sealed = seal(&payload_key(&*file_key, &nonce), &last_chunk(), content);
-    [file.as_bytes(), &nonce, &sealed].concat()
+    let header = format!("{header} {mac}\n");
+    [header.as_bytes(), &nonce, &sealed].concat()
 }
 
 /// What [`lock`] made of it.

@@ -34,10 +34,10 @@ const REFUSED_MAX: usize = 16;
 /// What a client that is refused gets to ask and to hear it.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// A client that asks nothing, or does not take its answer, for so long is let go.
-const IDLE_TIME: Duration = Duration::from_secs(600);
+const IDLE_TIME: Duration = Duration::from_mins(10);
 /// What the node gets to answer, and to answer what may take long.
-const ANSWER_TIME: Duration = Duration::from_secs(60);
-const LONG_ANSWER_TIME: Duration = Duration::from_secs(3600);
+const ANSWER_TIME: Duration = Duration::from_mins(1);
+const LONG_ANSWER_TIME: Duration = Duration::from_hours(1);
 /// Longest path of a Unix socket, in bytes.
 const SOCKET_PATH_MAX: usize = 107;
 

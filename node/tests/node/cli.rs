@@ -487,7 +487,8 @@ fn a_node_whose_output_is_not_read_answers_and_ends() {
     let alice = Terminal::new(root.path(), "alice");
     // A pager that was stopped: the pipe is full before the node writes its first line.
     let (_unread, mut full) = std::io::pipe().expect("a pipe");
-    full.write_all(&[b'x'; 64 * 1024]).expect("fills the pipe");
+    full.write_all(&vec![b'x'; 64 * 1024])
+        .expect("fills the pipe");
     let mut process = alice
         .command(&["run", "--events", "--log", "trace"])
         .stdout(full.try_clone().expect("a second handle"))

@@ -1,9 +1,12 @@
-//! Key files and folders as an operator handles them: modes, passphrases, and what is missing.
+//! Key files, folders and logs as an operator handles them: modes, passphrases, what is missing, and
+//! what others cause.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// The folder of a node, made by `init`.
 fn made(root: &Path) -> PathBuf {
@@ -133,4 +136,53 @@ fn a_node_far_down_in_the_folders_is_driven_like_any_other() {
     fs::create_dir(&deep).expect("made");
     let folder = made(&deep);
     ends(&folder, &["timeline"], &[], 0, "");
+}
+
+#[test]
+fn what_others_cause_fills_no_log() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let config = fs::read_to_string(folder.join("config.toml")).expect("made by init");
+    let asked = config.lines().find(|line| line.starts_with("#:addresses"));
+    let local = "addresses = [\"/ip4/127.0.0.1/tcp/0\"]";
+    let config = config.replace(asked.expect("init states the default"), local);
+    fs::write(folder.join("config.toml"), config).expect("written");
+    let log = root.path().join("log");
+    let mut process = Command::new(env!("CARGO_BIN_EXE_orrery-node"))
+        .arg("--dir")
+        .arg(&folder)
+        .args(["run", "--events"])
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).expect("made"))
+        .spawn()
+        .expect("runs");
+    while !run(&folder, &["dial", "/ip4/127.0.0.1/tcp/1"], &[])
+        .status
+        .success()
+    {
+        assert_eq!(process.try_wait().expect("can be asked"), None);
+    }
+    let socket = UnixStream::connect(folder.join("control.sock")).expect("connects");
+    let (mut asks, mut hears) = (&socket, BufReader::new(&socket).lines());
+    let dial = br#"{"command": "dial", "address": "/ip4/127.0.0.1/tcp/1"}"#;
+    for _ in 0..400 {
+        asks.write_all(dial)
+            .and_then(|()| asks.write_all(b"\n"))
+            .expect("written");
+        hears.next().expect("an answer").expect("text");
+    }
+    let killed = Command::new("kill").arg(process.id().to_string()).status();
+    assert!(killed.expect("runs").success());
+    assert_eq!(process.wait().expect("ends").code(), Some(0));
+    let text = fs::read_to_string(&log).expect("UTF-8");
+    let failed = text
+        .lines()
+        .filter(|line| line.contains(r#"{"event":"dial-failed""#));
+    // A hundred in ten seconds, however long it took.
+    let shown = failed.count();
+    assert!((100..=300).contains(&shown), "{shown} shown");
+    let told = text
+        .lines()
+        .find(|line| line.contains("more lines of `dial-failed`"));
+    assert!(told.is_some(), "{text}");
 }
