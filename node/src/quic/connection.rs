@@ -34,7 +34,7 @@ pub struct Connecting {
     handshake: Select<quinn::Connecting, Delay>,
     terms: Terms,
     /// Counts it among those of its listener.
-    _place: Option<Arc<()>>,
+    place: Option<Arc<()>>,
 }
 
 impl Connecting {
@@ -42,13 +42,13 @@ impl Connecting {
         Self {
             handshake: select(connecting, Delay::new(terms.timeout)),
             terms,
-            _place: None,
+            place: None,
         }
     }
 
     /// The same, with what counts it until it has ended.
     pub(super) fn counted(mut self, place: Arc<()>) -> Self {
-        self._place = Some(place);
+        self.place = Some(place);
         self
     }
 }

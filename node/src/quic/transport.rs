@@ -83,6 +83,7 @@ impl QuicTransport {
     }
 
     /// The same, with connections that hold more for those whom `acquaintances` know.
+    #[must_use]
     pub fn with_acquaintances(mut self, acquaintances: Acquaintances) -> Self {
         self.acquaintances = acquaintances;
         self

@@ -30,7 +30,7 @@ pub struct TooFewFiles {
 pub fn allow_open_files(connections: &Connections) -> Result<(), TooFewFiles> {
     let needed = needed(connections);
     let limit = getrlimit(Resource::Nofile);
-    if let Some(raised) = raised(limit.clone(), needed)? {
+    if let Some(raised) = raised(limit, needed)? {
         // It may, up to the hard limit; if not, the soft one says what is to be done.
         setrlimit(Resource::Nofile, raised).map_err(|_| TooFewFiles {
             needed,

@@ -21,13 +21,12 @@ const QUIC: &str = "listen.addresses = [\"/ip4/127.0.0.1/udp/0/quic-v1\"]\n";
 /// The port on which a node listens.
 fn port(node: &TestNode) -> u16 {
     let card: Card = node.card.parse().expect("a card");
-    let tcp = card.addresses.iter().flat_map(libp2p::Multiaddr::iter);
-    tcp.filter_map(|part| match part {
+    let mut parts = card.addresses.iter().flat_map(libp2p::Multiaddr::iter);
+    let port = parts.find_map(|part| match part {
         libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
         _ => None,
-    })
-    .next()
-    .expect("it listens on TCP")
+    });
+    port.expect("it listens on TCP")
 }
 
 /// Connections that say nothing.
@@ -140,7 +139,7 @@ async fn a_control_socket_outlives_a_lack_of_files() {
     // No new file has a number below this; those that are open stay.
     let none = Rlimit {
         current: Some(3),
-        ..before.clone()
+        ..before
     };
     let stream = connect.await.expect("it listens");
     setrlimit(Resource::Nofile, none).expect("lowered");

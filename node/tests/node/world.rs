@@ -126,7 +126,7 @@ impl TestNode {
         let tcp = libp2p::tcp::tokio::Transport::default();
         let tcp = tcp.map(|stream, _| -> ByteStream { Box::pin(stream) });
         let also = (Wire::Stream(tcp.boxed()), address);
-        Self::start_over(folder, seed, settings, Some(also)).await
+        Box::pin(Self::start_over(folder, seed, settings, Some(also))).await
     }
 
     /// Stops the node and gives up its folder.
@@ -137,7 +137,7 @@ impl TestNode {
 
     /// A node on the files in `folder`.
     pub async fn start_in(folder: TempDir, seed: u8, settings: &str) -> Self {
-        Self::start_over(folder, seed, settings, None).await
+        Box::pin(Self::start_over(folder, seed, settings, None)).await
     }
 
     async fn start_over(
