@@ -14,6 +14,7 @@ mod binomial;
 mod bulk;
 mod cubic;
 mod dial;
+mod egress;
 mod entropy;
 mod fairness;
 mod faults;
@@ -33,6 +34,7 @@ mod played;
 mod queue_codel;
 mod queueing;
 mod rates;
+mod refresh;
 mod relay_limits;
 mod reproducible;
 mod slow_start;
@@ -72,6 +74,8 @@ const ROWS: &[Row] = &[
     holes::TCP,
     start_error::ROW,
     binding_expiry::ROW,
+    refresh::ROW,
+    egress::ROW,
     two_models::ROW,
     kad_depth::ROW,
     kad_mesh::ROW,
