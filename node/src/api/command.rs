@@ -82,6 +82,12 @@ pub enum Command {
         /// Multiaddr, with `/p2p/…` if the peer is known.
         address: String,
     },
+    /// Dial a peer at several addresses at once, the best first: what comes first stays. Done once
+    /// the dial has begun, or if the peer is connected; events tell the outcome as of `dial`.
+    DialPeer {
+        /// Multiaddrs, each with the same `/p2p/…` at its end; at most 64.
+        addresses: Vec<String>,
+    },
     /// Find out where somebody is. Done once that has begun; `Event::NotFound` tells of each
     /// rung that does not know, `Event::Found` of the one that does, with which it ends.
     Lookup {

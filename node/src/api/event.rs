@@ -135,6 +135,8 @@ pub enum Event {
     Upgraded {
         /// libp2p peer id.
         peer: String,
+        /// What it is: `hole-punched`, or `direct` over a local network that both are on.
+        path: Path,
         /// What carries it.
         transport: Transport,
         /// Attempts that it took on this side; 0 if only the other side's dials were needed.

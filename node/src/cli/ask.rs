@@ -52,6 +52,7 @@ async fn alone(folder: &Folder, command: Command) -> Result<Reply, Failure> {
         Command::Pull { .. } => Network::Dial,
         // What these do would be gone with the node.
         Command::Dial { .. }
+        | Command::DialPeer { .. }
         | Command::Lookup { .. }
         | Command::Reach { .. }
         | Command::Closest { .. }

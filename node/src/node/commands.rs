@@ -69,6 +69,10 @@ impl Driver {
                 let done = self.dial_address(&address);
                 answer(reply, done);
             }
+            Command::DialPeer { addresses } => {
+                let done = self.dial_peer(&addresses);
+                answer(reply, done);
+            }
             Command::Reach {
                 identity,
                 peer,

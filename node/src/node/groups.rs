@@ -1,12 +1,9 @@
-//! Groups without storage, and dials, as the node is told to make them.
+//! Groups without storage, as the node is told to take part in them.
 //!
 //! Nothing here touches the store: messages come, are told of, and are gone.
 
+use libp2p::PeerId;
 use libp2p::gossipsub::{self, PublishError, TopicHash};
-use libp2p::multiaddr::Protocol;
-use libp2p::swarm::DialError;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::{Multiaddr, PeerId};
 
 use crate::api::{Event, Payload, Reply};
 use crate::gossip::{self, Groups, GroupsEvent, TOPICS_MAX, message_name};
@@ -95,35 +92,6 @@ impl Driver {
         groups.map(|groups| &mut **groups).ok_or_else(|| {
             CommandError::invalid(&"groups are off; set gossip.enabled = true to take part")
         })
-    }
-
-    /// Dials an address. A peer that is connected, or being dialled, is left as it is.
-    pub(super) fn dial_address(&mut self, address: &str) -> Result<Reply, CommandError> {
-        let address: Multiaddr = address
-            .trim()
-            .parse()
-            .map_err(|error| CommandError::invalid(&format!("`{address}`: {error}")))?;
-        // Not the first one: an address through a relay names the relay before.
-        let peer = match address.iter().last() {
-            Some(Protocol::P2p(peer)) => Some(peer),
-            _ => None,
-        };
-        let options = match peer {
-            Some(peer) => DialOpts::peer_id(peer)
-                .condition(PeerCondition::DisconnectedAndNotDialing)
-                .addresses(vec![address])
-                .build(),
-            None => DialOpts::unknown_peer_id().address(address).build(),
-        };
-        match self.swarm.dial(options) {
-            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => Ok(Reply::Done),
-            Err(error) => {
-                if let DialError::Denied { cause } = &error {
-                    self.denied_by(peer, cause);
-                }
-                Err(CommandError::invalid(&error))
-            }
-        }
     }
 
     /// Has `peer` spoken to over the connection that stays, if there are several.

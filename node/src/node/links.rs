@@ -58,7 +58,10 @@ pub struct Link {
     pub identity: Option<IdentityId>,
     /// Whether another one to its peer has been chosen rather than this.
     surplus: bool,
-    /// Whether it took the place of a relayed one.
+    /// Whether it leads over a local network that both ends are on.
+    local: bool,
+    /// Whether it is a punched hole: it took the place of a relayed one, and leads farther than a
+    /// local network.
     upgraded: bool,
     /// Direct dials of this side while it is relayed.
     punches: u32,
@@ -101,6 +104,7 @@ impl Link {
             since: Instant::now(),
             identity: None,
             surplus: false,
+            local: false,
             upgraded: false,
             punches: 0,
             heard: Heard::Never,
@@ -110,6 +114,12 @@ impl Link {
     /// When it came up.
     pub fn with_since(mut self, since: Instant) -> Self {
         self.since = since;
+        self
+    }
+
+    /// Whether it leads over a local network that both ends are on.
+    pub fn with_local(mut self, local: bool) -> Self {
+        self.local = local;
         self
     }
 
@@ -132,6 +142,8 @@ impl Link {
 pub struct Upgrade {
     /// Direct dials of this side that it took.
     pub attempts: u32,
+    /// What it is now: a punched hole, or a way over a local network.
+    pub path: Path,
     /// Since the relayed connection was up.
     pub took: Duration,
 }
@@ -165,14 +177,14 @@ impl Links {
     ) -> (Vec<ConnectionId>, Option<Upgrade>) {
         let mut close = Vec::new();
         let mut upgrade = self.upgrade_of_ended(&link);
-        link.upgraded |= upgrade.is_some();
+        link.upgraded |= upgrade.is_some() && !link.local;
         for (old_id, old) in &self.up {
             if old.peer != link.peer || old.surplus {
                 continue;
             }
             if old.relayed != link.relayed {
                 if old.relayed {
-                    link.upgraded = true;
+                    link.upgraded = !link.local;
                     upgrade = Some(upgraded(old, &link));
                 }
                 continue;
@@ -249,6 +261,12 @@ impl Links {
         let link = self.up.values_mut().find(|link| link.peer == *peer)?;
         link.punches += 1;
         Some(link.punches)
+    }
+
+    /// Whether this side has dialled a peer directly with whom only a relay connects.
+    pub fn punches(&self, peer: &PeerId) -> bool {
+        let mut links = self.up.values();
+        links.any(|link| link.peer == *peer && link.punches > 0)
     }
 
     /// What carries the best connection with a peer.
@@ -471,6 +489,11 @@ impl Link {
 fn upgraded(relayed: &Link, direct: &Link) -> Upgrade {
     Upgrade {
         attempts: relayed.punches,
+        path: if direct.local {
+            Path::Direct
+        } else {
+            Path::HolePunched
+        },
         took: direct.since.duration_since(relayed.since),
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod backoff;
 mod behaviour;
 mod bootstrap;
 mod commands;
+mod dials;
 mod driver;
 mod error;
 mod forward;

@@ -5,8 +5,10 @@
 //! remembered, for look-ups.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Instant;
 
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId, mdns};
@@ -137,6 +139,19 @@ impl Driver {
         }
     }
 
+    /// Whether a connection with `peer` from or to `address` leads over a local network: it has been
+    /// found at that IP address there. A peer that has found us, and that we have not found yet, is
+    /// known by its private address, unless holes are being punched: customers of one carrier may
+    /// see each other's, too.
+    pub(super) fn is_on_local_network(&self, peer: &PeerId, address: &Multiaddr) -> bool {
+        let Some(ip) = ip_of(address) else {
+            return false;
+        };
+        let found = self.neighbours.of(peer);
+        found.iter().any(|address| ip_of(address) == Some(ip))
+            || (is_private(ip) && !self.links.punches(peer))
+    }
+
     /// The rung `mdns`: whoever has announced themselves on the local network.
     pub(super) fn seek_neighbour(&mut self, identity: IdentityId) {
         if !self.context.config.mdns.enabled {
@@ -152,6 +167,23 @@ impl Driver {
                 _ => driver.not_found(identity, Rung::Mdns, Miss::Absent),
             }
         });
+    }
+}
+
+/// The IP address that a multiaddr begins with.
+fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(ip.into()),
+        _ => None,
+    }
+}
+
+/// Whether an address is one of a home or an office, or of a link.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

@@ -300,9 +300,15 @@ impl Driver {
     pub(super) fn link(&mut self, connection: ConnectionId, link: Link) {
         let (peer, transport) = (link.peer, link.transport);
         let (surplus, upgrade) = self.links.add(connection, link);
-        if let Some(Upgrade { attempts, took }) = upgrade {
+        if let Some(Upgrade {
+            attempts,
+            path,
+            took,
+        }) = upgrade
+        {
             self.emit(&Event::Upgraded {
                 peer: peer.to_string(),
+                path,
                 transport,
                 attempts,
                 took_us: micros(took),

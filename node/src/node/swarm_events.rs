@@ -174,7 +174,9 @@ impl Driver {
             peer: peer.to_string(),
             dialer,
         });
-        self.link(connection, Link::new(peer, endpoint).with_since(since));
+        let local = self.is_on_local_network(&peer, endpoint.get_remote_address());
+        let link = Link::new(peer, endpoint).with_since(since);
+        self.link(connection, link.with_local(local));
         if !self.context.config.feed.enabled {
             // Nothing more is asked for than the key of its name.
             self.acquaintances.meets(&peer);

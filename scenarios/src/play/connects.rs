@@ -175,16 +175,21 @@ impl Connects {
         }
     }
 
-    /// The relayed connection of `from` with `to` is a direct one now. Whether `from` had
+    /// The relayed connection of `from` with `to` is a direct one now, by such a path. Whether `from` had
     /// reached `to`, rather than the other way round.
-    pub fn upgraded(&mut self, (from, to): (u32, u32), transport: Transport, now_ns: u64) -> bool {
-        self.connected((from, to), Path::HolePunched, transport, now_ns);
+    pub fn upgraded(
+        &mut self,
+        (from, to): (u32, u32),
+        (path, transport): (Path, Transport),
+        now_ns: u64,
+    ) -> bool {
+        self.connected((from, to), path, transport, now_ns);
         let newest = self.newest.get(&(from, to));
         let attempt = newest.and_then(|number| self.attempts.get_mut(number));
         let Some(attempt) = attempt.filter(|attempt| attempt.path.is_some()) else {
             return false;
         };
-        attempt.path = Some(Path::HolePunched);
+        attempt.path = Some(path);
         attempt.transport = Some(transport);
         true
     }
@@ -432,8 +437,9 @@ mod tests {
         for to in [10, 11, 12] {
             connects.connected((1, to), Path::Relayed, Transport::Circuit, 3_000);
         }
-        assert!(connects.upgraded((1, 11), Transport::Quic, 9_000));
-        assert!(!connects.upgraded((11, 1), Transport::Quic, 9_000));
+        let punched = (Path::HolePunched, Transport::Quic);
+        assert!(connects.upgraded((1, 11), punched, 9_000));
+        assert!(!connects.upgraded((11, 1), punched, 9_000));
         connects.times_out(2, true);
         connects.close();
         assert_eq!(

@@ -317,13 +317,9 @@ impl Machines {
         configs.any(|config| config.friends_lookup.enabled)
     }
 
-    /// Where a machine's node is dialled first; `None` if it listens nowhere.
-    pub fn address(&self, machine: u32) -> Option<Multiaddr> {
-        self.named_addresses(machine).next()
-    }
-
-    /// Where a machine's node may be dialled, each with the peer's name at its end.
-    fn named_addresses(&self, machine: u32) -> impl Iterator<Item = Multiaddr> {
+    /// Where a machine's node may be dialled, the best first, each with the peer's name at its
+    /// end; none if it listens nowhere.
+    pub fn named_addresses(&self, machine: u32) -> impl Iterator<Item = Multiaddr> {
         let person = &self.people[machine as usize];
         let peer = person.keys.peer();
         let addresses = person.addresses.iter().cloned();

@@ -297,23 +297,26 @@ fn command(machines: &Arc<Machines>, kind: &'static str, machine: u32, command: 
     machines.testbed.spawn(machine, commanding.boxed());
 }
 
-/// A machine's node dials another, unless they are connected.
+/// A machine's node dials another at all its addresses, unless they are connected.
 fn dial(machines: &Arc<Machines>, machine: u32, peer: u32) {
     let mut state = machines.state();
     let Some(node) = state.nodes[machine as usize].clone() else {
         return state.not_done.add("dial", Reason::HostDown);
     };
-    let Some(address) = machines.address(peer) else {
+    let addresses: Vec<String> = machines
+        .named_addresses(peer)
+        .map(|address| address.to_string())
+        .collect();
+    if addresses.is_empty() {
         return state.not_done.add("dial", Reason::NoAddress);
-    };
+    }
     if !state.links.connected(machine, peer) {
         state.links.dials(machine, peer);
     }
     drop(state);
     let told = Arc::clone(machines);
     let dialling = async move {
-        let address = address.to_string();
-        if let Err(error) = node.command(Command::Dial { address }).await {
+        if let Err(error) = node.command(Command::DialPeer { addresses }).await {
             tracing::warn!(%error, "a dial did not begin");
             let mut state = told.state();
             let dials = state.links.dialled(machine, peer);

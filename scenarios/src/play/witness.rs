@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use orrery_node::api::Event;
+use orrery_node::api::{Event, Path};
 use orrery_node::environment::Observer;
 use orrery_node::protocol::{FEED_PROTOCOL, Reason};
 use orrery_sim::kernel;
@@ -161,12 +161,16 @@ impl State {
             }
             Event::Upgraded {
                 peer,
+                path,
                 attempts,
                 transport,
                 ..
             } => {
                 if let Some(to) = of_peer(peer)
-                    && self.connects.upgraded((machine, to), *transport, now_ns)
+                    && self
+                        .connects
+                        .upgraded((machine, to), (*path, *transport), now_ns)
+                    && *path == Path::HolePunched
                     && measured
                 {
                     self.tally.hole_punched(*attempts);

@@ -42,6 +42,7 @@ fn check(us_smaller: bool, [old_by, new_by]: [By; 2], gap_s: u64, closes_new: bo
         since: start + Duration::from_secs(after_s),
         identity: None,
         surplus: false,
+        local: false,
         upgraded: false,
         punches: 0,
         heard: Heard::Never,
@@ -77,6 +78,7 @@ fn now(peer: PeerId, relayed: bool, dialer: bool) -> Link {
         since: Instant::now(),
         identity: None,
         surplus: false,
+        local: false,
         upgraded: false,
         punches: 0,
         heard: Heard::Never,
@@ -138,6 +140,20 @@ fn an_answer_before_the_relayed_connection_says_nothing_of_now() {
     links.add(relayed, later);
     // The peer came by a relay perhaps because it has lost the direct connection.
     assert_eq!(links.replaced(&peer), []);
+}
+
+#[test]
+fn a_way_over_a_local_network_is_no_punched_hole() {
+    let (us, peer) = peers();
+    let [relayed, direct] = [1, 2].map(ConnectionId::new_unchecked);
+    for (local, expected) in [(false, Path::HolePunched), (true, Path::Direct)] {
+        let mut links = Links::new(us);
+        links.add(relayed, now(peer, true, true));
+        links.punch(&peer);
+        let (_, upgrade) = links.add(direct, now(peer, false, true).with_local(local));
+        assert_eq!(upgrade.map(|upgrade| upgrade.path), Some(expected));
+        assert_eq!(links.path(&peer), Some(expected));
+    }
 }
 
 #[test]
@@ -219,6 +235,7 @@ fn the_surplus_one_of_dials_at_once_stays_and_takes_the_others_place() {
         since: start + Duration::from_millis(after_ms),
         identity: None,
         surplus: false,
+        local: false,
         upgraded: false,
         punches: 0,
         heard: Heard::Never,
