@@ -1,6 +1,6 @@
 //! What a scenario expects of its result, and whether it held.
 
-use orrery_reports::record::{Judged, Metric, Variant};
+use orrery_reports::record::{Judged, Metric, SeedResult, Variant};
 use orrery_reports::stats;
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,9 @@ impl Expectation {
         let mut held = !variant.seeds.is_empty();
         let mut missing = 0;
         for seed in &variant.seeds {
-            let Some(value) = seed.metrics.get(&metric).and_then(|m| self.figure(m)) else {
+            let found = seed.metrics.get(&metric).and_then(|m| self.figure(m));
+            let found = found.or_else(|| self.none_counted(seed, cell));
+            let Some(value) = found else {
                 held = false;
                 missing += 1;
                 continue;
@@ -121,6 +123,27 @@ impl Expectation {
             held,
             seeds: variant.seeds.len() as u32,
             missing,
+        }
+    }
+
+    /// Nothing, if it asks for a count by cause, by reason or by group in a seed that has the count
+    /// over all: what did not happen is told under no such label.
+    fn none_counted(&self, seed: &SeedResult, cell: &Labels) -> Option<f64> {
+        let (name, mut labels) = split_key(&self.metric);
+        let definition = metrics::find(name)?;
+        let before = labels.len();
+        labels.retain(|label, _| !definition.counts_by(label));
+        if labels.len() == before {
+            return None;
+        }
+        // Causes are told over all, and in each cell.
+        if labels.keys().any(|label| !self.grid.contains(label)) {
+            return None;
+        }
+        labels.extend(cell.clone());
+        match seed.metrics.get(&labelled(name, &labels)) {
+            Some(Metric::Value { .. }) => Some(0.0),
+            Some(Metric::Distribution { .. }) | None => None,
         }
     }
 
@@ -319,11 +342,36 @@ fn read_labels(
             let help = suggestion(name, definition.labels.iter().copied());
             problems.push_with_help(entry.key_span, message, Some(help));
             return None;
+        } else if let Some((message, help)) = unknown_value((name, value), definition, concerned) {
+            problems.push_with_help(entry.key_span, message, Some(help));
+            return None;
         }
         labels.push(format!("{name}={value}"));
     }
     labels.sort();
     Some(labels.join(","))
+}
+
+/// What is wrong with the value of a label whose values are known: a count under a wrong one would
+/// be none for ever.
+fn unknown_value(
+    (label, value): (&str, &str),
+    definition: &Definition,
+    concerned: &[&Case],
+) -> Option<(String, String)> {
+    let groups = || {
+        let cases = concerned.iter();
+        cases.flat_map(|case| case.scenario.groups.iter().map(|group| group.name.as_str()))
+    };
+    let known: Vec<&str> = if definition.case_label() == Some(label) {
+        definition.cases().collect()
+    } else if definition.counts_by(label) {
+        groups().collect()
+    } else {
+        return None;
+    };
+    let message = format!("\"{}\" knows no {label} {}", definition.name, quoted(value));
+    (!known.contains(&value)).then(|| (message, suggestion(value, known)))
 }
 
 /// An expectation on what no workload produces could never hold or never fail.
@@ -422,150 +470,4 @@ pub fn definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use orrery_reports::record::SeedResult;
-
-    use super::*;
-
-    fn variant(values: &[(&str, f64)]) -> Variant {
-        let seed = |(key, value): &(&str, f64)| SeedResult {
-            metrics: [(
-                (*key).to_owned(),
-                Metric::Value {
-                    unit: "1".into(),
-                    value: *value,
-                },
-            )]
-            .into(),
-            ..SeedResult::default()
-        };
-        Variant {
-            name: "v".into(),
-            seeds: values.iter().map(seed).collect(),
-            ..Variant::default()
-        }
-    }
-
-    fn expectation(metric: &str, grid: &[&str], comparison: Comparison) -> Expectation {
-        Expectation {
-            expr: String::new(),
-            asked: String::new(),
-            variant: None,
-            metric: metric.into(),
-            stat: None,
-            grid: grid.iter().map(|label| (*label).to_owned()).collect(),
-            comparison,
-            bound: 2.0,
-        }
-    }
-
-    #[test]
-    fn the_worst_seed_decides() {
-        let check = |comparison, values: &[f64], expected| {
-            let values: Vec<(&str, f64)> = values.iter().map(|value| ("m", *value)).collect();
-            let judged = expectation("m", &[], comparison).judge(&variant(&values), &Labels::new());
-            assert_eq!(
-                (judged.value, judged.held),
-                expected,
-                "{comparison:?} {values:?}"
-            );
-        };
-        check(Comparison::Below, &[1.0, 3.0, 0.0], (Some(3.0), false));
-        check(Comparison::AtMost, &[1.0, 2.0], (Some(2.0), true));
-        check(Comparison::Above, &[5.0, 3.0], (Some(3.0), true));
-        check(Comparison::AtLeast, &[1.0, 3.0], (Some(1.0), false));
-        check(Comparison::Equal, &[2.0, 2.0], (Some(2.0), true));
-        check(Comparison::Equal, &[2.0, 7.0, 1.0], (Some(7.0), false));
-        check(Comparison::Unequal, &[5.0, 2.0], (Some(2.0), false));
-        check(Comparison::Below, &[], (None, false));
-    }
-
-    #[test]
-    fn a_seed_without_the_figure_does_not_hold() {
-        let expectation = expectation("other", &[], Comparison::Below);
-        let judged = expectation.judge(&variant(&[("m", 0.0)]), &Labels::new());
-        assert_eq!((judged.value, judged.held), (None, false));
-        assert_eq!((judged.seeds, judged.missing), (1, 1));
-        let some = variant(&[("m", 0.0), ("other", 1.0), ("m", 0.0)]);
-        let judged = expectation.judge(&some, &Labels::new());
-        assert_eq!((judged.value, judged.held), (Some(1.0), false));
-        assert_eq!((judged.seeds, judged.missing), (3, 2));
-    }
-
-    #[test]
-    fn shares_within_a_bound_and_minima_are_asked_for() {
-        let check = |expect: &str, expected: &str| {
-            let text = format!(
-                "name='t'\nduration='1m'\nwarmup='10s'\n[network]\ndelays='ibm-10'\n\
-                 [[group]]\nname='g'\ncount=2\nprogram='none'\n\
-                 [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\nat='1s'\n[expect]\n{expect}\n"
-            );
-            match crate::format::read("t", &text, None, &[]) {
-                Ok(_) => assert_eq!(expected, "", "{expect}"),
-                Err(problems) => {
-                    let told = problems.to_string();
-                    assert!(
-                        !expected.is_empty() && told.contains(expected),
-                        "{expect}: {told}"
-                    );
-                }
-            }
-        };
-        check("'flow.connect.within(1.5s)' = '>= 90%'", "");
-        check("'flow.connect.min' = '> 10ms'", "");
-        check("'flow.connect.within(1.5s)' = '> 3ms'", "expected a share");
-        check(
-            "'flow.connect.within(5)' = '> 3%'",
-            "\"within(5)\": expected a time",
-        );
-        check("'flow.connect.within' = '> 3%'", "unknown statistic");
-        check("'flow.goodput.min' = '> 3bit/s'", "is one figure");
-        let text = "'flow.connect.mean' = '> 1ms'";
-        check(text, "");
-    }
-
-    #[test]
-    fn what_is_over_before_the_warm_up_ends_is_not_expected_of_anything() {
-        let check = |workload: &str, expect: &str, expected: &str| {
-            let text = format!(
-                "name='t'\nduration='1m'\nwarmup='40s'\n[network]\ndelays='ibm-10'\n\
-                 [[group]]\nname='g'\ncount=2\nprogram='none'\n\
-                 [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\n{workload}\n\
-                 [expect]\n'{expect}' = '== 0'\n"
-            );
-            let read = crate::format::read("t", &text, None, &[]);
-            let told = read.map_or_else(|problems| problems.to_string(), |_| String::new());
-            assert!(told.contains(expected), "{workload} {expect}: {told}");
-            assert!(
-                !expected.is_empty() || told.is_empty(),
-                "{workload} {expect}: {told}"
-            );
-        };
-        let over = "at='3s'\nfor='20s'";
-        check(over, "flow.failed", "would have no sample");
-        check(over, "flow.not_done", "");
-        check("at='3s'\nfor='37s'", "flow.failed", "");
-        check("at='3s'", "flow.failed", "");
-        check(
-            "at='3s'\nevery='30s'\ncount=2\nfor='10s'",
-            "flow.failed",
-            "",
-        );
-    }
-
-    #[test]
-    fn a_cell_is_judged_by_its_own_figure() {
-        let cell = |loss: &str| Labels::from([("loss".to_owned(), loss.to_owned())]);
-        let of_all = expectation("m{to=x}", &["loss"], Comparison::Below);
-        let played = variant(&[("m{loss=1%,to=x}", 1.0)]);
-        let judged = of_all.judge(&played, &cell("1%"));
-        assert_eq!(
-            (&*judged.key, judged.value, judged.held),
-            ("m{loss=1%,to=x}", Some(1.0), true)
-        );
-        // A cell that has nothing to show did not hold, whatever the others have.
-        assert!(!of_all.judge(&played, &cell("2%")).held);
-        let of_one = expectation("m{loss=1%}", &["loss"], Comparison::Below);
-        assert!(of_one.concerns("v", &cell("1%")) && !of_one.concerns("v", &cell("2%")));
-    }
-}
+mod tests;

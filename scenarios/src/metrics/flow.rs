@@ -17,6 +17,18 @@ pub(super) const METRICS: &[Definition] = &[
     )),
     measured(Definition {
         labels: &["cause"],
+        cases: &[
+            "closed-early",
+            "port-in-use",
+            "refused",
+            "reset",
+            "sender-down",
+            "sender-lost-power",
+            "sender-stopped",
+            "timed-out",
+            "unfinished",
+            "unreachable",
+        ],
         ..value(
             "flow.failed",
             "1",

@@ -20,6 +20,21 @@ pub(super) const METRICS: &[Definition] = &[
     }),
     measured(Definition {
         labels: &["cause"],
+        cases: &[
+            "absent",
+            "busy",
+            "no-address",
+            "nobody-to-ask",
+            "not-published",
+            "off",
+            "refused",
+            "searcher-down",
+            "searcher-lost-power",
+            "searcher-stopped",
+            "timed-out",
+            "unfinished",
+            "wrong",
+        ],
         ..value(
             "lookup.failed",
             "1",

@@ -54,6 +54,8 @@ pub struct Definition {
     pub meaning: &'static str,
     /// Values of its last label, each with what it means, if they are told one by one.
     pub values: &'static [(&'static str, &'static str)],
+    /// Values that its label `cause` or `reason` may have, if `values` does not tell them.
+    pub cases: &'static [&'static str],
     /// Kinds of workloads or faults of which one must be there; empty: it is always there.
     pub needs: &'static [&'static str],
     /// What its figures come of.
@@ -84,10 +86,36 @@ impl Definition {
                 Span::Mishaps => Producer::Mishap,
             }
         } else if self.needs.is_empty() && (nodes || !of_nodes) {
-            Producer::World
+            match self.span {
+                Span::Measured | Span::Any => Producer::World,
+                Span::Mishaps => Producer::Mishap,
+            }
         } else {
             Producer::Nothing
         }
+    }
+}
+
+/// Labels by which counts are told apart. What is not told under a value of theirs did not happen.
+const CASES: [&str; 2] = ["cause", "reason"];
+
+impl Definition {
+    /// Its label that tells why, if it has one.
+    pub fn case_label(&self) -> Option<&'static str> {
+        let mut labels = self.labels.iter().copied();
+        labels.find(|label| CASES.contains(label))
+    }
+
+    /// The values that its label `cause` or `reason` may have.
+    pub fn cases(&self) -> impl Iterator<Item = &'static str> {
+        let told = self.values.iter().map(|(value, _)| *value);
+        told.chain(self.cases.iter().copied())
+    }
+
+    /// The label under which nothing told means none: `cause`, `reason`, or the group of hosts.
+    pub fn counts_by(&self, label: &str) -> bool {
+        let counts = self.unit == "1" && self.shape == Shape::Value;
+        counts && self.labels.contains(&label) && (CASES.contains(&label) || label == "group")
     }
 }
 
@@ -107,6 +135,7 @@ const fn value(
         labels: &[],
         meaning,
         values: &[],
+        cases: &[],
         needs,
         span: Span::Any,
     }
@@ -124,6 +153,7 @@ const fn latency(
         labels: &[],
         meaning,
         values: &[],
+        cases: &[],
         needs,
         span: Span::Any,
     }
@@ -140,6 +170,22 @@ const fn counts(
     }
 }
 
+/// Why something that was asked was not done.
+const NOT_DONE: &[&str] = &[
+    "busy",
+    "host-down",
+    "lost-power",
+    "no-address",
+    "no-friends",
+    "no-post",
+    "not-connected",
+    "refused",
+    "stopped",
+    "storage-failed",
+    "target-down",
+    "unfinished",
+];
+
 /// What a workload of one kind was asked in vain.
 const fn not_done(
     name: &'static str,
@@ -148,6 +194,7 @@ const fn not_done(
 ) -> Definition {
     Definition {
         labels: &["reason"],
+        cases: NOT_DONE,
         span: Span::Mishaps,
         ..value(name, "1", needs, meaning)
     }
@@ -252,6 +299,20 @@ mod tests {
         check("net.bytes", &["flow"], false, Producer::World);
         check("node.connections", &["flow"], false, Producer::Nothing);
         check("node.connections", &[], true, Producer::World);
+    }
+
+    #[test]
+    fn whatever_tells_why_knows_its_words() {
+        for metric in METRICS.iter() {
+            let words: Vec<&str> = metric.cases().collect();
+            assert_eq!(
+                metric.case_label().is_some(),
+                !words.is_empty(),
+                "{}",
+                metric.name
+            );
+            assert!(words.is_sorted() && words.windows(2).all(|two| two[0] != two[1]));
+        }
     }
 
     #[test]

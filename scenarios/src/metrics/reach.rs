@@ -10,6 +10,20 @@ const NATS: &[&str] = &["nat_a", "nat_b"];
 pub(super) const METRICS: &[Definition] = &[
     measured(Definition {
         labels: &["cause", "nat_a", "nat_b"],
+        cases: &[
+            "connection-lost",
+            "dialer-down",
+            "dialer-lost-power",
+            "dialer-stopped",
+            "hole-punch-failed",
+            "not-connected",
+            "not-found",
+            "refused",
+            "stayed-relayed",
+            "target-down",
+            "timed-out",
+            "unfinished",
+        ],
         ..value(
             "connect.failed",
             "1",
@@ -28,7 +42,7 @@ pub(super) const METRICS: &[Definition] = &[
             "connect.path",
             "ratio",
             CONNECT,
-            "Share of the measured attempts to reach somebody that led to a connection of this kind, good enough or not: direct, hole-punched (directly, with a relay's help) or relayed; also by the NATs of the two ends.",
+            "Share of the measured attempts to reach somebody that led to a connection of this kind, good enough or not: direct (over a local network, also in place of a relayed one), hole-punched (directly, with a relay's help) or relayed; also by the NATs of the two ends.",
         )
     }),
     measured(Definition {
@@ -85,6 +99,14 @@ pub(super) const METRICS: &[Definition] = &[
     },
     measured(Definition {
         labels: &["cause", "nat_a", "nat_b"],
+        cases: &[
+            "host-down",
+            "host-lost-power",
+            "host-stopped",
+            "no-way",
+            "not-introduced",
+            "unfinished",
+        ],
         ..value(
             "punch.failed",
             "1",

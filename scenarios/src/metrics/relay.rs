@@ -23,6 +23,23 @@ pub(super) const METRICS: &[Definition] = &[
     ),
     Definition {
         labels: &["reason"],
+        cases: &[
+            "address-rate",
+            "connection-closed",
+            "connection-failed",
+            "handshake-failed",
+            "hourly-quota",
+            "malformed",
+            "no-friend",
+            "no-reservation",
+            "not-listed",
+            "peer-rate",
+            "permission-denied",
+            "relay-unreachable",
+            "resource-limit-exceeded",
+            "timed-out",
+            "unsupported",
+        ],
         ..value(
             "relay.circuits.denied",
             "1",
@@ -32,6 +49,13 @@ pub(super) const METRICS: &[Definition] = &[
     },
     Definition {
         labels: &["reason"],
+        cases: &[
+            "connection-closed",
+            "failed",
+            "finished",
+            "max-bytes",
+            "max-duration",
+        ],
         ..value(
             "relay.circuits.ended",
             "1",
@@ -55,6 +79,15 @@ pub(super) const METRICS: &[Definition] = &[
     ),
     Definition {
         labels: &["reason"],
+        cases: &[
+            "connection-closed",
+            "malformed",
+            "refused",
+            "renewed-too-often",
+            "resource-limit-exceeded",
+            "timed-out",
+            "unsupported",
+        ],
         ..value(
             "relay.lost",
             "1",
@@ -69,6 +102,23 @@ pub(super) const METRICS: &[Definition] = &[
     ),
     Definition {
         labels: &["reason"],
+        cases: &[
+            "address-rate",
+            "connection-closed",
+            "connection-failed",
+            "handshake-failed",
+            "hourly-quota",
+            "malformed",
+            "no-friend",
+            "no-reservation",
+            "not-listed",
+            "peer-rate",
+            "permission-denied",
+            "relay-unreachable",
+            "resource-limit-exceeded",
+            "timed-out",
+            "unsupported",
+        ],
         ..value(
             "relay.refused",
             "1",
@@ -84,6 +134,15 @@ pub(super) const METRICS: &[Definition] = &[
     ),
     Definition {
         labels: &["reason"],
+        cases: &[
+            "connection-closed",
+            "malformed",
+            "refused",
+            "renewed-too-often",
+            "resource-limit-exceeded",
+            "timed-out",
+            "unsupported",
+        ],
         ..value(
             "relay.reservation.failed",
             "1",

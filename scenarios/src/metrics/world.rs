@@ -1,6 +1,6 @@
 //! What hosts sent, and what nodes tell whatever they are asked: needs no workload.
 
-use super::{Definition, latency, value};
+use super::{Definition, Span, latency, value};
 
 pub(super) const METRICS: &[Definition] = &[
     value(
@@ -11,6 +11,36 @@ pub(super) const METRICS: &[Definition] = &[
     ),
     Definition {
         labels: &["reason"],
+        cases: &[
+            "backlog-full",
+            "codel",
+            "corrupted",
+            "firewall-egress",
+            "firewall-filtered",
+            "firewall-table-full",
+            "icmp-rate-limit",
+            "icmp-unasked",
+            "interface-down",
+            "loss",
+            "nat-egress",
+            "nat-filtered",
+            "nat-hairpin",
+            "nat-no-binding",
+            "nat-ports-exhausted",
+            "nat-table-full",
+            "no-route",
+            "no-socket",
+            "partition",
+            "path-loss",
+            "path-queue-full",
+            "policed",
+            "queue-full",
+            "receiver-down",
+            "sender-down",
+            "socket-buffer-full",
+            "stale-source",
+            "too-large",
+        ],
         ..value(
             "net.drops",
             "1",
@@ -25,6 +55,15 @@ pub(super) const METRICS: &[Definition] = &[
         &[],
         "Most connections that any one node had at any one time.",
     ),
+    Definition {
+        span: Span::Mishaps,
+        ..value(
+            "node.crossing_dials",
+            "1",
+            &[],
+            "Times that a node had two connections with a peer since both had dialled at once, and gave up one of them later.",
+        )
+    },
     value(
         "node.events",
         "1",
@@ -54,6 +93,15 @@ pub(super) const METRICS: &[Definition] = &[
         &[],
         "Most bytes that the files of any one node have in the end, in scenarios with hostile peers.",
     ),
+    Definition {
+        span: Span::Mishaps,
+        ..value(
+            "node.second_dials",
+            "1",
+            &[],
+            "Times that a node dialled a peer once more, from another port, since both had dialled at once from the ports that they listen on, and TCP had made one connection of the two dials.",
+        )
+    },
     Definition {
         labels: &["from", "to"],
         ..latency(

@@ -263,6 +263,10 @@ impl Machines {
             .await
             .map_err(|error| error.to_string())?;
         self.state().nodes[machine as usize] = Some(node.clone());
+        // Who takes no part in feeds follows nobody; what friends write does not come there.
+        if !self.exchanges_feeds(machine) {
+            return Ok(());
+        }
         let follows = self.scenario.group_of(machine).follows.iter();
         let others = follows.filter(|&other| other != machine);
         for friend in self.world.friends.of(machine).iter().copied().chain(others) {

@@ -30,6 +30,8 @@ pub struct Tally {
     pub punches: u64,
     /// Measured hole punches that succeeded, by the attempt that did.
     pub punched: BTreeMap<u32, u64>,
+    /// What nodes that have ended had counted, by the counter's name.
+    pub of_ended_nodes: BTreeMap<&'static str, u64>,
     /// Measured round trips, over all and by the regions of the two ends.
     pub pings: BTreeMap<Option<(String, String)>, Recorder>,
 }
@@ -49,6 +51,7 @@ impl Tally {
             posts_failed: 0,
             punches: 0,
             punched: BTreeMap::new(),
+            of_ended_nodes: BTreeMap::new(),
             pings: BTreeMap::new(),
         }
     }
@@ -115,6 +118,13 @@ impl Tally {
             self.posts.record(now_ns, took_us);
         } else {
             self.posts_failed += 1;
+        }
+    }
+
+    /// A node ends, which has counted so much under these names.
+    pub fn node_ends(&mut self, counters: impl Iterator<Item = (&'static str, u64)>) {
+        for (name, count) in counters {
+            *self.of_ended_nodes.entry(name).or_default() += count;
         }
     }
 

@@ -9,6 +9,8 @@ mod losses;
 mod metrics;
 mod not_done;
 mod packets;
+#[cfg(test)]
+mod provoked;
 mod punches;
 mod relays;
 
@@ -20,11 +22,17 @@ use orrery_sim::{HostId, net};
 use super::conditions;
 use super::fates::{self, cause::Cause};
 use super::machine::Machines;
-use super::steps::{copies, counter};
+use super::steps::{self, copies, counter};
 use crate::engine::{self, Job, STALLED};
 use crate::world::Step;
 pub use feeds::MEANINGS as MISSED_MEANINGS;
 use metrics::Metrics;
+
+/// Metrics that are counters of nodes, over all their lives.
+pub const NODE_COUNTERS: [(&str, &str); 2] = [
+    ("node.crossing_dials", "crossing-dials"),
+    ("node.second_dials", "second-dials"),
+];
 
 /// Names of stalled machines in a failure's text.
 const STALLED_NAMED_MAX: usize = 5;
@@ -127,6 +135,14 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
             .map(|node| counter(node, "friends-questions-sent"))
             .sum();
         metrics.value("node.friends.questions", "1", questions as f64);
+    }
+    if machines.scenario.groups.iter().any(|group| group.has_node) {
+        for (name, counter) in NODE_COUNTERS {
+            let nodes = state.nodes.iter().flatten();
+            let now: u64 = nodes.map(|node| steps::counter(node, counter)).sum();
+            let before = tally.of_ended_nodes.get(counter).copied().unwrap_or(0);
+            metrics.value(name, "1", (now + before) as f64);
+        }
     }
     for (ends, recorder) in &tally.pings {
         let name = match ends {

@@ -51,8 +51,13 @@ impl World {
 
     /// `h[0]` and `h[1]` behind NATs, whom the relay `r` connects; it does not play gossip.
     fn relayed(listen: &'static str) -> Self {
+        Self::relayed_with(listen, "")
+    }
+
+    /// The same with further settings of the relay.
+    fn relayed_with(listen: &'static str, settings: &str) -> Self {
         let relay = format!(
-            "node = {{ 'feed.enabled' = false, 'relay.enabled' = true, \
+            "node = {{ 'feed.enabled' = false, 'relay.enabled' = true, {settings} \
                              'connections.idle_timeout' = '10m', 'listen.addresses' = ['{listen}'] }}"
         );
         let homes = "bootstrap = 'r'\nnat = 'sym'\nnode = { {}, 'relay_client.enabled' = true }";
@@ -338,6 +343,30 @@ fn what_happens_to_a_relay_happens_to_its_circuits() {
             .fault("link", "r", "29s", "loss = '100%'")
             .loses(&[("link-silent", 1)]);
     });
+}
+
+#[test]
+fn a_circuit_that_its_relay_ends_is_the_cause() {
+    on_both(|listen| {
+        // It carries no more than the half of the message.
+        World::relayed_with(listen, "'relay.max_circuit_bytes' = 20480,")
+            .publish("h[0]", "30s", "size = '30KiB'")
+            .loses(&[("circuit-ended", 1)]);
+    });
+}
+
+#[test]
+fn what_finds_no_room_is_dropped_by_gossipsub() {
+    // Nothing waits long enough to be dropped for that: the queue is full before.
+    let queue = "bootstrap = 'a'\naccess = { up = { rate = '500kbit/s' } }\n\
+                 node = { {}, 'gossip.queue_len' = 5, 'gossip.forward_queue_time' = '1m' }";
+    let many = "size = '16KiB'\nevery = '100ms'\ncount = 60";
+    World::new(TCP, "60s")
+        .group("a", 1, "0s", "")
+        .group("b", 1, "1s", queue)
+        .group("c", 1, "2s", "bootstrap = 'b'")
+        .publish("a", "10s", many)
+        .loses_only_by("gossip-dropped");
 }
 
 #[test]

@@ -193,6 +193,10 @@ pub const MEANINGS: &[(&str, &str)] = &[
         "its stamp is not above that of another post that the reader had, and the reader asks by timestamp",
     ),
     (
+        "too-large-for-relay",
+        "no circuit through the relay carries it, or another that has to come before it",
+    ),
+    (
         "unknown",
         "nothing explains it: a defect, and the run fails",
     ),

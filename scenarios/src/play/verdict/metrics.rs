@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orrery_reports::record::{Metric, Producer};
 use orrery_reports::stats::Recorder;
 
+use crate::format::grid::split_key;
 use crate::metrics;
 
 /// Figures by name.
@@ -24,6 +25,7 @@ impl Metrics {
     }
 
     pub fn value(&mut self, name: &str, unit: &str, value: f64) {
+        debug_assert!(knows_case(name), "{name} is not in the registry");
         self.all.insert(
             name.to_owned(),
             Metric::Value {
@@ -51,4 +53,13 @@ impl Metrics {
             self.all.insert(name.to_owned(), recorder.finish());
         }
     }
+}
+
+/// Whether the registry has the cause or reason under which something is counted. An expectation
+/// on another one would be refused.
+fn knows_case(key: &str) -> bool {
+    let (name, labels) = split_key(key);
+    let definition = metrics::find(name);
+    let case = definition.and_then(|metric| Some((metric, labels.get(metric.case_label()?)?)));
+    case.is_none_or(|(metric, case)| metric.cases().any(|known| known == case))
 }

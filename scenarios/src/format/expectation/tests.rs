@@ -1,0 +1,195 @@
+//! What seeds must have shown for an expectation to hold, and which are refused.
+
+use orrery_reports::record::SeedResult;
+
+use super::*;
+
+fn variant(values: &[(&str, f64)]) -> Variant {
+    let seed = |(key, value): &(&str, f64)| SeedResult {
+        metrics: [(
+            (*key).to_owned(),
+            Metric::Value {
+                unit: "1".into(),
+                value: *value,
+            },
+        )]
+        .into(),
+        ..SeedResult::default()
+    };
+    Variant {
+        name: "v".into(),
+        seeds: values.iter().map(seed).collect(),
+        ..Variant::default()
+    }
+}
+
+fn expectation(metric: &str, grid: &[&str], comparison: Comparison) -> Expectation {
+    Expectation {
+        expr: String::new(),
+        asked: String::new(),
+        variant: None,
+        metric: metric.into(),
+        stat: None,
+        grid: grid.iter().map(|label| (*label).to_owned()).collect(),
+        comparison,
+        bound: 2.0,
+    }
+}
+
+#[test]
+fn the_worst_seed_decides() {
+    let check = |comparison, values: &[f64], expected| {
+        let values: Vec<(&str, f64)> = values.iter().map(|value| ("m", *value)).collect();
+        let judged = expectation("m", &[], comparison).judge(&variant(&values), &Labels::new());
+        assert_eq!(
+            (judged.value, judged.held),
+            expected,
+            "{comparison:?} {values:?}"
+        );
+    };
+    check(Comparison::Below, &[1.0, 3.0, 0.0], (Some(3.0), false));
+    check(Comparison::AtMost, &[1.0, 2.0], (Some(2.0), true));
+    check(Comparison::Above, &[5.0, 3.0], (Some(3.0), true));
+    check(Comparison::AtLeast, &[1.0, 3.0], (Some(1.0), false));
+    check(Comparison::Equal, &[2.0, 2.0], (Some(2.0), true));
+    check(Comparison::Equal, &[2.0, 7.0, 1.0], (Some(7.0), false));
+    check(Comparison::Unequal, &[5.0, 2.0], (Some(2.0), false));
+    check(Comparison::Below, &[], (None, false));
+}
+
+#[test]
+fn a_seed_without_the_figure_does_not_hold() {
+    let expectation = expectation("other", &[], Comparison::Below);
+    let judged = expectation.judge(&variant(&[("m", 0.0)]), &Labels::new());
+    assert_eq!((judged.value, judged.held), (None, false));
+    assert_eq!((judged.seeds, judged.missing), (1, 1));
+    let some = variant(&[("m", 0.0), ("other", 1.0), ("m", 0.0)]);
+    let judged = expectation.judge(&some, &Labels::new());
+    assert_eq!((judged.value, judged.held), (Some(1.0), false));
+    assert_eq!((judged.seeds, judged.missing), (3, 2));
+}
+
+#[test]
+fn what_did_not_happen_is_counted_as_none() {
+    let seeds = variant(&[("gossip.lost", 3.0), ("gossip.lost{cause=no-path}", 3.0)]);
+    let judge = |metric: &str, cell: &Labels| {
+        let judged = expectation(metric, &["size"], Comparison::Equal).judge(&seeds, cell);
+        (judged.value, judged.missing)
+    };
+    let all = Labels::new();
+    // The second seed of these lacks the count over all.
+    assert_eq!(judge("gossip.lost{cause=unknown}", &all), (Some(0.0), 1));
+    assert_eq!(judge("relay.held{group=near}", &all), (None, 2));
+    let cell = [("size".to_owned(), "1".to_owned())].into();
+    assert_eq!(judge("gossip.lost{cause=unknown}", &cell), (None, 2));
+    let failed = variant(&[("connect.failed{nat_a=x,nat_b=y}", 1.0)]);
+    let by_both = expectation(
+        "connect.failed{cause=refused,nat_a=x,nat_b=y}",
+        &[],
+        Comparison::Equal,
+    );
+    assert_eq!(by_both.judge(&failed, &all).value, None);
+}
+
+#[test]
+fn a_count_under_a_wrong_word_is_refused() {
+    let check = |expect: &str, expected: &str| {
+        let text = format!(
+            "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+             [[group]]\nname='g'\ncount=2\nnode={{'relay.enabled'=true}}\n\
+             [[workload]]\nkind='connect'\nfrom='g[0]'\nto='g[1]'\nat='20s'\n[expect]\n'{expect}' = '== 0'\n"
+        );
+        let told = match crate::format::read("t", &text, None, &[]) {
+            Ok(_) => String::new(),
+            Err(problems) => problems.to_string(),
+        };
+        assert_eq!(told.is_empty(), expected.is_empty(), "{expect}: {told}");
+        assert!(told.contains(expected), "{expect}: {told}");
+    };
+    check("connect.failed{cause=timed-out}", "");
+    check(
+        "connect.failed{cause=timedout}",
+        "did you mean \"timed-out\"?",
+    );
+    check("connect.not_done{reason=asleep}", "knows no reason");
+    check("net.drops{reason=path-loss}", "");
+    check("relay.held{group=g}", "");
+    check("relay.held{group=h}", "knows no group");
+}
+
+#[test]
+fn shares_within_a_bound_and_minima_are_asked_for() {
+    let check = |expect: &str, expected: &str| {
+        let text = format!(
+            "name='t'\nduration='1m'\nwarmup='10s'\n[network]\ndelays='ibm-10'\n\
+             [[group]]\nname='g'\ncount=2\nprogram='none'\n\
+             [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\nat='1s'\n[expect]\n{expect}\n"
+        );
+        match crate::format::read("t", &text, None, &[]) {
+            Ok(_) => assert_eq!(expected, "", "{expect}"),
+            Err(problems) => {
+                let told = problems.to_string();
+                assert!(
+                    !expected.is_empty() && told.contains(expected),
+                    "{expect}: {told}"
+                );
+            }
+        }
+    };
+    check("'flow.connect.within(1.5s)' = '>= 90%'", "");
+    check("'flow.connect.min' = '> 10ms'", "");
+    check("'flow.connect.within(1.5s)' = '> 3ms'", "expected a share");
+    check(
+        "'flow.connect.within(5)' = '> 3%'",
+        "\"within(5)\": expected a time",
+    );
+    check("'flow.connect.within' = '> 3%'", "unknown statistic");
+    check("'flow.goodput.min' = '> 3bit/s'", "is one figure");
+    let text = "'flow.connect.mean' = '> 1ms'";
+    check(text, "");
+}
+
+#[test]
+fn what_is_over_before_the_warm_up_ends_is_not_expected_of_anything() {
+    let check = |workload: &str, expect: &str, expected: &str| {
+        let text = format!(
+            "name='t'\nduration='1m'\nwarmup='40s'\n[network]\ndelays='ibm-10'\n\
+             [[group]]\nname='g'\ncount=2\nprogram='none'\n\
+             [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\n{workload}\n\
+             [expect]\n'{expect}' = '== 0'\n"
+        );
+        let read = crate::format::read("t", &text, None, &[]);
+        let told = read.map_or_else(|problems| problems.to_string(), |_| String::new());
+        assert!(told.contains(expected), "{workload} {expect}: {told}");
+        assert!(
+            !expected.is_empty() || told.is_empty(),
+            "{workload} {expect}: {told}"
+        );
+    };
+    let over = "at='3s'\nfor='20s'";
+    check(over, "flow.failed", "would have no sample");
+    check(over, "flow.not_done", "");
+    check("at='3s'\nfor='37s'", "flow.failed", "");
+    check("at='3s'", "flow.failed", "");
+    check(
+        "at='3s'\nevery='30s'\ncount=2\nfor='10s'",
+        "flow.failed",
+        "",
+    );
+}
+
+#[test]
+fn a_cell_is_judged_by_its_own_figure() {
+    let cell = |loss: &str| Labels::from([("loss".to_owned(), loss.to_owned())]);
+    let of_all = expectation("m{to=x}", &["loss"], Comparison::Below);
+    let played = variant(&[("m{loss=1%,to=x}", 1.0)]);
+    let judged = of_all.judge(&played, &cell("1%"));
+    assert_eq!(
+        (&*judged.key, judged.value, judged.held),
+        ("m{loss=1%,to=x}", Some(1.0), true)
+    );
+    // A cell that has nothing to show did not hold, whatever the others have.
+    assert!(!of_all.judge(&played, &cell("2%")).held);
+    let of_one = expectation("m{loss=1%}", &["loss"], Comparison::Below);
+    assert!(of_one.concerns("v", &cell("1%")) && !of_one.concerns("v", &cell("2%")));
+}
