@@ -178,6 +178,30 @@ async fn commands_about_groups_that_make_no_sense_are_refused() {
     let long = "x".repeat(65_536 - 1024 + 1);
     check(&alone, publish("lunch", &long), "at most 64512 bytes").await;
     check(&alone, dial("home"), "home").await;
+    let dial_all = |addresses: &[String]| Command::DialPeer {
+        addresses: addresses.to_vec(),
+    };
+    let theirs = address(&plain).to_string();
+    let ours = address(&alone).to_string();
+    check(&alone, dial_all(&[]), "/p2p/… at its end").await;
+    check(
+        &alone,
+        dial_all(&["/ip4/192.0.2.1/tcp/1".to_owned()]),
+        "/p2p/… at its end",
+    )
+    .await;
+    check(
+        &alone,
+        dial_all(&[theirs.clone(), ours]),
+        "as the first address does",
+    )
+    .await;
+    check(
+        &alone,
+        dial_all(&vec![theirs; 65]),
+        "at most 64 addresses, not 65",
+    )
+    .await;
     check(&alone, Command::Pull { from: None }, "feed.enabled").await;
     let card = plain.card.clone();
     check(&alone, Command::Follow { card }, "feed.enabled").await;
