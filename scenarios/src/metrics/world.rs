@@ -87,12 +87,6 @@ pub(super) const METRICS: &[Definition] = &[
         &[],
         "From the later start of two nodes on one local network until one has found the other there; a sample for each direction and pair of lives.",
     ),
-    value(
-        "node.stored",
-        "B",
-        &[],
-        "Most bytes that the files of any one node have in the end, in scenarios with hostile peers.",
-    ),
     Definition {
         span: Span::Mishaps,
         ..value(
@@ -102,6 +96,12 @@ pub(super) const METRICS: &[Definition] = &[
             "Times that a node dialled a peer once more, from another port, since both had dialled at once from the ports that they listen on, and TCP had made one connection of the two dials.",
         )
     },
+    value(
+        "node.stored",
+        "B",
+        &[],
+        "Most bytes that the files of any one node have in the end, in scenarios with hostile peers.",
+    ),
     Definition {
         labels: &["from", "to"],
         ..latency(

@@ -136,7 +136,12 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
             .sum();
         metrics.value("node.friends.questions", "1", questions as f64);
     }
-    if machines.scenario.groups.iter().any(|group| group.has_node) {
+    if machines
+        .scenario
+        .groups
+        .iter()
+        .any(|group| group.has_node())
+    {
         for (name, counter) in NODE_COUNTERS {
             let nodes = state.nodes.iter().flatten();
             let now: u64 = nodes.map(|node| steps::counter(node, counter)).sum();
