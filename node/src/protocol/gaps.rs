@@ -12,7 +12,7 @@ use crate::identity::IdentityId;
 /// Most pulls between two at which everything is asked for.
 const PAUSE_PULLS_MAX: u32 = 1_024;
 /// A peer is asked again what it holds of our own logs after this time.
-const HEADS_PAUSE: Duration = Duration::from_secs(3_600);
+const HEADS_PAUSE: Duration = Duration::from_hours(1);
 /// Most peers of whom it is known when they were asked.
 const ASKED_MAX: usize = 4_096;
 

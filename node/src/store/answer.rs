@@ -8,7 +8,7 @@ use redb::ReadTransaction;
 use super::record::Record;
 use super::tables::{ANYBODY, HEADS, INTRODUCED, OPS, WRAPS};
 use super::viewer_feed::ViewerFeed;
-use super::{Store, StoreError, contacts};
+use super::{Store, StoreError, contacts, own_logs};
 use crate::codec::Reader;
 use crate::delegation::Delegation;
 use crate::engine;
@@ -65,7 +65,7 @@ impl Store {
             return Err(Refusal::Viewer);
         }
         if request.scope == Scope::Author(viewer) && viewer != self.keys.identity() {
-            let page = self.heads_of(&txn, viewer, request, bounds.heads_max(0));
+            let page = own_logs::heads_of(&txn, viewer, request, bounds.heads_max(0));
             return page.map_err(storage);
         }
         if request.scope != Scope::Author(self.keys.identity()) {

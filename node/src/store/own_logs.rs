@@ -59,66 +59,6 @@ pub struct EndedLog {
 }
 
 impl Store {
-    /// What is held of `viewer`'s own logs, for them: the newest op of each, those written to
-    /// last first, and the proofs of forks.
-    pub(super) fn heads_of(
-        &self,
-        txn: &ReadTransaction,
-        viewer: IdentityId,
-        request: &PullRequest,
-        max: usize,
-    ) -> Result<Answer, StoreError> {
-        let mut logs = BTreeSet::new();
-        let mut heads = Vec::new();
-        let mut delegation = Vec::new();
-        let mut bytes = 0;
-        let ops = txn.open_table(OPS)?;
-        let places = txn.open_table(PLACES)?;
-        let max = max.min(HEADS_MAX);
-        let of_viewer = (&viewer.0, 0, &[0; 32])..=(&viewer.0, u64::MAX, &[0xff; 32]);
-        let held = txn.open_table(HELD)?;
-        for entry in held.range(of_viewer)?.rev().take(LOOKED_AT_MAX) {
-            let Some(record) = ops.get(entry?.0.value().2)? else {
-                continue;
-            };
-            bytes += record.value().len();
-            let record = Record::decode(record.value())?;
-            let header = record.header()?;
-            if delegation.is_empty() {
-                delegation.clone_from(&record.item.delegation);
-            }
-            if logs.insert((header.device, header.log)) {
-                let log = (&header.device, &header.log.0);
-                let in_log = (log.0, log.1, 0)..=(log.0, log.1, u64::MAX);
-                if let Some((_, op)) = places.range(in_log)?.next_back().transpose()?
-                    && let Some(record) = ops.get(op.value())?
-                {
-                    heads.push(Record::decode(record.value())?.item.header);
-                }
-                heads.extend(proof_of_fork(txn, log)?);
-            }
-            if heads.len() >= max || bytes >= LOOKED_AT_BYTES {
-                break;
-            }
-        }
-        heads.truncate(max);
-        let page = PullPage {
-            items: Vec::new(),
-            next: request.state,
-            lapsed: Lapsed::default(),
-            end: Some(End {
-                complete: true,
-                delegation,
-                heads,
-            }),
-        };
-        Ok(Answer {
-            page,
-            left_out: None,
-            read_bytes: bytes,
-        })
-    }
-
     /// Compares what somebody holds of this device's logs with what is here, and ends the logs
     /// of which they hold more, or something else; those that were not ended before. If there
     /// is one, arrivals are numbered anew too, so that readers ask for all again. Durable on
@@ -214,6 +154,65 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// What is held of `viewer`'s own logs, for them: the newest op of each, those written to
+/// last first, and the proofs of forks.
+pub(super) fn heads_of(
+    txn: &ReadTransaction,
+    viewer: IdentityId,
+    request: &PullRequest,
+    max: usize,
+) -> Result<Answer, StoreError> {
+    let mut logs = BTreeSet::new();
+    let mut heads = Vec::new();
+    let mut delegation = Vec::new();
+    let mut bytes = 0;
+    let ops = txn.open_table(OPS)?;
+    let places = txn.open_table(PLACES)?;
+    let max = max.min(HEADS_MAX);
+    let of_viewer = (&viewer.0, 0, &[0; 32])..=(&viewer.0, u64::MAX, &[0xff; 32]);
+    let held = txn.open_table(HELD)?;
+    for entry in held.range(of_viewer)?.rev().take(LOOKED_AT_MAX) {
+        let Some(record) = ops.get(entry?.0.value().2)? else {
+            continue;
+        };
+        bytes += record.value().len();
+        let record = Record::decode(record.value())?;
+        let header = record.header()?;
+        if delegation.is_empty() {
+            delegation.clone_from(&record.item.delegation);
+        }
+        if logs.insert((header.device, header.log)) {
+            let log = (&header.device, &header.log.0);
+            let in_log = (log.0, log.1, 0)..=(log.0, log.1, u64::MAX);
+            if let Some((_, op)) = places.range(in_log)?.next_back().transpose()?
+                && let Some(record) = ops.get(op.value())?
+            {
+                heads.push(Record::decode(record.value())?.item.header);
+            }
+            heads.extend(proof_of_fork(txn, log)?);
+        }
+        if heads.len() >= max || bytes >= LOOKED_AT_BYTES {
+            break;
+        }
+    }
+    heads.truncate(max);
+    let page = PullPage {
+        items: Vec::new(),
+        next: request.state,
+        lapsed: Lapsed::default(),
+        end: Some(End {
+            complete: true,
+            delegation,
+            heads,
+        }),
+    };
+    Ok(Answer {
+        page,
+        left_out: None,
+        read_bytes: bytes,
+    })
 }
 
 /// The two headers that prove a log forked, if it is.
