@@ -240,7 +240,7 @@ async fn a_connection_that_is_refused_again_and_again_is_closed() {
     let node = TestNode::start(1, "").await;
     let mut peer = Peer::authenticate(9, &node).await;
     let mut request = peer.request(&node);
-    request.scope = Scope::Author(peer.keys.identity());
+    request.scope = Scope::Author(Keys::generate(Some([7; 32])).identity());
     let nonsense = framed(&request.encode());
     let request = framed(&peer.request(&node).encode());
     // An answer in between begins the count anew: 80 refusals, and the connection stands.
@@ -256,9 +256,13 @@ async fn a_connection_that_is_refused_again_and_again_is_closed() {
         // Its end comes once the node counts it as answered.
         assert!(read_frame(&mut stream, REPLY_BYTES_MAX).await.is_err());
     }
-    for _ in 0..64 {
+    for _ in 1..64 {
         check_feed(&node, &mut peer, &nonsense, Reason::NotServed).await;
     }
+    // The connection may be gone before the last refusal is read.
+    let mut last = peer.open(FEED).await;
+    last.write_all(&nonsense).await.expect("written");
+    last.flush().await.expect("flushed");
     node.seen
         .wait(
             "the bound is told",
