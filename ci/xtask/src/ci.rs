@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::table::Table;
 use crate::workspace::{Workspace, run as run_command, run_and_keep};
-use crate::{determinism, fuzz, goldens, layers, licences, regressions, tidy, validation};
+use crate::{determinism, fuzz, goldens, layers, licences, program, regressions, tidy, validation};
 
 /// How much of it to run.
 #[derive(Args)]
@@ -56,6 +56,11 @@ const STEPS: &[Step] = &[
         name: "tests",
         repeat: "cargo nextest run --locked --workspace",
         run: tests,
+    },
+    Step {
+        name: "program",
+        repeat: "cargo xtask program",
+        run: program::run,
     },
     Step {
         name: "doc-tests",

@@ -15,6 +15,7 @@ mod goldens;
 mod layers;
 mod licences;
 mod orrery;
+mod program;
 mod regressions;
 mod run_record;
 mod source;
@@ -60,6 +61,8 @@ enum Command {
     Regressions(regressions::Options),
     /// The simulator against exact, analytic and measured figures
     Validation,
+    /// The program `orrery-node`: what it links, its lints, its tests
+    Program,
     /// Each validation row fails once its model is broken on purpose
     Mutants,
     /// Fuzz targets, each for a few seconds
@@ -91,6 +94,7 @@ fn run(command: Command) -> Result<()> {
         Command::Regressions(options) => regressions::run(&workspace, &options),
         Command::Validation => validation::run(&workspace),
         Command::Mutants => validation::mutants(&workspace),
+        Command::Program => program::run(&workspace).map(|_| ()),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
     }
 }

@@ -1,7 +1,6 @@
 //! Whole nodes against each other, against hostile peers, and from a terminal.
 
 mod backlogs;
-mod cli;
 mod crossing;
 mod damage;
 mod discovery;

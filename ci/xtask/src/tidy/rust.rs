@@ -171,9 +171,9 @@ pub fn is_test_file(path: &str) -> bool {
     test_folder || path.ends_with("/tests.rs")
 }
 
-/// The node without its programs and without what fills its environment for them.
+/// The node without what fills its environment for its program.
 fn is_node_library(path: &str) -> bool {
-    let outside = ["node/src/real", "node/src/cli", "node/src/main.rs"];
+    let outside = ["node/src/real"];
     path.starts_with("node/src/") && !outside.iter().any(|prefix| path.starts_with(prefix))
 }
 
@@ -303,7 +303,11 @@ mod tests {
         for (word, reason) in OUTSIDE {
             let line = format!("use {word};");
             fires("node/src/a.rs", &line, reason);
-            for elsewhere in ["node/src/real/b.rs", "node/src/cli/c.rs", "node/tests/d.rs"] {
+            for elsewhere in [
+                "node/src/real/b.rs",
+                "node/program/src/c.rs",
+                "node/tests/d.rs",
+            ] {
                 passes(elsewhere, &line);
             }
         }
