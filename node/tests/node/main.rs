@@ -20,7 +20,6 @@ mod quic;
 mod reach;
 mod relays;
 mod restored;
-mod secrets;
 mod strangers;
 mod upnp;
 mod waiting;

@@ -1,8 +1,8 @@
-//! The rule for `sim/LIMITS.md`: each row names what shows it, and that exists.
+//! The rule for `sim/LIMITS.md` and `node/SECURITY.md`: each row names what shows it, and that exists.
 //!
-//! Owns the reading of its tables. A row's last cell names a scenario of the catalog or a regression
+//! Owns the reading of their tables. A row's last cell names a scenario of the catalog or a regression
 //! (`topic/name`), a row of the validation suite (`V24`) or a test (`its_name`), in backticks; or
-//! it begins with "none". It does not judge whether what is named really shows the row.
+//! it begins with "none", which no promise may. It does not judge whether what is named really shows the row.
 
 use std::collections::BTreeSet;
 
@@ -10,32 +10,65 @@ use super::files::File;
 use super::{Finding, rust};
 use crate::source::Source;
 
-/// The file that the rule is about.
-const LIMITS: &str = "sim/LIMITS.md";
+/// A file whose tables name what shows or holds each row.
+struct Tables {
+    path: &'static str,
+    /// The first cell of the heads of these tables. Other tables are left alone.
+    head: &'static str,
+    /// Cells of a row.
+    cells: usize,
+    /// Whether a row may begin its last cell with "none".
+    may_be_unshown: bool,
+}
 
-/// Cells of a row: the departure, its effect, what shows it.
-const CELLS: usize = 3;
+/// Departures, their effects, and what shows them; promises, and what holds them.
+const TABLES: &[Tables] = &[
+    Tables {
+        path: "sim/LIMITS.md",
+        head: "departure",
+        cells: 3,
+        may_be_unshown: true,
+    },
+    Tables {
+        path: "node/SECURITY.md",
+        head: "promise",
+        cells: 2,
+        may_be_unshown: false,
+    },
+];
 
-/// Checks the rows of `LIMITS.md` against everything that they may name.
+/// Checks the rows of these files against everything that they may name.
 pub fn check(files: &[File]) -> Vec<Finding> {
-    let Some(limits) = files.iter().find(|file| file.path == LIMITS) else {
-        return Vec::new();
-    };
     let known = known(files);
+    let checked = TABLES.iter().filter_map(|tables| {
+        let file = files.iter().find(|file| file.path == tables.path)?;
+        Some(check_file(file, tables, &known))
+    });
+    checked.flatten().collect()
+}
+
+fn check_file(limits: &File, tables: &Tables, known: &BTreeSet<&str>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut ours = false;
     for (index, line) in limits.text.lines().enumerate() {
         let Some(row) = line.strip_prefix('|') else {
+            ours = false;
             continue;
         };
         let cells = cells(row);
-        let heads = cells.first().is_some_and(|cell| cell == "departure");
-        if heads || row.starts_with("---") {
+        let heads = cells.first().is_some_and(|cell| cell == tables.head);
+        ours |= heads;
+        if heads || !ours || row.starts_with("---") {
             continue;
         }
         let mut fail = |what: String| findings.push(Finding::error(limits, index + 1, what));
-        let [_, _, shown] = &cells[..] else {
-            fail(format!("a row has {CELLS} cells, found {}", cells.len()));
-            continue;
+        let shown = match cells.last() {
+            Some(shown) if cells.len() == tables.cells => shown,
+            _ => {
+                let (wanted, found) = (tables.cells, cells.len());
+                fail(format!("a row has {wanted} cells, found {found}"));
+                continue;
+            }
         };
         let names: Vec<&str> = spans(shown).filter(|span| is_name(span)).collect();
         for name in names.iter().filter(|name| !known.contains(**name)) {
@@ -43,7 +76,9 @@ pub fn check(files: &[File]) -> Vec<Finding> {
                 "there is no scenario, validation row or test `{name}`"
             ));
         }
-        if names.is_empty() && !shown.starts_with("none") {
+        if names.is_empty() && !tables.may_be_unshown {
+            fail(format!("name a test that holds this promise: {shown:?}"));
+        } else if names.is_empty() && !shown.starts_with("none") {
             fail(format!(
                 "name what shows this row, or begin with \"none\": {shown:?}"
             ));
@@ -86,7 +121,9 @@ fn tests(file: &File) -> Vec<&str> {
     let in_test = |index: usize| source.in_test[index] || rust::is_test_file(&file.path);
     let lines = file.text.lines().enumerate();
     let functions = lines.filter_map(|(index, line)| {
-        let name = line.trim().strip_prefix("fn ")?.split('(').next()?;
+        let line = line.trim();
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        let name = line.strip_prefix("fn ")?.split('(').next()?;
         in_test(index).then_some(name)
     });
     functions.collect()
@@ -128,7 +165,7 @@ mod tests {
             "| departure | effect | shown by |\n|---|---|---|\n| it `a|b` differs | much | {shown} |\n"
         );
         let files = [
-            File::new(LIMITS, &text),
+            File::new("sim/LIMITS.md", &text),
             File::new("scenarios/catalog/nat/move.toml", ""),
             File::new("scenarios/regressions/dip.toml", ""),
             File::new("scenarios/src/validation/cubic.rs", "    id: \"V25\",\n"),
@@ -162,6 +199,28 @@ mod tests {
             let found = findings(shown);
             assert_eq!(found.len(), 1, "{shown}: {found:?}");
             assert!(found[0].contains(expected), "{shown}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn every_promise_names_what_holds_it() {
+        let found = |held: &str| {
+            let text = format!(
+                "| who | can |\n|---|---|\n| a stranger | dial |\n\n| promise | held by \
+                 |\n|---|---|\n| It holds. | {held} |\n"
+            );
+            let files = [
+                File::new("node/SECURITY.md", &text),
+                File::new(
+                    "node/tests/a.rs",
+                    "#[tokio::test]\nasync fn it_holds() {}\n",
+                ),
+            ];
+            check(&files).len()
+        };
+        assert_eq!(found("`it_holds`, in two ways"), 0);
+        for broken in ["`it_held`", "none yet", "a promise"] {
+            assert_eq!(found(broken), 1, "{broken}");
         }
     }
 }
