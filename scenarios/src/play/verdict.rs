@@ -24,6 +24,7 @@ use super::fates::{self, cause::Cause};
 use super::machine::Machines;
 use super::steps::{self, copies, counter};
 use crate::engine::{self, Job, STALLED};
+use crate::format::group::Group;
 use crate::world::Step;
 pub use feeds::MEANINGS as MISSED_MEANINGS;
 use metrics::Metrics;
@@ -136,12 +137,7 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
             .sum();
         metrics.value("node.friends.questions", "1", questions as f64);
     }
-    if machines
-        .scenario
-        .groups
-        .iter()
-        .any(|group| group.has_node())
-    {
+    if machines.scenario.groups.iter().any(Group::has_node) {
         for (name, counter) in NODE_COUNTERS {
             let nodes = state.nodes.iter().flatten();
             let now: u64 = nodes.map(|node| steps::counter(node, counter)).sum();
