@@ -319,6 +319,9 @@ pub enum OpRefusal {
     /// A sealed body came without a wrapped key that opens it here.
     #[error("the body cannot be opened with this device's key")]
     Unreadable,
+    /// So much is kept of this author that there is no room for it.
+    #[error("more is not kept of this author; see `sync.max_bytes_per_author`")]
+    Quota,
     /// The device signed two ops for one place, or one that does not continue what it signed
     /// before; nothing from there on is taken.
     #[error("the log is forked at place {seq} and frozen there")]
@@ -341,6 +344,7 @@ impl OpRefusal {
             Self::Signature => "op-signature",
             Self::BodyHash => "op-body-hash",
             Self::Unreadable => "op-unreadable",
+            Self::Quota => "op-quota",
             Self::Fork { .. } => "op-fork",
         }
     }

@@ -44,6 +44,7 @@ pub struct Shelf {
     storage: Arc<dyn Storage>,
     keys: Keys,
     outlet: Outlet,
+    author_bytes_max: u64,
     place: Arc<Mutex<Place>>,
     lost: Arc<AtomicBool>,
 }
@@ -67,12 +68,14 @@ impl Place {
         &mut self,
         disk: &Arc<dyn crate::environment::Disk>,
         keys: &Keys,
+        author_bytes_max: u64,
     ) -> Result<Option<Rebuilt>, StoreError> {
         if self.store.is_some() {
             return Ok(None);
         }
         let trust = self.trust.unwrap_or_default();
         let mut store = Store::open_trusting(disk, keys.clone(), trust)?;
+        store.set_author_bytes_max(author_bytes_max);
         let rebuilt = store.opened().rebuilt;
         self.store = Some(store);
         Ok(rebuilt)
@@ -91,12 +94,19 @@ impl Place {
 
 impl Shelf {
     /// The store of `keys` on the disk of `storage`. It is opened by the first
-    /// work done on it; an index that had to be made anew is told at `outlet`.
-    pub fn new(storage: Arc<dyn Storage>, keys: Keys, outlet: Outlet) -> Self {
+    /// work done on it, and keeps up to `author_bytes_max` of each author; an index that had to
+    /// be made anew is told at `outlet`.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        keys: Keys,
+        outlet: Outlet,
+        author_bytes_max: u64,
+    ) -> Self {
         Self {
             storage,
             keys,
             outlet,
+            author_bytes_max,
             place: Arc::default(),
             lost: Arc::default(),
         }
@@ -124,6 +134,7 @@ impl Shelf {
         work: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Result<T, ShelfError> {
         let (place, keys) = (Arc::clone(&self.place), self.keys.clone());
+        let author_bytes_max = self.author_bytes_max;
         let done = self
             .storage
             .run_in(lane, move |disk| {
@@ -135,7 +146,7 @@ impl Shelf {
                     }
                     place.clear_away();
                 }
-                let opened = place.store(disk, &keys);
+                let opened = place.store(disk, &keys, author_bytes_max);
                 let result = match (opened, place.store.as_mut()) {
                     (Ok(rebuilt), Some(store)) => Ok((work(store), rebuilt)),
                     (Err(error), _) => Err(ShelfError::Open(error)),

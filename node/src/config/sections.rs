@@ -215,6 +215,8 @@ pub struct Sync {
     pub timeout: TimeSpan,
     /// Pulls that this node runs at once; the others wait.
     pub max_pulls: u32,
+    /// Bytes of posts that are kept of one author; more are refused.
+    pub max_bytes_per_author: u64,
 }
 
 impl Default for Sync {
@@ -226,6 +228,7 @@ impl Default for Sync {
             limit: 256,
             timeout: TimeSpan::from_secs(30),
             max_pulls: 64,
+            max_bytes_per_author: 1024 * 1024 * 1024,
         }
     }
 }

@@ -350,7 +350,7 @@ impl Driver {
         self.store_job(
             "reading the timeline",
             reply,
-            move |store| store.timeline(limit.min(TIMELINE_MAX), author),
+            move |store| store.timeline_at(limit.min(TIMELINE_MAX), author, wall_clock_ms()),
             |_, posts| Ok((Reply::Timeline { posts }, nothing())),
         );
     }

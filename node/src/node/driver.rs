@@ -29,6 +29,7 @@ use crate::protocol::{Context, within};
 use crate::shelf::Shelf;
 use crate::store::StoreError;
 use crate::transport;
+use crate::wall_clock::wall_clock_ms;
 
 use super::agenda::{Agenda, Errand};
 use super::behaviour::{NodeBehaviour, Surroundings};
@@ -73,6 +74,10 @@ impl Known {
     async fn load(shelf: &Shelf) -> Result<Self, StartError> {
         let known = shelf
             .with(|store| {
+                if let Err(error) = store.forget_expired(wall_clock_ms()) {
+                    // What has expired is not shown all the same.
+                    tracing::warn!(%error, "expired posts are not cleared away");
+                }
                 let blocked: BTreeSet<_> = store.blocked()?.into_iter().collect();
                 let mut denied = BTreeMap::new();
                 for identity in &blocked {
@@ -150,7 +155,12 @@ impl Driver {
         outlet: Outlet,
         inbox: mpsc::Receiver<Order>,
     ) -> Result<Self, StartError> {
-        let shelf = Shelf::new(environment.storage, keys.clone(), outlet.clone());
+        let shelf = Shelf::new(
+            environment.storage,
+            keys.clone(),
+            outlet.clone(),
+            config.sync.max_bytes_per_author,
+        );
         let known = if config.feed.enabled {
             Known::load(&shelf).await?
         } else {

@@ -14,6 +14,7 @@ use crate::engine::cursor::Cursor;
 use crate::engine::{Engine, PullState};
 use crate::environment::{Lane, StorageClosed};
 use crate::identity::IdentityId;
+use crate::op::OpRefusal;
 use crate::pull::{PullPage, PullRequest, Scope};
 use crate::shelf::ShelfError;
 use crate::store::{EndedLog, Ingested, StoreError};
@@ -352,6 +353,10 @@ fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
         .outlet
         .add("items-refused", ingested.refused.len() as u64);
     context.outlet.add("items-given-up", ingested.given_up);
+    let over_quota = |(_, refusal): &(usize, OpRefusal)| *refusal == OpRefusal::Quota;
+    if ingested.refused.iter().any(over_quota) {
+        context.limit_reached("bytes-per-author");
+    }
     for (place, refusal) in &ingested.refused {
         tracing::warn!(%author, place, reason = refusal.reason(), "refused an item");
     }

@@ -13,6 +13,7 @@ use crate::environment::Lane;
 use crate::identity::IdentityId;
 use crate::pull::{PullRequest, REQUEST_BYTES_MAX, Refusal};
 use crate::store::Answer;
+use crate::wall_clock::wall_clock_ms;
 
 use super::context::Context;
 use super::deadline::within;
@@ -124,7 +125,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
             .shelf
             .with_in(Lane::Serve, move |store| {
                 let began = Instant::now();
-                let answer = store.answer_within(viewer, &asked, fits.page);
+                let answer = store.answer_within(viewer, &asked, fits.page, wall_clock_ms());
                 (answer, began.elapsed())
             })
             .await

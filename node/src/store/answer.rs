@@ -34,16 +34,18 @@ pub struct Answer {
 impl Store {
     /// One page for `viewer`, as whom the connection was authenticated. Ask
     /// again with the page's `next` as state until its `end` is set; a page may
-    /// have no items before that, for it is made in bounded time.
+    /// have no items before that, for it is made in bounded time. Nothing is taken to have
+    /// expired.
     ///
     /// # Errors
     /// [`Refusal`], to be sent to the viewer.
     pub fn answer(&self, viewer: IdentityId, request: &PullRequest) -> Result<PullPage, Refusal> {
-        let answer = self.answer_within(viewer, request, PageBounds::default())?;
+        let answer = self.answer_within(viewer, request, PageBounds::default(), 0)?;
         Ok(answer.page)
     }
 
-    /// As [`Store::answer`], for a way that carries no more than `bounds`.
+    /// As [`Store::answer`], for a way that carries no more than `bounds`, and without what has
+    /// expired by `wall_ms`.
     ///
     /// # Errors
     /// [`Refusal`], to be sent to the viewer.
@@ -52,6 +54,7 @@ impl Store {
         viewer: IdentityId,
         request: &PullRequest,
         bounds: PageBounds,
+        wall_ms: u64,
     ) -> Result<Answer, Refusal> {
         let storage = |error: StoreError| {
             tracing::warn!(%error, "cannot answer a pull");
@@ -71,7 +74,8 @@ impl Store {
         if request.scope != Scope::Author(self.keys.identity()) {
             return Err(Refusal::Scope);
         }
-        self.page(&txn, viewer, request, bounds).map_err(storage)
+        self.page(&txn, viewer, request, bounds, wall_ms)
+            .map_err(storage)
     }
 
     fn page(
@@ -80,6 +84,7 @@ impl Store {
         viewer: IdentityId,
         request: &PullRequest,
         bounds: PageBounds,
+        wall_ms: u64,
     ) -> Result<Answer, StoreError> {
         let feed = ViewerFeed::open(txn, viewer, &request.types)?;
         let limit = (request.limit as usize).clamp(1, PAGE_ITEMS_MAX);
@@ -107,6 +112,10 @@ impl Store {
             };
             read_bytes += record.value().len();
             let record = Record::decode(record.value())?;
+            if Record::is_expired(&record.header()?, wall_ms) {
+                page.next = next;
+                continue;
+            }
             let wrap = wraps.get((&op.0, &viewer.0))?;
             let wrap = wrap.map(|wrap| decode_wrap(wrap.value())).transpose()?;
             let mut item = Item {

@@ -3,14 +3,14 @@
 //!
 //! Checks nothing: what comes here was verified.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use redb::ReadableTable;
+use redb::{ReadableTable, WriteTransaction};
 
 use super::StoreError;
 use super::post_files::{OwnGrant, OwnPost};
 use super::record::Record;
-use super::tables::{ANYBODY, Derived, HLC_COUNTER, HLC_LOGICAL_MS, NEXT_ARRIVAL};
+use super::tables::{ANYBODY, CURSORS, Derived, HLC_COUNTER, HLC_LOGICAL_MS, NEXT_ARRIVAL};
 use super::viewer_feed::Order;
 use crate::audience::Readers;
 use crate::codec::Writer;
@@ -42,7 +42,52 @@ impl Derived<'_> {
         self.held.insert((&record.author.0, stamp, &op.0), ())?;
         let shown_ms = record.shown_ms(stamp);
         self.timeline.insert((shown_ms, &op.0), &record.author.0)?;
+        if let Some(expires_ms) = header.expires_ms {
+            self.expiring.insert((expires_ms, &op.0), ())?;
+        }
         Ok(())
+    }
+
+    /// Enters others' ops, whose records are in place, one after the other, and takes out those
+    /// of `me`. One that cannot be read is dropped, and its author, whoever that was, asked for
+    /// everything again. How many there are.
+    pub(super) fn enter_others_again(
+        &mut self,
+        txn: &WriteTransaction,
+        me: IdentityId,
+    ) -> Result<u64, StoreError> {
+        let mut names = Vec::new();
+        for entry in self.ops.iter()? {
+            names.push(*entry?.0.value());
+        }
+        let mut others = 0;
+        let mut bytes = BTreeMap::<[u8; 32], u64>::new();
+        for op in names {
+            let record = self.ops.get(&op)?.map(|record| record.value().to_vec());
+            let record = record.map(|record| Record::decode(&record)).transpose();
+            match record.and_then(|record| match record {
+                Some(record) => Ok(Some((record.header()?, record))),
+                None => Ok(None),
+            }) {
+                Ok(Some((header, record))) if record.author != me => {
+                    self.enter_views(&record, &header)?;
+                    *bytes.entry(record.author.0).or_default() += record.item.weight_bytes() as u64;
+                    others += 1;
+                }
+                Ok(_) => {
+                    self.ops.remove(&op)?;
+                }
+                Err(error) => {
+                    tracing::warn!(op = %OpId(op), %error, "dropped an entry that cannot be read");
+                    self.ops.remove(&op)?;
+                    txn.open_table(CURSORS)?.retain(|_, _| false)?;
+                }
+            }
+        }
+        for (author, bytes) in bytes {
+            self.author_bytes.insert(&author, bytes)?;
+        }
+        Ok(others)
     }
 
     /// Enters an own post with its readers.
@@ -121,6 +166,25 @@ impl Derived<'_> {
                 self.kinds
                     .insert((record.kind.as_str(), order, number, &op.0), ())?;
             }
+        }
+        Ok(())
+    }
+
+    /// Enters what is kept of each author and when it is to be forgotten, from the ops.
+    pub(super) fn enter_weights(&mut self, me: IdentityId) -> Result<(), StoreError> {
+        let mut bytes = BTreeMap::<[u8; 32], u64>::new();
+        for entry in self.ops.iter()? {
+            let (op, record) = entry?;
+            let record = Record::decode(record.value())?;
+            if let Some(expires_ms) = record.header()?.expires_ms {
+                self.expiring.insert((expires_ms, op.value()), ())?;
+            }
+            if record.author != me {
+                *bytes.entry(record.author.0).or_default() += record.item.weight_bytes() as u64;
+            }
+        }
+        for (author, bytes) in bytes {
+            self.author_bytes.insert(&author, bytes)?;
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ impl Store {
         page: &PullPage,
         wall_ms: u64,
     ) -> Result<(Ingested, bool), StoreError> {
-        let mut intake = Intake::open(txn, &self.keys, author, wall_ms)?;
+        let mut intake = Intake::open(txn, self, author, wall_ms)?;
         intake.revoked.learn(&page.lapsed)?;
         for (place, item) in page.items.iter().enumerate() {
             if let Err(refusal) = intake.take(item)? {
@@ -157,6 +157,10 @@ impl Store {
         if let Some(end) = &page.end {
             intake.learn_certificate(txn, &end.delegation)?;
             intake.count_missing(&end.delegation, &page.lapsed, &end.heads)?;
+        }
+        if !intake.result.new.is_empty() {
+            let bytes = intake.bytes;
+            intake.derived.author_bytes.insert(&author.0, bytes)?;
         }
         let Intake {
             revoked,
@@ -222,6 +226,9 @@ struct Intake<'txn> {
     forks: Table<'txn, (Name, Log), (u64, &'static [u8])>,
     keys: &'txn Keys,
     author: IdentityId,
+    /// Bytes that are kept of the author, and that may be.
+    bytes: u64,
+    bytes_max: u64,
     /// The reader's wall clock.
     wall_ms: u64,
     /// Devices that the author has revoked.
@@ -234,15 +241,20 @@ struct Intake<'txn> {
 impl<'txn> Intake<'txn> {
     fn open(
         txn: &'txn WriteTransaction,
-        keys: &'txn Keys,
+        store: &'txn Store,
         author: IdentityId,
         wall_ms: u64,
     ) -> Result<Self, StoreError> {
+        let derived = Derived::open(txn)?;
+        let bytes = derived.author_bytes.get(&author.0)?;
+        let bytes = bytes.map_or(0, |bytes| bytes.value());
         Ok(Self {
-            derived: Derived::open(txn)?,
+            derived,
             forks: txn.open_table(FORKS)?,
-            keys,
+            keys: &store.keys,
             author,
+            bytes,
+            bytes_max: store.author_bytes_max,
             wall_ms,
             revoked: Revoked::open(txn, author)?,
             certificate: None,
@@ -275,6 +287,11 @@ impl<'txn> Intake<'txn> {
             Ok(record) => record,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let bytes = record.item.weight_bytes() as u64;
+        if self.bytes.saturating_add(bytes) > self.bytes_max {
+            return Ok(Err(OpRefusal::Quota));
+        }
+        self.bytes += bytes;
         self.derived.enter(&record, &header)?;
         self.result.new.push(Received {
             op,

@@ -57,6 +57,8 @@ pub struct Store {
     unsettled: bool,
     /// Why it takes no changes, if the disk refuses them.
     read_only: Option<String>,
+    /// Most bytes of ops that are kept of one author.
+    author_bytes_max: u64,
     /// How it was opened, until it is asked for.
     opened: Opened,
 }
@@ -65,6 +67,11 @@ impl Store {
     /// The secrets the store works with.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// Keeps no more than so many bytes of ops of each author from now on.
+    pub fn set_author_bytes_max(&mut self, bytes: u64) {
+        self.author_bytes_max = bytes;
     }
 
     fn read(&self) -> Result<ReadTransaction, StoreError> {

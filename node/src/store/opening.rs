@@ -17,8 +17,9 @@ use crate::files::TEMPORARY;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
 
-/// The shape of the index. 2 has types, ended logs, and what was held back.
-const INDEX_FORMAT: u64 = 2;
+/// The shape of the index. 2 has types, ended logs, and what was held back; 3 what authors take and
+/// when posts are to be forgotten.
+const INDEX_FORMAT: u64 = 3;
 
 /// How far the index is relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -112,6 +113,7 @@ impl Store {
             index,
             unsettled: true,
             read_only: None,
+            author_bytes_max: u64::MAX,
             opened: Opened { rebuilt },
         };
         match store.migrate().and_then(|()| store.settle()) {
@@ -145,6 +147,7 @@ impl Store {
             index,
             unsettled: true,
             read_only: None,
+            author_bytes_max: u64::MAX,
             opened: Opened::default(),
         };
         store.migrate()?;
@@ -170,7 +173,11 @@ impl Store {
         tracing::info!("the index is of an older version; it is brought up to date");
         let txn = self.index.begin_write()?;
         make_tables(&txn)?;
-        Derived::open(&txn)?.enter_kinds()?;
+        {
+            let mut derived = Derived::open(&txn)?;
+            derived.enter_kinds()?;
+            derived.enter_weights(self.keys.identity())?;
+        }
         txn.open_table(FORMAT)?.insert((), INDEX_FORMAT)?;
         txn.commit()?;
         Ok(())

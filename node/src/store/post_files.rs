@@ -179,6 +179,31 @@ impl OwnPost {
         Ok(post)
     }
 
+    /// When the post in place `seq` of `log` became readable; nothing else of it is checked.
+    pub(super) fn read_arrival(
+        disk: &Arc<dyn Disk>,
+        keys: &Keys,
+        log: LogId,
+        seq: u64,
+    ) -> Result<u64, StoreError> {
+        let path = format!("{}/{seq:08}.op", log_dir(keys.identity(), log));
+        let damaged = |reason: String| StoreError::Damaged {
+            path: path.clone(),
+            reason,
+        };
+        let bytes = files::read(disk, &path, OP_FILE_BYTES_MAX)?
+            .ok_or_else(|| damaged("it is missing".into()))?;
+        let mut reader = Reader::new(OP, &bytes);
+        let mut read = || {
+            reader.array(5)?;
+            reader.version(VERSION)?;
+            SignedHeader::read(&mut reader)?;
+            reader.bytes(DELEGATION_BYTES_MAX)?;
+            reader.u64()
+        };
+        read().map_err(|error: DecodeError| damaged(error.to_string()))
+    }
+
     fn decode(bytes: &[u8], body: Body) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(OP, bytes);
         reader.array(5)?;

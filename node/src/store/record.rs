@@ -90,6 +90,11 @@ impl Record {
         }
     }
 
+    /// Whether its author asks to forget it by `wall_ms`.
+    pub(super) fn is_expired(header: &Header, wall_ms: u64) -> bool {
+        header.expires_ms.is_some_and(|expires| expires < wall_ms)
+    }
+
     /// The readable body.
     pub(super) fn body(&self) -> Result<Body, StoreError> {
         let damaged =

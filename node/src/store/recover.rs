@@ -5,16 +5,20 @@
 //! trusts only the files for own posts, and the index for those of others.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use redb::ReadableTable;
 
 use super::post_files::{self, Listing, OwnGrant, OwnPost, log_dir};
 use super::record::Record;
-use super::tables::{Derived, ENDED, EPOCH, HEADS, NEXT_ARRIVAL, NUMBERS};
+use super::tables::{Derived, ENDED, EPOCH, EXPIRING, HEADS, NEXT_ARRIVAL, NUMBERS};
 use super::{Store, StoreError};
 use crate::entropy;
 use crate::files;
 use crate::op::LogId;
+
+/// Most expired bodies dropped at once.
+const FORGOTTEN_MAX: usize = 1_024;
 
 /// What a reindex found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,8 @@ impl Store {
     /// `Disk` and `Index`.
     pub fn reindex(&mut self) -> Result<Reindexed, StoreError> {
         self.settle()?;
+        // Where things lie, by arrival; they are read one after the other, for all their bodies
+        // may be more than fits memory.
         let mut found = BTreeMap::new();
         let mut ended = Vec::new();
         for log in post_files::logs(&self.disk, self.keys.identity())? {
@@ -50,16 +56,14 @@ impl Store {
                 ended.push(log);
             }
             for seq in listing.posts {
-                let post = OwnPost::read(&self.disk, &self.keys, log, seq)?;
-                found.insert(post.arrival, Found::Post(Box::new(post)));
+                let arrival = OwnPost::read_arrival(&self.disk, &self.keys, log, seq)?;
+                found.insert(arrival, (log, seq, false));
             }
             for (arrival, seq) in listing.grants {
-                let place = (log, seq, arrival);
-                let grant = OwnGrant::read(&self.disk, self.keys.identity(), place)?;
-                found.insert(arrival, Found::Grant(grant));
+                found.insert(arrival, (log, seq, true));
             }
         }
-        let me = self.keys.identity();
+        let (me, disk) = (self.keys.identity(), Arc::clone(&self.disk));
         self.write(|txn, keys| {
             let mut derived = Derived::open(txn)?;
             let before = derived.hash()?;
@@ -67,35 +71,70 @@ impl Store {
             for log in ended {
                 derived.ended.insert(&log.0, ())?;
             }
-            let mut others = Vec::new();
-            let mut own = Vec::new();
-            for entry in derived.ops.iter()? {
-                let (op, record) = entry?;
-                let record = Record::decode(record.value())?;
-                if record.author == me {
-                    own.push(*op.value());
+            let mut ops = derived.enter_others_again(txn, me)?;
+            for (arrival, (log, seq, is_grant)) in found {
+                if is_grant {
+                    derived.enter_grant(&OwnGrant::read(&disk, me, (log, seq, arrival))?)?;
                 } else {
-                    others.push(record);
-                }
-            }
-            let mut ops = others.len() as u64;
-            for op in own {
-                derived.ops.remove(&op)?;
-            }
-            for record in others {
-                derived.enter_views(&record, &record.header()?)?;
-            }
-            for found in found.values() {
-                match found {
-                    Found::Post(post) => {
-                        derived.enter_own(post, keys)?;
-                        ops += 1;
-                    }
-                    Found::Grant(grant) => derived.enter_grant(grant)?,
+                    derived.enter_own(&OwnPost::read(&disk, keys, log, seq)?, keys)?;
+                    ops += 1;
                 }
             }
             let after = derived.hash()?;
             Ok(Reindexed { before, after, ops })
+        })
+    }
+
+    /// Drops bodies that their authors asked to forget by `wall_ms`; at most so many at once that
+    /// it takes a bounded time. How many there were. Durable on return.
+    ///
+    /// # Errors
+    /// `Disk`, `Index` and `DamagedEntry`.
+    pub fn forget_expired(&mut self, wall_ms: u64) -> Result<u64, StoreError> {
+        let due = self
+            .read()?
+            .open_table(EXPIRING)?
+            .range(..(wall_ms, &[0; 32]))?
+            .next();
+        if due.transpose()?.is_none() {
+            return Ok(0);
+        }
+        let me = self.keys.identity();
+        self.write(|txn, _| {
+            let mut derived = Derived::open(txn)?;
+            let mut due = Vec::new();
+            for entry in derived
+                .expiring
+                .range(..(wall_ms, &[0; 32]))?
+                .take(FORGOTTEN_MAX)
+            {
+                let (key, _) = entry?;
+                let (expires_ms, op) = key.value();
+                due.push((expires_ms, *op));
+            }
+            for (expires_ms, op) in &due {
+                derived.expiring.remove((*expires_ms, op))?;
+                let record = derived.ops.get(op)?.map(|record| record.value().to_vec());
+                let Some(mut record) = record.map(|bytes| Record::decode(&bytes)).transpose()?
+                else {
+                    continue;
+                };
+                if record.author != me {
+                    let dropped = record.item.body.len() as u64;
+                    record.item.body.clear();
+                    record.content_key = None;
+                    derived.ops.insert(op, record.encode().as_slice())?;
+                    let author = &record.author.0;
+                    let kept = derived
+                        .author_bytes
+                        .get(author)?
+                        .map_or(0, |kept| kept.value());
+                    derived
+                        .author_bytes
+                        .insert(author, kept.saturating_sub(dropped))?;
+                }
+            }
+            Ok(due.len() as u64)
         })
     }
 

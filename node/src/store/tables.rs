@@ -67,6 +67,10 @@ pub(super) const HELD: TableDefinition<(Name, u64, Name), ()> = TableDefinition:
 /// Authors by (stamp, op); of what is stamped far ahead, by (arrival, op).
 pub(super) const TIMELINE: TableDefinition<(u64, Name), Name> = TableDefinition::new("timeline");
 
+/// Ops whose authors asked to forget them, by (moment, op), until that is done.
+pub(super) const EXPIRING: TableDefinition<(u64, Name), ()> = TableDefinition::new("expiring");
+/// Bytes of ops that are kept of each author, own ones aside.
+pub(super) const AUTHOR_BYTES: TableDefinition<Name, u64> = TableDefinition::new("author-bytes");
 /// Own logs that are written no more.
 pub(super) const ENDED: TableDefinition<Log, ()> = TableDefinition::new("ended");
 /// Own logs by distinct audience.
@@ -95,6 +99,8 @@ pub(super) struct Derived<'txn> {
     pub(super) log_lengths: Table<'txn, (Name, Log), u64>,
     pub(super) held: Table<'txn, (Name, u64, Name), ()>,
     pub(super) timeline: Table<'txn, (u64, Name), Name>,
+    pub(super) expiring: Table<'txn, (u64, Name), ()>,
+    pub(super) author_bytes: Table<'txn, Name, u64>,
     pub(super) ended: Table<'txn, Log, ()>,
     pub(super) audiences: Table<'txn, Name, Log>,
     pub(super) heads: Table<'txn, Log, (u64, Name, u64)>,
@@ -115,6 +121,8 @@ impl<'txn> Derived<'txn> {
             log_lengths: txn.open_table(LOG_LENGTHS)?,
             held: txn.open_table(HELD)?,
             timeline: txn.open_table(TIMELINE)?,
+            expiring: txn.open_table(EXPIRING)?,
+            author_bytes: txn.open_table(AUTHOR_BYTES)?,
             ended: txn.open_table(ENDED)?,
             audiences: txn.open_table(AUDIENCES)?,
             heads: txn.open_table(HEADS)?,
@@ -133,6 +141,8 @@ impl<'txn> Derived<'txn> {
         self.log_lengths.retain(|_, _| false)?;
         self.held.retain(|_, ()| false)?;
         self.timeline.retain(|_, _| false)?;
+        self.expiring.retain(|_, ()| false)?;
+        self.author_bytes.retain(|_, _| false)?;
         self.ended.retain(|_, ()| false)?;
         self.audiences.retain(|_, _| false)?;
         self.heads.retain(|_, _| false)?;
@@ -153,6 +163,7 @@ impl<'txn> Derived<'txn> {
         hash_table(&mut hasher, &self.log_lengths)?;
         hash_table(&mut hasher, &self.held)?;
         hash_table(&mut hasher, &self.timeline)?;
+        hash_table(&mut hasher, &self.author_bytes)?;
         hash_table(&mut hasher, &self.ended)?;
         hash_table(&mut hasher, &self.audiences)?;
         hash_table(&mut hasher, &self.heads)?;

@@ -9,17 +9,23 @@ use crate::api;
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
+/// Bytes of bodies after which a timeline ends; a post has at most 128 KiB.
+const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 impl Store {
     /// The newest readable posts by stamp, own ones included; at most `limit`, and only of
     /// `author` if one is named. What is stamped far ahead stands where it arrived, and is
-    /// marked; blocked authors are left out, and so is what cannot be shown, which is logged.
+    /// marked; blocked authors are left out, and so is what has expired by `wall_ms`, and what
+    /// cannot be shown, which is logged. There are fewer than `limit` once their bodies have 64
+    /// MiB: a reply must not become longer than can be read.
     ///
     /// # Errors
     /// `Disk` and `Index`.
-    pub fn timeline(
+    pub fn timeline_at(
         &self,
         limit: u32,
         author: Option<IdentityId>,
+        wall_ms: u64,
     ) -> Result<Vec<api::Post>, StoreError> {
         let txn = self.read()?;
         let limit = limit as usize;
@@ -28,14 +34,20 @@ impl Store {
         }
         let ops = txn.open_table(OPS)?;
         let mut posts = Vec::new();
+        let mut bytes = 0;
         let mut show = |op: [u8; 32]| -> Result<bool, StoreError> {
             if let Some(record) = ops.get(&op)? {
-                match Record::decode(record.value()).and_then(|record| shown(OpId(op), &record)) {
-                    Ok(post) => posts.push(post),
+                let read = Record::decode(record.value());
+                match read.and_then(|record| shown(OpId(op), &record, wall_ms)) {
+                    Ok(Some((post, body_bytes))) => {
+                        bytes += body_bytes;
+                        posts.push(post);
+                    }
+                    Ok(None) => {}
                     Err(error) => tracing::warn!(op = %OpId(op), %error, "cannot show a post"),
                 }
             }
-            Ok(posts.len() < limit)
+            Ok(posts.len() < limit && bytes < BODIES_BYTES_MAX)
         };
         match author {
             None => {
@@ -69,7 +81,12 @@ impl Store {
         let mut readable = Vec::new();
         for entry in txn.open_table(OPS)?.iter()? {
             let (op, record) = entry?;
-            Record::decode(record.value())?.body()?;
+            let record = Record::decode(record.value())?;
+            if record.item.body.is_empty() {
+                // It has expired, and is cleared away.
+                continue;
+            }
+            record.body()?;
             readable.push(OpId(*op.value()));
         }
         Ok(readable)
@@ -101,16 +118,25 @@ impl Store {
     }
 }
 
-/// A held op as the owner reads it.
-fn shown(op: OpId, record: &Record) -> Result<api::Post, StoreError> {
-    let stamp_ms = record.header()?.hlc.stamp_ms;
+/// A held op as the owner reads it, with the bytes of its body; nothing if it has expired.
+fn shown(
+    op: OpId,
+    record: &Record,
+    wall_ms: u64,
+) -> Result<Option<(api::Post, usize)>, StoreError> {
+    let header = record.header()?;
+    if Record::is_expired(&header, wall_ms) {
+        return Ok(None);
+    }
+    let stamp_ms = header.hlc.stamp_ms;
     let body = record.body()?;
     body.check_depth().map_err(StoreError::DamagedEntry)?;
-    Ok(api::Post {
+    let post = api::Post {
         op: op.to_string(),
         author: record.author.to_string(),
         stamp_ms,
         stamp_ahead: record.is_ahead(stamp_ms),
         body: body.value,
-    })
+    };
+    Ok(Some((post, body.text.len())))
 }

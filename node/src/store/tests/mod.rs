@@ -7,6 +7,7 @@ mod damage;
 mod engines;
 mod exchange;
 mod full_disk;
+mod keeping;
 mod lapsed;
 mod old_versions;
 mod refusals;
@@ -106,6 +107,17 @@ impl Person {
         let posts = self.store.timeline(1_000, None).expect("reads");
         let text = |body: &Value| body["text"].as_str().unwrap_or_default().to_owned();
         posts.iter().map(|post| text(&post.body)).collect()
+    }
+}
+
+impl Store {
+    /// The timeline as it is when readers' wall clocks show [`NOW_MS`].
+    fn timeline(
+        &self,
+        limit: u32,
+        author: Option<crate::identity::IdentityId>,
+    ) -> Result<Vec<crate::api::Post>, StoreError> {
+        self.timeline_at(limit, author, NOW_MS)
     }
 }
 

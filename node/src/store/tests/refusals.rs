@@ -11,7 +11,7 @@ use crate::store::record::Record;
 use crate::store::tables::Derived;
 
 /// Makes public ops of `keys` by hand, right or wrong.
-fn item(keys: &Keys, seq: u64, prev: Option<OpId>, text: &str) -> Item {
+pub(super) fn item(keys: &Keys, seq: u64, prev: Option<OpId>, text: &str) -> Item {
     let body = note(text).to_string().into_bytes();
     let header = Header {
         names_author: true,
@@ -35,18 +35,18 @@ fn item(keys: &Keys, seq: u64, prev: Option<OpId>, text: &str) -> Item {
     }
 }
 
-fn sign(keys: &Keys, header: &Header) -> SignedHeader {
+pub(super) fn sign(keys: &Keys, header: &Header) -> SignedHeader {
     SignedHeader::sign(header, keys).expect("signs")
 }
 
-struct Scene {
-    author: Keys,
-    reader: Person,
+pub(super) struct Scene {
+    pub(super) author: Keys,
+    pub(super) reader: Person,
     request: PullRequest,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let author = Keys::generate(Some([1; 32]));
         let mut reader = Person::new(2);
         let card = author.card(&[]).expect("signs");
@@ -66,7 +66,7 @@ impl Scene {
         self.author.identity()
     }
 
-    fn ingest(&mut self, items: Vec<Item>) -> Ingested {
+    pub(super) fn ingest(&mut self, items: Vec<Item>) -> Ingested {
         let page = PullPage {
             items,
             next: self.request.state,
@@ -83,7 +83,7 @@ impl Scene {
         result.expect("the disk works")
     }
 
-    fn refusals(&mut self, items: Vec<Item>) -> Vec<OpRefusal> {
+    pub(super) fn refusals(&mut self, items: Vec<Item>) -> Vec<OpRefusal> {
         let refused = self.ingest(items).refused;
         refused.into_iter().map(|(_, refusal)| refusal).collect()
     }

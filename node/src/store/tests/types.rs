@@ -29,7 +29,7 @@ fn asked(
             page, read_bytes, ..
         } = author
             .store
-            .answer_within(me, &request, bounds)
+            .answer_within(me, &request, bounds, 0)
             .expect("answers");
         steps += 1;
         bytes += read_bytes;

@@ -1,0 +1,75 @@
+//! What is kept of others, how much of it, and for how long.
+
+use super::refusals::{Scene, item, sign};
+use super::*;
+use crate::op::{Header, OpRefusal};
+use crate::pull::Item;
+use crate::store::tables::OPS;
+
+/// A post at place `seq` that its author asks to forget at `expires_ms`.
+fn expiring(scene: &Scene, seq: u64, prev: Option<OpId>, expires_ms: u64) -> Item {
+    let mut item = item(&scene.author, seq, prev, "for a while");
+    let mut header = Header::decode(&item.header.bytes).expect("reads");
+    header.expires_ms = Some(expires_ms);
+    item.header = sign(&scene.author, &header);
+    item
+}
+
+#[test]
+fn what_has_expired_is_not_shown_and_is_cleared_away() {
+    let mut scene = Scene::new();
+    let gone = expiring(&scene, 0, None, 5_000);
+    let there = expiring(&scene, 1, Some(gone.id()), 20_000);
+    assert_eq!(scene.ingest(vec![gone.clone(), there]).new.len(), 2);
+    let store = &mut scene.reader.store;
+    let shown = |store: &Store, at| store.timeline_at(10, None, at).expect("reads").len();
+    assert_eq!((shown(store, 4_000), shown(store, NOW_MS)), (2, 1));
+    assert_eq!(store.forget_expired(4_000).expect("writes"), 0);
+    assert_eq!(store.forget_expired(NOW_MS).expect("writes"), 1);
+    assert_eq!(store.forget_expired(NOW_MS).expect("writes"), 0);
+    assert_eq!(shown(store, NOW_MS), 1);
+    assert_eq!(store.readable_ops().expect("reads").len(), 1);
+    // It stays in its log, so that it is not taken for missing, and is not taken in again.
+    assert!(store.holds(gone.id()).expect("reads"));
+    let before = store.state_hash().expect("hashes");
+    assert_eq!(store.reindex().expect("reindexes").after, before);
+    assert_eq!(scene.ingest(vec![gone]).duplicates, 1);
+}
+
+#[test]
+fn no_more_of_one_author_is_kept_than_the_owner_wants() {
+    let mut scene = Scene::new();
+    let first = item(&scene.author, 0, None, "0");
+    let bytes = first.weight_bytes() as u64;
+    scene.reader.store.set_author_bytes_max(bytes * 5 / 2);
+    let second = item(&scene.author, 1, Some(first.id()), "1");
+    let third = item(&scene.author, 2, Some(second.id()), "2");
+    let refused = scene.refusals(vec![first, second, third.clone()]);
+    assert_eq!(refused, [OpRefusal::Quota]);
+    assert_eq!(scene.reader.texts(), ["1", "0"]);
+    // Reindexing counts the same; with more room it is taken.
+    scene.reader.store.reindex().expect("reindexes");
+    assert_eq!(scene.refusals(vec![third.clone()]), [OpRefusal::Quota]);
+    scene.reader.store.set_author_bytes_max(bytes * 7 / 2);
+    assert_eq!(scene.ingest(vec![third]).new.len(), 1);
+    scene
+        .reader
+        .post("own posts have no quota", &Audience::Public, 1_000);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_dropped_by_a_reindex_and_pulled_again() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    let first = author.post("first", &Audience::Public, 1_000);
+    author.post("second", &Audience::Public, 2_000);
+    reader.pull(&author, Engine::Cursor);
+    let damage = |txn: &redb::WriteTransaction, _: &Keys| {
+        txn.open_table(OPS)?.insert(&first.op.0, &b"?"[..])?;
+        Ok(())
+    };
+    reader.store.write(damage).expect("writes");
+    assert_eq!(reader.store.reindex().expect("reindexes").ops, 1);
+    assert_eq!(reader.pull(&author, Engine::Cursor), [first.op]);
+    assert_eq!(reader.texts(), ["second", "first"]);
+}
