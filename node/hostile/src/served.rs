@@ -55,10 +55,9 @@ pub async fn serve(mut act: Act<'_>, served: Served) -> Effect {
     };
     let ended = within(act.hold(), connection.answering(Some(&answer), stay)).await;
     match (ended, has_served.load(Ordering::Relaxed)) {
-        (Some(Some(())), false) => Effect::Unreached,
+        (Some(Some(())) | None, false) => Effect::Unreached,
         (Some(_), _) => Effect::Refused,
         (None, true) => Effect::Borne,
-        (None, false) => Effect::Unreached,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns how it is gone through, of all types or of some: in steps that are bounded whatever was
 //! asked for, without reading an op.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Included};
 
 use redb::ReadTransaction;
@@ -103,19 +103,19 @@ impl<'a> ViewerFeed<'a> {
             ranges.push(self.kinds.range((from, to))?);
         }
         // The first entry of each type; the smallest of them goes next.
-        let mut firsts = BTreeMap::new();
+        let mut firsts = BTreeSet::new();
         for (number, range) in ranges.iter_mut().enumerate() {
             if let Some(first) = next_of(range)? {
-                firsts.insert((first, number), ());
+                firsts.insert((first, number));
             }
         }
         let mut found = Found::default();
         for _ in 0..SCAN_MAX {
-            let Some((((number, op), kind), ())) = firsts.pop_first() else {
+            let Some(((number, op), kind)) = firsts.pop_first() else {
                 break;
             };
             if let Some(next) = next_of(&mut ranges[kind])? {
-                firsts.insert((next, kind), ());
+                firsts.insert((next, kind));
             }
             if self.may_read(order, number, op)? {
                 found.ops.push((number, op));

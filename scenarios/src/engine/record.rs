@@ -9,6 +9,7 @@ use orrery_reports::record::{
 use super::{Engine, cells, verdict};
 use crate::format::amount::Draw;
 use crate::format::fault::{Fault, Timing};
+use crate::format::group::Group;
 use crate::format::{Case, Plan, expectation::definitions};
 use crate::metrics;
 
@@ -97,7 +98,7 @@ fn producers(cases: &[&Case]) -> BTreeMap<String, Producer> {
             scenario.workload_kinds().into_iter().chain(faults)
         })
         .collect();
-    let nodes = scenarios().any(|scenario| scenario.groups.iter().any(|group| group.has_node()));
+    let nodes = scenarios().any(|scenario| scenario.groups.iter().any(Group::has_node));
     let all = metrics::METRICS.iter();
     all.map(|metric| (metric.name.to_owned(), metric.producer(&kinds, nodes)))
         .collect()

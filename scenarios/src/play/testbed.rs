@@ -67,7 +67,7 @@ impl Testbed for Simulated {
 
     fn wires(&self, machine: u32, config: &Config) -> Box<dyn Fn() -> Vec<Wire> + Send + Sync> {
         let (fidelity, settings) = (self.fidelity, config.quic.settings());
-        Box::new(move || adapters::wires(HostId(machine), fidelity, settings.clone()))
+        Box::new(move || adapters::wires(HostId(machine), fidelity, settings))
     }
 
     fn restrict(&self, _: &mut Config) {}

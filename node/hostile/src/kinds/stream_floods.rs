@@ -22,7 +22,7 @@ pub async fn act(mut act: Act<'_>) -> Effect {
                 Err(_) => return,
             }
         }
-        pending().await
+        pending::<()>().await;
     };
     match within(act.hold(), connection.during(flood)).await {
         Some(_) => Effect::Refused,

@@ -32,7 +32,7 @@ pub async fn act(mut act: Act<'_>) -> Effect {
                     return;
                 }
             }
-            pending().await
+            pending::<()>().await;
         });
         join_all(filled).await;
     };

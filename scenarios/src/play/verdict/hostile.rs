@@ -8,6 +8,9 @@ use crate::format::group::Group;
 use crate::play::hostile::Counts;
 use crate::play::machine::Machines;
 
+/// One of the counts.
+type Figure = fn(&Counts) -> u64;
+
 /// Counts acts by kind. A misbehaviour is a fault that has to fire: it is declared by its attempts.
 pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
     let groups = &machines.scenario.groups;
@@ -20,7 +23,7 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
     metrics.value("node.stored", "B", stored.max().unwrap_or(0) as f64);
     let state = machines.state();
     metrics.value("node.events", "1", state.tally.events_max() as f64);
-    let figures: [(&str, fn(&Counts) -> u64); 5] = [
+    let figures: [(&str, Figure); 5] = [
         ("attempts", |counts| counts.attempts),
         ("left_out", |counts| counts.left_out),
         ("reached", |counts| counts.reached),
