@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(
             check(&bad),
             [
-                "orrery-node/Cargo.toml: orrery-node must not depend on orrery-sim; it may use futures-timer"
+                "orrery-node/Cargo.toml: orrery-node must not depend on orrery-sim; it may use futures-timer, orrery-node-hostile"
             ]
         );
     }

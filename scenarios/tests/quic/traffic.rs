@@ -46,13 +46,18 @@ fn bytes_arrive_whole_over_links_that_lose_and_reorder() {
 
 #[test]
 fn datagrams_grow_to_what_the_way_takes() {
+    // Peers that are not known yet acknowledge by little windows, which many small packets do.
+    let wide = Settings {
+        unproved_window_bytes: Settings::default().connection_window_bytes,
+        ..Settings::default()
+    };
     let check = |mtu: u16, mean_min: u64, mean_max: u64| {
         simulate(move |world, _| {
             let narrow = LinkSpec { mtu, ..link() };
             let (listener, dialer) = (add("listener", narrow), add("dialer", link()));
-            host::executor(listener).spawn(Node::listening(listener, Settings::default()).echo());
+            host::executor(listener).spawn(Node::listening(listener, wide).echo());
             host::executor(dialer).spawn(async move {
-                let mut node = Node::new(dialer, Settings::default());
+                let mut node = Node::new(dialer, wide);
                 let dialled = node.dial(at(listener, PORT)).await;
                 let (_, mut connection) = dialled.expect("it answers");
                 let back = exchange(&mut connection, pattern(2_000_000)).await;
