@@ -263,7 +263,7 @@ mod tests {
         assert!(matches!(refused, Err(Closed::Format(_))));
     }
 
-    /// Made by age 1.2 (`age --encrypt --passphrase`).
+    /// Made by the crate `age`, by way of its Python binding pyrage.
     #[test]
     fn a_file_of_age_itself_opens() {
         let made = include_bytes!("sample.age");
