@@ -3,7 +3,7 @@
 //! A new scenario is one TOML file under `catalog/`.
 
 use crate::built_in::{BuiltIn, SCENARIOS};
-use crate::format::problem::suggestion;
+use crate::format::reading::problem::suggestion;
 
 /// All scenarios by name.
 pub const ENTRIES: &[BuiltIn] = SCENARIOS;

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::arguments::Explain;
 use super::{CliError, give};
-use crate::format::problem::{quoted, suggestion};
-use crate::format::{fields, node_settings, program};
+use crate::format::reading::problem::{quoted, suggestion};
+use crate::format::documentation;
+use crate::format::scenario::{node_settings, program};
 use crate::{metrics, profiles};
 
 /// Explains a topic, or how a scenario is written.
@@ -14,7 +15,7 @@ pub fn run(explain: &Explain) -> Result<u8, CliError> {
         None => overview(),
         Some("metrics") => metrics::explain(),
         Some("profiles") => profiles::explain(),
-        Some("schema") => fields::schema_text(),
+        Some("schema") => documentation::schema_text(),
         Some("access-schema") => profiles::access::schema_text(),
         Some("node") => node_settings::explain(),
         Some("grid") => grid(),
@@ -29,8 +30,8 @@ fn topic_text(topic: &str) -> Result<String, CliError> {
     if let Some(metric) = metrics::find(topic) {
         return Ok(metrics::describe(metric));
     }
-    fields::explain(topic).ok_or_else(|| {
-        let fields = fields::all();
+    documentation::explain(topic).ok_or_else(|| {
+        let fields = documentation::all();
         let mut names: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
         names.extend(metrics::METRICS.iter().map(|metric| metric.name));
         names.extend([
@@ -61,13 +62,13 @@ fn grid() -> String {
         let _ = writeln!(out, "  {line}");
     }
     out.push_str(GRID_CLOSING);
-    out.push_str(&fields::explain("grid").unwrap_or_default());
+    out.push_str(&documentation::explain("grid").unwrap_or_default());
     out
 }
 
 fn overview() -> String {
     let mut out = String::from(INTRODUCTION);
-    for field in fields::all() {
+    for field in documentation::all() {
         let depth = field.path.matches('.').count();
         if depth > 1 {
             continue;

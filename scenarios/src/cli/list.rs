@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::arguments::{Format, List};
 use super::{CliError, give};
 use crate::catalog::ENTRIES;
-use crate::format::quantity::show_time;
+use crate::format::reading::quantity::show_time;
 use crate::format::{Plan, read};
 
 /// Lists the catalog.

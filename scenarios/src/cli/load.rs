@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::CliError;
 use crate::catalog;
-use crate::format::plan::FILE_BYTES_MAX;
-use crate::format::problem::Problems;
-use crate::format::tree::Table;
+use crate::format::reading::problem::Problems;
+use crate::format::reading::tree::Table;
+use crate::format::scenario::plan::FILE_BYTES_MAX;
 use crate::format::{Plan, Scenario, read_checked};
 
 /// Reads the scenario that `name` means: an entry of the catalog, else a file. `settings` are

@@ -10,8 +10,8 @@ use super::load::{load, load_checked};
 use super::progress::Bar;
 use super::{COMMIT, CliError, give, tell};
 use crate::engine::{self, Difference, Engine, Job, LogTo, PoolError, Stop};
-use crate::format::problem::{quoted, suggestion};
-use crate::format::quantity::time_ns;
+use crate::format::reading::problem::{quoted, suggestion};
+use crate::format::reading::quantity::time_ns;
 use crate::format::{Case, Plan};
 use crate::{output, play};
 

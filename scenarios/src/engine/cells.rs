@@ -4,7 +4,7 @@
 use orrery_reports::record::{SeedResult, Variant};
 
 use crate::format::Case;
-use crate::format::grid::{Labels, braced, labelled};
+use crate::format::scenario::grid::{Labels, braced, labelled};
 
 /// The variants of a record. `results` holds the seeds of each of `cases`, in the same order;
 /// cases of one variant are neighbours.

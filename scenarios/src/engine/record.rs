@@ -7,10 +7,11 @@ use orrery_reports::record::{
 };
 
 use super::{Engine, cells, verdict};
-use crate::format::amount::Draw;
-use crate::format::fault::{Fault, Timing};
-use crate::format::group::Group;
-use crate::format::{Case, Plan, expectation::definitions};
+use crate::format::reading::amount::Draw;
+use crate::format::scenario::fault::{Fault, Timing};
+use crate::format::scenario::group::Group;
+use crate::format::scenario::expectation::definitions;
+use crate::format::{Case, Plan};
 use crate::metrics;
 
 /// Merges results into a record. `results` holds the seeds of each of `cases`, in the same order.

@@ -317,8 +317,8 @@ mod tests {
 
     #[test]
     fn every_needed_workload_exists() {
-        use crate::format::reader::kinds_of;
-        use crate::format::workload::WorkloadFields;
+        use crate::format::reading::reader::kinds_of;
+        use crate::format::scenario::workload::WorkloadFields;
         let kinds = kinds_of::<WorkloadFields>();
         for metric in METRICS.iter() {
             for kind in metric.needs {

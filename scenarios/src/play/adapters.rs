@@ -22,7 +22,7 @@ use orrery_sim::{HostId, executor, host, kernel, muxed};
 
 use super::local::HostLan;
 use super::quic;
-use crate::format::network::Fidelity;
+use crate::format::scenario::network::Fidelity;
 
 /// The environment of a node that starts now on `machine` with `config`.
 pub fn environment(

@@ -10,7 +10,7 @@ use orrery_reports::stats::Recorder;
 
 use super::conditions::Down;
 use super::not_done::Reason;
-use crate::format::connect::Wanted;
+use crate::format::scenario::connect::Wanted;
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

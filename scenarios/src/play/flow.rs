@@ -17,8 +17,8 @@ use orrery_sim::{HostId, host, kernel};
 
 use super::flows::Cause;
 use super::machine::Machines;
-use crate::format::flow::{FLOW_BYTES_MIN, Load};
-use crate::format::workload::Action;
+use crate::format::scenario::flow::{FLOW_BYTES_MIN, Load};
+use crate::format::scenario::workload::Action;
 
 /// The port on which hosts take flows: iperf's.
 const PORT: u16 = 5201;

@@ -13,7 +13,7 @@ use orrery_sim::tcp::Stats;
 use super::conditions::Down;
 use super::not_done::Reason;
 use crate::fairness::jain;
-use crate::format::flow::Load;
+use crate::format::scenario::flow::Load;
 use crate::world::{Step, World};
 
 /// Why a flow did not bring everything through.

@@ -15,7 +15,7 @@ use orrery_sim::kernel;
 use orrery_sim::random::Stream;
 
 use super::machine::Machines;
-use crate::format::program::Program;
+use crate::format::scenario::program::Program;
 
 /// What became of the acts of one kind, on all machines together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use super::conditions::Down;
 use super::depths::Depths;
 use super::machine::Machines;
 use super::not_done::Reason;
-use crate::format::lookup::Sought;
+use crate::format::scenario::lookup::Sought;
 use crate::world::{Step, World};
 
 /// Why a look-up found nothing. The first three, and any for somebody who did not run, are no

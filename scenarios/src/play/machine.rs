@@ -36,8 +36,8 @@ use super::tally::Tally;
 use super::testbed::Testbed;
 use super::witness::Witness;
 use crate::format::Scenario;
-use crate::format::group::Group;
-use crate::format::workload::{Action, Workload};
+use crate::format::scenario::group::Group;
+use crate::format::scenario::workload::{Action, Workload};
 use crate::world::World;
 
 /// Everything of a run that its steps and its nodes share.

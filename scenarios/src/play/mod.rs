@@ -19,7 +19,7 @@ use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel};
 
 use crate::engine::{Engine, Job, Progress, UNWRITTEN};
-use crate::format::fault::{Harm, LinkChange};
+use crate::format::scenario::fault::{Harm, LinkChange};
 use crate::world::{Step, Target, World};
 
 mod adapters;

@@ -66,7 +66,7 @@ mod tests {
     use orrery_sim::{HostId, HostSpec, Simulation, host, net};
 
     use super::super::adapters::{self, HostExecutor};
-    use crate::format::network::Fidelity;
+    use crate::format::scenario::network::Fidelity;
     use crate::play;
 
     /// Three homes on one local network and one on another, and this fault.

@@ -20,8 +20,8 @@ use orrery_sim::{HostId, host, kernel};
 
 use super::machine::Machines;
 use super::not_done::Reason;
-use crate::format::packets::{Arrivals, HEADER_BYTES, PAYLOAD_BYTES_MIN, Packets};
-use crate::format::workload::Action;
+use crate::format::scenario::packets::{Arrivals, HEADER_BYTES, PAYLOAD_BYTES_MIN, Packets};
+use crate::format::scenario::workload::Action;
 
 /// The port on which hosts take packets, behind that of flows.
 const PORT: u16 = 5202;

@@ -19,9 +19,9 @@ use super::impairments::impairments;
 use super::machine::Machines;
 use super::messages::{self, Sent};
 use super::not_done::Reason;
-use crate::format::amount::Draw;
-use crate::format::fault::LinkChange;
-use crate::format::workload::{Action, Readers};
+use crate::format::reading::amount::Draw;
+use crate::format::scenario::fault::LinkChange;
+use crate::format::scenario::workload::{Action, Readers};
 use crate::profiles::{AccessProfile, Direction};
 use crate::world::Step;
 

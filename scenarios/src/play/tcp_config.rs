@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orrery_sim::tcp;
 
-use crate::format::tcp_settings::{Congestion, DelayedAck, RtoMin, TcpSettings};
+use crate::format::scenario::tcp_settings::{Congestion, DelayedAck, RtoMin, TcpSettings};
 
 /// The TCP of a host with these settings and this MTU in bytes.
 pub fn resolve(settings: &TcpSettings, mtu: u16) -> tcp::Config {

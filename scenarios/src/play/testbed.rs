@@ -13,7 +13,7 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId, host, kernel};
 
 use super::adapters::{self, HostStorage};
-use crate::format::network::Fidelity;
+use crate::format::scenario::network::Fidelity;
 
 /// What carries the machines of a run. Hosts are numbered as in the scenario.
 pub trait Testbed: Send + Sync {

@@ -24,7 +24,7 @@ use super::fates::{self, cause::Cause};
 use super::machine::Machines;
 use super::steps::{self, copies, counter};
 use crate::engine::{self, Job, STALLED};
-use crate::format::group::Group;
+use crate::format::scenario::group::Group;
 use crate::world::Step;
 pub use feeds::MEANINGS as MISSED_MEANINGS;
 use metrics::Metrics;

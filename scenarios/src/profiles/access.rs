@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::rate_trace::SharedTrace;
-use crate::format::amount::Amount;
+use crate::format::reading::amount::Amount;
 
 mod file;
 

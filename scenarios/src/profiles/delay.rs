@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ProfileError, from_toml, table};
-use crate::format::quantity::TIME_MAX_NS;
+use crate::format::reading::quantity::TIME_MAX_NS;
 
 /// One-way delays between regions, the same in both directions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -19,8 +19,8 @@ pub use nat::NatProfile;
 pub use nat_mix::NatMix;
 
 use crate::built_in::{ACCESSES, BuiltIn, DELAYS, NAT_MIXES, NATS};
-use crate::format::fields;
-use crate::format::problem::{quoted, suggestion};
+use crate::format::documentation;
+use crate::format::reading::problem::{quoted, suggestion};
 
 /// Why a profile cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -235,7 +235,7 @@ pub fn explain() -> String {
     }
     for (kind, schema) in [("an access", access::schema()), ("a NAT", nat::schema())] {
         let _ = writeln!(out, "\nFields of {kind} profile, a TOML file of one's own:");
-        for field in fields::of(&schema) {
+        for field in documentation::of(&schema) {
             let need = if field.required { " (required)" } else { "" };
             let _ = writeln!(out, "\n  {}{need}", field.path);
             describe(&mut out, &field.meaning);

@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use super::egress::EgressText;
 use super::{ProfileError, from_toml, line};
-use crate::format::quantity::time_ns;
+use crate::format::reading::quantity::time_ns;
 
 /// What stands before a host: a NAT, a firewall, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{ProfileError, from_toml};
-use crate::format::quantity::share_ppm;
+use crate::format::reading::quantity::share_ppm;
 
 /// Kinds of NATs and their shares.
 #[derive(Debug, Clone, PartialEq, Eq)]

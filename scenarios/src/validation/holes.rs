@@ -7,7 +7,7 @@ use orrery_sim::net::nat::{Dependence, NatSpec};
 
 use super::played::succeeds;
 use super::{Measured, Row};
-use crate::format::nat::Homes;
+use crate::format::scenario::nat::Homes;
 use crate::format::{Case, Scenario};
 use crate::{built_in, format};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orrery_sim::random::Stream;
 
-use crate::format::amount::{Amount, Draw};
+use crate::format::reading::amount::{Amount, Draw};
 
 /// Draws an amount, in its own unit.
 pub fn amount(amount: Amount, stream: &mut Stream) -> i64 {

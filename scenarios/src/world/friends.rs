@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use orrery_sim::random::Stream;
 
 use crate::format::Scenario;
-use crate::format::friends::Graph;
+use crate::format::scenario::friends::Graph;
 
 /// Friendships, which go both ways.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use orrery_sim::random::Stream;
 
 use super::hosts::{HostPlan, shuffle};
 use crate::format::Scenario;
-use crate::format::fault::Harm;
-use crate::format::group::Group;
-use crate::format::nat::{Homes, PUBLIC};
+use crate::format::scenario::fault::Harm;
+use crate::format::scenario::group::Group;
+use crate::format::scenario::nat::{Homes, PUBLIC};
 use crate::profiles::NatProfile;
 
 /// A NAT or firewall.

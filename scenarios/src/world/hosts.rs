@@ -6,8 +6,8 @@ use orrery_sim::random::Stream;
 
 use super::draw;
 use crate::format::Scenario;
-use crate::format::boot::Boot;
-use crate::format::group::{Group, Regions};
+use crate::format::scenario::boot::Boot;
+use crate::format::scenario::group::{Group, Regions};
 
 /// What the world decides about a host.
 #[derive(Debug, Clone, PartialEq, Eq)]

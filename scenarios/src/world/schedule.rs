@@ -11,9 +11,9 @@ use super::friends::Friends;
 use super::gateways::Gateways;
 use super::step::Step;
 use crate::format::Scenario;
-use crate::format::pace::Pace;
-use crate::format::selector::Hosts;
-use crate::format::workload::{Action, Readers, Workload};
+use crate::format::scenario::pace::Pace;
+use crate::format::scenario::selector::Hosts;
+use crate::format::scenario::workload::{Action, Readers, Workload};
 
 /// All steps of a seed, ascending in time; steps of one moment keep the scenario's order.
 ///

@@ -1,8 +1,8 @@
 //! What happens from outside, one thing at a time.
 
-use crate::format::flow::Load;
-use crate::format::lookup::Sought;
-use crate::format::workload::Readers;
+use crate::format::scenario::flow::Load;
+use crate::format::scenario::lookup::Sought;
+use crate::format::scenario::workload::Readers;
 
 /// Something that happens at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use orrery_sim::{HostId, host};
 use super::hosts::access_of;
 use super::sum::{self, OfHost};
 use super::{gateways, in_force};
-use crate::format::fault::{Harm, LifetimeChange, LinkChange, Links};
+use crate::format::scenario::fault::{Harm, LifetimeChange, LinkChange, Links};
 use crate::play::local;
 use crate::play::machine::Machines;
 use crate::profiles::{AccessProfile, Direction};

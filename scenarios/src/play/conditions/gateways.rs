@@ -4,7 +4,7 @@ use orrery_sim::kernel;
 use orrery_sim::net::nat::{self, GatewayId, Lifetimes, OutsideAddress, Renewed};
 
 use super::{InForce, effects, in_force, sum};
-use crate::format::fault::{Harm, LifetimeChange};
+use crate::format::scenario::fault::{Harm, LifetimeChange};
 use crate::play::machine::Machines;
 use crate::world::Phase;
 

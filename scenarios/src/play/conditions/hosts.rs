@@ -8,7 +8,7 @@ use orrery_sim::{HostId, host, kernel};
 
 use super::sum::OfHost;
 use super::{InForce, effects, in_force, life, sum};
-use crate::format::fault::Harm;
+use crate::format::scenario::fault::Harm;
 use crate::play::local;
 use crate::play::machine::Machines;
 use crate::play::steps;

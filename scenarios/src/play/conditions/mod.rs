@@ -23,8 +23,8 @@ use orrery_sim::net::partition::PartitionId;
 use orrery_sim::{HostId, host, kernel};
 
 use super::machine::Machines;
-use crate::format::fault::{Fault, Harm};
-use crate::format::selector::Hosts;
+use crate::format::scenario::fault::{Fault, Harm};
+use crate::format::scenario::selector::Hosts;
 use crate::world::{Change, Phase, Target};
 
 pub use life::{Down, boot_is_due};

@@ -1,7 +1,7 @@
 //! What faults in force make of a host or a gateway together: sums, and nothing that acts.
 
-use crate::format::fault::{Harm, LifetimeChange, LinkChange, Links};
-use crate::format::group::Group;
+use crate::format::scenario::fault::{Harm, LifetimeChange, LinkChange, Links};
+use crate::format::scenario::group::Group;
 
 /// What faults make of a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{HostId, Simulation, host};
 use proptest::prelude::*;
 
-use crate::format::fault::LinkChange;
-use crate::format::network::Fidelity;
 use crate::format::read;
+use crate::format::scenario::fault::LinkChange;
+use crate::format::scenario::network::Fidelity;
 use crate::play::machine::Machines;
 use crate::play::testbed::Simulated;
 use crate::play::{furnish, local, schedule, steps};
@@ -358,7 +358,7 @@ impl Naive<'_> {
     fn access(&self, host: usize, change: &LinkChange, away: Option<usize>) -> Access {
         let scenario = &self.machines.scenario;
         let elsewhere = away.and_then(|place| match &scenario.faults[place].harm {
-            crate::format::fault::Harm::Move { to, .. } => to.access.as_ref(),
+            crate::format::scenario::fault::Harm::Move { to, .. } => to.access.as_ref(),
             other => panic!("{other:?} moves nothing"),
         });
         let usual = &scenario.group_of(host as u32).access;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::format::fault::Harm;
-use crate::format::selector::Hosts;
+use crate::format::scenario::fault::Harm;
+use crate::format::scenario::selector::Hosts;
 use crate::play::machine::Machines;
 use crate::play::overlay::{OPEN, Span};
 use crate::world::{Change, Phase, Step, Target};

@@ -11,7 +11,7 @@ use orrery_reports::record::Loss;
 
 use super::machine::{Machines, State};
 use super::messages::{Message, Sent};
-use crate::format::workload::Action;
+use crate::format::scenario::workload::Action;
 use cause::Cause;
 use cut::Case;
 use faults::Faults;

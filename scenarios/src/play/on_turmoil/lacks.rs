@@ -4,16 +4,16 @@
 //! compile until somebody has decided here whether turmoil has it.
 
 use crate::format::Scenario;
-use crate::format::amount::Draw;
-use crate::format::clock::Clock;
-use crate::format::group::Group;
-use crate::format::network::{Fidelity, Network};
-use crate::format::problem::Problems;
-use crate::format::program::Program;
-use crate::format::source::Span;
-use crate::format::tcp_settings::TcpSettings;
-use crate::format::tree::{Kind, Table};
-use crate::format::workload::Action;
+use crate::format::reading::amount::Draw;
+use crate::format::reading::problem::Problems;
+use crate::format::reading::source::Span;
+use crate::format::reading::tree::{Kind, Table};
+use crate::format::scenario::clock::Clock;
+use crate::format::scenario::group::Group;
+use crate::format::scenario::network::{Fidelity, Network};
+use crate::format::scenario::program::Program;
+use crate::format::scenario::tcp_settings::TcpSettings;
+use crate::format::scenario::workload::Action;
 use crate::profiles::{AccessProfile, Direction};
 
 /// turmoil looks at the link of every pair of hosts for every host in every tick: 100 idle hosts

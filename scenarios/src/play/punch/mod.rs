@@ -23,8 +23,8 @@ pub use start::Starts;
 
 use super::machine::Machines;
 use super::punches::Cause;
-use crate::format::punch::{Family, Protocol, Punch};
-use crate::format::workload::Action;
+use crate::format::scenario::punch::{Family, Protocol, Punch};
+use crate::format::scenario::workload::Action;
 
 /// The port on which a rendezvous is found: that of STUN (RFC 8489 §18.6).
 const RENDEZVOUS_PORT: u16 = 3_478;

@@ -4,7 +4,7 @@ use orrery_node::environment::Disk;
 use orrery_reports::record::{Fault, SeedResult};
 
 use super::metrics::Metrics;
-use crate::format::group::Group;
+use crate::format::scenario::group::Group;
 use crate::play::hostile::Counts;
 use crate::play::machine::Machines;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use orrery_reports::record::{Metric, Producer};
 use orrery_reports::stats::Recorder;
 
-use crate::format::grid::split_key;
+use crate::format::scenario::grid::split_key;
 use crate::metrics;
 
 /// Figures by name.

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
-use crate::format::amount::Amount;
-use crate::format::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
+use crate::format::reading::amount::Amount;
+use crate::format::reading::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
 use crate::profiles::rate_trace::{self, SharedTrace};
 use crate::profiles::{ProfileError, from_toml, line};
 
@@ -369,7 +369,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::fields;
+    use crate::format::documentation;
 
     const HEAD: &str = "name='x'\nsummary='s'\nsource='q'\n";
 
@@ -483,7 +483,7 @@ mod tests {
 
     #[test]
     fn every_field_is_documented() {
-        let fields = fields::of(&schema());
+        let fields = documentation::of(&schema());
         assert!(fields.len() > 40);
         for field in fields {
             assert!(!field.meaning.is_empty(), "{} has no meaning", field.path);

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::{Builder, SHARED};
-use crate::format::amount::Amount;
-use crate::format::fault::{Fault, Harm, Timing};
-use crate::format::selector::Hosts;
+use crate::format::reading::amount::Amount;
+use crate::format::scenario::fault::{Fault, Harm, Timing};
+use crate::format::scenario::selector::Hosts;
 use crate::world::draw;
 use crate::world::step::{Change, Phase, Step, Target};
 

@@ -1,0 +1,473 @@
+//! What a scenario expects of its result, and whether it held.
+
+use orrery_reports::record::{Judged, Metric, SeedResult, Variant};
+use orrery_reports::stats;
+use serde::{Deserialize, Serialize};
+
+use super::grid::{Labels, labelled, split_key};
+use super::plan::Case;
+use crate::format::reading::problem::{Problems, quoted, suggestion};
+use crate::format::reading::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
+use crate::format::reading::tree::Entry;
+use crate::metrics::{self, Definition, METRICS, STATS, Shape, Span};
+
+/// One expectation, to hold in every seed of its variants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// As written: `cursor: feed.delivery.latency.p99 < 3m`.
+    pub expr: String,
+    /// The comparison and its bound, as written: `< 3m`.
+    pub asked: String,
+    /// The variant; all of them if absent.
+    pub variant: Option<String>,
+    /// The metric's key: name, with labels if any.
+    pub metric: String,
+    /// A statistic of a distribution.
+    pub stat: Option<String>,
+    /// Labels of the scenario's grid: it must hold in every cell that has the labels of `metric`.
+    #[serde(default)]
+    pub grid: Vec<String>,
+    /// How to compare.
+    pub comparison: Comparison,
+    /// With what, in the metric's unit.
+    pub bound: f64,
+}
+
+/// How a figure is compared with its bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Comparison {
+    /// `==`
+    Equal,
+    /// `!=`
+    Unequal,
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+}
+
+const COMPARISONS: [(&str, Comparison); 6] = [
+    ("==", Comparison::Equal),
+    ("!=", Comparison::Unequal),
+    ("<=", Comparison::AtMost),
+    (">=", Comparison::AtLeast),
+    ("<", Comparison::Below),
+    (">", Comparison::Above),
+];
+
+impl Comparison {
+    /// Whether `value` compares so with `bound`. The bounds are parsed decimals and counts, so
+    /// equality is meant exactly.
+    #[expect(clippy::float_cmp, reason = "== in an expectation means equality")]
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Equal => value == bound,
+            Self::Unequal => value != bound,
+            Self::Below => value < bound,
+            Self::AtMost => value <= bound,
+            Self::Above => value > bound,
+            Self::AtLeast => value >= bound,
+        }
+    }
+
+    /// How bad `value` is: the greatest is the worst.
+    fn badness(self, value: f64, bound: f64) -> f64 {
+        match self {
+            Self::Below | Self::AtMost => value,
+            Self::Above | Self::AtLeast => -value,
+            Self::Equal => (value - bound).abs(),
+            Self::Unequal => -(value - bound).abs(),
+        }
+    }
+}
+
+impl Expectation {
+    /// Whether it speaks of a variant's cell.
+    pub fn concerns(&self, variant: &str, cell: &Labels) -> bool {
+        let (_, wanted) = split_key(&self.metric);
+        let has = |label: &String| match (wanted.get(label), cell.get(label)) {
+            (Some(wanted), Some(value)) => wanted == value,
+            _ => true,
+        };
+        self.variant.as_ref().is_none_or(|name| name == variant) && self.grid.iter().all(has)
+    }
+
+    /// Judges one figure in all seeds of a variant: in the cell that `cell` names, which is empty
+    /// without a grid. A seed without the figure did not hold it.
+    pub fn judge(&self, variant: &Variant, cell: &Labels) -> Judged {
+        let metric = labelled(&self.metric, cell);
+        let mut worst: Option<f64> = None;
+        let mut held = !variant.seeds.is_empty();
+        let mut missing = 0;
+        for seed in &variant.seeds {
+            let found = seed.metrics.get(&metric).and_then(|m| self.figure(m));
+            let found = found.or_else(|| self.none_counted(seed, cell));
+            let Some(value) = found else {
+                held = false;
+                missing += 1;
+                continue;
+            };
+            held &= self.comparison.holds(value, self.bound);
+            worst = self.worse(worst, Some(value));
+        }
+        let stat = self.stat.iter().map(|stat| format!(".{stat}"));
+        Judged {
+            variant: variant.name.clone(),
+            key: metric + &stat.collect::<String>(),
+            value: worst,
+            held,
+            seeds: variant.seeds.len() as u32,
+            missing,
+        }
+    }
+
+    /// Nothing, if it asks for a count by cause, by reason or by group in a seed that has the count
+    /// over all: what did not happen is told under no such label.
+    fn none_counted(&self, seed: &SeedResult, cell: &Labels) -> Option<f64> {
+        let (name, mut labels) = split_key(&self.metric);
+        let definition = metrics::find(name)?;
+        let before = labels.len();
+        labels.retain(|label, _| !definition.counts_by(label));
+        if labels.len() == before {
+            return None;
+        }
+        // Causes are told over all, and in each cell.
+        if labels.keys().any(|label| !self.grid.contains(label)) {
+            return None;
+        }
+        labels.extend(cell.clone());
+        match seed.metrics.get(&labelled(name, &labels)) {
+            Some(Metric::Value { .. }) => Some(0.0),
+            Some(Metric::Distribution { .. }) | None => None,
+        }
+    }
+
+    /// The worse of two values; one is worse than none.
+    pub fn worse(&self, a: Option<f64>, b: Option<f64>) -> Option<f64> {
+        let (Some(of_a), Some(of_b)) = (a, b) else {
+            return a.or(b);
+        };
+        let badness = |value| self.comparison.badness(value, self.bound);
+        if badness(of_b) > badness(of_a) { b } else { a }
+    }
+
+    fn figure(&self, metric: &Metric) -> Option<f64> {
+        match (metric, self.stat.as_deref()) {
+            (Metric::Value { value, .. }, None) => Some(*value),
+            (distribution @ Metric::Distribution { .. }, Some(stat)) => {
+                stats::metric_value(distribution, stat)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads one entry of `[expect]`. Whether its metric is measured can only be told if the
+    /// workloads of `cases` are `complete`, and when it is only if all of the file is `sound`.
+    pub fn read(
+        entry: &Entry,
+        cases: &[Case],
+        (complete, sound): (bool, bool),
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let Some(right) = entry.value.as_text() else {
+            crate::format::reading::reader::wrong_type(
+                &entry.value,
+                &entry.key,
+                "a comparison such as \"< 3m\"",
+                problems,
+            );
+            return None;
+        };
+        let (variant, figure) = match entry.key.split_once(':') {
+            Some((variant, figure)) => (Some(variant.trim()), figure.trim()),
+            None => (None, entry.key.trim()),
+        };
+        let concerned: Vec<&Case> = cases
+            .iter()
+            .filter(|case| variant.is_none_or(|name| name == case.name))
+            .collect();
+        if let (Some(name), true) = (variant, concerned.is_empty()) {
+            let message = format!("there is no variant {}", quoted(name));
+            let help = suggestion(name, cases.iter().map(|case| case.name.as_str()));
+            problems.push_with_help(entry.key_span, message, Some(help));
+        }
+        let (definition, metric, stat) = read_figure(figure, &concerned, entry, problems)?;
+        if complete {
+            note_unmeasured(definition, &concerned, sound, entry, problems);
+        }
+        let (comparison, bound) = read_comparison(right, definition, stat, entry, problems)?;
+        Some(Self {
+            expr: format!("{} {}", entry.key, right.trim()),
+            asked: right.trim().to_owned(),
+            variant: variant.map(str::to_owned),
+            metric,
+            stat: stat.map(str::to_owned),
+            grid: cases
+                .first()
+                .map_or_else(Vec::new, |case| case.cell.keys().cloned().collect()),
+            comparison,
+            bound,
+        })
+    }
+}
+
+/// A metric with what follows it: labels and statistic.
+fn read_figure<'a>(
+    figure: &'a str,
+    concerned: &[&Case],
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<(&'static Definition, String, Option<&'a str>)> {
+    // The longest metric that the text begins with, so that statistics are told from names.
+    let found = METRICS
+        .iter()
+        .filter(|metric| {
+            figure
+                .strip_prefix(metric.name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '{']))
+        })
+        .max_by_key(|metric| metric.name.len());
+    let Some(definition) = found else {
+        let name = figure.split('{').next().unwrap_or_default();
+        let stem = STATS
+            .iter()
+            .find_map(|stat| name.strip_suffix(stat)?.strip_suffix('.'))
+            .unwrap_or_else(|| stats::split_stat(name).0);
+        let message = format!("unknown metric {}", quoted(stem));
+        let help = suggestion(stem, METRICS.iter().map(|metric| metric.name));
+        problems.push_with_help(entry.key_span, message, Some(help));
+        return None;
+    };
+    let rest = &figure[definition.name.len()..];
+    let (labels, rest) = match rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        Some((labels, rest)) => (Some(labels), rest),
+        None => (None, rest),
+    };
+    let stat = rest.strip_prefix('.');
+    let expected = match (definition.shape, stat) {
+        (Shape::Value, None) | (Shape::Distribution, Some(_))
+            if rest.len() == stat.map_or(0, |s| s.len() + 1) =>
+        {
+            None
+        }
+        (Shape::Value, _) => Some(format!(
+            "\"{}\" is one figure: nothing may follow its name",
+            definition.name
+        )),
+        (Shape::Distribution, _) => Some(format!(
+            "\"{}\" is a distribution: add a statistic",
+            definition.name
+        )),
+    };
+    let share = stat.and_then(|stat| read_share(stat, definition));
+    if let Some(Err(expected)) = share {
+        let stat = quoted(stat.unwrap_or_default());
+        let message = format!("{stat}: {}", expected.0);
+        problems.push(entry.key_span, message);
+        return None;
+    }
+    let stat_known = share.is_some() || stat.is_none_or(|stat| STATS.contains(&stat));
+    if expected.is_some() || !stat_known {
+        let message = expected
+            .unwrap_or_else(|| format!("unknown statistic {}", quoted(stat.unwrap_or_default())));
+        let help = (definition.shape == Shape::Distribution)
+            .then(|| suggestion(stat.unwrap_or_default(), STATS) + ", or within(…)");
+        problems.push_with_help(entry.key_span, message, help);
+        return None;
+    }
+    let metric = match labels {
+        None => definition.name.to_owned(),
+        Some(labels) => format!(
+            "{}{{{}}}",
+            definition.name,
+            read_labels(labels, definition, concerned, entry, problems)?
+        ),
+    };
+    Some((definition, metric, stat))
+}
+
+/// Checks the bound of `within(…)`, which has the unit of the metric; `None` for other statistics.
+fn read_share(stat: &str, definition: &Definition) -> Option<Result<(), Expected>> {
+    let bound = stats::within_text(stat)?;
+    let is_none = |low: bool| {
+        if low {
+            Err(Expected("expected at least 0"))
+        } else {
+            Ok(())
+        }
+    };
+    Some(match definition.unit {
+        "ms" => time_ns(bound).and_then(|ns| is_none(ns < 0)),
+        "B" => bytes(bound).and_then(|bytes| is_none(bytes < 0)),
+        _ => match bound.parse::<u32>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Expected("expected a whole number")),
+        },
+    })
+}
+
+fn read_labels(
+    text: &str,
+    definition: &Definition,
+    concerned: &[&Case],
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<String> {
+    let of_grid = |name: &str| {
+        let labels = concerned.first().map(|case| &case.cell);
+        labels.is_some_and(|labels| labels.contains_key(name))
+    };
+    let mut labels: Vec<String> = Vec::new();
+    for label in text.split(',') {
+        let (name, value) = label.split_once('=').unwrap_or((label, ""));
+        let (name, value) = (name.trim(), value.trim());
+        if of_grid(name) {
+            let exists = |case: &&Case| case.cell.get(name).is_some_and(|other| other == value);
+            if !concerned.iter().any(exists) {
+                let message = format!("the grid has no cell with {name}={value}");
+                problems.push(entry.key_span, message);
+                return None;
+            }
+        } else if !definition.labels.contains(&name) || value.is_empty() {
+            let message = format!(
+                "\"{}\" has no label {}",
+                definition.name,
+                quoted(label.trim())
+            );
+            let help = suggestion(name, definition.labels.iter().copied());
+            problems.push_with_help(entry.key_span, message, Some(help));
+            return None;
+        } else if let Some((message, help)) = unknown_value((name, value), definition, concerned) {
+            problems.push_with_help(entry.key_span, message, Some(help));
+            return None;
+        }
+        labels.push(format!("{name}={value}"));
+    }
+    labels.sort();
+    Some(labels.join(","))
+}
+
+/// What is wrong with the value of a label whose values are known: a count under a wrong one would
+/// be none for ever.
+fn unknown_value(
+    (label, value): (&str, &str),
+    definition: &Definition,
+    concerned: &[&Case],
+) -> Option<(String, String)> {
+    let groups = || {
+        let cases = concerned.iter();
+        cases.flat_map(|case| case.scenario.groups.iter().map(|group| group.name.as_str()))
+    };
+    let known: Vec<&str> = if definition.case_label() == Some(label) {
+        definition.cases().collect()
+    } else if definition.counts_by(label) {
+        groups().collect()
+    } else {
+        return None;
+    };
+    let message = format!("\"{}\" knows no {label} {}", definition.name, quoted(value));
+    (!known.contains(&value)).then(|| (message, suggestion(value, known)))
+}
+
+/// An expectation on what no workload produces could never hold or never fail.
+fn note_unmeasured(
+    definition: &Definition,
+    concerned: &[&Case],
+    sound: bool,
+    entry: &Entry,
+    problems: &mut Problems,
+) {
+    let measured = |case: &&Case| {
+        definition.needs.is_empty()
+            || case
+                .scenario
+                .workload_kinds()
+                .iter()
+                .any(|kind| definition.needs.contains(kind))
+    };
+    if !concerned.is_empty() && !concerned.iter().all(measured) {
+        let message = format!("no workload produces \"{}\"", definition.name);
+        let help = format!(
+            "it needs a workload of kind {}",
+            definition.needs.join(", ")
+        );
+        problems.push_with_help(entry.key_span, message, Some(help));
+        return;
+    }
+    let in_warmup = |case: &&Case| {
+        let workloads = case.scenario.workloads.iter();
+        let mut producing = workloads.filter(|w| definition.needs.contains(&w.action.kind()));
+        definition.span == Span::Measured
+            && !definition.needs.is_empty()
+            && producing.all(|workload| !workload.reaches(case.scenario.warmup_ns))
+    };
+    if let Some(case) = concerned.iter().find(|case| sound && in_warmup(case)) {
+        let message = format!(
+            "\"{}\" would have no sample: what produces it is over before the warm-up ends, at {}",
+            definition.name,
+            crate::format::reading::quantity::show_time(case.scenario.warmup_ns as i64)
+        );
+        let help = "let the workload act later, or end the warm-up earlier".to_owned();
+        problems.push_with_help(entry.key_span, message, Some(help));
+    }
+}
+
+fn read_comparison(
+    text: &str,
+    definition: &Definition,
+    stat: Option<&str>,
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<(Comparison, f64)> {
+    let text = text.trim();
+    let found = COMPARISONS
+        .iter()
+        .find_map(|(sign, comparison)| Some((*comparison, text.strip_prefix(sign)?.trim())));
+    let Some((comparison, bound)) = found else {
+        let message = format!(
+            "expected a comparison such as \"< 3m\" or \"== 0\", found {}",
+            quoted(text)
+        );
+        problems.push(entry.value.span, message);
+        return None;
+    };
+    let unit = match stat {
+        Some("count") => "1",
+        Some(stat) if stats::within_text(stat).is_some() => "ratio",
+        _ => definition.unit,
+    };
+    let read = match unit {
+        "ms" => time_ns(bound).map(|ns| ns as f64 / 1e6),
+        "ratio" => share_ppm(bound).map(|ppm| f64::from(ppm) / 1e6),
+        "bit/s" => bits_per_second(bound).map(|bits| bits as f64),
+        "B" => bytes(bound).map(|bytes| bytes as f64),
+        _ => bound
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite())
+            .ok_or(Expected("expected a number without a unit")),
+    };
+    match read {
+        Ok(bound) => Some((comparison, bound)),
+        Err(expected) => {
+            let message = format!("{}: {}, found {}", entry.key, expected.0, quoted(bound));
+            problems.push(entry.value.span, message);
+            None
+        }
+    }
+}
+
+/// The definitions of the metrics that are named, for reports.
+pub fn definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    metrics::METRICS
+        .iter()
+        .map(|metric| (metric.name, metric.meaning))
+}
+
+#[cfg(test)]
+mod tests;

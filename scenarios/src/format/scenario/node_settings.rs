@@ -1,0 +1,192 @@
+//! Settings of the node in a group: dotted paths with plain values.
+//!
+//! Owns their form. What they mean is the node's: its own configuration type says which
+//! paths exist.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use orrery_node::config::{Config, ConfigError};
+
+use crate::format::reading::problem::{Problems, quoted};
+use crate::format::reading::reader::Reader;
+use crate::format::reading::source::Span;
+use crate::format::reading::tree::{Kind, Table, Value};
+
+/// Reads a group's `node`. Nested tables and dotted keys mean the same.
+pub fn read(group: &Reader<'_>, problems: &mut Problems) -> BTreeMap<String, toml::Value> {
+    let mut settings = BTreeMap::new();
+    if let Some(table) = group.table("node", problems) {
+        let before = problems.len();
+        flatten(table, "", &mut settings, problems);
+        if problems.len() == before {
+            check_together(&settings, table.span, problems);
+        }
+    }
+    settings
+}
+
+fn flatten(
+    table: &Table,
+    prefix: &str,
+    settings: &mut BTreeMap<String, toml::Value>,
+    problems: &mut Problems,
+) {
+    for entry in &table.entries {
+        let path = if prefix.is_empty() {
+            entry.key.clone()
+        } else {
+            format!("{prefix}.{}", entry.key)
+        };
+        if path.split('.').any(str::is_empty) {
+            let message = format!("{} is not a path such as sync.engine", quoted(&path));
+            problems.push(entry.key_span, message);
+            continue;
+        }
+        if let Kind::Table(inner) = &entry.value.kind {
+            flatten(inner, &path, settings, problems);
+            continue;
+        }
+        let Some(value) = plain(&entry.value, problems) else {
+            continue;
+        };
+        let inside = |outer: &str, inner: &str| {
+            inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let clash = settings
+            .keys()
+            .find(|other| **other == path || inside(other, &path) || inside(&path, other));
+        if let Some(other) = clash {
+            let message = format!("the node's setting \"{path}\" contradicts \"{other}\"");
+            problems.push(entry.key_span, message);
+            continue;
+        }
+        if let Err(refusal) = check(&path, &value) {
+            problems.push_with_help(entry.key_span, refusal.message, refusal.help);
+            continue;
+        }
+        settings.insert(path, value);
+    }
+}
+
+/// Asks the node's configuration whether the settings agree with one another.
+fn check_together(settings: &BTreeMap<String, toml::Value>, span: Span, problems: &mut Problems) {
+    let mut table = toml::Table::new();
+    for (path, value) in settings {
+        insert(&mut table, path, value.clone());
+    }
+    if let Err(error) = Config::from_table(table) {
+        problems.push(span, format!("the node's settings disagree: {error}"));
+    }
+}
+
+struct Refusal {
+    message: String,
+    help: Option<String>,
+}
+
+/// Asks the node's own configuration whether it takes `value` at `path`.
+fn check(path: &str, value: &toml::Value) -> Result<(), Refusal> {
+    let mut table = toml::Table::new();
+    insert(&mut table, path, value.clone());
+    match Config::from_table(table) {
+        // Another setting may agree with it; `check_together` sees them all.
+        Ok(_) | Err(ConfigError::Contradiction { .. }) => Ok(()),
+        Err(ConfigError::Unknown { path, nearest }) => Err(Refusal {
+            message: format!("the node has no setting {}", quoted(&path)),
+            help: nearest.map(|name| format!("did you mean \"{name}\"?")),
+        }),
+        Err(ConfigError::Invalid { path, reason }) => Err(Refusal {
+            message: format!("the node's setting \"{path}\": {reason}"),
+            help: None,
+        }),
+        Err(error @ ConfigError::Syntax(_)) => Err(Refusal {
+            message: error.to_string(),
+            help: None,
+        }),
+    }
+}
+
+fn plain(value: &Value, problems: &mut Problems) -> Option<toml::Value> {
+    Some(match &value.kind {
+        Kind::Text(text) => toml::Value::String(text.clone()),
+        Kind::Integer(Some(number)) => toml::Value::Integer(*number),
+        Kind::Float(number) if number.is_finite() => toml::Value::Float(*number),
+        Kind::Boolean(is) => toml::Value::Boolean(*is),
+        Kind::Array(items) => toml::Value::Array(
+            items
+                .iter()
+                .filter_map(|item| plain(item, problems))
+                .collect(),
+        ),
+        _ => {
+            let message = format!("a node's setting cannot be {}", value.description());
+            problems.push(value.span, message);
+            return None;
+        }
+    })
+}
+
+/// Puts `value` at the dotted `path` below `root`.
+pub fn insert(root: &mut toml::Table, path: &str, value: toml::Value) {
+    match path.split_once('.') {
+        None => {
+            root.insert(path.to_owned(), value);
+        }
+        Some((first, rest)) => {
+            let inner = root
+                .entry(first)
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            if let toml::Value::Table(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// What is in force in scenarios beside, or in place of, what stands in the configuration.
+const SET_BY_THE_TOOL: &str = "
+What stands here, or in a group, is in force in a run, but for this:
+    bootstrap.peers names the hosts of the group's \"bootstrap\" too, at all their addresses.
+    relay.listed names the hosts of the group's \"listed\" too.
+    quic.transport and mdns.implementation are \"own\": the simulated network carries no others.
+    listen.addresses has no address of QUIC with --engine turmoil, which has no UDP.
+";
+
+/// All settings of the node with their defaults and documentation, as text for people.
+pub fn explain() -> String {
+    let schema = schemars::schema_for!(Config);
+    let root = schema.as_value();
+    let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
+    let mut out =
+        String::from("Settings of the node, by dotted path, with their defaults. In a group:\n");
+    out.push_str("node = { \"sync.engine\" = \"cursor\" }\n");
+    out.push_str(SET_BY_THE_TOOL);
+    let empty = serde_json::Map::new();
+    let properties = |schema: &serde_json::Value| {
+        let found = schema.get("properties").and_then(|found| found.as_object());
+        found.unwrap_or(&empty).clone()
+    };
+    for (section, property) in properties(root) {
+        let reference = property
+            .get("$ref")
+            .or_else(|| property.pointer("/allOf/0/$ref"));
+        let target = reference
+            .and_then(|reference| reference.as_str())
+            .and_then(|reference| root.pointer(reference.trim_start_matches('#')));
+        for (field, property) in properties(target.unwrap_or(&property)) {
+            let default = defaults
+                .get(&section)
+                .and_then(|section| section.get(&field));
+            let default = default.map_or("unset".to_owned(), ToString::to_string);
+            let _ = write!(out, "\n{section}.{field} = {default}\n");
+            let meaning = property.get("description").and_then(|text| text.as_str());
+            for line in crate::text::wrap(meaning.unwrap_or_default(), 92) {
+                let _ = writeln!(out, "    {line}");
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,240 @@
+//! A whole scenario file, read: its variants, resolved, and its expectations.
+
+use std::path::Path;
+
+use orrery_reports::record::Dimension;
+use serde::{Deserialize, Serialize};
+
+use super::Scenario;
+use super::expectation::Expectation;
+use super::grid::{Grid, Labels, braced};
+use super::matrix;
+use super::variant::Variant;
+use crate::format::reading::problem::Problems;
+use crate::format::reading::reader::Reader;
+use crate::format::reading::source::Span;
+use crate::format::reading::tree::{self, Table};
+use crate::profiles::Profiles;
+
+/// A scenario file, read and found sound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The scenario's name.
+    pub name: String,
+    /// Its summary sentence.
+    pub summary: String,
+    /// How many seeds it asks for.
+    pub seeds: u32,
+    /// Its variants in the file's order, at least one; each in all cells of the grid.
+    pub cases: Vec<Case>,
+    /// The dimensions of its grid, in the file's order; empty without one.
+    pub grid: Vec<Dimension>,
+    /// What it expects.
+    pub expectations: Vec<Expectation>,
+}
+
+/// A variant, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// The variant's name.
+    pub name: String,
+    /// Where in the grid; empty without one.
+    pub cell: Labels,
+    /// What is played for it.
+    pub scenario: Scenario,
+}
+
+impl Plan {
+    /// The variants' names, in the file's order.
+    pub fn variants(&self) -> impl Iterator<Item = &str> + Clone {
+        let mut names: Vec<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
+        names.dedup();
+        names.into_iter()
+    }
+}
+
+impl Case {
+    /// Which hosts there are, by group: variants for which that is the same meet the same world.
+    pub fn world(&self) -> String {
+        let groups = self.scenario.groups.iter();
+        let named: Vec<String> = groups
+            .map(|group| format!("{}[{}]", group.name, group.count))
+            .collect();
+        named.join(" ")
+    }
+
+    /// A name for the case with a seed, apart from all others and fit for a file: `cursor-7`, or
+    /// `cursor{loss=1%}-7` in a grid.
+    pub fn title(&self, seed: u64) -> String {
+        let cell = braced(&self.cell).replace('/', "_");
+        format!("{}{cell}-{seed}", self.name)
+    }
+}
+
+/// A scenario file at most.
+pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Seeds of one run at most.
+pub const SEEDS_MAX: u32 = 10_000;
+
+/// Reads a scenario.
+///
+/// `name` is the file's name for messages, `folder` where profiles beside it are looked for, and
+/// `settings` are the `path=value` of `--set`, which change the text before it is checked and
+/// before variants make their own changes.
+///
+/// # Errors
+/// All problems that were found.
+pub fn read(
+    name: &str,
+    text: &str,
+    folder: Option<&Path>,
+    settings: &[String],
+) -> Result<Plan, Problems> {
+    read_checked(name, text, folder, settings, &|_, _, _| ())
+}
+
+/// As [`read`], and `check` may note more about each sound variant: it is given the text's tree
+/// with the variant's own changes, and the scenario that was read from it.
+///
+/// # Errors
+/// All problems that were found.
+pub fn read_checked(
+    name: &str,
+    text: &str,
+    folder: Option<&Path>,
+    settings: &[String],
+    check: &dyn Fn(&Table, &Scenario, &mut Problems),
+) -> Result<Plan, Problems> {
+    let mut problems = Problems::new(name, text);
+    let start = Span {
+        source: 0,
+        start: 0,
+        end: 0,
+    };
+    if text.trim().is_empty() {
+        problems.push(
+            start,
+            "the file is empty: a scenario needs a name, a duration, a network and a group",
+        );
+        return Err(problems);
+    }
+    if text.len() as u64 > FILE_BYTES_MAX {
+        problems.push(
+            start,
+            "the file is larger than 1 MiB, the limit for a scenario",
+        );
+        return Err(problems);
+    }
+    let Some(mut root) = tree::parse(text, &mut problems) else {
+        return Err(problems);
+    };
+    // What is missing from the whole file is told at its first line.
+    root.span = start;
+    for setting in settings {
+        apply_setting(&mut root, setting, &mut problems);
+    }
+    let variants = Variant::read_all(&root, &mut problems);
+    let profiles = Profiles::new(folder);
+    let mut cases: Vec<Case> = Vec::new();
+    let before_grid = problems.len();
+    let Grid { dimensions, cells } = Grid::read(&root, &mut problems);
+    if problems.len() > before_grid {
+        // Without its cells, all that names their labels would look wrong too.
+        return Err(problems);
+    }
+    for variant in &variants {
+        let of_variant = variant.apply(&root, &mut problems);
+        for cell in &cells {
+            let mut changed = of_variant.clone();
+            cell.apply(&mut changed, &mut problems);
+            let before = problems.len();
+            let scenario = Scenario::read(&changed, &profiles, &mut problems);
+            if problems.len() == before {
+                check(&changed, &scenario, &mut problems);
+            }
+            cases.push(Case {
+                name: variant.name.to_owned(),
+                cell: cell.labels.clone(),
+                scenario,
+            });
+        }
+    }
+    let plan = read_rest(&root, cases, dimensions, &mut problems);
+    if problems.is_empty() {
+        Ok(plan)
+    } else {
+        Err(problems)
+    }
+}
+
+fn read_rest(
+    root: &Table,
+    cases: Vec<Case>,
+    grid: Vec<Dimension>,
+    problems: &mut Problems,
+) -> Plan {
+    let reader = Reader {
+        table: root,
+        what: "the scenario",
+    };
+    let summary = reader.text("summary", problems).unwrap_or_default();
+    let seeds = reader
+        .whole("seeds", 1..=i64::from(SEEDS_MAX), problems)
+        .unwrap_or(1);
+    let expect = reader.table("expect", problems);
+    let sound = problems.is_empty();
+    // Where a workload could not be read, what it would have produced is unknown.
+    let declared = reader
+        .tables("workload", usize::MAX, &mut Problems::default())
+        .len();
+    let complete = cases
+        .iter()
+        .all(|case| case.scenario.workloads.len() >= declared);
+    let expectations = expect
+        .into_iter()
+        .flat_map(|table| &table.entries)
+        .take(1_000)
+        .flat_map(|entry| matrix::expand(entry, &grid, problems))
+        .collect::<Vec<_>>()
+        .iter()
+        .filter_map(|entry| Expectation::read(entry, &cases, (complete, sound), problems))
+        .collect();
+    Plan {
+        name: reader
+            .value("name")
+            .and_then(|value| value.as_text())
+            .unwrap_or_default()
+            .to_owned(),
+        summary: summary.to_owned(),
+        seeds: seeds as u32,
+        cases,
+        grid,
+        expectations,
+    }
+}
+
+fn apply_setting(root: &mut Table, setting: &str, problems: &mut Problems) {
+    let source = problems.add_argument(setting);
+    let Some(equals) = setting.find('=') else {
+        let span = Span {
+            source,
+            start: 0,
+            end: setting.len(),
+        };
+        problems.push(span, "expected path=value, such as group.home.count=8");
+        return;
+    };
+    let path_span = Span {
+        source,
+        start: 0,
+        end: equals,
+    };
+    let value_span = Span {
+        source,
+        start: equals + 1,
+        end: setting.len(),
+    };
+    let value = tree::parse_argument_value(setting[equals + 1..].trim(), value_span);
+    tree::set(root, &setting[..equals], path_span, value, problems);
+}
