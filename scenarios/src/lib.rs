@@ -2,8 +2,8 @@
 //!
 //! Owns everything between a scenario file and a run record: reading and checking ([`format`]),
 //! what ships with the tool ([`catalog`], [`profiles`], [`metrics`]), the world that a seed draws
-//! ([`world`]), playing one seed ([`play`]), many of them in worker processes ([`engine`]) and
-//! the command line ([`cli`]). It is the only crate in which the node and the simulator meet, and
+//! ([`world`]), playing one seed ([`play`]), many of them in worker processes and their record
+//! ([`engine::Experiment`]) and the command line ([`cli`]). It is the only crate in which the node and the simulator meet, and
 //! it holds no protocol and no network model of its own.
 
 pub mod allocator;
@@ -13,6 +13,7 @@ pub mod cli;
 pub mod engine;
 mod fairness;
 pub mod format;
+pub mod load;
 pub mod metrics;
 mod output;
 pub mod play;

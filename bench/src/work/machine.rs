@@ -24,7 +24,7 @@ impl Machine {
         Self {
             processor: processor(&information).unwrap_or("unknown").to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            commit: orrery_scenarios::cli::COMMIT.to_owned(),
+            commit: orrery_scenarios::engine::COMMIT.to_owned(),
             build: if cfg!(debug_assertions) {
                 "debug"
             } else {

@@ -153,10 +153,10 @@ fn measure(order: &Order) -> Result<Measured, WorkError> {
     };
     let sampler = order.profile.then(Sampler::start).transpose()?;
     let stops = [booted_ns, connected_ns].map(SimTime::from_nanos);
-    let result = play::run_with_stops(&order.job, &stops, &mut look);
+    let played = play::run_with_stops(&order.job, &stops, &mut look);
     let stacks = sampler.map(Sampler::finish).transpose()?;
     Ok(Measured {
-        result,
+        result: played.into_result(),
         begin,
         booted,
         connected,

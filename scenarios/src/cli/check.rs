@@ -1,8 +1,20 @@
 //! `orrery check`: are these files sound?
 
-use super::arguments::Check;
-use super::load::load;
+use clap::Args;
+
 use super::{CliError, give, tell};
+use crate::load::load;
+
+/// `orrery check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Files, or names of the catalog
+    #[arg(required = true, value_name = "FILE|NAME")]
+    pub files: Vec<String>,
+    /// Change each before it is checked
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
 
 /// Checks every file and tells of all that are not sound.
 pub fn run(check: &Check) -> Result<u8, CliError> {
@@ -20,8 +32,8 @@ pub fn run(check: &Check) -> Result<u8, CliError> {
                 ))?;
             }
             Err(error) => {
-                code = code.max(error.exit_code());
                 tell(&format!("error: {}", error.to_string().trim_end()));
+                code = CliError::from(error).exit_code();
             }
         }
     }

@@ -2,12 +2,29 @@
 
 use std::fmt::Write as _;
 
-use super::arguments::Explain;
+use clap::Args;
+
 use super::{CliError, give};
-use crate::format::reading::problem::{quoted, suggestion};
 use crate::format::documentation;
+use crate::format::reading::problem::{quoted, suggestion};
 use crate::format::scenario::{node_settings, program};
 use crate::{metrics, profiles};
+
+/// `orrery explain`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  orrery explain                    how a scenario is written
+  orrery explain group.friends      a field and what is below it
+  orrery explain metrics            all metrics with their units
+  orrery explain feed.missed_forever
+  orrery explain profiles           delay and access profiles with their sources
+  orrery explain schema             the JSON Schema, for an editor
+  orrery explain access-schema      the one of access profiles")]
+pub struct Explain {
+    /// A field, a metric, `metrics`, `profiles` or `schema`
+    pub topic: Option<String>,
+}
 
 /// Explains a topic, or how a scenario is written.
 pub fn run(explain: &Explain) -> Result<u8, CliError> {

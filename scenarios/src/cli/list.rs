@@ -2,11 +2,21 @@
 
 use std::fmt::Write as _;
 
-use super::arguments::{Format, List};
+use clap::Args;
+
+use super::arguments::Format;
 use super::{CliError, give};
 use crate::catalog::ENTRIES;
 use crate::format::reading::quantity::show_time;
 use crate::format::{Plan, read};
+
+/// `orrery list`
+#[derive(Debug, Args)]
+pub struct List {
+    /// What is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
 
 /// Lists the catalog.
 pub fn run(list: &List) -> Result<u8, CliError> {

@@ -4,21 +4,23 @@
 
 mod arguments;
 mod check;
+mod ending;
 mod explain;
+mod first_difference;
 mod list;
-mod load;
 mod progress;
 mod run;
+mod selection;
+mod validation;
+mod worker;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command, Validation};
-pub use load::load;
-
-/// The commit that this program was built from.
-pub const COMMIT: &str = env!("ORRERY_COMMIT");
+use crate::engine::{ExperimentError, NoVariant, PoolError};
+use crate::load::LoadError;
+use arguments::{Arguments, Command};
 
 /// Why a command ended without an answer, with its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,30 @@ impl CliError {
     }
 }
 
+impl From<LoadError> for CliError {
+    fn from(error: LoadError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<NoVariant> for CliError {
+    fn from(error: NoVariant) -> Self {
+        Self::Input(format!("--variant: {error}"))
+    }
+}
+
+impl From<ExperimentError> for CliError {
+    fn from(error: ExperimentError) -> Self {
+        match error {
+            ExperimentError::Pool(PoolError::Interrupted) => Self::Interrupted,
+            error @ (ExperimentError::Folder { .. }
+            | ExperimentError::Pool(PoolError::Start(_) | PoolError::Unwritten { .. })
+            | ExperimentError::Summary(_)
+            | ExperimentError::Scratch(_)) => Self::Tool(error.to_string()),
+        }
+    }
+}
+
 /// Runs the program with its command line.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -61,17 +87,9 @@ pub fn main() -> ExitCode {
         Command::List(list) => list::run(&list),
         Command::Explain(explain) => explain::run(&explain),
         Command::Check(check) => check::run(&check),
-        Command::Validation(Validation {
-            mutation,
-            trace_hash: Some(seed),
-            ..
-        }) => trace_hash(seed, mutation.as_deref()),
-        Command::Validation(suite) => {
-            let json = suite.format == arguments::Format::Json;
-            return crate::validation::main(json, suite.row.as_deref(), suite.mutation.as_deref());
-        }
-        Command::FirstDifference { a, b } => differ(&a, &b),
-        Command::Worker => worker(),
+        Command::Validation(asked) => validation::run(&asked),
+        Command::FirstDifference(asked) => first_difference::run(&asked),
+        Command::Worker => worker::run(),
     };
     match answer {
         Ok(code) => ExitCode::from(code),
@@ -80,35 +98,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-/// Exit code 0 if the records are equal, 5 if not.
-#[expect(clippy::print_stdout, reason = "the answer is data")]
-fn differ(a: &std::path::Path, b: &std::path::Path) -> Result<u8, CliError> {
-    let parting = crate::engine::parting(a, b)
-        .map_err(|error| CliError::Input(format!("cannot compare the records: {error}")))?;
-    let code = if parting.is_some() { 5 } else { 0 };
-    println!(
-        "{}",
-        parting.unwrap_or_else(|| "the records are equal".to_owned())
-    );
-    Ok(code)
-}
-
-fn worker() -> Result<u8, CliError> {
-    let mut input = std::io::stdin().lock();
-    let mut output = std::io::stdout();
-    crate::engine::serve(&mut input, &mut output, crate::play::run)
-        .map(|()| 0)
-        .map_err(|error| CliError::Tool(error.to_string()))
-}
-
-/// Plays the world of a validation row in this process and tells its hash.
-fn trace_hash(seed: u64, mutation: Option<&str>) -> Result<u8, CliError> {
-    let entropy = crate::validation::Entropy::under(mutation);
-    let hash = crate::validation::trace_hash(seed, entropy);
-    let hash = hash.map_err(|error| CliError::Tool(error.to_string()))?;
-    give(&format!("{hash}\n")).map(|()| 0)
 }
 
 /// Tells people something on standard error.

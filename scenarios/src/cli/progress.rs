@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::{Job, Outcome, Progress, Watcher};
+use crate::engine::{Job, Played, Progress, Watcher};
 
 /// Shows how far a run is.
 pub struct Bar {
@@ -15,6 +15,7 @@ pub struct Bar {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     /// Simulated nanoseconds at the end of each job.
     ends_ns: Vec<u64>,
@@ -24,31 +25,22 @@ struct State {
 }
 
 impl Bar {
-    /// A bar for `jobs`; invisible off a terminal.
-    pub fn new(jobs: &[Job]) -> Self {
-        let ends_ns: Vec<u64> = jobs.iter().map(Job::end_ns).collect();
+    /// A bar without jobs yet; invisible off a terminal.
+    pub fn new() -> Self {
         let target = if std::io::stderr().is_terminal() {
             ProgressDrawTarget::stderr_with_hz(8)
         } else {
             ProgressDrawTarget::hidden()
         };
-        // The length is in simulated milliseconds over all jobs.
-        let length = ends_ns.iter().map(|ns| ns / 1_000_000).sum();
-        let bar = ProgressBar::with_draw_target(Some(length), target);
+        let bar = ProgressBar::with_draw_target(Some(0), target);
         let template = "{wide_bar} {percent:>3} %  {msg}  {eta} left (wall)";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.enable_steady_tick(Duration::from_millis(500));
-        let state = State {
-            ends_ns,
-            so_far: BTreeMap::new(),
-            ended: 0,
-            failed: 0,
-        };
         Self {
             bar,
-            state: Mutex::new(state),
+            state: Mutex::default(),
         }
     }
 
@@ -81,22 +73,31 @@ impl Bar {
 }
 
 impl Watcher for Bar {
+    fn started(&self, jobs: &[Job]) {
+        let ends_ns: Vec<u64> = jobs.iter().map(Job::end_ns).collect();
+        // The length is in simulated milliseconds over all jobs.
+        self.bar
+            .set_length(ends_ns.iter().map(|ns| ns / 1_000_000).sum());
+        self.bar.reset();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State {
+            ends_ns,
+            ..State::default()
+        };
+    }
+
     fn progress(&self, job: usize, progress: Progress) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.so_far.insert(job, progress);
         self.show(&state);
     }
 
-    fn ended(&self, job: usize, outcome: &Outcome) {
+    fn ended(&self, job: usize, played: &Played) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let simulated_ns = state.ends_ns.get(job).copied().unwrap_or(0);
         state.so_far.entry(job).or_default().simulated_ns = simulated_ns;
         state.ended += 1;
-        let failed = match outcome {
-            Outcome::Result(result) => result.failure.is_some(),
-            Outcome::Died(_) => true,
-        };
-        state.failed += usize::from(failed);
+        state.failed += usize::from(played.failure.is_some());
         self.show(&state);
     }
 }

@@ -3,15 +3,18 @@
 
 use orrery_reports::record::{SeedResult, Variant};
 
+use super::Played;
 use crate::format::Case;
 use crate::format::scenario::grid::{Labels, braced, labelled};
 
 /// The variants of a record. `results` holds the seeds of each of `cases`, in the same order;
 /// cases of one variant are neighbours.
-pub fn join(cases: &[&Case], results: Vec<Vec<SeedResult>>) -> Vec<Variant> {
+pub fn join(cases: &[&Case], results: Vec<Vec<Played>>) -> Vec<Variant> {
     let mut variants: Vec<Variant> = Vec::new();
     for (case, seeds) in cases.iter().zip(results) {
-        let seeds = seeds.into_iter().map(|seed| of_cell(seed, &case.cell));
+        let seeds = seeds
+            .into_iter()
+            .map(|played| of_cell(played.into_result(), &case.cell));
         match variants.last_mut().filter(|last| last.name == case.name) {
             Some(variant) => {
                 variant.world = format!("{}, {}", variant.world, case.world());
@@ -101,6 +104,7 @@ mod tests {
     use orrery_reports::record::{Loss, Metric};
 
     use super::*;
+    use crate::engine::Failure;
     use crate::format::read;
 
     #[test]
@@ -111,7 +115,6 @@ mod tests {
         let plan = read("t", text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let cases: Vec<&Case> = plan.cases.iter().collect();
         let result = |value: f64, causes: u64| SeedResult {
-            failure: (causes > 0).then(|| "host 0 panicked\nhere".to_owned()),
             seed: "1".to_owned(),
             trace_hash: "ab".to_owned(),
             events: 5,
@@ -136,7 +139,17 @@ mod tests {
                 .collect(),
             ..SeedResult::default()
         };
-        let variants = join(&cases, vec![vec![result(1.0, 0)], vec![result(2.0, 7)]]);
+        let whole = Played {
+            result: result(1.0, 0),
+            failure: None,
+        };
+        let failed = Played {
+            result: result(2.0, 7),
+            failure: Some(Failure::Unplayed {
+                why: "host 0 panicked\nhere".to_owned(),
+            }),
+        };
+        let variants = join(&cases, vec![vec![whole], vec![failed]]);
         let [variant] = &variants[..] else {
             panic!("one variant: {variants:?}");
         };

@@ -1,9 +1,11 @@
-//! What a worker is asked to do, and what it tells meanwhile.
+//! What a worker is asked to do, what it tells meanwhile, and what became of it.
 
 use std::path::PathBuf;
 
+use orrery_reports::record::SeedResult;
 use serde::{Deserialize, Serialize};
 
+use super::Failure;
 use crate::format::Scenario;
 
 /// What plays a job.
@@ -91,10 +93,29 @@ pub struct Progress {
     pub connection_ends: u64,
 }
 
-/// How the failure of a simulation begins that made no progress any more; every other failure
-/// is a broken invariant.
-pub const STALLED: &str = "stalled: ";
+/// What became of a job.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Played {
+    /// What it showed. Its `failure` is empty until [`Played::into_result`] writes it.
+    pub result: SeedResult,
+    /// What kept it from its end.
+    pub failure: Option<Failure>,
+}
 
-/// How the failure of a simulation begins whose files could not be written: not the scenario
-/// failed but the tool, and the whole run ends.
-pub const UNWRITTEN: &str = "the run cannot go on: ";
+impl Played {
+    /// A job of which nothing is left but why it failed.
+    pub fn failed(failure: Failure) -> Self {
+        Self {
+            result: SeedResult::default(),
+            failure: Some(failure),
+        }
+    }
+
+    /// The result as records have it, with the failure as text.
+    pub fn into_result(self) -> SeedResult {
+        SeedResult {
+            failure: self.failure.map(|failure| failure.to_string()),
+            ..self.result
+        }
+    }
+}

@@ -2,14 +2,13 @@
 
 use orrery_reports::record::{Record, SeedResult, Verdict};
 
-use super::STALLED;
-
-/// The worst that happened in a record, reproducibility apart.
-pub fn verdict(record: &Record) -> Verdict {
-    let seeds = || record.variants.iter().flat_map(|variant| &variant.seeds);
-    if seeds().any(is_stalled) {
+/// The worst that happened in a record, reproducibility apart. Whether a simulation `stalled`
+/// is told beside it, for the record has failures as text only.
+pub fn verdict(record: &Record, stalled: bool) -> Verdict {
+    let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
+    if stalled {
         Verdict::Stalled
-    } else if seeds().any(|seed| !failures(seed).is_empty()) {
+    } else if seeds.any(|seed| !failures(seed).is_empty()) {
         Verdict::Invariant
     } else if record
         .expectations
@@ -20,12 +19,6 @@ pub fn verdict(record: &Record) -> Verdict {
     } else {
         Verdict::Held
     }
-}
-
-fn is_stalled(seed: &SeedResult) -> bool {
-    seed.failure
-        .as_ref()
-        .is_some_and(|failure| failure.starts_with(STALLED))
 }
 
 /// Everything in a seed that breaks a run, whatever was expected of its figures.

@@ -1,10 +1,14 @@
 //! Plays a plan: one worker process for each (variant, seed), and their results merged.
 //!
 //! Libraries of the node keep counters for the whole process, so one process plays one
-//! simulation. Owns processes, their order and the record; it neither simulates nor judges what
-//! a figure means. The record depends only on the plan, never on which worker ended first.
+//! simulation. Owns the way from a plan to its record, an [`Experiment`]: jobs, processes, their
+//! order and the verdict. It neither simulates nor judges what a figure means, and knows nothing
+//! of arguments and terminals. The record depends only on the plan, never on which worker ended
+//! first.
 
 mod cells;
+mod experiment;
+mod failure;
 mod job;
 mod judge;
 mod pool;
@@ -13,10 +17,15 @@ mod stop;
 mod verify;
 mod worker;
 
-pub use job::{Engine, Job, LogTo, Progress, STALLED, UNWRITTEN};
-pub use judge::{exit_code, failures, verdict};
-pub use pool::{Outcome, PoolError, Watcher, play_all};
-pub use record::assemble;
+pub use experiment::{Experiment, ExperimentError, Keep, NoVariant};
+pub use failure::Failure;
+pub use job::{Engine, Job, LogTo, Played, Progress};
+use judge::verdict;
+pub use judge::{exit_code, failures};
+pub use pool::{Pool, PoolError, Unwatched, Watcher};
 pub use stop::Stop;
-pub use verify::{Difference, compare, locate, parting};
+pub use verify::{Difference, parting};
 pub use worker::{Frame, WorkerError, serve};
+
+/// The commit that this program was built from.
+pub const COMMIT: &str = env!("ORRERY_COMMIT");

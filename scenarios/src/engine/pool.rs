@@ -4,43 +4,26 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use orrery_reports::record::SeedResult;
-
-use super::{Frame, Job, Progress, Stop, UNWRITTEN};
+use super::{Failure, Frame, Job, Played, Progress, Stop};
 
 /// Watches a run. Called from several threads.
 pub trait Watcher: Sync {
+    /// These jobs are about to be played; whatever was before them has ended.
+    fn started(&self, _jobs: &[Job]) {}
     /// A worker is so far with the job of that place.
-    fn progress(&self, job: usize, progress: Progress);
+    fn progress(&self, _job: usize, _progress: Progress) {}
     /// The job of that place has ended.
-    fn ended(&self, job: usize, outcome: &Outcome);
+    fn ended(&self, _job: usize, _played: &Played) {}
 }
 
-/// How a job ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// With a result, which may tell of a failure within.
-    Result(Box<SeedResult>),
-    /// The worker died: how, and the end of what it had to say.
-    Died(String),
-}
+/// Looks away: the watcher of a run that is not watched.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
 
-impl Outcome {
-    /// The result; for a death one that tells it.
-    pub fn into_result(self, seed: u64) -> SeedResult {
-        match self {
-            Self::Result(result) => *result,
-            Self::Died(how) => SeedResult {
-                seed: seed.to_string(),
-                failure: Some(how),
-                ..SeedResult::default()
-            },
-        }
-    }
-}
+impl Watcher for Unwatched {}
 
 /// Why jobs could not be played.
 #[derive(Debug, thiserror::Error)]
@@ -49,14 +32,14 @@ pub enum PoolError {
     #[error("cannot start a worker: {0}")]
     Start(std::io::Error),
     /// A simulation could not write its files.
-    #[error("variant {variant}, seed {seed}: {failure}")]
+    #[error("variant {variant}, seed {seed}: {why}")]
     Unwritten {
         /// The variant.
         variant: String,
         /// The seed.
         seed: u64,
         /// What could not be written, and why.
-        failure: String,
+        why: String,
     },
     /// The run was interrupted.
     #[error("interrupted: nothing was written")]
@@ -66,83 +49,99 @@ pub enum PoolError {
 /// Bytes of a worker's last words that are kept.
 const LAST_WORDS_BYTES: usize = 4_096;
 
-/// Plays all jobs, at most `at_once` at a time, with `program worker` for each. The outcomes are
-/// in the jobs' order.
-///
-/// # Errors
-/// As [`PoolError`] says; all workers have ended by then.
-pub fn play_all(
-    program: &Path,
-    jobs: &[Job],
-    at_once: usize,
-    stop: &Stop,
-    watcher: &dyn Watcher,
-) -> Result<Vec<Outcome>, PoolError> {
-    let queue: Mutex<VecDeque<usize>> = Mutex::new((0..jobs.len()).collect());
-    let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; jobs.len()]);
-    let trouble: Mutex<Option<PoolError>> = Mutex::new(None);
-    let next = || {
-        queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
-    };
-    let work = || {
-        while let Some(place) = next() {
-            if stop.is_stopped() {
+/// Worker processes: which program, how many at once, and who watches and stops them.
+#[derive(Clone, Copy)]
+pub struct Pool<'a> {
+    /// The program; `program worker` plays one job.
+    pub program: &'a Path,
+    /// Workers at once; at least one is started.
+    pub at_once: usize,
+    /// What ends them early.
+    pub stop: &'a Stop,
+    /// What is told how far they are.
+    pub watcher: &'a dyn Watcher,
+}
+
+impl Pool<'_> {
+    /// Plays all jobs. What became of them is in the jobs' order, and does not depend on how
+    /// many are played at once.
+    ///
+    /// # Errors
+    /// As [`PoolError`] says; all workers have ended by then.
+    pub fn play(&self, jobs: &[Job]) -> Result<Vec<Played>, PoolError> {
+        self.watcher.started(jobs);
+        let run = Run {
+            jobs,
+            queue: Mutex::new((0..jobs.len()).collect()),
+            played: Mutex::new(vec![None; jobs.len()]),
+            trouble: Mutex::new(None),
+        };
+        thread::scope(|scope| {
+            for _ in 0..self.at_once.clamp(1, jobs.len().max(1)) {
+                scope.spawn(|| self.work(&run));
+            }
+        });
+        if let Some(error) = lock(&run.trouble).take() {
+            return Err(error);
+        }
+        let played = std::mem::take(&mut *lock(&run.played));
+        played
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .ok_or(PoolError::Interrupted)
+    }
+
+    /// Plays one job after the other until none is left or the run is stopped.
+    fn work(&self, run: &Run<'_>) {
+        loop {
+            let next = lock(&run.queue).pop_front();
+            let Some(place) = next.filter(|_| !self.stop.is_stopped()) else {
+                return;
+            };
+            let job = &run.jobs[place];
+            let progress = |progress| self.watcher.progress(place, progress);
+            let played = play_one(self.program, job, self.stop, &progress);
+            if played.is_ok() && self.stop.is_stopped() {
                 return;
             }
-            match play_one(program, &jobs[place], stop, &|progress| {
-                watcher.progress(place, progress);
-            }) {
-                Ok(outcome) => {
-                    if stop.is_stopped() {
-                        return;
-                    }
-                    if let Some(error) = unwritten(&jobs[place], &outcome) {
-                        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                        stop.stop();
-                        return;
-                    }
-                    watcher.ended(place, &outcome);
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
+            match played.and_then(|played| written(job, played)) {
+                Ok(played) => {
+                    self.watcher.ended(place, &played);
+                    lock(&run.played)[place] = Some(played);
                 }
                 Err(error) => {
-                    *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    stop.stop();
+                    *lock(&run.trouble) = Some(error);
+                    self.stop.stop();
                     return;
                 }
             }
         }
-    };
-    thread::scope(|scope| {
-        for _ in 0..at_once.clamp(1, jobs.len().max(1)) {
-            scope.spawn(work);
-        }
-    });
-    if let Some(error) = trouble.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
     }
-    let outcomes = outcomes
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    outcomes
-        .into_iter()
-        .collect::<Option<Vec<_>>>()
-        .ok_or(PoolError::Interrupted)
 }
 
-/// The error of a job whose files could not be written.
-fn unwritten(job: &Job, outcome: &Outcome) -> Option<PoolError> {
-    let Outcome::Result(result) = outcome else {
-        return None;
-    };
-    let failure = result.failure.as_ref()?.strip_prefix(UNWRITTEN)?;
-    Some(PoolError::Unwritten {
-        variant: job.variant.clone(),
-        seed: job.seed,
-        failure: failure.to_owned(),
-    })
+/// What the threads of one run share.
+struct Run<'a> {
+    jobs: &'a [Job],
+    /// Places of jobs that are still to be played.
+    queue: Mutex<VecDeque<usize>>,
+    played: Mutex<Vec<Option<Played>>>,
+    trouble: Mutex<Option<PoolError>>,
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was played, unless its files could not be written.
+fn written(job: &Job, played: Played) -> Result<Played, PoolError> {
+    if let Some(Failure::Unwritten { why }) = played.failure {
+        return Err(PoolError::Unwritten {
+            variant: job.variant.clone(),
+            seed: job.seed,
+            why,
+        });
+    }
+    Ok(played)
 }
 
 fn play_one(
@@ -150,7 +149,7 @@ fn play_one(
     job: &Job,
     stop: &Stop,
     progress: &dyn Fn(Progress),
-) -> Result<Outcome, PoolError> {
+) -> Result<Played, PoolError> {
     let mut child = Command::new(program)
         .arg("worker")
         .stdin(Stdio::piped())
@@ -173,8 +172,15 @@ fn play_one(
     let mut child = stop.release(id).expect("the worker was adopted above");
     let status = child.wait().map_err(PoolError::Start)?;
     Ok(match result {
-        Some(result) if status.success() => Outcome::Result(result),
-        _ => Outcome::Died(death(status, &last_words)),
+        Some(played) if status.success() => *played,
+        Some(_) | None => {
+            let mut played = Played::failed(Failure::Died {
+                how: death(status),
+                last_words,
+            });
+            played.result.seed = job.seed.to_string();
+            played
+        }
     })
 }
 
@@ -184,11 +190,11 @@ fn hand_over(mut stdin: ChildStdin, job: &Job) -> std::io::Result<()> {
     stdin.write_all(line.as_bytes())
 }
 
-fn read_frames(stdout: ChildStdout, progress: &dyn Fn(Progress)) -> Option<Box<SeedResult>> {
+fn read_frames(stdout: ChildStdout, progress: &dyn Fn(Progress)) -> Option<Box<Played>> {
     for line in BufReader::new(stdout).lines() {
         match serde_json::from_str(&line.ok()?).ok()? {
             Frame::Progress(so_far) => progress(so_far),
-            Frame::Result(result) => return Some(result),
+            Frame::Result(played) => return Some(played),
         }
     }
     None
@@ -207,18 +213,13 @@ fn read_last_words(mut stderr: ChildStderr) -> String {
         .to_owned()
 }
 
-fn death(status: ExitStatus, last_words: &str) -> String {
+fn death(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
-    let how = match (status.code(), status.signal()) {
+    match (status.code(), status.signal()) {
         (Some(0), _) => "the worker ended without a result".to_owned(),
         (Some(code), _) => format!("the worker ended with exit code {code}"),
         (None, Some(signal)) => format!("the worker was killed by signal {signal}"),
         (None, None) => "the worker died".to_owned(),
-    };
-    if last_words.is_empty() {
-        how
-    } else {
-        format!("{how}; its last words:\n{last_words}")
     }
 }
 
@@ -233,13 +234,6 @@ mod tests {
     /// scripts are written and run one test after the other.
     static SCRIPTS: Mutex<()> = Mutex::new(());
 
-    struct Nobody;
-
-    impl Watcher for Nobody {
-        fn progress(&self, _: usize, _: Progress) {}
-        fn ended(&self, _: usize, _: &Outcome) {}
-    }
-
     /// Stops everything as soon as a worker tells how far it is.
     struct Impatient(Stop);
 
@@ -247,7 +241,6 @@ mod tests {
         fn progress(&self, _: usize, _: Progress) {
             self.0.stop();
         }
-        fn ended(&self, _: usize, _: &Outcome) {}
     }
 
     fn jobs(count: u64) -> Vec<Job> {
@@ -260,12 +253,23 @@ mod tests {
     }
 
     /// Plays jobs with a shell script in the worker's place.
-    fn play(script: &str, count: u64, at_once: usize) -> Vec<Outcome> {
+    fn play(script: &str, count: u64, at_once: usize) -> Vec<Played> {
         let _alone = SCRIPTS.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let stop = Stop::default();
         let program = program(folder.path(), script);
-        play_all(&program, &jobs(count), at_once, &stop, &Nobody).expect("the script can be run")
+        pool(&program, at_once, &stop)
+            .play(&jobs(count))
+            .expect("the script can be run")
+    }
+
+    fn pool<'a>(program: &'a Path, at_once: usize, stop: &'a Stop) -> Pool<'a> {
+        Pool {
+            program,
+            at_once,
+            stop,
+            watcher: &Unwatched,
+        }
     }
 
     fn program(folder: &Path, script: &str) -> std::path::PathBuf {
@@ -278,11 +282,9 @@ mod tests {
 
     /// A script that answers its job with that job's seed.
     fn echo_seed() -> String {
-        let result = SeedResult {
-            seed: "SEED".to_owned(),
-            ..SeedResult::default()
-        };
-        let frame = serde_json::to_string(&Frame::Result(Box::new(result))).expect("plain data");
+        let mut played = Played::default();
+        played.result.seed = "SEED".to_owned();
+        let frame = serde_json::to_string(&Frame::Result(Box::new(played))).expect("plain data");
         let seed = r#"sed -E 's/.*"seed":([0-9]+).*/\1/'"#;
         format!("seed=$({seed}); echo '{frame}' | sed \"s/SEED/$seed/\"")
     }
@@ -292,7 +294,7 @@ mod tests {
         let seeds = |at_once| -> Vec<String> {
             play(&echo_seed(), 6, at_once)
                 .into_iter()
-                .map(|outcome| outcome.into_result(0).seed)
+                .map(|played| played.result.seed)
                 .collect()
         };
         assert_eq!(seeds(1), ["1", "2", "3", "4", "5", "6"]);
@@ -302,8 +304,10 @@ mod tests {
     #[test]
     fn a_dead_worker_is_told_with_its_last_words() {
         let check = |script: &str, expected: &str| {
-            let outcome = play(script, 1, 1).remove(0);
-            assert_eq!(outcome, Outcome::Died(expected.to_owned()), "{script}");
+            let played = play(script, 1, 1).remove(0);
+            assert_eq!(played.result.seed, "1");
+            let told = played.failure.map(|failure| failure.to_string());
+            assert_eq!(told.as_deref(), Some(expected), "{script}");
         };
         check(
             "cat >/dev/null; exit 0",
@@ -323,10 +327,10 @@ mod tests {
     #[test]
     fn last_words_are_bounded() {
         let script = "cat >/dev/null; head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1";
-        let Outcome::Died(how) = play(script, 1, 1).remove(0) else {
+        let Some(Failure::Died { last_words, .. }) = play(script, 1, 1).remove(0).failure else {
             panic!("the worker gave no result");
         };
-        assert!(how.len() < LAST_WORDS_BYTES + 100, "{}", how.len());
+        assert_eq!(last_words.len(), LAST_WORDS_BYTES);
     }
 
     #[test]
@@ -340,7 +344,11 @@ mod tests {
             &format!("echo '{frame}'; exec tail -f /dev/null"),
         );
         let stop = Stop::default();
-        let outcome = play_all(&program, &jobs(3), 1, &stop, &Impatient(stop.clone()));
+        let impatient = Pool {
+            watcher: &Impatient(stop.clone()),
+            ..pool(&program, 1, &stop)
+        };
+        let outcome = impatient.play(&jobs(3));
         assert!(matches!(outcome, Err(PoolError::Interrupted)));
     }
 
@@ -348,15 +356,14 @@ mod tests {
     fn a_simulation_that_cannot_write_ends_the_run() {
         let _alone = SCRIPTS.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let result = SeedResult {
-            failure: Some(format!("{UNWRITTEN}the disk is full")),
-            ..SeedResult::default()
-        };
-        let frame = serde_json::to_string(&Frame::Result(Box::new(result))).expect("plain data");
+        let played = Played::failed(Failure::Unwritten {
+            why: "the disk is full".to_owned(),
+        });
+        let frame = serde_json::to_string(&Frame::Result(Box::new(played))).expect("plain data");
         let script = format!("cat >/dev/null; echo x >> \"$0.played\"; echo '{frame}'");
         let program = program(folder.path(), &script);
         let stop = Stop::default();
-        let outcome = play_all(&program, &jobs(3), 1, &stop, &Nobody);
+        let outcome = pool(&program, 1, &stop).play(&jobs(3));
         let error = outcome.expect_err("nothing was written").to_string();
         assert_eq!(error, "variant default, seed 1: the disk is full");
         let played = std::fs::read_to_string(folder.path().join("worker.sh.played"));
@@ -365,13 +372,8 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_an_error() {
-        let outcome = play_all(
-            Path::new("/nonexistent"),
-            &jobs(2),
-            2,
-            &Stop::default(),
-            &Nobody,
-        );
+        let stop = Stop::default();
+        let outcome = pool(Path::new("/nonexistent"), 2, &stop).play(&jobs(2));
         assert!(matches!(outcome, Err(PoolError::Start(_))));
     }
 }

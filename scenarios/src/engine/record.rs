@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use orrery_reports::record::{
-    Expectation, Judged, Mark, Producer, Record, SCHEMA, SeedResult, Variant, Verdict,
+    Expectation, Judged, Mark, Producer, Record, SCHEMA, Variant, Verdict,
 };
 
-use super::{Engine, cells, verdict};
+use super::{Engine, Failure, Played, cells, verdict};
 use crate::format::reading::amount::Draw;
+use crate::format::scenario::expectation::definitions;
 use crate::format::scenario::fault::{Fault, Timing};
 use crate::format::scenario::group::Group;
-use crate::format::scenario::expectation::definitions;
 use crate::format::{Case, Plan};
 use crate::metrics;
 
@@ -20,11 +20,15 @@ pub fn assemble(
     engine: Engine,
     plan: &Plan,
     cases: &[&Case],
-    results: Vec<Vec<SeedResult>>,
+    results: Vec<Vec<Played>>,
     commit: &str,
     arguments: Vec<String>,
     until_ns: Option<u64>,
 ) -> Record {
+    let stalled = results
+        .iter()
+        .flatten()
+        .any(|played| matches!(played.failure, Some(Failure::Stalled { .. })));
     let variants = cells::join(cases, results);
     let scenario = cases.first().map(|case| &case.scenario);
     let seconds = |ns: Option<u64>| ns.map_or(0.0, |ns| ns as f64 / 1e9);
@@ -59,7 +63,7 @@ pub fn assemble(
     if until_ns.is_none() {
         record.expectations = judge(plan, cases, &record.variants);
     }
-    record.verdict = verdict(&record);
+    record.verdict = verdict(&record, stalled);
     record
 }
 
@@ -132,7 +136,7 @@ fn mark(fault: &Fault, end_ns: u64) -> Mark {
 
 #[cfg(test)]
 mod tests {
-    use orrery_reports::record::Metric;
+    use orrery_reports::record::{Metric, SeedResult};
 
     use super::*;
     use crate::format::read;
@@ -159,7 +163,11 @@ mod tests {
             .into(),
             ..SeedResult::default()
         };
-        let results = kbps.map(|value| vec![seed(value * 1_000.0)]).to_vec();
+        let played = |value: f64| Played {
+            result: seed(value * 1_000.0),
+            failure: None,
+        };
+        let results = kbps.map(|value| vec![played(value)]).to_vec();
         let (commit, arguments) = ("", Vec::new());
         assemble(Engine::Sim, &plan, &cases, results, commit, arguments, None)
     }

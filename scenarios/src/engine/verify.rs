@@ -5,7 +5,7 @@ use std::path::Path;
 use orrery_reports::record::SeedResult;
 use orrery_sim::trace::{TraceEvent, first_difference};
 
-use super::{Job, PoolError, Stop, Watcher, play_all};
+use super::{Job, Played, Pool, PoolError};
 
 /// What differs between two runs of one seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +19,14 @@ pub struct Difference {
 }
 
 /// What differs between two results of a job; what the machine cost is left out.
-pub fn compare(job: &Job, first: &SeedResult, second: &SeedResult) -> Option<Difference> {
-    let what = if first.trace_hash != second.trace_hash {
+pub fn compare(job: &Job, first: &Played, second: &Played) -> Option<Difference> {
+    let (one, other) = (&first.result, &second.result);
+    let what = if one.trace_hash != other.trace_hash {
         format!(
             "trace hash {} and then {}",
-            first.trace_hash, second.trace_hash
+            one.trace_hash, other.trace_hash
         )
-    } else if deterministic(first) != deterministic(second) {
+    } else if first.failure != second.failure || deterministic(one) != deterministic(other) {
         "the same events, but other figures".to_owned()
     } else {
         return None;
@@ -51,13 +52,7 @@ fn deterministic(result: &SeedResult) -> SeedResult {
 ///
 /// # Errors
 /// As [`PoolError`] says; a record that cannot be read is [`PoolError::Start`].
-pub fn locate(
-    program: &Path,
-    job: &Job,
-    scratch: &Path,
-    stop: &Stop,
-    watcher: &dyn Watcher,
-) -> Result<Option<String>, PoolError> {
+pub fn locate(pool: &Pool<'_>, job: &Job, scratch: &Path) -> Result<Option<String>, PoolError> {
     let paths = [scratch.join("first.trace"), scratch.join("second.trace")];
     let jobs: Vec<Job> = paths
         .iter()
@@ -66,7 +61,11 @@ pub fn locate(
             ..job.clone()
         })
         .collect();
-    play_all(program, &jobs, 2, stop, watcher)?;
+    Pool {
+        at_once: 2,
+        ..*pool
+    }
+    .play(&jobs)?;
     parting(&paths[0], &paths[1]).map_err(PoolError::Start)
 }
 

@@ -4,10 +4,9 @@
 
 use std::io::{BufRead, Write};
 
-use orrery_reports::record::SeedResult;
 use serde::{Deserialize, Serialize};
 
-use super::{Job, Progress};
+use super::{Job, Played, Progress};
 
 /// A line that a worker writes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,7 +15,7 @@ pub enum Frame {
     /// How far it is.
     Progress(Progress),
     /// The end.
-    Result(Box<SeedResult>),
+    Result(Box<Played>),
 }
 
 /// Why a worker could not do its work.
@@ -37,13 +36,13 @@ pub enum WorkerError {
 pub fn serve(
     input: &mut dyn BufRead,
     output: &mut (dyn Write + Send),
-    play: impl FnOnce(&Job, &mut (dyn FnMut(Progress) + Send)) -> SeedResult,
+    play: impl FnOnce(&Job, &mut (dyn FnMut(Progress) + Send)) -> Played,
 ) -> Result<(), WorkerError> {
     let mut line = String::new();
     input.read_line(&mut line)?;
     let job: Job = serde_json::from_str(&line)?;
     let mut broken = None;
-    let result = play(&job, &mut |progress| {
+    let played = play(&job, &mut |progress| {
         if broken.is_none() {
             broken = write_frame(output, &Frame::Progress(progress)).err();
         }
@@ -51,7 +50,7 @@ pub fn serve(
     if let Some(error) = broken {
         return Err(error);
     }
-    write_frame(output, &Frame::Result(Box::new(result)))
+    write_frame(output, &Frame::Result(Box::new(played)))
 }
 
 fn write_frame(output: &mut dyn Write, frame: &Frame) -> Result<(), WorkerError> {

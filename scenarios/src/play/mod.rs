@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_reports::record::SeedResult;
 use orrery_sim::clock::WallClock;
 use orrery_sim::log::LogSpec;
 use orrery_sim::net::region_path::PathSpec;
@@ -18,7 +17,7 @@ use orrery_sim::time::SimTime;
 use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel};
 
-use crate::engine::{Engine, Job, Progress, UNWRITTEN};
+use crate::engine::{Engine, Failure, Job, Played, Progress};
 use crate::format::scenario::fault::{Harm, LinkChange};
 use crate::world::{Step, Target, World};
 
@@ -69,8 +68,8 @@ const STRIDE: Duration = Duration::from_secs(5);
 
 /// Plays a job to its end. `progress` is told now and then how far it is.
 ///
-/// What keeps a run from its end is in the result's `failure`.
-pub fn run(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> SeedResult {
+/// What keeps a run from its end is told beside its result.
+pub fn run(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Played {
     run_with_stops(job, &[], progress)
 }
 
@@ -80,31 +79,31 @@ pub fn run_with_stops(
     job: &Job,
     stops: &[SimTime],
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> SeedResult {
+) -> Played {
     let (wall_ns, cpu_ns) = (interpose::real_monotonic_ns(), interpose::process_cpu_ns());
     let played = match job.engine {
         Engine::Sim => play(job, stops, progress),
         Engine::Turmoil => on_turmoil::play(job, progress),
     };
-    let mut result = played.unwrap_or_else(|failure| SeedResult {
-        failure: Some(failure),
-        ..SeedResult::default()
-    });
+    let mut played = played.unwrap_or_else(Played::failed);
+    let result = &mut played.result;
     result.seed = job.seed.to_string();
     result.wall_s = (interpose::real_monotonic_ns() - wall_ns) as f64 / 1e9;
     result.cpu_s = (interpose::process_cpu_ns() - cpu_ns) as f64 / 1e9;
     result.peak_rss_bytes = peak_rss_bytes();
-    result
+    played
 }
 
 fn play(
     job: &Job,
     stops: &[SimTime],
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<SeedResult, String> {
+) -> Result<Played, Failure> {
     let mut simulation = Simulation::new(job.seed);
     if let Some(log) = &job.log {
-        let spec = LogSpec::new(&log.filter, &log.folder).map_err(|error| error.to_string())?;
+        let spec = LogSpec::new(&log.filter, &log.folder).map_err(|error| Failure::Unplayed {
+            why: error.to_string(),
+        })?;
         simulation = simulation.logging(spec);
     }
     if let Some(folder) = &job.captures {
@@ -119,7 +118,7 @@ fn play(
         simulation = simulation.watched(Arc::clone(depths) as _);
     }
     let world = World::build(&job.scenario, job.seed);
-    let (mut result, outcome) = simulation
+    let (mut played, outcome) = simulation
         .run(|simulated| {
             let fidelity = job.scenario.network.fidelity;
             let testbed = Arc::new(Simulated { fidelity });
@@ -143,22 +142,23 @@ fn play(
             verdict::judge(&machines, job, failed)
         })
         .map_err(describe)?;
-    result.trace_hash = outcome.trace_hash;
-    result.events = outcome.stats.events;
-    result.simulated_s = outcome.simulated.as_secs_f64();
-    if let Some(failure) = outcome.failure {
-        result.failure = Some(failure.to_string());
-    }
-    Ok(result)
+    played.result.trace_hash = outcome.trace_hash;
+    played.result.events = outcome.stats.events;
+    played.result.simulated_s = outcome.simulated.as_secs_f64();
+    played.failure = outcome.failure.map(Failure::from).or(played.failure);
+    Ok(played)
 }
 
 /// A simulation's error as a failure of the seed.
-fn describe(error: SimulationError) -> String {
+fn describe(error: SimulationError) -> Failure {
+    let why = error.to_string();
     match error {
         SimulationError::Capture(_) | SimulationError::Log(_) | SimulationError::Record { .. } => {
-            format!("{UNWRITTEN}{error}")
+            Failure::Unwritten { why }
         }
-        error => error.to_string(),
+        SimulationError::NotInterposed(_)
+        | SimulationError::Thread(_)
+        | SimulationError::Experiment(_) => Failure::Unplayed { why },
     }
 }
 
@@ -258,10 +258,10 @@ fn peak_rss_bytes() -> u64 {
 
 /// What seed 1 of a scenario shows, whose profiles may be in `folder`.
 #[cfg(test)]
-fn played(text: &str, folder: Option<&std::path::Path>) -> SeedResult {
+fn played(text: &str, folder: Option<&std::path::Path>) -> orrery_reports::record::SeedResult {
     let plan = crate::format::read("t", text, folder, &[]);
     let plan = plan.unwrap_or_else(|wrong| panic!("{wrong}"));
-    let result = run(&Job::new(plan.cases[0].scenario.clone(), 1), &mut |_| {});
-    assert_eq!(result.failure, None);
-    result
+    let played = run(&Job::new(plan.cases[0].scenario.clone(), 1), &mut |_| {});
+    assert_eq!(played.failure, None);
+    played.result
 }

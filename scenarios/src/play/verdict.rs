@@ -23,7 +23,7 @@ use super::conditions;
 use super::fates::{self, cause::Cause};
 use super::machine::Machines;
 use super::steps::{self, copies, counter};
-use crate::engine::{self, Job, STALLED};
+use crate::engine::{self, Failure, Job, Played};
 use crate::format::scenario::group::Group;
 use crate::world::Step;
 pub use feeds::MEANINGS as MISSED_MEANINGS;
@@ -39,7 +39,8 @@ pub const NODE_COUNTERS: [(&str, &str); 2] = [
 const STALLED_NAMED_MAX: usize = 5;
 
 /// Judges a run that has ended, or `failed` on its way.
-pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
+pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> Played {
+    let mut failure = None;
     conditions::count_rest(machines);
     let mut result = SeedResult {
         faults: faults(machines),
@@ -55,7 +56,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     relays::judge(machines, &mut metrics);
     if !failed {
         if whole {
-            result.failure = stalled(machines);
+            failure = stalled(machines);
         }
         groups(machines, job.end_ns(), &mut metrics, &mut result);
     }
@@ -67,10 +68,11 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> SeedResult {
     not_done::judge(machines, &mut metrics);
     hostile::judge(machines, &mut metrics, &mut result);
     if !failed {
-        feeds::judge(machines, whole, &mut metrics, &mut result);
+        let judged = feeds::judge(machines, whole, &mut metrics, &mut result);
+        failure = judged.map_or_else(|why| Some(Failure::Unplayed { why }), |()| failure);
     }
     result.metrics = metrics.all;
-    result
+    Played { result, failure }
 }
 
 fn faults(machines: &Machines) -> Vec<Fault> {
@@ -155,7 +157,7 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
 }
 
 /// Machines that still pulled something new, or could not pull, when the drain ended.
-fn stalled(machines: &Machines) -> Option<String> {
+fn stalled(machines: &Machines) -> Option<Failure> {
     if machines.scenario.drain_ns == 0 {
         return None;
     }
@@ -168,15 +170,11 @@ fn stalled(machines: &Machines) -> Option<String> {
     let (first, _) = names
         .split_at_checked(STALLED_NAMED_MAX)
         .unwrap_or((&names, &[]));
-    (!names.is_empty()).then(|| {
-        format!(
-            "{STALLED}{} of {} machines, {} among them, did not reach two empty pulls before the \
-             drain ended; {}",
-            names.len(),
-            machines.world.hosts.len(),
-            first.join(", "),
-            machines.outlook(&undrained)
-        )
+    (!names.is_empty()).then(|| Failure::Stalled {
+        undrained: names.len(),
+        hosts: machines.world.hosts.len(),
+        first: first.iter().map(|&name| name.to_owned()).collect(),
+        outlook: machines.outlook(&undrained),
     })
 }
 

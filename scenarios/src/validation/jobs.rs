@@ -5,7 +5,7 @@
 //! then all at once.
 
 use super::{Measured, Row, reproducible};
-use crate::engine::{Job, Outcome, Progress, Stop, Watcher, play_all};
+use crate::engine::{Job, Pool, Stop, Unwatched};
 
 /// The runs that ought to be the same have different seeds.
 const ANOTHER_SEED: &str = "third-run-with-another-seed";
@@ -38,22 +38,16 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
 
 fn hashes(jobs: &[Job], at_once: usize) -> Result<Vec<String>, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let outcomes = play_all(&program, jobs, at_once, &Stop::default(), &Nobody)
-        .map_err(|error| error.to_string())?;
-    let results = outcomes.into_iter().zip(jobs).map(|(outcome, job)| {
-        let result = outcome.into_result(job.seed);
-        match result.failure {
-            Some(failure) => Err(failure),
-            None => Ok(result.trace_hash),
-        }
+    let pool = Pool {
+        program: &program,
+        at_once,
+        stop: &Stop::default(),
+        watcher: &Unwatched,
+    };
+    let played = pool.play(jobs).map_err(|error| error.to_string())?;
+    let hashes = played.into_iter().map(|played| match played.failure {
+        Some(failure) => Err(failure.to_string()),
+        None => Ok(played.result.trace_hash),
     });
-    results.collect()
-}
-
-/// Nobody watches these runs.
-struct Nobody;
-
-impl Watcher for Nobody {
-    fn progress(&self, _: usize, _: Progress) {}
-    fn ended(&self, _: usize, _: &Outcome) {}
+    hashes.collect()
 }

@@ -8,10 +8,10 @@ use crate::play;
 
 /// What seed 1 of `scenario` shows, or what has kept it from its end.
 pub fn played(scenario: Scenario) -> Result<SeedResult, String> {
-    let mut result = play::run(&Job::new(scenario, 1), &mut |_| {});
-    match result.failure.take() {
-        Some(failure) => Err(failure),
-        None => Ok(result),
+    let played = play::run(&Job::new(scenario, 1), &mut |_| {});
+    match played.failure {
+        Some(failure) => Err(failure.to_string()),
+        None => Ok(played.result),
     }
 }
 

@@ -3,10 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use orrery_reports::record::SeedResult;
-
 use super::{Measured, Row};
-use crate::engine::{Frame, Job};
+use crate::engine::{Frame, Job, Played};
 use crate::{catalog, format};
 
 /// A world that does not look at its seed.
@@ -37,10 +35,10 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
 
 /// Plays a seed in a process of its own and returns its hash.
 fn play(seed: u64, longer: bool) -> Result<String, String> {
-    let result = work(&job(seed, longer)?)?;
-    match result.failure {
-        None => Ok(result.trace_hash),
-        Some(failure) => Err(failure),
+    let played = work(&job(seed, longer)?)?;
+    match played.failure {
+        None => Ok(played.result.trace_hash),
+        Some(failure) => Err(failure.to_string()),
     }
 }
 
@@ -73,7 +71,7 @@ pub fn job(seed: u64, longer: bool) -> Result<Job, String> {
     })
 }
 
-fn work(job: &Job) -> Result<SeedResult, String> {
+fn work(job: &Job) -> Result<Played, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut worker = Command::new(program)
         .arg("worker")
@@ -95,7 +93,7 @@ fn work(job: &Job) -> Result<SeedResult, String> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Frame>(line).ok())
         .find_map(|frame| match frame {
-            Frame::Result(result) => Some(*result),
+            Frame::Result(played) => Some(*played),
             Frame::Progress(_) => None,
         })
         .ok_or_else(|| format!("the worker ended with {} and no result", output.status))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use orrery_reports::record::{Metric, SeedResult};
+use orrery_reports::record::Metric;
 
 use super::{Measured, Row};
 use crate::engine::{Engine, Job};
@@ -83,12 +83,10 @@ fn play(engine: Engine, scenario: Scenario, seed: u64) -> Result<BTreeMap<String
         engine,
         ..Job::new(scenario, seed)
     };
-    match play::run(&job, &mut |_| {}) {
-        SeedResult {
-            failure: Some(failure),
-            ..
-        } => Err(format!("engine {}: {failure}", engine.name())),
-        SeedResult { metrics, .. } => Ok(metrics),
+    let played = play::run(&job, &mut |_| {});
+    match played.failure {
+        Some(failure) => Err(format!("engine {}: {failure}", engine.name())),
+        None => Ok(played.result.metrics),
     }
 }
 

@@ -45,7 +45,7 @@ use group::{Group, GroupFields, HOSTS_MAX, read_friends_with, read_hosts};
 use matrix::ExpectText;
 use network::{Network, NetworkFields};
 use possible::note_impossible;
-use program::{Program};
+use program::Program;
 use variant::VariantFields;
 use workload::{ACTIONS_MAX, Workload, WorkloadFields};
 

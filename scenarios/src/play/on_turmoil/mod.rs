@@ -12,7 +12,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_reports::record::SeedResult;
 use orrery_sim::net::address;
 use orrery_sim::time::SimTime;
 use orrery_sim::trace::Trace;
@@ -22,7 +21,7 @@ use turmoil::Sim;
 
 use super::machine::Machines;
 use super::{STRIDE, schedule, verdict};
-use crate::engine::{Job, Progress};
+use crate::engine::{Failure, Job, Played, Progress};
 use crate::format::Scenario;
 use crate::world::World;
 
@@ -41,15 +40,22 @@ const TICK: Duration = Duration::from_millis(1);
 const TCP_CAPACITY: usize = 4_096;
 
 /// Plays a job to its end, as [`super::run`] does.
-pub fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<SeedResult, String> {
+pub fn play(job: &Job, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Played, Failure> {
     let trace = job
         .trace
         .as_deref()
         .map_or_else(|| Ok(Trace::new()), Trace::recording);
-    let trace = trace.map_err(|error| format!("cannot write the event record: {error}"))?;
+    let trace =
+        trace.map_err(|error| unplayed(&format!("cannot write the event record: {error}")))?;
     let world = World::build(&job.scenario, job.seed);
     virtual_thread::run(job.seed, || play_here(job, world, trace, progress))
-        .map_err(|error| error.to_string())?
+        .map_err(|error| unplayed(&error))?
+}
+
+fn unplayed(why: &dyn std::fmt::Display) -> Failure {
+    Failure::Unplayed {
+        why: why.to_string(),
+    }
 }
 
 fn play_here(
@@ -57,7 +63,7 @@ fn play_here(
     world: World,
     trace: Trace,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<SeedResult, String> {
+) -> Result<Played, Failure> {
     let bed = TurmoilBed::new(job.seed, trace);
     let mut sim = turmoil::Builder::new()
         .tick_duration(TICK)
@@ -84,7 +90,7 @@ fn play_here(
         let now = SimTime::ZERO + sim.elapsed();
         interpose::set_now(now);
         bed.perform_due(now);
-        sim.step().map_err(|error| error.to_string())?;
+        sim.step().map_err(|error| unplayed(&error))?;
         if sim.elapsed() >= told + STRIDE || sim.elapsed() >= end {
             told = sim.elapsed();
             progress(Progress {
@@ -99,12 +105,12 @@ fn play_here(
     // Programs end here, so that nothing runs while their disks are read.
     drop(sim);
     let failure = bed.failure();
-    let mut result = verdict::judge(&machines, job, failure.is_some());
-    result.failure = failure.or(result.failure);
-    result.simulated_s = simulated.as_secs_f64();
-    result.events = bed.events();
-    result.trace_hash = bed.end()?;
-    Ok(result)
+    let mut played = verdict::judge(&machines, job, failure.is_some());
+    played.failure = failure.map(Failure::from).or(played.failure);
+    played.result.simulated_s = simulated.as_secs_f64();
+    played.result.events = bed.events();
+    played.result.trace_hash = bed.end().map_err(|error| unplayed(&error))?;
+    Ok(played)
 }
 
 /// Every pair of hosts has its delay: the core's, and that of both access links.

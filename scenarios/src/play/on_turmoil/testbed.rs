@@ -89,8 +89,8 @@ impl TurmoilBed {
     }
 
     /// Why the run cannot go on, if so.
-    pub fn failure(&self) -> Option<String> {
-        self.state().failure.as_ref().map(ToString::to_string)
+    pub fn failure(&self) -> Option<Failure> {
+        self.state().failure.clone()
     }
 
     /// Events in the hash so far.
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     /// A turmoil simulation of one host for `steps` ticks.
-    fn with_one_host(steps: u32, act: impl FnOnce(&TurmoilBed) + Send) -> Option<String> {
+    fn with_one_host(steps: u32, act: impl FnOnce(&TurmoilBed) + Send) -> Option<Failure> {
         virtual_thread::run(3, || {
             let bed = TurmoilBed::new(3, Trace::new());
             let mut sim = turmoil::Builder::new()
@@ -274,7 +274,7 @@ mod tests {
         });
         let failure = failure.expect("the task panicked");
         assert!(
-            failure.starts_with("host home[0]") && failure.contains("a broken invariant"),
+            failure.host == "home[0]" && failure.message.contains("a broken invariant"),
             "{failure}"
         );
         assert_eq!(with_one_host(3, |bed| bed.spawn(0, async {}.boxed())), None);
@@ -297,7 +297,7 @@ mod tests {
             bed.spawn(0, task.boxed());
         });
         let told = failure.expect("the task told what it saw");
-        assert!(told.ends_with("120 and 120 ms"), "{told}");
+        assert_eq!(told.message, "120 and 120 ms");
     }
 
     #[test]

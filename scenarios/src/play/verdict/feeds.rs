@@ -15,14 +15,16 @@ use crate::play::ledger::{Entry, Fate};
 use crate::play::machine::{Machines, State};
 
 /// Which posts have come to their readers, and why others have not; with what must hold in every run.
-pub fn judge(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &mut SeedResult) {
-    let lost_by_authors = match inspect(machines) {
-        Ok(lost) => lost,
-        Err(error) => {
-            result.failure = Some(error);
-            return;
-        }
-    };
+///
+/// # Errors
+/// The store on a host's disk cannot be read: nothing is known then.
+pub fn judge(
+    machines: &Machines,
+    whole: bool,
+    metrics: &mut Metrics,
+    result: &mut SeedResult,
+) -> Result<(), String> {
+    let lost_by_authors = inspect(machines)?;
     let state = machines.state();
     let window_ns = machines.scenario.warmup_ns..machines.scenario.duration_ns;
     metrics.samples(
@@ -73,6 +75,7 @@ pub fn judge(machines: &Machines, whole: bool, metrics: &mut Metrics, result: &m
     if causes.values().sum::<u64>() == result.losses.len() as u64 {
         result.loss_causes.clear();
     }
+    Ok(())
 }
 
 fn invariants(

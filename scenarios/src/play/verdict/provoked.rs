@@ -23,7 +23,7 @@ fn missed(drain: &str, groups: &[String], more: &str) -> BTreeMap<String, u64> {
     let plan = plan.unwrap_or_else(|wrong| panic!("{wrong}"));
     let job = crate::engine::Job::new(plan.cases[0].scenario.clone(), 1);
     // Readers that get nothing do not drain: that they stall is not the question here.
-    let result = play::run(&job, &mut |_| {});
+    let result = play::run(&job, &mut |_| {}).result;
     let metrics = result.metrics.into_iter();
     let missed = metrics.filter_map(|(name, metric)| match metric {
         Metric::Value { value, .. } => {

@@ -1,31 +1,38 @@
-//! Finds a scenario by catalog name or file path, and reads it.
+//! Finds a scenario by catalog name or file path, and reads it, as every command line does.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::CliError;
 use crate::catalog;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::tree::Table;
 use crate::format::scenario::plan::FILE_BYTES_MAX;
 use crate::format::{Plan, Scenario, read_checked};
 
+/// A scenario cannot be found or read, or is not sound; tells all that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LoadError(String);
+
 /// Reads the scenario that `name` means: an entry of the catalog, else a file. `settings` are
 /// the `path=value` of `--set`.
 ///
 /// # Errors
-/// [`CliError::Input`] with all that is wrong with it.
-pub fn load(name: &str, settings: &[String]) -> Result<Plan, CliError> {
+/// [`LoadError`] with all that is wrong with it.
+pub fn load(name: &str, settings: &[String]) -> Result<Plan, LoadError> {
     load_checked(name, settings, &|_, _, _| ())
 }
 
-/// As [`load`], with a check of its own of every variant; see [`read_checked`].
+/// As [`load`], with a check of the caller's own of every variant; see [`read_checked`].
+///
+/// # Errors
+/// As [`load`].
 pub fn load_checked(
     name: &str,
     settings: &[String],
     check: &dyn Fn(&Table, &Scenario, &mut Problems),
-) -> Result<Plan, CliError> {
+) -> Result<Plan, LoadError> {
     let path = Path::new(name);
     let (shown, text, folder) = match catalog::find(name) {
         Some(entry) => (format!("catalog/{name}.toml"), entry.text.to_owned(), None),
@@ -34,21 +41,20 @@ pub fn load_checked(
     read_checked(&shown, &text, folder, settings, check).map_err(|problems| {
         let count = problems.sorted().len();
         let noun = if count == 1 { "problem" } else { "problems" };
-        CliError::Input(format!("{count} {noun} in the scenario\n\n{problems}"))
+        LoadError(format!("{count} {noun} in the scenario\n\n{problems}"))
     })
 }
 
-fn read_file(name: &str) -> Result<String, CliError> {
+fn read_file(name: &str) -> Result<String, LoadError> {
     let path = Path::new(name);
-    let cannot =
-        |why: &dyn std::fmt::Display| CliError::Input(format!("{name}: cannot be read: {why}"));
+    let cannot = |why: &dyn std::fmt::Display| LoadError(format!("{name}: cannot be read: {why}"));
     if !path.exists() {
         let message = if path.extension().is_some_and(|ending| ending == "toml") {
             format!("{name}: there is no such file")
         } else {
             format!("there is no scenario \"{name}\"; {}", catalog::hint(name))
         };
-        return Err(CliError::Input(message));
+        return Err(LoadError(message));
     }
     if path.is_dir() {
         return Err(cannot(&"it is a folder"));
@@ -59,7 +65,7 @@ fn read_file(name: &str) -> Result<String, CliError> {
         .read_to_end(&mut bytes)
         .map_err(|error| cannot(&error))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(CliError::Input(format!(
+        return Err(LoadError(format!(
             "{name}: larger than 1 MiB, the limit for a scenario"
         )));
     }
@@ -67,7 +73,7 @@ fn read_file(name: &str) -> Result<String, CliError> {
         let valid = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
         let line = before.matches('\n').count() + 1;
-        CliError::Input(format!(
+        LoadError(format!(
             "{name}:{line}: not UTF-8 at byte {valid}: a scenario is UTF-8 text"
         ))
     })
