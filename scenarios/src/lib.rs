@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod cli;
 pub mod engine;
 mod fairness;
+pub mod fault;
 pub mod format;
 pub mod load;
 pub mod metrics;

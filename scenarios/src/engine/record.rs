@@ -7,9 +7,9 @@ use orrery_reports::record::{
 };
 
 use super::{Engine, Failure, Played, cells, verdict};
+use crate::fault::{Fault, Timing};
 use crate::format::reading::amount::Draw;
 use crate::format::scenario::expectation::definitions;
-use crate::format::scenario::fault::{Fault, Timing};
 use crate::format::scenario::group::Group;
 use crate::format::{Case, Plan};
 use crate::metrics;
@@ -113,7 +113,7 @@ fn producers(cases: &[&Case]) -> BTreeMap<String, Producer> {
 fn mark(fault: &Fault, end_ns: u64) -> Mark {
     let (from_ns, last_ns) = fault.at_ns.bounds().unwrap_or((0, 0));
     let (from_ns, last_ns) = (from_ns.max(0) as u64, last_ns.max(0) as u64);
-    let lasts = fault.harm.kind().timing() != Timing::Instant;
+    let lasts = fault.what.timing() != Timing::Instant;
     let to_ns = match (
         lasts,
         fault.every_ns,
@@ -188,6 +188,36 @@ mod tests {
         assert!(of_row.held && missed(of_row).is_empty());
         assert_eq!(record.verdict, Verdict::Failed);
         assert_eq!(played([5.0, 4.0, 6.0, 7.0]).verdict, Verdict::Held);
+    }
+
+    #[test]
+    fn faults_are_marked_as_long_as_they_last() {
+        let check = |fault: &str, expected: (f64, f64)| {
+            let text = format!(
+                "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount=2\nprogram='none'\nnat='sym'\n\
+                 [[fault]]\nhosts='g'\n{fault}\n"
+            );
+            let plan = read("t", &text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+            let mark = mark(&plan.cases[0].scenario.faults[0], 60_000_000_000);
+            let found = (mark.from_s.to_bits(), mark.to_s.to_bits());
+            assert_eq!(
+                found,
+                (expected.0.to_bits(), expected.1.to_bits()),
+                "{fault}: {mark:?}"
+            );
+        };
+        for instant in ["nat-restart'", "nat-address'", "clock-step'\nby='5s'"] {
+            check(&format!("kind='{instant}\nat='9s'"), (9.0, 9.0));
+            let drawn = "at='each uniform(9s, 20s)'";
+            check(&format!("kind='{instant}\n{drawn}"), (9.0, 20.0));
+            check(
+                &format!("kind='{instant}\nat='9s'\nevery='5s'"),
+                (9.0, 60.0),
+            );
+        }
+        check("kind='power-cut'\nat='9s'\nfor='5s'", (9.0, 14.0));
+        check("kind='link'\nat='9s'\nloss='1%'", (9.0, 60.0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use orrery_sim::{Class, HostId, host};
 
 use super::machine::Machines;
 use super::{conditions, steps, tcp_config};
-use crate::format::scenario::fault::LinkChange;
+use crate::fault::LinkChange;
 
 /// Adds all further interfaces. Gateways are there already.
 pub fn furnish(machines: &Machines) {

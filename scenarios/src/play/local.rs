@@ -20,7 +20,7 @@ use orrery_sim::{HostId, host};
 use super::machine::Machines;
 use super::quic::HostUdp;
 use super::{interfaces, steps};
-use crate::format::scenario::fault::LinkChange;
+use crate::fault::LinkChange;
 use crate::profiles::AccessProfile;
 
 /// The port of multicast DNS.

@@ -18,7 +18,7 @@ use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId, HostSpec, Simulation, SimulationError, host, interpose, kernel};
 
 use crate::engine::{Engine, Failure, Job, Played, Progress};
-use crate::format::scenario::fault::{Harm, LinkChange};
+use crate::fault::LinkChange;
 use crate::world::{Step, Target, World};
 
 mod adapters;
@@ -202,16 +202,9 @@ fn furnish(machines: &Machines) {
 /// Makes links ready that faults will change, so that a change meets what waits for them.
 fn expect_changes(machines: &Machines) {
     let faults = &machines.scenario.faults;
-    let changes_link = |fault: usize| match faults[fault].harm {
-        Harm::Link { .. } | Harm::Move { .. } => true,
-        Harm::Partition { .. }
-        | Harm::PowerCut { .. }
-        | Harm::Stop { .. }
-        | Harm::ClockStep { .. }
-        | Harm::NatRestart { .. }
-        | Harm::NatAddress { .. }
-        | Harm::NatLifetime { .. }
-        | Harm::Interface { .. } => false,
+    let changes_link = |fault: usize| {
+        let adds = faults[fault].acts().on_host();
+        adds.is_some_and(|adds| adds.changes_links())
     };
     let mut changed = BTreeSet::new();
     for (_, step) in &machines.world.steps {

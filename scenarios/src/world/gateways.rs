@@ -8,7 +8,6 @@ use orrery_sim::random::Stream;
 
 use super::hosts::{HostPlan, shuffle};
 use crate::format::Scenario;
-use crate::format::scenario::fault::Harm;
 use crate::format::scenario::group::Group;
 use crate::format::scenario::nat::{Homes, PUBLIC};
 use crate::profiles::NatProfile;
@@ -90,8 +89,8 @@ impl Gateways {
             }
         }
         for (place, fault) in scenario.faults.iter().enumerate() {
-            if let Harm::Move { hosts: who, to, .. } = &fault.harm {
-                for host in who.iter() {
+            if let Some(to) = fault.acts().on_host().and_then(|adds| adds.away) {
+                for host in fault.hosts() {
                     let plan = &hosts[host as usize];
                     let gateway = to.nat.as_ref().map(|profile| {
                         gateways.add(GatewayPlan {

@@ -151,11 +151,9 @@ pub enum Phase {
     /// It is in force no more.
     Ends,
     /// It happens, and is not undone.
-    Strikes,
-    /// It sets a wall clock.
-    Steps {
-        /// By how much, in nanoseconds.
-        by_ns: i64,
+    Strikes {
+        /// What was drawn for it, or 0; the unit is its kind's.
+        amount: i64,
     },
 }
 
@@ -164,14 +162,14 @@ impl Change {
     pub fn lasts(&self) -> bool {
         match self.phase {
             Phase::Begins | Phase::Ends => true,
-            Phase::Strikes | Phase::Steps { .. } => false,
+            Phase::Strikes { .. } => false,
         }
     }
 
     /// Whether it does harm, rather than end it: these are the effects that a fault declares.
     pub fn is_effect(&self) -> bool {
         match self.phase {
-            Phase::Begins | Phase::Strikes | Phase::Steps { .. } => true,
+            Phase::Begins | Phase::Strikes { .. } => true,
             Phase::Ends => false,
         }
     }

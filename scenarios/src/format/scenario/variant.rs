@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::fault::FaultFields;
 use super::group::{GroupFields, is_name};
 use super::workload::WorkloadFields;
+use crate::fault::FaultFields;
 use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::reader::{Reader, fields_of, wrong_type};
 use crate::format::reading::source::Span;

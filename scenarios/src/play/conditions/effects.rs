@@ -9,14 +9,15 @@ use orrery_sim::net::stage::LinkCounts;
 use orrery_sim::{HostId, host};
 
 use super::hosts::access_of;
-use super::sum::{self, OfHost};
-use super::{gateways, in_force};
-use crate::format::scenario::fault::{Harm, LifetimeChange, LinkChange, Links};
+use super::sum::OfHost;
+use super::{gateways, on_gateway, on_host};
+use crate::fault::{Adds, LifetimeChange, LinkChange};
 use crate::play::local;
 use crate::play::machine::Machines;
 use crate::profiles::{AccessProfile, Direction};
 
-/// Counts what a host has met by faults of power and by moves, after its condition changed.
+/// Counts faults that keep a host's programs from running, and the one in whose network it now is,
+/// after its condition changed.
 pub(super) fn count_of_host(machines: &Machines, host: u32, before: &OfHost, now: &OfHost) {
     let faults = &machines.scenario.faults;
     let mut credited: Vec<usize> = Vec::new();
@@ -26,7 +27,7 @@ pub(super) fn count_of_host(machines: &Machines, host: u32, before: &OfHost, now
         return;
     };
     if is_due {
-        credited.extend(keeping(in_force(faults, &of_host.in_force)));
+        credited.extend(keeping(on_host(faults, &of_host.in_force)));
     }
     credited.extend(now.away.filter(|_| now.away != before.away));
     credit(&mut state, host, &credited);
@@ -38,16 +39,15 @@ pub(super) fn count_of_boot(machines: &Machines, host: u32) {
     let Some(of_host) = state.conditions.hosts.get(&host) else {
         return;
     };
-    let in_force = in_force(&machines.scenario.faults, &of_host.in_force);
-    let credited: Vec<usize> = keeping(in_force).collect();
+    let faults = on_host(&machines.scenario.faults, &of_host.in_force);
+    let credited: Vec<usize> = keeping(faults).collect();
     credit(&mut state, host, &credited);
 }
 
 /// The faults that keep a host's programs from running.
-fn keeping<'a>(faults: impl Iterator<Item = (usize, &'a Harm)>) -> impl Iterator<Item = usize> {
-    let keeps = |harm: &Harm| matches!(harm, Harm::PowerCut { .. } | Harm::Stop { .. });
+fn keeping<'a>(faults: impl Iterator<Item = (usize, Adds<'a>)>) -> impl Iterator<Item = usize> {
     faults
-        .filter(move |(_, harm)| keeps(harm))
+        .filter(|(_, adds)| adds.keeps_programs())
         .map(|(fault, _)| fault)
 }
 
@@ -72,14 +72,16 @@ pub(super) fn count_of_links(machines: &Machines, host: u32) {
     let seen = std::mem::replace(&mut of_host.seen, of_access);
     let seen_on_lan = std::mem::replace(&mut of_host.seen_on_lan, of_lan);
     let credited = {
-        let faults = in_force(&machines.scenario.faults, &of_host.in_force);
-        let changes = |concerns: fn(Links) -> bool| -> Vec<(usize, LinkChange)> {
-            let of_link = |(fault, harm)| Some((fault, *sum::link_change(harm, concerns)?));
+        let faults = on_host(&machines.scenario.faults, &of_host.in_force);
+        let changes = |of: fn(Adds<'_>) -> Option<&LinkChange>| -> Vec<(usize, LinkChange)> {
+            let of_link = |(fault, adds)| Some((fault, *of(adds)?));
             faults.clone().filter_map(of_link).collect()
         };
-        let mut credited = affected_by(&changes(Links::has_access), profile, &of_access, &seen);
+        let on_access = changes(|adds| adds.access);
+        let mut credited = affected_by(&on_access, profile, &of_access, &seen);
         if let Some(port) = port {
-            let on_lan = affected_by(&changes(Links::has_lan), port, &of_lan, &seen_on_lan);
+            let on_lan = changes(|adds| adds.lan);
+            let on_lan = affected_by(&on_lan, port, &of_lan, &seen_on_lan);
             credited.extend(on_lan);
         }
         credited
@@ -100,10 +102,10 @@ pub(super) fn count_of_interfaces(machines: &Machines, host: u32) {
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     let seen = std::mem::replace(&mut of_host.seen_stopped, stopped.clone());
-    let faults = in_force(&machines.scenario.faults, &of_host.in_force);
+    let faults = on_host(&machines.scenario.faults, &of_host.in_force);
     let credited: Vec<(usize, u64)> = faults
-        .filter_map(|(fault, harm)| {
-            let place = sum::interface(group, harm)?;
+        .filter_map(|(fault, adds)| {
+            let place = group.interface(adds.interface?)?;
             let before = seen.get(place).copied().unwrap_or(0);
             Some((fault, stopped[place] - before))
         })
@@ -220,10 +222,9 @@ pub(super) fn count_of_sessions(machines: &Machines, gateway: usize) {
     let mut state = machines.state();
     let of_gateway = state.conditions.gateways.entry(gateway).or_default();
     let seen = std::mem::replace(&mut of_gateway.seen, renewed);
-    let faults = in_force(&machines.scenario.faults, &of_gateway.in_force);
-    let changes: Vec<(usize, LifetimeChange)> = faults
-        .filter_map(|(fault, harm)| Some((fault, *sum::lifetime_change(harm)?)))
-        .collect();
+    let faults = on_gateway(&machines.scenario.faults, &of_gateway.in_force);
+    let changes: Vec<(usize, LifetimeChange)> =
+        faults.map(|(fault, change)| (fault, *change)).collect();
     for (fault, _) in &changes {
         let all = changes.iter().map(|(_, change)| change);
         let others = changes.iter().filter(|(other, _)| other != fault);

@@ -1,10 +1,10 @@
-//! What faults do to NATs and firewalls.
+//! What faults in force make of NATs and firewalls.
 
 use orrery_sim::kernel;
-use orrery_sim::net::nat::{self, GatewayId, Lifetimes, OutsideAddress, Renewed};
+use orrery_sim::net::nat::{self, GatewayId, Lifetimes, Renewed};
 
-use super::{InForce, effects, in_force, sum};
-use crate::format::scenario::fault::{Harm, LifetimeChange};
+use super::{InForce, effects, on_gateway};
+use crate::fault::LifetimeChange;
 use crate::play::machine::Machines;
 use crate::world::Phase;
 
@@ -33,45 +33,14 @@ pub(super) fn settle(machines: &Machines, gateway: usize) {
         let Some(of_gateway) = state.conditions.gateways.get(&gateway) else {
             return;
         };
-        let faults = in_force(&machines.scenario.faults, &of_gateway.in_force);
-        let changes = faults.filter_map(|(_, harm)| sum::lifetime_change(harm));
+        let faults = on_gateway(&machines.scenario.faults, &of_gateway.in_force);
+        let changes = faults.map(|(_, change)| change);
         let (nat, firewall) = usual(machines, gateway);
         let changed = |usual| LifetimeChange::sum_over(changes.clone(), usual);
         (changed(nat), changed(firewall))
     };
     nat::set_lifetimes(id(machines, gateway), of_nat, of_firewall)
         .expect("the faults' reader refuses contradictions, and sums make none");
-}
-
-/// A fault happens to a gateway. Returns the effects that it had: a restart forgets sessions or
-/// changes an address, and one that does neither has none.
-pub(super) fn strike(machines: &Machines, gateway: usize, harm: &Harm) -> u64 {
-    let id = id(machines, gateway);
-    match harm {
-        Harm::NatRestart { readdresses, .. } => {
-            let before = nat::stats(id);
-            let address = if *readdresses {
-                OutsideAddress::Changed
-            } else {
-                OutsideAddress::Kept
-            };
-            nat::restart(id, address);
-            let sessions = before.nat_sessions + before.firewall_sessions;
-            sessions as u64 + u64::from(*readdresses)
-        }
-        Harm::NatAddress { .. } => {
-            nat::change_address(id);
-            1
-        }
-        Harm::Partition { .. }
-        | Harm::PowerCut { .. }
-        | Harm::Stop { .. }
-        | Harm::Link { .. }
-        | Harm::ClockStep { .. }
-        | Harm::NatLifetime { .. }
-        | Harm::Move { .. }
-        | Harm::Interface { .. } => unreachable!("it does not strike gateways: {harm:?}"),
-    }
 }
 
 /// How long a gateway's NAT and its firewall remember sessions without faults.

@@ -7,8 +7,7 @@ use orrery_sim::net::stage::LinkCounts;
 use orrery_sim::{HostId, host, kernel};
 
 use super::sum::OfHost;
-use super::{InForce, effects, in_force, life, sum};
-use crate::format::scenario::fault::Harm;
+use super::{InForce, effects, life, on_host, sum};
 use crate::play::local;
 use crate::play::machine::Machines;
 use crate::play::steps;
@@ -51,8 +50,8 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
         let Some(of_host) = state.conditions.hosts.get_mut(&host) else {
             return;
         };
-        let in_force = in_force(&machines.scenario.faults, &of_host.in_force);
-        let now = sum::of_host(machines.scenario.group_of(host), in_force);
+        let faults = on_host(&machines.scenario.faults, &of_host.in_force);
+        let now = sum::of_host(machines.scenario.group_of(host), faults);
         (std::mem::replace(&mut of_host.applied, now), now)
     };
     if now.is_off && !before.is_off {
@@ -145,19 +144,8 @@ pub(super) fn access_of(machines: &Machines, host: u32) -> &AccessProfile {
 }
 
 fn profile_of<'a>(machines: &'a Machines, host: u32, now: &OfHost) -> &'a AccessProfile {
-    let elsewhere = now
-        .away
-        .and_then(|fault| match &machines.scenario.faults[fault].harm {
-            Harm::Move { to, .. } => to.access.as_ref(),
-            Harm::Partition { .. }
-            | Harm::PowerCut { .. }
-            | Harm::Stop { .. }
-            | Harm::Link { .. }
-            | Harm::ClockStep { .. }
-            | Harm::NatRestart { .. }
-            | Harm::NatAddress { .. }
-            | Harm::NatLifetime { .. }
-            | Harm::Interface { .. } => None,
-        });
+    let network = |fault: usize| machines.scenario.faults[fault].acts().on_host()?.away;
+    let elsewhere = now.away.and_then(network);
+    let elsewhere = elsewhere.and_then(|network| network.access.as_ref());
     elsewhere.unwrap_or(&machines.scenario.group_of(host).access)
 }

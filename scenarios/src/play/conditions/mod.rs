@@ -23,7 +23,7 @@ use orrery_sim::net::partition::PartitionId;
 use orrery_sim::{HostId, host, kernel};
 
 use super::machine::Machines;
-use crate::format::scenario::fault::{Fault, Harm};
+use crate::fault::{Acts, Adds, Fault, LifetimeChange, Sides};
 use crate::format::scenario::selector::Hosts;
 use crate::world::{Change, Phase, Target};
 
@@ -76,7 +76,7 @@ impl InForce {
                 self.0.insert(turn, false);
             }
             Phase::Ends => self.0.retain(|turn, _| turn.fault != fault),
-            Phase::Strikes | Phase::Steps { .. } => {}
+            Phase::Strikes { .. } => {}
         }
     }
 
@@ -95,35 +95,39 @@ impl InForce {
 /// Carries out a change of a fault. What lasts is carried out by the last change of this moment
 /// that concerns the same target, which `is_last` says this is.
 pub fn change(machines: &Arc<Machines>, fault: usize, change: &Change, is_last: bool) {
-    let harm = &machines.scenario.faults[fault].harm;
-    match (change.target, change.phase) {
-        (Target::Network, Phase::Begins) => part(machines, fault, harm),
-        (Target::Network, Phase::Ends) => heal(machines, fault),
-        (Target::Host(host), Phase::Steps { by_ns }) => {
-            host::step_clock(HostId(host), by_ns);
-            machines.state().fired[fault] += u64::from(by_ns != 0);
-        }
-        (Target::Gateway(gateway), Phase::Strikes) => {
-            let fired = gateways::strike(machines, gateway, harm);
-            machines.state().fired[fault] += fired;
-        }
-        (Target::Host(host), Phase::Begins | Phase::Ends) => {
+    let acts = machines.scenario.faults[fault].acts();
+    match (acts, change.target, change.phase) {
+        (Acts::Parts(sides), Target::Network, Phase::Begins) => part(machines, fault, &sides),
+        (Acts::Parts(_), Target::Network, Phase::Ends) => heal(machines, fault),
+        (Acts::OnHosts(..), Target::Host(host), Phase::Begins | Phase::Ends) => {
             hosts::enter(machines, host, fault, change.phase);
             if is_last {
                 hosts::settle(machines, host);
             }
         }
-        (Target::Gateway(gateway), Phase::Begins | Phase::Ends) => {
+        (Acts::OnGateways(..), Target::Gateway(gateway), Phase::Begins | Phase::Ends) => {
             gateways::enter(machines, gateway, fault, change.phase);
             if is_last {
                 gateways::settle(machines, gateway);
             }
         }
-        (Target::Network, Phase::Strikes | Phase::Steps { .. })
-        | (Target::Host(_), Phase::Strikes)
-        | (Target::Gateway(_), Phase::Steps { .. }) => {
-            unreachable!("no kind of fault has such a change: {change:?}")
+        (Acts::StrikesHosts(_, kind), Target::Host(host), Phase::Strikes { amount }) => {
+            let fired = kind.strike(HostId(host), amount);
+            machines.state().fired[fault] += fired;
         }
+        (Acts::StrikesGateways(_, kind), Target::Gateway(gateway), Phase::Strikes { .. }) => {
+            let fired = kind.strike(gateways::id(machines, gateway));
+            machines.state().fired[fault] += fired;
+        }
+        (
+            Acts::Parts(_)
+            | Acts::OnHosts(..)
+            | Acts::OnGateways(..)
+            | Acts::StrikesHosts(..)
+            | Acts::StrikesGateways(..),
+            target,
+            phase,
+        ) => unreachable!("the schedule makes no such change: {acts:?}, {target:?}, {phase:?}"),
     }
 }
 
@@ -158,13 +162,10 @@ pub fn count_rest(machines: &Machines) {
     }
 }
 
-/// A partition begins.
-fn part(machines: &Machines, fault: usize, harm: &Harm) {
-    let Harm::Partition { a, b, one_way } = harm else {
-        unreachable!("only partitions concern the network: {harm:?}");
-    };
+/// From now on nothing passes between two sets of hosts.
+fn part(machines: &Machines, fault: usize, sides: &Sides<'_>) {
     let ids = |hosts: &Hosts| hosts.iter().map(HostId).collect::<Vec<_>>();
-    match host::partition(&ids(a), &ids(b), !one_way) {
+    match host::partition(&ids(sides.a), &ids(sides.b), !sides.one_way) {
         Ok(id) => {
             machines.state().conditions.partitions.insert(fault, id);
         }
@@ -172,7 +173,7 @@ fn part(machines: &Machines, fault: usize, harm: &Harm) {
     }
 }
 
-/// A partition ends. Its effects are the packets that it stopped.
+/// It passes again. Effects are the packets that were stopped.
 fn heal(machines: &Machines, fault: usize) {
     let mut state = machines.state();
     if let Some(id) = state.conditions.partitions.remove(&fault) {
@@ -180,10 +181,20 @@ fn heal(machines: &Machines, fault: usize) {
     }
 }
 
-/// The faults of a run that are in force at a target, in the order in which they began.
-fn in_force<'a>(
+/// What each fault in force at a host adds to its condition, in the order in which they began.
+fn on_host<'a>(
     faults: &'a [Fault],
     in_force: &'a InForce,
-) -> impl DoubleEndedIterator<Item = (usize, &'a Harm)> + Clone {
-    in_force.faults().map(|fault| (fault, &faults[fault].harm))
+) -> impl DoubleEndedIterator<Item = (usize, Adds<'a>)> + Clone {
+    let adds = |fault: usize| Some((fault, faults[fault].acts().on_host()?));
+    in_force.faults().filter_map(adds)
+}
+
+/// What each fault in force at a gateway changes of its lifetimes.
+fn on_gateway<'a>(
+    faults: &'a [Fault],
+    in_force: &'a InForce,
+) -> impl Iterator<Item = (usize, &'a LifetimeChange)> + Clone {
+    let change = |fault: usize| Some((fault, faults[fault].acts().on_gateway()?));
+    in_force.faults().filter_map(change)
 }

@@ -11,8 +11,8 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{HostId, Simulation, host};
 use proptest::prelude::*;
 
+use crate::fault::LinkChange;
 use crate::format::read;
-use crate::format::scenario::fault::LinkChange;
 use crate::format::scenario::network::Fidelity;
 use crate::play::machine::Machines;
 use crate::play::testbed::Simulated;
@@ -357,9 +357,10 @@ impl Naive<'_> {
 
     fn access(&self, host: usize, change: &LinkChange, away: Option<usize>) -> Access {
         let scenario = &self.machines.scenario;
-        let elsewhere = away.and_then(|place| match &scenario.faults[place].harm {
-            crate::format::scenario::fault::Harm::Move { to, .. } => to.access.as_ref(),
-            other => panic!("{other:?} moves nothing"),
+        let elsewhere = away.and_then(|place| {
+            let adds = scenario.faults[place].acts().on_host();
+            let network = adds.and_then(|adds| adds.away).expect("it moves hosts");
+            network.access.as_ref()
         });
         let usual = &scenario.group_of(host as u32).access;
         steps::access(elsewhere.unwrap_or(usual), change)

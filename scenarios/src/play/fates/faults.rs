@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::format::scenario::fault::Harm;
+use crate::fault::Acts;
 use crate::format::scenario::selector::Hosts;
 use crate::play::machine::Machines;
 use crate::play::overlay::{OPEN, Span};
@@ -73,38 +73,51 @@ impl Faults {
     }
 
     fn take(&mut self, machines: &Machines, at_ns: u64, fault: usize, change: &Change) {
-        let harm = &machines.scenario.faults[fault].harm;
         let until = || until(machines, fault, change, at_ns);
-        match (change.target, change.phase, harm) {
-            (Target::Network, Phase::Begins, Harm::Partition { a, b, .. }) => {
+        match (
+            machines.scenario.faults[fault].acts(),
+            change.target,
+            change.phase,
+        ) {
+            (Acts::Parts(sides), _, Phase::Begins) => {
                 let side = |hosts: &Hosts| with_neighbours(machines, hosts.iter());
                 self.parted.push(Parted {
                     span: until(),
-                    a: side(a),
-                    b: side(b),
+                    a: side(sides.a),
+                    b: side(sides.b),
                 });
             }
-            (Target::Host(host), Phase::Begins, Harm::Link { change, .. }) => {
-                let linked = Linked {
-                    span: until(),
-                    loss_ppm: change.loss_ppm.unwrap_or(0),
-                };
-                self.links.entry(host).or_default().push(linked);
+            (Acts::OnHosts(_, adds), Target::Host(host), Phase::Begins) => {
+                if let Some(change) = adds.access.or(adds.lan) {
+                    let linked = Linked {
+                        span: until(),
+                        loss_ppm: change.loss_ppm.unwrap_or(0),
+                    };
+                    self.links.entry(host).or_default().push(linked);
+                }
+                if adds.away.is_some() {
+                    self.away.entry(host).or_default().push(until());
+                }
+                if adds.interface.is_some() {
+                    self.interfaces.entry(host).or_default().push(until());
+                }
             }
-            (Target::Host(host), Phase::Begins, Harm::Move { .. }) => {
-                self.away.entry(host).or_default().push(until());
-            }
-            (Target::Host(host), Phase::Begins, Harm::Interface { .. }) => {
-                self.interfaces.entry(host).or_default().push(until());
-            }
-            (Target::Gateway(gateway), Phase::Strikes, _) => {
+            (Acts::StrikesGateways(..), Target::Gateway(gateway), _) => {
                 for host in behind(machines, gateway) {
                     self.nats.entry(host).or_default().push(at_ns);
                 }
             }
             // What ends hosts is told by the overlay; clocks and lifetimes end no connection that
-            // is in use.
-            (Target::Network | Target::Host(_) | Target::Gateway(_), _, _) => {}
+            // is in use. Ends are told by the spans.
+            (
+                Acts::Parts(_)
+                | Acts::OnHosts(..)
+                | Acts::OnGateways(..)
+                | Acts::StrikesHosts(..)
+                | Acts::StrikesGateways(..),
+                _,
+                _,
+            ) => {}
         }
     }
 

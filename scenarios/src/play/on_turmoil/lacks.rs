@@ -91,16 +91,7 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
     }
     for (table, fault) in tables(root, "fault").zip(faults) {
         let span = table.value("kind").map_or(table.span, |value| value.span);
-        let kind = fault.kind();
-        let message = match kind {
-            "partition" => "turmoil's TCP sends nothing again, so connections that meet a \
-                            partition never recover, and it does not count what it drops"
-                .to_owned(),
-            _ => format!(
-                "no fault \"{kind}\" on turmoil: its hosts keep their power, links and clocks"
-            ),
-        };
-        refuse(span, message, problems);
+        refuse(span, fault.what.lacking_on_turmoil(), problems);
     }
     refuse_expectations(root, problems);
 }

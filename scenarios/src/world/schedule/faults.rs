@@ -6,29 +6,24 @@
 use std::collections::BTreeSet;
 
 use super::{Builder, SHARED};
+use crate::fault::{Acts, Fault, Timing};
 use crate::format::reading::amount::Amount;
-use crate::format::scenario::fault::{Fault, Harm, Timing};
 use crate::format::scenario::selector::Hosts;
 use crate::world::draw;
 use crate::world::step::{Change, Phase, Step, Target};
 
 impl Builder<'_> {
     pub(super) fn fault(&mut self, place: usize, fault: &Fault) {
-        match &fault.harm {
-            Harm::Partition { .. } => self.turns(place, fault, SHARED, Target::Network),
-            Harm::PowerCut { hosts }
-            | Harm::Stop { hosts }
-            | Harm::Link { hosts, .. }
-            | Harm::Move { hosts, .. }
-            | Harm::Interface { hosts, .. } => {
+        match fault.acts() {
+            Acts::Parts(_) => self.turns(place, fault, SHARED, Target::Network),
+            Acts::OnHosts(hosts, _) | Acts::StrikesHosts(hosts, _) => {
                 for host in hosts.iter() {
                     self.turns(place, fault, host, Target::Host(host));
                 }
             }
-            Harm::NatRestart { hosts, .. }
-            | Harm::NatAddress { hosts }
-            | Harm::NatLifetime { hosts, .. } => self.gateways(place, fault, hosts),
-            Harm::ClockStep { hosts, by_ns } => self.clock_steps(place, fault, hosts, *by_ns),
+            Acts::OnGateways(hosts, _) | Acts::StrikesGateways(hosts, _) => {
+                self.gateways(place, fault, hosts);
+            }
         }
     }
 
@@ -46,21 +41,19 @@ impl Builder<'_> {
         }
     }
 
-    fn clock_steps(&mut self, place: usize, fault: &Fault, hosts: &Hosts, by_ns: Amount) {
-        for host in hosts.iter() {
-            let mut stream = self.stream("fault step", place, fault.kind(), host);
-            for (at_ns, _) in self.windows(place, fault, host) {
-                let by_ns = draw::amount(by_ns, &mut stream);
-                self.change(at_ns, place, Target::Host(host), Phase::Steps { by_ns });
-            }
-        }
-    }
-
-    /// A fault's changes of one target, whose times are drawn for `host`.
+    /// A fault's changes of one target, whose times and amounts are drawn for `host`.
     fn turns(&mut self, place: usize, fault: &Fault, host: u32, target: Target) {
+        let mut drawn = fault.acts().amount().map(|amount| {
+            let stream = self.stream("fault step", place, fault.kind(), host);
+            (amount, stream)
+        });
         for (from_ns, to_ns) in self.windows(place, fault, host) {
-            match fault.harm.kind().timing() {
-                Timing::Instant => self.change(from_ns, place, target, Phase::Strikes),
+            match fault.what.timing() {
+                Timing::Instant => {
+                    let draw = |(amount, stream): &mut (_, _)| draw::amount(*amount, stream);
+                    let amount = drawn.as_mut().map_or(0, draw);
+                    self.change(from_ns, place, target, Phase::Strikes { amount });
+                }
                 Timing::Span | Timing::OpenEnded => {
                     self.change(from_ns, place, target, Phase::Begins);
                     self.change(to_ns, place, target, Phase::Ends);

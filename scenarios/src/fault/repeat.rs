@@ -1,6 +1,6 @@
 //! Faults that come again: `every`, the same for all kinds.
 
-use super::{Fault, Harm, Timing};
+use super::{Fault, Timing};
 use crate::format::reading::amount::Amount;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::quantity::time_ns;
@@ -46,12 +46,9 @@ pub(super) fn note_too_many(
         return;
     };
     let turns = (duration_ns / every_ns).saturating_add(1);
-    let targets = match &fault.harm {
-        Harm::Partition { .. } => 1,
-        harm => u64::from(harm.sides().0.len()),
-    };
+    let targets = fault.acts().targets_max();
     // What lasts begins and ends.
-    let each = match fault.harm.kind().timing() {
+    let each = match fault.what.timing() {
         Timing::Instant => 1,
         Timing::Span | Timing::OpenEnded => 2,
     };

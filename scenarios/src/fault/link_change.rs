@@ -1,13 +1,8 @@
-//! Faults that change links of hosts.
+//! What faults change of a link.
 //!
-//! Owns what several of them make together.
+//! Owns what several changes make together.
 
 use serde::{Deserialize, Serialize};
-
-use super::{Harm, Source};
-use crate::format::reading::problem::Problems;
-use crate::format::reading::quantity::{bits_per_second, time_ns};
-use crate::format::scenario::selector::{self, Hosts};
 
 /// What changes of an access link; the rest stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,36 +15,6 @@ pub struct LinkChange {
     pub delay_ns: Option<u64>,
     /// Share of packets lost in parts per million, each way.
     pub loss_ppm: Option<u32>,
-}
-
-/// Which links of a host change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Links {
-    /// The access link.
-    Access,
-    /// The port on its local network.
-    Lan,
-    /// Both.
-    All,
-}
-
-impl Links {
-    /// Whether the access link is one of them.
-    pub fn has_access(self) -> bool {
-        match self {
-            Self::Access | Self::All => true,
-            Self::Lan => false,
-        }
-    }
-
-    /// Whether the port on the local network is one of them.
-    pub fn has_lan(self) -> bool {
-        match self {
-            Self::Lan | Self::All => true,
-            Self::Access => false,
-        }
-    }
 }
 
 impl LinkChange {
@@ -81,58 +46,6 @@ fn independent_ppm(mut losses_ppm: Vec<u32>) -> Option<u32> {
     });
     let unit = FINE / MILLION;
     Some((MILLION - (pass + unit / 2) / unit) as u32)
-}
-
-/// Reads `link`.
-pub(super) fn read(source: &Source<'_>, problems: &mut Problems) -> Option<Harm> {
-    let reader = &source.reader;
-    let before = problems.len();
-    let hosts = selector::read(reader, "hosts", source.groups, problems);
-    let delay_ns = reader.quantity("delay", time_ns, problems);
-    if delay_ns.is_some_and(|delay| delay < 0) {
-        problems.push(
-            reader.span("delay"),
-            "\"delay\": expected a delay of at least 0",
-        );
-    }
-    let change = LinkChange {
-        up_bps: reader.quantity("up", bits_per_second, problems),
-        down_bps: reader.quantity("down", bits_per_second, problems),
-        delay_ns: delay_ns.map(|delay| delay.max(0) as u64),
-        loss_ppm: reader.share("loss", problems),
-    };
-    if change == LinkChange::default() && problems.len() == before {
-        let message = "the fault changes nothing: give \"up\", \"down\", \"delay\" or \"loss\"";
-        problems.push(reader.table.span, message);
-        return None;
-    }
-    let names = [
-        ("access", Links::Access),
-        ("lan", Links::Lan),
-        ("all", Links::All),
-    ];
-    let on = reader.choice("on", &names, problems);
-    let hosts = hosts?;
-    let on = on.unwrap_or(Links::Access);
-    if on == Links::Lan {
-        note_no_lan(source, &hosts, problems);
-    }
-    Some(Harm::Link { hosts, change, on })
-}
-
-/// Notes groups whose hosts are hit and have no local network.
-fn note_no_lan(source: &Source<'_>, hosts: &Hosts, problems: &mut Problems) {
-    for group in source.groups {
-        let is_hit = group.hosts().any(|host| hosts.contains(host));
-        if is_hit && group.lan.is_none() {
-            let message = format!(
-                "hosts of group \"{}\" have no local network: give the group a \"lan\", or let \
-                 the fault be on \"access\"",
-                group.name
-            );
-            problems.push(source.reader.span("hosts"), message);
-        }
-    }
 }
 
 #[cfg(test)]

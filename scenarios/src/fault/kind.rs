@@ -1,0 +1,241 @@
+//! What a kind of fault says of itself.
+//!
+//! Owns the terms in which kinds say what they do: conditions of hosts, gateways and the network
+//! that are summed up while faults are in force, and strikes at a moment. Names no kind. What the
+//! terms mean in a run is `play/conditions`'s, and which losses follow from them `play/fates`'s.
+
+use std::fmt;
+
+use orrery_sim::HostId;
+use orrery_sim::net::nat::GatewayId;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{LifetimeChange, LinkChange};
+use crate::format::reading::amount::Amount;
+use crate::format::reading::problem::Problems;
+use crate::format::reading::reader::Reader;
+use crate::format::scenario::group::Group;
+use crate::format::scenario::nat::note_public;
+use crate::format::scenario::selector::{self, Hosts};
+use crate::profiles::{AccessProfile, NatProfile, Profiles};
+
+/// A kind of fault: what a declared one of it is, as plain data that travels to workers.
+///
+/// ```ignore
+/// impl FaultKind for Outage {
+///     type Fields = OutageFields;
+///     const NAME: &'static str = "outage";
+///     const TIMING: Timing = Timing::Span;
+///
+///     fn read(source: &Source<'_>, problems: &mut Problems) -> Option<Self> {
+///         Some(Self { hosts: source.hosts(problems)? })
+///     }
+///
+///     fn acts(&self) -> Acts<'_> {
+///         Acts::OnHosts(&self.hosts, Adds { cuts_power: true, ..Adds::default() })
+///     }
+/// }
+/// ```
+pub trait FaultKind:
+    fmt::Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    /// The fields that it has in a scenario, `kind` aside. Their documentation, and that of the
+    /// type, is what `orrery explain` and the JSON Schema say. Each has `at` and `every`, and `for`
+    /// unless it is an instant.
+    type Fields: JsonSchema;
+    /// Its name in scenarios, results and streams of chance.
+    const NAME: &'static str;
+    /// Whether it lasts.
+    const TIMING: Timing;
+
+    /// Reads what only this kind has; `None` if a problem was noted that leaves nothing to play.
+    fn read(source: &Source<'_>, problems: &mut Problems) -> Option<Self>;
+
+    /// Whom it concerns, and what it does to them.
+    fn acts(&self) -> Acts<'_>;
+
+    /// Why turmoil cannot play it.
+    fn lacking_on_turmoil() -> String {
+        format!(
+            "no fault \"{}\" on turmoil: its hosts keep their power, links and clocks",
+            Self::NAME
+        )
+    }
+}
+
+/// Whether a kind of fault lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    /// It happens at a moment and is not undone.
+    Instant,
+    /// It lasts as long as it says.
+    Span,
+    /// It lasts as long as it says, or to the end of the run.
+    OpenEnded,
+}
+
+/// Whom a fault concerns, and what it does to them.
+#[derive(Debug, Clone, Copy)]
+pub enum Acts<'a> {
+    /// Between two sets of hosts nothing passes while it is in force.
+    Parts(Sides<'a>),
+    /// It adds to the condition of each of these hosts while it is in force.
+    OnHosts(&'a Hosts, Adds<'a>),
+    /// It changes how long what these hosts stand behind remembers sessions while it is in force.
+    OnGateways(&'a Hosts, &'a LifetimeChange),
+    /// It strikes each of these hosts at a moment.
+    StrikesHosts(&'a Hosts, &'a dyn StrikesHost),
+    /// It strikes what these hosts stand behind at a moment, each NAT or firewall once.
+    StrikesGateways(&'a Hosts, &'a dyn StrikesGateway),
+}
+
+/// Two sets of hosts between which nothing passes; no host is in both.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// First side.
+    pub a: &'a Hosts,
+    /// Second side.
+    pub b: &'a Hosts,
+    /// Only what goes from `a` to `b` is stopped.
+    pub one_way: bool,
+}
+
+/// What a fault in force adds to the condition of a host; by default nothing. ADR-004 says how
+/// several sum up and when each has an effect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Adds<'a> {
+    /// The host has no power. An effect is a host that is kept from running.
+    pub cuts_power: bool,
+    /// Its programs end in good order, and do not run. An effect is a host that is kept from
+    /// running.
+    pub ends_programs: bool,
+    /// It is in another network. An effect is a host that it takes there.
+    pub away: Option<&'a Elsewhere>,
+    /// What changes of its access link. Effects are packets that meet the change.
+    pub access: Option<&'a LinkChange>,
+    /// What changes of its port on the local network. Effects are packets that meet the change.
+    pub lan: Option<&'a LinkChange>,
+    /// The interface of this name is down. Effects are the packets and connections that it stops.
+    pub interface: Option<&'a str>,
+}
+
+/// Another network, one for each host that is taken there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// What each host stands behind there; `None` for nothing.
+    pub nat: Option<NatProfile>,
+    /// Their access link there; as before if absent.
+    pub access: Option<AccessProfile>,
+}
+
+/// What strikes hosts.
+pub trait StrikesHost: fmt::Debug {
+    /// What is drawn for each strike at each host, if anything.
+    fn amount(&self) -> Option<Amount>;
+
+    /// Strikes a host, with the amount drawn or 0. Returns the effects that it had.
+    fn strike(&self, host: HostId, amount: i64) -> u64;
+}
+
+/// What strikes NATs and firewalls.
+pub trait StrikesGateway: fmt::Debug {
+    /// Strikes a gateway. Returns the effects that it had.
+    fn strike(&self, gateway: GatewayId) -> u64;
+}
+
+impl<'a> Acts<'a> {
+    /// Who may be hit: the hosts, or the first side and the second.
+    pub fn hosts(self) -> (&'a Hosts, Option<&'a Hosts>) {
+        match self {
+            Self::Parts(sides) => (sides.a, Some(sides.b)),
+            Self::OnHosts(hosts, _)
+            | Self::OnGateways(hosts, _)
+            | Self::StrikesHosts(hosts, _)
+            | Self::StrikesGateways(hosts, _) => (hosts, None),
+        }
+    }
+
+    /// What has conditions of its own and is concerned, at most: hosts, gateways, or the network.
+    pub fn targets_max(self) -> u64 {
+        match self {
+            Self::Parts(_) => 1,
+            Self::OnHosts(hosts, _)
+            | Self::OnGateways(hosts, _)
+            | Self::StrikesHosts(hosts, _)
+            | Self::StrikesGateways(hosts, _) => u64::from(hosts.len()),
+        }
+    }
+
+    /// What it adds to the condition of a host, if it is of that form.
+    pub fn on_host(self) -> Option<Adds<'a>> {
+        match self {
+            Self::OnHosts(_, adds) => Some(adds),
+            Self::Parts(_)
+            | Self::OnGateways(..)
+            | Self::StrikesHosts(..)
+            | Self::StrikesGateways(..) => None,
+        }
+    }
+
+    /// What it changes of a gateway's lifetimes, if it is of that form.
+    pub fn on_gateway(self) -> Option<&'a LifetimeChange> {
+        match self {
+            Self::OnGateways(_, change) => Some(change),
+            Self::Parts(_)
+            | Self::OnHosts(..)
+            | Self::StrikesHosts(..)
+            | Self::StrikesGateways(..) => None,
+        }
+    }
+
+    /// What is drawn for each strike, if anything.
+    pub fn amount(self) -> Option<Amount> {
+        match self {
+            Self::StrikesHosts(_, kind) => kind.amount(),
+            Self::Parts(_)
+            | Self::OnHosts(..)
+            | Self::OnGateways(..)
+            | Self::StrikesGateways(..) => None,
+        }
+    }
+}
+
+impl Adds<'_> {
+    /// Whether a host's programs do not run while it is in force.
+    pub fn keeps_programs(&self) -> bool {
+        self.cuts_power || self.ends_programs
+    }
+
+    /// Whether a link of the host is another one while it is in force.
+    pub fn changes_links(&self) -> bool {
+        self.access.is_some() || self.lan.is_some() || self.away.is_some()
+    }
+}
+
+/// What a fault is read from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Its table.
+    pub reader: Reader<'a>,
+    /// The scenario's groups.
+    pub groups: &'a [Group],
+    /// Profiles by their names.
+    pub profiles: &'a Profiles<'a>,
+}
+
+impl Source<'_> {
+    /// Reads `hosts`.
+    pub fn hosts(&self, problems: &mut Problems) -> Option<Hosts> {
+        selector::read(&self.reader, "hosts", self.groups, problems)
+    }
+
+    /// Reads `hosts`, each of which has to stand behind a NAT or firewall.
+    pub fn hosts_behind(&self, problems: &mut Problems) -> Option<Hosts> {
+        let hosts = self.hosts(problems)?;
+        let span = self.reader.span("hosts");
+        note_public(hosts.iter(), self.groups, span, problems);
+        Some(hosts)
+    }
+}

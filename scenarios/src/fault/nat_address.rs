@@ -1,0 +1,68 @@
+//! Faults that give NATs and firewalls another outside address: `nat-address`.
+
+use orrery_sim::net::nat::{self, GatewayId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Acts, FaultKind, Source, StrikesGateway, Timing};
+use crate::format::reading::amount::AmountText;
+use crate::format::reading::problem::Problems;
+use crate::format::scenario::selector::Hosts;
+use crate::format::scenario::workload::HostsText;
+
+/// NATs and firewalls get another outside address, and keep their sessions. An effect is an
+/// address that changes.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is documentation")]
+pub struct NatAddressFields {
+    /// Whose: what these hosts stand behind directly, each once.
+    hosts: HostsText,
+    /// When; `each uniform(a, b)` draws a time for each.
+    at: AmountText,
+    /// They get another each time this has passed, such as `30s`; once if absent.
+    every: Option<String>,
+}
+
+/// NATs and firewalls get another outside address.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct NatAddress {
+    /// Whose.
+    hosts: Hosts,
+}
+
+impl FaultKind for NatAddress {
+    type Fields = NatAddressFields;
+    const NAME: &'static str = "nat-address";
+    const TIMING: Timing = Timing::Instant;
+
+    fn read(source: &Source<'_>, problems: &mut Problems) -> Option<Self> {
+        let hosts = source.hosts_behind(problems)?;
+        Some(Self { hosts })
+    }
+
+    fn acts(&self) -> Acts<'_> {
+        Acts::StrikesGateways(&self.hosts, self)
+    }
+}
+
+impl StrikesGateway for NatAddress {
+    /// An effect is an address that changes.
+    fn strike(&self, gateway: GatewayId) -> u64 {
+        nat::change_address(gateway);
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fault::{check_read, check_refused};
+
+    #[test]
+    fn new_addresses_are_read_or_pointed_at() {
+        check_read("kind='nat-address'\nhosts='g'", "NatAddress");
+        check_refused(
+            "kind='nat-address'\nhosts=['g', 's']\n",
+            "t.toml:17:7: hosts of group \"s\" stand behind no NAT or firewall",
+        );
+    }
+}

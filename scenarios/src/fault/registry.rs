@@ -1,0 +1,269 @@
+//! Which kinds of fault there are, a line each, and faults of any of them as values.
+//!
+//! The only place beside their own files that names kinds. What is here for all of them follows
+//! from [`FaultKind`]: the documented fields, reading, and the form in which faults travel to
+//! workers, `{"power-cut": {"hosts": …}}`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::kind::{Acts, FaultKind, Source, Timing};
+use super::{
+    clock_step, interface, link, move_host, nat_address, nat_lifetime, nat_restart, partition,
+    power_cut, stop,
+};
+use crate::format::reading::problem::Problems;
+
+/// The kinds of fault that ship with the program, in the order of their documentation.
+const KINDS: &[Kind] = &[
+    Kind::of::<partition::Partition>(),
+    Kind::of::<power_cut::PowerCut>(),
+    Kind::of::<stop::Stop>(),
+    Kind::of::<link::Link>(),
+    Kind::of::<clock_step::ClockStep>(),
+    Kind::of::<nat_restart::NatRestart>(),
+    Kind::of::<nat_address::NatAddress>(),
+    Kind::of::<nat_lifetime::NatLifetime>(),
+    Kind::of::<move_host::MoveHost>(),
+    Kind::of::<interface::Interface>(),
+];
+
+/// A kind of fault, known by its name.
+pub struct Kind {
+    name: &'static str,
+    pub(super) timing: Timing,
+    pub(super) read: fn(&Source<'_>, &mut Problems) -> Option<AnyFault>,
+    fields: fn(&mut SchemaGenerator) -> Schema,
+    from_json: fn(Value) -> serde_json::Result<AnyFault>,
+}
+
+impl Kind {
+    /// What a kind says of itself.
+    pub const fn of<K: FaultKind>() -> Self {
+        Self {
+            name: K::NAME,
+            timing: K::TIMING,
+            read: |source, problems| K::read(source, problems).map(AnyFault::new),
+            fields: <K::Fields as JsonSchema>::json_schema,
+            from_json: |value| serde_json::from_value::<K>(value).map(AnyFault::new),
+        }
+    }
+}
+
+/// All kinds, in the order of their documentation.
+pub fn kinds() -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter()
+}
+
+/// The kind of that name.
+pub(super) fn find(name: &str) -> Option<&'static Kind> {
+    kinds().find(|kind| kind.name == name)
+}
+
+/// What goes wrong: a fault of any kind.
+#[derive(Clone)]
+pub struct AnyFault(Arc<dyn Erased>);
+
+impl AnyFault {
+    fn new<K: FaultKind>(fault: K) -> Self {
+        Self(Arc::new(fault))
+    }
+
+    /// The name of its kind.
+    pub fn kind(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Whether its kind lasts.
+    pub fn timing(&self) -> Timing {
+        self.0.timing()
+    }
+
+    /// Whom it concerns, and what it does to them.
+    pub fn acts(&self) -> Acts<'_> {
+        self.0.does()
+    }
+
+    /// Why turmoil cannot play it.
+    pub fn lacking_on_turmoil(&self) -> String {
+        self.0.lacking()
+    }
+}
+
+impl fmt::Debug for AnyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A kind behind a pointer.
+trait Erased: fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+    fn timing(&self) -> Timing;
+    fn does(&self) -> Acts<'_>;
+    fn lacking(&self) -> String;
+    fn to_json(&self) -> serde_json::Result<Value>;
+}
+
+impl<K: FaultKind> Erased for K {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn timing(&self) -> Timing {
+        K::TIMING
+    }
+
+    fn does(&self) -> Acts<'_> {
+        self.acts()
+    }
+
+    fn lacking(&self) -> String {
+        K::lacking_on_turmoil()
+    }
+
+    fn to_json(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(self)
+    }
+}
+
+impl PartialEq for AnyFault {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |one: Value| other.0.to_json().is_ok_and(|other| one == other);
+        self.kind() == other.kind() && self.0.to_json().is_ok_and(same)
+    }
+}
+
+impl Serialize for AnyFault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.to_json().map_err(S::Error::custom)?;
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.kind(), &fields)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for AnyFault {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OneKind)
+    }
+}
+
+/// Takes in a fault: its kind, and its fields.
+struct OneKind;
+
+impl<'de> Visitor<'de> for OneKind {
+    type Value = AnyFault;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a fault by its kind")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyFault, A::Error> {
+        let entry: Option<(String, Value)> = map.next_entry()?;
+        let (name, fields) = entry.ok_or_else(|| A::Error::custom("a fault without a kind"))?;
+        let kind = find(&name);
+        let kind = kind.ok_or_else(|| A::Error::custom(format!("no fault \"{name}\"")))?;
+        (kind.from_json)(fields).map_err(A::Error::custom)
+    }
+}
+
+/// `[[fault]]` as it is documented.
+pub struct FaultFields;
+
+/// What is said of all kinds.
+const OF_ALL: &str = "`[[fault]]`: what goes wrong. Every fault ends with the run at the latest: it heals before\n\
+    the drain. What a host meets is at every moment the sum of all faults in force, whatever\n\
+    their order and kinds; no fault undoes another, and when the last has ended all is as before\n\
+    the first. A run in which a declared fault had no effect fails.";
+
+impl JsonSchema for FaultFields {
+    fn schema_name() -> Cow<'static, str> {
+        "FaultFields".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let members: Vec<Schema> = kinds().map(|kind| member(kind, generator)).collect();
+        json_schema!({ "description": OF_ALL, "oneOf": members })
+    }
+}
+
+/// The fields of a kind, `kind` among them.
+fn member(kind: &Kind, generator: &mut SchemaGenerator) -> Schema {
+    let mut fields = (kind.fields)(generator);
+    let object = fields.ensure_object();
+    let properties = object.entry("properties").or_insert_with(|| json!({}));
+    if let Some(properties) = properties.as_object_mut() {
+        let tag = json!({ "type": "string", "const": kind.name });
+        properties.insert("kind".to_owned(), tag);
+    }
+    let required = object.entry("required").or_insert_with(|| json!([]));
+    if let Some(required) = required.as_array_mut() {
+        required.insert(0, json!("kind"));
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::faults_of;
+    use crate::format::reading::reader::{fields_of_kind, kinds_of};
+
+    #[test]
+    fn every_kind_is_documented_with_its_times() {
+        let names: Vec<&str> = kinds().map(|kind| kind.name).collect();
+        assert_eq!(kinds_of::<FaultFields>(), names);
+        for kind in kinds() {
+            let fields = fields_of_kind::<FaultFields>(kind.name).expect("it is documented");
+            let required = |name: &str| {
+                let field = fields.iter().find(|(field, _)| field == name);
+                field.map(|(_, required)| *required)
+            };
+            let length = match kind.timing {
+                Timing::Instant => None,
+                Timing::Span => Some(true),
+                Timing::OpenEnded => Some(false),
+            };
+            let expected = [Some(true), length, Some(false)];
+            assert_eq!(
+                ["at", "for", "every"].map(required),
+                expected,
+                "{}",
+                kind.name
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let mut names: Vec<&str> = kinds().map(|kind| kind.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), kinds().count());
+    }
+
+    #[test]
+    fn a_fault_travels_by_the_name_of_its_kind() {
+        let faults = faults_of("kind='nat-restart'\nhosts='g[1]'\naddress='changed'");
+        let sent = faults.expect("it is a fault").remove(0);
+        let text = serde_json::to_string(&sent).expect("it is plain data");
+        let hosts = r#"{"ranges":[[1,2]]}"#;
+        assert_eq!(
+            text,
+            format!(r#"{{"nat-restart":{{"hosts":{hosts},"readdresses":true}}}}"#)
+        );
+        let received: AnyFault = serde_json::from_str(&text).expect("it is a fault");
+        assert_eq!(received, sent);
+        let unknown = serde_json::from_str::<AnyFault>(r#"{"flood":{}}"#);
+        let told = unknown.expect_err("there is no such kind").to_string();
+        assert!(told.contains("no fault \"flood\""), "{told}");
+    }
+}
