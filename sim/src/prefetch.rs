@@ -3,9 +3,9 @@
 //! In a world of many hosts nearly every line of memory that an event touches has
 //! to come from far away, and much of it is behind pointers. The queue knows which event
 //! comes next, so its way is prepared in two steps. While the event before it is delivered,
-//! what it touches first is *anticipated*: tables that have a place for each host. As it
-//! begins, what those lead to is *approached*, all at once: stages, sockets, connections,
-//! and the task that will be woken. Nothing is written, and nothing is decided by what is
+//! its *tables* are prefetched: those that have a place for each host. As it begins, their
+//! *targets* are, what those lead to, all at once: stages, sockets, connections, and the task
+//! that will be woken. Nothing is written, and nothing is decided by what is
 //! read, so nothing but time can differ.
 
 #![cfg_attr(
@@ -17,7 +17,7 @@ use std::task::Waker;
 
 const LINE_BYTES: usize = 64;
 
-/// Asks the processor to bring `item` near. Does nothing where we know of no way.
+/// Asks the processor to prefetch `item`. Does nothing where we know of no way.
 #[inline]
 pub(crate) fn prefetch<T: ?Sized>(item: &T) {
     lines(std::ptr::from_ref(item).cast(), size_of_val(item));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use crate::kernel::pump::{self, Pump};
-use crate::kernel::{self, Failure, Stats};
+use crate::kernel::{self, Failure, ProgramPrefetch, Stats};
 use crate::log::LogSpec;
 use crate::net::capture::{Capture, CaptureError};
 use crate::time::SimTime;
@@ -206,7 +206,11 @@ impl Simulation {
             let subscriber = tracing_subscriber::registry().with(layers);
             tracing::subscriber::set_default(subscriber)
         });
-        kernel::install(self.seed, trace);
+        let program_prefetch = ProgramPrefetch {
+            tables: net::prefetch_program_tables,
+            targets: net::prefetch_program_targets,
+        };
+        kernel::install(self.seed, trace, program_prefetch);
         net::install(captures);
         futures_timer::install(Some(&kernel::DRIVER));
         ed25519_dalek::remember(true);

@@ -38,18 +38,18 @@ fn id(slot: u32, generation: u32) -> TimerId {
 }
 
 impl Timers {
-    /// Brings near whose timer fires soon.
-    pub(super) fn anticipate(&self, slot: u32) {
+    /// Prefetches whose timer fires soon.
+    pub(super) fn prefetch(&self, slot: u32) {
         if let Some(entry) = self.entries.get(slot as usize) {
             prefetch(entry);
         }
     }
 
-    /// Brings near who wakes the task that waits for a timer, after [`Self::anticipate`].
+    /// Prefetches who wakes the task that waits for a timer, after [`Self::prefetch`].
     /// Returns that task, for the same.
-    pub(super) fn approach(&self, slot: u32) -> Option<TaskName> {
+    pub(super) fn prefetch_waker(&self, slot: u32) -> Option<TaskName> {
         let entry = self.entries.get(slot as usize)?;
-        entry.sleeper.as_ref().map(Sleeper::approach_waker)
+        entry.sleeper.as_ref().map(Sleeper::prefetch_waker)
     }
 
     /// The timer, unless the name is of another simulation or a past timer.

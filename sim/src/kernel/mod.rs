@@ -38,10 +38,45 @@ use tasks::Tasks;
 pub(crate) enum Event {
     /// A program's timer, by slot.
     Timer(u32),
-    /// Something on the wires.
-    Net(crate::net::NetEvent),
-    /// A step of the experiment or of the world.
-    Call(Box<dyn FnOnce()>),
+    /// Anything else: a packet on its way, a step of the experiment.
+    Other(Box<dyn Occurrence>),
+}
+
+/// What happens when the time of an event has come. Who schedules it says so: the kernel knows
+/// neither packets nor steps.
+pub(crate) trait Occurrence {
+    /// It happens at `host`, the one that it was scheduled for. True if a program may have
+    /// something to do then.
+    fn happen(self: Box<Self>, host: HostId) -> bool;
+
+    /// Prefetches tables that have a place for each host, while the event before this one is
+    /// delivered. Should read nothing that may be far away.
+    fn prefetch_tables(&self, _host: HostId) {}
+
+    /// Prefetches what those tables lead to, as it is about to happen.
+    fn prefetch_targets(&self, _host: HostId) {}
+}
+
+/// A step of the experiment or of the world.
+struct Call<F>(Class, F);
+
+impl<F: FnOnce()> Occurrence for Call<F> {
+    fn happen(self: Box<Self>, host: HostId) -> bool {
+        let Self(class, action) = *self;
+        with(|kernel| kernel.record(class, host, |_| {}));
+        action();
+        true
+    }
+}
+
+/// Prefetching on behalf of a host whose program is about to run: what it may touch in parts of
+/// the world that the kernel does not know.
+#[derive(Clone, Copy)]
+pub(crate) struct ProgramPrefetch {
+    /// Tables that have a place for each host.
+    pub(crate) tables: fn(HostId),
+    /// What those lead to.
+    pub(crate) targets: fn(HostId),
 }
 
 /// What went wrong inside a simulation.
@@ -93,6 +128,7 @@ pub(crate) struct Kernel {
     trace: Trace,
     stats: Stats,
     failure: Option<Failure>,
+    program_prefetch: ProgramPrefetch,
 }
 
 thread_local! {
@@ -115,10 +151,10 @@ pub(crate) fn is_running() -> bool {
         .unwrap_or(false)
 }
 
-/// Brings near what the next event will touch first.
-fn anticipate() {
+/// Prefetches the tables that the next event will read.
+fn prefetch_tables() {
     with(|kernel| {
-        let Some((key, event)) = kernel.queue.anticipate() else {
+        let Some((key, event)) = kernel.queue.prefetch_next() else {
             return;
         };
         if let Some(clock) = kernel.clocks.get(key.host().index()) {
@@ -126,34 +162,33 @@ fn anticipate() {
         }
         match event {
             Event::Timer(slot) => {
-                kernel.timers.anticipate(*slot);
-                crate::net::anticipate_program(key.host());
+                kernel.timers.prefetch(*slot);
+                (kernel.program_prefetch.tables)(key.host());
             }
-            Event::Net(event) => crate::net::anticipate(event),
-            Event::Call(_) => {}
+            Event::Other(occurrence) => occurrence.prefetch_tables(key.host()),
         }
     });
 }
 
-/// Brings near what an event will touch then, as it is about to be delivered. What it touches
-/// first was brought near while the event before it was delivered.
-fn approach(host: HostId, event: &Event) {
+/// Prefetches what those tables lead to, as an event is about to be delivered. They were
+/// prefetched while the event before it was delivered.
+fn prefetch_targets(host: HostId, event: &Event) {
     match event {
         Event::Timer(slot) => {
-            with(|kernel| {
-                if let Some(task) = kernel.timers.approach(*slot) {
-                    kernel.tasks.approach(task);
+            let program_prefetch = with(|kernel| {
+                if let Some(task) = kernel.timers.prefetch_waker(*slot) {
+                    kernel.tasks.prefetch(task);
                 }
+                kernel.program_prefetch
             });
-            crate::net::approach_program(host);
+            (program_prefetch.targets)(host);
         }
-        Event::Net(event) => crate::net::approach(event),
-        Event::Call(_) => {}
+        Event::Other(occurrence) => occurrence.prefetch_targets(host),
     }
 }
 
 /// Starts a kernel on this thread.
-pub(crate) fn install(seed: u64, trace: Trace) {
+pub(crate) fn install(seed: u64, trace: Trace, program_prefetch: ProgramPrefetch) {
     let kernel = Kernel {
         seed,
         now: SimTime::ZERO,
@@ -169,6 +204,7 @@ pub(crate) fn install(seed: u64, trace: Trace) {
         trace,
         stats: Stats::default(),
         failure: None,
+        program_prefetch,
     };
     KERNEL.with_borrow_mut(|slot| {
         assert!(slot.is_none(), "one simulation a thread");
@@ -220,7 +256,7 @@ pub(crate) fn event_number() -> u64 {
 
 /// Schedules `action` as an event of `class` at `host`.
 pub fn call_at(at: SimTime, class: Class, host: HostId, action: impl FnOnce() + 'static) {
-    with(|kernel| kernel.schedule(at, class, host, Event::Call(Box::new(action))));
+    with(|kernel| kernel.schedule(at, class, host, Event::Other(Box::new(Call(class, action)))));
 }
 
 /// Puts what a program did into the trace.

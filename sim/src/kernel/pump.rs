@@ -160,8 +160,8 @@ fn deliver_next() -> bool {
     }) else {
         return false;
     };
-    super::approach(key.host(), &event);
-    super::anticipate();
+    super::prefetch_targets(key.host(), &event);
+    super::prefetch_tables();
     let _scope = HostScope::enter(key.host());
     match event {
         Event::Timer(slot) => {
@@ -174,12 +174,7 @@ fn deliver_next() -> bool {
             waker.into_iter().for_each(Waker::wake);
             woken
         }
-        Event::Net(event) => crate::net::deliver(event),
-        Event::Call(action) => {
-            with(|kernel| kernel.record(key.class(), key.host(), |_| {}));
-            action();
-            true
-        }
+        Event::Other(occurrence) => occurrence.happen(key.host()),
     }
 }
 

@@ -60,9 +60,9 @@ impl<E> Queue<E> {
         self.heap.first().map(|entry| entry.0)
     }
 
-    /// The next event. Those of which one follows it are brought near, so that this
+    /// The next event. Those of which one follows it are prefetched, so that this
     /// costs little when it is their turn.
-    pub fn anticipate(&self) -> Option<(Key, &E)> {
+    pub fn prefetch_next(&self) -> Option<(Key, &E)> {
         let (key, slot) = self.heap.first()?;
         for (_, slot) in self.heap.iter().skip(1).take(ARITY) {
             prefetch(&self.slots[*slot as usize]);

@@ -36,20 +36,20 @@ impl Sleeper {
         self.waker.will_wake(cx.waker())
     }
 
-    /// Brings near what is touched when it is woken. Returns the task, for the same.
+    /// Prefetches what is touched when it is woken. Returns the task, for the same.
     #[inline]
-    pub(super) fn approach_waker(&self) -> TaskName {
+    pub(super) fn prefetch_waker(&self) -> TaskName {
         if !is_name(&self.waker) {
             prefetch_task(&self.waker);
         }
         self.task
     }
 
-    /// Brings near what it will touch when it is woken.
+    /// Prefetches what it will touch when it is woken.
     #[inline]
-    pub(crate) fn approach(&self) {
-        let task = self.approach_waker();
-        super::with(|kernel| kernel.tasks.approach(task));
+    pub(crate) fn prefetch(&self) {
+        let task = self.prefetch_waker();
+        super::with(|kernel| kernel.tasks.prefetch(task));
     }
 
     /// Wakes it, or hands over who does.

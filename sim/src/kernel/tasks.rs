@@ -2,7 +2,7 @@
 //!
 //! Who is woken waits for its turn behind those that were woken before it. Futures are here
 //! and not in tasks of tokio's, so that a power cut can drop them at once, and because the
-//! world knows what is coming: who is woken has its memory brought near while others have
+//! world knows what is coming: who is woken has its memory prefetched while others have
 //! their turns.
 
 use std::collections::VecDeque;
@@ -180,8 +180,8 @@ impl Tasks {
         task
     }
 
-    /// Brings near what a task touches first.
-    pub(super) fn approach(&self, name: TaskName) {
+    /// Prefetches what a task touches first.
+    pub(super) fn prefetch(&self, name: TaskName) {
         if let Some(Place {
             task: Some(task), ..
         }) = self.places.get(name.place())

@@ -14,6 +14,7 @@ use super::packet::Packet;
 use super::partition::Partitions;
 use super::region_path::{PathSpec, RegionPaths};
 use super::stage::{Condition, Draws, Fate, LinkCounts, Pipeline, PipelineError, Stage};
+use super::transit::Transit;
 use crate::kernel::HostId;
 use crate::prefetch::prefetch;
 use crate::time::SimTime;
@@ -132,8 +133,8 @@ impl HostTraffic {
 pub struct NoSuchRegion(pub usize);
 
 impl Fabric {
-    /// Brings near where a packet passes at a host.
-    pub(super) fn anticipate(&self, host: HostId, way: Way) {
+    /// Prefetches where a packet passes at a host.
+    pub(super) fn prefetch_tables(&self, host: HostId, way: Way) {
         let links = match way {
             Way::Up => &self.uplinks,
             Way::Down => &self.downlinks,
@@ -146,15 +147,15 @@ impl Fabric {
         }
     }
 
-    /// Brings near what a packet meets there, which [`Self::anticipate`] has prepared.
-    pub(super) fn approach(&self, host: HostId, way: Way) {
+    /// Prefetches what a packet meets there, which [`Self::prefetch_tables`] has prepared.
+    pub(super) fn prefetch_targets(&self, host: HostId, way: Way) {
         let links = match way {
             Way::Up => &self.uplinks,
             Way::Down => &self.downlinks,
         };
         if let Some(link) = links.get(host.index()) {
-            link.pipeline.approach();
-            link.draws.approach();
+            link.pipeline.prefetch();
+            link.draws.prefetch();
         }
     }
 
@@ -493,7 +494,7 @@ impl Fabric {
     /// to it, and where it is next: on the way up in the core, on the way down
     /// at the host.
     #[inline]
-    pub(super) fn next_released(&mut self, host: HostId, way: Way) -> Option<(Box<Packet>, Hop)> {
+    pub(super) fn next_released(&mut self, host: HostId, way: Way) -> Option<(Box<Transit>, Hop)> {
         loop {
             let (packet, fate) = self.direction(host, way).pipeline.take_released()?;
             let Some((at, condition)) = self.leaves_link(host, fate) else {

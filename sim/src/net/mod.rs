@@ -13,10 +13,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::task::Waker;
 
-use crate::kernel::{self, Class, Event, HostId};
+use crate::kernel::{self, Class, HostId};
 use crate::prefetch::prefetch;
 use crate::random::Stream;
-use crate::time::SimTime;
 
 pub mod address;
 pub mod capture;
@@ -37,6 +36,7 @@ pub mod region_path;
 pub mod stage;
 mod tcp_socket;
 mod tcp_stack;
+pub mod transit;
 pub mod udp;
 mod udp_socket;
 mod unreachable;
@@ -45,37 +45,17 @@ pub mod wire;
 pub use fabric::HostTraffic;
 pub use interfaces::{AddressChange, Interfaces};
 pub use tcp_socket::{TcpListener, TcpStream};
-pub(crate) use tcp_stack::FlowRef;
 
 use capture::Capture;
-use fabric::{Fabric, Hop, LinkEnd, Way};
+use fabric::{Fabric, Way};
 use lan::Lans;
 use packet::{Packet, Transport};
 use pcapng::Direction;
 use stage::Condition;
 use tcp_stack::TcpStack;
+use transit::{LinkFree, Stop, Transit};
 use udp::{Refused, UdpStack};
 use unreachable::Reachability;
-
-/// Something that waits for its time on the wires.
-pub(crate) enum NetEvent {
-    /// A packet leaves the core for the receiver's link.
-    Arrive(HostId, Condition, Box<Packet>),
-    /// A packet comes to the path between two regions, on its way to a host.
-    Cross(HostId, Condition, Box<Packet>),
-    /// A packet leaves a host's uplink for the gateway that the host is behind.
-    Ascend(HostId, Condition, Box<Packet>),
-    /// A packet leaves the receiver's link.
-    Deliver(HostId, Condition, Box<Packet>),
-    /// A packet comes from a LAN segment to the port of a host.
-    LanArrive(HostId, Condition, Box<Packet>),
-    /// A host's link can let go of packets that it holds.
-    LinkFree(HostId, Way),
-    /// A host's port on a LAN segment can let go of packets that it holds.
-    LanFree(HostId, Way),
-    /// A connection's next timeout.
-    TcpTimeout(FlowRef),
-}
 
 pub(crate) struct Net {
     pub(crate) fabric: Fabric,
@@ -149,61 +129,11 @@ pub(crate) fn try_with<T>(f: impl FnOnce(&mut Net) -> T) -> Option<T> {
     alive.then(|| with(f))
 }
 
-/// Delivers an event of the wires. True if a program was woken.
-pub(crate) fn deliver(event: NetEvent) -> bool {
-    with_wakes(|net| match event {
-        NetEvent::Arrive(host, condition, packet) => net.leave_core(host, condition, packet),
-        NetEvent::Cross(host, condition, packet) => net.cross(host, condition, packet),
-        NetEvent::Ascend(child, condition, packet) => net.ascend(child, condition, packet),
-        NetEvent::Deliver(host, condition, packet) => net.come(host, condition, packet),
-        NetEvent::LanArrive(host, condition, packet) => {
-            net.arrive_at_port(host, condition, packet);
-        }
-        NetEvent::LinkFree(host, way) => net.link_free(host, way),
-        NetEvent::LanFree(host, way) => net.port_free(host, way),
-        NetEvent::TcpTimeout(flow) => net.tcp_timeout(flow),
-    })
-    .1
-}
-
-/// Brings near what an event of the wires will touch first.
-pub(crate) fn anticipate(event: &NetEvent) {
-    let (NetEvent::Arrive(host, _, packet) | NetEvent::Deliver(host, _, packet)) = event else {
-        return;
-    };
-    prefetch(&**packet);
+/// Prefetches tables with a place for each host, for a program of `host` that sends a packet.
+pub(crate) fn prefetch_program_tables(host: HostId) {
     NET.with_borrow(|net| {
         let Some(net) = net else { return };
-        net.fabric.anticipate(*host, Way::Down);
-        net.udp.get(host.index()).into_iter().for_each(prefetch);
-        let tcp = net.tcp.get(host.index());
-        tcp.into_iter().for_each(TcpStack::anticipate);
-    });
-}
-
-/// Brings near what an event of the wires will touch then, once the first is there.
-pub(crate) fn approach(event: &NetEvent) {
-    let (NetEvent::Arrive(host, _, packet) | NetEvent::Deliver(host, _, packet)) = event else {
-        return;
-    };
-    NET.with_borrow(|net| {
-        let Some(net) = net else { return };
-        if matches!(event, NetEvent::Arrive(..)) {
-            net.fabric.approach(*host, Way::Down);
-        }
-        match packet.transport {
-            Transport::Udp(_) => net.udp[host.index()].approach(),
-            Transport::Tcp(_) => net.tcp[host.index()].approach(packet.dst.port(), packet.src),
-            Transport::Icmp(_) => {}
-        }
-    });
-}
-
-/// Brings near what a program of `host` will touch first that sends a packet.
-pub(crate) fn anticipate_program(host: HostId) {
-    NET.with_borrow(|net| {
-        let Some(net) = net else { return };
-        net.fabric.anticipate(host, Way::Up);
+        net.fabric.prefetch_tables(host, Way::Up);
         net.udp.get(host.index()).into_iter().for_each(prefetch);
         net.reachability
             .get(host.index())
@@ -212,13 +142,13 @@ pub(crate) fn anticipate_program(host: HostId) {
     });
 }
 
-/// Brings near what it will touch then, once the first is there.
-pub(crate) fn approach_program(host: HostId) {
+/// Prefetches what those tables lead to.
+pub(crate) fn prefetch_program_targets(host: HostId) {
     NET.with_borrow(|net| {
         let Some(net) = net else { return };
-        net.fabric.approach(host, Way::Up);
+        net.fabric.prefetch_targets(host, Way::Up);
         let udp = net.udp.get(host.index());
-        udp.into_iter().for_each(UdpStack::approach);
+        udp.into_iter().for_each(UdpStack::prefetch_targets);
     });
 }
 
@@ -305,8 +235,8 @@ impl Net {
         self.reachability[host.index()].set_link_mtus(access.up.mtu, access.down.mtu);
         self.fabric.set_access(kernel::now(), host, access);
         self.access[host.index()].clone_from(access);
-        self.follow_up(host, Way::Up);
-        self.follow_up(host, Way::Down);
+        self.drain_link(host, Way::Up);
+        self.drain_link(host, Way::Down);
     }
 
     /// A host's access link, as it was last set.
@@ -326,7 +256,7 @@ impl Net {
         stages: Vec<Box<dyn stage::Stage>>,
     ) -> Result<(), stage::PipelineError> {
         self.fabric.set_uplink(kernel::now(), host, stages)?;
-        self.follow_up(host, Way::Up);
+        self.drain_link(host, Way::Up);
         Ok(())
     }
 
@@ -342,70 +272,70 @@ impl Net {
             return;
         }
         match self.fabric.send(kernel::now(), from, &packet) {
-            Some(hop) => schedule_hop(&hop, Box::new(packet)),
+            Some(hop) => Transit::new(packet).schedule_hop(&hop),
             None => self.check_uplink(from, &packet),
         }
-        self.follow_up(from, Way::Up);
+        self.drain_link(from, Way::Up);
     }
 
     /// Sends a packet of the router before the access link of `near` on its way, or of
     /// that host's own kernel to itself.
     fn send_from_router(&mut self, near: HostId, packet: Packet) {
         if let Some(hop) = self.fabric.send_from_router(kernel::now(), near, &packet) {
-            schedule_hop(&hop, Box::new(packet));
+            Transit::new(packet).schedule_hop(&hop);
         }
     }
 
     /// A packet for `host` comes to the path between two regions.
-    fn cross(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
-        let ends = (packet.from, host);
+    fn cross(&mut self, host: HostId, condition: Condition, packet: Box<Transit>) {
+        let ends = (packet.from(), host);
         let now = kernel::now();
         if let Some(hop) = self.fabric.pass_path(now, ends, &packet, condition) {
-            schedule_hop(&hop, packet);
+            packet.schedule_hop(&hop);
         }
     }
 
     /// A packet comes out of the core before the link of `host`.
     #[inline]
-    fn leave_core(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
-        if self.fabric.leaves_core(packet.from, host) {
+    fn leave_core(&mut self, host: HostId, condition: Condition, packet: Box<Transit>) {
+        if self.fabric.leaves_core(packet.from(), host) {
             self.arrive(host, condition, packet);
         }
     }
 
-    fn arrive(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
+    fn arrive(&mut self, host: HostId, condition: Condition, packet: Box<Transit>) {
         let now = kernel::now();
         let hop = self.fabric.arrive(now, host, &packet, condition);
-        self.follow_up(host, Way::Down);
+        self.drain_link(host, Way::Down);
         match hop {
             None => self.check_downlink(host, &packet),
-            Some(hop) if hop.at == now => self.come(host, hop.condition, packet),
-            Some(hop) => schedule_delivery(&hop, packet),
+            Some(hop) if hop.at == now => self.leave_downlink(host, hop.condition, packet),
+            Some(hop) => packet.schedule(hop.at, host, Stop::Host, hop.condition),
         }
     }
 
     fn link_free(&mut self, host: HostId, way: Way) {
         self.fabric.wake(kernel::now(), host, way);
-        self.follow_up(host, way);
+        self.drain_link(host, way);
     }
 
     /// Takes from a host's link what it let go beside the packet that came to
     /// it, and sees to it that the link is woken when it has to be.
-    fn follow_up(&mut self, host: HostId, way: Way) {
+    fn drain_link(&mut self, host: HostId, way: Way) {
         while let Some((packet, hop)) = self.fabric.next_released(host, way) {
             match way {
-                Way::Up => schedule_hop(&hop, packet),
-                Way::Down => schedule_delivery(&hop, packet),
+                Way::Up => packet.schedule_hop(&hop),
+                Way::Down => packet.schedule(hop.at, host, Stop::Host, hop.condition),
             }
         }
         if let Some(at) = self.fabric.wakeup_due(host, way) {
-            schedule(at, host, NetEvent::LinkFree(host, way));
+            transit::schedule(at, host, Box::new(LinkFree(way)));
         }
     }
 
     /// A packet has left the downlink of a host or gateway, or its LAN segment.
     #[inline]
-    fn come(&mut self, host: HostId, condition: Condition, packet: Box<Packet>) {
+    fn leave_downlink(&mut self, host: HostId, condition: Condition, packet: Box<Transit>) {
         if self.fabric.is_gateway(host) {
             self.pass_gateway(host, condition, packet);
         } else {
@@ -422,11 +352,11 @@ impl Net {
         if !self.fabric.note_received(host, packet) {
             return;
         }
-        self.take(host, condition, packet);
+        self.deliver_local(host, condition, packet);
     }
 
     /// A packet for the host itself has come to it.
-    fn take(&mut self, host: HostId, condition: Condition, packet: &Packet) {
+    fn deliver_local(&mut self, host: HostId, condition: Condition, packet: &Packet) {
         if condition == Condition::Corrupted {
             self.fabric.count_drop("corrupted");
             return;
@@ -463,24 +393,4 @@ impl Net {
             capture.packet(kernel::now(), host, direction, packet);
         }
     }
-}
-
-/// Sees to a packet that has left an uplink.
-fn schedule_hop(hop: &Hop, mut packet: Box<Packet>) {
-    packet.from = hop.from;
-    let event = match hop.end {
-        LinkEnd::Down => NetEvent::Arrive(hop.host, hop.condition, packet),
-        LinkEnd::Up => NetEvent::Ascend(hop.host, hop.condition, packet),
-        LinkEnd::Core => NetEvent::Cross(hop.host, hop.condition, packet),
-    };
-    schedule(hop.at, hop.host, event);
-}
-
-fn schedule_delivery(hop: &Hop, packet: Box<Packet>) {
-    let event = NetEvent::Deliver(hop.host, hop.condition, packet);
-    schedule(hop.at, hop.host, event);
-}
-
-fn schedule(at: SimTime, host: HostId, event: NetEvent) {
-    kernel::with(|kernel| kernel.schedule(at, Class::Packet, host, Event::Net(event)));
 }

@@ -9,7 +9,6 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use super::icmp::IcmpError;
-use crate::kernel::HostId;
 use crate::tcp::Segment;
 use crate::trace::Encoding;
 
@@ -29,8 +28,6 @@ pub struct Packet {
     pub dst: SocketAddr,
     /// What it carries.
     pub transport: Transport,
-    /// From whose link it came to the core, while it crosses that; not part of what travels.
-    pub(super) from: HostId,
 }
 
 /// The transport header and payload of a [`Packet`].
@@ -51,7 +48,6 @@ impl Packet {
             src,
             dst,
             transport: Transport::Udp(payload),
-            from: HostId::NONE,
         }
     }
 
@@ -61,7 +57,6 @@ impl Packet {
             src,
             dst,
             transport: Transport::Tcp(segment),
-            from: HostId::NONE,
         }
     }
 
@@ -71,7 +66,6 @@ impl Packet {
             src,
             dst,
             transport: Transport::Icmp(error),
-            from: HostId::NONE,
         }
     }
 

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncWrite};
 
-use super::{FlowRef, Net, try_with, with};
+use super::tcp_stack::FlowRef;
+use super::{Net, try_with, with};
 use crate::kernel::{HostId, Sleeper};
 use crate::tcp::{Stats, TcpError};
 

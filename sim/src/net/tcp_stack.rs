@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::Net;
 use super::flow_table::{FlowTable, Tuple};
 use super::packet::Packet;
-use super::{Net, NetEvent};
+use super::transit::TcpTimeout;
 use crate::kernel::queue::Ticket;
 use crate::kernel::{self, Class, Event, HostId, Sleeper};
 use crate::prefetch::prefetch;
@@ -102,14 +103,14 @@ impl TcpStack {
         }
     }
 
-    /// Brings near where its connections are found.
-    pub(super) fn anticipate(&self) {
+    /// Prefetches where its connections are found.
+    pub(super) fn prefetch_tables(&self) {
         prefetch(&self.by_tuple);
         prefetch(&self.flows);
     }
 
-    /// Brings near the connection that a segment belongs to, after [`Self::anticipate`].
-    pub(super) fn approach(&self, port: u16, remote: SocketAddr) {
+    /// Prefetches the connection that a segment belongs to, after [`Self::prefetch_tables`].
+    pub(super) fn prefetch_targets(&self, port: u16, remote: SocketAddr) {
         let slot = self.by_tuple.get(&(port, remote));
         let flow = slot.and_then(|slot| self.flows[slot as usize].flow.as_deref());
         flow.into_iter().for_each(prefetch);
@@ -353,7 +354,7 @@ impl Net {
                     .reader
                     .as_ref()
                     .into_iter()
-                    .for_each(Sleeper::approach);
+                    .for_each(Sleeper::prefetch);
                 entry.tcp.on_segment(now, segment.clone());
             }
             self.tcp_drive(flow);
@@ -496,7 +497,7 @@ impl Flow {
                 self.timeout = Some((ticket, next));
             }
             (None, Some(next)) => {
-                let event = Event::Net(NetEvent::TcpTimeout(flow));
+                let event = Event::Other(Box::new(TcpTimeout(flow)));
                 let ticket = kernel::with(|k| k.schedule(next, Class::Transport, host, event));
                 self.timeout = Some((ticket, next));
             }

@@ -112,8 +112,8 @@ impl UdpStack {
         }
     }
 
-    /// Brings near the first of its sockets, of which most hosts have one.
-    pub(super) fn approach(&self) {
+    /// Prefetches the first of its sockets, of which most hosts have one.
+    pub(super) fn prefetch_targets(&self) {
         self.bound.first().into_iter().for_each(prefetch);
     }
 
@@ -187,7 +187,7 @@ impl UdpStack {
             .reader
             .as_ref()
             .into_iter()
-            .for_each(Sleeper::approach);
+            .for_each(Sleeper::prefetch);
         let charge = payload.len() + DATAGRAM_OVERHEAD_BYTES;
         let room = socket.limits.bytes.saturating_sub(socket.queued_bytes);
         if charge > room || socket.queue.len() >= socket.limits.datagrams {

@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::Net;
 use super::fabric::{Fabric, Way};
 use super::link::Access;
 use super::packet::Packet;
 use super::stage::{Condition, DropReason, Fate, LinkCounts};
-use super::{Net, NetEvent, schedule};
+use super::transit::{PortFree, Stop, Transit, schedule};
 use crate::kernel::{self, HostId};
 use crate::random::Stream;
 use crate::time::SimTime;
@@ -196,8 +197,8 @@ impl Net {
     pub(crate) fn set_lan_port(&mut self, host: HostId, access: &Access) {
         let now = kernel::now();
         self.lans.ports.set(kernel::seed(), now, host, access);
-        self.follow_up_port(host, Way::Up);
-        self.follow_up_port(host, Way::Down);
+        self.drain_port(host, Way::Up);
+        self.drain_port(host, Way::Down);
     }
 
     /// Packets that have met the conditions of a host's port so far.
@@ -241,7 +242,7 @@ impl Net {
         } else if fate == Fate::Dropped(DropReason::TooLarge) {
             self.tell_too_big(from, packet, self.lans.ports.mtu(from), packet.src.ip());
         }
-        self.follow_up_port(from, Way::Up);
+        self.drain_port(from, Way::Up);
     }
 
     /// Takes a packet that has left the port of `from` at `at` to the ports of its receivers.
@@ -284,8 +285,8 @@ impl Net {
             } else if lost {
                 self.fabric.count_drop("loss");
             } else if self.lans.ports.has(to) {
-                let event = NetEvent::LanArrive(to, condition, Box::new(packet.clone()));
-                schedule(leaves, to, event);
+                let packet = Transit::new(packet.clone());
+                packet.schedule(leaves, to, Stop::LanPort, condition);
             } else {
                 deliver(leaves, to, condition, packet.clone());
             }
@@ -297,43 +298,43 @@ impl Net {
         &mut self,
         host: HostId,
         condition: Condition,
-        packet: Box<Packet>,
+        packet: Box<Transit>,
     ) {
         let now = kernel::now();
         let port = (host, Way::Down);
         let fate = self.lans.ports.push(now, port, &packet, condition);
         match self.fabric.leaves_link(host, fate) {
-            Some((at, condition)) if at == now => self.come(host, condition, packet),
-            Some((at, condition)) => schedule(at, host, NetEvent::Deliver(host, condition, packet)),
+            Some((at, condition)) if at == now => self.leave_downlink(host, condition, packet),
+            Some((at, condition)) => packet.schedule(at, host, Stop::Host, condition),
             None => {}
         }
-        self.follow_up_port(host, Way::Down);
+        self.drain_port(host, Way::Down);
     }
 
     /// A port can let go of packets that it holds.
     pub(super) fn port_free(&mut self, host: HostId, way: Way) {
         self.lans.ports.wake(kernel::now(), host, way);
-        self.follow_up_port(host, way);
+        self.drain_port(host, way);
     }
 
     /// Takes from a port what it let go beside the packet that came to it, and sees to it that
     /// it is woken when it has to be.
-    fn follow_up_port(&mut self, host: HostId, way: Way) {
+    fn drain_port(&mut self, host: HostId, way: Way) {
         while let Some((packet, fate)) = self.lans.ports.take_released(host, way) {
             let Some((at, condition)) = self.fabric.leaves_link(host, fate) else {
                 continue;
             };
             match way {
                 Way::Up => self.cross_segment(at, host, condition, &packet),
-                Way::Down => schedule(at, host, NetEvent::Deliver(host, condition, packet)),
+                Way::Down => packet.schedule(at, host, Stop::Host, condition),
             }
         }
         if let Some(at) = self.lans.ports.wakeup_due(host, way) {
-            schedule(at, host, NetEvent::LanFree(host, way));
+            schedule(at, host, Box::new(PortFree(way)));
         }
     }
 }
 
 fn deliver(at: SimTime, to: HostId, condition: Condition, packet: Packet) {
-    schedule(at, to, NetEvent::Deliver(to, condition, Box::new(packet)));
+    Transit::new(packet).schedule(at, to, Stop::Host, condition);
 }

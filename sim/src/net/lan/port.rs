@@ -11,6 +11,7 @@ use crate::net::fabric::Way;
 use crate::net::link::Access;
 use crate::net::packet::Packet;
 use crate::net::stage::{Condition, Draws, Fate, LinkCounts, Pipeline};
+use crate::net::transit::Transit;
 use crate::time::SimTime;
 
 /// All such ports of a world.
@@ -119,7 +120,7 @@ impl Ports {
     }
 
     /// The next packet that a port lets go apart from the one that came to it.
-    pub(super) fn take_released(&mut self, host: HostId, way: Way) -> Option<(Box<Packet>, Fate)> {
+    pub(super) fn take_released(&mut self, host: HostId, way: Way) -> Option<(Box<Transit>, Fate)> {
         self.0.get_mut(&host)?.end(way).pipeline.take_released()
     }
 

@@ -14,7 +14,8 @@ use crate::kernel::{self, Class, HostId};
 use crate::net::packet::Packet;
 use crate::net::pcapng::Direction;
 use crate::net::stage::Condition;
-use crate::net::{Net, Way, schedule_hop};
+use crate::net::transit::Transit;
+use crate::net::{Net, Way};
 
 /// What a gateway does, apart from its place and links.
 #[derive(Debug, Default)]
@@ -56,7 +57,7 @@ impl Net {
         &mut self,
         child: HostId,
         condition: Condition,
-        mut packet: Box<Packet>,
+        mut packet: Box<Transit>,
     ) {
         let Some(gateway) = self.fabric.place(child).behind else {
             // It has moved while the packet was on its link.
@@ -89,7 +90,7 @@ impl Net {
             let passed = nat.translate_out(now, outside, &mut packet);
             passed.err().map(Refusal::name)
         } else if own {
-            self.take(gateway, condition, &packet);
+            self.deliver_local(gateway, condition, &packet);
             return;
         } else {
             let firewall = self.gateways.firewall(gateway);
@@ -107,7 +108,7 @@ impl Net {
         &mut self,
         gateway: HostId,
         condition: Condition,
-        mut packet: Box<Packet>,
+        mut packet: Box<Transit>,
     ) {
         if !self.fabric.note_received(gateway, &packet) {
             return;
@@ -124,7 +125,7 @@ impl Net {
                     Err(refusal) => self.refuse(gateway, condition, &packet, refusal),
                 }
             } else {
-                self.take(gateway, condition, &packet);
+                self.deliver_local(gateway, condition, &packet);
             }
             return;
         }
@@ -138,7 +139,7 @@ impl Net {
             let answers = firewall.spec.unsolicited == Unsolicited::Reset;
             self.fabric.count_drop(blocked.name());
             if answers && let Some(reset) = unsolicited::reset(&packet) {
-                self.go_up(gateway, Condition::Intact, Box::new(reset));
+                self.go_up(gateway, Condition::Intact, Transit::new(reset));
             }
             return;
         }
@@ -146,7 +147,7 @@ impl Net {
     }
 
     /// A packet from inside has come to the outside address of its own NAT.
-    fn hairpin(&mut self, gateway: HostId, condition: Condition, mut packet: Box<Packet>) {
+    fn hairpin(&mut self, gateway: HostId, condition: Condition, mut packet: Box<Transit>) {
         let (now, inside, outside) = (kernel::now(), packet.src, packet.dst.ip());
         let Some(nat) = self.gateways.nat(gateway) else {
             return;
@@ -178,7 +179,7 @@ impl Net {
         match nat.spec.unsolicited {
             Unsolicited::Gateway if unsolicited => {
                 nat.claim(kernel::now(), packet);
-                self.take(gateway, condition, packet);
+                self.deliver_local(gateway, condition, packet);
             }
             Unsolicited::Reset if unsolicited && let Some(reset) = unsolicited::reset(packet) => {
                 self.fabric.count_drop(refusal.name());
@@ -189,7 +190,7 @@ impl Net {
     }
 
     /// Hands a packet to the host behind `gateway` whose inside address it now has.
-    fn bring_inside(&mut self, gateway: HostId, condition: Condition, packet: Box<Packet>) {
+    fn bring_inside(&mut self, gateway: HostId, condition: Condition, packet: Box<Transit>) {
         match self.fabric.owner_behind(gateway, packet.dst.ip()) {
             Some(to) => self.go_down(gateway, to, condition, packet),
             // It has moved since.
@@ -198,7 +199,7 @@ impl Net {
     }
 
     /// Sends a packet towards a host behind `gateway`.
-    fn go_down(&mut self, gateway: HostId, to: HostId, condition: Condition, packet: Box<Packet>) {
+    fn go_down(&mut self, gateway: HostId, to: HostId, condition: Condition, packet: Box<Transit>) {
         match self.fabric.next_towards(to, Some(gateway)) {
             Some(next) => self.arrive(next, condition, packet),
             None => self.fabric.count_drop("no-route"),
@@ -206,14 +207,14 @@ impl Net {
     }
 
     /// Sends a packet on from a gateway, away from the hosts behind it.
-    fn go_up(&mut self, gateway: HostId, condition: Condition, packet: Box<Packet>) {
+    fn go_up(&mut self, gateway: HostId, condition: Condition, packet: Box<Transit>) {
         self.observe(gateway, Direction::Outbound, &packet);
         let now = kernel::now();
         match self.fabric.forward(now, gateway, &packet, condition) {
-            Some(hop) => schedule_hop(&hop, packet),
+            Some(hop) => packet.schedule_hop(&hop),
             None => self.check_uplink(gateway, &packet),
         }
-        self.follow_up(gateway, Way::Up);
+        self.drain_link(gateway, Way::Up);
     }
 }
 

@@ -84,9 +84,9 @@ impl Draws {
         &mut self.streams[place]
     }
 
-    /// Brings near what the next packet will draw from.
+    /// Prefetches what the next packet will draw from.
     #[inline]
-    pub(in crate::net) fn approach(&self) {
+    pub(in crate::net) fn prefetch(&self) {
         prefetch(&*self.streams);
     }
 

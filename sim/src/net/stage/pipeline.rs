@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::seat::Seat;
 use super::{Draws, DropReason, Stage, Verdict};
 use crate::net::packet::Packet;
+use crate::net::transit::Transit;
 use crate::prefetch::prefetch;
 use crate::time::SimTime;
 
@@ -129,10 +130,10 @@ struct Aside {
     /// Position of the stage that holds packets.
     holder: Option<usize>,
     /// Those packets, oldest first.
-    held: VecDeque<(Box<Packet>, Condition)>,
+    held: VecDeque<(Box<Transit>, Condition)>,
     /// Copies that wait for their original to have gone on.
     copies: Vec<Place>,
-    released: VecDeque<(Box<Packet>, Fate)>,
+    released: VecDeque<(Box<Transit>, Fate)>,
     /// The earliest wake-up that is seen to.
     claimed: Option<SimTime>,
     copied: u64,
@@ -233,9 +234,9 @@ impl Pipeline {
         fate
     }
 
-    /// Brings near what the next packet will meet.
+    /// Prefetches what the next packet will meet.
     #[inline]
-    pub(in crate::net) fn approach(&self) {
+    pub(in crate::net) fn prefetch(&self) {
         prefetch(&*self.stages);
     }
 
@@ -294,7 +295,7 @@ impl Pipeline {
     /// The next packet of which more became than [`Pipeline::push`] told: a copy,
     /// or one that was held and is no more.
     #[inline]
-    pub fn take_released(&mut self) -> Option<(Box<Packet>, Fate)> {
+    pub fn take_released(&mut self) -> Option<(Box<Transit>, Fate)> {
         self.aside.as_mut()?.released.pop_front()
     }
 
@@ -339,7 +340,7 @@ impl Pipeline {
     }
 
     /// Runs a packet that was held, and its copies, through the stages.
-    fn let_go(&mut self, packet: Box<Packet>, place: Place, draws: &mut Draws) {
+    fn let_go(&mut self, packet: Box<Transit>, place: Place, draws: &mut Draws) {
         let first = self.aside().released.len();
         let fate = self.run(place, &packet, draws);
         self.run_copies(&packet, draws);
@@ -353,7 +354,7 @@ impl Pipeline {
             self.aside().copied += 1;
             let fate = self.run(place, packet, draws);
             if fate != Fate::Held {
-                let copy = Box::new(packet.clone());
+                let copy = Transit::new(packet.clone());
                 self.aside().released.push_back((copy, fate));
             }
         }
@@ -402,7 +403,7 @@ impl Pipeline {
                 Verdict::Hold => {
                     let holds = stage.stage().holds();
                     assert!(holds, "{stage:?} did not say that it holds packets");
-                    let packet = Box::new(packet.clone());
+                    let packet = Transit::new(packet.clone());
                     self.aside().held.push_back((packet, place.condition));
                     return Some(Fate::Held);
                 }

@@ -10,7 +10,6 @@ use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, Ipv4Header, Ipv6Header, TcpHeader, TcpOptionElement, UdpHeader};
 
 use super::pseudo_header;
-use crate::kernel::HostId;
 use crate::net::icmp::{ICMP_HEADER_BYTES, IcmpError, IcmpKind, Quote, QuotedTransport};
 use crate::net::packet::{Packet, Transport};
 use crate::tcp::{Flags, Options, Segment};
@@ -118,7 +117,6 @@ impl Ip<'_> {
             src: SocketAddr::new(self.src, src_port),
             dst: SocketAddr::new(self.dst, dst_port),
             transport,
-            from: HostId::NONE,
         }
     }
 }
