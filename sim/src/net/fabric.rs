@@ -16,6 +16,7 @@ use super::region_path::{PathSpec, RegionPaths};
 use super::stage::{Condition, Draws, Fate, LinkCounts, Pipeline, PipelineError, Stage};
 use super::transit::Transit;
 use crate::kernel::HostId;
+use crate::net::DropReason;
 use crate::prefetch::prefetch;
 use crate::time::SimTime;
 
@@ -44,7 +45,7 @@ pub struct Fabric {
     /// What else lies between some regions.
     paths: RegionPaths,
     pub(crate) partitions: Partitions,
-    drops: BTreeMap<&'static str, u64>,
+    drops: BTreeMap<DropReason, u64>,
 }
 
 /// A host on the network; one cache line.
@@ -327,7 +328,7 @@ impl Fabric {
         } else {
             let to = self.owner(None, packet.dst.ip());
             if to.is_none() {
-                self.count_drop("no-route");
+                self.count_drop(DropReason::NoRoute);
                 return None;
             }
             to
@@ -373,7 +374,7 @@ impl Fabric {
     pub(super) fn note_sent(&mut self, from: HostId, packet: &Packet) -> bool {
         let sender = &mut self.hosts[from.index()];
         if !(sender.up & sender.attached) {
-            self.count_absent(from, "sender-down");
+            self.count_absent(from, DropReason::SenderDown);
             return false;
         }
         sender.traffic.sent_packets += 1;
@@ -394,7 +395,7 @@ impl Fabric {
         }
         let to = self.owner(None, packet.dst.ip());
         if to.is_none() && self.places[near.index()].behind.is_none() {
-            self.count_drop("no-route");
+            self.count_drop(DropReason::NoRoute);
             return None;
         }
         self.beyond_uplink(near, to, now, Condition::Intact)
@@ -436,7 +437,7 @@ impl Fabric {
     pub(super) fn leaves_core(&mut self, from: HostId, to: HostId) -> bool {
         let passes = self.partitions.passes(from, to);
         if !passes {
-            self.count_drop("partition");
+            self.count_drop(DropReason::Partition);
         }
         passes
     }
@@ -471,7 +472,7 @@ impl Fabric {
             Fate::Held => None,
             Fate::Dropped(reason) => {
                 self.hosts[host.index()].traffic.dropped_packets += 1;
-                self.count_drop(reason.name());
+                self.count_drop(reason);
                 None
             }
         }
@@ -530,7 +531,7 @@ impl Fabric {
     pub(super) fn note_received(&mut self, host: HostId, packet: &Packet) -> bool {
         let receiver = &mut self.hosts[host.index()];
         if !(receiver.up & receiver.attached) {
-            self.count_absent(host, "receiver-down");
+            self.count_absent(host, DropReason::ReceiverDown);
             return false;
         }
         receiver.traffic.received_packets += 1;
@@ -541,21 +542,21 @@ impl Fabric {
     /// Counts a packet that met a host without power, for this `reason` then, or an interface that
     /// is down.
     #[cold]
-    fn count_absent(&mut self, host: HostId, reason: &'static str) {
+    fn count_absent(&mut self, host: HostId, reason: DropReason) {
         if self.is_up(host) {
             self.multihomed.stops_packet(host);
-            self.count_drop("interface-down");
+            self.count_drop(DropReason::InterfaceDown);
         } else {
             self.count_drop(reason);
         }
     }
 
-    pub(super) fn count_drop(&mut self, reason: &'static str) {
+    pub(super) fn count_drop(&mut self, reason: DropReason) {
         *self.drops.entry(reason).or_default() += 1;
     }
 
     /// Packets dropped so far, by reason.
-    pub fn drops(&self) -> &BTreeMap<&'static str, u64> {
+    pub fn drops(&self) -> &BTreeMap<DropReason, u64> {
         &self.drops
     }
 

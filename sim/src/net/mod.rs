@@ -19,6 +19,7 @@ use crate::random::Stream;
 
 pub mod address;
 pub mod capture;
+mod drop_reason;
 pub mod fabric;
 mod flow_table;
 pub mod icmp;
@@ -42,6 +43,7 @@ mod udp_socket;
 mod unreachable;
 pub mod wire;
 
+pub use drop_reason::DropReason;
 pub use fabric::HostTraffic;
 pub use interfaces::{AddressChange, Interfaces};
 pub use tcp_socket::{TcpListener, TcpStream};
@@ -176,7 +178,12 @@ pub(crate) fn restore(host: HostId) {
 
 /// Packets dropped so far, by reason, over all hosts.
 pub fn drops() -> BTreeMap<&'static str, u64> {
-    with(|net| net.fabric.drops().clone())
+    with(|net| {
+        let drops = net.fabric.drops().iter();
+        drops
+            .map(|(reason, count)| (reason.name(), *count))
+            .collect()
+    })
 }
 
 /// What a host sent and received so far, by all its interfaces.
@@ -263,7 +270,7 @@ impl Net {
     /// Sends a packet of `from` on its way.
     fn send(&mut self, from: HostId, packet: Packet) {
         if self.fabric.is_stale(from, packet.src.ip()) {
-            self.fabric.count_drop("stale-source");
+            self.fabric.count_drop(DropReason::StaleSource);
             return;
         }
         self.observe(from, Direction::Outbound, &packet);
@@ -358,7 +365,7 @@ impl Net {
     /// A packet for the host itself has come to it.
     fn deliver_local(&mut self, host: HostId, condition: Condition, packet: &Packet) {
         if condition == Condition::Corrupted {
-            self.fabric.count_drop("corrupted");
+            self.fabric.count_drop(DropReason::Corrupted);
             return;
         }
         kernel::with(|kernel| {
@@ -374,7 +381,7 @@ impl Net {
                 let sockets = &mut self.udp[at.index()];
                 let taken = sockets.receive(packet.dst, packet.src, payload, &mut self.wake);
                 if let Err(refused) = taken {
-                    self.fabric.count_drop(refused.name());
+                    self.fabric.count_drop(refused.into());
                     if refused == Refused::NoSocket {
                         self.refuse_port(host, packet);
                     }

@@ -35,9 +35,6 @@ struct Path {
     draws: Draws,
 }
 
-/// Why a packet does not come out of a path.
-pub(super) type Reason = &'static str;
-
 impl RegionPaths {
     /// Sets the path from one region to another.
     pub(super) fn set(&mut self, seed: u64, ends: (u32, u32), spec: &PathSpec) {
@@ -69,14 +66,14 @@ impl RegionPaths {
         ends: (u32, u32),
         packet: &Packet,
         condition: Condition,
-    ) -> Result<SimTime, Reason> {
+    ) -> Result<SimTime, DropReason> {
         let Some(path) = self.by_ends.get_mut(&ends) else {
             return Ok(now);
         };
         match path.pipeline.push(now, packet, condition, &mut path.draws) {
             Fate::Departs(at, _) => Ok(at),
-            Fate::Dropped(DropReason::QueueFull) => Err("path-queue-full"),
-            Fate::Dropped(_) => Err("path-loss"),
+            Fate::Dropped(DropReason::QueueFull) => Err(DropReason::PathQueueFull),
+            Fate::Dropped(_) => Err(DropReason::PathLoss),
             Fate::Held => unreachable!("no stage of a path holds packets"),
         }
     }

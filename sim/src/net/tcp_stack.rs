@@ -15,6 +15,7 @@ use super::packet::Packet;
 use super::transit::TcpTimeout;
 use crate::kernel::queue::Ticket;
 use crate::kernel::{self, Class, Event, HostId, Sleeper};
+use crate::net::DropReason;
 use crate::prefetch::prefetch;
 use crate::random::Stream;
 use crate::tcp::{Config, Connection, Segment};
@@ -368,7 +369,7 @@ impl Net {
                 return;
             };
             if listener.handshakes + listener.ready.len() >= backlog {
-                self.fabric.count_drop("backlog-full");
+                self.fabric.count_drop(DropReason::BacklogFull);
                 return;
             }
             listener.handshakes += 1;

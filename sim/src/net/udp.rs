@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::icmp::IcmpKind;
 pub use super::udp_socket::UdpSocket;
 use crate::kernel::Sleeper;
+use crate::net::DropReason;
 use crate::prefetch::prefetch;
 
 /// Bytes charged for a datagram beside its payload, so that empty ones are not
@@ -86,12 +87,12 @@ pub(super) struct Bound {
     queue: VecDeque<(SocketAddr, Bytes)>,
     queued_bytes: usize,
     pub(super) reader: Option<Sleeper>,
-    pub(super) aside: Option<Box<Aside>>,
+    pub(super) rare: Option<Box<RareState>>,
 }
 
 /// What few sockets need.
 #[derive(Default)]
-pub(super) struct Aside {
+pub(super) struct RareState {
     /// What the next call of a connected socket fails with.
     pub(super) error: Option<IcmpKind>,
     /// Errors for a program that asked for them.
@@ -136,7 +137,7 @@ impl UdpStack {
             queue: VecDeque::new(),
             queued_bytes: 0,
             reader: None,
-            aside: None,
+            rare: None,
         };
         self.bound.insert(place, socket);
         Some(port)
@@ -145,7 +146,7 @@ impl UdpStack {
     /// Whether a socket has `port`, and takes what comes by further interfaces too.
     pub(super) fn is_open(&self, port: u16) -> Option<bool> {
         let socket = self.bound.get(self.place(port).ok()?)?;
-        let is_bound = socket.aside.as_ref().is_some_and(|aside| aside.is_bound);
+        let is_bound = socket.rare.as_ref().is_some_and(|rare| rare.is_bound);
         Some(!is_bound)
     }
 
@@ -214,17 +215,14 @@ impl UdpStack {
             return false;
         };
         let mut taken = false;
-        if let Some(errors) = socket
-            .aside
-            .as_mut()
-            .and_then(|aside| aside.errors.as_mut())
+        if let Some(errors) = socket.rare.as_mut().and_then(|rare| rare.errors.as_mut())
             && errors.len() < ERRORS_MAX
         {
             errors.push_back(error);
             taken = true;
         }
         if socket.remote == Some(error.to) {
-            socket.aside().error = Some(error.kind);
+            socket.rare().error = Some(error.kind);
             taken = true;
         }
         if taken {
@@ -243,33 +241,32 @@ pub(super) enum Refused {
     BufferFull,
 }
 
-impl Refused {
-    /// The reason as metrics name it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::NoSocket => "no-socket",
-            Self::BufferFull => "socket-buffer-full",
+impl From<Refused> for DropReason {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoSocket => Self::NoSocket,
+            Refused::BufferFull => Self::SocketBufferFull,
         }
     }
 }
 
 impl Bound {
-    pub(super) fn aside(&mut self) -> &mut Aside {
-        self.aside.get_or_insert_default()
+    pub(super) fn rare(&mut self) -> &mut RareState {
+        self.rare.get_or_insert_default()
     }
 
     fn is_member(&self, group: IpAddr) -> bool {
-        let aside = self.aside.as_ref();
-        aside.is_some_and(|aside| aside.groups.contains(&group))
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| rare.groups.contains(&group))
     }
 
     /// From now on remembers to which address each datagram came; none waits yet.
     pub(super) fn tell_addresses(&mut self) {
-        self.aside().came_to = Some(VecDeque::new());
+        self.rare().came_to = Some(VecDeque::new());
     }
 
     fn came_to(&mut self) -> Option<&mut VecDeque<IpAddr>> {
-        self.aside.as_mut()?.came_to.as_mut()
+        self.rare.as_mut()?.came_to.as_mut()
     }
 
     /// The next datagram, its sender, and to which of several addresses it came.

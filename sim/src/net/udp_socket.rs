@@ -177,7 +177,7 @@ impl UdpSocket {
     /// `NotConnected` once the host has lost the socket with its power.
     pub fn keep_errors(&self) -> io::Result<()> {
         self.with(|socket| {
-            socket.aside().errors.get_or_insert_default();
+            socket.rare().errors.get_or_insert_default();
             Ok(())
         })
     }
@@ -185,8 +185,8 @@ impl UdpSocket {
     /// The oldest error that waits. One that comes wakes whoever waits to receive.
     pub fn take_error(&self) -> Option<DeliveryError> {
         self.with(|socket| {
-            let aside = socket.aside.as_mut();
-            let errors = aside.and_then(|aside| aside.errors.as_mut());
+            let rare = socket.rare.as_mut();
+            let errors = rare.and_then(|rare| rare.errors.as_mut());
             Ok(errors.and_then(VecDeque::pop_front))
         })
         .ok()
@@ -203,7 +203,7 @@ impl UdpSocket {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         self.with(|socket| {
-            let groups = &mut socket.aside().groups;
+            let groups = &mut socket.rare().groups;
             if groups.contains(&group) {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
@@ -222,7 +222,7 @@ impl UdpSocket {
     /// the socket.
     pub fn leave(&self, group: IpAddr) -> io::Result<()> {
         self.with(|socket| {
-            let groups = &mut socket.aside().groups;
+            let groups = &mut socket.rare().groups;
             let joined = groups.iter().position(|&joined| joined == group);
             let place = joined.ok_or(io::ErrorKind::AddrNotAvailable)?;
             groups.remove(place);
@@ -250,7 +250,7 @@ impl Net {
             .has_several(self.fabric.multihomed.owner(host))
             && let Some(socket) = sockets.socket(port)
         {
-            socket.aside().is_bound = is_bound;
+            socket.rare().is_bound = is_bound;
             socket.tell_addresses();
         }
         Ok(UdpSocket {
@@ -281,7 +281,7 @@ impl Drop for UdpSocket {
 
 /// What became of an earlier datagram of a connected socket.
 fn take_error(socket: &mut Bound) -> io::Result<()> {
-    match socket.aside.as_mut().and_then(|aside| aside.error.take()) {
+    match socket.rare.as_mut().and_then(|rare| rare.error.take()) {
         None => Ok(()),
         Some(IcmpKind::PortUnreachable) => Err(io::ErrorKind::ConnectionRefused.into()),
         Some(IcmpKind::PacketTooBig { .. }) => Err(too_large()),

@@ -13,6 +13,7 @@ use super::path_mtu::PathMtus;
 use super::udp::DeliveryError;
 use super::{Net, address};
 use crate::kernel::{self, HostId};
+use crate::net::DropReason;
 
 /// Largest packet to the host itself.
 const LOOPBACK_MTU: u16 = u16::MAX;
@@ -99,7 +100,7 @@ impl Net {
         };
         let limit = &mut self.reachability[host.index()].limit;
         if !limit.allows(kernel::now(), packet.src.ip()) {
-            self.fabric.count_drop("icmp-rate-limit");
+            self.fabric.count_drop(DropReason::IcmpRateLimit);
             return;
         }
         let error = Packet::icmp(bare(packet.dst.ip()), bare(packet.src.ip()), error);
@@ -111,7 +112,7 @@ impl Net {
         let quote = &error.quote;
         // Who did not send the packet learns nothing (RFC 5927 §4).
         if !self.fabric.owns(host, quote.src.ip()) {
-            self.fabric.count_drop("icmp-unasked");
+            self.fabric.count_drop(DropReason::IcmpUnasked);
             return;
         }
         let known = match error.kind {
@@ -130,7 +131,7 @@ impl Net {
                 let at = self.udp_at(host, quote.src.port());
                 let sockets = &mut self.udp[at.index()];
                 if !sockets.receive_error(quote.src.port(), news, &mut self.wake) {
-                    self.fabric.count_drop("icmp-unasked");
+                    self.fabric.count_drop(DropReason::IcmpUnasked);
                 }
             }
             QuotedTransport::Tcp { seq } => {

@@ -87,7 +87,7 @@ struct Port {
 enum Leaves {
     /// The whole packet is on the segment at that instant.
     At(SimTime),
-    Dropped(&'static str),
+    Dropped(DropReason),
 }
 
 impl Lans {
@@ -162,7 +162,7 @@ impl Segment {
     /// Takes a packet of `len` bytes through the port of `from`.
     fn leave_port(&mut self, now: SimTime, from: HostId, len: usize) -> Leaves {
         if len > usize::from(self.spec.mtu) {
-            return Leaves::Dropped("too-large");
+            return Leaves::Dropped(DropReason::TooLarge);
         }
         let (Some(port), Some(rate)) = (self.members.get_mut(&from), self.spec.rate) else {
             return Leaves::At(now);
@@ -172,7 +172,7 @@ impl Segment {
         let waiting_ns = start.since(now).as_nanos();
         let waiting = waiting_ns * u128::from(rate.bits_per_second()) / 8_000_000_000;
         if waiting + len as u128 > u128::from(self.spec.queue_bytes) {
-            return Leaves::Dropped("queue-full");
+            return Leaves::Dropped(DropReason::QueueFull);
         }
         port.busy_until = start + rate.transmit_time(len as u64);
         Leaves::At(port.busy_until)
@@ -248,7 +248,7 @@ impl Net {
     /// Takes a packet that has left the port of `from` at `at` to the ports of its receivers.
     fn cross_segment(&mut self, at: SimTime, from: HostId, condition: Condition, packet: &Packet) {
         let Some(&lan) = self.lans.of_host.get(&from) else {
-            self.fabric.count_drop("no-route");
+            self.fabric.count_drop(DropReason::NoRoute);
             return;
         };
         let shared = self.lans.share(&self.fabric, from, packet.dst.ip());
@@ -264,14 +264,14 @@ impl Net {
             Leaves::Dropped(reason) => {
                 let mtu = segment.spec.mtu;
                 self.fabric.count_drop(reason);
-                if reason == "too-large" {
+                if reason == DropReason::TooLarge {
                     self.tell_too_big(from, packet, mtu, packet.src.ip());
                 }
                 return;
             }
         };
         if receivers.is_empty() {
-            self.fabric.count_drop("no-route");
+            self.fabric.count_drop(DropReason::NoRoute);
         }
         for to in receivers.into_iter().filter(|&to| to != from) {
             let segment = &mut self.lans.segments[lan.0 as usize];
@@ -281,9 +281,9 @@ impl Net {
                 .get_mut(&from)
                 .is_some_and(|port| loss > Ratio::ZERO && port.stream.chance(loss));
             if !self.fabric.partitions.passes(from, to) {
-                self.fabric.count_drop("partition");
+                self.fabric.count_drop(DropReason::Partition);
             } else if lost {
-                self.fabric.count_drop("loss");
+                self.fabric.count_drop(DropReason::Loss);
             } else if self.lans.ports.has(to) {
                 let packet = Transit::new(packet.clone());
                 packet.schedule(leaves, to, Stop::LanPort, condition);

@@ -8,6 +8,7 @@ use super::lifetime::Way;
 use super::sessions::{Header, Protocol, Renewed, Sessions};
 use super::spec::FirewallSpec;
 use super::translator::Counts;
+use crate::net::DropReason;
 use crate::net::packet::{Packet, Transport};
 use crate::time::SimTime;
 
@@ -31,13 +32,12 @@ pub(super) enum Blocked {
     TableFull,
 }
 
-impl Blocked {
-    /// The reason as metrics name it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Filtered => "firewall-filtered",
-            Self::Egress => "firewall-egress",
-            Self::TableFull => "firewall-table-full",
+impl From<Blocked> for DropReason {
+    fn from(blocked: Blocked) -> Self {
+        match blocked {
+            Blocked::Filtered => Self::FirewallFiltered,
+            Blocked::Egress => Self::FirewallEgress,
+            Blocked::TableFull => Self::FirewallTableFull,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::firewall::Firewall;
 use super::translator::{Refusal, Translator};
 use super::unsolicited::{self, Unsolicited};
 use crate::kernel::{self, Class, HostId};
+use crate::net::DropReason;
 use crate::net::packet::Packet;
 use crate::net::pcapng::Direction;
 use crate::net::stage::Condition;
@@ -61,11 +62,11 @@ impl Net {
     ) {
         let Some(gateway) = self.fabric.place(child).behind else {
             // It has moved while the packet was on its link.
-            self.fabric.count_drop("no-route");
+            self.fabric.count_drop(DropReason::NoRoute);
             return;
         };
         if !self.fabric.is_up(gateway) {
-            self.fabric.count_drop("receiver-down");
+            self.fabric.count_drop(DropReason::ReceiverDown);
             return;
         }
         note_passage(gateway, &packet);
@@ -74,7 +75,7 @@ impl Net {
             if self.fabric.partitions.passes(child, to) {
                 self.go_down(gateway, to, condition, packet);
             } else {
-                self.fabric.count_drop("partition");
+                self.fabric.count_drop(DropReason::Partition);
             }
             return;
         }
@@ -88,14 +89,14 @@ impl Net {
                 return;
             }
             let passed = nat.translate_out(now, outside, &mut packet);
-            passed.err().map(Refusal::name)
+            passed.err().map(DropReason::from)
         } else if own {
             self.deliver_local(gateway, condition, &packet);
             return;
         } else {
             let firewall = self.gateways.firewall(gateway);
             let passed = firewall.map_or(Ok(()), |firewall| firewall.pass_out(now, &packet));
-            passed.err().map(super::firewall::Blocked::name)
+            passed.err().map(DropReason::from)
         };
         match refused {
             None => self.go_up(gateway, condition, packet),
@@ -130,14 +131,14 @@ impl Net {
             return;
         }
         let Some(to) = self.fabric.owner_behind(gateway, to) else {
-            self.fabric.count_drop("no-route");
+            self.fabric.count_drop(DropReason::NoRoute);
             return;
         };
         if let Some(firewall) = self.gateways.firewall(gateway)
             && let Err(blocked) = firewall.pass_in(now, &packet)
         {
             let answers = firewall.spec.unsolicited == Unsolicited::Reset;
-            self.fabric.count_drop(blocked.name());
+            self.fabric.count_drop(blocked.into());
             if answers && let Some(reset) = unsolicited::reset(&packet) {
                 self.go_up(gateway, Condition::Intact, Transit::new(reset));
             }
@@ -154,11 +155,11 @@ impl Net {
         };
         let hairpinning = nat.spec.hairpinning;
         if hairpinning.source(inside, inside).is_none() {
-            self.fabric.count_drop("nat-hairpin");
+            self.fabric.count_drop(DropReason::NatHairpin);
             return;
         }
         if let Err(refusal) = nat.translate_out(now, outside, &mut packet) {
-            self.fabric.count_drop(refusal.name());
+            self.fabric.count_drop(refusal.into());
             return;
         }
         if let Err(refusal) = nat.translate_in(now, &mut packet) {
@@ -182,10 +183,10 @@ impl Net {
                 self.deliver_local(gateway, condition, packet);
             }
             Unsolicited::Reset if unsolicited && let Some(reset) = unsolicited::reset(packet) => {
-                self.fabric.count_drop(refusal.name());
+                self.fabric.count_drop(refusal.into());
                 self.send(gateway, reset);
             }
-            _ => self.fabric.count_drop(refusal.name()),
+            _ => self.fabric.count_drop(refusal.into()),
         }
     }
 
@@ -194,7 +195,7 @@ impl Net {
         match self.fabric.owner_behind(gateway, packet.dst.ip()) {
             Some(to) => self.go_down(gateway, to, condition, packet),
             // It has moved since.
-            None => self.fabric.count_drop("no-route"),
+            None => self.fabric.count_drop(DropReason::NoRoute),
         }
     }
 
@@ -202,7 +203,7 @@ impl Net {
     fn go_down(&mut self, gateway: HostId, to: HostId, condition: Condition, packet: Box<Transit>) {
         match self.fabric.next_towards(to, Some(gateway)) {
             Some(next) => self.arrive(next, condition, packet),
-            None => self.fabric.count_drop("no-route"),
+            None => self.fabric.count_drop(DropReason::NoRoute),
         }
     }
 

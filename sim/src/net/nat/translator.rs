@@ -13,6 +13,7 @@ use super::ports::{PortAssignment, Ports};
 use super::quote;
 use super::sessions::{Header, Protocol, Renewed, Sessions, TableFull};
 use super::spec::NatSpec;
+use crate::net::DropReason;
 use crate::net::icmp::IcmpError;
 use crate::net::packet::{Packet, Transport};
 use crate::random::Stream;
@@ -62,15 +63,14 @@ pub(super) enum Refusal {
     TableFull,
 }
 
-impl Refusal {
-    /// The reason as metrics name it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::NoBinding => "nat-no-binding",
-            Self::Filtered => "nat-filtered",
-            Self::Egress => "nat-egress",
-            Self::PortsExhausted => "nat-ports-exhausted",
-            Self::TableFull => "nat-table-full",
+impl From<Refusal> for DropReason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoBinding => Self::NatNoBinding,
+            Refusal::Filtered => Self::NatFiltered,
+            Refusal::Egress => Self::NatEgress,
+            Refusal::PortsExhausted => Self::NatPortsExhausted,
+            Refusal::TableFull => Self::NatTableFull,
         }
     }
 }

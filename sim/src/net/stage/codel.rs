@@ -7,180 +7,12 @@
 //! whenever the link becomes free. A packet that finds the link free is never
 //! held.
 
-use std::any::Any;
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use super::{Draws, DropReason, QueueLimit, RateQueue, Release, Stage, Verdict};
+use super::backlog::{Backlog, Waiting};
+use super::control_law::{ControlLaw, Controlled};
+use super::{Draws, DropReason, QueueLimit, Release, Stage, Verdict};
 use crate::net::packet::Packet;
-use crate::time::{SimTime, saturating_nanos};
+use crate::time::SimTime;
 use crate::units::Rate;
-
-/// Settings of the discipline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Controlled {
-    /// `TARGET`: wait that is acceptable in the long run.
-    pub target: Duration,
-    /// `INTERVAL`: how long waits may stay above it; about the largest round
-    /// trip of the flows. Above zero.
-    pub interval: Duration,
-}
-
-impl Default for Controlled {
-    /// 5 ms and 100 ms, as RFC 8289 §4.2 and §4.3 recommend for the internet.
-    fn default() -> Self {
-        Self {
-            target: Duration::from_millis(5),
-            interval: Duration::from_millis(100),
-        }
-    }
-}
-
-/// Packets that wait in a queue, first in first out.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Waiting {
-    /// Arrival and size, oldest first.
-    packets: VecDeque<(SimTime, u32)>,
-    bytes: u64,
-}
-
-impl Waiting {
-    pub(super) fn is_empty(&self) -> bool {
-        self.packets.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.packets.len()
-    }
-
-    /// Whether one more of `bytes` is too much, once `gone` of those that wait have left.
-    pub(super) fn has_no_room(&self, bytes: u32, limit: QueueLimit, gone: usize) -> bool {
-        let left = self.packets.iter().take(gone);
-        let left_bytes: u64 = left.map(|&(_, bytes)| u64::from(bytes)).sum();
-        self.packets.len() - gone >= limit.packets
-            || self.bytes - left_bytes + u64::from(bytes) > limit.bytes
-    }
-
-    pub(super) fn push(&mut self, now: SimTime, bytes: u32) {
-        self.packets.push_back((now, bytes));
-        self.bytes += u64::from(bytes);
-    }
-
-    pub(super) fn pop(&mut self) -> Option<(SimTime, u32)> {
-        let (arrived, bytes) = self.packets.pop_front()?;
-        self.bytes -= u64::from(bytes);
-        Some((arrived, bytes))
-    }
-}
-
-/// When to drop from the head of a queue, as RFC 8289 §5 has it; the names are those of
-/// its pseudocode.
-#[derive(Debug, Clone)]
-pub(super) struct ControlLaw {
-    settings: Controlled,
-    /// `maxpacket`: at most this many bytes waiting are no standing queue.
-    maxpacket: u64,
-    /// When waits will have been above the target for an interval.
-    first_above_time: Option<SimTime>,
-    dropping: bool,
-    /// When to drop next, while dropping; else when it would have been.
-    drop_next: SimTime,
-    /// Drops since dropping began.
-    count: u32,
-    lastcount: u32,
-}
-
-/// A packet at the head of the queue, taken out.
-struct Head {
-    bytes: u32,
-    ok_to_drop: bool,
-}
-
-impl ControlLaw {
-    pub(super) const fn new(settings: Controlled, mtu: usize) -> Self {
-        Self {
-            settings,
-            maxpacket: mtu as u64,
-            first_above_time: None,
-            dropping: false,
-            drop_next: SimTime::ZERO,
-            count: 0,
-            lastcount: 0,
-        }
-    }
-
-    /// Goes on where another law was, with the settings of this one.
-    pub(super) fn take_over(&mut self, before: &Self) {
-        *self = Self {
-            settings: self.settings,
-            maxpacket: self.maxpacket,
-            ..before.clone()
-        };
-    }
-
-    /// A packet leaves the queue as it comes, so waits are below the target.
-    pub(super) fn passed_at_once(&mut self) {
-        self.first_above_time = None;
-        self.dropping = false;
-    }
-
-    /// `dodequeue`.
-    fn take_head(&mut self, now: SimTime, waiting: &mut Waiting) -> Option<Head> {
-        let Some((arrived, bytes)) = waiting.pop() else {
-            self.first_above_time = None;
-            return None;
-        };
-        let mut ok_to_drop = false;
-        if now - arrived < self.settings.target || waiting.bytes <= self.maxpacket {
-            self.first_above_time = None;
-        } else if let Some(above) = self.first_above_time {
-            ok_to_drop = now >= above;
-        } else {
-            self.first_above_time = Some(now + self.settings.interval);
-        }
-        Some(Head { bytes, ok_to_drop })
-    }
-
-    /// `dequeue`: the size of the packet to transmit, if one is left, and how many before
-    /// it are dropped.
-    pub(super) fn dequeue(&mut self, now: SimTime, waiting: &mut Waiting) -> (usize, Option<u32>) {
-        let may_drop = |head: &Option<Head>| head.as_ref().is_some_and(|head| head.ok_to_drop);
-        let mut dropped = 0;
-        let mut head = self.take_head(now, waiting);
-        if self.dropping {
-            self.dropping = may_drop(&head);
-            while self.dropping && now >= self.drop_next {
-                dropped += 1;
-                self.count += 1;
-                head = self.take_head(now, waiting);
-                if may_drop(&head) {
-                    self.drop_next = self.control_law(self.drop_next);
-                } else {
-                    self.dropping = false;
-                }
-            }
-        } else if may_drop(&head) {
-            dropped = 1;
-            head = self.take_head(now, waiting);
-            self.dropping = true;
-            // If waits have just been above the target, the rate of drops that
-            // controlled them then is where to begin.
-            let delta = self.count - self.lastcount;
-            let recent = now < self.drop_next + self.settings.interval * 16;
-            self.count = if delta > 1 && recent { delta } else { 1 };
-            self.drop_next = self.control_law(now);
-            self.lastcount = self.count;
-        }
-        (dropped, head.map(|head| head.bytes))
-    }
-
-    /// The next drop is due `INTERVAL / √count` after `from`.
-    fn control_law(&self, from: SimTime) -> SimTime {
-        let interval = u128::from(saturating_nanos(self.settings.interval));
-        let step = (interval * interval / u128::from(self.count)).isqrt();
-        from + Duration::from_nanos(step as u64)
-    }
-}
 
 /// Transmits one packet after the other at a rate that never changes, and drops from the
 /// head of the queue.
@@ -205,16 +37,6 @@ impl Codel {
             busy_until: SimTime::ZERO,
             waiting: Waiting::default(),
         }
-    }
-
-    /// When the transmission of the packet on the wire is over.
-    pub(super) const fn busy_until(&self) -> SimTime {
-        self.busy_until
-    }
-
-    /// What waits, and the law that rules it.
-    pub(super) const fn queue(&self) -> (&Waiting, &ControlLaw) {
-        (&self.waiting, &self.law)
     }
 
     fn transmit(&mut self, now: SimTime, bytes: u32) -> SimTime {
@@ -262,19 +84,33 @@ impl Stage for Codel {
         }
     }
 
-    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
-        if let Some(before) = before.downcast_ref::<Self>() {
-            self.law.take_over(&before.law);
-            self.waiting = before.waiting.clone();
-            self.busy_until = before.busy_until;
-        } else if let Some(before) = before.downcast_ref::<RateQueue>() {
-            self.busy_until = before.busy_until();
+    fn backlog(&self) -> Option<Backlog<'_>> {
+        Some(Backlog {
+            held: Some(&self.waiting),
+            law: Some(&self.law),
+            ..Backlog::busy(self.busy_until)
+        })
+    }
+
+    fn take_over(&mut self, _now: SimTime, before: &dyn Stage) {
+        // What is on the wire of another kind of queue arrives anew, and all behind it.
+        let Some(before) = before.backlog().filter(|before| before.on_wire.is_none()) else {
+            return;
+        };
+        self.busy_until = before.busy_until;
+        if let Some(waiting) = before.held {
+            self.waiting = waiting.clone();
+        }
+        if let Some(law) = before.law {
+            self.law.take_over(law);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
     use crate::net::stage::tests::{draws, packet};
 

@@ -72,7 +72,8 @@ impl Stage for GilbertElliott {
         true
     }
 
-    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Stage) {
+        let before: &dyn Any = before;
         if let Some(before) = before.downcast_ref::<Self>() {
             self.bad = before.bad;
         }

@@ -6,13 +6,10 @@
 //! link as it is when the packet leaves. That costs one event for each packet of a limited
 //! rate, so only links that are to change, or that follow a trace, have it.
 
-use std::any::Any;
-
-use super::codel::{ControlLaw, Waiting};
+use super::backlog::{Backlog, Waiting};
+use super::control_law::{ControlLaw, Controlled};
 use super::pace::{Left, Transmission};
-use super::{
-    Codel, Controlled, Draws, DropReason, Pace, QueueLimit, RateQueue, Release, Stage, Verdict,
-};
+use super::{Draws, DropReason, Pace, QueueLimit, Release, Stage, Verdict};
 use crate::net::packet::Packet;
 use crate::time::SimTime;
 
@@ -135,28 +132,31 @@ impl Stage for HeldQueue {
         }
     }
 
+    fn backlog(&self) -> Option<Backlog<'_>> {
+        Some(Backlog {
+            held: Some(&self.waiting),
+            on_wire: self.on_wire.as_ref().map(|sent| (&self.pace, sent)),
+            law: self.law.as_ref(),
+            ..Backlog::busy(self.free_at)
+        })
+    }
+
     /// All that waits meets the new pace, the packet on the wire with what is left of it.
     /// What another kind of queue has told the departure of keeps it.
-    fn take_over(&mut self, now: SimTime, before: &dyn Any) {
-        if let Some(before) = before.downcast_ref::<Self>() {
-            self.waiting = before.waiting.clone();
-            self.free_at = before.free_at;
-            if let Some(sent) = &before.on_wire {
-                let left = before.pace.left(now, sent);
-                self.on_wire = Some(self.pace.begin(now, left, None));
-            }
-            if let (Some(law), Some(before)) = (&mut self.law, &before.law) {
-                law.take_over(before);
-            }
-        } else if let Some(before) = before.downcast_ref::<Codel>() {
-            let (waiting, past) = before.queue();
+    fn take_over(&mut self, now: SimTime, before: &dyn Stage) {
+        let Some(before) = before.backlog() else {
+            return;
+        };
+        self.free_at = before.busy_until;
+        if let Some(waiting) = before.held {
             self.waiting = waiting.clone();
-            self.free_at = before.busy_until();
-            if let Some(law) = &mut self.law {
-                law.take_over(past);
-            }
-        } else if let Some(before) = before.downcast_ref::<RateQueue>() {
-            self.free_at = before.busy_until();
+        }
+        if let Some((pace, sent)) = before.on_wire {
+            let left = pace.left(now, sent);
+            self.on_wire = Some(self.pace.begin(now, left, None));
+        }
+        if let (Some(law), Some(before)) = (&mut self.law, before.law) {
+            law.take_over(before);
         }
     }
 }

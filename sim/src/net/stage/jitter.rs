@@ -84,7 +84,8 @@ impl Stage for Jitter {
         self.keep_order
     }
 
-    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Stage) {
+        let before: &dyn Any = before;
         if let Some(before) = before.downcast_ref::<Self>() {
             self.latest = before.latest;
         }

@@ -37,7 +37,8 @@ impl Stage for Loss {
     }
 
     /// What was lost goes on being counted.
-    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
+    fn take_over(&mut self, _now: SimTime, before: &dyn Stage) {
+        let before: &dyn Any = before;
         if let Some(before) = before.downcast_ref::<Self>() {
             self.lost += before.lost;
         }

@@ -10,7 +10,9 @@
 //! later holds the packet and is woken. Stages see non-decreasing instants, so
 //! a stage that reorders comes after all that need order.
 
+mod backlog;
 mod codel;
+mod control_law;
 mod corrupt;
 mod delay;
 mod draws;
@@ -26,12 +28,14 @@ mod police;
 mod rate;
 mod rate_trace;
 mod reorder;
-mod seat;
+mod slot;
 
 use std::any::Any;
 use std::fmt;
 
-pub use codel::{Codel, Controlled};
+pub use backlog::Backlog;
+pub use codel::Codel;
+pub use control_law::Controlled;
 pub use corrupt::Corrupt;
 pub use delay::Delay;
 pub use draws::{Draws, Purpose};
@@ -48,6 +52,7 @@ pub use rate::{QueueLimit, RateQueue};
 pub use rate_trace::{RateTrace, RateTraceError, TraceShape};
 pub use reorder::{Reorder, Reordering};
 
+pub use super::drop_reason::DropReason;
 use super::packet::Packet;
 use crate::time::SimTime;
 
@@ -112,7 +117,12 @@ pub trait Stage: Any + fmt::Debug + Send {
     /// as it was until then. Called for each of them; what is of another kind is
     /// ignored. A stage that holds takes over all that another of its kind
     /// holds, or nothing.
-    fn take_over(&mut self, _now: SimTime, _before: &dyn Any) {}
+    fn take_over(&mut self, _now: SimTime, _before: &dyn Stage) {}
+
+    /// What is under way in it, if it is a queue.
+    fn backlog(&self) -> Option<Backlog<'_>> {
+        None
+    }
 }
 
 /// What a stage decides about a packet.
@@ -142,43 +152,6 @@ pub struct Release {
     pub reason: DropReason,
     /// Then one leaves the stage at this instant, if any does.
     pub departs: Option<SimTime>,
-}
-
-/// Why a stage dropped a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DropReason {
-    /// Lost at random.
-    Loss,
-    /// No room in a queue.
-    QueueFull,
-    /// Larger than the link takes.
-    TooLarge,
-    /// Beyond what a policer lets pass.
-    Policed,
-    /// Dropped by `CoDel` to signal that waits are too long.
-    Codel,
-}
-
-impl DropReason {
-    /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 5] = [
-        Self::Loss,
-        Self::QueueFull,
-        Self::TooLarge,
-        Self::Policed,
-        Self::Codel,
-    ];
-
-    /// The reason as metrics name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Loss => "loss",
-            Self::QueueFull => "queue-full",
-            Self::TooLarge => "too-large",
-            Self::Policed => "policed",
-            Self::Codel => "codel",
-        }
-    }
 }
 
 #[cfg(test)]

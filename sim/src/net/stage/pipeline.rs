@@ -1,9 +1,8 @@
 //! Stages in a row, and what became of the packets that went through.
 
-use std::any::Any;
 use std::collections::VecDeque;
 
-use super::seat::Seat;
+use super::slot::StageSlot;
 use super::{Draws, DropReason, Stage, Verdict};
 use crate::net::packet::Packet;
 use crate::net::transit::Transit;
@@ -108,7 +107,7 @@ impl Counters {
 /// ```
 #[derive(Debug, Default)]
 pub struct Pipeline {
-    stages: Box<[Seat]>,
+    stages: Box<[StageSlot]>,
     /// Position of the first stage that reorders, or else the number of stages.
     ordered: u32,
     /// Instant of the last arrival.
@@ -121,12 +120,12 @@ pub struct Pipeline {
     passed_bytes: u64,
     /// What only some links need, made when it is first needed. A large world has
     /// thousands of links, and each line of memory less is a cache miss less.
-    aside: Option<Box<Aside>>,
+    rare: Option<Box<RareState>>,
 }
 
 /// What a pipeline has beside the packets that pass at once.
 #[derive(Debug, Default)]
-struct Aside {
+struct RareState {
     /// Position of the stage that holds packets.
     holder: Option<usize>,
     /// Those packets, oldest first.
@@ -168,7 +167,7 @@ impl Pipeline {
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Result<Self, PipelineError> {
         let (ordered, holder) = examine(&stages)?;
         let mut pipeline = Self {
-            stages: seated(stages),
+            stages: in_slots(stages),
             ordered,
             ..Self::default()
         };
@@ -193,18 +192,18 @@ impl Pipeline {
         let (ordered, holder) = examine(&stages)?;
         for after in &mut stages {
             for before in &self.stages {
-                after.take_over(now, before.stage() as &dyn Any);
+                after.take_over(now, before.stage());
             }
         }
-        self.stages = seated(stages);
+        self.stages = in_slots(stages);
         self.ordered = ordered;
         self.set_holder(holder);
         self.floor = self.departed;
         let taken_over = holder.map_or(0, |holder| self.stages[holder].stage().held());
-        if let Some(aside) = &mut self.aside
-            && aside.held.len() != taken_over
+        if let Some(rare) = &mut self.rare
+            && rare.held.len() != taken_over
         {
-            for (packet, condition) in std::mem::take(&mut aside.held) {
+            for (packet, condition) in std::mem::take(&mut rare.held) {
                 self.let_go(packet, Place::first(now, condition), draws);
             }
         }
@@ -228,7 +227,7 @@ impl Pipeline {
         assert!(now >= self.arrived, "{now} is before {}", self.arrived);
         self.arrived = now;
         let fate = self.run(Place::first(now, condition), packet, draws);
-        if self.aside.is_some() {
+        if self.rare.is_some() {
             self.run_copies(packet, draws);
         }
         fate
@@ -243,7 +242,7 @@ impl Pipeline {
     /// When a stage wants to let go of packets that it holds.
     #[inline]
     pub fn next_wakeup(&self) -> Option<SimTime> {
-        let holder = self.aside.as_ref()?.holder?;
+        let holder = self.rare.as_ref()?.holder?;
         self.stages[holder].stage().next_wakeup()
     }
 
@@ -252,7 +251,7 @@ impl Pipeline {
     #[inline]
     pub fn claim_wakeup(&mut self) -> Option<SimTime> {
         let due = self.next_wakeup()?;
-        let claimed = &mut self.aside.as_mut()?.claimed;
+        let claimed = &mut self.rare.as_mut()?.claimed;
         if claimed.is_some_and(|at| at <= due) {
             return None;
         }
@@ -265,23 +264,23 @@ impl Pipeline {
     /// # Panics
     /// If the stage lets go more packets than it holds.
     pub fn wake(&mut self, now: SimTime, draws: &mut Draws) {
-        let Some(aside) = &mut self.aside else {
+        let Some(rare) = &mut self.rare else {
             return;
         };
         // Also if no stage holds packets any more: one may do so again.
-        aside.claimed = aside.claimed.filter(|at| *at > now);
-        let Some(holder) = aside.holder else {
+        rare.claimed = rare.claimed.filter(|at| *at > now);
+        let Some(holder) = rare.holder else {
             return;
         };
         while let Some(at) = self.next_wakeup().filter(|due| *due <= now) {
             let release = self.stages[holder].stage_mut().release(at);
             for _ in 0..release.dropped {
-                let (packet, _) = self.aside().held.pop_front().expect(HOLDS);
+                let (packet, _) = self.rare().held.pop_front().expect(HOLDS);
                 let fate = self.dropped(release.reason);
-                self.aside().released.push_back((packet, fate));
+                self.rare().released.push_back((packet, fate));
             }
             if let Some(at) = release.departs {
-                let (packet, condition) = self.aside().held.pop_front().expect(HOLDS);
+                let (packet, condition) = self.rare().held.pop_front().expect(HOLDS);
                 let place = Place {
                     stage: holder + 1,
                     at,
@@ -296,7 +295,7 @@ impl Pipeline {
     /// or one that was held and is no more.
     #[inline]
     pub fn take_released(&mut self) -> Option<(Box<Transit>, Fate)> {
-        self.aside.as_mut()?.released.pop_front()
+        self.rare.as_mut()?.released.pop_front()
     }
 
     /// What became of the packets so far.
@@ -306,9 +305,9 @@ impl Pipeline {
             passed_bytes: self.passed_bytes,
             ..Counters::default()
         };
-        if let Some(aside) = &self.aside {
-            counters.copied = aside.copied;
-            counters.dropped = aside.dropped;
+        if let Some(rare) = &self.rare {
+            counters.copied = rare.copied;
+            counters.dropped = rare.dropped;
         }
         counters
     }
@@ -316,11 +315,11 @@ impl Pipeline {
     /// What the link has done so far, in short.
     pub(in crate::net) fn link_counts(&self) -> LinkCounts {
         let dropped = self
-            .aside
+            .rare
             .as_ref()
-            .map_or(0, |aside| aside.dropped.iter().sum());
-        let lost = |seat: &Seat| match seat {
-            Seat::Loss(loss) => loss.lost(),
+            .map_or(0, |rare| rare.dropped.iter().sum());
+        let lost = |slot: &StageSlot| match slot {
+            StageSlot::Loss(loss) => loss.lost(),
             _ => 0,
         };
         LinkCounts {
@@ -329,33 +328,33 @@ impl Pipeline {
         }
     }
 
-    fn aside(&mut self) -> &mut Aside {
-        self.aside.get_or_insert_default()
+    fn rare(&mut self) -> &mut RareState {
+        self.rare.get_or_insert_default()
     }
 
     fn set_holder(&mut self, holder: Option<usize>) {
-        if holder.is_some() || self.aside.is_some() {
-            self.aside().holder = holder;
+        if holder.is_some() || self.rare.is_some() {
+            self.rare().holder = holder;
         }
     }
 
     /// Runs a packet that was held, and its copies, through the stages.
     fn let_go(&mut self, packet: Box<Transit>, place: Place, draws: &mut Draws) {
-        let first = self.aside().released.len();
+        let first = self.rare().released.len();
         let fate = self.run(place, &packet, draws);
         self.run_copies(&packet, draws);
-        self.aside().released.insert(first, (packet, fate));
+        self.rare().released.insert(first, (packet, fate));
     }
 
     /// Runs the copies of a packet that went on.
     fn run_copies(&mut self, packet: &Packet, draws: &mut Draws) {
         // A copy is copied only by later stages, so this comes to an end.
-        while let Some(place) = self.aside().copies.pop() {
-            self.aside().copied += 1;
+        while let Some(place) = self.rare().copies.pop() {
+            self.rare().copied += 1;
             let fate = self.run(place, packet, draws);
             if fate != Fate::Held {
                 let copy = Transit::new(packet.clone());
-                self.aside().released.push_back((copy, fate));
+                self.rare().released.push_back((copy, fate));
             }
         }
     }
@@ -399,12 +398,12 @@ impl Pipeline {
                     place.at = later;
                 }
                 Verdict::Corrupt => place.condition = Condition::Corrupted,
-                Verdict::Twice => self.aside().copies.push(*place),
+                Verdict::Twice => self.rare().copies.push(*place),
                 Verdict::Hold => {
                     let holds = stage.stage().holds();
                     assert!(holds, "{stage:?} did not say that it holds packets");
                     let packet = Transit::new(packet.clone());
-                    self.aside().held.push_back((packet, place.condition));
+                    self.rare().held.push_back((packet, place.condition));
                     return Some(Fate::Held);
                 }
                 Verdict::Drop(reason) => return Some(self.dropped(reason)),
@@ -414,7 +413,7 @@ impl Pipeline {
     }
 
     fn dropped(&mut self, reason: DropReason) -> Fate {
-        self.aside().dropped[reason as usize] += 1;
+        self.rare().dropped[reason as usize] += 1;
         Fate::Dropped(reason)
     }
 }
@@ -422,8 +421,8 @@ impl Pipeline {
 /// Why a packet that a stage lets go is there.
 const HOLDS: &str = "a stage lets go no more packets than it holds";
 
-fn seated(stages: Vec<Box<dyn Stage>>) -> Box<[Seat]> {
-    stages.into_iter().map(Seat::from).collect()
+fn in_slots(stages: Vec<Box<dyn Stage>>) -> Box<[StageSlot]> {
+    stages.into_iter().map(StageSlot::from).collect()
 }
 
 /// Position of the first stage that reorders, and of the one that holds.

@@ -4,10 +4,10 @@
 //! packet being transmitted no longer waits, as in a queueing system M/M/1/K
 //! with K = `packets` + 1.
 
-use std::any::Any;
 use std::collections::VecDeque;
 
-use super::{Codel, Draws, DropReason, Stage, Verdict};
+use super::backlog::Backlog;
+use super::{Draws, DropReason, Stage, Verdict};
 use crate::net::packet::Packet;
 use crate::time::SimTime;
 use crate::units::Rate;
@@ -69,11 +69,6 @@ impl RateQueue {
         }
     }
 
-    /// When the transmission of all accepted packets is over.
-    pub(super) const fn busy_until(&self) -> SimTime {
-        self.busy_until
-    }
-
     /// Forgets the packets whose transmission has begun.
     fn advance(&mut self, now: SimTime) {
         if self.waiting_bytes == 0 {
@@ -121,14 +116,23 @@ impl Stage for RateQueue {
         true
     }
 
+    fn backlog(&self) -> Option<Backlog<'_>> {
+        Some(Backlog {
+            told: self.waiting.as_deref(),
+            ..Backlog::busy(self.busy_until)
+        })
+    }
+
     /// What waits keeps the times that it was given, and its place.
-    fn take_over(&mut self, _now: SimTime, before: &dyn Any) {
-        if let Some(before) = before.downcast_ref::<Self>() {
-            self.busy_until = before.busy_until;
-            self.waiting.clone_from(&before.waiting);
-            self.waiting_bytes = before.waiting_bytes;
-        } else if let Some(before) = before.downcast_ref::<Codel>() {
-            self.busy_until = before.busy_until();
+    fn take_over(&mut self, _now: SimTime, before: &dyn Stage) {
+        let Some(before) = before.backlog() else {
+            return;
+        };
+        self.busy_until = before.busy_until;
+        if let Some(told) = before.told {
+            let sizes = told.iter().map(|&(_, bytes)| u64::from(bytes));
+            self.waiting_bytes = sizes.sum();
+            self.waiting = Some(Box::new(told.clone()));
         }
     }
 }

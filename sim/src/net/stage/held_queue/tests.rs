@@ -1,6 +1,7 @@
 //! A queue that holds: as good as one that tells at once while nothing changes, and
 //! exact when something does.
 
+use crate::net::stage::{Codel, RateQueue};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -14,20 +14,20 @@ use super::{
 use crate::net::packet::Packet;
 use crate::time::SimTime;
 
-/// Lists the stages that have a seat of their own.
-macro_rules! seats {
+/// Lists the stages that are kept inline.
+macro_rules! slots {
     ($($kind:ident),+) => {
         /// A stage in its pipeline.
-        pub(super) enum Seat {
+        pub(super) enum StageSlot {
             $(
                 /// A stage of this kind.
                 $kind($kind),
             )+
             /// Any other.
-            Apart(Box<dyn Stage>),
+            Boxed(Box<dyn Stage>),
         }
 
-        impl Seat {
+        impl StageSlot {
             /// Decides about a packet, as [`Stage::on_packet`].
             #[inline]
             pub(super) fn on_packet(
@@ -38,7 +38,7 @@ macro_rules! seats {
             ) -> Verdict {
                 match self {
                     $(Self::$kind(stage) => stage.on_packet(now, packet, draws),)+
-                    Self::Apart(stage) => stage.on_packet(now, packet, draws),
+                    Self::Boxed(stage) => stage.on_packet(now, packet, draws),
                 }
             }
 
@@ -46,7 +46,7 @@ macro_rules! seats {
             pub(super) fn stage(&self) -> &dyn Stage {
                 match self {
                     $(Self::$kind(stage) => stage,)+
-                    Self::Apart(stage) => &**stage,
+                    Self::Boxed(stage) => &**stage,
                 }
             }
 
@@ -54,12 +54,12 @@ macro_rules! seats {
             pub(super) fn stage_mut(&mut self) -> &mut dyn Stage {
                 match self {
                     $(Self::$kind(stage) => stage,)+
-                    Self::Apart(stage) => &mut **stage,
+                    Self::Boxed(stage) => &mut **stage,
                 }
             }
         }
 
-        impl From<Box<dyn Stage>> for Seat {
+        impl From<Box<dyn Stage>> for StageSlot {
             fn from(stage: Box<dyn Stage>) -> Self {
                 $(
                     let stage = match unboxed::<$kind>(stage) {
@@ -67,13 +67,13 @@ macro_rules! seats {
                         Err(stage) => stage,
                     };
                 )+
-                Self::Apart(stage)
+                Self::Boxed(stage)
             }
         }
     };
 }
 
-seats!(
+slots!(
     Corrupt,
     Delay,
     Duplicate,
@@ -87,7 +87,7 @@ seats!(
 );
 
 // Five of them, as links have them, are four lines of memory.
-const _: () = assert!(size_of::<Seat>() <= 56);
+const _: () = assert!(size_of::<StageSlot>() <= 56);
 
 /// The stage out of its box, if it is a `T`.
 fn unboxed<T: Stage>(stage: Box<dyn Stage>) -> Result<T, Box<dyn Stage>> {
@@ -98,7 +98,7 @@ fn unboxed<T: Stage>(stage: Box<dyn Stage>) -> Result<T, Box<dyn Stage>> {
     Ok(*stage.downcast().expect("its type was asked for"))
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for StageSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.stage().fmt(f)
     }
@@ -121,10 +121,10 @@ mod tests {
 
     #[test]
     fn listed_stages_leave_their_box_and_others_keep_it() {
-        let seat = |stage: Box<dyn Stage>| Seat::from(stage);
-        assert!(matches!(seat(Box::new(Mtu::new(1_500))), Seat::Mtu(_)));
+        let slot = |stage: Box<dyn Stage>| StageSlot::from(stage);
+        assert!(matches!(slot(Box::new(Mtu::new(1_500))), StageSlot::Mtu(_)));
         let delay = Delay::new(Duration::from_millis(1));
-        assert!(matches!(seat(Box::new(delay)), Seat::Delay(_)));
-        assert!(matches!(seat(Box::new(Unheard)), Seat::Apart(_)));
+        assert!(matches!(slot(Box::new(delay)), StageSlot::Delay(_)));
+        assert!(matches!(slot(Box::new(Unheard)), StageSlot::Boxed(_)));
     }
 }
