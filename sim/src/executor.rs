@@ -1,6 +1,6 @@
-//! Tasks of hosts: who runs, on whose behalf, and what ends with the power.
+//! Tasks of hosts: what runs on behalf of which host, and what ends with the power.
 //!
-//! Where they are and whose turn it is, the kernel knows.
+//! Where they are and which has its turn, the kernel knows.
 
 use std::any::Any;
 use std::cell::RefCell;

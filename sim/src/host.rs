@@ -133,7 +133,7 @@ pub fn power_cut(host: HostId) -> u64 {
     disk.stats().lost_bytes - lost_before
 }
 
-/// Gives the host power again. Nothing runs on it until somebody starts it.
+/// Gives the host power again. Nothing runs on it until a program is started.
 pub fn power_on(host: HostId) {
     net::restore(host);
 }

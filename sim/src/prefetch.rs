@@ -23,7 +23,7 @@ pub(crate) fn prefetch<T: ?Sized>(item: &T) {
     lines(std::ptr::from_ref(item).cast(), size_of_val(item));
 }
 
-/// As [`prefetch`], for what a waker of a library's will touch first: the counted begin of what
+/// As [`prefetch`], for what a waker of a library's will touch first: the reference count of what
 /// it wakes, and what follows it.
 #[inline]
 pub(crate) fn prefetch_task(waker: &Waker) {
@@ -31,13 +31,13 @@ pub(crate) fn prefetch_task(waker: &Waker) {
     lines(waker.data().cast(), TASK_BYTES);
 }
 
-/// Lines of a large item that are worth asking for. The begin of a future says where it goes
+/// Lines of a large item that are worth asking for. The start of a future says where it goes
 /// on; of a large one, most is not touched.
 const LINES_MAX: usize = 15;
 
-/// As [`prefetch`], for the begin of what may be large.
+/// As [`prefetch`], for the start of what may be large.
 #[inline]
-pub(crate) fn prefetch_begin<T: ?Sized>(item: &T) {
+pub(crate) fn prefetch_start<T: ?Sized>(item: &T) {
     let bytes = size_of_val(item).min(LINES_MAX * LINE_BYTES);
     lines(std::ptr::from_ref(item).cast(), bytes);
 }

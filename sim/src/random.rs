@@ -2,7 +2,7 @@
 //! from them without floating point.
 //!
 //! Owns every random decision of the world. One stream serves one (seed,
-//! purpose, host), so a new consumer shifts nobody else's draws. It never takes
+//! purpose, host), so a new consumer shifts no other's draws. It never takes
 //! entropy from the operating system.
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Virtual time: nanoseconds since the start of a run.
 //!
 //! Owns the one representation of an instant in the world. It never reads a
-//! clock: whoever advances time hands the instant on.
+//! clock: the caller that advances time hands the instant on.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};

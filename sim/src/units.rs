@@ -1,7 +1,7 @@
 //! Quantities that decide: rates and ratios, as integers with their units.
 //!
 //! Owns their arithmetic and rounding. Parsing and presenting them belongs to
-//! whoever reads or writes files.
+//! the readers and writers of files.
 
 use std::num::NonZeroU64;
 use std::time::Duration;

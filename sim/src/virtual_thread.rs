@@ -1,7 +1,7 @@
 //! A thread whose clocks and entropy are simulated, for engines that bring a
 //! network and a time of their own.
 //!
-//! It owns the thread's entry and exit. It moves no clock: whoever runs on the
+//! It owns the thread's entry and exit. It moves no clock: the engine that runs on the
 //! thread sets the time with [`interpose::set_now`]. No kernel of ours is
 //! there, so hosts, sockets and timers of this crate are not to be used.
 

@@ -281,7 +281,7 @@ fn equal_seeds_give_equal_captures() {
 #[test]
 fn a_capture_that_cannot_be_written_ends_the_simulation() {
     let folder = Folder::new("unwritable");
-    // Nobody can write a file where a folder is.
+    // No file can be written where a folder is.
     let taken = folder.0.join("capture-home[1].pcapng");
     std::fs::create_dir_all(&taken).expect("it is ours");
     let mut reached = SimTime::ZERO;

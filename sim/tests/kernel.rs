@@ -415,7 +415,7 @@ fn a_panic_of_the_experiment_is_told_although_programs_have_sockets_open() {
         let hosts = ["a", "b"].map(|name| host::add(HostSpec::named(name)));
         let [here, there] = hosts;
         host::executor(here).spawn(async move {
-            let listener = TcpListener::bind(here, 4001).expect("nobody has the port");
+            let listener = TcpListener::bind(here, 4001).expect("the port is free");
             let accept = std::future::poll_fn(|cx| listener.poll_accept(cx));
             let _stream = accept.await;
             let _here = UntilDropped(here);
@@ -424,7 +424,7 @@ fn a_panic_of_the_experiment_is_told_although_programs_have_sockets_open() {
         host::executor(there).spawn(async move {
             let address = (host::v4(here), 4001).into();
             let stream = TcpStream::connect(there, address, None).await;
-            let _stream = stream.expect("somebody listens");
+            let _stream = stream.expect("a socket listens");
             std::future::pending::<()>().await;
         });
         world.run_until(SimTime::from_secs(1));

@@ -59,7 +59,7 @@ struct Case {
     amounts: [usize; 2],
     /// Receive buffers of ours and theirs.
     buffers: [usize; 2],
-    /// Nobody reads before this.
+    /// Nothing is read before this.
     reads_from: SimTime,
     ack_delay: bool,
 }

@@ -1,7 +1,7 @@
 //! A disk in memory that keeps what is durable apart from what is pending.
 //!
 //! Owns a tree of files below one root, its power cuts and its timing. It
-//! knows nothing of who stores what. An operation is visible at once to those
+//! knows nothing of what is stored. An operation is visible at once to those
 //! that follow; it becomes durable when a sync that covers it completes in
 //! virtual time, and a power cut takes everything else.
 //!
@@ -226,7 +226,7 @@ impl SimDisk {
         Ok(())
     }
 
-    /// Removes a file. Those who have it open keep it until they close it.
+    /// Removes a file. Those that have it open keep it until they close it.
     ///
     /// # Errors
     /// `NotFound`, `IsADirectory`, `InvalidInput` for a path that is not

@@ -49,7 +49,7 @@ impl Folder {
         self.visible.keys().cloned().collect()
     }
 
-    /// Gives `name` to `node`, or to nobody.
+    /// Gives `name` to `node`, or removes it.
     pub(super) fn set(&mut self, name: &str, node: Option<Node>) {
         apply(&mut self.visible, name.to_owned(), node.clone());
         self.changes.insert(name.to_owned(), node);

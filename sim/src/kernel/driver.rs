@@ -45,7 +45,7 @@ impl Timers {
         }
     }
 
-    /// Prefetches who wakes the task that waits for a timer, after [`Self::prefetch`].
+    /// Prefetches what wakes the task that waits for a timer, after [`Self::prefetch`].
     /// Returns that task, for the same.
     pub(super) fn prefetch_waker(&self, slot: u32) -> Option<TaskName> {
         let entry = self.entries.get(slot as usize)?;
@@ -123,7 +123,7 @@ impl Kernel {
         sleeper
     }
 
-    /// A timer's time has come. Returns whom to wake.
+    /// A timer's time has come. Returns the waker of the task that waits.
     pub(crate) fn timer_fire(&mut self, slot: u32) -> Option<Waker> {
         let entry = &mut self.timers.entries[slot as usize];
         entry.ticket = None;

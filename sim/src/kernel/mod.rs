@@ -42,7 +42,7 @@ pub(crate) enum Event {
     Other(Box<dyn Occurrence>),
 }
 
-/// What happens when the time of an event has come. Who schedules it says so: the kernel knows
+/// What happens when the time of an event has come. The caller that schedules it says so: the kernel knows
 /// neither packets nor steps.
 pub(crate) trait Occurrence {
     /// It happens at `host`, the one that it was scheduled for. True if a program may have

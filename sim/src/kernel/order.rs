@@ -1,4 +1,4 @@
-//! The total order of events: this file and nothing else decides who goes first.
+//! The total order of events: this file and nothing else decides which goes first.
 //!
 //! Events are ordered by time, then class, then host, then by when they were
 //! scheduled. The four are packed into one integer, most significant first, so

@@ -18,7 +18,7 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleeper {
-    /// Who is woken by `waker`, within the task that runs now.
+    /// What `waker` wakes, within the task that runs now.
     pub(crate) fn new(waker: &Waker) -> Self {
         Self::within(waker, super::with(|kernel| kernel.task))
     }
@@ -52,7 +52,7 @@ impl Sleeper {
         super::with(|kernel| kernel.tasks.prefetch(task));
     }
 
-    /// Wakes it, or hands over who does.
+    /// The waker, to wake it.
     pub(crate) fn into_waker(self) -> Waker {
         self.waker
     }

@@ -1,8 +1,8 @@
 //! The tasks of all hosts: where their futures are, and whose turn it is.
 //!
-//! Who is woken waits for its turn behind those that were woken before it. Futures are here
+//! A woken task waits for its turn behind those that were woken before it. Futures are here
 //! and not in tasks of tokio's, so that a power cut can drop them at once, and because the
-//! world knows what is coming: who is woken has its memory prefetched while others have
+//! world knows what is coming: a woken task has its memory prefetched while others have
 //! their turns.
 
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use super::{HostId, Kernel};
-use crate::prefetch::prefetch_begin;
+use crate::prefetch::prefetch_start;
 
 /// A task's future.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -38,7 +38,7 @@ pub(super) fn note_stray(name: TaskName) {
 }
 
 impl TaskName {
-    /// Nobody's name.
+    /// No task's name.
     pub(super) const NONE: Self = Self(0);
 
     /// The name as one number, other than 0 for every task.
@@ -75,7 +75,7 @@ struct Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It waits until somebody wakes it.
+    /// It waits until it is woken.
     Asleep,
     /// Its turn comes.
     Ready,
@@ -137,7 +137,7 @@ impl Tasks {
             State::Ready | State::RunningReady => return false,
         }
         if let Some(task) = &place.task {
-            prefetch_begin(&**task);
+            prefetch_start(&**task);
         }
         self.ready.push_back(name);
         true
@@ -186,7 +186,7 @@ impl Tasks {
             task: Some(task), ..
         }) = self.places.get(name.place())
         {
-            prefetch_begin(&**task);
+            prefetch_start(&**task);
         }
     }
 }
@@ -197,7 +197,7 @@ impl Kernel {
         self.tasks.add(host, task)
     }
 
-    /// Somebody wakes a task. Returns who is to be woken as well: the pump, if it sleeps.
+    /// Marks a task as woken. Returns the waker of the pump if that sleeps.
     pub(super) fn wake_task(&mut self, name: TaskName) -> Option<Waker> {
         let ready = self.tasks.wake(name);
         let (_, pump) = ready.then(|| self.pump.take()).flatten()?;
@@ -218,7 +218,7 @@ impl Kernel {
         !self.tasks.ready.is_empty()
     }
 
-    /// The next turn, if somebody is ready.
+    /// The next turn, if a task is ready.
     pub(crate) fn begin_turn(&mut self) -> Option<Turn> {
         let turn = self.tasks.next()?;
         self.stats.polls += 1;
@@ -309,7 +309,10 @@ mod tests {
         let turn = tasks.next().expect("it is new");
         assert!(tasks.remove(name).is_none(), "it has its turn");
         let other = add(&mut tasks);
-        assert!(tasks.put_back(name, turn.task).is_some(), "nobody keeps it");
+        assert!(
+            tasks.put_back(name, turn.task).is_some(),
+            "it was not removed"
+        );
         assert_eq!(turns(&mut tasks), [other]);
     }
 }

@@ -20,7 +20,7 @@ const _: () = assert!(
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(copy, wake, wake, drop);
 
-/// Who wakes `task`.
+/// The waker of `task`.
 ///
 /// It is to be used on the thread of the task's simulation. On another it ends that simulation
 /// with a failure, since two runs would differ.

@@ -1,6 +1,6 @@
 //! A multiplexed connection: its streams, and the frames from and to TCP.
 //!
-//! Whoever holds the connection reads what TCP has, so that a program which
+//! The holder of the connection reads what TCP has, so that a program which
 //! looks at its substream finds the bytes there without another turn of the
 //! connection's task; and a write goes to TCP at once. What TCP does not take
 //! waits in the outbox, and while anything is there no stream may write.
@@ -90,7 +90,7 @@ pub(super) struct Connection {
     /// A stream has something for that task, which was not woken for it: it asks all
     /// its streams anyway, or else is woken at the muxer's turn.
     owes: bool,
-    /// Who waits for a stream of the other side, or for room for one of its own.
+    /// The task that waits for a stream of the other side, or for room for one of its own.
     accepter: Option<Waker>,
     opener: Option<Waker>,
 }
@@ -126,7 +126,7 @@ impl Connection {
     }
 
     /// The muxer's turn: asks for the round trip, sends and reads what it can.
-    /// Remembers whom TCP is to wake.
+    /// Remembers the task that TCP is to wake.
     pub(super) fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         if !self
             .task
@@ -219,7 +219,7 @@ impl Connection {
             return Poll::Ready(0);
         };
         if self.streams[at].received.len() == 0 && self.may_read() {
-            // Who asks need not be woken for what is read in a moment.
+            // The caller need not be woken for what is read in a moment.
             self.streams[at].reader = None;
             self.read(Some(cx.waker()));
             let Some(place) = self.find_again(name) else {
@@ -429,7 +429,7 @@ impl Connection {
         let (Some(tcp), Some(task)) = (&self.tcp, &self.task) else {
             return;
         };
-        // The muxer's task asks all its streams before the muxer: who would be woken
+        // The muxer's task asks all its streams before the muxer: the tasks that would be woken
         // is at work, and a second turn would find nothing left to do.
         self.at_work = asker.is_some_and(|asker| task.will_wake(asker));
         let incoming = &mut self.incoming;

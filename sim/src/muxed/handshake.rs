@@ -31,7 +31,7 @@ const TAG_BYTES: usize = 16;
 /// Bytes of the field with the Ed25519 signature in Noise's payload.
 const SIGNATURE_FIELD_BYTES: usize = 2 + 64;
 
-/// Who a node is, and how long its proof of that would be.
+/// A node's peer id, and how long its proof of that would be.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     peer: Vec<u8>,
@@ -60,7 +60,7 @@ impl Identity {
     }
 }
 
-/// Agrees with the other side and learns who it is.
+/// Agrees with the other side and learns its peer id.
 pub(super) async fn run(
     mut tcp: TcpStream,
     identity: &Identity,

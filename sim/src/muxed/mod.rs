@@ -5,7 +5,7 @@
 //! messages on it are as many, as large and as dependent on each other as those
 //! of multistream-select, Noise XX and Yamux, so that round trips, packets,
 //! congestion and head-of-line blocking are the same; but nothing is encrypted,
-//! and a peer is believed to be who it says it is, since the world's hosts run
+//! and a peer is believed to have the peer id that it names, since the world's hosts run
 //! this code only. It owns no network: addresses, ports, segments and losses are
 //! the TCP's. See `ADR-005-a-second-fidelity.md`.
 //!
@@ -50,7 +50,7 @@ pub use substream::Substream;
 
 /// What the transport looks like on the wire. The default is that of
 /// libp2p-noise 0.47 and libp2p-yamux 0.48 behind lazy negotiation; the rest is
-/// for those who want to see what a part of it costs.
+/// for measuring what a part of it costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// Bytes of the authentication tag that ends each frame, at most 64; 16 with Noise.
@@ -83,7 +83,7 @@ pub fn transport(host: HostId, key: &PublicKey, shape: Shape) -> Boxed<(PeerId, 
                 .await
                 .map(|(peer, muxer)| (peer, StreamMuxerBox::new(muxer)))
         })
-        // One of the two kinds of error would hide the other's from who looks for causes.
+        // One of the two kinds of error would hide the other's causes.
         .map_err(Either::into_inner)
         .boxed()
 }

@@ -15,7 +15,7 @@ pub(super) struct Shared(Arc<Mutex<Connection>>);
 
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, Connection> {
-        // Everybody is on one thread; a panic there ends the simulation anyway.
+        // All users are on one thread; a panic there ends the simulation anyway.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -44,7 +44,7 @@ impl Rtt {
         }
     }
 
-    /// Takes an answer; false if nobody asked for it.
+    /// Takes an answer; false if there was no such question.
     pub(super) fn answered(&mut self, now: SimTime, number: u32) -> bool {
         match self.state {
             State::Asked { at, number: asked } if asked == number => {

@@ -197,14 +197,14 @@ impl Stream {
         received.saturating_sub(self.received.len() as u32)
     }
 
-    /// Wakes who waits for what has arrived meanwhile.
+    /// Wakes the task that waits for what has arrived meanwhile.
     pub(super) fn wake_reader_if_ready(&mut self) {
         if self.received.len() > 0 || !self.can_read() {
             self.reader.take().into_iter().for_each(Waker::wake);
         }
     }
 
-    /// Wakes whoever waits for the stream.
+    /// Wakes the tasks that wait for the stream.
     pub(super) fn wake(&mut self) {
         self.reader.take().into_iter().for_each(Waker::wake);
         self.writer.take().into_iter().for_each(Waker::wake);

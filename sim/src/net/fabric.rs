@@ -38,8 +38,8 @@ pub struct Fabric {
     /// Access links by host, apart from each other and from the rest: a packet
     /// uses one of a host's two, and in a large world every line of memory that
     /// it passes is a cache miss.
-    uplinks: Vec<Direction>,
-    downlinks: Vec<Direction>,
+    uplinks: Vec<OneWayLink>,
+    downlinks: Vec<OneWayLink>,
     /// One-way delay from region to region.
     delays: Vec<Vec<Duration>>,
     /// What else lies between some regions.
@@ -63,17 +63,17 @@ const _: () = assert!(size_of::<Attachment>() == 64);
 /// One direction of an access link; two cache lines side by side, which processors
 /// fetch together, and what few packets need elsewhere.
 #[repr(align(128))]
-struct Direction {
+struct OneWayLink {
     pipeline: Pipeline,
     /// Apart for each direction, so that changing one shifts no other draw.
     draws: Draws,
 }
 
-const _: () = assert!(size_of::<Direction>() == 128);
+const _: () = assert!(size_of::<OneWayLink>() == 128);
 
 /// Which of a host's two links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum LinkDirection {
     /// From the host to the core.
     Up,
     /// From the core to the host.
@@ -135,10 +135,10 @@ pub struct NoSuchRegion(pub usize);
 
 impl Fabric {
     /// Prefetches where a packet passes at a host.
-    pub(super) fn prefetch_tables(&self, host: HostId, way: Way) {
+    pub(super) fn prefetch_tables(&self, host: HostId, way: LinkDirection) {
         let links = match way {
-            Way::Up => &self.uplinks,
-            Way::Down => &self.downlinks,
+            LinkDirection::Up => &self.uplinks,
+            LinkDirection::Down => &self.downlinks,
         };
         if let (Some(attachment), Some(link)) =
             (self.hosts.get(host.index()), links.get(host.index()))
@@ -149,10 +149,10 @@ impl Fabric {
     }
 
     /// Prefetches what a packet meets there, which [`Self::prefetch_tables`] has prepared.
-    pub(super) fn prefetch_targets(&self, host: HostId, way: Way) {
+    pub(super) fn prefetch_targets(&self, host: HostId, way: LinkDirection) {
         let links = match way {
-            Way::Up => &self.uplinks,
-            Way::Down => &self.downlinks,
+            LinkDirection::Up => &self.uplinks,
+            LinkDirection::Down => &self.downlinks,
         };
         if let Some(link) = links.get(host.index()) {
             link.pipeline.prefetch();
@@ -220,11 +220,11 @@ impl Fabric {
             traffic: HostTraffic::default(),
         });
         self.places.push(Place::first(region as u32));
-        self.uplinks.push(Direction {
+        self.uplinks.push(OneWayLink {
             pipeline: pipeline(access.up.stages(false)),
             draws: Draws::new(seed, "uplink", host.0),
         });
-        self.downlinks.push(Direction {
+        self.downlinks.push(OneWayLink {
             pipeline: pipeline(access.down.stages(false)),
             draws: Draws::new(seed, "downlink", host.0),
         });
@@ -241,7 +241,7 @@ impl Fabric {
             (&mut self.uplinks[host.index()], &access.up),
             (&mut self.downlinks[host.index()], &access.down),
         ] {
-            let Direction {
+            let OneWayLink {
                 pipeline, draws, ..
             } = direction;
             pipeline
@@ -263,7 +263,7 @@ impl Fabric {
         host: HostId,
         stages: Vec<Box<dyn Stage>>,
     ) -> Result<(), PipelineError> {
-        let Direction {
+        let OneWayLink {
             pipeline, draws, ..
         } = &mut self.uplinks[host.index()];
         pipeline.replace(now, stages, draws)
@@ -306,7 +306,7 @@ impl Fabric {
     }
 
     /// Takes a packet through the sender's link, and through the core if the link leads
-    /// there: who gets it, and when. `None` if it is dropped or held.
+    /// there: which host gets it, and when. `None` if it is dropped or held.
     pub(super) fn send(&mut self, now: SimTime, from: HostId, packet: &Packet) -> Option<Hop> {
         self.forward(now, from, packet, Condition::Intact)
     }
@@ -383,7 +383,7 @@ impl Fabric {
     }
 
     /// Takes a packet that begins between the access link of `near` and the core to
-    /// whom it is for. Between the host and itself it takes no link.
+    /// the host that it is for. Between the host and itself it takes no link.
     pub(super) fn send_from_router(
         &mut self,
         now: SimTime,
@@ -479,7 +479,7 @@ impl Fabric {
     }
 
     /// Lets a host's link go on with what it holds.
-    pub(super) fn wake(&mut self, now: SimTime, host: HostId, way: Way) {
+    pub(super) fn wake(&mut self, now: SimTime, host: HostId, way: LinkDirection) {
         let link = self.direction(host, way);
         link.pipeline.wake(now, &mut link.draws);
     }
@@ -487,7 +487,7 @@ impl Fabric {
     /// When an event has to wake the link, if none waits that does so in time.
     /// The caller schedules it.
     #[inline]
-    pub(super) fn wakeup_due(&mut self, host: HostId, way: Way) -> Option<SimTime> {
+    pub(super) fn wakeup_due(&mut self, host: HostId, way: LinkDirection) -> Option<SimTime> {
         self.direction(host, way).pipeline.claim_wakeup()
     }
 
@@ -495,18 +495,22 @@ impl Fabric {
     /// to it, and where it is next: on the way up in the core, on the way down
     /// at the host.
     #[inline]
-    pub(super) fn next_released(&mut self, host: HostId, way: Way) -> Option<(Box<Transit>, Hop)> {
+    pub(super) fn next_released(
+        &mut self,
+        host: HostId,
+        way: LinkDirection,
+    ) -> Option<(Box<Transit>, Hop)> {
         loop {
             let (packet, fate) = self.direction(host, way).pipeline.take_released()?;
             let Some((at, condition)) = self.leaves_link(host, fate) else {
                 continue;
             };
             let hop = match way {
-                Way::Up => {
+                LinkDirection::Up => {
                     let to = self.owner(None, packet.dst.ip());
                     self.beyond_uplink(host, to, at, condition)
                 }
-                Way::Down => Some(Hop {
+                LinkDirection::Down => Some(Hop {
                     host,
                     end: LinkEnd::Down,
                     at,
@@ -520,10 +524,10 @@ impl Fabric {
         }
     }
 
-    fn direction(&mut self, host: HostId, way: Way) -> &mut Direction {
+    fn direction(&mut self, host: HostId, way: LinkDirection) -> &mut OneWayLink {
         match way {
-            Way::Up => &mut self.uplinks[host.index()],
-            Way::Down => &mut self.downlinks[host.index()],
+            LinkDirection::Up => &mut self.uplinks[host.index()],
+            LinkDirection::Down => &mut self.downlinks[host.index()],
         }
     }
 
@@ -568,7 +572,7 @@ impl Fabric {
     }
 }
 
-impl Direction {
+impl OneWayLink {
     fn push(&mut self, now: SimTime, packet: &Packet, condition: Condition) -> Fate {
         self.pipeline.push(now, packet, condition, &mut self.draws)
     }

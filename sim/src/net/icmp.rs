@@ -1,6 +1,6 @@
 //! ICMP errors (RFC 792, RFC 4443): news of a packet that could not be delivered.
 //!
-//! Owns the typed message and what it quotes. Who sends one, how often, and what
+//! Owns the typed message and what it quotes. Which host sends one, how often, and what
 //! it does to sockets is decided elsewhere.
 
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! Programs that watch the addresses of their host.
 //!
-//! Owns who is woken when a host's addresses change; `nat/topology.rs` decides what they are.
+//! Owns which tasks are woken when a host's addresses change; `nat/topology.rs` decides what they are.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,7 +21,7 @@ pub enum AddressChange {
     Down(IpAddr),
 }
 
-/// Who waits for a change of which host's addresses.
+/// Which tasks wait for a change of which host's addresses.
 #[derive(Default)]
 pub(super) struct Watchers {
     waiting: BTreeMap<HostId, Vec<Waker>>,
@@ -38,13 +38,13 @@ type Told = [Option<(IpAddr, u64)>; 2];
 /// changes, the lost address of a family before the new one, by interface in their order. An
 /// interface that is down has none. One that comes to another network
 /// loses its address and gets one, even if they are alike, as private ones often are. Changes that
-/// follow each other before anybody looks are told as one.
+/// follow each other before a watcher is polled are told as one.
 #[derive(Debug)]
 pub struct Interfaces {
     host: HostId,
     /// What was told, by interface.
     told: Vec<Told>,
-    /// Who waits since how many changes: programs are polled far more often than hosts move.
+    /// Which tasks wait, since how many changes: programs are polled far more often than hosts move.
     waits: Option<(Waker, u64)>,
 }
 
@@ -153,7 +153,7 @@ impl Watchers {
         self.networks.get(&interface).copied().unwrap_or(0)
     }
 
-    /// Nobody waits on the host any more: its programs have ended.
+    /// No task waits on the host any more: its programs have ended.
     pub(super) fn forget(&mut self, host: HostId) -> Option<Vec<Waker>> {
         self.waiting.remove(&host)
     }

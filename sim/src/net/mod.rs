@@ -49,7 +49,7 @@ pub use interfaces::{AddressChange, Interfaces};
 pub use tcp_socket::{TcpListener, TcpStream};
 
 use capture::Capture;
-use fabric::{Fabric, Way};
+use fabric::{Fabric, LinkDirection};
 use lan::Lans;
 use packet::{Packet, Transport};
 use pcapng::Direction;
@@ -103,7 +103,7 @@ pub(crate) fn uninstall() -> Option<Capture> {
     capture.map(|capture| *capture)
 }
 
-/// Runs `f` on this thread's network, then wakes whom it wanted woken.
+/// Runs `f` on this thread's network, then wakes the tasks that it wanted woken.
 ///
 /// # Panics
 /// Outside a simulation, or when called from within itself.
@@ -111,7 +111,7 @@ pub(crate) fn with<T>(f: impl FnOnce(&mut Net) -> T) -> T {
     with_wakes(f).0
 }
 
-/// As [`with`]; also tells whether anybody was woken.
+/// As [`with`]; also tells whether a task was woken.
 fn with_wakes<T>(f: impl FnOnce(&mut Net) -> T) -> (T, bool) {
     let (value, wake) = NET.with_borrow_mut(|net| {
         let net = net.as_mut().expect("a simulation runs on this thread");
@@ -135,7 +135,7 @@ pub(crate) fn try_with<T>(f: impl FnOnce(&mut Net) -> T) -> Option<T> {
 pub(crate) fn prefetch_program_tables(host: HostId) {
     NET.with_borrow(|net| {
         let Some(net) = net else { return };
-        net.fabric.prefetch_tables(host, Way::Up);
+        net.fabric.prefetch_tables(host, LinkDirection::Up);
         net.udp.get(host.index()).into_iter().for_each(prefetch);
         net.reachability
             .get(host.index())
@@ -148,7 +148,7 @@ pub(crate) fn prefetch_program_tables(host: HostId) {
 pub(crate) fn prefetch_program_targets(host: HostId) {
     NET.with_borrow(|net| {
         let Some(net) = net else { return };
-        net.fabric.prefetch_targets(host, Way::Up);
+        net.fabric.prefetch_targets(host, LinkDirection::Up);
         let udp = net.udp.get(host.index());
         udp.into_iter().for_each(UdpStack::prefetch_targets);
     });
@@ -242,8 +242,8 @@ impl Net {
         self.reachability[host.index()].set_link_mtus(access.up.mtu, access.down.mtu);
         self.fabric.set_access(kernel::now(), host, access);
         self.access[host.index()].clone_from(access);
-        self.drain_link(host, Way::Up);
-        self.drain_link(host, Way::Down);
+        self.drain_link(host, LinkDirection::Up);
+        self.drain_link(host, LinkDirection::Down);
     }
 
     /// A host's access link, as it was last set.
@@ -263,7 +263,7 @@ impl Net {
         stages: Vec<Box<dyn stage::Stage>>,
     ) -> Result<(), stage::PipelineError> {
         self.fabric.set_uplink(kernel::now(), host, stages)?;
-        self.drain_link(host, Way::Up);
+        self.drain_link(host, LinkDirection::Up);
         Ok(())
     }
 
@@ -282,7 +282,7 @@ impl Net {
             Some(hop) => Transit::new(packet).schedule_hop(&hop),
             None => self.check_uplink(from, &packet),
         }
-        self.drain_link(from, Way::Up);
+        self.drain_link(from, LinkDirection::Up);
     }
 
     /// Sends a packet of the router before the access link of `near` on its way, or of
@@ -313,7 +313,7 @@ impl Net {
     fn arrive(&mut self, host: HostId, condition: Condition, packet: Box<Transit>) {
         let now = kernel::now();
         let hop = self.fabric.arrive(now, host, &packet, condition);
-        self.drain_link(host, Way::Down);
+        self.drain_link(host, LinkDirection::Down);
         match hop {
             None => self.check_downlink(host, &packet),
             Some(hop) if hop.at == now => self.leave_downlink(host, hop.condition, packet),
@@ -321,18 +321,18 @@ impl Net {
         }
     }
 
-    fn link_free(&mut self, host: HostId, way: Way) {
+    fn link_free(&mut self, host: HostId, way: LinkDirection) {
         self.fabric.wake(kernel::now(), host, way);
         self.drain_link(host, way);
     }
 
     /// Takes from a host's link what it let go beside the packet that came to
     /// it, and sees to it that the link is woken when it has to be.
-    fn drain_link(&mut self, host: HostId, way: Way) {
+    fn drain_link(&mut self, host: HostId, way: LinkDirection) {
         while let Some((packet, hop)) = self.fabric.next_released(host, way) {
             match way {
-                Way::Up => packet.schedule_hop(&hop),
-                Way::Down => packet.schedule(hop.at, host, Stop::Host, hop.condition),
+                LinkDirection::Up => packet.schedule_hop(&hop),
+                LinkDirection::Down => packet.schedule(hop.at, host, Stop::Host, hop.condition),
             }
         }
         if let Some(at) = self.fabric.wakeup_due(host, way) {
@@ -391,7 +391,7 @@ impl Net {
         }
     }
 
-    /// Shows a packet of a host that has power to whoever captures.
+    /// Captures a packet of a host that has power, if this simulation captures.
     #[inline]
     fn observe(&mut self, host: HostId, direction: Direction, packet: &Packet) {
         if let Some(capture) = &mut self.capture

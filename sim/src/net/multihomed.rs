@@ -4,7 +4,7 @@
 //! A further interface is a host of the fabric (ADR-009), with links, a LAN segment, a gateway and
 //! addresses of its own, and its sockets are those that are bound to it. Programs, power and the
 //! sockets of all interfaces are the owner's, whose own place in the fabric is its first
-//! interface. Owns who belongs to whom, the routes, and what interfaces that are down stopped;
+//! interface. Owns which interface is of which host, the routes, and what interfaces that are down stopped;
 //! moves no packet. Of hosts with one interface it knows nothing.
 //!
 //! ```
@@ -147,7 +147,7 @@ pub fn stopped(interface: InterfaceId) -> Stopped {
     with(|net| net.fabric.multihomed.stopped(interface.0))
 }
 
-/// Who has which interfaces.
+/// Which host has which interfaces.
 #[derive(Default)]
 pub(super) struct Multihomed {
     /// The further interfaces of hosts that have any, in the order in which routes prefer them.

@@ -2,7 +2,7 @@
 //!
 //! Partitions in force are a union: what any of them stops does not pass, and counts for each
 //! that would have stopped it alone. Knows hosts by number only; where packets are stopped, and
-//! which gateways are cut off with their hosts, is said by who asks.
+//! which gateways are cut off with their hosts, is said by the caller.
 
 use crate::kernel::HostId;
 
@@ -39,7 +39,7 @@ pub struct TooManyCuts;
 
 impl Partitions {
     /// Stops packets from `a` to `b`, and from `b` to `a` if `both_ways`, once
-    /// [`Self::lay_out`] has said who is cut off with them.
+    /// [`Self::lay_out`] has said which hosts are cut off with them.
     ///
     /// # Errors
     /// [`TooManyCuts`].
@@ -77,7 +77,7 @@ impl Partitions {
         healed.stopped
     }
 
-    /// Puts hosts on the sides of all partitions anew. `with` tells who is cut off with a host
+    /// Puts hosts on the sides of all partitions anew. `with` tells which hosts are cut off with a host
     /// that a partition names, itself among them.
     pub fn lay_out<I: IntoIterator<Item = HostId>>(&mut self, with: impl Fn(HostId) -> I) {
         self.sides.fill((0, 0));

@@ -76,7 +76,7 @@ pub(super) struct Flow {
     owner: Owner,
 }
 
-/// Who answers for a connection.
+/// What answers for a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
     /// A listener, until the handshake is complete.
@@ -85,8 +85,8 @@ enum Owner {
     Backlog(Listens),
     /// A program.
     Program,
-    /// Nobody: the program has closed it, the protocol brings it to its end.
-    Nobody,
+    /// None: the program has closed it, the protocol brings it to its end.
+    Released,
 }
 
 impl TcpStack {
@@ -239,8 +239,8 @@ impl TcpStack {
     pub(super) fn listen(&mut self, port: u16, is_bound: bool) -> io::Result<u16> {
         let port = match port {
             0 => {
-                let anybody = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
-                self.free_port(anybody).ok_or(io::ErrorKind::AddrInUse)?
+                let any_remote = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+                self.free_port(any_remote).ok_or(io::ErrorKind::AddrInUse)?
             }
             port if self.listeners.contains_key(&port) => {
                 return Err(io::ErrorKind::AddrInUse.into());
@@ -445,13 +445,13 @@ impl Net {
         let Some(entry) = self.tcp(flow.host).flow_mut(flow) else {
             return;
         };
-        entry.owner = Owner::Nobody;
+        entry.owner = Owner::Released;
         (entry.reader, entry.writer) = (None, None);
         entry.tcp.close(kernel::now());
         self.tcp_drive(flow);
     }
 
-    /// Ends a listener; connections that nobody accepted are reset.
+    /// Ends a listener; connections that were not accepted are reset.
     pub(super) fn tcp_unlisten(&mut self, host: HostId, port: u16) {
         if self.tcp(host).listeners.remove(&port).is_none() {
             return;
@@ -464,7 +464,7 @@ impl Net {
             .collect();
         for flow in orphans {
             if let Some(entry) = self.tcp(flow.host).flow_mut(flow) {
-                entry.owner = Owner::Nobody;
+                entry.owner = Owner::Released;
                 entry.tcp.abort();
             }
             self.tcp_drive(flow);

@@ -6,7 +6,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::fabric::{Hop, LinkEnd, Way};
+use super::fabric::{Hop, LinkDirection, LinkEnd};
 use super::packet::{Packet, Transport};
 use super::stage::Condition;
 use super::tcp_stack::{FlowRef, TcpStack};
@@ -113,7 +113,7 @@ impl Occurrence for Transit {
         prefetch(self);
         NET.with_borrow(|net| {
             let Some(net) = net else { return };
-            net.fabric.prefetch_tables(host, Way::Down);
+            net.fabric.prefetch_tables(host, LinkDirection::Down);
             net.udp.get(host.index()).into_iter().for_each(prefetch);
             let tcp = net.tcp.get(host.index());
             tcp.into_iter().for_each(TcpStack::prefetch_tables);
@@ -127,7 +127,7 @@ impl Occurrence for Transit {
         NET.with_borrow(|net| {
             let Some(net) = net else { return };
             if self.stop == Stop::Downlink {
-                net.fabric.prefetch_targets(host, Way::Down);
+                net.fabric.prefetch_targets(host, LinkDirection::Down);
             }
             match self.packet.transport {
                 Transport::Udp(_) => net.udp[host.index()].prefetch_targets(),
@@ -142,7 +142,7 @@ impl Occurrence for Transit {
 }
 
 /// A host's link can let go of packets that it holds.
-pub(super) struct LinkFree(pub(super) Way);
+pub(super) struct LinkFree(pub(super) LinkDirection);
 
 impl Occurrence for LinkFree {
     fn happen(self: Box<Self>, host: HostId) -> bool {
@@ -151,7 +151,7 @@ impl Occurrence for LinkFree {
 }
 
 /// A host's port on a LAN segment can let go of packets that it holds.
-pub(super) struct PortFree(pub(super) Way);
+pub(super) struct PortFree(pub(super) LinkDirection);
 
 impl Occurrence for PortFree {
     fn happen(self: Box<Self>, host: HostId) -> bool {

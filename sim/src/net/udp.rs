@@ -180,7 +180,7 @@ impl UdpStack {
     ) -> Result<(), Refused> {
         let socket = self.socket(to.port()).ok_or(Refused::NoSocket)?;
         let for_it = !to.ip().is_multicast() || socket.is_member(to.ip());
-        // A connected socket is none for anybody else.
+        // A connected socket takes packets of its peer alone.
         if !for_it || socket.remote.is_some_and(|remote| remote != from) {
             return Err(Refused::NoSocket);
         }
@@ -204,7 +204,7 @@ impl UdpStack {
     }
 
     /// Takes in news of a datagram that `port` sent; false if it is dropped, because
-    /// nobody is there who wants it or too many wait.
+    /// no socket wants it or too many wait.
     pub(super) fn receive_error(
         &mut self,
         port: u16,
@@ -235,7 +235,7 @@ impl UdpStack {
 /// Why a datagram does not reach a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// Nobody listens there.
+    /// No socket listens there.
     NoSocket,
     /// Too much waits already.
     BufferFull,

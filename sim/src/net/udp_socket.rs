@@ -182,7 +182,7 @@ impl UdpSocket {
         })
     }
 
-    /// The oldest error that waits. One that comes wakes whoever waits to receive.
+    /// The oldest error that waits. One that comes wakes the task that waits to receive.
     pub fn take_error(&self) -> Option<DeliveryError> {
         self.with(|socket| {
             let rare = socket.rare.as_mut();

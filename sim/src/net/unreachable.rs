@@ -1,4 +1,4 @@
-//! Packets that cannot be delivered: who tells their sender, and what that does.
+//! Packets that cannot be delivered: what tells their sender, and what that does.
 //!
 //! Owns when ICMP errors are sent, by hosts and by the routers at the ends of access
 //! links, and how hosts take them in. The message is [`super::icmp`]; sockets decide
@@ -110,7 +110,7 @@ impl Net {
     /// An ICMP error has reached the host.
     pub(super) fn icmp_error(&mut self, host: HostId, error: &IcmpError) {
         let quote = &error.quote;
-        // Who did not send the packet learns nothing (RFC 5927 §4).
+        // A host that did not send the packet learns nothing (RFC 5927 §4).
         if !self.fabric.owns(host, quote.src.ip()) {
             self.fabric.count_drop(DropReason::IcmpUnasked);
             return;

@@ -144,7 +144,7 @@ impl Future for Driver {
         while !this.waiting.is_empty() {
             match this.muxer.poll_outbound_unpin(cx) {
                 Poll::Ready(Ok(stream)) => {
-                    let ask = this.waiting.pop_front().expect("somebody waits");
+                    let ask = this.waiting.pop_front().expect("a task waits");
                     // Who asked may have gone; the substream is dropped then.
                     drop(ask.send(stream));
                 }

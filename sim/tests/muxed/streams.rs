@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use crate::harness::{BOTH, Fidelity, Peer, access, play};
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// What may be sent on a stream that nobody reads.
+/// What may be sent on a stream that is not read.
 const WINDOW_BYTES: usize = 256 * 1024;
 
 fn pattern(stream: usize, len: usize) -> Vec<u8> {
@@ -82,7 +82,7 @@ proptest! {
 }
 
 /// Yamux announces a stream by its first frame with data, so that one which is
-/// closed before is never heard of; whoever waits for its other end waits for ever.
+/// closed before is never heard of; a task that waits for its other end waits for ever.
 #[test]
 fn a_substream_without_a_byte_is_never_announced() {
     for fidelity in BOTH {

@@ -19,7 +19,7 @@ fn hosts_behind_one_nat_reach_each_other_by_inside_address() {
         let sockets = [udp(one, 5_000), udp(two, 5_000)];
         let from = seen(world, &sockets[0], &sockets[1], v4(two, 5_000));
         assert_eq!(from, v4(one, 5_000));
-        // The gateway's own links carry nothing of it, and nobody else can.
+        // The gateway's own links carry nothing of it, and no other link can.
         assert_eq!(orrery_sim::net::traffic(home.host()).sent_packets, 0);
         let outsider = udp(public("outsider"), 5_000);
         assert!(!arrives(world, &outsider, &sockets[1], v4(two, 5_000)));
@@ -42,7 +42,7 @@ fn two_homes_use_the_same_addresses() {
         for (number, socket) in sockets.iter().enumerate() {
             assert!(arrives(world, &server, socket, mapped[number]));
         }
-        // To its own address there is nobody but oneself.
+        // Its own address belongs to no other host.
         assert!(arrives(
             world,
             &sockets[0],
@@ -75,7 +75,7 @@ fn hairpinning_shows_the_source_that_its_axis_says() {
             send(&sockets[0], mapped[1]);
             world.run_for(MS);
             let first = datagrams(&sockets[1]).first().map(|(from, _)| *from);
-            // Whoever has sent there as well is let in by any filtering.
+            // A host to which it has sent as well is let in by any filtering.
             send(&sockets[1], mapped[0]);
             world.run_for(MS);
             send(&sockets[0], mapped[1]);

@@ -21,7 +21,7 @@ fn ipv6_passes_untranslated_and_filtered() {
             let [first, second] = ["first", "second"].map(public);
             let socket = udp(client, 5_000);
             let servers = [udp(first, 7), udp(first, 8), udp(second, 7)];
-            // Before the client has sent, nobody is let in.
+            // Before the client has sent, no packet is let in.
             assert!(!arrives(world, &servers[0], &socket, v6(client, 5_000)));
             assert_eq!(drops("firewall-filtered"), 1);
             let from = seen(world, &socket, &servers[0], v6(first, 7));

@@ -173,7 +173,7 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
     let waker = noop_waker();
     match listener.poll_accept(&mut Context::from_waker(&waker)) {
         Poll::Ready(stream) => stream,
-        Poll::Pending => panic!("nobody has connected"),
+        Poll::Pending => panic!("no peer has connected"),
     }
 }
 

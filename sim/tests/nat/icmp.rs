@@ -166,7 +166,7 @@ fn an_error_about_what_was_not_sent_is_not_let_in() {
         socket.keep_errors().expect("it has power");
         let other = public("other");
         send(&socket, at);
-        // The other one refuses a datagram that it was sent by nobody behind the NAT, to
+        // The other one refuses a datagram that no host behind the NAT has sent it, to
         // a port of it that is bound.
         let mapped = v4(HostId(0), 5_000);
         let server = udp(server, 7);

@@ -283,7 +283,7 @@ fn neighbours_on_a_segment_find_each_other_there() {
         world.run_for(2 * MS);
         assert_eq!(received(&sockets[1]), [v4(hosts[0], 5_000)]);
         assert_eq!(traffic(homes[0].host()).received_packets, 0);
-        // Whoever has the same address elsewhere is no neighbour.
+        // A host with the same address elsewhere is no neighbour.
         let elsewhere = udp(stranger, 5_000);
         assert_eq!(v4(stranger, 1), v4(hosts[0], 1));
         assert!(!arrives(

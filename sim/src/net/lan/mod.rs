@@ -1,6 +1,6 @@
 //! LAN segments: hosts that reach each other without their access links.
 //!
-//! Owns who is on which segment and what its wire does to packets. Members talk over
+//! Owns which host is on which segment and what its wire does to packets. Members talk over
 //! the segment alone, and what is sent to a group (RFC 1112) reaches its members on
 //! the same segment and never leaves it. A switch is modelled: each member has a port
 //! of its own, and a packet to a group takes its sender's port once. A port that is worse
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Net;
-use super::fabric::{Fabric, Way};
+use super::fabric::{Fabric, LinkDirection};
 use super::link::Access;
 use super::packet::Packet;
 use super::stage::{Condition, DropReason, Fate, LinkCounts};
@@ -197,8 +197,8 @@ impl Net {
     pub(crate) fn set_lan_port(&mut self, host: HostId, access: &Access) {
         let now = kernel::now();
         self.lans.ports.set(kernel::seed(), now, host, access);
-        self.drain_port(host, Way::Up);
-        self.drain_port(host, Way::Down);
+        self.drain_port(host, LinkDirection::Up);
+        self.drain_port(host, LinkDirection::Down);
     }
 
     /// Packets that have met the conditions of a host's port so far.
@@ -235,14 +235,14 @@ impl Net {
             self.cross_segment(now, from, Condition::Intact, packet);
             return;
         }
-        let port = (from, Way::Up);
+        let port = (from, LinkDirection::Up);
         let fate = self.lans.ports.push(now, port, packet, Condition::Intact);
         if let Some((at, condition)) = self.fabric.leaves_link(from, fate) {
             self.cross_segment(at, from, condition, packet);
         } else if fate == Fate::Dropped(DropReason::TooLarge) {
             self.tell_too_big(from, packet, self.lans.ports.mtu(from), packet.src.ip());
         }
-        self.drain_port(from, Way::Up);
+        self.drain_port(from, LinkDirection::Up);
     }
 
     /// Takes a packet that has left the port of `from` at `at` to the ports of its receivers.
@@ -301,32 +301,32 @@ impl Net {
         packet: Box<Transit>,
     ) {
         let now = kernel::now();
-        let port = (host, Way::Down);
+        let port = (host, LinkDirection::Down);
         let fate = self.lans.ports.push(now, port, &packet, condition);
         match self.fabric.leaves_link(host, fate) {
             Some((at, condition)) if at == now => self.leave_downlink(host, condition, packet),
             Some((at, condition)) => packet.schedule(at, host, Stop::Host, condition),
             None => {}
         }
-        self.drain_port(host, Way::Down);
+        self.drain_port(host, LinkDirection::Down);
     }
 
     /// A port can let go of packets that it holds.
-    pub(super) fn port_free(&mut self, host: HostId, way: Way) {
+    pub(super) fn port_free(&mut self, host: HostId, way: LinkDirection) {
         self.lans.ports.wake(kernel::now(), host, way);
         self.drain_port(host, way);
     }
 
     /// Takes from a port what it let go beside the packet that came to it, and sees to it that
     /// it is woken when it has to be.
-    fn drain_port(&mut self, host: HostId, way: Way) {
+    fn drain_port(&mut self, host: HostId, way: LinkDirection) {
         while let Some((packet, fate)) = self.lans.ports.take_released(host, way) {
             let Some((at, condition)) = self.fabric.leaves_link(host, fate) else {
                 continue;
             };
             match way {
-                Way::Up => self.cross_segment(at, host, condition, &packet),
-                Way::Down => packet.schedule(at, host, Stop::Host, condition),
+                LinkDirection::Up => self.cross_segment(at, host, condition, &packet),
+                LinkDirection::Down => packet.schedule(at, host, Stop::Host, condition),
             }
         }
         if let Some(at) = self.lans.ports.wakeup_due(host, way) {

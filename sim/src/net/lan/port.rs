@@ -1,13 +1,13 @@
 //! Ports whose conditions are worse than a wire's: Wi-Fi, or what a fault makes of one.
 //!
 //! Owns the links of such ports and what waits in them. A port belongs to its host and
-//! goes with it from segment to segment; who is on which is the parent's. Hosts whose port is
+//! goes with it from segment to segment; which host is on which is the parent's. Hosts whose port is
 //! a plain wire have none here and cost nothing.
 
 use std::collections::BTreeMap;
 
 use crate::kernel::HostId;
-use crate::net::fabric::Way;
+use crate::net::fabric::LinkDirection;
 use crate::net::link::Access;
 use crate::net::packet::Packet;
 use crate::net::stage::{Condition, Draws, Fate, LinkCounts, Pipeline};
@@ -99,7 +99,7 @@ impl Ports {
     pub(super) fn push(
         &mut self,
         now: SimTime,
-        (host, way): (HostId, Way),
+        (host, way): (HostId, LinkDirection),
         packet: &Packet,
         condition: Condition,
     ) -> Fate {
@@ -112,7 +112,7 @@ impl Ports {
     }
 
     /// Lets a port go on with what it holds.
-    pub(super) fn wake(&mut self, now: SimTime, host: HostId, way: Way) {
+    pub(super) fn wake(&mut self, now: SimTime, host: HostId, way: LinkDirection) {
         if let Some(port) = self.0.get_mut(&host) {
             let End { pipeline, draws } = port.end(way);
             pipeline.wake(now, draws);
@@ -120,21 +120,25 @@ impl Ports {
     }
 
     /// The next packet that a port lets go apart from the one that came to it.
-    pub(super) fn take_released(&mut self, host: HostId, way: Way) -> Option<(Box<Transit>, Fate)> {
+    pub(super) fn take_released(
+        &mut self,
+        host: HostId,
+        way: LinkDirection,
+    ) -> Option<(Box<Transit>, Fate)> {
         self.0.get_mut(&host)?.end(way).pipeline.take_released()
     }
 
     /// When an event has to wake a port, if none waits that does so in time.
-    pub(super) fn wakeup_due(&mut self, host: HostId, way: Way) -> Option<SimTime> {
+    pub(super) fn wakeup_due(&mut self, host: HostId, way: LinkDirection) -> Option<SimTime> {
         self.0.get_mut(&host)?.end(way).pipeline.claim_wakeup()
     }
 }
 
 impl Port {
-    fn end(&mut self, way: Way) -> &mut End {
+    fn end(&mut self, way: LinkDirection) -> &mut End {
         match way {
-            Way::Up => &mut self.up,
-            Way::Down => &mut self.down,
+            LinkDirection::Up => &mut self.up,
+            LinkDirection::Down => &mut self.down,
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Filtering behaviour (RFC 4787 §5): from whom packets are let in.
+//! Filtering behaviour (RFC 4787 §5): from which remotes packets are let in.
 
 use std::net::SocketAddr;
 
 use super::dependence::Dependence;
 use super::sessions::Sessions;
 
-/// Whether a packet of `remote` may come in to `key`, by whom that has sent to.
+/// Whether a packet of `remote` may come in to `key`, by which remotes that has sent to.
 pub(super) fn admits<K: Copy + Ord>(
     filtering: Dependence,
     sessions: &Sessions<K>,
@@ -21,7 +21,7 @@ pub(super) fn admits<K: Copy + Ord>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::lifetime::{Lifetimes, Refresh, Way};
+    use super::super::lifetime::{Lifetimes, NatDirection, Refresh};
     use super::super::sessions::{Header, Terms};
     use super::*;
     use crate::time::SimTime;
@@ -37,7 +37,7 @@ mod tests {
         let mut sessions = Sessions::new();
         let now = SimTime::ZERO;
         for (key, remote) in [(4_u64, "11.0.0.9:7"), (6, "11.0.0.1:7")] {
-            let noted = sessions.note(now, key, at(remote), Way::Out, Header::Udp, &terms);
+            let noted = sessions.note(now, key, at(remote), NatDirection::Out, Header::Udp, &terms);
             assert_eq!(noted, Ok(()));
         }
         // The same endpoint, another port, another address; another key.

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::filtering;
-use super::lifetime::Way;
+use super::lifetime::NatDirection;
 use super::sessions::{Header, Protocol, Renewed, Sessions};
 use super::spec::FirewallSpec;
 use super::translator::Counts;
@@ -24,7 +24,7 @@ pub(super) struct Firewall {
 /// Why a packet does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocked {
-    /// Nobody has asked for it.
+    /// No host inside has asked for it.
     Filtered,
     /// Hosts behind it may not send there.
     Egress,
@@ -75,20 +75,20 @@ impl Firewall {
 
     /// Whether a packet may go out.
     pub(super) fn pass_out(&mut self, now: SimTime, packet: &Packet) -> Result<(), Blocked> {
-        self.pass(now, packet, Way::Out)
+        self.pass(now, packet, NatDirection::Out)
     }
 
     /// Whether a packet may come in.
     pub(super) fn pass_in(&mut self, now: SimTime, packet: &Packet) -> Result<(), Blocked> {
-        self.pass(now, packet, Way::In)
+        self.pass(now, packet, NatDirection::In)
     }
 
-    fn pass(&mut self, now: SimTime, packet: &Packet, way: Way) -> Result<(), Blocked> {
+    fn pass(&mut self, now: SimTime, packet: &Packet, way: NatDirection) -> Result<(), Blocked> {
         self.sessions.expire(now, |_| {});
         let verdict = match (Header::of(&packet.transport), way) {
             (Some(header), _) => self.pass_session(now, packet, header, way),
-            (None, Way::Out) => Ok(()),
-            (None, Way::In) => self.pass_error(packet),
+            (None, NatDirection::Out) => Ok(()),
+            (None, NatDirection::In) => self.pass_error(packet),
         };
         match verdict {
             Ok(()) => {}
@@ -104,19 +104,19 @@ impl Firewall {
         now: SimTime,
         packet: &Packet,
         header: Header,
-        way: Way,
+        way: NatDirection,
     ) -> Result<(), Blocked> {
         let (own, remote) = match way {
-            Way::Out => (packet.src, packet.dst),
-            Way::In => (packet.dst, packet.src),
+            NatDirection::Out => (packet.src, packet.dst),
+            NatDirection::In => (packet.dst, packet.src),
         };
         let key = (header.protocol(), own);
         let allowed = || self.spec.allow_out.allows(header.protocol(), remote.port());
-        if way == Way::Out && !allowed() && !self.sessions.has(key, remote) {
+        if way == NatDirection::Out && !allowed() && !self.sessions.has(key, remote) {
             return Err(Blocked::Egress);
         }
         let asked = || filtering::admits(self.spec.filtering, &self.sessions, key, remote);
-        if way == Way::In && !asked() {
+        if way == NatDirection::In && !asked() {
             return Err(Blocked::Filtered);
         }
         let terms = self.spec.terms();

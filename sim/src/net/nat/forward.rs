@@ -16,7 +16,7 @@ use crate::net::packet::Packet;
 use crate::net::pcapng::Direction;
 use crate::net::stage::Condition;
 use crate::net::transit::Transit;
-use crate::net::{Net, Way};
+use crate::net::{LinkDirection, Net};
 
 /// What a gateway does, apart from its place and links.
 #[derive(Debug, Default)]
@@ -170,12 +170,12 @@ impl Net {
         self.bring_inside(gateway, condition, packet);
     }
 
-    /// A packet has come to an outside address and is for nobody inside.
+    /// A packet has come to an outside address and is for no host inside.
     fn refuse(&mut self, gateway: HostId, condition: Condition, packet: &Packet, refusal: Refusal) {
         let Some(nat) = self.gateways.nat(gateway) else {
             return;
         };
-        // Only who has asked for nothing is answered: want of room is not told.
+        // Only what was not asked for is answered: want of room is not told.
         let unsolicited = matches!(refusal, Refusal::NoBinding | Refusal::Filtered);
         match nat.spec.unsolicited {
             Unsolicited::Gateway if unsolicited => {
@@ -215,7 +215,7 @@ impl Net {
             Some(hop) => packet.schedule_hop(&hop),
             None => self.check_uplink(gateway, &packet),
         }
-        self.drain_link(gateway, Way::Up);
+        self.drain_link(gateway, LinkDirection::Up);
     }
 }
 

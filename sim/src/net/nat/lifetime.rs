@@ -31,7 +31,7 @@ impl Default for Lifetimes {
 
 /// Which way a packet goes through a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum NatDirection {
     Out,
     In,
 }
@@ -53,10 +53,10 @@ pub enum Refresh {
 }
 
 impl Refresh {
-    pub(super) fn counts(self, way: Way) -> bool {
+    pub(super) fn counts(self, way: NatDirection) -> bool {
         match self {
-            Self::Outbound => way == Way::Out,
-            Self::Inbound => way == Way::In,
+            Self::Outbound => way == NatDirection::Out,
+            Self::Inbound => way == NatDirection::In,
             Self::Both => true,
             Self::None => false,
         }

@@ -1,5 +1,5 @@
 //! Mapping behaviour (RFC 4787 §4.1): which outside port stands for an inside endpoint,
-//! towards whom.
+//! towards which remotes.
 //!
 //! Owns the bindings and how they are found from either side. When they end is decided
 //! by the sessions that use them.
@@ -20,10 +20,10 @@ pub(super) type Scope = Option<SocketAddr>;
 pub(super) struct Binding {
     pub(super) protocol: Protocol,
     pub(super) inside: SocketAddr,
-    /// Towards whom, as far as the mapping depends on it.
+    /// The remote, as far as the mapping depends on it.
     pub(super) scope: Scope,
     pub(super) port: u16,
-    /// Who else may not have the port: everybody, or whom this one is for.
+    /// Which other mappings may not have the port: all, or those of the same inside endpoint.
     pub(super) port_scope: Scope,
 }
 

@@ -1,4 +1,4 @@
-//! Who talks with whom through a gateway: the table of sessions and their ends.
+//! Which endpoints talk through a gateway: the table of sessions and their ends.
 //!
 //! Owns when a session begins, is renewed and is forgotten, and the bound on their
 //! number. What a session stands for is its key's: a binding of a NAT, or an endpoint
@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::lifetime::{Lifetimes, Refresh, Way};
+use super::lifetime::{Lifetimes, NatDirection, Refresh};
 use super::tcp_state::TcpState;
 use crate::net::icmp::QuotedTransport;
 use crate::net::packet::Transport;
@@ -61,12 +61,12 @@ impl Header {
 
     /// Whether it may begin a session. From outside a segment has to be a SYN, and a
     /// datagram one that counts.
-    fn begins(self, way: Way, refresh: Refresh) -> bool {
+    fn begins(self, way: NatDirection, refresh: Refresh) -> bool {
         match (self, way) {
-            (Self::Udp, Way::Out) => true,
-            (Self::Udp, Way::In) => refresh.counts(Way::In),
-            (Self::Tcp(_), Way::Out) => !self.is_reset(),
-            (Self::Tcp(flags), Way::In) => flags.contains(Flags::SYN) && !self.is_reset(),
+            (Self::Udp, NatDirection::Out) => true,
+            (Self::Udp, NatDirection::In) => refresh.counts(NatDirection::In),
+            (Self::Tcp(_), NatDirection::Out) => !self.is_reset(),
+            (Self::Tcp(flags), NatDirection::In) => flags.contains(Flags::SYN) && !self.is_reset(),
         }
     }
 }
@@ -197,7 +197,7 @@ impl<K: Copy + Ord> Sessions<K> {
         now: SimTime,
         key: K,
         remote: SocketAddr,
-        way: Way,
+        way: NatDirection,
         header: Header,
         terms: &Terms,
     ) -> Result<(), TableFull> {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     /// Whether a session of 0 s that is renewed `way` at 20 s is known at `until`.
-    fn lives(refresh: Refresh, way: Way, until: SimTime) -> bool {
+    fn lives(refresh: Refresh, way: NatDirection, until: SimTime) -> bool {
         let mut sessions = Sessions::new();
         let terms = terms(refresh, 8);
         let remote = at("11.0.0.9:7");
@@ -320,7 +320,7 @@ mod tests {
                 )
                 .expect("there is room");
         };
-        note(0, Way::Out);
+        note(0, NatDirection::Out);
         note(20, way);
         let mut emptied = Vec::new();
         sessions.expire(until, |key| emptied.push(key));
@@ -337,14 +337,14 @@ mod tests {
             let after = SimTime::from_secs(end);
             assert!(!lives(refresh, way, after), "{refresh:?} {way:?}");
         };
-        check(Refresh::Outbound, Way::Out, true);
-        check(Refresh::Outbound, Way::In, false);
-        check(Refresh::Inbound, Way::Out, false);
-        check(Refresh::Inbound, Way::In, true);
-        check(Refresh::Both, Way::Out, true);
-        check(Refresh::Both, Way::In, true);
-        check(Refresh::None, Way::Out, false);
-        check(Refresh::None, Way::In, false);
+        check(Refresh::Outbound, NatDirection::Out, true);
+        check(Refresh::Outbound, NatDirection::In, false);
+        check(Refresh::Inbound, NatDirection::Out, false);
+        check(Refresh::Inbound, NatDirection::In, true);
+        check(Refresh::Both, NatDirection::Out, true);
+        check(Refresh::Both, NatDirection::In, true);
+        check(Refresh::None, NatDirection::Out, false);
+        check(Refresh::None, NatDirection::In, false);
     }
 
     #[test]
@@ -355,7 +355,7 @@ mod tests {
         let note = |sessions: &mut Sessions<u64>, secs, remote| {
             let now = SimTime::from_secs(secs);
             sessions.expire(now, |_| {});
-            sessions.note(now, 1, remote, Way::Out, Header::Udp, &terms)
+            sessions.note(now, 1, remote, NatDirection::Out, Header::Udp, &terms)
         };
         assert_eq!(note(&mut sessions, 0, remotes[0]), Ok(()));
         assert_eq!(note(&mut sessions, 10, remotes[1]), Ok(()));
@@ -376,11 +376,11 @@ mod tests {
                 .note(SimTime::ZERO, 1, remote, way, Header::Tcp(flags), &terms)
                 .expect("there is room");
         };
-        note(&mut sessions, Way::Out, Flags::SYN);
-        note(&mut sessions, Way::In, Flags::SYN | Flags::ACK);
+        note(&mut sessions, NatDirection::Out, Flags::SYN);
+        note(&mut sessions, NatDirection::In, Flags::SYN | Flags::ACK);
         sessions.expire(SimTime::from_secs(240), |_| {});
         assert!(sessions.has_any(1));
-        note(&mut sessions, Way::In, Flags::RST);
+        note(&mut sessions, NatDirection::In, Flags::RST);
         sessions.expire(SimTime::from_secs(240), |_| {});
         assert!(!sessions.has_any(1));
         assert!(sessions.due.is_empty());

@@ -46,9 +46,9 @@ pub struct GatewaySpec {
 pub struct NatSpec {
     /// Addresses of the hosts behind it.
     pub inside: Block,
-    /// Towards whom an inside endpoint keeps its outside port (RFC 4787 §4.1).
+    /// Towards which remotes an inside endpoint keeps its outside port (RFC 4787 §4.1).
     pub mapping: Dependence,
-    /// From whom packets are let in (RFC 4787 §5).
+    /// From which remotes packets are let in (RFC 4787 §5).
     pub filtering: Dependence,
     /// Which outside port a binding gets (RFC 4787 §4.2).
     pub ports: PortAssignment,
@@ -60,7 +60,7 @@ pub struct NatSpec {
     pub refresh: Refresh,
     /// What becomes of packets from inside to its own outside address.
     pub hairpinning: Hairpinning,
-    /// What it answers from outside that nobody asked for.
+    /// What it answers from outside that no host inside asked for.
     pub unsolicited: Unsolicited,
     /// What may go out.
     pub allow_out: Egress,
@@ -72,13 +72,13 @@ pub struct NatSpec {
 /// A stateful firewall, which translates nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirewallSpec {
-    /// From whom packets are let in.
+    /// From which remotes packets are let in.
     pub filtering: Dependence,
     /// How long sessions last.
     pub lifetimes: Lifetimes,
     /// Which UDP packets renew them.
     pub refresh: Refresh,
-    /// What it answers from outside that nobody asked for: nothing, or a reset.
+    /// What it answers from outside that no host inside asked for: nothing, or a reset.
     pub unsolicited: Unsolicited,
     /// What may go out.
     pub allow_out: Egress,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::lifetime::{Lifetimes, Way};
+use super::lifetime::{Lifetimes, NatDirection};
 use crate::tcp::Flags;
 
 /// What was seen of a connection, by direction: out, in.
@@ -21,8 +21,13 @@ pub(super) struct TcpState {
 
 impl TcpState {
     /// Takes in a segment; returns how long to remember the connection from now on.
-    pub(super) fn note(&mut self, way: Way, flags: Flags, lifetimes: &Lifetimes) -> Duration {
-        let side = usize::from(way == Way::In);
+    pub(super) fn note(
+        &mut self,
+        way: NatDirection,
+        flags: Flags,
+        lifetimes: &Lifetimes,
+    ) -> Duration {
+        let side = usize::from(way == NatDirection::In);
         if flags.contains(Flags::RST) {
             self.reset = true;
         } else {
@@ -54,12 +59,12 @@ mod tests {
 
     #[test]
     fn only_what_is_open_both_ways_is_established() {
-        use Way::{In, Out};
+        use NatDirection::{In, Out};
         const SYN: Flags = Flags::SYN;
         const ACK: Flags = Flags::ACK;
         const FIN: Flags = Flags::FIN;
         const RST: Flags = Flags::RST;
-        let check = |segments: &[(Way, Flags)], expected: bool| {
+        let check = |segments: &[(NatDirection, Flags)], expected: bool| {
             let lifetimes = Lifetimes::default();
             let mut state = TcpState::default();
             let mut last = Duration::ZERO;

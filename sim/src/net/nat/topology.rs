@@ -1,4 +1,4 @@
-//! Who is behind which gateway, and which addresses hosts have there.
+//! Which hosts are behind which gateway, and which addresses hosts have there.
 //!
 //! A gateway that translates makes a realm: what is behind it has addresses of its block,
 //! which mean nothing elsewhere and may be those of other hosts in another realm. IPv6
@@ -67,7 +67,7 @@ impl Place {
 
 impl Fabric {
     /// Stops packets from `a` to `b`, and back if `both_ways`. Gateways are cut off with
-    /// who is behind them, as long as they are.
+    /// the hosts behind them, as long as they are.
     ///
     /// # Errors
     /// [`TooManyCuts`].
@@ -232,7 +232,7 @@ impl Fabric {
         self.next_towards(owner, Some(gateway)).map(|_| owner)
     }
 
-    /// Whether `ip` is an address of the block of the realm that a host is in: if it is anybody's
+    /// Whether `ip` is an address of the block of the realm that a host is in: if a host has it
     /// there, then a neighbour's.
     pub(in crate::net) fn is_inside(&self, host: HostId, ip: IpAddr) -> bool {
         let IpAddr::V4(ip) = ip else { return false };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::filtering;
-use super::lifetime::Way;
+use super::lifetime::NatDirection;
 use super::mapping::{Binding, BindingId, Bindings, Scope};
 use super::ports::{PortAssignment, Ports};
 use super::quote;
@@ -42,7 +42,7 @@ pub struct Counts {
     pub ports_exhausted: u64,
     /// Packets that were dropped because the table was full.
     pub table_full: u64,
-    /// Packets from outside that nobody had asked for.
+    /// Packets from outside that no host inside had asked for.
     pub unsolicited: u64,
     /// Packets from inside to where nothing may be sent.
     pub egress: u64,
@@ -137,7 +137,7 @@ impl Translator {
         Ok(())
     }
 
-    /// Rewrites a packet that has come to the outside address, so that it goes to whom
+    /// Rewrites a packet that has come to the outside address, so that it goes to the host
     /// it is for.
     ///
     /// # Errors
@@ -193,7 +193,7 @@ impl Translator {
         };
         let terms = self.spec.terms();
         self.sessions
-            .note(now, id, remote, Way::Out, header, &terms)?;
+            .note(now, id, remote, NatDirection::Out, header, &terms)?;
         Ok(port)
     }
 
@@ -214,7 +214,7 @@ impl Translator {
         }
         let terms = self.spec.terms();
         self.sessions
-            .note(now, id, remote, Way::In, header, &terms)?;
+            .note(now, id, remote, NatDirection::In, header, &terms)?;
         Ok(binding.inside)
     }
 
@@ -253,7 +253,7 @@ impl Translator {
         let scope = self.port_scope(quote.dst);
         let found = self.bindings.of_port(protocol, quote.src.port(), scope);
         let (id, binding) = found.ok_or(Refusal::NoBinding)?;
-        // Whoever did not get the packet knows nothing of its fate.
+        // A host that did not get the packet knows nothing of its fate.
         if !self.sessions.has(id, quote.dst) {
             return Err(Refusal::Filtered);
         }

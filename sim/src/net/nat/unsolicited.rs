@@ -1,4 +1,4 @@
-//! What a gateway does with packets from outside that nobody inside has asked for.
+//! What a gateway does with packets from outside that no host inside has asked for.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub enum Unsolicited {
     Gateway,
 }
 
-/// The reset that answers `packet` in the name of whom it is for. `None` if it is no SYN.
+/// The reset that answers `packet` in the name of the host that it is for. `None` if it is no SYN.
 pub(super) fn reset(packet: &Packet) -> Option<Packet> {
     let Transport::Tcp(segment) = &packet.transport else {
         return None;

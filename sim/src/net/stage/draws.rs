@@ -1,6 +1,6 @@
 //! Chance on a link: a stream for each kind of decision.
 //!
-//! Owns who draws from which stream, so that one impairment more or less
+//! Owns which impairment draws from which stream, so that one impairment more or less
 //! shifts no draw of another, and the *n*-th packet that meets an impairment
 //! meets its *n*-th draw. It draws nothing itself.
 

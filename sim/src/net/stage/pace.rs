@@ -44,7 +44,7 @@ impl Pace {
             Self::Unlimited => (now, 0),
             Self::Constant(rate) => (now + time_for(nanobits, *rate), 0),
             Self::Traced(trace) => {
-                // What an opportunity has left serves who waits, and is lost to who comes later.
+                // What an opportunity has left serves packets that wait, and is lost to those that come later.
                 let start = match before {
                     Some(before) => before.position,
                     None => trace.carried(now),

@@ -25,7 +25,7 @@ pub enum Fate {
 pub enum Condition {
     /// It is as it was sent.
     Intact,
-    /// Bits are flipped; who receives it will find out.
+    /// Bits are flipped; the receiver will find out.
     Corrupted,
 }
 
@@ -247,7 +247,7 @@ impl Pipeline {
     }
 
     /// As [`Pipeline::next_wakeup`], once: nothing if that instant or an earlier one was told
-    /// before and is yet to come, since who was told sees to it.
+    /// before and is yet to come, since the caller that was told sees to it.
     #[inline]
     pub fn claim_wakeup(&mut self) -> Option<SimTime> {
         let due = self.next_wakeup()?;

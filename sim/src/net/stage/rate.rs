@@ -49,7 +49,7 @@ pub struct RateQueue {
     busy_until: SimTime,
     waiting_bytes: u64,
     /// Start of transmission and size of the packets that wait; made when one first has to.
-    /// No packet is empty, so while `waiting_bytes` is 0 nobody need look here.
+    /// No packet is empty, so while `waiting_bytes` is 0 this need not be read.
     #[expect(
         clippy::box_collection,
         reason = "a word where a queue is four, in thousands of links that seldom have one"

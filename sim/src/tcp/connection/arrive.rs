@@ -383,7 +383,7 @@ impl Connection {
             return;
         }
         if self.detached && start + segment.payload.len() as u64 > self.recv.next() {
-            // RFC 9293 §3.6.1: nobody will read it, and the peer should know.
+            // RFC 9293 §3.6.1: the program will not read it, and the peer should know.
             self.abort();
             return;
         }

@@ -70,7 +70,7 @@ pub(super) struct Pair {
     pub(super) channel: Channel,
     /// Segments of these sides are lost from now on.
     pub(super) silent: Vec<Side>,
-    /// Every segment sent: when, by whom, what.
+    /// Every segment sent: when, by which end, what.
     pub(super) log: Vec<(SimTime, Side, String)>,
     /// Bytes of each, TCP header included.
     pub(super) sizes: Vec<usize>,

@@ -121,7 +121,7 @@ fn after_a_timeout_only_what_is_missing_is_sent_again() {
 
 #[test]
 fn a_receiver_that_reneges_gets_what_it_threw_away() {
-    // All ten segments are lost, yet somebody tells of nine.
+    // All ten segments are lost, yet an acknowledgement tells of nine.
     let mut pair = Pair::established(config(true), Channel::default(), 1);
     pair.settle();
     pair.silent.push(Side::A);

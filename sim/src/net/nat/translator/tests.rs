@@ -97,7 +97,7 @@ fn spec() -> impl Strategy<Value = NatSpec> {
 struct Known {
     inside: SocketAddr,
     remote: SocketAddr,
-    /// Of the remote for whom the binding was made.
+    /// Of the remote for which the binding was made.
     scope: Scope,
     port: u16,
     until: SimTime,
