@@ -16,9 +16,9 @@ use std::io;
 
 use libp2p::PeerId;
 use libp2p::gossipsub::{
-    self, AllowAllSubscriptionFilter, ConfigBuilder, DataTransform, IdentTopic,
-    MaxCountSubscriptionFilter, Message, MessageAuthenticity, MessageId, PeerScoreParams,
-    PeerScoreThresholds, RawMessage, TopicHash, ValidationMode, Version,
+    self, ConfigBuilder, DataTransform, IdentTopic, MaxCountSubscriptionFilter, Message,
+    MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, RawMessage, TopicHash,
+    TopicSubscriptionFilter, ValidationMode, Version,
 };
 use libp2p::identity::Keypair;
 use libp2p::multihash::Multihash;
@@ -30,12 +30,11 @@ use crate::peer_names::PeerNames;
 /// Topics that a node joins at most. libp2p keeps no more of any peer.
 pub const TOPICS_MAX: usize = 100;
 
-/// Bytes of a topic's name at most.
+/// Bytes of a topic's name at most; no longer one is remembered of any peer.
 pub const TOPIC_BYTES_MAX: usize = 256;
 
 /// libp2p's behaviour.
-type Gossipsub =
-    gossipsub::Behaviour<CountCopies, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
+type Gossipsub = gossipsub::Behaviour<CountCopies, MaxCountSubscriptionFilter<ShortNames>>;
 
 pub use behaviour::{Behaviour as Groups, Event as GroupsEvent};
 
@@ -59,6 +58,16 @@ impl DataTransform for CountCopies {
     }
 }
 
+/// Topics whose names are no longer than ours may be.
+#[derive(Debug, Clone, Copy)]
+pub struct ShortNames;
+
+impl TopicSubscriptionFilter for ShortNames {
+    fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
+        topic.as_str().len() <= TOPIC_BYTES_MAX
+    }
+}
+
 /// The behaviour of a node with this transport key; no topic is joined.
 ///
 /// # Errors
@@ -71,7 +80,7 @@ pub fn build(config: &Gossip, keypair: &Keypair, outlet: Outlet) -> Result<Group
         MessageAuthenticity::Author(keypair.public().to_peer_id())
     };
     let filter = MaxCountSubscriptionFilter {
-        filter: AllowAllSubscriptionFilter {},
+        filter: ShortNames,
         max_subscribed_topics: TOPICS_MAX,
         max_subscriptions_per_request: TOPICS_MAX,
     };

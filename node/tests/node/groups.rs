@@ -497,6 +497,25 @@ async fn a_peer_that_joins_thousands_of_topics_is_ignored_and_the_node_goes_on()
 }
 
 #[tokio::test]
+async fn no_longer_name_of_a_group_is_remembered_than_ours_may_have() {
+    let node = TestNode::start(1, &joined("lunch")).await;
+    let keys = Keys::generate(Some([9; 32]));
+    let topics = [257, 256].map(|bytes| "x".repeat(bytes));
+    let signed = MessageAuthenticity::Signed(keys.transport().clone());
+    let joiner = gossipsub(signed, ValidationMode::Strict, &topics);
+    let mut swarm = stranger(joiner, &keys, &node);
+    let run = tokio::spawn(async move {
+        loop {
+            swarm.select_next_some().await;
+        }
+    });
+    let joins = |bytes| move |event: &Event| matches!(event, Event::GroupJoined { topic, .. } if topic.len() == bytes);
+    node.seen.wait("the group is joined", joins(256)).await;
+    assert_eq!(node.seen.count(joins(257)), 0);
+    run.abort();
+}
+
+#[tokio::test]
 async fn a_kademlia_server_answers_and_does_not_walk() {
     let settings = format!("{GROUPS}\n\"kad.enabled\" = true\n\"kad.protocol\" = \"/test/kad\"");
     let node = TestNode::start(1, &settings).await;
