@@ -6,7 +6,11 @@
 //! connected with everybody. Connections that others dialled are theirs to close, and
 //! one that turned out to be of use to more than lookups is released.
 //!
-//! It also has libp2p look at the times of its queries, those that refresh the table among
+//! It also keeps addresses out of the table that others must not be told of: whoever asks is told
+//! what is in it, and libp2p enters where it has dialled somebody, be that on a local network. As long
+//! as a peer is connected from farther away than an address reaches, the address is not in it.
+//!
+//! And it has libp2p look at the times of its queries, those that refresh the table among
 //! them, which libp2p does only when something else happens. Without that, one peer that
 //! cannot be dialled and does not refuse either would hold up a query for as long as nothing
 //! else happens.
@@ -17,9 +21,9 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures_timer::Delay;
-use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
-use libp2p::kad;
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::kad::{self, ProviderRecord};
 use libp2p::swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
     THandlerInEvent, THandlerOutEvent, ToSwarm,
@@ -27,6 +31,8 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 
 use super::Kademlia;
+use super::providers::Providers;
+use crate::scope::Scope;
 
 /// A connection used within this time may be waiting for an answer, and stays.
 const UNUSED: Duration = Duration::from_secs(5);
@@ -47,19 +53,25 @@ pub struct Bounded {
     max: usize,
     dialling: BTreeSet<ConnectionId>,
     dialled: BTreeMap<ConnectionId, Dialled>,
+    /// From how far away peers are connected.
+    scopes: BTreeMap<ConnectionId, Scope>,
+    /// What others offer.
+    providers: Providers,
     alarm: Option<Delay>,
     /// When to look at the times of queries, while there are any.
     watch: Option<Delay>,
 }
 
 impl Bounded {
-    /// `inner`, with at most `max` connections for longer than [`UNUSED`].
-    pub fn new(inner: Kademlia, max: usize) -> Self {
+    /// `inner`, with at most `max` connections for longer than [`UNUSED`]; it notes `providers`.
+    pub fn new(inner: Kademlia, max: usize, providers: Providers) -> Self {
         Self {
             inner,
             max,
             dialling: BTreeSet::new(),
             dialled: BTreeMap::new(),
+            scopes: BTreeMap::new(),
+            providers,
             alarm: None,
             watch: None,
         }
@@ -68,6 +80,50 @@ impl Bounded {
     /// Kademlia itself.
     pub fn table(&mut self) -> &mut Kademlia {
         &mut self.inner
+    }
+
+    /// Notes who offers a service. What libp2p has checked: that the provider itself says so.
+    ///
+    /// # Errors
+    /// The reason in kebab-case; nothing is noted then.
+    pub fn keep_provider(&mut self, record: ProviderRecord) -> Result<(), &'static str> {
+        self.providers.keep(self.inner.store_mut(), record)
+    }
+
+    /// How far away the farthest of all peers is.
+    fn farthest(&self) -> Scope {
+        let scopes = self.scopes.values();
+        scopes.copied().max().unwrap_or(Scope::Machine)
+    }
+
+    /// Takes addresses out of the table that the farthest of all peers must not know: of one peer, or
+    /// of all.
+    fn confine(&mut self, of: Option<PeerId>) {
+        let farthest = self.farthest();
+        let mut told = Vec::new();
+        for bucket in self.inner.kbuckets() {
+            for entry in bucket.iter() {
+                let peer = *entry.node.key.preimage();
+                let known = entry.node.value.iter();
+                let secret = known.filter(|address| !farthest.may_know(address));
+                if of.is_none_or(|of| of == peer) {
+                    told.extend(secret.map(|address| (peer, address.clone())));
+                }
+            }
+        }
+        for (peer, address) in told {
+            self.inner.remove_address(&peer, &address);
+        }
+    }
+
+    /// A connection has come up; one from farther away than all others may not be told all.
+    fn connected(&mut self, id: ConnectionId, endpoint: &ConnectedPoint) {
+        let scope = Scope::of_peer(endpoint.get_remote_address());
+        let is_farther = scope > self.farthest();
+        self.scopes.insert(id, scope);
+        if is_farther {
+            self.confine(None);
+        }
     }
 
     /// Connections with `peer` are of use to more than lookups from now on.
@@ -163,6 +219,9 @@ impl NetworkBehaviour for Bounded {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if let FromSwarm::ConnectionEstablished(up) = &event {
+            self.connected(up.connection_id, up.endpoint);
+        }
         match &event {
             FromSwarm::ConnectionEstablished(up) if self.dialling.remove(&up.connection_id) => {
                 let dialled = Dialled {
@@ -173,6 +232,7 @@ impl NetworkBehaviour for Bounded {
             }
             FromSwarm::ConnectionClosed(down) => {
                 self.dialled.remove(&down.connection_id);
+                self.scopes.remove(&down.connection_id);
             }
             FromSwarm::DialFailure(failed) => {
                 self.dialling.remove(&failed.connection_id);
@@ -192,6 +252,11 @@ impl NetworkBehaviour for Bounded {
             dialled.used = Instant::now();
         }
         self.inner.on_connection_handler_event(peer, id, event);
+        // libp2p may have entered where it has dialled the peer.
+        let scope = self.scopes.get(&id).copied();
+        if scope.is_some_and(|scope| scope < self.farthest()) {
+            self.confine(Some(peer));
+        }
     }
 
     fn poll(
@@ -213,6 +278,17 @@ impl NetworkBehaviour for Bounded {
                 self.dialling.insert(opts.connection_id());
             }
             Poll::Ready(ToSwarm::NotifyHandler { peer_id, .. }) => self.use_of(peer_id),
+            // Who has waited for a place in a bucket enters it without a connection's doing.
+            Poll::Ready(ToSwarm::GenerateEvent(kad::Event::RoutingUpdated {
+                peer,
+                addresses,
+                ..
+            })) if !addresses
+                .iter()
+                .all(|address| self.farthest().may_know(address)) =>
+            {
+                self.confine(Some(*peer));
+            }
             _ => {}
         }
         next
@@ -227,6 +303,7 @@ mod tests {
     use libp2p::core::upgrade::Version;
     use libp2p::identity::Keypair;
     use libp2p::kad::QueryResult;
+    use libp2p::swarm::behaviour::ConnectionEstablished;
     use libp2p::swarm::{self, Swarm, SwarmEvent};
     use libp2p::{noise, yamux};
 
@@ -235,6 +312,52 @@ mod tests {
 
     /// Longer than the test should take.
     const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_peer_from_afar_finds_no_private_address_in_the_table() {
+        let us = PeerId::random();
+        let mut kad = super::super::build(&Kad::default(), us).expect("it is sound");
+        let address = |text: &str| -> Multiaddr { text.parse().expect("the test lists addresses") };
+        let private = ["/ip4/192.168.1.2/tcp/1", "/ip4/127.0.0.1/tcp/1"].map(address);
+        let public = address("/ip4/192.0.2.1/tcp/1");
+        let (neighbour, both) = (PeerId::random(), PeerId::random());
+        for address in &private {
+            kad.table().add_address(&neighbour, address.clone());
+        }
+        kad.table().add_address(&both, private[0].clone());
+        kad.table().add_address(&both, public.clone());
+        let mut come = |id, from: &str| {
+            let endpoint = ConnectedPoint::Listener {
+                local_addr: public.clone(),
+                send_back_addr: address(from),
+            };
+            let up = ConnectionEstablished {
+                peer_id: PeerId::random(),
+                connection_id: ConnectionId::new_unchecked(id),
+                endpoint: &endpoint,
+                failed_addresses: &[],
+                other_established: 0,
+            };
+            kad.on_swarm_event(FromSwarm::ConnectionEstablished(up));
+            let entries: Vec<(PeerId, usize)> = kad
+                .table()
+                .kbuckets()
+                .flat_map(|bucket| {
+                    let entries = bucket.iter();
+                    let each = entries.map(|entry| {
+                        let addresses = entry.node.value.iter().count();
+                        (*entry.node.key.preimage(), addresses)
+                    });
+                    each.collect::<Vec<_>>()
+                })
+                .collect();
+            entries
+        };
+        assert_eq!(come(1, "/ip4/127.0.0.1/tcp/2").len(), 2);
+        let at_home = come(2, "/ip4/192.168.1.9/tcp/2");
+        assert!(at_home.contains(&(neighbour, 1)), "{at_home:?}");
+        assert_eq!(come(3, "/ip4/198.51.100.1/tcp/2"), [(both, 1)]);
+    }
 
     #[tokio::test]
     async fn a_query_ends_in_time_though_nothing_else_happens() {

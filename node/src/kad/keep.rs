@@ -8,17 +8,13 @@
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
-use libp2p::kad::store::{self, MemoryStore, RecordStore};
-use libp2p::kad::{KBucketDistance, KBucketKey, ProviderRecord, Record, RecordKey};
+use libp2p::kad::store::{MemoryStore, RecordStore};
+use libp2p::kad::{KBucketDistance, KBucketKey, Record, RecordKey};
 
-use crate::card::fitting;
 use crate::config::Kad;
 use crate::identity::IdentityId;
 
 use super::address_record::{AddressRecord, RecordError};
-
-/// Bytes of a key: both kinds are hashes.
-const KEY_BYTES: usize = 32;
 
 /// What became of a record that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,31 +120,11 @@ fn make_room(
     }
 }
 
-/// Notes who offers a service. What libp2p has checked: that the provider itself says so.
-///
-/// # Errors
-/// The reason in kebab-case; the store is unchanged then.
-pub fn keep_provider(
-    store: &mut MemoryStore,
-    mut record: ProviderRecord,
-) -> Result<(), &'static str> {
-    if record.key.as_ref().len() != KEY_BYTES {
-        return Err("malformed");
-    }
-    record.addresses = fitting(&record.addresses);
-    match store.add_provider(record) {
-        Ok(()) => Ok(()),
-        Err(store::Error::MaxProvidedKeys) => Err("full"),
-        Err(_) => Err("oversized"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kad::{address_key, service_key};
+    use crate::kad::address_key;
     use crate::keys::Keys;
-    use libp2p::Multiaddr;
 
     const NOW_MS: u64 = 1_700_000_000_000;
     const BOUNDS: Bounds = Bounds {
@@ -217,25 +193,5 @@ mod tests {
         let record = shelter.store.records().next().expect("it is there");
         let end = record.expires.expect("it ends");
         assert!(end <= Instant::now() + Duration::from_millis(BOUNDS.life_max_ms));
-    }
-
-    #[test]
-    fn providers_are_kept_with_few_addresses_under_keys_of_services() {
-        let mut shelter = Shelter::new();
-        let address: Multiaddr = "/ip4/192.0.2.1/tcp/1".parse().expect("an address");
-        let record =
-            |key: RecordKey| ProviderRecord::new(key, PeerId::random(), vec![address.clone(); 500]);
-        let key = service_key("echo");
-        assert_eq!(
-            keep_provider(&mut shelter.store, record(key.clone())),
-            Ok(())
-        );
-        let kept = shelter.store.providers(&key);
-        assert_eq!(kept[0].addresses.len(), crate::card::CARD_ADDRESSES_MAX);
-        let long = RecordKey::new(&[0; 4_000]);
-        assert_eq!(
-            keep_provider(&mut shelter.store, record(long)),
-            Err("malformed")
-        );
     }
 }

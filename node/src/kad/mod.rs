@@ -6,6 +6,7 @@
 mod address_record;
 mod bounded;
 mod keep;
+mod providers;
 
 use std::num::NonZeroUsize;
 
@@ -16,15 +17,17 @@ use libp2p::{PeerId, StreamProtocol};
 use crate::config::{Kad, KadMode};
 use crate::identity::IdentityId;
 
+use providers::Providers;
+
 pub use address_record::{AddressRecord, RECORD_BYTES_MAX, RecordError};
 pub use bounded::Bounded;
-pub use keep::{Bounds, Kept, keep, keep_provider};
+pub use keep::{Bounds, Kept, keep};
 
 /// The behaviour.
 pub type Kademlia = kad::Behaviour<MemoryStore>;
 
-/// Keys of services for which one node remembers providers.
-const PROVIDED_KEYS_MAX: usize = 1_024;
+/// Bytes of a key: both kinds are hashes.
+const KEY_BYTES: usize = 32;
 
 /// The key under which the addresses of `identity` are recorded.
 pub fn address_key(identity: &IdentityId) -> RecordKey {
@@ -68,20 +71,27 @@ pub fn build(config: &Kad, us: PeerId) -> Result<Bounded, (&'static str, String)
             BucketInserts::Manual
         })
         .set_periodic_bootstrap_interval(config.walk.then(|| config.bootstrap_interval.get()));
-    let bounds = MemoryStoreConfig {
-        // One more than others may fill: the own record.
-        max_records: config.max_records as usize + 1,
-        max_value_bytes: RECORD_BYTES_MAX + 1,
-        max_provided_keys: PROVIDED_KEYS_MAX,
-        max_providers_per_key: k.get(),
-    };
+    let bounds = store_bounds(config.max_records as usize, k.get());
     let mut kademlia = Kademlia::with_config(us, MemoryStore::with_config(us, bounds), settings);
     kademlia.set_mode(match config.mode {
         KadMode::Server => Some(Mode::Server),
         KadMode::Client => Some(Mode::Client),
         KadMode::Auto => None,
     });
-    Ok(Bounded::new(kademlia, config.max_connections as usize))
+    let providers = Providers::new(config.provider_ttl.get());
+    let connections = config.max_connections as usize;
+    Ok(Bounded::new(kademlia, connections, providers))
+}
+
+/// What libp2p's store holds at most: so many records of others, and so many providers of a service.
+/// What is the node's own has places besides.
+fn store_bounds(records: usize, providers_per_key: usize) -> MemoryStoreConfig {
+    MemoryStoreConfig {
+        max_records: records + 1,
+        max_value_bytes: RECORD_BYTES_MAX + 1,
+        max_provided_keys: providers::OTHERS_MAX + providers::OWN_MAX,
+        max_providers_per_key: providers_per_key,
+    }
 }
 
 /// Refuses settings that make no sense, each by itself.

@@ -10,7 +10,7 @@ use libp2p::{Multiaddr, PeerId, identify};
 
 use crate::api::Event;
 use crate::card::{CARD_ADDRESSES_MAX, fitting};
-use crate::kad::{Bounds, Kademlia, Kept, keep, keep_provider};
+use crate::kad::{Bounds, Kademlia, Kept, keep};
 use crate::scope::Scope;
 use crate::wall_clock::wall_clock_ms;
 
@@ -86,8 +86,9 @@ impl Driver {
                 record: Some(record),
             } => {
                 let source = record.provider;
-                let Some(table) = self.table() else { return };
-                if let Err(reason) = keep_provider(table.store_mut(), record) {
+                let kad = self.swarm.behaviour_mut().kad.as_mut();
+                let Some(kad) = kad else { return };
+                if let Err(reason) = kad.keep_provider(record) {
                     self.refused_by_kad(&source, reason);
                 }
             }
@@ -115,10 +116,10 @@ impl Driver {
         if !self.context.config.kad.walk {
             return;
         }
-        let Some(scope) = self.links.scope_of(connection) else {
+        if self.links.scope_of(connection).is_none() {
             return;
-        };
-        let addresses = reachable(scope, info);
+        }
+        let addresses = reachable(self.links.farthest(), info);
         let Some(table) = self.table() else { return };
         let ours = table.protocol_names();
         if !info.protocols.iter().any(|told| ours.contains(told)) {
@@ -136,13 +137,14 @@ impl Driver {
     }
 }
 
-/// Addresses of a peer so far away that others can be told of. A private one is of use to those
-/// alone who are in its network, and one that comes from elsewhere leads to somebody else.
-fn reachable(scope: Scope, info: &identify::Info) -> Vec<Multiaddr> {
+/// Addresses of a peer that others can be told of, the farthest of whom is so far away. A private one is
+/// of use to those alone who are in its network, and one that comes from elsewhere leads to somebody
+/// else.
+fn reachable(farthest: Scope, info: &identify::Info) -> Vec<Multiaddr> {
     let told: Vec<_> = info
         .listen_addrs
         .iter()
-        .filter(|address| scope.may_know(address))
+        .filter(|address| farthest.may_know(address))
         .cloned()
         .collect();
     fitting(&told)

@@ -440,3 +440,51 @@ async fn lookups_keep_no_more_connections_than_allowed() {
         .wait("a connection too many is closed", closed)
         .await;
 }
+
+#[tokio::test]
+async fn where_a_neighbour_was_dialled_is_told_to_nobody_elsewhere() {
+    let home = "/ip4/127.0.0.1/tcp/0";
+    let node = TestNode::start_also_at(1, WALK, home).await;
+    let neighbour = TestNode::start_also_at(2, WALK, home).await;
+    let mut far = Liar::start(9, &node).await;
+    let mut at = None;
+    let up =
+        |event: &Event| matches!(event, Event::Listening { address } if address.contains("/tcp/"));
+    neighbour.seen.wait("it listens on TCP", up).await;
+    neighbour.seen.each(|event| {
+        if let Event::Listening { address } = event
+            && address.contains("/tcp/")
+        {
+            at = Some(format!("{address}/p2p/{}", neighbour.keys.peer()));
+        }
+    });
+    let address = at.expect("it was told");
+    let dialled = node.handle.command(Command::Dial { address }).await;
+    assert_eq!(dialled, Ok(Reply::Done));
+    let whom = neighbour.keys.peer();
+    let told = async {
+        loop {
+            let asked = far.kad().get_closest_peers(whom);
+            let peers = loop {
+                if let SwarmEvent::Behaviour(LiesEvent::Kad(kad::Event::OutboundQueryProgressed {
+                    id,
+                    result: kad::QueryResult::GetClosestPeers(Ok(found)),
+                    step,
+                    ..
+                })) = far.swarm.select_next_some().await
+                    && id == asked
+                    && step.last
+                {
+                    break found.peers;
+                }
+            };
+            if let Some(told) = peers.into_iter().find(|told| told.peer_id == whom) {
+                return told.addrs;
+            }
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, told).await;
+    let told = told.expect("the neighbour is in the table");
+    let private = |address: &Multiaddr| address.to_string().starts_with("/ip4/127.");
+    assert!(!told.iter().any(private), "{told:?}");
+}
