@@ -173,7 +173,9 @@ impl Driver {
         self.context.outlet.add("friends-questions-received", 1);
         let whom = question.whom;
         if whom == self.context.keys.identity() {
-            let answer = match self.own_card() {
+            // The asker may hand it on to anybody.
+            let card = self.context.keys.card(&self.public_addresses());
+            let answer = match card {
                 Ok(card) => Answer::Here(Box::new(card)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot tell where we are");

@@ -51,7 +51,7 @@ impl Driver {
     }
 
     /// What anybody may be told. Private addresses are told only where all peers are as near as that.
-    fn public_addresses(&self) -> Vec<Multiaddr> {
+    pub(super) fn public_addresses(&self) -> Vec<Multiaddr> {
         let farthest = self.links.farthest();
         let mut addresses = self.own_addresses();
         addresses.retain(|address| farthest.may_know(address));

@@ -81,6 +81,9 @@ impl Driver {
             return;
         }
         let mut addresses: Vec<_> = self.swarm.external_addresses().cloned().collect();
+        // The point tells them to whoever asks.
+        let farthest = self.links.farthest();
+        addresses.retain(|address| farthest.may_know(address));
         // Without an address it is tried again when there is one.
         if addresses.is_empty() {
             return;

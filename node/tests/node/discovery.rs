@@ -87,6 +87,22 @@ async fn a_friends_friend_is_found_through_the_friend() {
 }
 
 #[tokio::test]
+async fn who_is_asked_where_it_is_tells_no_private_address_to_be_handed_on() {
+    let announced = r#"listen.announce = ["/ip4/192.168.1.2/tcp/1", "/ip4/192.0.2.1/tcp/1"]"#;
+    let bob = TestNode::start(2, FRIENDS).await;
+    let carol = TestNode::start(3, &format!("{FRIENDS}{announced}")).await;
+    befriend(&bob, &carol).await;
+    look_up(&bob, carol.identity(), Rung::Friends).await;
+    let public = "/ip4/192.0.2.1/tcp/1";
+    finds(&bob, &carol.identity(), Rung::Friends, public).await;
+    let private = |event: &Event| {
+        matches!(event, Event::Found { addresses, .. }
+            if addresses.iter().any(|address| address.contains("192.168")))
+    };
+    assert_eq!(bob.seen.count(private), 0);
+}
+
+#[tokio::test]
 async fn a_question_of_one_hop_gets_what_the_friend_has_and_reaches_nobody_else() {
     let near = format!("{FRIENDS}friends_lookup.hops = 1");
     let alice = TestNode::start(1, &near).await;

@@ -2,8 +2,8 @@
 //! cost those who ask them little.
 
 use std::future::ready;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use libp2p::core::{PeerRecord, SignedEnvelope};
@@ -321,4 +321,29 @@ async fn a_point_that_was_away_is_told_again_where_we_are() {
     };
     let told = tokio::time::timeout(crate::world::PATIENCE, twice).await;
     told.expect("the node registers again");
+}
+
+#[tokio::test]
+async fn a_point_that_tells_everybody_is_told_no_private_address() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let requests = Arc::clone(&told);
+    let liar = Liar::start(PROTOCOL, move |asked| {
+        requests.lock().expect("no panic").extend(asked.request);
+        ready(Some(registered(7_200)))
+    });
+    let settings = format!(
+        r#"
+        "feed.enabled" = false
+        "rendezvous.client" = true
+        "listen.announce" = ["/ip4/10.9.8.7/tcp/1", "/ip4/192.0.2.77/tcp/1"]
+        "bootstrap.peers" = ["{}"]
+        "#,
+        liar.address
+    );
+    let node = TestNode::start(3, &settings).await;
+    is_registered(&node).await;
+    let told = told.lock().expect("no panic");
+    let holds = |ip: [u8; 4]| told.windows(4).any(|bytes| bytes == ip);
+    assert!(holds([192, 0, 2, 77]), "its addresses are told");
+    assert!(!holds([10, 9, 8, 7]), "{told:?}");
 }
