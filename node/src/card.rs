@@ -17,7 +17,7 @@ use libp2p::{Multiaddr, PeerId};
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::{DELEGATION_BYTES_MAX, Delegation};
-use crate::identity::{IdentityId, SignError, Signature, Signer, verify};
+use crate::identity::{IdentityId, SignError, Signature, Signer, is_anybodys, verify};
 use crate::seal::EncryptionKey;
 
 const WHAT: &str = "card";
@@ -269,6 +269,9 @@ impl FromStr for Card {
 
 /// The key of a peer, which the names of Ed25519 peers hold (libp2p, "Peer Ids").
 fn key_of(peer: &PeerId) -> Result<PublicKey, DecodeError> {
+    if is_anybodys(peer) {
+        return Err(wrong("anybody can speak for its peer"));
+    }
     PublicKey::try_decode_protobuf(peer.as_ref().digest())
         .map_err(|_| wrong("its peer is not named by an Ed25519 key"))
 }
@@ -363,6 +366,30 @@ mod tests {
             Card::decode(&forged.encode()),
             Err(DecodeError::Signature { what: WHAT })
         );
+    }
+
+    #[test]
+    fn a_card_that_names_a_peer_of_small_order_is_refused() {
+        let mallory = Keys::generate(Some([7; 32]));
+        let mut forgeries = 0;
+        for peer in crate::identity::tests::anybodys() {
+            let mut forged = mallory.card(&[]).expect("signs");
+            forged.peer = peer;
+            // The zero scalar signs where the hash of what is signed happens to fit.
+            for made_ms in 0..200 {
+                forged.made_ms = made_ms;
+                let claim = forged.claim();
+                forged.signature = mallory.sign_as_identity(CONTEXT, &claim).expect("signs");
+                let mut consent = [0; 64];
+                consent[..32].copy_from_slice(&peer.as_ref().digest()[4..]);
+                let signed = [PEER_CONTEXT, &claim].concat();
+                let key = PublicKey::try_decode_protobuf(peer.as_ref().digest());
+                forgeries += u32::from(key.expect("a key").verify(&signed, &consent));
+                forged.consent = Some(consent.to_vec());
+                assert!(Card::decode(&forged.encode()).is_err());
+            }
+        }
+        assert!(forgeries > 0, "without the check, forgeries pass");
     }
 
     /// As version 2 issued it, with a certificate of today.

@@ -10,7 +10,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::BASE32_NOPAD;
-use libp2p::identity::ed25519;
+use libp2p::PeerId;
+use libp2p::identity::{PublicKey, ed25519};
 
 use crate::codec::DecodeError;
 
@@ -158,6 +159,13 @@ fn is_of_small_order(point: &[u8; 32]) -> bool {
     SMALL_ORDER.contains(&ordinate)
 }
 
+/// Whether anybody can speak for `peer`: it is named by an Ed25519 key of small order.
+pub(crate) fn is_anybodys(peer: &PeerId) -> bool {
+    let named = PublicKey::try_decode_protobuf(peer.as_ref().digest()).ok();
+    let key = named.and_then(|key| key.try_into_ed25519().ok());
+    key.is_some_and(|key| is_of_small_order(&key.to_bytes()))
+}
+
 /// Purposes are separated by a zero byte, which no context contains.
 fn signed_bytes(context: &str, bytes: &[u8]) -> Vec<u8> {
     debug_assert!(!context.contains('\0'), "contexts contain no zero byte");
@@ -169,7 +177,7 @@ fn signed_bytes(context: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[test]
@@ -204,6 +212,23 @@ mod tests {
             }
         }
         assert!(forgeries > 0, "without the check, forgeries pass");
+    }
+
+    /// Peers of small order.
+    pub(crate) fn anybodys() -> Vec<PeerId> {
+        let keys = SMALL_ORDER
+            .iter()
+            .filter_map(|key| ed25519::PublicKey::try_from_bytes(key).ok());
+        keys.map(|key| PublicKey::from(key).to_peer_id()).collect()
+    }
+
+    #[test]
+    fn peers_that_anybody_can_speak_for_are_known_by_their_names() {
+        assert!(!anybodys().is_empty());
+        assert!(anybodys().iter().all(is_anybodys));
+        assert!(!(0..100).any(|_| is_anybodys(&PeerId::random())));
+        let honest = libp2p::identity::Keypair::generate_ed25519();
+        assert!(!is_anybodys(&honest.public().to_peer_id()));
     }
 
     #[test]

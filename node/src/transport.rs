@@ -1,6 +1,6 @@
 //! Turns the environment's wires into the one transport of the swarm.
 //!
-//! Owns the choice of upgrades: Noise, then Yamux. Knows no addresses and
+//! Owns the choice of upgrades, Noise, then Yamux, and how many substreams a connection has. Knows no addresses and
 //! keeps no connections. Those of others wait in an [`Anteroom`] until they are ready to use.
 
 use std::time::Duration;
@@ -12,6 +12,7 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::{PeerId, Transport, noise, relay, yamux};
 
+use crate::config::Config;
 use crate::counters::Outlet;
 use crate::entry::{Acquaintances, Anteroom, Arrivals, Listening, Rules};
 use crate::environment::{ByteStream, Wire};
@@ -20,6 +21,40 @@ use crate::when_woken::WhenWoken;
 
 /// What the swarm dials and listens with.
 pub type NodeTransport = Boxed<(PeerId, StreamMuxerBox)>;
+
+/// Substreams that the protocols which are always on may have open at once with one peer: the proof
+/// of identity, pulls both ways and their refusals, identify, ping, groups, rendezvous and AutoNAT
+/// take two dozen.
+const SUBSTREAMS: usize = 32;
+/// What libp2p's Kademlia opens and takes at once, 32 each (libp2p-kad 0.49).
+const SUBSTREAMS_OF_KAD: usize = 64;
+/// Questions of friends and to friends, which libp2p takes a hundred at once of.
+const SUBSTREAMS_OF_LOOKUPS: usize = 128;
+/// Circuits through one relay that end here, and requests for them.
+const SUBSTREAMS_OF_CIRCUITS: usize = 64;
+/// Requests to a relay that have not been answered, and those for its terms.
+const SUBSTREAMS_OF_RELAYING: usize = 16;
+/// Yamux's own bound.
+const SUBSTREAMS_MAX: usize = 512;
+
+/// How many substreams a connection may have, of both ends together, for what `config` switches on. A
+/// peer that opens more loses the connection: each may hold 256 KiB that nobody has read.
+pub fn substreams_max(config: &Config) -> usize {
+    let relaying = config
+        .relay
+        .max_circuits_per_peer
+        .saturating_add(SUBSTREAMS_OF_RELAYING);
+    [
+        (config.kad.enabled, SUBSTREAMS_OF_KAD),
+        (config.friends_lookup.enabled, SUBSTREAMS_OF_LOOKUPS),
+        (config.relay_client.enabled, SUBSTREAMS_OF_CIRCUITS),
+        (config.relay.enabled, relaying),
+    ]
+    .into_iter()
+    .filter(|(enabled, _)| *enabled)
+    .fold(SUBSTREAMS, |sum, (_, more)| sum.saturating_add(more))
+    .min(SUBSTREAMS_MAX)
+}
 
 /// Combines `circuits` through relays, if there are to be any, and `wires` in their
 /// order; an address goes to the first that takes it. What is sent into circuits is counted in
@@ -37,8 +72,11 @@ pub fn build(
     upgrade_timeout: Duration,
     rules: Rules,
     acquaintances: &Acquaintances,
+    substreams_max: usize,
 ) -> Result<NodeTransport, noise::Error> {
     let mut transport: NodeTransport = DummyTransport::new().boxed();
+    let mut streams = yamux::Config::default();
+    streams.set_max_num_streams(substreams_max);
     let arrivals = Arrivals::default();
     // Only circuits tell an address with /p2p-circuit from others, so they come first.
     let circuits = circuits.map(|circuits| {
@@ -63,7 +101,7 @@ pub fn build(
             Wire::Stream(stream) => Listening::new(stream, arrivals.clone())
                 .upgrade(Version::V1Lazy)
                 .authenticate(noise::Config::new(keypair)?)
-                .multiplex(yamux::Config::default())
+                .multiplex(streams.clone())
                 .timeout(upgrade_timeout)
                 .boxed(),
         };
@@ -73,4 +111,24 @@ pub fn build(
     }
     let guarded = Anteroom::new(transport, arrivals, rules, outlet.clone());
     Ok(WhenWoken::new(guarded).boxed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_as_many_substreams_as_what_is_on_needs() {
+        let check = |text: &str, expected| {
+            let config = Config::from_toml(text).expect("the test lists configurations");
+            assert_eq!(substreams_max(&config), expected, "{text}");
+        };
+        check("", 32);
+        check("kad.enabled = true", 96);
+        check("relay.enabled = true\nrelay_client.enabled = true", 116);
+        check(
+            "relay.enabled = true\nrelay.max_circuits_per_peer = 10000",
+            512,
+        );
+    }
 }

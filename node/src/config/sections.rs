@@ -237,7 +237,8 @@ impl Default for Sync {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Serve {
-    /// Pulls answered at once, all peers together.
+    /// Pulls of strangers that are answered at once, all together. When one more comes, one of the
+    /// address or network that has most of them ends. Friends need no such place.
     pub max_pulls: u32,
     /// Pulls answered at once on one connection.
     pub max_pulls_per_peer: u32,

@@ -25,6 +25,7 @@ use super::crowd::{Guest, gives_way};
 use super::origin::Origin;
 use crate::api::Event;
 use crate::counters::Outlet;
+use crate::identity::is_anybodys;
 
 /// The bound that is told when a connection ends for another; no more often than this.
 const LIMIT: &str = "connections";
@@ -38,6 +39,18 @@ const NOTED_MAX: usize = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("all places of connections that others dialled are taken")]
 pub struct NoPlace;
+
+/// The peer is named by a key for which anybody can sign: it is nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("anybody can speak for this peer: its key is of small order")]
+pub struct Anybodys;
+
+fn deny_anybodys(peer: &PeerId) -> Result<(), ConnectionDenied> {
+    if is_anybodys(peer) {
+        return Err(ConnectionDenied::new(Anybodys));
+    }
+    Ok(())
+}
 
 /// What a stranger is good for. The least goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -224,6 +237,7 @@ impl NetworkBehaviour for Limits {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        deny_anybodys(&peer)?;
         let handler = self
             .counts
             .handle_established_inbound_connection(connection, peer, local, remote)?;
@@ -252,6 +266,7 @@ impl NetworkBehaviour for Limits {
         role: Endpoint,
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        deny_anybodys(&peer)?;
         self.counts
             .handle_established_outbound_connection(connection, peer, address, role, port_use)
     }
@@ -368,6 +383,24 @@ mod tests {
         assert_eq!(world.come(other, "2.2.2.2"), Ok(Some(stranger)));
         world.limits.remove_peer_id(&friend);
         assert_eq!(world.limits.strangers, 3);
+    }
+
+    #[test]
+    fn a_peer_of_small_order_is_nobody() {
+        let mut world = World::new(3, Served::default());
+        for peer in crate::identity::tests::anybodys() {
+            world.limits.bypass_peer_id(&peer);
+            assert_eq!(world.come(peer, "1.1.1.1"), Err(()));
+            let address = "/ip4/1.1.1.1/tcp/1".parse().expect("a multiaddr");
+            let dialled = world.limits.handle_established_outbound_connection(
+                ConnectionId::new_unchecked(99),
+                peer,
+                &address,
+                Endpoint::Dialer,
+                PortUse::New,
+            );
+            assert!(dialled.is_err());
+        }
     }
 
     #[test]

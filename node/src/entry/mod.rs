@@ -16,5 +16,7 @@ mod origin;
 
 pub use acquaintances::{Acquaintance, Acquaintances, Budget, Standing, Widen};
 pub use anteroom::{Anteroom, Rules};
+pub(crate) use crowd::{Guest, gives_way};
 pub use heard::{Arrivals, Listening};
-pub use limits::{Limits, NoPlace, Served, Use};
+pub use limits::{Anybodys, Limits, NoPlace, Served, Use};
+pub(crate) use origin::Origin;

@@ -265,8 +265,7 @@ impl Driver {
     pub(super) fn deny(&mut self, identity: IdentityId, peers: BTreeSet<PeerId>) {
         let denied = self.denied.entry(identity).or_default();
         for peer in peers {
-            let is_friends = self.friends.values().any(|friend| friend.card.peer == peer);
-            if is_friends || denied.contains(&peer) {
+            if self.friend_peers.contains_key(&peer) || denied.contains(&peer) {
                 continue;
             }
             if denied.len() >= DENIED_MAX {

@@ -107,6 +107,8 @@ pub(super) struct Driver {
     /// How well peers are known, as far as transports care.
     pub(super) acquaintances: Acquaintances,
     pub(super) friends: BTreeMap<IdentityId, Friend>,
+    /// Friends by the peers that their cards name.
+    pub(super) friend_peers: BTreeMap<PeerId, BTreeSet<IdentityId>>,
     /// Nodes of the configuration, which are kept connected.
     pub(super) known: BTreeMap<PeerId, KnownNode>,
     /// Nodes at which we register and look for others.
@@ -181,6 +183,7 @@ impl Driver {
             config.connections.upgrade_timeout.get(),
             config.connections.rules(),
             &acquaintances,
+            transport::substreams_max(&config),
         )?;
         let relays = Relays::new(&config);
         let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);
@@ -210,6 +213,7 @@ impl Driver {
             links: Links::new(peer),
             acquaintances,
             friends: BTreeMap::new(),
+            friend_peers: BTreeMap::new(),
             known: known_nodes,
             points: Points::default(),
             inquiries: Inquiries::default(),

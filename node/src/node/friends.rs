@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -85,7 +86,13 @@ impl Driver {
             circuits_from: None,
             circuit_due: false,
         });
-        friend.card = card;
+        let peer = card.peer;
+        let before = std::mem::replace(&mut friend.card, card).peer;
+        self.friend_peers.entry(peer).or_default().insert(identity);
+        if before != peer {
+            self.peer_is_no_friends(before, identity);
+        }
+        self.context.set_friend(identity, true);
         self.door_knows_friends();
     }
 
@@ -94,6 +101,7 @@ impl Driver {
         let Some(friend) = self.friends.remove(&identity) else {
             return;
         };
+        self.context.set_friend(identity, false);
         self.door_knows_friends();
         self.inquiries.forget(identity);
         self.agenda.cancel(Errand::Dial(identity));
@@ -104,13 +112,38 @@ impl Driver {
             self.waiters
                 .ended(identity, order.number, Err("no longer followed"));
         }
-        let peer = friend.card.peer;
-        let still_wanted = self.friends.values().any(|other| other.card.peer == peer);
-        if !still_wanted && !self.known.contains_key(&peer) {
-            self.swarm.behaviour_mut().limits.remove_peer_id(&peer);
-            self.acquaintances.forgets(&peer);
+        if self.peer_is_no_friends(friend.card.peer, identity) {
             self.holds_connections_of(identity, false);
         }
+    }
+
+    /// The card of `identity` names `peer` no longer, which is a stranger's then unless it is wanted
+    /// for something else; whether it is.
+    fn peer_is_no_friends(&mut self, peer: PeerId, identity: IdentityId) -> bool {
+        if let Some(friends) = self.friend_peers.get_mut(&peer) {
+            friends.remove(&identity);
+            if !friends.is_empty() {
+                return false;
+            }
+            self.friend_peers.remove(&peer);
+        }
+        if self.known.contains_key(&peer) {
+            return false;
+        }
+        self.swarm.behaviour_mut().limits.remove_peer_id(&peer);
+        self.acquaintances.forgets(&peer);
+        true
+    }
+
+    /// Whether `peer` is that of a friend.
+    pub(super) fn is_friend(&self, peer: &PeerId) -> bool {
+        self.friend_peers.contains_key(peer)
+    }
+
+    /// Friends whose card names `peer`.
+    pub(super) fn friends_at(&self, peer: &PeerId) -> Vec<IdentityId> {
+        let friends = self.friend_peers.get(peer);
+        friends.into_iter().flatten().copied().collect()
     }
 
     /// Connections on which `identity` has been proved stay for as long as they last, or else as
@@ -197,7 +230,7 @@ impl Driver {
     pub(super) fn friend_is_here(&mut self, identity: IdentityId) {
         if let Some(friend) = self.friends.get_mut(&identity) {
             friend.backoff.reset();
-            friend.heads_due |= self.context.gaps.may_ask_heads(identity);
+            friend.heads_due |= self.context.gaps.may_ask_heads(identity, true);
             self.agenda.cancel(Errand::Dial(identity));
             self.try_pull(identity);
         }
@@ -391,31 +424,27 @@ impl Driver {
         }
     }
 
-    /// Pulls over a closed connection: made again if there is another one, as
-    /// soon as it has been proved whose it is, failed otherwise.
-    pub(super) fn pulls_lost(&mut self, connection: ConnectionId) {
-        let lost: Vec<_> = self
-            .friends
-            .values()
-            .filter_map(|friend| Some((friend.pulling?, friend.card.peer)))
-            .filter(|(pulling, _)| pulling.over == connection)
-            .map(|(pulling, peer)| (pulling.order, peer))
-            .collect();
-        for (order, peer) in lost {
-            let has_other = self.links.of_identity(order.author).is_some();
-            if (has_other || self.links.has_peer(&peer))
-                && let Some(friend) = self.friends.get_mut(&order.author)
-            {
-                friend.pulling = None;
-                match order.asked {
-                    Asked::OwnHeads => friend.heads_due = true,
-                    Asked::Feed => friend.pull_due = true,
-                }
-                self.pulls_running -= 1;
-                self.try_pull(order.author);
-            } else {
-                self.pull_ended(order, &Err(PullError::ConnectionClosed));
+    /// The pull over a closed connection, on which `identity` was proved: made again if there is
+    /// another one, as soon as it has been proved whose it is, failed otherwise.
+    pub(super) fn pull_lost(&mut self, connection: ConnectionId, identity: IdentityId) {
+        let Some(friend) = self.friends.get_mut(&identity) else {
+            return;
+        };
+        let peer = friend.card.peer;
+        let Some(pulling) = friend.pulling.filter(|pulling| pulling.over == connection) else {
+            return;
+        };
+        let has_other = self.links.of_identity(identity).is_some();
+        if has_other || self.links.has_peer(&peer) {
+            friend.pulling = None;
+            match pulling.order.asked {
+                Asked::OwnHeads => friend.heads_due = true,
+                Asked::Feed => friend.pull_due = true,
             }
+            self.pulls_running -= 1;
+            self.try_pull(identity);
+        } else {
+            self.pull_ended(pulling.order, &Err(PullError::ConnectionClosed));
         }
     }
 

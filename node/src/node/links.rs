@@ -441,6 +441,12 @@ impl Links {
         self.up.values().any(|link| link.peer == *peer)
     }
 
+    /// Whether there are connections with `peer`, and it has answered over none of them since `time`.
+    pub fn is_silent_since(&self, peer: &PeerId, time: Instant) -> bool {
+        let with_peer = || self.up.values().filter(|link| link.peer == *peer);
+        with_peer().next().is_some() && !with_peer().any(|link| link.answered_after(time))
+    }
+
     /// Whether there is a direct connection with `peer` whose dialer we are, or are not.
     pub fn has_direct(&self, peer: &PeerId, dialer: bool) -> bool {
         self.up

@@ -10,6 +10,7 @@ use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
 use crate::api::Event;
+use crate::identity::IdentityId;
 use crate::protocol::is_circuit;
 
 use super::agenda::Errand;
@@ -28,13 +29,23 @@ const DIALS_AT_ONCE: Duration = Duration::from_secs(1);
 /// To end one of the two would end the test, or worse, the connection that matters. They are
 /// bounded as connections are.
 #[derive(Debug, Default)]
-pub(super) struct DialBacks(BTreeMap<ConnectionId, (PeerId, ConnectedPoint, Instant)>);
+pub(super) struct DialBacks(BTreeMap<ConnectionId, DialBack>);
+
+/// One of them.
+#[derive(Debug)]
+struct DialBack {
+    peer: PeerId,
+    endpoint: ConnectedPoint,
+    since: Instant,
+    /// Whom it has proved to speak for.
+    identity: Option<IdentityId>,
+}
 
 impl DialBacks {
     /// Whether there is a connection with `peer` whose dialer we are, or are not.
     fn has_direct(&self, peer: &PeerId, dialer: bool) -> bool {
         let mut kept = self.0.values();
-        kept.any(|(of, endpoint, _)| of == peer && endpoint.is_dialer() == dialer)
+        kept.any(|kept| kept.peer == *peer && kept.endpoint.is_dialer() == dialer)
     }
 }
 
@@ -71,7 +82,12 @@ impl Driver {
             autonat.enabled && has(true)
         };
         if may_be && !endpoint.is_relayed() {
-            let kept = (peer, endpoint.clone(), Instant::now());
+            let kept = DialBack {
+                peer,
+                endpoint: endpoint.clone(),
+                since: Instant::now(),
+                identity: None,
+            };
             self.dial_backs.0.insert(connection, kept);
             let time = Instant::now() + DIAL_BACK_TIME;
             self.agenda.set(Errand::SettleDialBack(connection), time);
@@ -89,16 +105,47 @@ impl Driver {
     /// A test has had its time: its connection ends, unless it is the only one left, or was none
     /// of a test: of two nodes that dial each other at once, each would end the other's dial.
     pub(super) fn settle_dial_back(&mut self, connection: ConnectionId) {
-        let Some((peer, endpoint, since)) = self.dial_backs.0.get(&connection) else {
+        let Some(DialBack {
+            peer,
+            endpoint,
+            since,
+            identity,
+        }) = self.dial_backs.0.get(&connection)
+        else {
             return;
         };
-        let (peer, endpoint, since) = (*peer, endpoint.clone(), *since);
-        let link = Link::new(peer, &endpoint).with_since(since);
+        let (peer, since) = (*peer, *since);
+        let link = Link::new(peer, endpoint).with_since(since);
+        let friend = identity.is_some_and(|identity| self.friends.contains_key(&identity));
+        if friend && self.links.is_silent_since(&peer, since) {
+            // The friend may have lost what we still take for a connection: it answers, or ends.
+            let time = Instant::now() + DIAL_BACK_TIME;
+            self.agenda.set(Errand::SettleDialBack(connection), time);
+            return;
+        }
         if self.links.has_peer(&peer) && !self.links.has_crossing(&link, DIALS_AT_ONCE) {
             self.swarm.close_connection(connection);
         } else {
-            self.dial_backs.0.remove(&connection);
-            self.connected(peer, connection, &endpoint, since);
+            self.is_no_dial_back(connection);
+        }
+    }
+
+    /// A connection that was taken for one of a test is none: it counts from when it came up.
+    fn is_no_dial_back(&mut self, connection: ConnectionId) {
+        self.agenda.cancel(Errand::SettleDialBack(connection));
+        if let Some(kept) = self.dial_backs.0.remove(&connection) {
+            self.connected(kept.peer, connection, &kept.endpoint, kept.since);
+            if let Some(identity) = kept.identity {
+                self.links.prove(connection, identity);
+                self.friend_is_here(identity);
+            }
+        }
+    }
+
+    /// An identity has been proved on a connection; it is remembered if that may be one of a test.
+    pub(super) fn dial_back_proved(&mut self, connection: ConnectionId, identity: IdentityId) {
+        if let Some(kept) = self.dial_backs.0.get_mut(&connection) {
+            kept.identity = Some(identity);
         }
     }
 

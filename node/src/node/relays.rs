@@ -25,8 +25,8 @@ use super::agenda::Errand;
 use super::driver::Driver;
 use super::relaying::Granted;
 
-/// Circuits to us that are known of before they are connections; what more there are carry what
-/// relays allow by default.
+/// Circuits to us that are known of before they are connections. Of more the oldest are forgotten: if
+/// they come about all the same, they carry what relays allow by default.
 const COMING_MAX: usize = 256;
 
 /// Relays in use.
@@ -39,13 +39,47 @@ pub(super) struct Relays {
     /// What relays allow the circuits that we open, as they said last.
     allowed: BTreeMap<PeerId, CircuitLimit>,
     /// What circuits may carry that are being opened to us, by where they come from.
-    coming: BTreeMap<PeerId, CircuitLimit>,
+    coming: Coming,
     /// Whom we relay for.
     pub(super) door: Arc<Door>,
     /// What we tell clients of our relay.
     pub(super) board: Arc<Board>,
     /// Places held for others.
     pub(super) granted: Granted,
+}
+
+/// What circuits may carry whose handshakes still run, or never end.
+#[derive(Default)]
+struct Coming {
+    /// By where they come from, each with its number.
+    limits: BTreeMap<PeerId, (u64, CircuitLimit)>,
+    /// The same by number, the oldest first.
+    order: BTreeMap<u64, PeerId>,
+    next: u64,
+}
+
+impl Coming {
+    /// Notes what the circuit from `peer` may carry; whether an older one was forgotten for it.
+    fn note(&mut self, peer: PeerId, limit: CircuitLimit) -> bool {
+        self.take(&peer);
+        self.limits.insert(peer, (self.next, limit));
+        self.order.insert(self.next, peer);
+        self.next += 1;
+        if self.limits.len() <= COMING_MAX {
+            return false;
+        }
+        if let Some((_, oldest)) = self.order.pop_first() {
+            self.limits.remove(&oldest);
+        }
+        true
+    }
+
+    /// What the circuit from `peer` may carry, which has come about.
+    fn take(&mut self, peer: &PeerId) -> Option<CircuitLimit> {
+        let (number, limit) = self.limits.remove(peer)?;
+        self.order.remove(&number);
+        Some(limit)
+    }
 }
 
 /// A connection through a relay.
@@ -62,7 +96,7 @@ impl Relays {
             dialled: BTreeMap::new(),
             circuits: BTreeMap::new(),
             allowed: BTreeMap::new(),
-            coming: BTreeMap::new(),
+            coming: Coming::default(),
             door: Arc::new(Door::new(&config.relay)),
             board: Arc::new(Board::new(
                 config.relay.max_reservations,
@@ -163,10 +197,7 @@ impl Driver {
             } => {
                 let bytes = told.and_then(|told| told.data_in_bytes());
                 let limit = limit(bytes, told.and_then(|told| told.duration()));
-                let coming = &mut self.relays.coming;
-                if coming.len() < COMING_MAX || coming.contains_key(src_peer_id) {
-                    coming.insert(*src_peer_id, limit);
-                } else {
+                if self.relays.coming.note(*src_peer_id, limit) {
                     self.context.limit_reached("circuits-coming");
                 }
             }
@@ -255,7 +286,7 @@ impl Driver {
         let limit = if endpoint.is_dialer() {
             relay.and_then(|relay| self.relays.allowed.get(&relay).copied())
         } else {
-            self.relays.coming.remove(&peer)
+            self.relays.coming.take(&peer)
         };
         if let Some(limit) = limit
             && let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut()
@@ -359,4 +390,29 @@ fn without_peer(address: &Multiaddr) -> Multiaddr {
         address.pop();
     }
     address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn circuits_that_never_come_about_hide_none_that_comes_later() {
+        let limit = |bytes| CircuitLimit {
+            bytes: Some(bytes),
+            timed: true,
+        };
+        let mut coming = Coming::default();
+        let first = PeerId::random();
+        assert!(!coming.note(first, limit(1)));
+        for _ in 1..COMING_MAX {
+            assert!(!coming.note(PeerId::random(), limit(2)));
+        }
+        let friend = PeerId::random();
+        assert!(coming.note(friend, limit(64 << 10)));
+        assert_eq!(coming.take(&friend), Some(limit(64 << 10)));
+        assert_eq!(coming.take(&friend), None);
+        assert_eq!(coming.take(&first), None, "the oldest is forgotten");
+        assert_eq!(coming.limits.len(), coming.order.len());
+    }
 }

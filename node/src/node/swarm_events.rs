@@ -9,7 +9,7 @@ use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, Swar
 use libp2p::{PeerId, identify, ping};
 
 use crate::api::Event;
-use crate::entry::{NoPlace, Use};
+use crate::entry::{Anybodys, NoPlace, Use};
 use crate::identity::IdentityId;
 use crate::protocol::{AUTH_PROTOCOL, AuthError, Happening, Reason};
 
@@ -194,14 +194,16 @@ impl Driver {
     }
 
     fn disconnected(&mut self, peer: PeerId, connection: ConnectionId, reason: String) {
-        self.links.remove(connection);
+        let identity = self.links.remove(connection).and_then(|link| link.identity);
         self.fall_back(peer, connection);
         self.emit(&Event::Disconnected {
             peer: peer.to_string(),
             reason,
         });
         self.circuit_closed(connection);
-        self.pulls_lost(connection);
+        if let Some(identity) = identity {
+            self.pull_lost(connection, identity);
+        }
         if !self.links.has_peer(&peer) {
             self.relay_is_gone(peer);
             self.point_is_gone(peer);
@@ -214,6 +216,7 @@ impl Driver {
 
     fn authenticated(&mut self, peer: PeerId, connection: ConnectionId, identity: IdentityId) {
         self.links.prove(connection, identity);
+        self.dial_back_proved(connection, identity);
         self.relays.door.proved(peer, &identity);
         self.emit(&Event::Authenticated {
             peer: peer.to_string(),
@@ -301,22 +304,10 @@ impl Driver {
             && let Some(peer) = peer
         {
             self.context.refused(&peer, "connection", Reason::Blocked);
+        } else if cause.downcast_ref::<Anybodys>().is_some()
+            && let Some(peer) = peer
+        {
+            self.context.refused(&peer, "connection", Reason::Forged);
         }
-    }
-
-    /// Whether `peer` is that of a friend.
-    pub(super) fn is_friend(&self, peer: &PeerId) -> bool {
-        self.friends
-            .values()
-            .any(|friend| friend.card.peer == *peer)
-    }
-
-    /// Friends whose card names `peer`.
-    pub(super) fn friends_at(&self, peer: &PeerId) -> Vec<IdentityId> {
-        self.friends
-            .iter()
-            .filter(|(_, friend)| friend.card.peer == *peer)
-            .map(|(identity, _)| *identity)
-            .collect()
     }
 }

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! The dialer proves itself first, since it has chosen whom to dial: who lives behind an address is
-//! told to nobody who does not say who asks, and to nobody whom the listener does not want. Either
-//! may answer `Refused` instead. Owns messages and their order; whether an identity is wanted is the
+//! told to nobody who does not say who asks, and to nobody whom the listener does not want: such a
+//! one is told nothing at all. Otherwise either may answer `Refused` instead. Owns messages and their order; whether an identity is wanted is the
 //! caller's decision.
 
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -110,12 +110,12 @@ impl AuthError {
 }
 
 impl AuthError {
-    /// What the peer is told of it. Who is blocked hears what any stranger might.
+    /// What the peer is told of it. Who is not wanted is told nothing.
     fn told(&self) -> Option<Reason> {
-        self.reason().map(|reason| match reason {
-            Reason::Blocked => Reason::Stranger,
-            reason => reason,
-        })
+        match self {
+            Self::Unwanted(..) => None,
+            error => error.reason(),
+        }
     }
 }
 
@@ -385,10 +385,7 @@ mod tests {
             prove(left, &ends(&alice, &bob, true), anybody),
             prove(right, &ends(&bob, &alice, false), |_| Err(Reason::Blocked)),
         ));
-        assert!(matches!(
-            told,
-            Err(AuthError::RefusedByPeer(Reason::Stranger))
-        ));
+        assert!(matches!(told, Err(AuthError::Frame(FrameError::Ended))));
         assert!(matches!(
             unwanted,
             Err(AuthError::Unwanted(_, Reason::Blocked))

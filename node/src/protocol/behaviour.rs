@@ -17,6 +17,7 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
+use crate::entry::Origin;
 use crate::identity::IdentityId;
 
 use super::auth::AuthError;
@@ -100,10 +101,11 @@ impl NetworkBehaviour for Behaviour {
         _: ConnectionId,
         peer: PeerId,
         here: &Multiaddr,
-        _: &Multiaddr,
+        there: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let room = Room::new(is_circuit(here));
-        Ok(Handler::new(Arc::clone(&self.context), peer, false, room))
+        let (context, origin) = (Arc::clone(&self.context), Origin::new(here, there));
+        Ok(Handler::new(context, peer, false, room, origin))
     }
 
     fn handle_established_outbound_connection(
@@ -116,7 +118,8 @@ impl NetworkBehaviour for Behaviour {
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let dialer = is_dialer(address, role);
         let room = Room::new(is_circuit(address));
-        Ok(Handler::new(Arc::clone(&self.context), peer, dialer, room))
+        let (context, origin) = (Arc::clone(&self.context), Origin::new(address, address));
+        Ok(Handler::new(context, peer, dialer, room, origin))
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}

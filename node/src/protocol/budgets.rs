@@ -36,14 +36,14 @@ impl Budgets {
         }
     }
 
-    /// Waits until `peer` may be answered; whether that took time.
-    pub async fn wait(&self, peer: IdentityId) -> bool {
-        let owed = self.owed(peer, Instant::now());
-        if owed.is_zero() {
-            return false;
-        }
-        Delay::new(owed).await;
-        true
+    /// Whether `peer` has to wait before it is answered.
+    pub fn is_spent(&self, peer: IdentityId) -> bool {
+        !self.owed(peer, Instant::now()).is_zero()
+    }
+
+    /// Waits until `peer` may be answered.
+    pub async fn wait(&self, peer: IdentityId) {
+        Delay::new(self.owed(peer, Instant::now())).await;
     }
 
     /// How long `peer` has to wait at `now`.

@@ -1,7 +1,6 @@
 //! What all connections of a node share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libp2p::PeerId;
@@ -17,6 +16,7 @@ use crate::shelf::Shelf;
 
 use super::budgets::Budgets;
 use super::gaps::Gaps;
+use super::places::Places;
 use super::refusal::Reason;
 
 /// Shared by the swarm's connections and the node's own loop.
@@ -41,8 +41,10 @@ pub struct Context {
     blocked: Mutex<BTreeSet<IdentityId>>,
     /// New items that pulls of each friend have brought since the start.
     kept: Mutex<BTreeMap<IdentityId, u64>>,
-    /// Pulls being answered, over all connections.
-    serving: AtomicU32,
+    /// Identities that are followed here.
+    friends: Mutex<BTreeSet<IdentityId>>,
+    /// Places for strangers' pulls, over all connections.
+    pub places: Arc<Places>,
 }
 
 impl Context {
@@ -57,6 +59,7 @@ impl Context {
     ) -> Self {
         Self {
             budgets: Budgets::new(config.serve.peer_bytes_per_second),
+            places: Arc::new(Places::new(config.serve.max_pulls)),
             keys,
             config,
             shelf,
@@ -66,7 +69,7 @@ impl Context {
             blocked: Mutex::new(blocked),
             kept: Mutex::default(),
             gaps: Gaps::default(),
-            serving: AtomicU32::new(0),
+            friends: Mutex::default(),
         }
     }
 
@@ -83,6 +86,22 @@ impl Context {
             blocked.insert(identity);
         } else {
             blocked.remove(&identity);
+        }
+    }
+
+    /// Whether `identity` is followed here, and not blocked.
+    pub fn is_friend(&self, identity: &IdentityId) -> bool {
+        let friends = self.friends.lock().unwrap_or_else(PoisonError::into_inner);
+        friends.contains(identity)
+    }
+
+    /// Takes `identity` for a friend, or no longer.
+    pub fn set_friend(&self, identity: IdentityId, friend: bool) {
+        let mut friends = self.friends.lock().unwrap_or_else(PoisonError::into_inner);
+        if friend {
+            friends.insert(identity);
+        } else {
+            friends.remove(&identity);
         }
     }
 
@@ -114,25 +133,5 @@ impl Context {
         self.outlet.emit(&Event::LimitReached {
             limit: limit.to_owned(),
         });
-    }
-
-    /// A place among the pulls being answered, if there is one left.
-    pub fn serve_one(self: &Arc<Self>) -> Option<ServePlace> {
-        let max = self.config.serve.max_pulls;
-        self.serving
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                (count < max).then_some(count + 1)
-            })
-            .ok()
-            .map(|_| ServePlace(Arc::clone(self)))
-    }
-}
-
-/// Counts as one pull being answered until dropped.
-pub struct ServePlace(Arc<Context>);
-
-impl Drop for ServePlace {
-    fn drop(&mut self) {
-        self.0.serving.fetch_sub(1, Ordering::Relaxed);
     }
 }

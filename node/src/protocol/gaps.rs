@@ -13,7 +13,7 @@ use crate::identity::IdentityId;
 const PAUSE_PULLS_MAX: u32 = 1_024;
 /// A peer is asked again what it holds of our own logs after this time.
 const HEADS_PAUSE: Duration = Duration::from_hours(1);
-/// Most peers of whom it is known when they were asked.
+/// Most strangers of whom it is known when they were asked.
 const ASKED_MAX: usize = 4_096;
 
 /// Posts of one author that should be here and are not.
@@ -39,7 +39,25 @@ pub struct Missing {
 #[derive(Default)]
 pub struct Gaps {
     authors: Mutex<BTreeMap<IdentityId, Gap>>,
-    asked: Mutex<BTreeMap<IdentityId, Instant>>,
+    asked: Mutex<Asked>,
+}
+
+/// When peers were asked what they hold of our own logs. Who is followed is no stranger: their
+/// number is bounded elsewhere.
+#[derive(Default)]
+struct Asked {
+    friends: BTreeMap<IdentityId, Instant>,
+    strangers: BTreeMap<IdentityId, Instant>,
+}
+
+impl Asked {
+    fn of(&mut self, friend: bool) -> &mut BTreeMap<IdentityId, Instant> {
+        if friend {
+            &mut self.friends
+        } else {
+            &mut self.strangers
+        }
+    }
 }
 
 impl Gaps {
@@ -64,21 +82,23 @@ impl Gaps {
         Missing { changed, ask_again }
     }
 
-    /// Whether `peer` is to be asked now what it holds of our own logs; it is taken to be.
-    pub fn may_ask_heads(&self, peer: IdentityId) -> bool {
-        self.may_ask_heads_at(peer, Instant::now())
+    /// Whether `peer`, who is a `friend` or not, is to be asked now what it holds of our own logs;
+    /// it is taken to be.
+    pub fn may_ask_heads(&self, peer: IdentityId, friend: bool) -> bool {
+        self.may_ask_heads_at(peer, friend, Instant::now())
     }
 
-    fn may_ask_heads_at(&self, peer: IdentityId, now: Instant) -> bool {
+    fn may_ask_heads_at(&self, peer: IdentityId, friend: bool, now: Instant) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let lately = |at: &Instant| now.saturating_duration_since(*at) < HEADS_PAUSE;
+        let asked = asked.of(friend);
         if asked.get(&peer).is_some_and(lately) {
             return false;
         }
         if asked.len() >= ASKED_MAX {
             asked.retain(|_, at| lately(at));
         }
-        if asked.len() >= ASKED_MAX {
+        if asked.len() >= ASKED_MAX && !friend {
             return false;
         }
         asked.insert(peer, now);
@@ -88,7 +108,8 @@ impl Gaps {
     /// The question to `peer` was lost on the way: the next occasion is another chance.
     pub fn heads_unasked(&self, peer: IdentityId) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.remove(&peer);
+        asked.friends.remove(&peer);
+        asked.strangers.remove(&peer);
     }
 }
 
@@ -118,19 +139,23 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_asked_once_an_hour_and_no_more_peers_than_are_remembered() {
+    fn a_peer_is_asked_once_an_hour_and_no_more_strangers_than_are_remembered() {
         let (gaps, now) = (Gaps::default(), Instant::now());
-        assert!(gaps.may_ask_heads_at(AUTHOR, now));
-        assert!(!gaps.may_ask_heads_at(AUTHOR, now + HEADS_PAUSE / 2));
+        let may_ask = |peer, now| gaps.may_ask_heads_at(peer, false, now);
+        assert!(may_ask(AUTHOR, now));
+        assert!(!may_ask(AUTHOR, now + HEADS_PAUSE / 2));
         gaps.heads_unasked(AUTHOR);
-        assert!(gaps.may_ask_heads_at(AUTHOR, now));
+        assert!(may_ask(AUTHOR, now));
         for number in 1..ASKED_MAX as u64 {
             let mut name = [9; 32];
             name[..8].copy_from_slice(&number.to_le_bytes());
-            assert!(gaps.may_ask_heads_at(IdentityId(name), now));
+            assert!(may_ask(IdentityId(name), now));
         }
         let one_more = IdentityId([8; 32]);
-        assert!(!gaps.may_ask_heads_at(one_more, now));
-        assert!(gaps.may_ask_heads_at(one_more, now + HEADS_PAUSE));
+        assert!(!may_ask(one_more, now));
+        // However many strangers there are, friends are asked.
+        assert!(gaps.may_ask_heads_at(one_more, true, now));
+        assert!(!gaps.may_ask_heads_at(one_more, true, now + HEADS_PAUSE / 2));
+        assert!(may_ask(one_more, now + HEADS_PAUSE));
     }
 }

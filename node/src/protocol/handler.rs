@@ -20,6 +20,7 @@ use libp2p::swarm::handler::{
 };
 use libp2p::{PeerId, Stream};
 
+use crate::entry::Origin;
 use crate::identity::IdentityId;
 
 use super::auth::{AuthError, Ends, prove};
@@ -27,7 +28,7 @@ use super::context::Context;
 use super::pull::{self, Asked, PullError, PullOrder, Pulled};
 use super::refusal::Reason;
 use super::room::{CircuitLimit, Room};
-use super::serve::{refuse, serve};
+use super::serve::{ServeEnd, refuse, serve};
 use super::streams::{AUTH_PROTOCOL, FEED_PROTOCOL, OneOf};
 
 /// Refusals being told at once on one connection; more are not told at all.
@@ -104,13 +105,14 @@ pub struct Handler {
     viewer: Viewer,
     prove_viewer: Option<oneshot::Sender<IdentityId>>,
     room: Room,
+    /// From where the peer comes, as far as its pulls are concerned.
+    origin: Arc<Origin>,
     orders: VecDeque<PullOrder>,
     /// Pulls whose substreams are being opened.
     opening: usize,
     /// Pulls of the peer that wait for their turn.
     waiting: VecDeque<Stream>,
-    /// Each ends with whether the peer was answered.
-    serving: FuturesUnordered<BoxFuture<'static, bool>>,
+    serving: FuturesUnordered<BoxFuture<'static, ServeEnd>>,
     /// Refusals since something was answered.
     refused_in_a_row: u32,
     refusing: FuturesUnordered<BoxFuture<'static, ()>>,
@@ -119,8 +121,14 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// The protocols of a new connection to `remote`, which has this `room`.
-    pub fn new(context: Arc<Context>, remote: PeerId, dialer: bool, room: Room) -> Self {
+    /// The protocols of a new connection to `remote` at `origin`, which has this `room`.
+    pub fn new(
+        context: Arc<Context>,
+        remote: PeerId,
+        dialer: bool,
+        room: Room,
+        origin: Origin,
+    ) -> Self {
         let (prove_viewer, viewer) = oneshot::channel();
         Self {
             ends: Ends {
@@ -135,6 +143,7 @@ impl Handler {
             viewer: viewer.map(Result::ok).boxed().shared(),
             prove_viewer: Some(prove_viewer),
             room,
+            origin: Arc::new(origin),
             orders: VecDeque::new(),
             opening: 0,
             waiting: VecDeque::new(),
@@ -206,8 +215,7 @@ impl Handler {
 
     /// Takes a pull of the peer, to be answered in its turn, or refuses it.
     fn take_request(&mut self, stream: Stream) {
-        let unproved = matches!(self.auth, Auth::Awaited) && !self.ends.dialer;
-        if unproved {
+        if !self.may_ask() {
             return self.start_refusing(Reason::Unauthenticated, stream);
         }
         let max = self.context.config.serve.max_pulls_per_peer as usize;
@@ -217,13 +225,25 @@ impl Handler {
         self.waiting.push_back(stream);
         // A reader may hold more of our logs than we do. A friend has been asked by now.
         if let Some(reader) = self.proved
-            && self.context.gaps.may_ask_heads(reader)
+            && self
+                .context
+                .gaps
+                .may_ask_heads(reader, self.context.is_friend(&reader))
         {
             self.orders.push_back(PullOrder {
                 author: reader,
                 asked: Asked::OwnHeads,
                 number: u64::MAX,
             });
+        }
+    }
+
+    /// Whether the peer has proved an identity or may be about to.
+    fn may_ask(&self) -> bool {
+        match self.auth {
+            Auth::Due | Auth::Awaited => self.ends.dialer,
+            Auth::Running(_) => true,
+            Auth::Over => self.proved.is_some(),
         }
     }
 
@@ -234,35 +254,31 @@ impl Handler {
 
     /// Answers a pull of the peer.
     fn start_serving(&mut self, stream: Stream) {
-        let Some(place) = self.context.serve_one() else {
-            return self.refuse_as_busy(stream);
-        };
         let (context, remote) = (Arc::clone(&self.context), self.ends.remote);
         let (room, viewer) = (self.room.clone(), self.viewer.clone());
+        let origin = Arc::clone(&self.origin);
         self.serving.push(
-            async move {
-                let answered = serve(&context, remote, &room, viewer, stream).await;
-                drop(place);
-                answered
-            }
-            .boxed(),
+            async move { serve(&context, remote, &origin, &room, viewer, stream).await }.boxed(),
         );
     }
 
-    /// Counts a request of the peer that was answered or refused.
-    fn has_ended(&mut self, answered: bool) {
-        if answered {
-            self.refused_in_a_row = 0;
-            return;
-        }
-        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
-        if self.refused_in_a_row == REFUSALS_IN_A_ROW_MAX {
-            self.told.push_back(Told::RefusedTooOften);
+    /// Counts a request of the peer that has ended. That there was no place for it is not the
+    /// peer's doing.
+    fn has_ended(&mut self, served: ServeEnd) {
+        match served {
+            ServeEnd::Answered => self.refused_in_a_row = 0,
+            ServeEnd::Displaced => {}
+            ServeEnd::Refused => {
+                self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
+                if self.refused_in_a_row == REFUSALS_IN_A_ROW_MAX {
+                    self.told.push_back(Told::RefusedTooOften);
+                }
+            }
         }
     }
 
     fn start_refusing(&mut self, reason: Reason, stream: Stream) {
-        self.has_ended(false);
+        self.has_ended(ServeEnd::Refused);
         if self.refusing.len() >= REFUSALS_MAX {
             self.context
                 .refused(&self.ends.remote, FEED_PROTOCOL.as_ref(), reason);
@@ -360,8 +376,8 @@ impl ConnectionHandler for Handler {
             self.told.push_back(Told::Pulled(order, result));
         }
         self.serve_waiting();
-        while let Poll::Ready(Some(answered)) = self.serving.poll_next_unpin(cx) {
-            self.has_ended(answered);
+        while let Poll::Ready(Some(served)) = self.serving.poll_next_unpin(cx) {
+            self.has_ended(served);
             if let Stays::For(delay) = &mut self.stays {
                 delay.reset(self.context.config.connections.stranger_timeout.get());
             }
@@ -402,7 +418,7 @@ impl ConnectionHandler for Handler {
                     self.start_auth(stream);
                 } else {
                     // One proof per connection, opened by its dialer.
-                    self.has_ended(false);
+                    self.has_ended(ServeEnd::Refused);
                     self.context.refused(
                         &self.ends.remote,
                         AUTH_PROTOCOL.as_ref(),

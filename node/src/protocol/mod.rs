@@ -16,6 +16,7 @@ mod handler;
 mod paced;
 #[cfg(test)]
 mod pipe;
+mod places;
 mod pull;
 mod refusal;
 mod role;

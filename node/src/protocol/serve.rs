@@ -2,13 +2,18 @@
 //! has no room for the next.
 //!
 //! Every wait has a deadline, so that a peer that stops reading or writing
-//! holds one bounded piece of work for a bounded time.
+//! holds one bounded piece of work for a bounded time. A stranger's pull has a place while it is
+//! worked on: neither before it is known who asks for what, nor while it waits for its budget.
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
+use futures::future::{Either, select};
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use libp2p::PeerId;
 
+use crate::entry::Origin;
 use crate::environment::Lane;
 use crate::identity::IdentityId;
 use crate::pull::{PullRequest, REQUEST_BYTES_MAX, Refusal};
@@ -20,20 +25,33 @@ use super::deadline::within;
 use super::feed::FeedReply;
 use super::frame::{FrameError, read_frame, write_frame};
 use super::paced::{PacedError, write_frame_paced};
+use super::places::Place;
 use super::refusal::Reason;
 use super::room::{Fits, Room};
 use super::streams::FEED_PROTOCOL;
 
-/// Answers the one pull of a substream, as far as there is `room`. `viewer` ends with the identity that
-/// the peer proved, or nothing if it proved none. Whether it was a pull that we answer.
+/// How a pull of a peer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServeEnd {
+    /// It was answered as far as its reader took it.
+    Answered,
+    /// It was turned down.
+    Refused,
+    /// There was no place for it, or another stranger's pull got it.
+    Displaced,
+}
+
+/// Answers the one pull of a substream from `origin`, as far as there is `room`. `viewer` ends with
+/// the identity that the peer proved, or nothing if it proved none.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     context: &Context,
     remote: PeerId,
+    origin: &Arc<Origin>,
     room: &Room,
     viewer: impl Future<Output = Option<IdentityId>>,
     mut stream: S,
-) -> bool {
-    match answer(context, room, viewer, &mut stream).await {
+) -> ServeEnd {
+    match answer(context, origin, room, viewer, &mut stream).await {
         Ok(()) => {
             context.served.note(remote);
             // All pages were flushed, so a failed close loses nothing.
@@ -41,13 +59,29 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Err(Ending::Refuse(reason)) => {
             refuse(context, remote, reason, stream).await;
-            return false;
+            return ServeEnd::Refused;
+        }
+        Err(Ending::Blocked) => {
+            // Who is blocked is told nothing.
+            context.refused(&remote, FEED_PROTOCOL.as_ref(), Reason::Blocked);
+            return ServeEnd::Refused;
+        }
+        Err(Ending::NoPlace) => {
+            context.limit_reached("pulls-served");
+            refuse(context, remote, Reason::Busy, stream).await;
+            return ServeEnd::Displaced;
+        }
+        Err(Ending::GivenUp) => {
+            // A page was on its way: nothing else can be said on this stream.
+            context.limit_reached("pulls-served");
+            context.refused(&remote, FEED_PROTOCOL.as_ref(), Reason::Busy);
+            return ServeEnd::Displaced;
         }
         Err(Ending::Spent) => tell(context, Reason::CircuitSpent, stream).await,
         Err(Ending::SlowReader) => context.limit_reached("slow-reader"),
         Err(Ending::Gone) => {}
     }
-    true
+    ServeEnd::Answered
 }
 
 /// Turns a pull down, with its reason.
@@ -75,6 +109,12 @@ async fn tell<S: AsyncWrite + Unpin>(context: &Context, reason: Reason, mut stre
 enum Ending {
     /// The peer is told why.
     Refuse(Reason),
+    /// It is by somebody who is blocked.
+    Blocked,
+    /// It is a stranger's, and there is no place for it.
+    NoPlace,
+    /// It is a stranger's, and another one got its place.
+    GivenUp,
     /// There is more, for which it has to come by another circuit.
     Spent,
     /// It does not take what it asked for.
@@ -85,6 +125,7 @@ enum Ending {
 
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     context: &Context,
+    origin: &Arc<Origin>,
     room: &Room,
     viewer: impl Future<Output = Option<IdentityId>>,
     stream: &mut S,
@@ -111,16 +152,24 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     if request.viewer != viewer {
         return Err(Ending::Refuse(Reason::WrongViewer));
     }
-    let mut waited = false;
+    let (mut waited, mut place) = (false, None);
     loop {
         if context.is_blocked(&viewer) {
-            return Err(Ending::Refuse(Reason::Blocked));
+            return Err(Ending::Blocked);
+        }
+        if context.budgets.is_spent(viewer) {
+            // Who waits holds up nobody.
+            drop(place.take());
+            context.budgets.wait(viewer).await;
+            if !std::mem::replace(&mut waited, true) {
+                context.limit_reached("peer-budget");
+            }
+        }
+        if place.is_none() && !context.is_friend(&viewer) {
+            place = Some(context.places.enter(origin).ok_or(Ending::NoPlace)?);
         }
         let asked = request.clone();
         let fits = room.fits();
-        if context.budgets.wait(viewer).await && !std::mem::replace(&mut waited, true) {
-            context.limit_reached("peer-budget");
-        }
         let (answer, took) = context
             .shelf
             .with_in(Lane::Serve, move |store| {
@@ -134,7 +183,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
             page,
             left_out,
             read_bytes,
-        } = answer.map_err(|refusal| Ending::Refuse(reason_of(refusal)))?;
+        } = answer.map_err(refused)?;
         context.budgets.spend(viewer, read_bytes, took);
         if let Some(bytes) = left_out.filter(|_| page.items.is_empty()) {
             return Err(no_room(bytes, fits));
@@ -151,8 +200,9 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         let frame = FeedReply::Page(page).encode();
         context.outlet.add("feed-bytes-sent", frame.len() as u64);
         room.uses(frame.len());
-        write_frame_paced(stream, &frame, limits.page_timeout.get())
-            .await
+        let writes = write_frame_paced(stream, &frame, limits.page_timeout.get());
+        while_placed(place.as_mut(), writes)
+            .await?
             .map_err(|error| match error {
                 PacedError::TimedOut(_) => Ending::SlowReader,
                 PacedError::Frame(_) => Ending::Gone,
@@ -160,6 +210,20 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         if ended {
             return Ok(());
         }
+    }
+}
+
+/// Does `work` unless the place that it needs is given up for another; friends' needs none.
+async fn while_placed<T>(
+    place: Option<&mut Place>,
+    work: impl Future<Output = T>,
+) -> Result<T, Ending> {
+    let Some(place) = place else {
+        return Ok(work.await);
+    };
+    match select(pin!(work), pin!(place.given_up())).await {
+        Either::Left((done, _)) => Ok(done),
+        Either::Right(((), _)) => Err(Ending::GivenUp),
     }
 }
 
@@ -172,11 +236,11 @@ fn no_room(bytes: usize, fits: Fits) -> Ending {
     }
 }
 
-fn reason_of(refusal: Refusal) -> Reason {
-    match refusal {
-        Refusal::Blocked => Reason::Blocked,
+fn refused(refusal: Refusal) -> Ending {
+    Ending::Refuse(match refusal {
+        Refusal::Blocked => return Ending::Blocked,
         Refusal::Viewer => Reason::WrongViewer,
         Refusal::Scope => Reason::NotServed,
         Refusal::Storage => Reason::Storage,
-    }
+    })
 }

@@ -297,6 +297,82 @@ async fn a_flood_of_pulls_meets_its_bound() {
 }
 
 #[tokio::test]
+async fn strangers_who_hold_all_places_keep_no_friend_waiting() {
+    let node = TestNode::start(1, "serve.max_pulls = 4").await;
+    let friend = TestNode::start(2, "dial.backoff_first = \"20ms\"").await;
+    node.follow(&friend).await;
+    let text = "x".repeat(200 * 1024);
+    let mut posts = Vec::new();
+    for _ in 0..4 {
+        posts.push(node.post(&text, Audience::Public).await);
+    }
+    let mut held = Vec::new();
+    // Some prove nothing and ask for nothing; they say that they are about to.
+    let mut unproved = [Peer::connect(5, &node).await, Peer::connect(6, &node).await];
+    for peer in &mut unproved {
+        held.push(peer.open(AUTH).await);
+        for _ in 0..4 {
+            held.push(peer.open(FEED).await);
+        }
+    }
+    // Some prove a new identity, ask for more than a window takes, and read nothing.
+    let mut slow = [
+        Peer::authenticate(7, &node).await,
+        Peer::authenticate(8, &node).await,
+    ];
+    for peer in &mut slow {
+        let request = framed(&peer.request(&node).encode());
+        for _ in 0..4 {
+            let mut stream = peer.open(FEED).await;
+            stream.write_all(&request).await.expect("written");
+            stream.flush().await.expect("flushed");
+            held.push(stream);
+        }
+    }
+    node.seen
+        .wait(
+            "all places are taken",
+            |event| matches!(event, Event::LimitReached { limit } if limit == "pulls-served"),
+        )
+        .await;
+    friend.follow(&node).await;
+    friend.meets(&node).await;
+    let pulled = friend.pull().await;
+    assert!(pulled.is_ok(), "{pulled:?}");
+    for post in &posts {
+        friend.received(post).await;
+    }
+    drop(held);
+}
+
+#[tokio::test]
+async fn who_opens_more_substreams_than_the_node_needs_loses_the_connection() {
+    let node = TestNode::start(1, "").await;
+    let mut peer = Peer::connect(9, &node).await;
+    let gone = |event: &Event| matches!(event, Event::Disconnected { .. });
+    let mut held = Vec::new();
+    for number in 0..64 {
+        // Nothing more can be opened once the connection is gone.
+        match peer.control.open_stream(node.keys.peer(), FEED).await {
+            Ok(stream) => held.push(stream),
+            Err(_) => break,
+        }
+        if number < 24 {
+            assert_eq!(node.seen.count(gone), 0, "it has {} substreams", held.len());
+        }
+    }
+    node.seen.wait("the connection is closed", gone).await;
+}
+
+#[tokio::test]
+async fn who_has_proved_nothing_in_time_is_not_asked_what_it_wants() {
+    let node = TestNode::start(1, "auth.timeout = \"50ms\"").await;
+    let mut peer = Peer::connect(9, &node).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    check_feed(&node, &mut peer, &[], Reason::Unauthenticated).await;
+}
+
+#[tokio::test]
 async fn a_reader_that_stops_reading_is_dropped() {
     let node = TestNode::start(1, "serve.page_timeout = \"200ms\"").await;
     let text = "x".repeat(200 * 1024);

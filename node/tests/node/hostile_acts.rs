@@ -93,6 +93,7 @@ async fn peers_that_prove_nothing_are_ended() {
     let peer = hostile(9, &[&node], PATIENCE);
     for kind in [
         Kind::ConnectionFloods,
+        Kind::SilentPulls,
         Kind::StreamFloods,
         Kind::StuffedWindows,
     ] {

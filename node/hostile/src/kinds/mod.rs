@@ -16,6 +16,7 @@ mod gossip_garbage;
 mod oversize_frames;
 mod request_floods;
 mod silent_connections;
+mod silent_pulls;
 mod slow_handshakes;
 mod slow_streams;
 mod small_order_keys;
@@ -78,6 +79,8 @@ kinds! {
         "Proves a new identity and asks for the target's feed, eight times at once, over and over."
     SilentConnections silent_connections "silent-connections"
         "Opens TCP connections and says nothing."
+    SilentPulls silent_pulls "silent-pulls"
+        "Begins a proof of identity that does not end, opens substreams to pull by, and asks for nothing."
     SlowHandshakes slow_handshakes "slow-handshakes"
         "Opens TCP connections and sends a proper handshake, a byte a second."
     SlowStreams slow_streams "slow-streams"

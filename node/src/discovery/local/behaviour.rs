@@ -26,7 +26,7 @@ use crate::counters::Outlet;
 use crate::quic::InterfaceChange;
 
 use super::interface::{Happened, Interface, Told};
-use super::neighbours::{Neighbours, Noted};
+use super::neighbours::{Found, Neighbours, Noted};
 use super::network::LocalNetwork;
 use super::packet::Neighbour;
 
@@ -171,13 +171,10 @@ impl Behaviour {
         if refused {
             self.limit_reached("mdns-addresses");
         }
-        if !new.is_empty() {
-            self.queue.push_back(Event::Discovered(new));
-        }
         if !pushed_out.is_empty() {
             self.limit_reached("mdns-neighbours");
-            self.queue.push_back(Event::Expired(pushed_out));
         }
+        self.queue.extend(told(new, pushed_out));
     }
 
     fn poll_expiry(&mut self, cx: &mut Context<'_>) {
@@ -207,6 +204,14 @@ impl Behaviour {
             limit: limit.to_owned(),
         });
     }
+}
+
+/// What is told of new neighbours, and of those whose places they took: whoever listens may have as
+/// many places as there are here, so who goes, goes first.
+fn told(new: Vec<Found>, pushed_out: Vec<Found>) -> impl Iterator<Item = Event> {
+    let gone = (!pushed_out.is_empty()).then_some(Event::Expired(pushed_out));
+    let new = (!new.is_empty()).then_some(Event::Discovered(new));
+    gone.into_iter().chain(new)
 }
 
 impl NetworkBehaviour for Behaviour {
@@ -260,5 +265,23 @@ impl NetworkBehaviour for Behaviour {
         event.map_or(Poll::Pending, |event| {
             Poll::Ready(ToSwarm::GenerateEvent(event))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_new_on_a_full_network_is_told_of_after_who_makes_room() {
+        let found = || {
+            let address: Multiaddr = "/ip4/192.0.2.1/tcp/1".parse().expect("an address");
+            vec![(PeerId::random(), address)]
+        };
+        let mut events = told(found(), found());
+        assert!(matches!(events.next(), Some(Event::Expired(_))));
+        assert!(matches!(events.next(), Some(Event::Discovered(_))));
+        assert_eq!(told(found(), Vec::new()).count(), 1);
+        assert_eq!(told(Vec::new(), Vec::new()).count(), 0);
     }
 }
