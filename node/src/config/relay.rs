@@ -24,8 +24,9 @@ const CIRCUIT_DURATION_MAX_S: u64 = u32::MAX as u64;
 pub struct Relay {
     /// Whether to relay for others.
     pub enabled: bool,
-    /// Reservations at once. A full relay refuses renewals too, because libp2p counts the
-    /// reservation that is to be renewed.
+    /// Reservations of strangers at once, of which one address gets the fewer the fewer are left, and
+    /// one network (/24, or /48 of IPv6). A full relay renews those that it has granted. Friends get
+    /// one beyond it; all together are at most twice as many.
     pub max_reservations: usize,
     /// Reservations of one peer, one for each of its connections. libp2p grants one more.
     pub max_reservations_per_peer: usize,

@@ -72,6 +72,7 @@ impl Driver {
                 reason: self.reason(Wish::Reserve, peer, &status).to_owned(),
             }),
             Happened::ReservationTimedOut { src_peer_id: peer } => {
+                self.relays.door.expired(peer);
                 let left = self.relays.granted.of(&peer).saturating_sub(1);
                 self.released(peer, left, "expired");
             }

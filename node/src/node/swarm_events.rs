@@ -52,8 +52,11 @@ impl Driver {
                 peer_id,
                 connection_id,
                 cause,
+                endpoint,
                 ..
             } => {
+                let address = endpoint.get_remote_address();
+                self.relays.door.closed(peer_id, address);
                 if self.dial_back_closed(connection_id) {
                     return;
                 }

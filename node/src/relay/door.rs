@@ -1,5 +1,9 @@
 //! Whom a relay serves, and why it has turned somebody away.
 //!
+//! Owns who holds a place. Of places for strangers one machine or network gets the fewer the fewer
+//! are left, so that who comes first keeps nobody out; friends get one whoever else is there, and so
+//! does everybody who renews what they have.
+//!
 //! libp2p asks a relay's rate limiters before it grants anything, and answers every refusal of
 //! theirs with the same status. So they ask this door, which keeps the reason until the node
 //! hears of the refusal.
@@ -8,16 +12,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use libp2p::PeerId;
+use libp2p::{Multiaddr, PeerId};
 
 use crate::config::{Listed, Relay, RelayAccess};
+use crate::entry::Origin;
 use crate::identity::IdentityId;
+
+use super::reason::CircuitDenial;
 
 /// Peers whose circuits of the last hour are counted. When all places are taken, a peer that has
 /// none is turned away: the quota is for relays that serve few.
 const COUNTED_MAX: usize = 4096;
 /// Peers of one listed identity that are remembered: whoever speaks for it can make any number.
 const PROVED_MAX: usize = 64;
+/// One machine or home, and one network, hold at most so many times the places that are left: of 128
+/// one has 103 before others come, and two have 123.
+const PLACE_SHARE: usize = 4;
+const NET_SHARE: usize = 16;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Why a relay has turned somebody away.
@@ -33,6 +44,8 @@ pub enum Refusal {
     PeerRate,
     /// Requests from this IP address come too fast.
     AddressRate,
+    /// No place is left for strangers, or none for those of this machine or network.
+    Full,
 }
 
 impl Refusal {
@@ -44,6 +57,8 @@ impl Refusal {
             Self::HourlyQuota => "hourly-quota",
             Self::PeerRate => "peer-rate",
             Self::AddressRate => "address-rate",
+            // As libp2p's own status is told, which means the same.
+            Self::Full => CircuitDenial::ResourceLimitExceeded.as_str(),
         }
     }
 }
@@ -63,6 +78,8 @@ pub struct Door {
     reserve: RelayAccess,
     connect: RelayAccess,
     circuits_per_hour: u32,
+    /// Places for strangers.
+    places_max: usize,
     listed_identities: BTreeSet<IdentityId>,
     state: Mutex<State>,
 }
@@ -75,8 +92,18 @@ struct State {
     friends: BTreeSet<PeerId>,
     /// The beginning of a peer's hour, and its circuits in it.
     hours: BTreeMap<PeerId, (Instant, u32)>,
+    /// Places that are held, by peer and by where its connection comes from.
+    places: BTreeMap<(PeerId, Multiaddr), Place>,
     /// Refusals of which the node has not heard yet; one a peer and wish.
     refused: BTreeMap<(PeerId, Wish), Refusal>,
+}
+
+/// A place that somebody holds.
+#[derive(Debug)]
+struct Place {
+    origin: Origin,
+    /// When it was given, or renewed.
+    since: Instant,
 }
 
 impl State {
@@ -104,6 +131,7 @@ impl Door {
             reserve: settings.reserve,
             connect: settings.connect,
             circuits_per_hour: settings.circuits_per_peer_hour,
+            places_max: settings.max_reservations,
             listed_identities,
             state: Mutex::new(state),
         }
@@ -152,6 +180,39 @@ impl Door {
         refusal.is_none()
     }
 
+    /// Whether `peer` at `address` gets a place at `now`, which it is taken to hold then. It is to be
+    /// asked last of all.
+    pub fn gives_place(&self, peer: PeerId, address: &Multiaddr, now: Instant) -> bool {
+        let mut state = self.state();
+        let key = (peer, address.clone());
+        if let Some(place) = state.places.get_mut(&key) {
+            place.since = now;
+            return true;
+        }
+        let origin = Origin::new(address, address);
+        if !state.friends.contains(&peer) && !state.has_room(&origin, self.places_max) {
+            state.refused.insert((peer, Wish::Reserve), Refusal::Full);
+            return false;
+        }
+        state.places.insert(key, Place { origin, since: now });
+        true
+    }
+
+    /// A connection with `peer` has closed, and with it the place that it may have had there.
+    pub fn closed(&self, peer: PeerId, address: &Multiaddr) {
+        self.state().places.remove(&(peer, address.clone()));
+    }
+
+    /// A place of `peer` has not been renewed in time.
+    pub fn expired(&self, peer: PeerId) {
+        let mut state = self.state();
+        let of_peer = state.places.iter().filter(|((of, _), _)| *of == peer);
+        let oldest = of_peer.min_by_key(|(_, place)| place.since);
+        if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+            state.places.remove(&key);
+        }
+    }
+
     /// A rate limiter has turned `peer` away.
     pub fn turned_away(&self, wish: Wish, peer: PeerId, refusal: Refusal) {
         self.state().refused.insert((peer, wish), refusal);
@@ -176,6 +237,20 @@ impl Door {
 }
 
 impl State {
+    /// Whether one more stranger from `origin` gets one of so many places.
+    fn has_room(&self, origin: &Origin, places_max: usize) -> bool {
+        let (mut all, mut of_place, mut of_net) = (0, 0, 0);
+        for ((peer, _), place) in &self.places {
+            if !self.friends.contains(peer) {
+                all += 1;
+                of_place += usize::from(place.origin.place == origin.place);
+                of_net += usize::from(place.origin.net == origin.net);
+            }
+        }
+        let left = places_max.saturating_sub(all);
+        of_place < PLACE_SHARE * left && of_net < NET_SHARE * left
+    }
+
     /// Counts one more circuit of `peer`, unless it has had `most` in its hour; 0: any number.
     fn counts(&mut self, peer: PeerId, most: u32, now: Instant) -> bool {
         if most == 0 {
@@ -304,6 +379,51 @@ mod tests {
         assert_eq!(door.state().hours.len(), COUNTED_MAX);
         assert!(door.admits(Wish::Connect, late, now + HOUR));
         assert_eq!(door.state().hours.len(), 1);
+    }
+
+    fn at(ip: &str, port: usize) -> Multiaddr {
+        let address = format!("/ip4/{ip}/tcp/{port}");
+        address.parse().expect("the test lists addresses")
+    }
+
+    #[test]
+    fn who_comes_first_to_a_relay_keeps_out_neither_friends_nor_others() {
+        let door = Door::new(&Relay::default());
+        let now = Instant::now();
+        let comes = |ip: &str, port| door.gives_place(PeerId::random(), &at(ip, port), now);
+        let held = |ip: &str| (0..200).filter(|port| comes(ip, *port)).count();
+        assert_eq!((held("1.1.1.1"), held("2.2.2.2")), (103, 20));
+        let friend = PeerId::random();
+        door.set_friends([friend].into());
+        assert!(comes("3.3.3.3", 1), "one of a third site");
+        while comes("3.3.3.3", 2) || (4..200).any(|net| comes(&format!("{net}.1.1.1"), 1)) {}
+        let stranger = PeerId::random();
+        assert!(!door.gives_place(stranger, &at("4.4.4.4", 1), now));
+        assert_eq!(door.refusal(Wish::Reserve, stranger), Some(Refusal::Full));
+        assert!(door.gives_place(friend, &at("1.1.1.1", 999), now));
+        assert!(
+            door.gives_place(friend, &at("1.1.1.1", 999), now),
+            "renewed"
+        );
+    }
+
+    #[test]
+    fn a_full_relay_renews_what_it_gave_and_gives_on_what_is_free_again() {
+        let door = Door::new(&Relay {
+            max_reservations: 2,
+            ..Relay::default()
+        });
+        let (now, later) = (Instant::now(), Instant::now() + HOUR);
+        let [one, two, three] = [(); 3].map(|()| PeerId::random());
+        let gives = |peer, port, now| door.gives_place(peer, &at("1.1.1.1", port), now);
+        assert!(gives(one, 1, now) && gives(two, 2, now));
+        assert!(!gives(three, 3, now) && gives(one, 1, later));
+        // A further connection's place is another one.
+        assert!(!gives(one, 4, later));
+        door.expired(two);
+        assert!(gives(three, 3, later) && !gives(two, 2, later));
+        door.closed(one, &at("1.1.1.1", 1));
+        assert!(gives(two, 2, later));
     }
 
     #[test]

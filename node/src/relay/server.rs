@@ -40,7 +40,8 @@ pub fn config(settings: &Relay, door: &Arc<Door>) -> relay::Config {
         },
     ];
     let mut config = relay::Config {
-        max_reservations: settings.max_reservations,
+        // The door counts them, since libp2p counts those that are renewed and those of friends, too.
+        max_reservations: settings.max_reservations.saturating_mul(2),
         max_reservations_per_peer: settings.max_reservations_per_peer,
         reservation_duration: settings.reservation_duration.get(),
         reservation_rate_limiters: vec![admission(Wish::Reserve, door)],
@@ -53,6 +54,7 @@ pub fn config(settings: &Relay, door: &Arc<Door>) -> relay::Config {
     for limit in limits {
         config = limit.put_upon(config, door);
     }
+    config.reservation_rate_limiters.push(places(door));
     config
 }
 
@@ -105,6 +107,14 @@ fn admission(wish: Wish, door: &Arc<Door>) -> Box<dyn RateLimiter> {
     Box::new(move |peer: PeerId, _: &Multiaddr, now: Instant| door.admits(wish, peer, now))
 }
 
+/// Gives places to those whom nothing else keeps from having one, so it is asked last.
+fn places(door: &Arc<Door>) -> Box<dyn RateLimiter> {
+    let door = Arc::clone(door);
+    Box::new(move |peer: PeerId, address: &Multiaddr, now: Instant| {
+        door.gives_place(peer, address, now)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,7 +128,8 @@ mod tests {
     fn the_default_limits_are_those_of_libp2p() {
         let (ours, _) = built(&Relay::default());
         let stock = relay::Config::default();
-        assert_eq!(ours.max_reservations, stock.max_reservations);
+        assert_eq!(Relay::default().max_reservations, stock.max_reservations);
+        assert_eq!(ours.max_reservations, 2 * stock.max_reservations);
         assert_eq!(
             ours.max_reservations_per_peer,
             stock.max_reservations_per_peer
