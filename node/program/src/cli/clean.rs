@@ -43,7 +43,7 @@ pub fn printable_lines(text: &str) -> String {
     cleaned(text, |c| c == '\n')
 }
 
-/// As [`printable_lines`], with the escape sequences of a logger that escapes those of others.
+/// As [`printable_lines`], with the escape sequences of a logger that lets none of others through.
 pub fn printable_colours(text: &str) -> String {
     cleaned(text, |c| matches!(c, '\n' | '\u{1b}'))
 }

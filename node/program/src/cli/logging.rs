@@ -1,18 +1,24 @@
 //! The log on standard error: never waited for, and bounded in what others may fill.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::Subscriber;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::Failure;
-use super::clean::{printable_colours, printable_lines};
+use super::clean::{printable, printable_colours, printable_lines};
 use super::gate::{ByPlace, Gate};
 use super::lossy::{Lines, Remarks};
 
@@ -50,19 +56,31 @@ pub fn start(filter: &str) -> Result<Log, Failure> {
     let lines = duplicate(io::stderr())
         .and_then(|out| Lines::start("log", out, WAITING_BYTES_MAX, remarks))
         .map_err(|error| Failure::Other(format!("cannot start the log: {error}")))?;
-    let writer = LogWriter {
-        lines: lines.clone(),
-        ansi,
-    };
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
-        .with_ansi(ansi)
-        .with_filter(ByPlace(Arc::clone(&gate)));
+    let layer = layer(lines.clone(), ansi).with_filter(ByPlace(Arc::clone(&gate)));
     tracing_subscriber::registry()
         .with(filter)
         .with(layer)
         .init();
     Ok(Log { lines, gate })
+}
+
+/// Writes to `lines`, in colours if `ansi`. Fields are others' words, and tracing's own formatter
+/// escapes only some of them: it is the one thing that may write escape sequences.
+fn layer<S>(lines: Lines, ansi: bool) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let field = |out: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        let text = printable(&format!("{value:?}"));
+        match field.name() {
+            "message" => write!(out, "{text}"),
+            name => write!(out, "{name}={text}"),
+        }
+    };
+    tracing_subscriber::fmt::layer()
+        .fmt_fields(debug_fn(field).delimited(" "))
+        .with_writer(LogWriter { lines, ansi })
+        .with_ansi(ansi)
 }
 
 /// A handle of its own to where `stream` goes: writing to it takes no lock that others wait for.
@@ -137,5 +155,38 @@ impl Drop for Line<'_> {
             printable_lines(&text)
         };
         self.to.lines.push(text.into_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    #[test]
+    fn fields_of_others_do_not_steer_the_terminal() {
+        for ansi in [true, false] {
+            let (mut reader, writer) = io::pipe().expect("a pipe");
+            let out = File::from(OwnedFd::from(writer));
+            let remarks = LogRemarks(Arc::default());
+            let lines = Lines::start("test", out, WAITING_BYTES_MAX, remarks).expect("starts");
+            let subscriber = tracing_subscriber::registry().with(layer(lines.clone(), ansi));
+            let theirs = "\u{1b}]0;x\u{7}\u{202e}";
+            tracing::subscriber::with_default(subscriber, || {
+                let span = tracing::error_span!("work", of = %theirs);
+                let _within = span.enter();
+                tracing::error!(error = %theirs, raw = ?theirs, "it says {theirs}");
+            });
+            lines.close(Duration::from_secs(10));
+            let mut text = String::new();
+            reader.read_to_string(&mut text).expect("reads");
+            for bad in ["\u{1b}]", "\u{7}", "\u{202e}"] {
+                assert!(!text.contains(bad), "{text:?}");
+            }
+            assert!(text.contains("error=") && text.contains("]0;x"), "{text:?}");
+            assert_eq!(text.contains('\u{1b}'), ansi, "{text:?}");
+        }
     }
 }

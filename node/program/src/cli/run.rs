@@ -1,14 +1,15 @@
 //! `run`: the node until it is told to stop.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orrery_node::Ending;
 use orrery_node::api::Event;
 use orrery_node::environment::Observer;
 use orrery_node::real::ControlSocket;
-use tokio::signal::unix::{SignalKind, signal};
+use orrery_node::{Ending, NodeHandle};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use super::folder::{Folder, Network};
@@ -23,8 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the folder's node until SIGINT or SIGTERM.
 pub async fn run(folder: &Folder, events: bool, log: &Log) -> Result<(), Failure> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| no_signal(&error))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| no_signal(&error))?;
+    let signals = Signals::listen().map_err(|error| no_signal(&error))?;
     let printer = events.then(print_events).transpose()?;
     let terminal = Arc::new(Terminal {
         gate: Arc::clone(&log.gate),
@@ -32,19 +32,45 @@ pub async fn run(folder: &Folder, events: bool, log: &Log) -> Result<(), Failure
     });
     let observer = Arc::clone(&terminal) as Arc<dyn Observer>;
     let (handle, lock) = folder.start(Network::Full, observer).await?;
-    let control = ControlSocket::open(folder.path(), handle.clone())?;
+    let ended = until_end(folder.path(), &handle, signals).await;
+    drop(lock);
+    if let Some(printer) = printer {
+        printer.close(PATIENCE);
+    }
+    ended
+}
+
+/// What ends a node from outside.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+}
+
+/// Lets others drive the node of `handle` by the socket in `folder` until a signal comes, or it ends
+/// by itself, which is a failure.
+async fn until_end(
+    folder: &Path,
+    handle: &NodeHandle,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    let control = ControlSocket::open(folder, handle.clone())?;
     let ending = tokio::select! {
-        _ = interrupt.recv() => Ending::Stopped,
-        _ = terminate.recv() => Ending::Stopped,
+        _ = signals.interrupt.recv() => Ending::Stopped,
+        _ = signals.terminate.recv() => Ending::Stopped,
         ending = handle.ended() => ending,
     };
     tracing::info!("stopping");
     drop(control);
     handle.stop().await;
-    drop(lock);
-    if let Some(printer) = printer {
-        printer.close(PATIENCE);
-    }
     match ending {
         Ending::Stopped => Ok(()),
         Ending::StorageLost => Err(Failure::StorageLost),
@@ -104,7 +130,90 @@ fn kind(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use orrery_node::Node;
+    use orrery_node::api::{Audience, Command};
+    use orrery_node::config::Config;
+    use orrery_node::environment::{Environment, Executor, Job, Storage, StorageClosed};
+    use orrery_node::keys::Keys;
+    use orrery_node::real::{FolderDisk, StorageThread, TokioExecutor};
+
     use super::*;
+
+    /// A disk that is gone at some time.
+    struct Pulled {
+        storage: StorageThread,
+        gone: Arc<AtomicBool>,
+    }
+
+    type Executed<'a> = Pin<Box<dyn Future<Output = Result<(), StorageClosed>> + Send + 'a>>;
+
+    impl Storage for Pulled {
+        fn execute(&self, job: Job) -> Executed<'_> {
+            if self.gone.load(Ordering::SeqCst) {
+                return Box::pin(async { Err(StorageClosed) });
+            }
+            self.storage.execute(job)
+        }
+    }
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn event(&self, _: &Event) {}
+    }
+
+    /// With which code `run` ends a node to which `harm` was done while it runs.
+    async fn code(harm: impl AsyncFnOnce(&NodeHandle, &dyn Executor, &AtomicBool)) -> u8 {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let disk = Arc::new(FolderDisk::create(folder.path()).expect("a disk"));
+        let gone = Arc::new(AtomicBool::new(false));
+        let executor = Arc::new(TokioExecutor::current());
+        let environment = Environment {
+            wires: Vec::new(),
+            executor: Arc::clone(&executor) as Arc<dyn Executor>,
+            storage: Arc::new(Pulled {
+                storage: StorageThread::start(disk).expect("a thread"),
+                gone: Arc::clone(&gone),
+            }),
+            local: None,
+            upnp: false,
+            observer: Arc::new(Deaf),
+        };
+        let mut config = Config::default();
+        config.listen.addresses.clear();
+        let keys = Keys::generate(Some([1; 32]));
+        let handle = Node::start(config, keys, environment)
+            .await
+            .expect("starts");
+        let signals = Signals::listen().expect("signals");
+        harm(&handle, executor.as_ref(), &gone).await;
+        let ended = until_end(folder.path(), &handle, signals).await;
+        ended.map_or_else(|failure| failure.exit_code(), |()| 0)
+    }
+
+    #[tokio::test]
+    async fn a_node_that_fails_in_itself_or_loses_its_store_ends_with_a_code() {
+        let panics = async |_: &NodeHandle, executor: &dyn Executor, _: &AtomicBool| {
+            executor.spawn(
+                "connection",
+                Box::pin(async { panic!("the test wants it") }),
+            );
+        };
+        assert_eq!(code(panics).await, 70);
+        let pulled = async |node: &NodeHandle, _: &dyn Executor, gone: &AtomicBool| {
+            gone.store(true, Ordering::SeqCst);
+            let body = serde_json::json!({"type": "note/1", "text": "lost"});
+            let to = Audience::Public;
+            let posted = node.command(Command::Post { body, to }).await;
+            assert!(posted.is_err(), "{posted:?}");
+        };
+        assert_eq!(code(pulled).await, 74);
+        let stopped = async |node: &NodeHandle, _: &dyn Executor, _: &AtomicBool| node.stop().await;
+        assert_eq!(code(stopped).await, 0);
+    }
 
     #[test]
     fn events_are_counted_by_their_kind() {
