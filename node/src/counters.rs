@@ -104,6 +104,7 @@ fn name(event: &Event) -> &'static str {
         Event::CircuitOpened { .. } => "circuit-opened",
         Event::CircuitClosed { .. } => "circuit-closed",
         Event::CircuitDenied { .. } => "circuit-denied",
+        Event::ListeningEnded { .. } => "listening-ended",
         Event::LimitReached { .. } => "limit-reached",
         Event::StorageFailed { .. } => "storage-failed",
     }

@@ -63,6 +63,12 @@ impl<T: AsyncRead + AsyncWrite> ReadWrite for T {}
 pub trait Executor: Send + Sync {
     /// Starts `task`. `name` says what it is for, in logs and panics.
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>);
+
+    /// Ends when a task has panicked, with which the node ends: what it had to do for others is not
+    /// done any more. Never ends where panics are not the node's to bear.
+    fn panicked(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Is told what a node does. Called on the node's own tasks: it must not block.

@@ -440,6 +440,14 @@ pub enum Event {
         /// Typed reason, kebab-case.
         reason: String,
     },
+    /// The node does not accept connections at an address of its configuration; it is tried again
+    /// after a pause.
+    ListeningEnded {
+        /// The address as it is configured.
+        address: String,
+        /// Why.
+        reason: String,
+    },
     /// A bound was reached.
     LimitReached {
         /// Which, kebab-case.

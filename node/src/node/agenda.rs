@@ -1,7 +1,7 @@
 //! What the node has to do at which time.
 //!
 //! Each errand stands in the agenda at most once, so its size is bounded by
-//! the number of friends, known nodes, look-ups and waiting commands.
+//! the number of friends, known nodes, listen addresses, look-ups and waiting commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -19,6 +19,8 @@ pub enum Errand {
     Dial(IdentityId),
     /// Dial a known node that is not connected.
     Bootstrap(PeerId),
+    /// Listen again at the address with this place in the configuration.
+    ListenAgain(usize),
     /// Pull a friend's feed.
     Pull(IdentityId),
     /// Stop reaching somebody.

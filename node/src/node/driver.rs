@@ -17,7 +17,6 @@ use libp2p::{PeerId, relay};
 
 use crate::api::{Event, Miss, Rung};
 use crate::card::Card;
-use crate::causes;
 use crate::config::Config;
 use crate::counters::Outlet;
 use crate::entry::Acquaintances;
@@ -38,6 +37,7 @@ use super::friends::Friend;
 use super::inquiries::Inquiries;
 use super::ladder::Ladder;
 use super::links::Links;
+use super::listening::Listening;
 use super::meshes::Meshes;
 use super::neighbours::Neighbours;
 use super::offer::Offering;
@@ -129,6 +129,8 @@ pub(super) struct Driver {
     pub(super) meshes: Meshes,
     /// How peers are spelt that were told of lately.
     pub(super) names: PeerNames,
+    /// Which addresses of the configuration are listened on.
+    pub(super) listening: Listening,
     /// Connections that may have been made to test an address.
     pub(super) dial_backs: DialBacks,
     /// Dials that are made once more.
@@ -144,6 +146,8 @@ pub(super) struct Driver {
     pub(super) pulls_running: usize,
     /// Friends whose pull waits for a place.
     pub(super) pulls_waiting: VecDeque<IdentityId>,
+    /// Ends when a task of the node has panicked.
+    panicked: Fuse<BoxFuture<'static, ()>>,
     alarm: Fuse<Delay>,
     alarm_at: Option<Instant>,
 }
@@ -188,6 +192,7 @@ impl Driver {
         let relays = Relays::new(&config);
         let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);
         let executor = environment.executor;
+        let panicked = executor.panicked().fuse();
         let swarm_config = swarm_config(&config, Arc::clone(&executor));
         let context = Arc::new(Context::new(
             keys,
@@ -225,6 +230,7 @@ impl Driver {
             relays,
             meshes: Meshes::default(),
             names: PeerNames::default(),
+            listening: Listening::default(),
             dial_backs: DialBacks::default(),
             second_dials: SecondDials::default(),
             queries: Vec::new(),
@@ -234,6 +240,7 @@ impl Driver {
             next_pull: 0,
             pulls_running: 0,
             pulls_waiting: VecDeque::new(),
+            panicked,
             alarm: Fuse::terminated(),
             alarm_at: None,
         };
@@ -248,18 +255,6 @@ impl Driver {
             driver.befriend(card);
         }
         Ok(driver)
-    }
-
-    fn listen(&mut self) -> Result<(), StartError> {
-        for address in self.context.config.listen.addresses.clone() {
-            self.swarm
-                .listen_on(address.clone())
-                .map_err(|error| StartError::Listen {
-                    address,
-                    reason: causes::root(&error),
-                })?;
-        }
-        Ok(())
     }
 
     /// Runs until the node is stopped, or cannot go on; `ended` hears which.
@@ -284,6 +279,7 @@ impl Driver {
                     None => return (Ending::Stopped, None),
                 },
                 then = self.jobs.select_next_some() => then(self),
+                () = &mut self.panicked => return (Ending::Broken, None),
                 () = &mut self.alarm => {
                     self.alarm_at = None;
                     self.run_errands(Instant::now());
@@ -310,6 +306,7 @@ impl Driver {
             match errand {
                 Errand::Dial(friend) => self.dial(friend),
                 Errand::Bootstrap(peer) => self.bootstrap(peer),
+                Errand::ListenAgain(place) => self.listen_again(place),
                 Errand::Pull(friend) => self.pull_is_due(friend, now),
                 Errand::Register(point) => self.renew_at(point),
                 Errand::EndInquiry(number) => self.give_up_inquiry(number),

@@ -19,6 +19,7 @@ mod inquiries;
 mod kad_events;
 mod ladder;
 mod links;
+mod listening;
 mod meshes;
 mod neighbours;
 mod offer;

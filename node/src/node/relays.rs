@@ -222,19 +222,14 @@ impl Driver {
     }
 
     /// A listener has closed, which is no harm if it stood for a reservation.
-    pub(super) fn listener_closed(
-        &mut self,
-        listener: ListenerId,
-        addresses: &[Multiaddr],
-        reason: &Result<(), io::Error>,
-    ) {
+    pub(super) fn listener_closed(&mut self, listener: ListenerId, reason: &Result<(), io::Error>) {
         let end = ReservationEnd::of_listener(reason);
         let now = Instant::now();
         if let Some(ended) = self.relays.auto.listener_closed(listener, end, now) {
             self.reservation_ended(&ended);
-        } else if !addresses.iter().all(is_circuit) {
+        } else {
             // The end of a reservation may have been noticed before, by that of its connection.
-            tracing::error!(?addresses, ?reason, "a listener has closed");
+            self.listener_ended(listener, reason);
         }
     }
 

@@ -77,9 +77,9 @@ impl Driver {
             } => self.behaviour_dials(peer),
             SwarmEvent::ListenerClosed {
                 listener_id,
-                addresses,
                 reason,
-            } => self.listener_closed(listener_id, &addresses, &reason),
+                ..
+            } => self.listener_closed(listener_id, &reason),
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "a listener failed to accept");
                 self.context.outlet.add("accept-failed", 1);

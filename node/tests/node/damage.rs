@@ -1,11 +1,17 @@
 //! Panics of the storage and of the loop: the node goes on, or ends and says so.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::core::transport::MemoryTransport;
+use libp2p::{Multiaddr, Transport};
 use orrery_node::api::{Audience, Command, Event};
 use orrery_node::config::Config;
-use orrery_node::environment::{Environment, Observer};
+use orrery_node::environment::{ByteStream, Environment, Observer, Wire};
 use orrery_node::keys::Keys;
 use orrery_node::real::{FolderDisk, StorageThread, TokioExecutor};
 use orrery_node::{CommandError, Ending, Node};
@@ -94,6 +100,66 @@ async fn a_loop_that_panics_ends_the_node_and_says_so() {
     assert_eq!(failed, Err(CommandError::Stopped));
     assert_eq!(handle.ended().await, Ending::Broken);
     handle.stop().await;
+}
+
+/// A byte stream that panics as soon as it is read from.
+struct Bomb;
+
+impl AsyncRead for Bomb {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        panic!("the test wants it")
+    }
+}
+
+impl AsyncWrite for Bomb {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_panics_ends_the_node_and_says_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let disk = FolderDisk::create(folder.path()).expect("a disk");
+    let memory = MemoryTransport::default();
+    let memory = memory.map(|_, _| -> ByteStream { Box::pin(Bomb) });
+    let environment = Environment {
+        wires: vec![Wire::Stream(memory.boxed())],
+        executor: Arc::new(TokioExecutor::current()),
+        storage: Arc::new(StorageThread::start(Arc::new(disk)).expect("a thread")),
+        local: None,
+        upnp: false,
+        observer: Arc::new(Panicking),
+    };
+    let mut config = Config::default();
+    let address: Multiaddr = "/memory/800000001".parse().expect("an address");
+    config.listen.addresses = vec![address.clone()];
+    let keys = Keys::generate(Some([1; 32]));
+    let handle = Node::start(config, keys, environment)
+        .await
+        .expect("starts");
+    let other = TestNode::start(2, "").await;
+    let address = address.to_string();
+    let dialled = other.handle.command(Command::Dial { address }).await;
+    assert!(dialled.is_ok(), "{dialled:?}");
+    let ended = tokio::time::timeout(crate::world::PATIENCE, handle.ended()).await;
+    assert_eq!(ended, Ok(Ending::Broken));
 }
 
 #[tokio::test]

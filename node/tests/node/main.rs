@@ -15,6 +15,7 @@ mod hostile_relays;
 mod hostile_rendezvous;
 mod kad;
 mod liar;
+mod listening;
 mod neighbours;
 mod quic;
 mod reach;

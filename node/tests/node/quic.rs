@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use libp2p::{Multiaddr, PeerId, quic};
 use orrery_node::entry::{Acquaintances, Budget};
 use orrery_node::quic::{QuicTransport, Settings};
 use orrery_node::real::{SystemUdp, TokioExecutor};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 
 use crate::world::PATIENCE;
 
@@ -123,6 +126,88 @@ async fn a_listener_on_all_addresses_announces_those_of_the_machine() {
         assert!(matches!(parts.next(), Some(Protocol::Udp(port)) if port != 0));
         assert_eq!(parts.next(), Some(Protocol::QuicV1));
     }
+}
+
+/// Passes on what comes from dialers, and keeps what `listener` answers from them; the first byte of
+/// each of its packets goes to `told`.
+async fn keep_answers(front: UdpSocket, listener: SocketAddr, told: mpsc::UnboundedSender<u8>) {
+    let back = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+    back.connect(listener).await.expect("an address");
+    let (mut asked, mut answered) = ([0; 2048], [0; 2048]);
+    loop {
+        tokio::select! {
+            Ok(bytes) = front.recv(&mut asked) => {
+                back.send(&asked[..bytes]).await.expect("it listens");
+            }
+            Ok(1..) = back.recv(&mut answered) => {
+                if told.send(answered[0]).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_begins_a_handshake_among_many_has_to_show_where_it_is() {
+    const DOUBTS_FROM: usize = 16;
+    let keys = [Keypair::generate_ed25519(), Keypair::generate_ed25519()];
+    let (mut listener, mut dialer) = (own(&keys[0]), own(&keys[1]));
+    let address = listen(&mut listener, "/ip4/127.0.0.1/udp/0/quic-v1").await;
+    let port = address.iter().find_map(|part| match part {
+        Protocol::Udp(port) => Some(port),
+        _ => None,
+    });
+    let port = port.expect("an address of UDP");
+    let front = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+    let through = front.local_addr().expect("bound").port();
+    let (told, mut answers) = mpsc::unbounded_channel();
+    tokio::spawn(keep_answers(front, ([127, 0, 0, 1], port).into(), told));
+    let through: Multiaddr = format!("/ip4/127.0.0.1/udp/{through}/quic-v1")
+        .parse()
+        .expect("an address");
+    let mut dial = || {
+        let options = DialOpts {
+            role: Role::Dialer,
+            port_use: PortUse::New,
+        };
+        let dialling = dialer.dial(through.clone(), options);
+        tokio::spawn(dialling.expect("an address of QUIC"));
+    };
+    // RFC 9000 §17.2.5: a Retry packet has a long header and the type 3.
+    let is_retry = |first: u8| first & 0xf0 == 0xf0;
+    let mut running = Vec::new();
+    for _ in 0..DOUBTS_FROM {
+        dial();
+        let begun = async {
+            loop {
+                if let Some(TransportEvent::Incoming { upgrade, .. }) = listener.next().await {
+                    return upgrade;
+                }
+            }
+        };
+        running.push(tokio::time::timeout(PATIENCE, begun).await.expect("begun"));
+    }
+    while let Ok(first) = answers.try_recv() {
+        assert!(!is_retry(first), "{} handshakes run", running.len());
+    }
+    dial();
+    let doubted = async {
+        loop {
+            tokio::select! {
+                event = listener.next() => {
+                    let is_begun = matches!(event, Some(TransportEvent::Incoming { .. }));
+                    assert!(!is_begun, "it need not show where it is");
+                }
+                first = answers.recv() => if is_retry(first.expect("it is passed on")) {
+                    return;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, doubted)
+        .await
+        .expect("in time");
 }
 
 /// Writes to one stream until the peer takes no more; how much that was.

@@ -122,11 +122,16 @@ impl TestNode {
 
     /// A node that also listens on TCP at `address`, of this machine alone.
     pub async fn start_also_at(seed: u8, settings: &str, address: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let tcp = libp2p::tcp::tokio::Transport::default();
         let tcp = tcp.map(|stream, _| -> ByteStream { Box::pin(stream) });
-        let also = (Wire::Stream(tcp.boxed()), address);
-        Box::pin(Self::start_over(folder, seed, settings, Some(also))).await
+        Self::start_also_over(seed, settings, Wire::Stream(tcp.boxed()), address).await
+    }
+
+    /// A node that also listens over `wire` at `address`.
+    pub async fn start_also_over(seed: u8, settings: &str, wire: Wire, address: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let also = Some((wire, address));
+        Box::pin(Self::start_over(folder, seed, settings, also)).await
     }
 
     /// Stops the node and gives up its folder.
