@@ -1,4 +1,4 @@
-//! Builds the catalog and the profiles in, and tells the program which commit it was built from.
+//! Builds the catalog and the profiles in, and tells the program which commit it was built from, and with which profile.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,20 @@ fn main() {
     let commit = git(&["describe", "--always", "--dirty", "--abbrev=12"])
         .unwrap_or_else(|| format!("v{}", env!("CARGO_PKG_VERSION")));
     println!("cargo:rustc-env=ORRERY_COMMIT={commit}");
+    println!("cargo:rustc-env=ORRERY_PROFILE={}", profile());
+}
+
+/// The profile that this is built with: cargo tells scripts only which built-in one it stems from, so
+/// it is read off the output folder, `target/<profile>/build/<package>/out`. Empty if that lies elsewhere.
+fn profile() -> String {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    let mut above = out.ancestors().skip(2);
+    let is_build = above.next().and_then(Path::file_name) == Some("build".as_ref());
+    let folder = above.next().and_then(Path::file_name);
+    match folder.and_then(|folder| folder.to_str()) {
+        Some(name) if is_build => name.to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// The trimmed output of a git command, if git and a repository are there.

@@ -10,7 +10,7 @@ use orrery_bench::command::{compare_turmoil, connections, kernel, packets, work}
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Build it with --release: a debug build measures the debug build."
+    after_help = "Build it with --profile dist: other builds measure themselves."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -37,7 +37,7 @@ enum Command {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if cfg!(debug_assertions) {
-        eprintln!("warning: this is a debug build; use `cargo run --release -p orrery-bench`");
+        eprintln!("warning: this is a debug build; use `cargo run --profile dist -p orrery-bench`");
     }
     let out = &mut io::stdout().lock();
     match arguments.command {

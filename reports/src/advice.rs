@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     audit, command,
-    format::{interval_parts, plural, printable},
+    format::{count, interval_parts, plural, printable},
     headline,
     key::split_cell,
     record::{Record, Variant},
@@ -129,7 +129,8 @@ fn unexplained_losses(record: &Record, all: &mut Vec<String>) {
         .filter_map(|seed| loss_causes(seed).remove("unknown"))
         .sum();
     if unknown > 0 {
-        let losses = plural(unknown as usize, "loss").replace("losss", "losses");
+        let noun = if unknown == 1 { "loss" } else { "losses" };
+        let losses = format!("{} {noun}", count(unknown));
         all.push(format!(
             "{losses} without a known cause: a defect of the ledger, please report it"
         ));

@@ -11,7 +11,7 @@ pub struct Machine {
     pub cores: usize,
     /// The commit of this build.
     pub commit: String,
-    /// `release` or `debug`.
+    /// The profile of this build: `dist`, `release` or `debug`; empty where it is not known.
     pub build: &'static str,
     /// The allocator of this build.
     pub allocator: &'static str,
@@ -25,11 +25,7 @@ impl Machine {
             processor: processor(&information).unwrap_or("unknown").to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             commit: orrery_scenarios::engine::COMMIT.to_owned(),
-            build: if cfg!(debug_assertions) {
-                "debug"
-            } else {
-                "release"
-            },
+            build: orrery_scenarios::engine::PROFILE,
             allocator: orrery_scenarios::allocator::NAME,
         }
     }

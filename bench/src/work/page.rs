@@ -70,7 +70,7 @@ fn opening(measured: &Measurement, out: &mut String) {
     put(
         out,
         format_args!(
-            "</dl>\n<h3>Repeat it</h3>\n<pre>cargo run --release -p orrery-bench -- {}</pre>\n",
+            "</dl>\n<h3>Repeat it</h3>\n<pre>cargo run --profile dist -p orrery-bench -- {}</pre>\n",
             html(&command.join(" "))
         ),
     );

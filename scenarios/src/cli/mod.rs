@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error.
 
 mod arguments;
+mod build_hint;
 mod check;
 mod ending;
 mod explain;

@@ -1,4 +1,5 @@
-//! A progress bar with simulated time, events a second and time left; on a terminal only.
+//! A progress bar with simulated time, events a second and time left, on a terminal only; and the
+//! hint at another build, once it shows that the run takes long.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::build_hint::{SoFar, hint};
+use super::tell;
 use crate::engine::{Job, Played, Progress, Watcher};
 
 /// Shows how far a run is.
@@ -22,6 +25,8 @@ struct State {
     so_far: BTreeMap<usize, Progress>,
     ended: usize,
     failed: usize,
+    /// The hint at another build is told once.
+    is_hinted: bool,
 }
 
 impl Bar {
@@ -49,12 +54,23 @@ impl Bar {
         self.bar.finish_and_clear();
     }
 
-    fn show(&self, state: &State) {
+    fn show(&self, state: &mut State) {
         let simulated_ns: u64 = state
             .so_far
             .values()
             .map(|progress| progress.simulated_ns)
             .sum();
+        let so_far = SoFar {
+            cpu_ns: state.so_far.values().map(|progress| progress.cpu_ns).sum(),
+            simulated_ns,
+            end_ns: state.ends_ns.iter().sum(),
+        };
+        if !state.is_hinted
+            && let Some(hint) = hint(so_far)
+        {
+            state.is_hinted = true;
+            self.bar.suspend(|| tell(&hint));
+        }
         let events: u64 = state.so_far.values().map(|progress| progress.events).sum();
         let wall_s = self.bar.elapsed().as_secs_f64().max(0.001);
         self.bar.set_position(simulated_ns / 1_000_000);
@@ -82,6 +98,7 @@ impl Watcher for Bar {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State {
             ends_ns,
+            is_hinted: state.is_hinted,
             ..State::default()
         };
     }
@@ -89,15 +106,17 @@ impl Watcher for Bar {
     fn progress(&self, job: usize, progress: Progress) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.so_far.insert(job, progress);
-        self.show(&state);
+        self.show(&mut state);
     }
 
     fn ended(&self, job: usize, played: &Played) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let simulated_ns = state.ends_ns.get(job).copied().unwrap_or(0);
-        state.so_far.entry(job).or_default().simulated_ns = simulated_ns;
+        let so_far = state.so_far.entry(job).or_default();
+        so_far.simulated_ns = simulated_ns;
+        so_far.cpu_ns = (played.result.cpu_s * 1e9) as u64;
         state.ended += 1;
         state.failed += usize::from(played.failure.is_some());
-        self.show(&state);
+        self.show(&mut state);
     }
 }

@@ -87,6 +87,8 @@ pub struct LogTo {
 pub struct Progress {
     /// Simulated nanoseconds.
     pub simulated_ns: u64,
+    /// CPU time of the process.
+    pub cpu_ns: u64,
     /// Delivered events.
     pub events: u64,
     /// Ends of connections that nodes hold open: two for each connection.

@@ -29,3 +29,6 @@ pub use worker::{Frame, WorkerError, serve};
 
 /// The commit that this program was built from.
 pub const COMMIT: &str = env!("ORRERY_COMMIT");
+
+/// The profile that this program was built with: `dev` is `debug` here. Empty where it is not known.
+pub const PROFILE: &str = env!("ORRERY_PROFILE");

@@ -134,6 +134,7 @@ fn play(
                 machines.sample();
                 progress(Progress {
                     simulated_ns: kernel::now().as_nanos(),
+                    cpu_ns: interpose::process_cpu_ns(),
                     events: simulated.stats().events,
                     connection_ends: machines.state().tally.connection_ends(),
                 });

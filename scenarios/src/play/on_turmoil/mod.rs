@@ -95,6 +95,7 @@ fn play_here(
             told = sim.elapsed();
             progress(Progress {
                 simulated_ns: told.as_nanos() as u64,
+                cpu_ns: interpose::process_cpu_ns(),
                 events: bed.events(),
                 connection_ends: machines.state().tally.connection_ends(),
             });
