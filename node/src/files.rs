@@ -39,16 +39,30 @@ pub(crate) fn read(
     Ok(Some(content))
 }
 
-/// Puts `content` at `path`. Old or new content is found there after a crash, never a mixture.
+/// Puts `content` at `path`. Old or new content is found there after a crash, never a mixture. Where
+/// it fails, what was written beside its place is removed, for it may be secret.
 pub(crate) fn replace(disk: &Arc<dyn Disk>, path: &str, content: &[u8]) -> io::Result<()> {
     let temporary = format!("{path}{TEMPORARY}");
-    let file = disk.open(&temporary, true)?;
+    let replaced = write_beside(disk, &temporary, content, path);
+    if replaced.is_err() && disk.remove(&temporary).is_err() {
+        tracing::debug!(path = temporary, "nothing unfinished could be removed");
+    }
+    replaced
+}
+
+fn write_beside(
+    disk: &Arc<dyn Disk>,
+    temporary: &str,
+    content: &[u8],
+    path: &str,
+) -> io::Result<()> {
+    let file = disk.open(temporary, true)?;
     // The file may be what an earlier crash left half-written.
     file.set_len(0)?;
     file.write_at(0, content)?;
     file.sync()?;
     drop(file);
-    disk.rename(&temporary, path)
+    disk.rename(temporary, path)
 }
 
 /// Makes the folder `path`, and the names of it and of those above it durable.
@@ -66,4 +80,27 @@ pub(crate) fn make_dir(disk: &Arc<dyn Disk>, path: &str) -> io::Result<()> {
 pub(crate) fn sync_dir_of(disk: &Arc<dyn Disk>, path: &str) -> io::Result<()> {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     disk.sync_dir(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory_disk::MemoryDisk;
+
+    #[test]
+    fn nothing_unfinished_is_left_where_any_call_fails() {
+        for calls in 0.. {
+            let memory = MemoryDisk::default();
+            let disk = memory.disk();
+            memory.fail_after(calls);
+            let replaced = replace(&disk, "secret", b"seeds");
+            memory.fail_after(u64::MAX - memory.calls());
+            let names = disk.list("").expect("lists");
+            if replaced.is_ok() {
+                assert_eq!(names, ["secret"]);
+                return;
+            }
+            assert_eq!(names, Vec::<String>::new(), "call {calls}");
+        }
+    }
 }

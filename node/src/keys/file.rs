@@ -116,6 +116,23 @@ impl Keys {
         Ok(())
     }
 
+    /// Removes what a cut or a full disk left of a change of keys: it may hold seeds under no
+    /// passphrase. Nothing else may be changing them.
+    ///
+    /// # Errors
+    /// [`KeysError::Disk`].
+    pub fn sweep(disk: &Arc<dyn Disk>) -> Result<(), KeysError> {
+        let unfinished = format!("{KEYS_FILE}{}", files::TEMPORARY);
+        match disk.remove(&unfinished) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                tracing::info!(path = unfinished, "removed what was never finished");
+                Ok(files::sync_dir_of(disk, KEYS_FILE)?)
+            }
+        }
+    }
+
     /// As [`Keys::save_under`], under no passphrase.
     ///
     /// # Errors

@@ -106,6 +106,17 @@ impl Folder {
         Ok((keys.ok_or_else(|| self.not_made())?, passphrase))
     }
 
+    /// As [`Folder::keys`], for who holds the folder's lock: what was left of a change of keys that
+    /// was never finished is removed first.
+    pub fn keys_under_lock(&self, _: &FolderLock) -> Result<(Keys, Option<Passphrase>), Failure> {
+        if self.has_keys()
+            && let Err(error) = Keys::sweep(&self.disk()?)
+        {
+            tracing::warn!(%error, "what was left of an unfinished change of keys stays");
+        }
+        self.keys()
+    }
+
     /// Keeps `keys` in place of those there are, under the passphrase, if there is one.
     pub fn save(&self, keys: &Keys, passphrase: Option<&Passphrase>) -> Result<(), Failure> {
         Ok(keys.save_under(&self.disk()?, passphrase)?)
@@ -125,9 +136,9 @@ impl Folder {
 
     /// Begins without contacts where those of the folder's node are lost.
     pub fn forget_contacts(&self) -> Result<(), Failure> {
-        let _lock = FolderLock::take(&self.path)?;
+        let lock = FolderLock::take(&self.path)?;
         let disk = self.disk()?;
-        let (keys, _) = self.keys()?;
+        let (keys, _) = self.keys_under_lock(&lock)?;
         let forgotten = Store::forget_contacts(&disk, keys.identity())
             .map_err(|error| Failure::Disk(error.to_string()))?;
         if forgotten {
@@ -154,7 +165,7 @@ impl Folder {
     ) -> Result<(NodeHandle, FolderLock), Failure> {
         let mut config = self.config()?;
         let lock = FolderLock::take(&self.path)?;
-        let (keys, _) = self.keys()?;
+        let (keys, _) = self.keys_under_lock(&lock)?;
         warn_of_end(&keys);
         let mut environment = environment(&self.path, &config.quic, &config.mdns, observer)
             .map_err(|error| Self::disk_failure(&self.path, &error))?;

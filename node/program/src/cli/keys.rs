@@ -25,8 +25,8 @@ pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
     if matches!(action, KeysAction::Show) {
         return show(&folder.keys()?.0);
     }
-    let _lock = FolderLock::take(folder.path())?;
-    let (keys, passphrase) = folder.keys()?;
+    let lock = FolderLock::take(folder.path())?;
+    let (keys, passphrase) = folder.keys_under_lock(&lock)?;
     let changed = match action {
         KeysAction::Show => return show(&keys),
         KeysAction::Passphrase { remove } => {
