@@ -16,6 +16,9 @@ const WHAT: &str = "body";
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Deepest nesting of a body that is posted or taken in: the object itself is 1 deep.
 pub const BODY_DEPTH_MAX: usize = 64;
+/// Most values in a body that is posted or taken in, objects and arrays included: each takes some
+/// twenty times in memory what the shortest takes as text.
+pub const BODY_VALUES_MAX: usize = 16_384;
 /// Longest name of a type.
 pub const TYPE_BYTES_MAX: usize = 64;
 
@@ -32,13 +35,30 @@ impl Body {
     /// Writes `value` as text.
     ///
     /// # Errors
-    /// As [`Body::decode`], and as [`Body::check_depth`].
+    /// As [`Body::decode`], and as [`Body::check_shape`].
     pub fn encode(value: Value) -> Result<Self, DecodeError> {
         let text = value.to_string().into_bytes();
         check(text.len(), &value)?;
         let body = Self { text, value };
-        body.check_depth()?;
+        body.check_shape()?;
         Ok(body)
+    }
+
+    /// Whether it may be posted, and taken in: not so for what is too deep, or of too many values.
+    ///
+    /// # Errors
+    /// `Invalid` beyond [`BODY_DEPTH_MAX`] and [`BODY_VALUES_MAX`].
+    pub fn check_shape(&self) -> Result<(), DecodeError> {
+        self.check_depth()?;
+        if self.values() > BODY_VALUES_MAX {
+            return Err(invalid("more than 16384 values"));
+        }
+        Ok(())
+    }
+
+    /// How many values there are in it, objects and arrays included.
+    pub fn values(&self) -> usize {
+        values(&self.value)
     }
 
     /// Whether everybody can show it: not so for what was kept before depth was bounded.
@@ -83,6 +103,15 @@ fn is_deeper_than(value: &Value, max: usize) -> bool {
     max == 0 || inner.any(|value| is_deeper_than(value, max - 1))
 }
 
+/// How many values `value` is and holds; it is no deeper than what reads JSON lets it be.
+fn values(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => 1 + fields.values().map(values).sum::<usize>(),
+        Value::Array(entries) => 1 + entries.iter().map(values).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
+}
+
 fn kind(value: &Value) -> Option<&str> {
     value.get("type")?.as_str()
 }
@@ -122,6 +151,18 @@ mod tests {
         let body = Body::decode(text).expect("a body");
         assert_eq!(body.text, text);
         assert_eq!(body.kind(), "note/1");
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded_for_what_is_posted() {
+        let body = |entries: usize| json!({"type": "note/1", "list": vec![0; entries]});
+        // The object, its type and the list are values, too.
+        let most = Body::encode(body(BODY_VALUES_MAX - 3)).expect("at the bound");
+        assert_eq!(most.values(), BODY_VALUES_MAX);
+        let refused = Body::encode(body(BODY_VALUES_MAX - 2));
+        assert!(matches!(refused, Err(DecodeError::Invalid { .. })));
+        let text = body(BODY_VALUES_MAX - 2).to_string();
+        assert!(Body::decode(text.as_bytes()).is_ok_and(|body| body.check_shape().is_err()));
     }
 
     #[test]

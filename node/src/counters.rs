@@ -107,5 +107,8 @@ fn name(event: &Event) -> &'static str {
         Event::ListeningEnded { .. } => "listening-ended",
         Event::LimitReached { .. } => "limit-reached",
         Event::StorageFailed { .. } => "storage-failed",
+        Event::PostSetAside { .. } => "post-set-aside",
+        Event::ReaderLeftOut { .. } => "reader-left-out",
+        Event::KeysAreOld { .. } => "keys-are-old",
     }
 }

@@ -135,12 +135,25 @@ impl Delegation {
         }
     }
 
-    /// Reads and verifies a certificate.
+    /// Reads and verifies a certificate. One whose encryption key cannot be sealed to is none: it
+    /// would be taken here, and refused wherever it is needed.
     ///
     /// # Errors
     /// [`DecodeError`], by what is wrong; `Version` for one that no device has signed, as older
     /// nodes have it; `Signature` if identity or device did not sign it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let delegation = Self::decode_consented(bytes)?;
+        if !delegation.encryption.is_usable() {
+            return Err(DecodeError::Invalid {
+                what: WHAT,
+                reason: "nothing can be sealed to its encryption key",
+            });
+        }
+        Ok(delegation)
+    }
+
+    /// As [`Delegation::decode`], whatever its encryption key is.
+    fn decode_consented(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);
         match reader.versioned(8, VERSION) {
             Ok(()) => Self::read(reader, VERSION),
@@ -161,13 +174,14 @@ impl Delegation {
         Reader::new(WHAT, bytes).versioned(5, OLD_VERSION).is_ok()
     }
 
-    /// As [`Delegation::decode`], of version 1 as well: for what was kept before version 2.
+    /// As [`Delegation::decode`], of version 1 as well, and whatever the encryption key is: for what
+    /// was kept before that was checked.
     pub(crate) fn decode_kept(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);
         if reader.versioned(5, OLD_VERSION).is_ok() {
             return Self::read(reader, OLD_VERSION);
         }
-        Self::decode(bytes)
+        Self::decode_consented(bytes)
     }
 
     fn read(mut reader: Reader<'_>, version: u64) -> Result<Self, DecodeError> {
@@ -272,6 +286,20 @@ mod tests {
         };
         assert!(ends.covers(5));
         assert!(!ends.covers(6));
+    }
+
+    #[test]
+    fn a_certificate_to_whose_key_nothing_can_be_sealed_is_refused_but_where_it_was_kept() {
+        let (identity, device) = (SeedSigner::new([1; 32]), SeedSigner::new([2; 32]));
+        let useless = EncryptionKey([0; 32]);
+        let issued = Delegation::issue(&identity, &device, useless, Term::FIRST);
+        let issued = issued.expect("seeds sign");
+        let refused = Delegation::decode(&issued.encode());
+        assert!(
+            matches!(refused, Err(DecodeError::Invalid { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(Delegation::decode_kept(&issued.encode()), Ok(issued));
     }
 
     /// As version 2 issued it.

@@ -112,6 +112,12 @@ struct Former {
     revocations: Vec<Revocation>,
 }
 
+/// The serial after `serial`: the time in ms since 1970, so that keys restored from before a change
+/// give no serial twice, unless the clock was behind.
+fn next_serial(serial: u64) -> u64 {
+    serial.saturating_add(1).max(wall_clock_ms())
+}
+
 impl Keys {
     /// New keys: from the operating system's entropy, or all from one `seed`.
     pub fn generate(seed: Option<[u8; 32]>) -> Self {
@@ -150,8 +156,8 @@ impl Keys {
         })
     }
 
-    /// These keys with others in place of those that `rotation` names, and a certificate with the
-    /// next serial that ends at `until_ms`, ms since 1970, if at all. What the old keys signed and
+    /// These keys with others in place of those that `rotation` names, and a certificate with a
+    /// higher serial that ends at `until_ms`, ms since 1970, if at all. What the old keys signed and
     /// what was sealed to them stays good.
     ///
     /// # Errors
@@ -170,7 +176,7 @@ impl Keys {
             return Err(KeysError::Spent);
         }
         kept.term = Term {
-            serial: kept.term.serial.saturating_add(1),
+            serial: next_serial(kept.term.serial),
             until_ms,
         };
         Ok(Self::from_kept(kept))
@@ -189,7 +195,7 @@ impl Keys {
         if self.certificate_of(&device).is_none() {
             return Err(KeysError::UnknownDevice(device_name(&device)));
         }
-        kept.term.serial = kept.term.serial.saturating_add(1);
+        kept.term.serial = next_serial(kept.term.serial);
         let revocation = Revocation::issue(&*self.identity, device, kept.term.serial, after_ms)?;
         kept.revocations.retain(|other| other.device != device);
         kept.revocations.push(revocation);
@@ -214,6 +220,17 @@ impl Keys {
     /// This device's certificate.
     pub fn delegation(&self) -> &Delegation {
         &self.delegation
+    }
+
+    /// The serial of the certificate `told`, if it is of this identity, counts as much as the present
+    /// one or more, and is another: these keys are from before it was made. Others seal to keys then
+    /// that are not here.
+    pub fn outdated_by(&self, told: &[u8]) -> Option<u64> {
+        let told = Delegation::decode(told).ok()?;
+        let named = |of: &Delegation| (of.device, of.encryption, of.term);
+        let own = &self.delegation;
+        let is_other = told.identity == own.identity && named(&told) != named(own);
+        (is_other && told.term.serial >= own.term.serial).then_some(told.term.serial)
     }
 
     /// The last certificate of `device`, which is or was this node's.

@@ -29,6 +29,47 @@ const WRAP_CIPHERTEXT_BYTES: usize = 32 + 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EncryptionKey(pub [u8; 32]);
 
+/// The points of small order of Curve25519 and its twist, little endian: 0, 1, both of order 8,
+/// p - 1, and the encodings of 0 and 1 that are not reduced. With them every secret agrees on zero
+/// (RFC 7748 §6.1); the list is that of libsodium's `crypto_scalarmult`.
+const SMALL_ORDER: [[u8; 32]; 7] = {
+    const fn near_p(first: u8) -> [u8; 32] {
+        let mut bytes = [0xff; 32];
+        bytes[0] = first;
+        bytes[31] = 0x7f;
+        bytes
+    }
+    let mut one = [0; 32];
+    one[0] = 1;
+    [
+        [0; 32],
+        one,
+        [
+            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f,
+            0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16,
+            0x5f, 0x49, 0xb8, 0x00,
+        ],
+        [
+            0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83,
+            0xef, 0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd,
+            0xd0, 0x9f, 0x11, 0x57,
+        ],
+        near_p(0xec),
+        near_p(0xed),
+        near_p(0xee),
+    ]
+};
+
+impl EncryptionKey {
+    /// Whether something can be sealed to it: not to a point of small order.
+    pub fn is_usable(&self) -> bool {
+        let mut point = self.0;
+        // X25519 ignores the highest bit.
+        point[31] &= 0x7f;
+        !SMALL_ORDER.contains(&point)
+    }
+}
+
 /// The secret half of an [`EncryptionKey`].
 pub struct DecryptionKey {
     secret: <X25519HkdfSha256 as Kem>::PrivateKey,
@@ -201,7 +242,17 @@ mod tests {
 
     #[test]
     fn a_key_of_small_order_is_refused() {
-        let wrap = Wrap::seal(&fresh_content_key(), &EncryptionKey([0; 32]), b"");
-        assert_eq!(wrap, Err(SealError::Key));
+        for point in SMALL_ORDER {
+            let mut other = point;
+            other[31] |= 0x80;
+            for key in [EncryptionKey(point), EncryptionKey(other)] {
+                assert!(!key.is_usable(), "{key:?}");
+                let wrap = Wrap::seal(&fresh_content_key(), &key, b"");
+                assert_eq!(wrap, Err(SealError::Key), "{key:?}");
+            }
+        }
+        let key = DecryptionKey::new(&[1; 32]).public();
+        assert!(key.is_usable());
+        assert!(Wrap::seal(&fresh_content_key(), &key, b"").is_ok());
     }
 }

@@ -10,7 +10,10 @@ use crate::api::Event;
 use crate::counters::Outlet;
 use crate::environment::{JobLost, Lane, Storage, StorageClosed};
 use crate::keys::Keys;
-use crate::store::{Rebuilt, Store, StoreError, Trust};
+use crate::store::{Cure, Opened, Store, StoreError, Trust};
+
+/// How often an index that holds damaged entries is made anew from the files before it is thrown away.
+const REINDEXES_MAX: u32 = 3;
 
 /// Why no work could be done on the store.
 #[derive(Debug, thiserror::Error)]
@@ -57,28 +60,60 @@ struct Place {
     /// How far its index is relied on when it is opened next; nothing if not even an empty one
     /// would do.
     trust: Option<Trust>,
+    /// Set where the index is to be made anew from the files when the store is opened next.
+    reindex: bool,
+    /// How often that was wanted.
+    reindexes: u32,
     /// Set while a job opens the store or works on it: still set when the next one comes, it
     /// has panicked.
     at_work: bool,
 }
 
 impl Place {
-    /// The open store, and how it was opened if that is news.
-    fn store(
+    /// Opens the store, if it is not open.
+    fn open(
         &mut self,
         disk: &Arc<dyn crate::environment::Disk>,
         keys: &Keys,
         author_bytes_max: u64,
-    ) -> Result<Option<Rebuilt>, StoreError> {
+    ) -> Result<(), StoreError> {
         if self.store.is_some() {
-            return Ok(None);
+            return Ok(());
         }
         let trust = self.trust.unwrap_or_default();
         let mut store = Store::open_trusting(disk, keys.clone(), trust)?;
         store.set_author_bytes_max(author_bytes_max);
-        let rebuilt = store.opened().rebuilt;
+        if std::mem::take(&mut self.reindex) {
+            match store.reindex() {
+                Ok(done) => tracing::info!(ops = done.ops, "the index was made anew"),
+                Err(error) => tracing::warn!(%error, "the index cannot be made anew"),
+            }
+        }
         self.store = Some(store);
-        Ok(rebuilt)
+        Ok(())
+    }
+
+    /// Has the store opened anew and cured by the next job.
+    fn close(&mut self, cure: Cure) {
+        let checked = Some(self.trust.unwrap_or(Trust::Checked));
+        match cure {
+            Cure::Reopen => {}
+            Cure::Check => self.trust = checked,
+            // Several jobs may have met the same entry.
+            Cure::Reindex if self.reindex => {}
+            Cure::Reindex => {
+                self.reindexes = self.reindexes.saturating_add(1);
+                if self.reindexes <= REINDEXES_MAX {
+                    self.trust = checked;
+                    self.reindex = true;
+                } else if self.reindexes == REINDEXES_MAX + 1 {
+                    self.trust = Some(Trust::Nothing);
+                }
+            }
+        }
+        // The old store must be gone before a new one is opened on the same files: it may still
+        // write when it is dropped.
+        drop(self.store.take());
     }
 
     /// Lets go of a store on which a job has panicked.
@@ -146,11 +181,14 @@ impl Shelf {
                     }
                     place.clear_away();
                 }
-                let opened = place.store(disk, &keys, author_bytes_max);
+                let opened = place.open(disk, &keys, author_bytes_max);
                 let result = match (opened, place.store.as_mut()) {
-                    (Ok(rebuilt), Some(store)) => Ok((work(store), rebuilt)),
+                    (Ok(()), Some(store)) => {
+                        let value = work(store);
+                        Ok((value, store.opened()))
+                    }
                     (Err(error), _) => Err(ShelfError::Open(error)),
-                    (Ok(_), None) => Err(ShelfError::Panicked),
+                    (Ok(()), None) => Err(ShelfError::Panicked),
                 };
                 place.at_work = false;
                 if result.is_ok() {
@@ -162,10 +200,8 @@ impl Shelf {
             .map_err(ShelfError::from)
             .flatten();
         match done {
-            Ok((value, rebuilt)) => {
-                if let Some(rebuilt) = rebuilt {
-                    self.tell(&rebuilt);
-                }
+            Ok((value, opened)) => {
+                self.tell(&opened);
                 Ok(value)
             }
             Err(error) => {
@@ -177,16 +213,27 @@ impl Shelf {
         }
     }
 
-    fn tell(&self, rebuilt: &Rebuilt) {
-        tracing::warn!(
-            reason = rebuilt.reason,
-            "the index is made anew from the files; others' posts are pulled again"
-        );
-        self.outlet.emit(&Event::IndexRebuilt {
-            reason: rebuilt.reason.clone(),
-            contacts: rebuilt.contacts,
-            blocked: rebuilt.blocked,
-        });
+    fn tell(&self, opened: &Opened) {
+        if let Some(rebuilt) = &opened.rebuilt {
+            tracing::warn!(
+                reason = rebuilt.reason,
+                "the index is made anew from the files; others' posts are pulled again"
+            );
+            self.outlet.emit(&Event::IndexRebuilt {
+                reason: rebuilt.reason.clone(),
+                contacts: rebuilt.contacts,
+                blocked: rebuilt.blocked,
+                forks: rebuilt.forks,
+                proofs_lost: rebuilt.proofs_lost,
+            });
+        }
+        for post in &opened.set_aside {
+            self.outlet.emit(&Event::PostSetAside {
+                log: post.log.to_string(),
+                seq: post.seq,
+                reason: post.reason.clone(),
+            });
+        }
     }
 
     /// Whether no work can be done any more, so that the node should end.
@@ -205,23 +252,16 @@ impl Shelf {
         Ok(())
     }
 
-    /// Closes the store after a failure of the disk, so that the next work
-    /// opens it anew: what an unfinished write left behind is found out only
-    /// by reading it again. Of a `damaged` index all is checked then.
+    /// Closes the store after a failure, so that the next work opens it anew with this `cure`.
     ///
     /// # Errors
     /// [`JobLost`] when there is no disk any more.
-    pub async fn close(&self, damaged: bool) -> Result<(), JobLost> {
+    pub(crate) async fn close(&self, cure: Cure) -> Result<(), JobLost> {
         let place = Arc::clone(&self.place);
         self.storage
             .run(move |_| {
                 let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                if damaged && place.trust.is_none() {
-                    place.trust = Some(Trust::Checked);
-                }
-                // The old store must be gone before a new one is opened on
-                // the same files: it may still write when it is dropped.
-                drop(place.store.take());
+                place.close(cure);
             })
             .await
     }

@@ -101,7 +101,21 @@ fn keys_under_a_passphrase_open_with_it_alone() {
         0,
         "",
     );
-    ends(&folder, &["keys", "show"], &[], 0, "serial       2");
+    // The serial of a change is the time in milliseconds.
+    ends(&folder, &["keys", "show"], &[], 0, "serial       1");
+    assert_ne!(run(&folder, &["keys", "show"], &[]).stdout, shown);
+}
+
+#[test]
+fn what_a_change_of_keys_left_unfinished_is_removed_before_the_keys_are_used() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let unfinished = folder.join("keys/secret.cbor.tmp");
+    for verb in [&["timeline"][..], &["keys", "renew"]] {
+        fs::copy(folder.join("keys/secret.cbor"), &unfinished).expect("left behind");
+        ends(&folder, verb, &[], 0, "");
+        assert!(!unfinished.exists(), "{verb:?}");
+    }
 }
 
 #[test]

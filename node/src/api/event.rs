@@ -339,7 +339,8 @@ pub enum Event {
         log: String,
         /// Place in it.
         seq: u64,
-        /// `others-hold-more`, `forked` or `asked`.
+        /// `others-hold-more`, `forked`, `old-copy` (another log showed that the store is behind) or
+        /// `asked`.
         reason: String,
     },
     /// The index was missing or damaged, and was made anew from the files; others' posts are
@@ -351,6 +352,13 @@ pub enum Event {
         contacts: u64,
         /// How many of them are blocked.
         blocked: u64,
+        /// Logs of others that are known to be forked.
+        #[serde(default)]
+        forks: u64,
+        /// Whether what others have signed of their keys and logs was lost, since its file is
+        /// damaged: until they are pulled again, posts are sealed to the keys on their cards.
+        #[serde(default)]
+        proofs_lost: bool,
     },
     /// A peer has tried to dial one of our addresses, at our request.
     AddressTested {
@@ -459,5 +467,33 @@ pub enum Event {
         doing: String,
         /// Why.
         reason: String,
+    },
+    /// The files of an own post are not as they were written, and no index knows it: the post is not
+    /// there any more, its files lie where they were under another name, and its log is written no
+    /// more.
+    PostSetAside {
+        /// The log.
+        log: String,
+        /// Place in it.
+        seq: u64,
+        /// Which file, and what is wrong with it.
+        reason: String,
+    },
+    /// A friend is no reader of an own post to friends, since nothing can be sealed to the key that
+    /// is known of them.
+    ReaderLeftOut {
+        /// The post's name.
+        op: OpName,
+        /// The friend.
+        reader: IdentityName,
+    },
+    /// A friend holds a newer certificate of this identity than these keys have: they were restored
+    /// from before a rotation. What friends seal to the newer keys cannot be read here until they are
+    /// changed once more, by `keys rotate`. Told once.
+    KeysAreOld {
+        /// The serial of the certificate in use.
+        serial: u64,
+        /// The serial of the one that the friend holds.
+        newer: u64,
     },
 }

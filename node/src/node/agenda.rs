@@ -43,6 +43,8 @@ pub enum Errand {
     EndInquiry(u64),
     /// Answer a waiting command with what there is.
     GiveUp(u64),
+    /// Drop what authors want forgotten by now.
+    Forget,
 }
 
 /// Errands by time.

@@ -119,15 +119,12 @@ impl Driver {
                 },
                 Ok(Err(error)) => {
                     if error.is_storage() {
-                        driver.storage_failed(doing, &error);
+                        driver.context.storage_failed(doing, &error);
                     }
                     answer(reply, Err(error.into()));
                 }
                 Err(error) => {
-                    driver.emit(&Event::StorageFailed {
-                        doing: doing.to_owned(),
-                        reason: error.to_string(),
-                    });
+                    driver.context.storage_unreached(doing, &error.to_string());
                     answer(reply, Err(error.into()));
                 }
             });
@@ -151,6 +148,12 @@ impl Driver {
                     stamp_ms: posted.stamp_ms,
                     readers: posted.readers.iter().map(ToString::to_string).collect(),
                 });
+                for reader in &posted.left_out {
+                    driver.emit(&Event::ReaderLeftOut {
+                        op: posted.op.to_string(),
+                        reader: reader.to_string(),
+                    });
+                }
                 let done = Reply::Posted {
                     op: posted.op.to_string(),
                     seq: posted.seq,
@@ -350,7 +353,13 @@ impl Driver {
             "reading the timeline",
             reply,
             move |store| store.timeline_at(limit.min(TIMELINE_MAX), author, wall_clock_ms()),
-            |_, posts| Ok((Reply::Timeline { posts }, nothing())),
+            |driver, shown| {
+                if let Some(error) = &shown.damaged {
+                    let context = &driver.context;
+                    context.storage_failed("reading the timeline", error);
+                }
+                Ok((Reply::Timeline { posts: shown.posts }, nothing()))
+            },
         );
     }
 
@@ -399,18 +408,6 @@ impl Driver {
             connections,
             counters: self.context.outlet.counters(),
         }
-    }
-
-    /// Has the store opened anew by the next command that needs it, and all of a `damaged` index
-    /// checked.
-    pub(super) fn close_store(&mut self, damaged: bool) {
-        let shelf = self.context.shelf.clone();
-        self.start_job(async move {
-            if let Err(error) = shelf.close(damaged).await {
-                tracing::warn!(%error, "the store could not be closed");
-            }
-            nothing()
-        });
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::channel::{mpsc, oneshot};
@@ -28,7 +29,6 @@ use crate::protocol::{Context, within};
 use crate::shelf::Shelf;
 use crate::store::StoreError;
 use crate::transport;
-use crate::wall_clock::wall_clock_ms;
 
 use super::agenda::{Agenda, Errand};
 use super::behaviour::{NodeBehaviour, Surroundings};
@@ -68,16 +68,15 @@ struct Known {
     blocked: BTreeSet<IdentityId>,
     /// Peers of the blocked.
     denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
+    /// Whether there is something to be forgotten some day.
+    expiring: bool,
 }
 
 impl Known {
     async fn load(shelf: &Shelf) -> Result<Self, StartError> {
         let known = shelf
             .with(|store| {
-                if let Err(error) = store.forget_expired(wall_clock_ms()) {
-                    // What has expired is not shown all the same.
-                    tracing::warn!(%error, "expired posts are not cleared away");
-                }
+                let expiring = store.next_expiry()?.is_some();
                 let blocked: BTreeSet<_> = store.blocked()?.into_iter().collect();
                 let mut denied = BTreeMap::new();
                 for identity in &blocked {
@@ -90,6 +89,7 @@ impl Known {
                     following,
                     blocked,
                     denied,
+                    expiring,
                 })
             })
             .await?;
@@ -202,6 +202,7 @@ impl Driver {
             executor,
             known.blocked,
         ));
+        context.expiring.store(known.expiring, Ordering::Relaxed);
         let surroundings = Surroundings {
             local: environment.local,
             upnp: environment.upnp,
@@ -254,6 +255,7 @@ impl Driver {
         for card in known.following {
             driver.befriend(card);
         }
+        driver.forget_in_time();
         Ok(driver)
     }
 
@@ -322,6 +324,7 @@ impl Driver {
                 Errand::CloseRelayed(peer) => self.close_relayed(peer),
                 Errand::Reserve => self.reserve(now),
                 Errand::Publish => self.renew_address(),
+                Errand::Forget => self.forget(),
                 Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
             }
         }

@@ -14,7 +14,6 @@ use crate::api::Event;
 use crate::card::Card;
 use crate::identity::IdentityId;
 use crate::protocol::{Asked, PullError, PullOrder, Pulled, Reason};
-use crate::store::StoreError;
 
 use super::agenda::Errand;
 use super::backoff::Backoff;
@@ -336,6 +335,7 @@ impl Driver {
         let order = pulling.order;
         let identity = order.author;
         let from = identity.to_string();
+        self.forget_in_time();
         match result {
             Ok(pulled) if !pulled.more || pulling.relayed => {
                 self.emit(&Event::PullEnded {
@@ -408,11 +408,10 @@ impl Driver {
     fn pull_failure(&mut self, error: &PullError) {
         let doing = "keeping a pulled page";
         match error {
-            PullError::Store(error) if error.is_storage() => self.storage_failed(doing, error),
-            PullError::Closed(reason) => self.emit(&Event::StorageFailed {
-                doing: doing.to_owned(),
-                reason: reason.clone(),
-            }),
+            PullError::Store(error) if error.is_storage() => {
+                self.context.storage_failed(doing, error);
+            }
+            PullError::Closed(reason) => self.context.storage_unreached(doing, reason),
             PullError::Store(_)
             | PullError::Refused(_)
             | PullError::TooSlow(_)
@@ -446,15 +445,6 @@ impl Driver {
         } else {
             self.pull_ended(pulling.order, &Err(PullError::ConnectionClosed));
         }
-    }
-
-    /// Tells that the disk refused, and has the store opened anew.
-    pub(super) fn storage_failed(&mut self, doing: &str, error: &StoreError) {
-        self.emit(&Event::StorageFailed {
-            doing: doing.to_owned(),
-            reason: error.to_string(),
-        });
-        self.close_store(error.is_damage_of_index());
     }
 }
 

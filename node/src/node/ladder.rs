@@ -277,14 +277,12 @@ impl Driver {
                 let card = match read {
                     Ok(Ok(card)) => card,
                     Ok(Err(error)) => {
-                        driver.storage_failed("reading a card", &error);
+                        driver.context.storage_failed("reading a card", &error);
                         None
                     }
                     Err(error) => {
-                        driver.emit(&Event::StorageFailed {
-                            doing: "reading a card".to_owned(),
-                            reason: error.to_string(),
-                        });
+                        let context = &driver.context;
+                        context.storage_unreached("reading a card", &error.to_string());
                         None
                     }
                 };

@@ -12,6 +12,7 @@ mod commands;
 mod dials;
 mod driver;
 mod error;
+mod forgetting;
 mod forward;
 mod friends;
 mod groups;

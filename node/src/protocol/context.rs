@@ -1,8 +1,10 @@
 //! What all connections of a node share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt;
 use libp2p::PeerId;
 
 use crate::api::Event;
@@ -13,6 +15,7 @@ use crate::environment::Executor;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::shelf::Shelf;
+use crate::store::StoreError;
 
 use super::budgets::Budgets;
 use super::gaps::Gaps;
@@ -37,6 +40,8 @@ pub struct Context {
     pub executor: Arc<dyn Executor>,
     /// Peers whose pulls have been answered lately.
     pub served: Served,
+    /// Whether posts came that their authors want forgotten some day, since this was looked at.
+    pub expiring: AtomicBool,
     /// Identities whose requests are refused.
     blocked: Mutex<BTreeSet<IdentityId>>,
     /// New items that pulls of each friend have brought since the start.
@@ -66,6 +71,7 @@ impl Context {
             outlet,
             executor,
             served: Served::default(),
+            expiring: AtomicBool::new(false),
             blocked: Mutex::new(blocked),
             kept: Mutex::default(),
             gaps: Gaps::default(),
@@ -125,6 +131,27 @@ impl Context {
             peer: peer.to_string(),
             protocol: protocol.to_owned(),
             reason: reason.name().to_owned(),
+        });
+    }
+
+    /// Tells that the store failed while `doing` something, and has it opened anew and cured by the
+    /// next that needs it.
+    pub fn storage_failed(&self, doing: &str, error: &StoreError) {
+        self.storage_unreached(doing, &error.to_string());
+        let (shelf, cure) = (self.shelf.clone(), error.cure());
+        let close = async move {
+            if let Err(error) = shelf.close(cure).await {
+                tracing::warn!(%error, "the store could not be closed");
+            }
+        };
+        self.executor.spawn("cure", close.boxed());
+    }
+
+    /// Tells that there was no store for `doing` something.
+    pub fn storage_unreached(&self, doing: &str, reason: &str) {
+        self.outlet.emit(&Event::StorageFailed {
+            doing: doing.to_owned(),
+            reason: reason.to_owned(),
         });
     }
 

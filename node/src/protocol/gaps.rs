@@ -1,9 +1,11 @@
 //! What others hold that is not here, and when to ask for it.
 //!
-//! Owns two small memories: of authors whose heads prove that posts are missing, and of peers that
-//! were asked what they hold of our own logs. Both are bounded and forget what is oldest or least.
+//! Owns small memories: of authors whose heads prove that posts are missing, of peers that were asked
+//! what they hold of our own logs, and of the newest certificate of ours that one of them told. They
+//! are bounded and forget what is oldest or least.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,8 @@ pub struct Missing {
 pub struct Gaps {
     authors: Mutex<BTreeMap<IdentityId, Gap>>,
     asked: Mutex<Asked>,
+    /// The highest serial of a certificate of ours that is newer than our keys.
+    newer_serial: AtomicU64,
 }
 
 /// When peers were asked what they hold of our own logs. Who is followed is no stranger: their
@@ -103,6 +107,11 @@ impl Gaps {
         }
         asked.insert(peer, now);
         true
+    }
+
+    /// Whether it is news that there is a certificate of ours with this serial, newer than our keys.
+    pub fn hears_of_newer_keys(&self, serial: u64) -> bool {
+        self.newer_serial.fetch_max(serial, Ordering::Relaxed) < serial
     }
 
     /// The question to `peer` was lost on the way: the next occasion is another chance.

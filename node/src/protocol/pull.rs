@@ -2,6 +2,7 @@
 //! before the next, and tells what was received.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
@@ -145,8 +146,8 @@ pub async fn make<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Asks what the peer holds of our own logs, and ends those of which it holds more than we do,
-/// or something else. A peer that does not answer such questions says nothing.
+/// Asks what the peer holds of our own logs, and ends them if it holds more of one than we do, or
+/// something else; hears, too, which certificate of ours it knows. A peer that does not answer such questions says nothing.
 ///
 /// # Errors
 /// [`PullError`].
@@ -170,10 +171,14 @@ async fn ask_own_heads<S: AsyncRead + AsyncWrite + Unpin>(
     room.uses(asked.len());
     let frame = read_frame_paced(&mut stream, REPLY_BYTES_MAX, patience).await?;
     room.uses(frame.len());
-    let heads = match FeedReply::decode(&frame)? {
-        FeedReply::Page(page) => page.end.map(|end| end.heads).unwrap_or_default(),
+    let (heads, certificate) = match FeedReply::decode(&frame)? {
+        FeedReply::Page(page) => page
+            .end
+            .map(|end| (end.heads, end.delegation))
+            .unwrap_or_default(),
         FeedReply::Refused(reason) => return Err(PullError::Refused(reason)),
     };
+    hear_certificate(context, &certificate);
     if !heads.is_empty() {
         let heard = context
             .shelf
@@ -186,6 +191,23 @@ async fn ask_own_heads<S: AsyncRead + AsyncWrite + Unpin>(
         took: asked_at.elapsed(),
         more: false,
     })
+}
+
+/// Tells of keys from before a rotation, if `certificate` proves that there are newer ones.
+fn hear_certificate(context: &Context, certificate: &[u8]) {
+    let Some(newer) = context.keys.outdated_by(certificate) else {
+        return;
+    };
+    if context.gaps.hears_of_newer_keys(newer) {
+        let serial = context.keys.delegation().term.serial;
+        tracing::warn!(
+            serial,
+            newer,
+            "a friend knows newer keys of this identity: these were restored from before a rotation; \
+             stop the node and run `orrery-node keys rotate`"
+        );
+        context.outlet.emit(&Event::KeysAreOld { serial, newer });
+    }
 }
 
 /// Tells of own logs that were ended.
@@ -310,6 +332,9 @@ async fn keep(
             .await;
         if let Ok(Ok(ingested)) = &result {
             shared.keeps(author, ingested.new.len() as u64);
+            shared
+                .expiring
+                .fetch_or(ingested.expiring, Ordering::Relaxed);
             tell(&shared, author, ingested);
         }
         // The pull may have ended with its connection.
@@ -344,6 +369,9 @@ fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
             identity: author.to_string(),
             serial: certificate.term.serial,
         });
+    }
+    if ingested.forks_left_out > 0 {
+        context.limit_reached("forks-per-author");
     }
     if ingested.revocations_left_out > 0 {
         context.limit_reached("revocations");

@@ -17,7 +17,7 @@ use crate::entry::Origin;
 use crate::environment::Lane;
 use crate::identity::IdentityId;
 use crate::pull::{PullRequest, REQUEST_BYTES_MAX, Refusal};
-use crate::store::Answer;
+use crate::store::{Answer, Unanswered};
 use crate::wall_clock::wall_clock_ms;
 
 use super::context::Context;
@@ -29,6 +29,9 @@ use super::places::Place;
 use super::refusal::Reason;
 use super::room::{Fits, Room};
 use super::streams::FEED_PROTOCOL;
+
+/// What a failure of the store is told to have interrupted.
+const DOING: &str = "answering a pull";
 
 /// How a pull of a peer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,12 +181,21 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
                 (answer, began.elapsed())
             })
             .await
-            .map_err(|_| Ending::Refuse(Reason::Storage))?;
+            .map_err(|error| {
+                context.storage_unreached(DOING, &error.to_string());
+                Ending::Refuse(Reason::Storage)
+            })?;
         let Answer {
             page,
             left_out,
             read_bytes,
-        } = answer.map_err(refused)?;
+        } = answer.map_err(|unanswered| match unanswered {
+            Unanswered::Refused(refusal) => refused(refusal),
+            Unanswered::Failed(error) => {
+                context.storage_failed(DOING, &error);
+                Ending::Refuse(Reason::Storage)
+            }
+        })?;
         context.budgets.spend(viewer, read_bytes, took);
         if let Some(bytes) = left_out.filter(|_| page.items.is_empty()) {
             return Err(no_room(bytes, fits));

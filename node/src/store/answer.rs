@@ -31,6 +31,21 @@ pub struct Answer {
     pub read_bytes: usize,
 }
 
+/// Why a pull is not answered.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// It may not be; the viewer is told why.
+    Refused(Refusal),
+    /// The store failed, which is for the owner to hear.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Unanswered {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl Store {
     /// One page for `viewer`, as whom the connection was authenticated. Ask
     /// again with the page's `next` as state until its `end` is set; a page may
@@ -40,42 +55,43 @@ impl Store {
     /// # Errors
     /// [`Refusal`], to be sent to the viewer.
     pub fn answer(&self, viewer: IdentityId, request: &PullRequest) -> Result<PullPage, Refusal> {
-        let answer = self.answer_within(viewer, request, PageBounds::default(), 0)?;
-        Ok(answer.page)
+        match self.answer_within(viewer, request, PageBounds::default(), 0) {
+            Ok(answer) => Ok(answer.page),
+            Err(Unanswered::Refused(refusal)) => Err(refusal),
+            Err(Unanswered::Failed(error)) => {
+                tracing::warn!(%error, "cannot answer a pull");
+                Err(Refusal::Storage)
+            }
+        }
     }
 
     /// As [`Store::answer`], for a way that carries no more than `bounds`, and without what has
     /// expired by `wall_ms`.
     ///
     /// # Errors
-    /// [`Refusal`], to be sent to the viewer.
+    /// [`Unanswered`].
     pub fn answer_within(
         &self,
         viewer: IdentityId,
         request: &PullRequest,
         bounds: PageBounds,
         wall_ms: u64,
-    ) -> Result<Answer, Refusal> {
-        let storage = |error: StoreError| {
-            tracing::warn!(%error, "cannot answer a pull");
-            Refusal::Storage
-        };
-        let txn = self.read().map_err(storage)?;
-        if contacts::is_blocked(&txn, viewer).map_err(storage)? {
-            return Err(Refusal::Blocked);
+    ) -> Result<Answer, Unanswered> {
+        let txn = self.read()?;
+        if contacts::is_blocked(&txn, viewer)? {
+            return Err(Unanswered::Refused(Refusal::Blocked));
         }
         if request.viewer != viewer {
-            return Err(Refusal::Viewer);
+            return Err(Unanswered::Refused(Refusal::Viewer));
         }
         if request.scope == Scope::Author(viewer) && viewer != self.keys.identity() {
-            let page = own_logs::heads_of(&txn, viewer, request, bounds.heads_max(0));
-            return page.map_err(storage);
+            let heads_max = bounds.heads_max(0);
+            return Ok(own_logs::heads_of(&txn, viewer, request, heads_max)?);
         }
         if request.scope != Scope::Author(self.keys.identity()) {
-            return Err(Refusal::Scope);
+            return Err(Unanswered::Refused(Refusal::Scope));
         }
-        self.page(&txn, viewer, request, bounds, wall_ms)
-            .map_err(storage)
+        Ok(self.page(&txn, viewer, request, bounds, wall_ms)?)
     }
 
     fn page(

@@ -11,7 +11,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::StoreError;
 use super::tables::{BLOCKS, CARDS, CONTACTS_MARK, FOLLOWS};
-use crate::card::CARD_BYTES_MAX;
+use crate::card::{CARD_BYTES_MAX, Card};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::environment::Disk;
 use crate::files;
@@ -219,6 +219,28 @@ impl Contacts {
             return Err(StoreError::TooManyContacts { max: CONTACTS_MAX });
         }
         self.0.insert(identity.0, contact);
+        Ok(())
+    }
+
+    /// Blocks whom `other` blocks, too; as far as there is room.
+    pub(super) fn keep_blocks_of(&mut self, other: &Self) {
+        for (identity, _) in other.0.iter().filter(|(_, contact)| contact.blocked) {
+            let mut contact = self.of(identity);
+            contact.blocked = true;
+            if self.put(IdentityId(*identity), contact).is_err() {
+                tracing::warn!("there are too many contacts to keep all blocks");
+            }
+        }
+    }
+
+    /// Whether all cards can be read.
+    ///
+    /// # Errors
+    /// `DamagedEntry`.
+    pub(super) fn check_cards(&self) -> Result<(), StoreError> {
+        for card in self.0.values().filter_map(|contact| contact.card.as_ref()) {
+            Card::decode_kept(card).map_err(StoreError::DamagedEntry)?;
+        }
         Ok(())
     }
 

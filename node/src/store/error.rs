@@ -106,7 +106,27 @@ pub enum StoreError {
     Sign(#[from] SignError),
 }
 
+/// What helps a store that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cure {
+    /// It is opened anew: what an unfinished write left behind is found out only by reading it again.
+    Reopen,
+    /// All of its index is checked as well.
+    Check,
+    /// Its index is whole and yet holds what cannot be read: it is made anew from the files.
+    Reindex,
+}
+
 impl StoreError {
+    /// What helps.
+    pub(crate) fn cure(&self) -> Cure {
+        match self {
+            Self::DamagedEntry(_) => Cure::Reindex,
+            error if error.is_damage_of_index() => Cure::Check,
+            _ => Cure::Reopen,
+        }
+    }
+
     /// Whether disk or index are to blame, not what was asked.
     pub fn is_storage(&self) -> bool {
         match self {

@@ -118,14 +118,18 @@ impl Derived<'_> {
         Ok(())
     }
 
-    /// Enters a grant of a post that is entered already.
+    /// Enters a grant of a post that is entered already. One of a post that is not there, since it
+    /// was set aside, is passed over.
     pub(super) fn enter_grant(&mut self, grant: &OwnGrant) -> Result<(), StoreError> {
         let record = self
             .ops
             .get(&grant.op.0)?
             .map(|record| Record::decode(record.value()))
-            .transpose()?
-            .ok_or(StoreError::UnknownOp(grant.op))?;
+            .transpose()?;
+        let Some(record) = record else {
+            tracing::warn!(op = %grant.op, "passed over a grant of a post that is not there");
+            return Ok(());
+        };
         let stamp = record.header()?.hlc.stamp_ms;
         let (op, reader) = (&grant.op.0, &grant.reader.0);
         self.feed_by_stamp.insert((reader, stamp, op), ())?;

@@ -6,6 +6,8 @@
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::lapsed::{Revoked, learn_certificate};
+use super::own_logs::author_of_fork;
+use super::proof_file::Proofs;
 use super::record::{self, Record, wrap_binding};
 use super::tables::{CURSORS, Derived, FOLLOWS, FORKS, HELD, HELD_BACK, Log, Name};
 use super::{Store, StoreError};
@@ -22,6 +24,10 @@ use crate::pull::{Item, Lapsed, PullPage, PullRequest, Scope};
 /// How often a page of which something was refused is asked for again.
 const ASKED_AGAIN_MAX: u64 = 16;
 
+/// Most forked logs of one author that are kept. Of more the first branch that came goes on, and
+/// nothing is taken of the other.
+pub(super) const FORKS_PER_AUTHOR_MAX: usize = 16;
+
 /// What became of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ingested {
@@ -33,6 +39,10 @@ pub struct Ingested {
     pub refused: Vec<(usize, OpRefusal)>,
     /// Places at which this page proved a log forked, in the page's order.
     pub forks: Vec<u64>,
+    /// Whether one of the new ops is to be forgotten some day.
+    pub expiring: bool,
+    /// Forked logs that are not kept, since as many of the author's are as may be.
+    pub forks_left_out: u64,
     /// The author's certificate, if this page has told a newer one than was known.
     pub certificate: Option<Delegation>,
     /// Revocations of the author's that were left out, since more are kept already than may be.
@@ -130,6 +140,9 @@ impl Store {
             return Err(StoreError::NotFollowed(author));
         }
         let (mut result, learned) = self.take_page(&txn, author, page, wall_ms)?;
+        if learned || !result.forks.is_empty() {
+            Proofs::of_index(&txn)?.write(&self.disk, self.keys.identity())?;
+        }
         let moved = move_cursor(&txn, author, request, page, &mut result)?;
         // Most pulls bring nothing: they then cost no sync.
         if moved || learned || !result.new.is_empty() || !result.forks.is_empty() {
@@ -293,6 +306,7 @@ impl<'txn> Intake<'txn> {
         }
         self.bytes += bytes;
         self.derived.enter(&record, &header)?;
+        self.result.expiring |= header.expires_ms.is_some();
         self.result.new.push(Received {
             op,
             author: self.author,
@@ -370,7 +384,7 @@ impl<'txn> Intake<'txn> {
             }
         };
         let body = record::open(header, &item.body, content_key.as_ref())?;
-        body.check_depth()?;
+        body.check_shape()?;
         Ok(Record {
             item: Item {
                 wrap: None,
@@ -455,6 +469,16 @@ impl<'txn> Intake<'txn> {
         Ok(Record::decode(record.value())?.item.header)
     }
 
+    /// How many logs of the author are known to be forked.
+    fn forks_of_author(&self) -> Result<usize, StoreError> {
+        let mut forks = 0;
+        for entry in self.forks.iter()? {
+            let author = author_of_fork(entry?.1.value().1);
+            forks += usize::from(author == Some(self.author));
+        }
+        Ok(forks)
+    }
+
     /// Freezes the log of `header` at place `seq`, with both headers as proof.
     fn freeze(
         &mut self,
@@ -467,11 +491,16 @@ impl<'txn> Intake<'txn> {
         if frozen.is_some_and(|frozen| frozen <= seq) {
             return Ok(());
         }
+        if frozen.is_none() && self.forks_of_author()? >= FORKS_PER_AUTHOR_MAX {
+            self.result.forks_left_out += 1;
+            return Ok(());
+        }
         let mut writer = Writer::default();
         writer.array(proof.len());
         for signed in proof {
             signed.write(&mut writer);
         }
+        writer.bytes(&self.author.0);
         self.forks.insert(log, (seq, writer.finish().as_slice()))?;
         self.result.forks.push(seq);
         Ok(())

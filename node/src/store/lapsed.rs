@@ -105,7 +105,7 @@ fn read_card(bytes: &[u8]) -> Result<Card, StoreError> {
 }
 
 fn read(bytes: &[u8]) -> Result<Delegation, StoreError> {
-    Delegation::decode(bytes).map_err(StoreError::DamagedEntry)
+    Delegation::decode_kept(bytes).map_err(StoreError::DamagedEntry)
 }
 
 /// The certificate of `identity` with the highest serial among what is kept; nothing if its card

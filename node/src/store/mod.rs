@@ -2,9 +2,10 @@
 //!
 //! Own posts and contacts are files, and everything else is a redb index (see `tables`).
 //! Both are durable in files and index before they are acknowledged, and the files are the
-//! truth; of others' ops the index is, and what of it is lost is pulled again. All calls are
+//! truth; of others' ops the index is, and what of it is lost is pulled again, but for what others
+//! signed of their keys and logs, of which there is a copy (`proof_file`). All calls are
 //! synchronous and wait for nothing but the disk: they are made within storage jobs. Nothing here reads
-//! a clock; entropy is drawn only for names and keys.
+//! a clock; entropy is drawn for names and keys, and to tell of some logs out of too many.
 
 mod answer;
 mod backend;
@@ -20,6 +21,7 @@ mod overlay;
 mod own_logs;
 mod post;
 mod post_files;
+mod proof_file;
 mod record;
 mod recover;
 mod tables;
@@ -36,14 +38,16 @@ use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use crate::environment::Disk;
 use crate::keys::Keys;
 
-pub use answer::Answer;
+pub use answer::{Answer, Unanswered};
+pub(crate) use error::Cure;
 pub use error::StoreError;
 pub use forks::Fork;
 pub use ingest::{Ingested, Received};
-pub use opening::{Opened, Rebuilt, Trust};
+pub use opening::{Opened, Rebuilt, SetAside, Trust};
 pub use own_logs::{EndReason, EndedLog};
 pub use post::{Granted, Posted};
 pub use recover::Reindexed;
+pub use timeline::Shown;
 
 /// Everything that one identity's device keeps.
 ///
@@ -52,6 +56,8 @@ pub struct Store {
     disk: Arc<dyn Disk>,
     keys: Keys,
     index: Database,
+    /// Whether the whole index was checked when it was opened, or made anew.
+    is_checked: bool,
     /// Set while files and index may differ: before the next write, what is
     /// in files only is entered.
     unsettled: bool,
@@ -59,7 +65,7 @@ pub struct Store {
     read_only: Option<String>,
     /// Most bytes of ops that are kept of one author.
     author_bytes_max: u64,
-    /// How it was opened, until it is asked for.
+    /// How it was opened, and what was set aside, until it is asked for.
     opened: Opened,
 }
 

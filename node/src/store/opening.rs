@@ -9,6 +9,7 @@ use redb::{Database, ReadableDatabase, TableError, WriteTransaction};
 
 use super::contact_file::{self, Contacts};
 use super::post_files;
+use super::proof_file::Proofs;
 use super::tables::{self, CONTACTS_MARK, Derived, EPOCH, FORMAT};
 use super::{Store, StoreError, backend};
 use crate::entropy;
@@ -16,10 +17,11 @@ use crate::environment::Disk;
 use crate::files::TEMPORARY;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
+use crate::op::LogId;
 
 /// The shape of the index. 2 has types, ended logs, and what was held back; 3 what authors take and
-/// when posts are to be forgotten.
-const INDEX_FORMAT: u64 = 3;
+/// when posts are to be forgotten; 4 has the file of proofs beside it.
+const INDEX_FORMAT: u64 = 4;
 
 /// How far the index is relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,11 +46,24 @@ impl Trust {
     }
 }
 
-/// How a store was opened.
+/// How a store was opened, and what became of files that were not as written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Opened {
     /// Why the index was made anew beside posts or contacts that there were; nothing if it was not.
     pub rebuilt: Option<Rebuilt>,
+    /// Own posts that were set aside.
+    pub set_aside: Vec<SetAside>,
+}
+
+/// An own post whose files are not as written, and which no index knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// Its log, which is written no more.
+    pub log: LogId,
+    /// Its place.
+    pub seq: u64,
+    /// Which file, below the node's folder, and what is wrong with it.
+    pub reason: String,
 }
 
 /// An index that was made anew from files.
@@ -62,6 +77,10 @@ pub struct Rebuilt {
     pub blocked: u64,
     /// Whether there are own posts.
     pub posts: bool,
+    /// Logs of others that are known to be forked.
+    pub forks: u64,
+    /// Whether the file of what others have signed of their keys and logs is damaged.
+    pub proofs_lost: bool,
 }
 
 impl Store {
@@ -85,12 +104,32 @@ impl Store {
         keys: Keys,
         trust: Trust,
     ) -> Result<Self, StoreError> {
+        let (mut trust, mut because) = (trust, None);
+        loop {
+            match Self::open_once(disk, keys.clone(), trust, because.take()) {
+                Err(error) if error.is_damage_of_index() && trust != Trust::Nothing => {
+                    tracing::warn!(%error, "the index is not as it was written");
+                    because = Some(error.to_string());
+                    trust = trust.less();
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Opens the store with as much `trust` in its index; `because` says why that is no more.
+    fn open_once(
+        disk: &Arc<dyn Disk>,
+        keys: Keys,
+        trust: Trust,
+        because: Option<String>,
+    ) -> Result<Self, StoreError> {
         let found = match trust {
             Trust::Whole => whole(disk),
             Trust::Checked => checked(disk),
-            Trust::Nothing => Err(StoreError::Index(Box::new(redb::Error::Corrupted(
-                "reading it has failed".into(),
-            )))),
+            Trust::Nothing => Err(corrupted(
+                because.as_deref().unwrap_or("reading it has failed"),
+            )),
         };
         let found = match found {
             Err(error) if error.is_refused_write() => {
@@ -111,12 +150,16 @@ impl Store {
             disk: Arc::clone(disk),
             keys,
             index,
+            is_checked: trust != Trust::Whole,
             unsettled: true,
             read_only: None,
             author_bytes_max: u64::MAX,
-            opened: Opened { rebuilt },
+            opened: Opened {
+                rebuilt,
+                set_aside: Vec::new(),
+            },
         };
-        match store.migrate().and_then(|()| store.settle()) {
+        match store.migrate(true).and_then(|()| store.settle()) {
             Err(error) if error.is_refused_write() => {
                 // The index may not be written to after a failure; it is opened anew.
                 let keys = store.keys.clone();
@@ -145,21 +188,21 @@ impl Store {
             disk: Arc::clone(disk),
             keys,
             index,
+            is_checked: false,
             unsettled: true,
             read_only: None,
             author_bytes_max: u64::MAX,
             opened: Opened::default(),
         };
-        store.migrate()?;
-        // Contacts may have changed after the index: the file is asked, and what it says is
-        // entered in memory.
-        store.settle_contacts()?;
+        store.migrate(false)?;
+        store.settle_contacts_in_memory()?;
         store.read_only = Some(error.to_string());
         Ok(store)
     }
 
-    /// Brings an index of an older shape to today's.
-    fn migrate(&mut self) -> Result<(), StoreError> {
+    /// Brings an index of an older shape to today's. What is in it alone is written to a file, if that
+    /// `may_write`.
+    fn migrate(&mut self, may_write: bool) -> Result<(), StoreError> {
         let format = match self.read()?.open_table(FORMAT) {
             Ok(formats) => formats.get(())?.map(|format| format.value()),
             Err(TableError::TableDoesNotExist(_)) => None,
@@ -179,6 +222,10 @@ impl Store {
             derived.enter_weights(self.keys.identity())?;
         }
         txn.open_table(FORMAT)?.insert((), INDEX_FORMAT)?;
+        let proofs = Proofs::of_index(&txn)?;
+        if !proofs.is_empty() && may_write {
+            proofs.write(&self.disk, self.keys.identity())?;
+        }
         txn.commit()?;
         Ok(())
     }
@@ -201,19 +248,17 @@ impl Store {
         Ok(true)
     }
 
-    /// Makes the file of contacts and the index agree. The index is newer if an older program
-    /// wrote to it, which knows no such file; else the file is.
+    /// Makes the file of contacts and the index agree. The file is newer if the index is as it was
+    /// when it noted the file's checksum. If it is not, an older program wrote to it, which knows no
+    /// such file; but only an index that was checked says so, for a changed bit looks the same.
+    ///
+    /// # Errors
+    /// `Index` with `Corrupted` if it is to be checked first; `Disk`.
     pub(super) fn settle_contacts(&self) -> Result<(), StoreError> {
-        let txn = self.read()?;
-        let mark = match txn.open_table(CONTACTS_MARK) {
-            Ok(marks) => marks.get(())?.map(|mark| *mark.value()),
-            Err(TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let of_index = Contacts::of_index(&txn)?;
-        drop(txn);
+        let (mark, mut of_index) = self.contacts_of_index()?;
+        let of_file = Contacts::read(&self.disk, self.keys.identity());
         if mark == Some(of_index.mark()) {
-            match Contacts::read(&self.disk, self.keys.identity()) {
+            match of_file {
                 Ok(Some((_, of_file))) if mark == Some(of_file) => return Ok(()),
                 Ok(Some((contacts, mark))) => return self.enter_contacts(&contacts, &mark),
                 Ok(None) => tracing::warn!("the file of contacts was gone; it is written anew"),
@@ -222,9 +267,54 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             }
+        } else {
+            if !self.is_checked {
+                return Err(corrupted(
+                    "the contacts in it are not those that were noted",
+                ));
+            }
+            tracing::warn!("an older program has changed the contacts in the index");
+            match of_file {
+                Ok(Some((contacts, _))) => {
+                    of_index.check_cards()?;
+                    of_index.keep_blocks_of(&contacts);
+                }
+                Ok(None) | Err(StoreError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         let mark = of_index.write(&self.disk, self.keys.identity())?;
         self.enter_contacts(&of_index, &mark)
+    }
+
+    /// As [`Store::settle_contacts`], where nothing can be written or checked: the file counts, and
+    /// who is blocked in either.
+    fn settle_contacts_in_memory(&self) -> Result<(), StoreError> {
+        let (mark, of_index) = self.contacts_of_index()?;
+        match Contacts::read(&self.disk, self.keys.identity()) {
+            Ok(Some((_, of_file))) if mark == Some(of_file) && mark == Some(of_index.mark()) => {
+                Ok(())
+            }
+            Ok(Some((mut contacts, of_file))) => {
+                if mark != Some(of_index.mark()) {
+                    contacts.keep_blocks_of(&of_index);
+                }
+                self.enter_contacts(&contacts, &of_file)
+            }
+            Ok(None) | Err(StoreError::Damaged { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The checksum of the file whose content the index noted, and the contacts that it has.
+    fn contacts_of_index(&self) -> Result<(Option<contact_file::Mark>, Contacts), StoreError> {
+        let txn = self.read()?;
+        let mark = match txn.open_table(CONTACTS_MARK) {
+            Ok(marks) => marks.get(())?.map(|mark| *mark.value()),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok((mark, Contacts::of_index(&txn)?))
     }
 
     fn enter_contacts(&self, contacts: &Contacts, mark: &[u8; 32]) -> Result<(), StoreError> {
@@ -256,6 +346,11 @@ fn sweep(disk: &Arc<dyn Disk>, identity: IdentityId) {
             }
         }
     }
+}
+
+/// The index is not as it was written.
+fn corrupted(reason: &str) -> StoreError {
+    StoreError::Index(Box::new(redb::Error::Corrupted(reason.to_owned())))
 }
 
 fn make_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
@@ -310,6 +405,11 @@ fn make(
             (none, mark)
         }
     };
+    let (proofs, proofs_lost) = if is_new {
+        (Proofs::default(), false)
+    } else {
+        kept_proofs(disk, identity)?
+    };
     let index = backend::make(disk, |index| {
         let txn = index.begin_write()?;
         {
@@ -317,6 +417,7 @@ fn make(
             txn.open_table(FORMAT)?.insert((), INDEX_FORMAT)?;
             txn.open_table(EPOCH)?.insert((), &entropy::bytes::<16>())?;
             contacts.enter(&txn, &mark)?;
+            proofs.enter(&txn)?;
         }
         txn.commit()?;
         Ok(())
@@ -328,6 +429,26 @@ fn make(
         contacts: known,
         blocked,
         posts,
+        forks: proofs.forks(),
+        proofs_lost,
     });
     Ok((index, rebuilt))
+}
+
+/// What others have signed, and whether that is lost: its file is set aside if it is damaged.
+fn kept_proofs(disk: &Arc<dyn Disk>, identity: IdentityId) -> Result<(Proofs, bool), StoreError> {
+    match Proofs::read(disk, identity) {
+        Ok(proofs) => Ok((proofs, false)),
+        Err(StoreError::Damaged { path, reason }) => {
+            tracing::warn!(
+                path,
+                reason,
+                "forks, revocations and newer certificates of others are lost; ask friends who have \
+                 changed their keys for new cards"
+            );
+            disk.rename(&path, &format!("{path}.damaged"))?;
+            Ok((Proofs::default(), true))
+        }
+        Err(error) => Err(error),
+    }
 }

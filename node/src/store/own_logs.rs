@@ -8,22 +8,24 @@
 
 use std::collections::BTreeSet;
 
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable, Value};
 
 use super::answer::Answer;
 use super::record::Record;
-use super::tables::{CURSORS, Derived, ENDED, EPOCH, FORKS, HEADS, HELD, OPS, PLACES};
-use super::{Store, StoreError, post_files};
-use crate::codec::Reader;
+use super::tables::{
+    CARDS, CURSORS, Derived, ENDED, EPOCH, FORKS, HEADS, HELD, LOG_LENGTHS, Log, Name, OPS, PLACES,
+};
+use super::{Store, StoreError, lapsed, post_files};
+use crate::card::Card;
+use crate::codec::{DecodeError, Reader};
+use crate::delegation::Delegation;
 use crate::entropy;
 use crate::identity::IdentityId;
 use crate::op::{LogId, OpId, SignedHeader};
 use crate::pull::{End, HEADS_MAX, Lapsed, PullPage, PullRequest};
 
-/// Most ops looked at to find an author's logs.
-const LOOKED_AT_MAX: usize = 256;
-/// Bytes of ops after which no more are looked at.
-const LOOKED_AT_BYTES: usize = 1024 * 1024;
+/// Most ops looked at to find devices of an author beside those that its certificates name.
+const LOOKED_AT_MAX: usize = 16;
 
 /// Why an own log was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub enum EndReason {
     OthersHoldMore,
     /// Somebody holds another post in one of its places.
     Forked,
+    /// Another log showed that this store is an old copy, so that this one may be behind as well.
+    OldCopy,
     /// The owner wanted it.
     Asked,
 }
@@ -42,6 +46,7 @@ impl EndReason {
         match self {
             Self::OthersHoldMore => "others-hold-more",
             Self::Forked => "forked",
+            Self::OldCopy => "old-copy",
             Self::Asked => "asked",
         }
     }
@@ -59,15 +64,29 @@ pub struct EndedLog {
 }
 
 impl Store {
-    /// Compares what somebody holds of this device's logs with what is here, and ends the logs
-    /// of which they hold more, or something else; those that were not ended before. If there
-    /// is one, arrivals are numbered anew too, so that readers ask for all again. Durable on
-    /// return. Headers that this device did not sign say nothing.
+    /// Compares what somebody holds of this device's logs with what is here. If they hold more of one,
+    /// or something else, this store is an old copy: what others hold of the other logs is not known,
+    /// so all logs are ended that are written to, and those that were named and are not here. Arrivals
+    /// are numbered anew then, so that readers ask for all again. Tells which were not ended before;
+    /// durable on return. Headers that this device did not sign say nothing.
     ///
     /// # Errors
     /// `Disk` and `Index`.
     pub fn hear_heads(&mut self, heads: &[SignedHeader]) -> Result<Vec<EndedLog>, StoreError> {
         self.settle()?;
+        let mut ends = self.contradicted_by(heads)?;
+        if ends.is_empty() {
+            return Ok(ends);
+        }
+        let named: BTreeSet<_> = ends.iter().map(|end| end.log).collect();
+        let others = self.written_to(EndReason::OldCopy)?.into_iter();
+        ends.extend(others.filter(|end| !named.contains(&end.log)));
+        self.end(&ends)?;
+        Ok(ends)
+    }
+
+    /// The logs, not ended yet, of which `heads` say otherwise than what is here.
+    fn contradicted_by(&self, heads: &[SignedHeader]) -> Result<Vec<EndedLog>, StoreError> {
         let mut ends: Vec<EndedLog> = Vec::new();
         let txn = self.read()?;
         let (places, ended) = (txn.open_table(PLACES)?, txn.open_table(ENDED)?);
@@ -92,8 +111,6 @@ impl Store {
                 reason,
             });
         }
-        drop((places, ended, txn));
-        self.end(&ends)?;
         Ok(ends)
     }
 
@@ -104,6 +121,13 @@ impl Store {
     /// `Disk` and `Index`.
     pub fn begin_logs(&mut self) -> Result<Vec<EndedLog>, StoreError> {
         self.settle()?;
+        let ends = self.written_to(EndReason::Asked)?;
+        self.end(&ends)?;
+        Ok(ends)
+    }
+
+    /// All logs that are not ended, as ended for `reason`.
+    fn written_to(&self, reason: EndReason) -> Result<Vec<EndedLog>, StoreError> {
         let mut ends = Vec::new();
         let txn = self.read()?;
         let ended = txn.open_table(ENDED)?;
@@ -113,12 +137,10 @@ impl Store {
                 ends.push(EndedLog {
                     log: LogId(*log.value()),
                     seq: head.value().0,
-                    reason: EndReason::Asked,
+                    reason,
                 });
             }
         }
-        drop((ended, txn));
-        self.end(&ends)?;
         Ok(ends)
     }
 
@@ -156,55 +178,51 @@ impl Store {
     }
 }
 
-/// What is held of `viewer`'s own logs, for them: the newest op of each, those written to
-/// last first, and the proofs of forks.
+/// What is held of `viewer`'s own logs, for them: their newest certificate, proofs of forks, and the
+/// newest op of each log. Of more than there is room for, some by chance: which are told does not
+/// depend on what was written last, and each is told sooner or later.
 pub(super) fn heads_of(
     txn: &ReadTransaction,
     viewer: IdentityId,
     request: &PullRequest,
     max: usize,
 ) -> Result<Answer, StoreError> {
-    let mut logs = BTreeSet::new();
-    let mut heads = Vec::new();
-    let mut delegation = Vec::new();
-    let mut bytes = 0;
-    let ops = txn.open_table(OPS)?;
-    let places = txn.open_table(PLACES)?;
     let max = max.min(HEADS_MAX);
-    let of_viewer = (&viewer.0, 0, &[0; 32])..=(&viewer.0, u64::MAX, &[0xff; 32]);
-    let held = txn.open_table(HELD)?;
-    for entry in held.range(of_viewer)?.rev().take(LOOKED_AT_MAX) {
-        let Some(record) = ops.get(entry?.0.value().2)? else {
-            continue;
-        };
-        bytes += record.value().len();
-        let record = Record::decode(record.value())?;
-        let header = record.header()?;
-        if delegation.is_empty() {
-            delegation.clone_from(&record.item.delegation);
+    let (devices, mut bytes) = devices_of(txn, viewer)?;
+    let (lengths, forks) = (txn.open_table(LOG_LENGTHS)?, txn.open_table(FORKS)?);
+    let (places, ops) = (txn.open_table(PLACES)?, txn.open_table(OPS)?);
+    let mut heads = Vec::new();
+    for device in &devices {
+        // A proof is two headers, and half of the room is for the logs that are not frozen.
+        let room = (max / 2).saturating_sub(heads.len()) / 2;
+        for log in some_logs(&forks, device, room)? {
+            if let Some(fork) = forks.get((device, &log))? {
+                heads.extend(read_proof(fork.value().1)?);
+            }
         }
-        if logs.insert((header.device, header.log)) {
-            let log = (&header.device, &header.log.0);
-            let in_log = (log.0, log.1, 0)..=(log.0, log.1, u64::MAX);
+    }
+    for device in &devices {
+        for log in some_logs(&lengths, device, max.saturating_sub(heads.len()))? {
+            let in_log = (device, &log, 0)..=(device, &log, u64::MAX);
             if let Some((_, op)) = places.range(in_log)?.next_back().transpose()?
                 && let Some(record) = ops.get(op.value())?
             {
+                bytes += record.value().len();
                 heads.push(Record::decode(record.value())?.item.header);
             }
-            heads.extend(proof_of_fork(txn, log)?);
-        }
-        if heads.len() >= max || bytes >= LOOKED_AT_BYTES {
-            break;
         }
     }
-    heads.truncate(max);
+    let newest = lapsed::newest_certificate(txn, viewer)?;
+    // The first certificate of an identity is no news to it.
+    let is_news = |newest: &Delegation| !heads.is_empty() || newest.term.serial > 1;
+    let delegation = newest.filter(is_news).map(|newest| newest.encode());
     let page = PullPage {
         items: Vec::new(),
         next: request.state,
         lapsed: Lapsed::default(),
         end: Some(End {
             complete: true,
-            delegation,
+            delegation: delegation.unwrap_or_default(),
             heads,
         }),
     };
@@ -215,22 +233,68 @@ pub(super) fn heads_of(
     })
 }
 
-/// The two headers that prove a log forked, if it is.
-fn proof_of_fork(
+/// Devices of `author` that may write its logs: those that its card and its newest certificate name,
+/// and those of its newest ops. With them, the bytes that were read for it.
+fn devices_of(
     txn: &ReadTransaction,
-    log: (&[u8; 32], &[u8; 16]),
-) -> Result<Vec<SignedHeader>, StoreError> {
-    match txn.open_table(FORKS)?.get(log)? {
-        Some(fork) => read_proof(fork.value().1),
-        None => Ok(Vec::new()),
+    author: IdentityId,
+) -> Result<(BTreeSet<[u8; 32]>, usize), StoreError> {
+    let mut devices = BTreeSet::new();
+    let mut bytes = 0;
+    if let Some(card) = txn.open_table(CARDS)?.get(&author.0)? {
+        let card = Card::decode_kept(card.value()).map_err(StoreError::DamagedEntry)?;
+        devices.insert(card.delegation.device);
     }
+    devices.extend(lapsed::newest_certificate(txn, author)?.map(|newest| newest.device));
+    let ops = txn.open_table(OPS)?;
+    let of_author = (&author.0, 0, &[0; 32])..=(&author.0, u64::MAX, &[0xff; 32]);
+    let held = txn.open_table(HELD)?;
+    for entry in held.range(of_author)?.rev().take(LOOKED_AT_MAX) {
+        if let Some(record) = ops.get(entry?.0.value().2)? {
+            bytes += record.value().len();
+            devices.insert(Record::decode(record.value())?.header()?.device);
+        }
+    }
+    Ok((devices, bytes))
+}
+
+/// At most `max` of the logs of `device` that `table` knows: all, or those from a random name on.
+fn some_logs<V: Value + 'static>(
+    table: &impl ReadableTable<(Name, Log), V>,
+    device: &[u8; 32],
+    max: usize,
+) -> Result<Vec<[u8; 16]>, StoreError> {
+    let from = |first: &[u8; 16], max: usize| -> Result<Vec<[u8; 16]>, StoreError> {
+        let logs = table.range((device, first)..=(device, &[0xff; 16]))?;
+        logs.take(max)
+            .map(|entry| Ok(*entry?.0.value().1))
+            .collect()
+    };
+    let mut logs = from(&[0; 16], max.saturating_add(1))?;
+    if logs.len() > max {
+        logs = from(&entropy::bytes(), max)?;
+        logs.extend(from(&[0; 16], max - logs.len())?);
+    }
+    Ok(logs)
 }
 
 /// Headers as the table of forks keeps them.
 pub(super) fn read_proof(bytes: &[u8]) -> Result<Vec<SignedHeader>, StoreError> {
+    let (headers, _) = read_fork(bytes).map_err(StoreError::DamagedEntry)?;
+    Ok(headers)
+}
+
+/// Whose fork an entry of the table of forks proves. Entries of before do not say.
+pub(super) fn author_of_fork(bytes: &[u8]) -> Option<IdentityId> {
+    let (_, mut rest) = read_fork(bytes).ok()?;
+    rest.fixed().ok().map(IdentityId)
+}
+
+fn read_fork(bytes: &[u8]) -> Result<(Vec<SignedHeader>, Reader<'_>), DecodeError> {
     let mut reader = Reader::new("index entry of a fork", bytes);
-    let count = reader.list(2).map_err(StoreError::DamagedEntry)?;
-    (0..count)
-        .map(|_| SignedHeader::read(&mut reader).map_err(StoreError::DamagedEntry))
-        .collect()
+    let count = reader.list(2)?;
+    let headers = (0..count)
+        .map(|_| SignedHeader::read(&mut reader))
+        .collect::<Result<_, _>>()?;
+    Ok((headers, reader))
 }

@@ -33,6 +33,8 @@ pub struct Posted {
     pub stamp_ms: u64,
     /// Its readers, sorted; none if public.
     pub readers: Vec<IdentityId>,
+    /// Friends who are no readers, since nothing can be sealed to the key that is known of them.
+    pub left_out: Vec<IdentityId>,
 }
 
 /// What became of a grant.
@@ -43,6 +45,9 @@ pub enum Granted {
     /// The reader could read it before.
     Already,
 }
+
+/// Whom a post is sealed to, and who is left out.
+type SealedTo = (Vec<(IdentityId, EncryptionKey)>, Vec<IdentityId>);
 
 /// Where the next op of a log goes.
 struct Place {
@@ -57,16 +62,16 @@ impl Store {
     /// Publishes `body` to `to`, stamped `wall_ms`. Durable on return.
     ///
     /// # Errors
-    /// `Body`, `TooManyReaders`, `UnknownReader`, `UnusableReader`, `Blocked`, `CertificateEnded` and
-    /// `Sign`:
-    /// nothing was done. `Disk` and `Index`: the post is not acknowledged; it
-    /// may turn up once the disk works again.
+    /// `Body`, `TooManyReaders`, `UnknownReader`, `UnusableReader` for a reader that was named,
+    /// `Blocked`, `CertificateEnded` and `Sign`: nothing was done. `Disk` and `Index`: the post is
+    /// not acknowledged; it may turn up once the disk works again.
     pub fn post(&mut self, body: Value, to: &Audience, wall_ms: u64) -> Result<Posted, StoreError> {
         self.settle()?;
         let body = Body::encode(body).map_err(StoreError::Body)?;
-        let readers = self.resolve(to)?;
+        let mut readers = self.resolve(to)?;
+        let (sealed_to, left_out) = self.reader_keys(to, &mut readers)?;
         let place = self.place(&readers, wall_ms)?;
-        let post = self.make(body, &readers, &place)?;
+        let post = self.make(body, &readers, &sealed_to, &place)?;
         if place.seq == 0 {
             files::make_dir(&self.disk, &log_dir(self.keys.identity(), place.log))?;
         }
@@ -79,6 +84,7 @@ impl Store {
             seq: place.seq,
             stamp_ms: place.hlc.stamp_ms,
             readers: readers.names(),
+            left_out,
         })
     }
 
@@ -137,6 +143,27 @@ impl Store {
             });
         }
         Ok(Readers::Only(readers))
+    }
+
+    /// The keys to which a post to `to` is sealed, the author's first. No friend keeps the post from
+    /// the others: one to whose key nothing can be sealed is taken out of `readers`, and named.
+    fn reader_keys(&self, to: &Audience, readers: &mut Readers) -> Result<SealedTo, StoreError> {
+        let Readers::Only(names) = readers else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let txn = self.read()?;
+        let own = (self.keys.identity(), self.keys.delegation().encryption);
+        let (mut keys, mut left_out) = (vec![own], Vec::new());
+        for reader in names.iter() {
+            let key = reader_key(&txn, *reader)?;
+            if *to == Audience::Friends && !key.is_usable() {
+                left_out.push(*reader);
+            } else {
+                keys.push((*reader, key));
+            }
+        }
+        names.retain(|reader| !left_out.contains(reader));
+        Ok((keys, left_out))
     }
 
     fn place(&self, readers: &Readers, wall_ms: u64) -> Result<Place, StoreError> {
@@ -208,8 +235,13 @@ impl Store {
         Ok(header.device != self.keys.delegation().device)
     }
 
-    fn make(&self, body: Body, readers: &Readers, place: &Place) -> Result<OwnPost, StoreError> {
-        let author = self.keys.identity();
+    fn make(
+        &self,
+        body: Body,
+        readers: &Readers,
+        sealed_to: &[(IdentityId, EncryptionKey)],
+        place: &Place,
+    ) -> Result<OwnPost, StoreError> {
         let delegation = self.keys.delegation();
         let mut header = Header {
             names_author: true,
@@ -236,19 +268,10 @@ impl Store {
         header.body_hash = blake3::hash(&travelling).into();
         header.body_len = travelling.len() as u32;
         let signed = SignedHeader::sign(&header, &self.keys)?;
-        let mut wraps = Vec::new();
-        if let Readers::Only(readers) = readers {
-            let txn = self.read()?;
-            for reader in std::iter::once(&author).chain(readers) {
-                let key = if *reader == author {
-                    delegation.encryption
-                } else {
-                    reader_key(&txn, *reader)?
-                };
-                let wrap = wrap(&content_key, &key, signed.id(), *reader)?;
-                wraps.push((*reader, wrap));
-            }
-        }
+        let wraps = sealed_to
+            .iter()
+            .map(|(reader, key)| Ok((*reader, wrap(&content_key, key, signed.id(), *reader)?)))
+            .collect::<Result<_, StoreError>>()?;
         Ok(OwnPost {
             signed,
             header,

@@ -12,13 +12,13 @@ use redb::ReadableTable;
 use super::post_files::{self, Listing, OwnGrant, OwnPost, log_dir};
 use super::record::Record;
 use super::tables::{Derived, ENDED, EPOCH, EXPIRING, HEADS, NEXT_ARRIVAL, NUMBERS};
-use super::{Store, StoreError};
+use super::{SetAside, Store, StoreError};
 use crate::entropy;
 use crate::files;
 use crate::op::LogId;
 
-/// Most expired bodies dropped at once.
-const FORGOTTEN_MAX: usize = 1_024;
+/// Most expired bodies dropped at once: each is written anew without its body.
+const FORGOTTEN_MAX: usize = 64;
 
 /// What a reindex found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +55,13 @@ impl Store {
             if listing.ended {
                 ended.push(log);
             }
-            for seq in listing.posts {
-                let arrival = OwnPost::read_arrival(&self.disk, &self.keys, log, seq)?;
-                found.insert(arrival, (log, seq, false));
+            for seq in &listing.posts {
+                let arrival = OwnPost::read_arrival(&self.disk, &self.keys, log, *seq)?;
+                found.insert(arrival, (log, *seq, false));
             }
-            for (arrival, seq) in listing.grants {
-                found.insert(arrival, (log, seq, true));
+            let granted = listing.grants.iter();
+            for (arrival, seq) in granted.filter(|(_, seq)| listing.posts.contains(seq)) {
+                found.insert(*arrival, (log, *seq, true));
             }
         }
         let (me, disk) = (self.keys.identity(), Arc::clone(&self.disk));
@@ -85,18 +86,26 @@ impl Store {
         })
     }
 
+    /// When the first of what is kept is to be forgotten, ms since 1970; nothing if none is.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn next_expiry(&self) -> Result<Option<u64>, StoreError> {
+        let expiring = self.read()?.open_table(EXPIRING)?;
+        let first = expiring.first()?;
+        Ok(first.map(|(key, _)| key.value().0))
+    }
+
     /// Drops bodies that their authors asked to forget by `wall_ms`; at most so many at once that
     /// it takes a bounded time. How many there were. Durable on return.
     ///
     /// # Errors
     /// `Disk`, `Index` and `DamagedEntry`.
     pub fn forget_expired(&mut self, wall_ms: u64) -> Result<u64, StoreError> {
-        let due = self
-            .read()?
-            .open_table(EXPIRING)?
-            .range(..(wall_ms, &[0; 32]))?
-            .next();
-        if due.transpose()?.is_none() {
+        if self
+            .next_expiry()?
+            .is_none_or(|first_ms| first_ms >= wall_ms)
+        {
             return Ok(0);
         }
         let me = self.keys.identity();
@@ -162,15 +171,15 @@ impl Store {
         Ok(())
     }
 
-    /// Enters posts and grants that are in files only.
-    fn repair(&self) -> Result<(), StoreError> {
+    /// Enters posts and grants that are in files only. A grant whose post is not there is passed over.
+    fn repair(&mut self) -> Result<(), StoreError> {
         let txn = self.read()?;
         let heads = txn.open_table(HEADS)?;
         let next_arrival = txn.open_table(NUMBERS)?.get(NEXT_ARRIVAL)?;
         let mut next_arrival = next_arrival.map_or(0, |number| number.value());
         let mut found = BTreeMap::new();
         let ended = txn.open_table(ENDED)?;
-        let mut newly_ended = Vec::new();
+        let (mut newly_ended, mut set_aside) = (Vec::new(), Vec::new());
         for log in post_files::logs(&self.disk, self.keys.identity())? {
             let listing = self.listing(log)?;
             if listing.ended && ended.get(&log.0)?.is_none() {
@@ -178,17 +187,33 @@ impl Store {
             }
             let known = heads.get(&log.0)?.map_or(0, |head| head.value().0 + 1);
             for seq in listing.posts.range(known..) {
-                if let Some(post) = self.unknown_post(log, *seq, listing.posts.last())? {
-                    found.insert((post.arrival, log, *seq), Found::Post(Box::new(post)));
+                match self.unknown_post(log, *seq, listing.posts.last())? {
+                    Ok(post) => {
+                        found.insert((post.arrival, log, *seq), Found::Post(Box::new(post)));
+                    }
+                    Err(post) => {
+                        newly_ended.push(log);
+                        set_aside.push(post);
+                    }
                 }
             }
+            let is_there = |seq| {
+                !set_aside
+                    .iter()
+                    .any(|post| (post.log, post.seq) == (log, seq))
+            };
             for (arrival, seq) in listing.grants.range((next_arrival, 0)..) {
+                if !listing.posts.contains(seq) || !is_there(*seq) {
+                    tracing::warn!(%log, seq, "passed over a grant of a post that is not there");
+                    continue;
+                }
                 let place = (log, *seq, *arrival);
                 let grant = OwnGrant::read(&self.disk, self.keys.identity(), place)?;
                 found.insert((*arrival, log, *seq), Found::Grant(grant));
             }
         }
         drop((heads, ended, txn));
+        self.opened.set_aside.extend(set_aside);
         if found.is_empty() && newly_ended.is_empty() {
             return Ok(());
         }
@@ -229,22 +254,29 @@ impl Store {
         Ok(())
     }
 
-    /// A post that the index does not know. The last of a log may be torn: it
-    /// was never acknowledged, and is set aside so that its place can be used.
+    /// A post that the index does not know. The last of a log may be torn, and was never acknowledged
+    /// then; or it was, and the index that knew of it is lost. It is set aside, and its log ended: no
+    /// place is signed twice.
     fn unknown_post(
         &self,
         log: LogId,
         seq: u64,
         last: Option<&u64>,
-    ) -> Result<Option<OwnPost>, StoreError> {
+    ) -> Result<Result<OwnPost, SetAside>, StoreError> {
         match OwnPost::read(&self.disk, &self.keys, log, seq) {
-            Ok(post) => Ok(Some(post)),
+            Ok(post) => Ok(Ok(post)),
             Err(StoreError::Damaged { path, reason }) if last == Some(&seq) => {
-                tracing::warn!(path, reason, "set aside a post that was never acknowledged");
-                let op = format!("{}/{seq:08}.op", log_dir(self.keys.identity(), log));
+                tracing::warn!(path, reason, "set aside a post that is not as written");
+                let me = self.keys.identity();
+                post_files::end_log(&self.disk, me, log)?;
+                let op = format!("{}/{seq:08}.op", log_dir(me, log));
                 self.disk.rename(&op, &format!("{op}.damaged"))?;
                 files::sync_dir_of(&self.disk, &op)?;
-                Ok(None)
+                Ok(Err(SetAside {
+                    log,
+                    seq,
+                    reason: format!("{path}: {reason}"),
+                }))
             }
             Err(error) => Err(error),
         }

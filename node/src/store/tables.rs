@@ -52,7 +52,7 @@ pub(super) const REVOCATIONS: TableDefinition<(Name, Name), (u64, u64)> =
 /// often it was asked for.
 pub(super) const HELD_BACK: TableDefinition<Name, (&[u8; 16], u64, u64)> =
     TableDefinition::new("held-back");
-/// Forked logs: the first forked place, and two headers for it as proof.
+/// Forked logs: the first forked place, and as proof two headers for it, and their author.
 pub(super) const FORKS: TableDefinition<(Name, Log), (u64, &[u8])> = TableDefinition::new("forks");
 
 /// Every op held, see `record`. The truth of others' ops; rebuilt for own ones.

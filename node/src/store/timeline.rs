@@ -9,15 +9,27 @@ use crate::api;
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
-/// Bytes of bodies after which a timeline ends; a post has at most 128 KiB.
+/// What bodies may take in memory before a timeline ends: each its text, and [`VALUE_BYTES`] for each
+/// value in it.
 const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What one value of a body takes in memory beside its text, about.
+const VALUE_BYTES: usize = 64;
+
+/// A timeline.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// Posts, newest first.
+    pub posts: Vec<api::Post>,
+    /// What was wrong with the first post that could not be read; those are left out.
+    pub damaged: Option<StoreError>,
+}
 
 impl Store {
     /// The newest readable posts by stamp, own ones included; at most `limit`, and only of
     /// `author` if one is named. What is stamped far ahead stands where it arrived, and is
     /// marked; blocked authors are left out, and so is what has expired by `wall_ms`, and what
-    /// cannot be shown, which is logged. There are fewer than `limit` once their bodies have 64
-    /// MiB: a reply must not become longer than can be read.
+    /// cannot be shown, which is logged. There are fewer than `limit` once their bodies take 64
+    /// MiB: a reply must not become longer than can be read, nor larger than fits memory.
     ///
     /// # Errors
     /// `Disk` and `Index`.
@@ -26,14 +38,14 @@ impl Store {
         limit: u32,
         author: Option<IdentityId>,
         wall_ms: u64,
-    ) -> Result<Vec<api::Post>, StoreError> {
+    ) -> Result<Shown, StoreError> {
         let txn = self.read()?;
         let limit = limit as usize;
         if limit == 0 {
-            return Ok(Vec::new());
+            return Ok(Shown::default());
         }
         let ops = txn.open_table(OPS)?;
-        let mut posts = Vec::new();
+        let mut timeline = Shown::default();
         let mut bytes = 0;
         let mut show = |op: [u8; 32]| -> Result<bool, StoreError> {
             if let Some(record) = ops.get(&op)? {
@@ -41,13 +53,16 @@ impl Store {
                 match read.and_then(|record| shown(OpId(op), &record, wall_ms)) {
                     Ok(Some((post, body_bytes))) => {
                         bytes += body_bytes;
-                        posts.push(post);
+                        timeline.posts.push(post);
                     }
                     Ok(None) => {}
-                    Err(error) => tracing::warn!(op = %OpId(op), %error, "cannot show a post"),
+                    Err(error) => {
+                        tracing::warn!(op = %OpId(op), %error, "cannot show a post");
+                        timeline.damaged.get_or_insert(error);
+                    }
                 }
             }
-            Ok(posts.len() < limit && bytes < BODIES_BYTES_MAX)
+            Ok(timeline.posts.len() < limit && bytes < BODIES_BYTES_MAX)
         };
         match author {
             None => {
@@ -69,7 +84,7 @@ impl Store {
                 }
             }
         }
-        Ok(posts)
+        Ok(timeline)
     }
 
     /// Ops of all authors that are held and can be opened.
@@ -118,19 +133,25 @@ impl Store {
     }
 }
 
-/// A held op as the owner reads it, with the bytes of its body; nothing if it has expired.
+/// A held op as the owner reads it, with what its body takes in memory; nothing if it has expired, or
+/// was taken in before depth was bounded and is deeper than can be shown.
 fn shown(
     op: OpId,
     record: &Record,
     wall_ms: u64,
 ) -> Result<Option<(api::Post, usize)>, StoreError> {
     let header = record.header()?;
-    if Record::is_expired(&header, wall_ms) {
+    // One that was cleared away stays so, also when the clock is set back.
+    if Record::is_expired(&header, wall_ms) || record.item.body.is_empty() {
         return Ok(None);
     }
     let stamp_ms = header.hlc.stamp_ms;
     let body = record.body()?;
-    body.check_depth().map_err(StoreError::DamagedEntry)?;
+    if let Err(error) = body.check_depth() {
+        tracing::warn!(%op, %error, "cannot show a post");
+        return Ok(None);
+    }
+    let body_bytes = body.text.len() + body.values() * VALUE_BYTES;
     let post = api::Post {
         op: op.to_string(),
         author: record.author.to_string(),
@@ -138,5 +159,5 @@ fn shown(
         stamp_ahead: record.is_ahead(stamp_ms),
         body: body.value,
     };
-    Ok(Some((post, body.text.len())))
+    Ok(Some((post, body_bytes)))
 }

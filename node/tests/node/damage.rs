@@ -168,3 +168,34 @@ async fn a_node_that_is_told_to_stop_has_stopped() {
     alice.handle.stop().await;
     assert_eq!(alice.handle.ended().await, Ending::Stopped);
 }
+
+/// Puts what cannot be read in the place of an own post in the index below `folder`.
+fn damage_entry(folder: &std::path::Path, op: &str) {
+    let mut name = [0; 32];
+    for (at, byte) in name.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&op[2 * at..2 * at + 2], 16).expect("hexadecimal");
+    }
+    let ops = redb::TableDefinition::<&[u8; 32], &[u8]>::new("ops");
+    let index = redb::Database::create(folder.join("index.redb")).expect("opens");
+    let txn = index.begin_write().expect("begins");
+    let mut table = txn.open_table(ops).expect("is there");
+    assert!(table.insert(&name, &b"?"[..]).expect("writes").is_some());
+    drop(table);
+    txn.commit().expect("commits");
+}
+
+#[tokio::test]
+async fn an_own_post_that_the_index_cannot_read_is_told_of_and_served_from_its_files() {
+    let alice = TestNode::start(1, "").await;
+    let first = alice.post("first", Audience::Public).await;
+    let second = alice.post("second", Audience::Public).await;
+    let folder = alice.leave().await;
+    damage_entry(folder.path(), &first);
+    let alice = TestNode::start_in(folder, 1, "").await;
+    let bob = TestNode::start(2, "sync.pull_interval = \"100ms\"").await;
+    bob.follow(&alice).await;
+    bob.received(&first).await;
+    bob.received(&second).await;
+    let told = |event: &Event| matches!(event, Event::StorageFailed { doing, .. } if doing == "answering a pull");
+    assert!(alice.seen.count(told) >= 1);
+}

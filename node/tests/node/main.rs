@@ -5,6 +5,7 @@ mod crossing;
 mod damage;
 mod discovery;
 mod exchange;
+mod expiry;
 mod flaky;
 mod groups;
 mod holding;

@@ -77,3 +77,208 @@ fn an_empty_or_short_index_is_made_anew() {
         assert!(author.store.opened().rebuilt.is_some(), "{len} bytes");
     }
 }
+
+/// All places of `index.redb` at which `name` stands.
+fn places_of(disk: &MemoryDisk, name: &[u8; 32]) -> Vec<usize> {
+    let mut found = Vec::new();
+    disk.damage("index.redb", |bytes| {
+        let windows = bytes.windows(name.len()).enumerate();
+        found.extend(windows.filter_map(|(at, bytes)| (bytes == name).then_some(at)));
+    });
+    found
+}
+
+#[test]
+fn whatever_bit_of_a_contact_changes_in_the_index_the_file_of_contacts_counts() {
+    let (mut author, mut friend, mut foe) = (Person::new(1), Person::new(2), Person::new(3));
+    author.befriend(&mut friend);
+    author.befriend(&mut foe);
+    let name = foe.store.keys().identity();
+    author.store.block(name).expect("blocks");
+    author.post("kept", &Audience::Friends, 1_000);
+    let following = author.store.following().expect("reads");
+    let disk = author.disk.clone();
+    drop(author);
+    let friends = friend.store.keys().identity();
+    let mut changes: Vec<_> = places_of(&disk, &name.0);
+    changes.extend(places_of(&disk, &friends.0));
+    assert!(
+        changes.len() > 4,
+        "keys of contacts, and within their cards"
+    );
+    let mut noticed = 0;
+    for at in changes.iter().flat_map(|at| *at..at + 32) {
+        let disk = disk.copy();
+        disk.damage("index.redb", |bytes| bytes[at] ^= 1 << (at % 8));
+        let mut author = Person::on(disk, 1).unwrap_or_else(|error| panic!("{at}: {error}"));
+        assert_eq!(author.store.blocked().expect("reads"), [name], "{at}");
+        assert_eq!(author.store.following().expect("reads"), following, "{at}");
+        assert_eq!(author.texts(), ["kept"], "{at}");
+        noticed += u32::from(author.store.opened().rebuilt.is_some());
+    }
+    assert!(noticed > 0, "the index was made anew");
+}
+
+#[test]
+fn an_acknowledged_post_that_is_damaged_ends_its_log_where_the_index_is_lost() {
+    let (mut author, mut reader, late) = (Person::new(1), Person::new(2), Person::new(3));
+    author.befriend(&mut reader);
+    author.store.follow(&late.card()).expect("follows");
+    let first = author.post("0", &Audience::Friends, 1_000);
+    let last = author.post("1", &Audience::Friends, 1_001);
+    let to = Person::new(4);
+    author.store.follow(&to.card()).expect("follows");
+    author
+        .store
+        .grant(last.op, to.store.keys().identity())
+        .expect("grants");
+    reader.pull(&author, Engine::Cursor);
+    let own = author.store.keys().identity();
+    let disk = author.disk.clone();
+    drop(author);
+    let log = disk
+        .disk()
+        .list(&format!("identities/{own}/logs"))
+        .expect("lists");
+    let path = format!("identities/{own}/logs/{}/00000001.json", log[0]);
+    disk.damage(&path, |text| text[12] ^= 1);
+    disk.disk().remove("index.redb").expect("removes");
+    let mut author = Person::on(disk.clone(), 1).expect("opens");
+    let opened = author.store.opened();
+    assert!(opened.rebuilt.is_some());
+    assert_eq!(opened.set_aside.len(), 1);
+    assert_eq!(opened.set_aside[0].seq, 1);
+    assert!(
+        opened.set_aside[0].reason.contains("00000001"),
+        "{opened:?}"
+    );
+    let own_ops = author.store.owned_ops().expect("reads");
+    assert_eq!(own_ops, [(first.op, 1_000)]);
+    author.store.reindex().expect("reindexes");
+    let readers = only(&[&reader, &late]);
+    let after = author.post("after", &readers, 2_000);
+    assert_eq!(after.seq, 0, "no place is signed twice");
+    reader.pull(&author, Engine::Cursor);
+    assert_eq!(reader.store.forks().expect("reads"), []);
+    drop(author);
+    let mut again = Person::on(disk, 1).expect("opens");
+    assert_eq!(again.store.opened(), crate::store::Opened::default());
+}
+
+/// A reader who has frozen a log of the author's, has revoked a device of theirs, and knows their
+/// newest certificate.
+fn informed() -> (Person, Keys) {
+    use crate::keys::Rotation;
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    author.post("0", &Audience::Public, 1_000);
+    let copy = author.disk.copy();
+    author.post("1", &Audience::Public, 1_001);
+    reader.pull(&author, Engine::Cursor);
+    drop(author);
+    let mut author = Person::on(copy, 1).expect("opens");
+    author.post("1 again", &Audience::Public, 2_000);
+    let own = author.store.keys().identity();
+    reader.store.ask_again(own).expect("writes");
+    reader.pull(&author, Engine::Cursor);
+    let first = author.store.keys().delegation().device;
+    let keys = author.store.keys().rotated(Rotation::BOTH, None);
+    let keys = keys.expect("there is room").revoked(first, 3_000);
+    let keys = keys.expect("revokes");
+    let author = author.with_keys(keys.clone());
+    reader.pull(&author, Engine::Cursor);
+    (reader, keys)
+}
+
+#[test]
+fn what_others_signed_of_their_keys_and_logs_outlives_the_index() {
+    let (reader, author) = informed();
+    let forks = reader.store.forks().expect("reads");
+    assert_eq!(forks.len(), 1);
+    let disk = reader.disk.clone();
+    drop(reader);
+    disk.disk().remove("index.redb").expect("removes");
+    let mut reader = Person::on(disk.clone(), 2).expect("opens");
+    let rebuilt = reader.store.opened().rebuilt.expect("told");
+    assert_eq!((rebuilt.forks, rebuilt.proofs_lost), (1, false));
+    assert_eq!(reader.store.forks().expect("reads"), forks);
+    let own = author.identity();
+    let known = reader.store.certificate_of(own).expect("reads");
+    assert_eq!(known.as_ref(), Some(author.delegation()));
+    let revoked = |store: &Store| {
+        let txn = store.read().expect("reads");
+        let table = txn
+            .open_table(crate::store::tables::REVOCATIONS)
+            .expect("is there");
+        redb::ReadableTableMetadata::len(&table).expect("reads")
+    };
+    assert_eq!(revoked(&reader.store), 1);
+    // A card of before the rotation is refused as it was.
+    let old = Keys::generate(Some([1; 32])).card_at(&[], NOW_MS);
+    let refused = reader.store.follow(&old.expect("signs"));
+    assert!(matches!(refused, Err(StoreError::OldCard(_))));
+    drop(reader);
+    // Where the copy is damaged, too, that is told.
+    let path = crate::store::proof_file::path(Keys::generate(Some([2; 32])).identity());
+    disk.damage(&path, |bytes| bytes[40] ^= 1);
+    disk.disk().remove("index.redb").expect("removes");
+    let mut reader = Person::on(disk, 2).expect("opens");
+    let rebuilt = reader.store.opened().rebuilt.expect("told");
+    assert_eq!((rebuilt.forks, rebuilt.proofs_lost), (0, true));
+}
+
+#[test]
+fn an_index_of_before_the_file_of_proofs_gets_one() {
+    let (mut reader, author) = informed();
+    let older = |txn: &redb::WriteTransaction, _: &Keys| {
+        txn.open_table(crate::store::tables::FORMAT)?
+            .insert((), 3)?;
+        Ok(())
+    };
+    reader.store.write(older).expect("writes");
+    let disk = reader.disk.clone();
+    let own = reader.store.keys().identity();
+    drop(reader);
+    disk.disk()
+        .remove(&crate::store::proof_file::path(own))
+        .expect("removes");
+    drop(Person::on(disk.clone(), 2).expect("opens"));
+    disk.disk().remove("index.redb").expect("removes");
+    let reader = Person::on(disk, 2).expect("opens");
+    let known = reader
+        .store
+        .certificate_of(author.identity())
+        .expect("reads");
+    assert_eq!(known.as_ref(), Some(author.delegation()));
+}
+
+#[test]
+fn a_certificate_heard_before_a_cut_at_any_call_is_heard_again_or_known() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    let keys = author
+        .store
+        .keys()
+        .rotated(crate::keys::Rotation::BOTH, None);
+    let author = author.with_keys(keys.expect("there is room"));
+    let newest = author.store.keys().delegation().clone();
+    let (me, from) = (reader.store.keys().identity(), newest.identity);
+    let request = reader.store.pull_request(from, Engine::Cursor, 0, 10);
+    let request = request.expect("reads");
+    let page = author.store.answer(me, &request).expect("answers");
+    for calls in 0.. {
+        let mut cut = Person::on(reader.disk.copy(), 2).expect("opens");
+        cut.disk.cut_power_after(calls);
+        let heard = cut.store.ingest(from, &request, &page, NOW_MS).is_ok();
+        for bits in super::crash::LUCK {
+            let disk = cut.disk.after_power_cut(super::crash::luck(bits));
+            disk.disk().remove("index.redb").expect("removes");
+            let again = Person::on(disk, 2).expect("opens");
+            let known = again.store.certificate_of(from).expect("reads");
+            assert!(known == Some(newest.clone()) || !heard, "call {calls}");
+        }
+        if heard {
+            return;
+        }
+    }
+}

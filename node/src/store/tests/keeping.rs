@@ -2,6 +2,7 @@
 
 use super::refusals::{Scene, item, sign};
 use super::*;
+use crate::body::BODY_VALUES_MAX;
 use crate::op::{Header, OpRefusal};
 use crate::pull::Item;
 use crate::store::tables::OPS;
@@ -22,12 +23,25 @@ fn what_has_expired_is_not_shown_and_is_cleared_away() {
     let there = expiring(&scene, 1, Some(gone.id()), 20_000);
     assert_eq!(scene.ingest(vec![gone.clone(), there]).new.len(), 2);
     let store = &mut scene.reader.store;
-    let shown = |store: &Store, at| store.timeline_at(10, None, at).expect("reads").len();
+    let shown = |store: &Store, at| {
+        let shown = store.timeline_at(10, None, at).expect("reads");
+        shown.posts.len()
+    };
     assert_eq!((shown(store, 4_000), shown(store, NOW_MS)), (2, 1));
+    assert_eq!(store.next_expiry().expect("reads"), Some(5_000));
     assert_eq!(store.forget_expired(4_000).expect("writes"), 0);
     assert_eq!(store.forget_expired(NOW_MS).expect("writes"), 1);
     assert_eq!(store.forget_expired(NOW_MS).expect("writes"), 0);
+    assert_eq!(store.next_expiry().expect("reads"), Some(20_000));
     assert_eq!(shown(store, NOW_MS), 1);
+    assert_eq!(shown(store, 4_000), 1, "also when the clock is set back");
+    assert!(
+        store
+            .timeline_at(10, None, 4_000)
+            .expect("reads")
+            .damaged
+            .is_none()
+    );
     assert_eq!(store.readable_ops().expect("reads").len(), 1);
     // It stays in its log, so that it is not taken for missing, and is not taken in again.
     assert!(store.holds(gone.id()).expect("reads"));
@@ -72,4 +86,60 @@ fn an_entry_that_cannot_be_read_is_dropped_by_a_reindex_and_pulled_again() {
     assert_eq!(reader.store.reindex().expect("reindexes").ops, 1);
     assert_eq!(reader.pull(&author, Engine::Cursor), [first.op]);
     assert_eq!(reader.texts(), ["second", "first"]);
+}
+
+#[test]
+fn a_body_of_too_many_values_is_neither_posted_nor_taken_in() {
+    let list = |entries: usize| json!({"type": "note/1", "text": "", "list": vec![0; entries]});
+    let mut scene = Scene::new();
+    let (most, more) = (BODY_VALUES_MAX - 4, BODY_VALUES_MAX - 3);
+    let posted = scene
+        .reader
+        .store
+        .post(list(more), &Audience::Public, 1_000);
+    assert!(matches!(posted, Err(StoreError::Body(_))), "{posted:?}");
+    let posted = scene
+        .reader
+        .store
+        .post(list(most), &Audience::Public, 1_000);
+    posted.expect("at the bound");
+    let mut large = item(&scene.author, 0, None, "");
+    large.body = list(more).to_string().into_bytes();
+    let mut header = Header::decode(&large.header.bytes).expect("reads");
+    header.body_hash = blake3::hash(&large.body).into();
+    header.body_len = large.body.len() as u32;
+    large.header = sign(&scene.author, &header);
+    let refused = scene.refusals(vec![large]);
+    assert!(matches!(refused[..], [OpRefusal::Format(_)]), "{refused:?}");
+}
+
+#[test]
+fn a_timeline_ends_where_its_bodies_have_taken_their_memory() {
+    let mut author = Person::new(1);
+    let body = json!({"type": "note/1", "list": vec![0; BODY_VALUES_MAX - 3]});
+    for number in 0..70 {
+        let posted = author.store.post(body.clone(), &Audience::Public, number);
+        posted.expect("posts");
+    }
+    // Each takes 64 bytes a value, and its text: it ends with the one that goes beyond 64 MiB.
+    let shown = author.store.timeline(1_000, None).expect("reads");
+    assert_eq!(shown.len(), 63);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_told_of_and_hides_no_other() {
+    let mut author = Person::new(1);
+    let first = author.post("first", &Audience::Public, 1_000);
+    author.post("second", &Audience::Public, 2_000);
+    let damage = |txn: &redb::WriteTransaction, _: &Keys| {
+        txn.open_table(OPS)?.insert(&first.op.0, &b"?"[..])?;
+        Ok(())
+    };
+    author.store.write(damage).expect("writes");
+    let shown = author.store.timeline_at(10, None, NOW_MS).expect("reads");
+    assert_eq!(shown.posts.len(), 1);
+    let damaged = shown.damaged.expect("is told");
+    assert_eq!(damaged.cure(), crate::store::Cure::Reindex);
+    author.store.reindex().expect("reindexes");
+    assert_eq!(author.texts(), ["second", "first"]);
 }

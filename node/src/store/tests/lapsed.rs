@@ -77,7 +77,7 @@ fn posts_before_and_after_a_rotation_are_read() {
     let last = results.last().expect("a page");
     assert_eq!((last.missing, last.refused.len()), (0, 0));
     let serial = last.certificate.as_ref().map(|told| told.term.serial);
-    assert_eq!(serial, Some(2));
+    assert_eq!(serial, Some(author.store.keys().delegation().term.serial));
     // The author reads its own posts from before, also when the index is made anew.
     assert_eq!(author.texts(), ["and again", "after", "before"]);
     let done = author.store.reindex().expect("reindexes");
@@ -303,4 +303,74 @@ fn rotated_keys_read_back_and_have_a_bound() {
         loaded.revoked([0; 32], 0),
         Err(KeysError::UnknownDevice(_))
     ));
+}
+
+/// Signs a certificate over an encryption key to which nothing can be sealed.
+fn useless(keys: &Keys) -> crate::delegation::Delegation {
+    let (identity, device) = (DeviceOf(keys.clone()), SignsAsDevice(keys.clone()));
+    let term = crate::delegation::Term {
+        serial: 7,
+        until_ms: None,
+    };
+    let nothing = crate::seal::EncryptionKey([0; 32]);
+    crate::delegation::Delegation::issue(&identity, &device, nothing, term).expect("signs")
+}
+
+/// Signs as the device of keys.
+struct SignsAsDevice(Keys);
+
+impl crate::identity::Signer for SignsAsDevice {
+    fn public(&self) -> [u8; 32] {
+        self.0.delegation().device
+    }
+
+    fn sign(
+        &self,
+        context: &str,
+        bytes: &[u8],
+    ) -> Result<crate::identity::Signature, crate::identity::SignError> {
+        self.0.sign_as_device(context, bytes)
+    }
+}
+
+#[test]
+fn no_friends_certificate_stops_posts_to_friends() {
+    let (mut owner, mut friend, mut mallory) = (Person::new(1), Person::new(2), Person::new(3));
+    owner.befriend(&mut friend);
+    owner.befriend(&mut mallory);
+    let keys = mallory.store.keys().clone();
+    // It is not taken from a page.
+    let from = keys.identity();
+    let request = owner.store.pull_request(from, Engine::Cursor, 0, 10);
+    let request = request.expect("reads");
+    let page = PullPage {
+        items: Vec::new(),
+        next: request.state,
+        end: Some(End {
+            complete: true,
+            delegation: useless(&keys).encode(),
+            heads: Vec::new(),
+        }),
+        lapsed: Lapsed::default(),
+    };
+    let told = owner.store.ingest(from, &request, &page, NOW_MS);
+    assert_eq!(told.expect("ingests").certificate, None);
+    let posted = owner.post("to both", &Audience::Friends, 1_000);
+    assert_eq!((posted.readers.len(), posted.left_out.len()), (2, 0));
+    // A version before took it: its owner is left out, and nobody else.
+    let keep = |txn: &redb::WriteTransaction, _: &Keys| {
+        let mut certificates = txn.open_table(crate::store::tables::CERTIFICATES)?;
+        certificates.insert(&from.0, useless(&keys).encode().as_slice())?;
+        Ok(())
+    };
+    owner.store.write(keep).expect("writes");
+    let posted = owner.post("to one", &Audience::Friends, 2_000);
+    assert_eq!(posted.readers, [friend.store.keys().identity()]);
+    assert_eq!(posted.left_out, [from]);
+    friend.pull(&owner, Engine::Cursor);
+    assert_eq!(friend.texts(), ["to one", "to both"]);
+    let again = owner.post("to one again", &Audience::Friends, 3_000);
+    assert_eq!(again.seq, posted.seq + 1, "it goes on in the same log");
+    let named = owner.store.post(note("named"), &only(&[&mallory]), 4_000);
+    assert!(matches!(named, Err(StoreError::UnusableReader { .. })));
 }

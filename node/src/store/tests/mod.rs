@@ -117,7 +117,8 @@ impl Store {
         limit: u32,
         author: Option<crate::identity::IdentityId>,
     ) -> Result<Vec<crate::api::Post>, StoreError> {
-        self.timeline_at(limit, author, NOW_MS)
+        let shown = self.timeline_at(limit, author, NOW_MS)?;
+        Ok(shown.posts)
     }
 }
 

@@ -399,3 +399,26 @@ fn what_is_refused_for_ever_is_passed_after_a_bounded_number_of_pulls_and_told()
     assert_eq!((state, result.given_up), (start, 1));
     assert_eq!(scene.pulled(&page).0, page.next);
 }
+
+#[test]
+fn of_more_forked_logs_than_are_kept_nothing_is_taken_and_it_is_told() {
+    use crate::store::ingest::FORKS_PER_AUTHOR_MAX;
+    let mut scene = Scene::new();
+    let in_log = |scene: &Scene, log: u8, text: &str| {
+        let mut item = item(&scene.author, 0, None, text);
+        let mut header = Header::decode(&item.header.bytes).expect("reads");
+        header.log = LogId([log; 16]);
+        item.header = sign(&scene.author, &header);
+        item
+    };
+    let logs = 0..=FORKS_PER_AUTHOR_MAX as u8;
+    let first: Vec<_> = logs.clone().map(|log| in_log(&scene, log, "a")).collect();
+    let other: Vec<_> = logs.map(|log| in_log(&scene, log, "b")).collect();
+    assert_eq!(scene.ingest(first).new.len(), FORKS_PER_AUTHOR_MAX + 1);
+    let result = scene.ingest(other);
+    assert_eq!(result.refused.len(), FORKS_PER_AUTHOR_MAX + 1);
+    assert_eq!(result.forks.len(), FORKS_PER_AUTHOR_MAX);
+    assert_eq!(result.forks_left_out, 1);
+    let kept = scene.reader.store.forks().expect("reads");
+    assert_eq!(kept.len(), FORKS_PER_AUTHOR_MAX);
+}

@@ -24,6 +24,11 @@ fn scene() -> (Person, Person) {
 
 /// What `reader` says it holds of the logs of `author`.
 fn heads(reader: &Person, author: &Person) -> Vec<SignedHeader> {
+    told(reader, author).heads
+}
+
+/// What `reader` tells `author` of the author's own.
+fn told(reader: &Person, author: &Person) -> crate::pull::End {
     let own = author.store.keys().identity();
     let request = PullRequest {
         viewer: own,
@@ -35,7 +40,7 @@ fn heads(reader: &Person, author: &Person) -> Vec<SignedHeader> {
     let page = reader.store.answer(own, &request).expect("answers");
     let page = PullPage::decode(&page.encode()).expect("what is sent can be read");
     assert_eq!(page.items, []);
-    page.end.expect("it is one page").heads
+    page.end.expect("it is one page")
 }
 
 fn hear(author: &mut Person, reader: &Person) -> Vec<EndedLog> {
@@ -121,7 +126,9 @@ fn logs_of_which_the_copy_knows_nothing_number_arrivals_anew_once() {
     let mut author = Person::on(copy, 1).expect("opens");
     let first = author.post("another", &Audience::Friends, 2_000);
     assert_eq!(reader.pull(&author, Engine::Cursor), [], "passed by");
-    assert_eq!(hear(&mut author, &reader).len(), 1);
+    let ended = hear(&mut author, &reader);
+    let reasons: Vec<_> = ended.iter().map(|end| end.reason).collect();
+    assert_eq!(reasons, [EndReason::OthersHoldMore, EndReason::OldCopy]);
     assert_eq!(hear(&mut author, &reader), []);
     assert_eq!(reader.pull(&author, Engine::Cursor), [first.op]);
 }
@@ -189,4 +196,150 @@ fn what_is_asked_for_again_comes_again() {
     reader.store.ask_again(own).expect("writes");
     let pages = reader.pull_pages(&author, Engine::Cursor, 100);
     assert_eq!(pages[0].duplicates, 1);
+}
+
+/// Some 250 KiB of text.
+fn large() -> String {
+    "x".repeat(250 * 1_024)
+}
+
+#[test]
+fn one_log_that_is_behind_ends_all_whatever_was_written_last() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    author.post("to friends", &Audience::Friends, 1_000);
+    let copy = author.disk.copy();
+    author.post("to friends again", &Audience::Friends, 1_001);
+    for number in 0..5 {
+        author.post(&large(), &Audience::Public, 1_002 + number);
+    }
+    assert_eq!(reader.pull(&author, Engine::Cursor).len(), 7);
+    drop(author);
+    let mut author = Person::on(copy, 1).expect("opens");
+    let ended = hear(&mut author, &reader);
+    assert!(
+        ended
+            .iter()
+            .all(|end| end.reason == EndReason::OthersHoldMore)
+    );
+    assert_eq!(ended.len(), 2);
+    let after = author.post("after", &Audience::Friends, 2_000);
+    assert_eq!(after.seq, 0);
+    assert_eq!(reader.pull(&author, Engine::Cursor), [after.op]);
+    assert_eq!(reader.store.forks().expect("reads"), []);
+}
+
+#[test]
+fn a_log_that_no_reader_has_named_yet_ends_with_those_that_one_has() {
+    let (mut author, mut reader, mut other) = (Person::new(1), Person::new(2), Person::new(3));
+    author.befriend(&mut reader);
+    author.befriend(&mut other);
+    author.post("to the other", &only(&[&other]), 1_000);
+    let copy = author.disk.copy();
+    author.post("to the other again", &only(&[&other]), 1_001);
+    author.post("to all", &Audience::Public, 1_002);
+    reader.pull(&author, Engine::Cursor);
+    other.pull(&author, Engine::Cursor);
+    drop(author);
+    let mut author = Person::on(copy, 1).expect("opens");
+    let ended = hear(&mut author, &reader);
+    let reasons: Vec<_> = ended.iter().map(|end| end.reason).collect();
+    assert_eq!(reasons, [EndReason::OthersHoldMore, EndReason::OldCopy]);
+    assert_eq!(author.post("after", &only(&[&other]), 2_000).seq, 0);
+    other.pull(&author, Engine::Cursor);
+    assert_eq!(other.store.forks().expect("reads"), []);
+}
+
+#[test]
+fn a_frozen_log_is_told_of_whatever_was_posted_since() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    author.post("0", &Audience::Friends, 1_000);
+    let copy = author.disk.copy();
+    author.post("1", &Audience::Friends, 1_001);
+    reader.pull(&author, Engine::Cursor);
+    drop(author);
+    let mut author = Person::on(copy, 1).expect("opens");
+    let lost = author.post("1 again", &Audience::Friends, 2_000);
+    reader
+        .store
+        .ask_again(author.store.keys().identity())
+        .expect("writes");
+    reader.pull(&author, Engine::Cursor);
+    assert!(!reader.store.holds(lost.op).expect("reads"));
+    for number in 0..300 {
+        author.post(
+            &format!("public {number}"),
+            &Audience::Public,
+            3_000 + number,
+        );
+    }
+    reader.pull(&author, Engine::Cursor);
+    let frozen = reader.store.forks().expect("reads")[0].log;
+    let ended = hear(&mut author, &reader);
+    let of_frozen = ended.iter().find(|end| end.log == frozen);
+    assert_eq!(of_frozen.map(|end| end.reason), Some(EndReason::Forked));
+    let after = author.post("after", &Audience::Friends, 4_000);
+    assert!(reader.pull(&author, Engine::Cursor).contains(&after.op));
+}
+
+#[test]
+fn of_more_logs_than_there_is_room_for_each_is_told_of_sooner_or_later() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    let mut logs = BTreeSet::new();
+    for number in 0..80 {
+        author.post("first of a log", &Audience::Public, 1_000 + number);
+        author.store.begin_logs().expect("ends");
+    }
+    reader.pull(&author, Engine::Cursor);
+    for _ in 0..1_000 {
+        let heads = heads(&reader, &author);
+        assert_eq!(heads.len(), crate::pull::HEADS_MAX);
+        let headers = heads
+            .iter()
+            .map(|head| crate::op::Header::decode(&head.bytes));
+        logs.extend(headers.map(|header| header.expect("reads").log));
+        if logs.len() == 80 {
+            return;
+        }
+    }
+    panic!("{} of 80", logs.len());
+}
+
+#[test]
+fn keys_from_before_a_rotation_are_told_of_and_rotated_again_count() {
+    use crate::keys::Rotation;
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    let copied = author.store.keys().clone();
+    // A first certificate is no news: nothing is told where nothing is held.
+    assert_eq!(told(&reader, &author).delegation, Vec::<u8>::new());
+    let rotated = copied.rotated(Rotation::BOTH, None).expect("there is room");
+    let author = author.with_keys(rotated.clone());
+    reader.pull(&author, Engine::Cursor);
+    let author = author.with_keys(copied.clone());
+    let certificate = told(&reader, &author).delegation;
+    let newer = rotated.delegation().term.serial;
+    assert_eq!(copied.outdated_by(&certificate), Some(newer));
+    assert_eq!(rotated.outdated_by(&certificate), None);
+    assert_eq!(
+        Keys::generate(Some([9; 32])).outdated_by(&certificate),
+        None
+    );
+    // What the owner does then is not taken for the change that was lost.
+    let again = copied.rotated(Rotation::BOTH, None).expect("there is room");
+    assert!(again.delegation().term.serial >= newer);
+    let later = again.rotated(Rotation::BOTH, None).expect("there is room");
+    let author = author.with_keys(later.clone());
+    reader.pull(&author, Engine::Cursor);
+    let known = reader
+        .store
+        .certificate_of(later.identity())
+        .expect("reads");
+    assert_eq!(known.as_ref(), Some(later.delegation()));
+    assert_eq!(
+        rotated.outdated_by(&told(&reader, &author).delegation),
+        Some(later.delegation().term.serial)
+    );
 }

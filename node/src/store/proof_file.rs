@@ -1,0 +1,225 @@
+//! What others have signed of their keys and logs, as one small file beside the contacts: their newest
+//! certificates, revocations of devices, and proofs of forks.
+//!
+//! Owns the file's name and format. The index is asked, and has all of it; but nobody tells it twice,
+//! so that the file is written whenever any of it changes, before the index is, and read where the
+//! index is made anew. What it says more than the index after a crash is heard again.
+
+use std::sync::Arc;
+
+use redb::{ReadableTable, WriteTransaction};
+
+use super::StoreError;
+use super::contact_file::CONTACTS_MAX;
+use super::ingest::FORKS_PER_AUTHOR_MAX;
+use super::tables::{CERTIFICATES, FORKS, REVOCATIONS};
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::delegation::{DELEGATION_BYTES_MAX, Delegation};
+use crate::environment::Disk;
+use crate::files;
+use crate::identity::IdentityId;
+use crate::op::HEADER_BYTES_MAX;
+use crate::revocation::REVOCATIONS_MAX;
+
+const WHAT: &str = "file of proofs";
+const VERSION: u64 = 1;
+const MARK_BYTES: usize = 32;
+/// Longest proof of a fork, as the index has it: two headers, their signatures, and the author.
+const FORK_BYTES_MAX: usize = 2 * (HEADER_BYTES_MAX + 80) + 48;
+const REVOKED_MAX: usize = REVOCATIONS_MAX * CONTACTS_MAX;
+const FORKS_MAX: usize = FORKS_PER_AUTHOR_MAX * CONTACTS_MAX;
+const FILE_BYTES_MAX: u64 = 128
+    + (DELEGATION_BYTES_MAX as u64 + 8) * CONTACTS_MAX as u64
+    + 96 * REVOKED_MAX as u64
+    + (FORK_BYTES_MAX as u64 + 72) * FORKS_MAX as u64;
+
+/// A revoked device: author, device, serial, and the last moment of its clock that counts.
+type Revoked = ([u8; 32], [u8; 32], u64, u64);
+/// A forked log: device, log, place, and the proof as the index has it.
+type Forked = ([u8; 32], [u8; 16], u64, Vec<u8>);
+
+/// What others have signed of their keys and logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Proofs {
+    certificates: Vec<Vec<u8>>,
+    revoked: Vec<Revoked>,
+    forked: Vec<Forked>,
+}
+
+/// The file of an identity.
+pub(super) fn path(identity: IdentityId) -> String {
+    format!("identities/{identity}/proofs")
+}
+
+impl Proofs {
+    /// What the file says; nothing if there is none.
+    ///
+    /// # Errors
+    /// `Damaged` if it is not as written; `Disk`.
+    pub(super) fn read(disk: &Arc<dyn Disk>, identity: IdentityId) -> Result<Self, StoreError> {
+        let path = path(identity);
+        let Some(bytes) = files::read(disk, &path, FILE_BYTES_MAX)? else {
+            return Ok(Self::default());
+        };
+        let damaged = |reason: String| StoreError::Damaged {
+            path: path.clone(),
+            reason,
+        };
+        let (mark, content) = bytes
+            .split_first_chunk::<MARK_BYTES>()
+            .ok_or_else(|| damaged("it is too short".into()))?;
+        if blake3::hash(content).as_bytes() != mark {
+            return Err(damaged("its checksum is another".into()));
+        }
+        Self::decode(content).map_err(|error| damaged(error.to_string()))
+    }
+
+    /// Puts the file in its place, durably. Old or new content is found there after a crash.
+    pub(super) fn write(&self, disk: &Arc<dyn Disk>, identity: IdentityId) -> std::io::Result<()> {
+        let content = self.encode();
+        let mark = *blake3::hash(&content).as_bytes();
+        let path = path(identity);
+        files::replace(disk, &path, &[&mark[..], &content].concat())?;
+        files::sync_dir_of(disk, &path)
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many logs are forked.
+    pub(super) fn forks(&self) -> u64 {
+        self.forked.len() as u64
+    }
+
+    /// What the index says.
+    pub(super) fn of_index(txn: &WriteTransaction) -> Result<Self, StoreError> {
+        let mut proofs = Self::default();
+        for entry in txn.open_table(CERTIFICATES)?.iter()? {
+            proofs.certificates.push(entry?.1.value().to_vec());
+        }
+        for entry in txn.open_table(REVOCATIONS)?.iter()? {
+            let (key, value) = entry?;
+            let ((author, device), (serial, after_ms)) = (key.value(), value.value());
+            proofs.revoked.push((*author, *device, serial, after_ms));
+        }
+        for entry in txn.open_table(FORKS)?.iter()? {
+            let (key, value) = entry?;
+            let ((device, log), (seq, proof)) = (key.value(), value.value());
+            proofs.forked.push((*device, *log, seq, proof.to_vec()));
+        }
+        Ok(proofs)
+    }
+
+    /// Enters all of it into an index that has none of it. A certificate that nobody signed is left
+    /// out.
+    pub(super) fn enter(&self, txn: &WriteTransaction) -> Result<(), StoreError> {
+        let mut certificates = txn.open_table(CERTIFICATES)?;
+        for bytes in &self.certificates {
+            match Delegation::decode_kept(bytes) {
+                Ok(read) => {
+                    certificates.insert(&read.identity.0, bytes.as_slice())?;
+                }
+                Err(error) => tracing::warn!(%error, "left out a certificate"),
+            }
+        }
+        let mut revocations = txn.open_table(REVOCATIONS)?;
+        for (author, device, serial, after_ms) in &self.revoked {
+            revocations.insert((author, device), (*serial, *after_ms))?;
+        }
+        let mut forks = txn.open_table(FORKS)?;
+        for (device, log, seq, proof) in &self.forked {
+            forks.insert((device, log), (*seq, proof.as_slice()))?;
+        }
+        Ok(())
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.array(4).u64(VERSION).array(self.certificates.len());
+        for certificate in &self.certificates {
+            writer.bytes(certificate);
+        }
+        writer.array(self.revoked.len());
+        for (author, device, serial, after_ms) in &self.revoked {
+            writer.array(4).bytes(author).bytes(device);
+            writer.u64(*serial).u64(*after_ms);
+        }
+        writer.array(self.forked.len());
+        for (device, log, seq, proof) in &self.forked {
+            writer.array(4).bytes(device).bytes(log);
+            writer.u64(*seq).bytes(proof);
+        }
+        writer.finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(WHAT, bytes);
+        reader.versioned(4, VERSION)?;
+        let mut proofs = Self::default();
+        for _ in 0..reader.list(CONTACTS_MAX)? {
+            let certificate = reader.bytes(DELEGATION_BYTES_MAX)?;
+            proofs.certificates.push(certificate.to_vec());
+        }
+        for _ in 0..reader.list(REVOKED_MAX)? {
+            reader.array(4)?;
+            let names = (reader.fixed()?, reader.fixed()?);
+            let numbers = (reader.u64()?, reader.u64()?);
+            proofs
+                .revoked
+                .push((names.0, names.1, numbers.0, numbers.1));
+        }
+        for _ in 0..reader.list(FORKS_MAX)? {
+            reader.array(4)?;
+            let names = (reader.fixed()?, reader.fixed()?);
+            let seq = reader.u64()?;
+            let proof = reader.bytes(FORK_BYTES_MAX)?.to_vec();
+            proofs.forked.push((names.0, names.1, seq, proof));
+        }
+        reader.end()?;
+        Ok(proofs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory_disk::MemoryDisk;
+
+    const OWNER: IdentityId = IdentityId([1; 32]);
+
+    #[test]
+    fn what_is_written_reads_back_and_every_damaged_byte_is_noticed() {
+        let disk = MemoryDisk::default().disk();
+        assert_eq!(
+            Proofs::read(&disk, OWNER).expect("reads"),
+            Proofs::default()
+        );
+        let proofs = Proofs {
+            certificates: vec![vec![1; 40]],
+            revoked: vec![([2; 32], [3; 32], 4, 5)],
+            forked: vec![([6; 32], [7; 16], 8, vec![9; FORK_BYTES_MAX])],
+        };
+        files::make_dir(&disk, &format!("identities/{OWNER}")).expect("makes it");
+        proofs.write(&disk, OWNER).expect("writes");
+        assert_eq!(Proofs::read(&disk, OWNER).expect("reads"), proofs);
+        let file = disk.open(&path(OWNER), false).expect("opens");
+        let len = file.len().expect("reads");
+        for at in 0..len {
+            let mut byte = [0];
+            file.read_at(at, &mut byte).expect("reads");
+            file.write_at(at, &[byte[0] ^ 0x20]).expect("writes");
+            let damaged = Proofs::read(&disk, OWNER);
+            assert!(matches!(damaged, Err(StoreError::Damaged { .. })), "{at}");
+            file.write_at(at, &byte).expect("writes");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = Proofs::decode(&bytes);
+        }
+    }
+}
