@@ -128,7 +128,9 @@ impl Store {
             };
             read_bytes += record.value().len();
             let record = Record::decode(record.value())?;
-            if Record::is_expired(&record.header()?, wall_ms) {
+            let header = record.header()?;
+            record.check(op, &header)?;
+            if Record::is_expired(&header, wall_ms) {
                 page.next = next;
                 continue;
             }

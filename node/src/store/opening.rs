@@ -349,7 +349,7 @@ fn sweep(disk: &Arc<dyn Disk>, identity: IdentityId) {
 }
 
 /// The index is not as it was written.
-fn corrupted(reason: &str) -> StoreError {
+pub(super) fn corrupted(reason: &str) -> StoreError {
     StoreError::Index(Box::new(redb::Error::Corrupted(reason.to_owned())))
 }
 

@@ -8,7 +8,7 @@ use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::Delegation;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
-use crate::op::{Encryption, Header, OpRefusal, SEALED_BODY_BYTES_MAX};
+use crate::op::{Encryption, Header, OpId, OpRefusal, SEALED_BODY_BYTES_MAX};
 use crate::pull::{ITEM_BYTES_MAX, Item};
 use crate::seal::{self, ContentKey};
 
@@ -95,6 +95,18 @@ impl Record {
         header.expires_ms.is_some_and(|expires| expires < wall_ms)
     }
 
+    /// Whether it is the op of this name, and has the body that was signed: a changed bit would be
+    /// refused by everybody who is sent it.
+    pub(super) fn check(&self, op: OpId, header: &Header) -> Result<(), StoreError> {
+        if self.item.id() == op && check_hash(header, &self.item.body).is_ok() {
+            return Ok(());
+        }
+        Err(StoreError::DamagedEntry(DecodeError::Invalid {
+            what: WHAT,
+            reason: "it is not what was signed",
+        }))
+    }
+
     /// The readable body.
     pub(super) fn body(&self) -> Result<Body, StoreError> {
         let damaged =
@@ -160,6 +172,6 @@ pub(super) fn own_certificate(
 }
 
 /// What a wrapped content key is bound to: the op and its reader.
-pub(super) fn wrap_binding(op: crate::op::OpId, reader: IdentityId) -> Vec<u8> {
+pub(super) fn wrap_binding(op: OpId, reader: IdentityId) -> Vec<u8> {
     [op.0, reader.0].concat()
 }

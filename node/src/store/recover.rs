@@ -7,15 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redb::ReadableTable;
+use redb::{ReadTransaction, ReadableTable};
 
+use super::opening::corrupted;
 use super::post_files::{self, Listing, OwnGrant, OwnPost, log_dir};
 use super::record::Record;
-use super::tables::{Derived, ENDED, EPOCH, EXPIRING, HEADS, NEXT_ARRIVAL, NUMBERS};
+use super::tables::{Derived, ENDED, EPOCH, EXPIRING, HEADS, NEXT_ARRIVAL, NUMBERS, OPS};
 use super::{SetAside, Store, StoreError};
 use crate::entropy;
 use crate::files;
-use crate::op::LogId;
+use crate::op::{Header, LogId};
 
 /// Most expired bodies dropped at once: each is written anew without its body.
 const FORGOTTEN_MAX: usize = 64;
@@ -185,7 +186,12 @@ impl Store {
             if listing.ended && ended.get(&log.0)?.is_none() {
                 newly_ended.push(log);
             }
-            let known = heads.get(&log.0)?.map_or(0, |head| head.value().0 + 1);
+            let head = heads.get(&log.0)?;
+            let head = head.map(|head| (head.value().0, *head.value().1));
+            if let Some((seq, op)) = head {
+                self.check_head(&txn, log, (seq, &op), &listing)?;
+            }
+            let known = head.map_or(0, |(seq, _)| seq + 1);
             for seq in listing.posts.range(known..) {
                 match self.unknown_post(log, *seq, listing.posts.last())? {
                     Ok(post) => {
@@ -252,6 +258,30 @@ impl Store {
         }
         txn.commit()?;
         Ok(())
+    }
+
+    /// Whether the index and the files of `log` agree on its newest post, which the next one continues:
+    /// a changed bit there would have a place signed twice, or what readers hold contradicted. That a
+    /// file is gone, where all of the index was checked, is for `reindex` to say.
+    fn check_head(
+        &self,
+        txn: &ReadTransaction,
+        log: LogId,
+        (seq, op): (u64, &[u8; 32]),
+        listing: &Listing,
+    ) -> Result<(), StoreError> {
+        if self.is_checked {
+            return Ok(());
+        }
+        let record = txn.open_table(OPS)?.get(op)?;
+        let header = record.map(|record| Record::decode(record.value())?.header());
+        let is_its = |header: Header| (header.log, header.seq) == (log, seq);
+        if header.transpose()?.is_some_and(is_its) && listing.posts.contains(&seq) {
+            return Ok(());
+        }
+        Err(corrupted(
+            "the newest post of a log in it is not that of the files",
+        ))
     }
 
     /// A post that the index does not know. The last of a log may be torn, and was never acknowledged

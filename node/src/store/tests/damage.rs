@@ -282,3 +282,76 @@ fn a_certificate_heard_before_a_cut_at_any_call_is_heard_again_or_known() {
         }
     }
 }
+
+#[test]
+fn whatever_bit_changes_beside_the_name_of_an_own_log_no_place_is_signed_twice() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    for number in 0..3 {
+        author.post(&format!("{number}"), &Audience::Public, 1_000 + number);
+    }
+    reader.pull(&author, Engine::Cursor);
+    let own = author.store.keys().identity();
+    let disk = author.disk.clone();
+    drop(author);
+    let logs = disk
+        .disk()
+        .list(&format!("identities/{own}/logs"))
+        .expect("lists");
+    let log: crate::op::LogId = logs[0].parse().expect("a name");
+    let mut places = Vec::new();
+    disk.damage("index.redb", |bytes| {
+        let windows = bytes.windows(16).enumerate();
+        places.extend(windows.filter_map(|(at, bytes)| (bytes == log.0).then_some(at)));
+    });
+    assert!(places.len() > 5, "keys, values and headers");
+    // The name itself, and what stands beside it: keys have 8 bytes and names at most, and values too.
+    for at in places.iter().flat_map(|at| (at - 40..at + 64).step_by(3)) {
+        let disk = disk.copy();
+        disk.damage("index.redb", |bytes| bytes[at] ^= 1 << (at % 8));
+        let mut author = opened(&disk).unwrap_or_else(|| panic!("{at}"));
+        let mut reader = Person::on(reader.disk.copy(), 2).expect("opens");
+        author.post("and again", &Audience::Public, 9_001);
+        let me = reader.store.keys().identity();
+        let request = reader
+            .store
+            .pull_request(own, Engine::Cursor, 0, 10)
+            .expect("reads");
+        if author.store.answer(me, &request).is_ok() {
+            reader.pull_pages(&author, Engine::Cursor, 100);
+        }
+        assert_eq!(reader.store.forks().expect("reads"), [], "{at}");
+    }
+}
+
+#[test]
+fn a_changed_bit_of_an_own_post_is_told_of_and_not_served() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    let posted = author.post("unmistakable", &Audience::Public, 1_000);
+    let disk = author.disk.clone();
+    drop(author);
+    disk.damage("index.redb", |bytes| {
+        let text = b"unmistakable";
+        let places: Vec<_> = (0..bytes.len() - text.len())
+            .filter(|at| bytes[*at..].starts_with(text))
+            .collect();
+        assert!(!places.is_empty());
+        for at in places {
+            bytes[at] ^= 1;
+        }
+    });
+    let mut author = Person::on(disk, 1).expect("opens");
+    let own = author.store.keys().identity();
+    let me = reader.store.keys().identity();
+    let request = reader.store.pull_request(own, Engine::Cursor, 0, 10);
+    let request = request.expect("reads");
+    let bounds = crate::pull::PageBounds::default();
+    let answer = author.store.answer_within(me, &request, bounds, 0);
+    let Err(crate::store::Unanswered::Failed(error)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(error.cure(), crate::store::Cure::Reindex);
+    author.store.reindex().expect("reindexes");
+    assert_eq!(reader.pull(&author, Engine::Cursor), [posted.op]);
+}
