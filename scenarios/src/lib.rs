@@ -1,10 +1,11 @@
 //! Experiments as data: the scenario format, its catalog and profiles, and what plays them.
 //!
 //! Owns everything between a scenario file and a run record: reading and checking ([`format`]),
-//! what ships with the tool ([`catalog`], [`profiles`], [`metrics`]), the world that a seed draws
-//! ([`world`]), playing one seed ([`play`]), many of them in worker processes and their record
-//! ([`engine::Experiment`]) and the command line ([`cli`]). It is the only crate in which the node and the simulator meet, and
-//! it holds no protocol and no network model of its own.
+//! what ships with the tool ([`catalog`], [`profiles`], [`metrics`]), the kinds of work that hosts
+//! are given ([`workload`]), the world that a seed draws ([`world`]), playing one seed ([`play`]),
+//! many of them in worker processes and their record ([`engine::Experiment`]) and the command line
+//! ([`cli`]). It is the only crate in which the node and the simulator meet, and it holds no
+//! protocol and no network model of its own.
 
 pub mod allocator;
 mod built_in;
@@ -21,4 +22,5 @@ pub mod play;
 pub mod profiles;
 mod text;
 pub mod validation;
+pub mod workload;
 pub mod world;

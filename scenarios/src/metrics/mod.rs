@@ -1,33 +1,26 @@
 //! The registry of metrics: every name that a result may contain, and what it means.
 //!
 //! Owns names, units and definitions. It measures nothing. A new metric is one entry in the file
-//! of its area; a new area is a file, and a line in `AREAS`.
+//! of its area, or in the room of the kind of workload that it is about; a new area is a file, and
+//! a line in `AREAS`.
 
 use std::sync::LazyLock;
 
 use orrery_reports::record::Producer;
 
-mod feed;
-mod flow;
-mod gossip;
+use crate::workload;
+
 mod hostile;
-mod lookup;
-mod packets;
-mod reach;
+mod node;
 mod relay;
 mod world;
 
-/// The metrics of each area.
-const AREAS: [&[Definition]; 9] = [
-    feed::METRICS,
-    flow::METRICS,
-    gossip::METRICS,
-    hostile::METRICS,
-    lookup::METRICS,
-    packets::METRICS,
-    reach::METRICS,
-    relay::METRICS,
-    world::METRICS,
+/// The metrics of each area that no kind of workload owns, and whether only nodes give them figures.
+const AREAS: [(&[Definition], bool); 4] = [
+    (hostile::METRICS, false),
+    (node::METRICS, true),
+    (relay::METRICS, true),
+    (world::METRICS, false),
 ];
 
 /// What a metric's figure is.
@@ -60,6 +53,8 @@ pub struct Definition {
     pub needs: &'static [&'static str],
     /// What its figures come of.
     pub span: Span,
+    /// Whether only hosts that run nodes give it figures, whatever it needs besides.
+    pub of_nodes: bool,
 }
 
 /// What a metric's figures come of.
@@ -77,15 +72,12 @@ impl Definition {
     /// What gives it its figures in a scenario with workloads and faults of these kinds, with or
     /// without hosts that run nodes.
     pub fn producer(&self, kinds: &[&str], nodes: bool) -> Producer {
-        let of_nodes = ["node.", "ping.", "relay."]
-            .iter()
-            .any(|area| self.name.starts_with(area));
         if self.needs.iter().any(|need| kinds.contains(need)) {
             match self.span {
                 Span::Measured | Span::Any => Producer::Workload,
                 Span::Mishaps => Producer::Mishap,
             }
-        } else if self.needs.is_empty() && (nodes || !of_nodes) {
+        } else if self.needs.is_empty() && (nodes || !self.of_nodes) {
             match self.span {
                 Span::Measured | Span::Any => Producer::World,
                 Span::Mishaps => Producer::Mishap,
@@ -122,7 +114,8 @@ impl Definition {
 /// Statistics of a distribution.
 pub const STATS: [&str; 8] = orrery_reports::stats::STATS;
 
-const fn value(
+/// A figure for each seed.
+pub(crate) const fn value(
     name: &'static str,
     unit: &'static str,
     needs: &'static [&'static str],
@@ -138,10 +131,12 @@ const fn value(
         cases: &[],
         needs,
         span: Span::Any,
+        of_nodes: false,
     }
 }
 
-const fn latency(
+/// A distribution of times.
+pub(crate) const fn latency(
     name: &'static str,
     needs: &'static [&'static str],
     meaning: &'static str,
@@ -156,10 +151,12 @@ const fn latency(
         cases: &[],
         needs,
         span: Span::Any,
+        of_nodes: false,
     }
 }
 
-const fn counts(
+/// A distribution of counts.
+pub(crate) const fn counts(
     name: &'static str,
     needs: &'static [&'static str],
     meaning: &'static str,
@@ -187,7 +184,7 @@ const NOT_DONE: &[&str] = &[
 ];
 
 /// What a workload of one kind was asked in vain.
-const fn not_done(
+pub(crate) const fn not_done(
     name: &'static str,
     needs: &'static [&'static str],
     meaning: &'static str,
@@ -201,7 +198,7 @@ const fn not_done(
 }
 
 /// A metric whose figures come of what lies within the measured time.
-const fn measured(metric: Definition) -> Definition {
+pub(crate) const fn measured(metric: Definition) -> Definition {
     Definition {
         span: Span::Measured,
         ..metric
@@ -210,7 +207,12 @@ const fn measured(metric: Definition) -> Definition {
 
 /// All metrics, by name.
 pub static METRICS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
-    let mut all: Vec<Definition> = AREAS.concat();
+    let areas = AREAS.into_iter().flat_map(|(area, of_nodes)| {
+        let of_area = area.iter().copied();
+        of_area.map(move |metric| Definition { of_nodes, ..metric })
+    });
+    let of_kinds = workload::kinds().flat_map(|kind| kind.metrics).copied();
+    let mut all: Vec<Definition> = areas.chain(of_kinds).collect();
     all.sort_unstable_by_key(|metric| metric.name);
     all
 });
@@ -281,7 +283,8 @@ mod tests {
 
     #[test]
     fn names_are_sorted_unique_and_described() {
-        for area in AREAS {
+        let areas = AREAS.into_iter().map(|(area, _)| area);
+        for area in areas.chain(workload::kinds().map(|kind| kind.metrics)) {
             assert!(area.windows(2).all(|pair| pair[0].name < pair[1].name));
         }
         assert!(METRICS.windows(2).all(|pair| pair[0].name < pair[1].name));
@@ -318,7 +321,7 @@ mod tests {
     #[test]
     fn every_needed_workload_exists() {
         use crate::format::reading::reader::kinds_of;
-        use crate::format::scenario::workload::WorkloadFields;
+        use crate::workload::WorkloadFields;
         let kinds = kinds_of::<WorkloadFields>();
         for metric in METRICS.iter() {
             for kind in metric.needs {

@@ -1,15 +1,22 @@
 //! Connections between hosts, as the node at either end tells of them.
 //!
-//! Owns how many each has with which other, those through relays apart, and the dials that have
-//! not led to one yet. It judges nothing.
+//! Owns how many each has with which other, those through relays apart. It judges nothing.
 
 use std::collections::BTreeMap;
 
 use orrery_node::api::Event;
 
-use super::connects::Kinds;
 use super::machine::State;
-use super::not_done::Reason;
+use crate::workload::Gone;
+
+/// Connections that two hosts have no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    /// None is left.
+    All,
+    /// None but through relays.
+    Direct,
+}
 
 /// What one host has with another.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,8 +34,6 @@ struct Link {
 #[derive(Debug, Default)]
 pub struct Links {
     by_pair: BTreeMap<(u32, u32), Link>,
-    /// Dials that workloads asked for and that have neither failed nor led to a connection.
-    dials: BTreeMap<(u32, u32), u64>,
 }
 
 impl Links {
@@ -38,37 +43,13 @@ impl Links {
         link.is_some_and(|link| link.open > 0)
     }
 
-    /// A workload lets `host` dial `peer`.
-    pub fn dials(&mut self, host: u32, peer: u32) {
-        *self.dials.entry((host, peer)).or_default() += 1;
-    }
-
-    /// Dials of `host` to `peer` have come to an end: how many.
-    pub fn dialled(&mut self, host: u32, peer: u32) -> u64 {
-        self.dials.remove(&(host, peer)).unwrap_or(0)
-    }
-
-    /// The host lost its power, with all its connections: how many dials were under way.
-    pub fn host_down(&mut self, host: u32) -> u64 {
+    /// The host's programs have ended, with all its connections.
+    pub fn host_down(&mut self, host: u32) {
         let of_host = (host, 0)..=(host, u32::MAX);
-        let pairs: Vec<(u32, u32)> = self
-            .by_pair
-            .range(of_host.clone())
-            .map(|(p, _)| *p)
-            .collect();
+        let pairs: Vec<(u32, u32)> = self.by_pair.range(of_host).map(|(p, _)| *p).collect();
         for pair in pairs {
             self.by_pair.remove(&pair);
         }
-        let pairs: Vec<(u32, u32)> = self.dials.range(of_host).map(|(pair, _)| *pair).collect();
-        pairs
-            .iter()
-            .filter_map(|pair| self.dials.remove(pair))
-            .sum()
-    }
-
-    /// Dials that are under way.
-    pub fn dials_open(&self) -> u64 {
-        self.dials.values().sum()
     }
 
     fn opened(&mut self, pair: (u32, u32)) {
@@ -120,32 +101,21 @@ impl Links {
 impl State {
     /// Takes note of what the node on `machine` tells of its connections.
     pub fn links_change(&mut self, machine: u32, now_ns: u64, event: &Event) {
-        let of_peer = |peer: &str| self.hosts_by_peer.get(peer).copied();
+        let of_peer = |peer: &str| self.names.of_peer(peer);
         match event {
             Event::Connected { peer, .. } => {
                 let Some(peer) = of_peer(peer) else { return };
                 self.settle_link((machine, peer));
                 self.links.opened((machine, peer));
-                self.links.dialled(machine, peer);
             }
             Event::Disconnected { peer, .. } => {
                 let Some(peer) = of_peer(peer) else { return };
                 self.settle_link((machine, peer));
-                if let Some(kinds) = self.links.closed((machine, peer), now_ns) {
-                    self.connects.gone(machine, peer, kinds, now_ns);
+                let pair = (machine, peer);
+                if let Some(kinds) = self.links.closed(pair, now_ns) {
+                    let at_ns = now_ns;
+                    self.gone(&Gone { pair, kinds, at_ns });
                 }
-            }
-            Event::DialFailed {
-                peer: Some(peer), ..
-            } => {
-                let Some(peer) = of_peer(peer) else { return };
-                let reason = if self.nodes[peer as usize].is_some() {
-                    Reason::NotConnected
-                } else {
-                    Reason::TargetDown
-                };
-                let dials = self.links.dialled(machine, peer);
-                self.not_done.add_many("dial", reason, dials);
             }
             Event::CircuitOpened { from, to, .. } | Event::CircuitClosed { from, to, .. } => {
                 let ends = (of_peer(from), of_peer(to));
@@ -175,7 +145,12 @@ impl State {
 
     fn settle_link(&mut self, pair: (u32, u32)) {
         if let Some(closed_ns) = self.links.settle(pair) {
-            self.connects.gone(pair.0, pair.1, Kinds::Direct, closed_ns);
+            let gone = Gone {
+                pair,
+                kinds: Kinds::Direct,
+                at_ns: closed_ns,
+            };
+            self.gone(&gone);
         }
     }
 }
@@ -216,17 +191,5 @@ mod tests {
         assert_eq!(links.closed(PAIR, 5), None);
         assert!(links.in_doubt().is_empty());
         assert!(links.connected(1, 2));
-    }
-
-    #[test]
-    fn dials_end_once_and_with_their_hosts_power() {
-        let mut links = Links::default();
-        for peer in [2, 2, 3, 4] {
-            links.dials(1, peer);
-        }
-        links.dials(2, 1);
-        assert_eq!((links.dialled(1, 2), links.dialled(1, 2)), (2, 0));
-        assert_eq!(links.host_down(1), 2);
-        assert_eq!(links.dials_open(), 1);
     }
 }

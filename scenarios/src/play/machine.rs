@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use orrery_node::api::{Command, OpName};
+use orrery_node::api::Command;
 use orrery_node::config::{Config, Gossip};
 use orrery_node::engine::Engine;
 use orrery_node::environment::{Observer, Storage, Wire};
@@ -16,28 +16,21 @@ use orrery_sim::kernel;
 use orrery_sim::net::nat::GatewayId;
 
 use super::conditions::{Conditions, Down};
-use super::connects::Connects;
 use super::drain::LastRound;
-use super::flows::Flows;
 use super::hostile::Acts;
 use super::ledger::Ledger;
 use super::links::Links;
-use super::lookups::Lookups;
-use super::messages::{HostSet, Messages};
 use super::neighbourhood::Neighbourhood;
-use super::not_done::{NotDone, Reason};
 use super::overlay::Overlay;
-use super::packets::Sources;
 use super::person::{Person, addresses, circuits, keys};
-use super::punch::Starts;
-use super::punches::Punches;
 use super::relays::Relays;
 use super::tally::Tally;
 use super::testbed::Testbed;
 use super::witness::Witness;
 use crate::format::Scenario;
 use crate::format::scenario::group::Group;
-use crate::format::scenario::workload::{Action, Workload};
+use crate::workload::not_done::NotDone;
+use crate::workload::{self, Gone, HostDown, Names, Trackers};
 use crate::world::World;
 
 /// Everything of a run that its steps and its nodes share.
@@ -60,23 +53,15 @@ pub struct State {
     /// Friends whom each machine's node has acknowledged to follow.
     followed: Vec<BTreeSet<u32>>,
     pub ledger: Ledger,
-    pub messages: Messages,
     pub overlay: Overlay,
     pub tally: Tally,
     pub relays: Relays,
     pub neighbourhood: Neighbourhood,
-    pub flows: Flows,
-    pub connects: Connects,
-    pub packets: Sources,
-    pub punches: Punches,
-    /// Sides of pairs that wait for the other to know where it is seen.
-    pub starts: Starts,
-    pub lookups: Lookups,
+    /// What follows the actions of workloads.
+    pub trackers: Trackers,
     pub links: Links,
     pub not_done: NotDone,
     pub hostile: Acts,
-    /// Names of posts by their tickets.
-    pub tickets: BTreeMap<u32, OpName>,
     /// Faults in force, and what of them is carried out.
     pub conditions: Conditions,
     /// NATs and firewalls, by their numbers in the world.
@@ -89,17 +74,18 @@ pub struct State {
     pub last_rounds: BTreeMap<u32, LastRound>,
     /// When a new post came to each machine, the last time.
     pub last_received_ns: BTreeMap<u32, u64>,
-    pub hosts_by_identity: BTreeMap<String, u32>,
-    pub hosts_by_peer: BTreeMap<String, u32>,
+    pub names: Names,
 }
 
 impl Machines {
-    /// The machines of `scenario` in the world that `seed` draws; nothing runs yet.
+    /// The machines of `scenario` in the world that `seed` draws; nothing runs yet. `trackers` are
+    /// to follow its workloads.
     pub fn new(
         scenario: Scenario,
         world: World,
         seed: u64,
         testbed: Arc<dyn Testbed>,
+        trackers: Trackers,
     ) -> Arc<Self> {
         let configs = scenario.groups.iter();
         let configs: Vec<_> = configs.map(|group| config(group, &*testbed)).collect();
@@ -137,29 +123,24 @@ impl Machines {
             running: vec![false; people.len()],
             followed: people.iter().map(|_| BTreeSet::new()).collect(),
             ledger: Ledger::default(),
-            messages: Messages::new(people.len(), subscribers(&scenario, people.len())),
             overlay: Overlay::new(people.len()),
             tally: Tally::new(people.len()),
             neighbourhood: Neighbourhood::new(people.len()),
-            connects: Connects::default(),
             relays: Relays::new(people.len()),
-            flows: Flows::of(&world, scenario.warmup_ns..scenario.duration_ns),
-            packets: Sources::new(scenario.warmup_ns..scenario.duration_ns),
-            punches: Punches::of(&world, scenario.warmup_ns..scenario.duration_ns),
-            starts: Starts::default(),
-            lookups: Lookups::of(&world, scenario.warmup_ns..scenario.duration_ns),
+            trackers,
             links: Links::default(),
             not_done: NotDone::default(),
             hostile: Acts::default(),
-            tickets: BTreeMap::new(),
             conditions: Conditions::new(people.len()),
             gateways: Vec::new(),
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),
             last_rounds: BTreeMap::new(),
             last_received_ns: BTreeMap::new(),
-            hosts_by_identity: index(|person| person.identity.clone()),
-            hosts_by_peer: index(|person| person.keys.peer().to_string()),
+            names: Names {
+                by_identity: index(|person| person.identity.clone()),
+                by_peer: index(|person| person.keys.peer().to_string()),
+            },
         };
         Arc::new(Self {
             scenario,
@@ -216,9 +197,7 @@ impl Machines {
     /// Starts what runs on a machine; its node follows friends whom it does not yet follow.
     pub fn boot(self: &Arc<Self>, machine: u32) {
         self.state().running[machine as usize] = true;
-        super::flow::listen(self, machine);
-        super::packets::listen(self, machine);
-        super::punch::serve(self, machine);
+        workload::serve(self, machine);
         super::hostile::start(self, machine);
         if !self.scenario.group_of(machine).has_node() {
             return;
@@ -301,12 +280,8 @@ impl Machines {
 
     /// Whether it matters which host has connections with which other.
     pub fn follows_links(&self) -> bool {
-        let mut actions = self
-            .scenario
-            .workloads
-            .iter()
-            .map(|workload| &workload.action);
-        actions.any(|action| matches!(action, Action::Dial { .. } | Action::Connect(_)))
+        let mut workloads = self.scenario.workloads.iter();
+        workloads.any(|workload| workload.action.follows_links())
     }
 
     /// Whether some node relays, or uses relays.
@@ -380,23 +355,21 @@ impl Machines {
         self.configs[group].as_ref().map_err(Clone::clone)
     }
 
-    /// Notes how many connections each node has, every [`SAMPLE_NS`] of a run with look-ups.
+    /// Notes how many connections each node has, every [`SAMPLE_NS`], if any kind of workload wants
+    /// to see that.
     pub fn sample(&self) {
         let now_ns = kernel::now().as_nanos();
         let mut state = self.state();
         let state = &mut *state;
-        if state.lookups.is_empty()
+        if !state.trackers.want_samples()
             || !self.is_measured(now_ns)
             || !now_ns.is_multiple_of(SAMPLE_NS)
         {
             return;
         }
-        for (host, node) in (0..).zip(&state.nodes) {
-            if node.is_some() {
-                let open = u64::from(state.tally.connections(host));
-                state.lookups.connections.record(now_ns, open);
-            }
-        }
+        let running = (0..).zip(&state.nodes).filter(|(_, node)| node.is_some());
+        let open = running.map(|(host, _)| state.tally.connections(host));
+        state.trackers.sample(now_ns, &open.collect::<Vec<u32>>());
     }
 }
 
@@ -410,44 +383,31 @@ const ENVELOPE_BYTES: u32 = 1024;
 const GOSSIP_LIFE_NS: u64 = 10_000_000_000;
 
 impl State {
-    /// The programs of a machine end: the one signal for all that follows machines.
-    pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
+    /// The programs of a machine end, `node` among them: the one signal for all that follows
+    /// machines, and by which it reaches the trackers of all kinds of workload.
+    pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down, node: Option<&NodeHandle>) {
         self.tally.host_down(machine);
         self.relays.host_down(machine, now_ns);
         self.overlay.ends(machine, now_ns, how);
-        self.flows.host_down(machine, now_ns, how);
-        self.connects.host_down(machine, now_ns, how);
-        let dials = self.links.host_down(machine);
-        let reason = match how {
-            Down::PowerCut => Reason::LostPower,
-            Down::Stopped => Reason::Stopped,
-        };
-        self.not_done.add_many("dial", reason, dials);
+        self.links.host_down(machine);
         self.running[machine as usize] = false;
-        self.lookups.host_down(machine, now_ns, how);
-        self.punches.host_down(machine, now_ns, how);
+        self.trackers.on_host_down(&HostDown {
+            host: machine,
+            now_ns,
+            how,
+            node,
+        });
+    }
+
+    /// Two machines have no more connections of some kinds.
+    pub fn gone(&mut self, gone: &Gone) {
+        self.trackers.on_gone(gone);
     }
 
     /// The machine of a person.
     pub fn host_of(&self, identity: &str) -> Option<u32> {
-        self.hosts_by_identity.get(identity).copied()
+        self.names.of_identity(identity)
     }
-}
-
-/// By workload, the hosts whose nodes join its topic; none where it has no topic.
-fn subscribers(scenario: &Scenario, hosts: usize) -> Vec<HostSet> {
-    let of = |workload: &Workload| {
-        let mut joined = HostSet::new(hosts);
-        if let Action::Publish { topic, .. } = &workload.action {
-            let groups = scenario.groups.iter();
-            let groups = groups.filter(|group| group.has_joined(topic));
-            for host in groups.flat_map(Group::hosts) {
-                joined.insert(host);
-            }
-        }
-        joined
-    };
-    scenario.workloads.iter().map(of).collect()
 }
 
 /// The configuration of a group's nodes: its settings, and the node's own defaults.

@@ -19,16 +19,13 @@ use orrery_sim::{Class, HostId, HostSpec, Simulation, SimulationError, host, int
 
 use crate::engine::{Engine, Failure, Job, Played, Progress};
 use crate::fault::LinkChange;
+use crate::workload::{Planned, Trackers};
 use crate::world::{Step, Target, World};
 
 mod adapters;
 mod conditions;
-mod connects;
-mod depths;
 mod drain;
-mod fates;
-mod flow;
-mod flows;
+pub(crate) mod fates;
 mod gateways;
 mod hostile;
 mod impairments;
@@ -36,28 +33,23 @@ mod interfaces;
 mod ledger;
 mod links;
 mod local;
-mod lookups;
-mod machine;
-mod messages;
+pub(crate) mod machine;
 mod neighbourhood;
-mod not_done;
 mod on_turmoil;
 mod overlay;
-mod packets;
 mod person;
-mod punch;
-mod punches;
 pub mod quic;
 mod relays;
-mod steps;
+pub(crate) mod steps;
 mod tally;
 mod tcp_config;
 mod testbed;
-mod verdict;
+pub(crate) mod verdict;
 mod witness;
 
-use depths::Depths;
+pub use conditions::Down;
 pub use fates::cause::MEANINGS as LOSS_MEANINGS;
+pub use links::Kinds;
 use machine::Machines;
 pub use on_turmoil::refuse_what_it_lacks;
 use testbed::Simulated;
@@ -112,18 +104,20 @@ fn play(
     if let Some(path) = &job.trace {
         simulation = simulation.recording(path);
     }
-    let looks_up = |kinds: Vec<&str>| kinds.contains(&"lookup");
-    let depths = looks_up(job.scenario.workload_kinds()).then(Arc::<Depths>::default);
-    if let Some(depths) = &depths {
-        simulation = simulation.watched(Arc::clone(depths) as _);
-    }
     let world = World::build(&job.scenario, job.seed);
+    let mut trackers = Trackers::of(&Planned {
+        scenario: &job.scenario,
+        world: &world,
+    });
+    if let Some(watch) = trackers.watch() {
+        simulation = simulation.watched(watch);
+    }
     let (mut played, outcome) = simulation
         .run(|simulated| {
             let fidelity = job.scenario.network.fidelity;
             let testbed = Arc::new(Simulated { fidelity });
-            let machines = Machines::new(job.scenario.clone(), world, job.seed, testbed);
-            machines.state().lookups.depths = depths;
+            let scenario = job.scenario.clone();
+            let machines = Machines::new(scenario, world, job.seed, testbed, trackers);
             furnish(&machines);
             schedule(&machines);
             let end = SimTime::from_nanos(job.end_ns());
@@ -252,7 +246,10 @@ fn peak_rss_bytes() -> u64 {
 
 /// What seed 1 of a scenario shows, whose profiles may be in `folder`.
 #[cfg(test)]
-fn played(text: &str, folder: Option<&std::path::Path>) -> orrery_reports::record::SeedResult {
+pub(crate) fn played(
+    text: &str,
+    folder: Option<&std::path::Path>,
+) -> orrery_reports::record::SeedResult {
     let plan = crate::format::read("t", text, folder, &[]);
     let plan = plan.unwrap_or_else(|wrong| panic!("{wrong}"));
     let played = run(&Job::new(plan.cases[0].scenario.clone(), 1), &mut |_| {});

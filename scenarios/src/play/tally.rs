@@ -16,20 +16,10 @@ pub struct Tally {
     events: Vec<u64>,
     /// Requests that nodes refused.
     pub refused: u64,
-    /// Transmissions of groups' messages that nodes left out.
-    pub gossip_refused: u64,
     /// Duration of measured pulls.
     pub pulls: Recorder,
     /// Measured pulls that failed.
     pub pulls_failed: u64,
-    /// From command to acknowledgement of measured posts.
-    pub posts: Recorder,
-    /// Measured commands to post that were not acknowledged.
-    pub posts_failed: u64,
-    /// Measured direct dials that relays had arranged.
-    pub punches: u64,
-    /// Measured hole punches that succeeded, by the attempt that did.
-    pub punched: BTreeMap<u32, u64>,
     /// What nodes that have ended had counted, by the counter's name.
     pub of_ended_nodes: BTreeMap<&'static str, u64>,
     /// Measured round trips, over all and by the regions of the two ends.
@@ -44,13 +34,8 @@ impl Tally {
             connections_max: 0,
             events: vec![0; machines],
             refused: 0,
-            gossip_refused: 0,
             pulls: Recorder::of_microseconds(),
             pulls_failed: 0,
-            posts: Recorder::of_microseconds(),
-            posts_failed: 0,
-            punches: 0,
-            punched: BTreeMap::new(),
             of_ended_nodes: BTreeMap::new(),
             pings: BTreeMap::new(),
         }
@@ -81,7 +66,6 @@ impl Tally {
             }
             Event::Disconnected { .. } => *open = open.saturating_sub(1),
             Event::Refused { .. } => self.refused += 1,
-            Event::GossipRefused { .. } => self.gossip_refused += 1,
             Event::PullEnded { took_us, .. } if measured => {
                 self.pulls.record(now_ns, *took_us);
             }
@@ -95,12 +79,6 @@ impl Tally {
         self.connections[machine as usize]
     }
 
-    /// A hole punch succeeded after so many direct dials; the other side's first may come before
-    /// any of ours.
-    pub fn hole_punched(&mut self, attempts: u32) {
-        *self.punched.entry(attempts.max(1)).or_default() += 1;
-    }
-
     /// A node measured a round trip between machines in two regions.
     pub fn pinged(&mut self, now_ns: u64, (from, to): (&str, &str), rtt_us: u64) {
         let ends = Some((from.to_owned(), to.to_owned()));
@@ -109,15 +87,6 @@ impl Tally {
                 .entry(key)
                 .or_insert_with(Recorder::of_microseconds)
                 .record(now_ns, rtt_us);
-        }
-    }
-
-    /// A command to post was answered after `took_us`, or failed.
-    pub fn posted(&mut self, now_ns: u64, took_us: u64, acknowledged: bool) {
-        if acknowledged {
-            self.posts.record(now_ns, took_us);
-        } else {
-            self.posts_failed += 1;
         }
     }
 

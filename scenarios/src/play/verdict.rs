@@ -1,30 +1,26 @@
 //! What a run has shown: metrics, losses with their causes, faults and invariants.
 
-mod connects;
 mod feeds;
-mod flows;
 mod hostile;
-mod lookups;
-mod losses;
-mod metrics;
-mod not_done;
-mod packets;
+pub mod losses;
+pub mod metrics;
 #[cfg(test)]
 mod provoked;
-mod punches;
 mod relays;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use orrery_reports::record::{Fault, SeedResult};
-use orrery_sim::{HostId, net};
+use orrery_sim::{HostId, kernel, net};
 
 use super::conditions;
-use super::fates::{self, cause::Cause};
 use super::machine::Machines;
-use super::steps::{self, copies, counter};
+use super::steps::{self, counter};
 use crate::engine::{self, Failure, Job, Played};
 use crate::format::scenario::group::Group;
+use crate::workload::not_done::{NotDone, Reason};
+use crate::workload::{Ended, Results};
 use crate::world::Step;
 pub use feeds::MEANINGS as MISSED_MEANINGS;
 use metrics::Metrics;
@@ -54,18 +50,28 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> Played {
     }
     told(machines, &mut metrics);
     relays::judge(machines, &mut metrics);
-    if !failed {
-        if whole {
-            failure = stalled(machines);
-        }
-        groups(machines, job.end_ns(), &mut metrics, &mut result);
+    if !failed && whole {
+        failure = stalled(machines);
     }
-    flows::judge(machines, &mut metrics, &mut result);
-    connects::judge(machines, &mut metrics, &mut result);
-    packets::judge(machines, &mut metrics);
-    punches::judge(machines, &mut metrics, &mut result);
-    lookups::judge(machines, &mut metrics, &mut result);
-    not_done::judge(machines, &mut metrics);
+    let mut state = machines.state();
+    state.settle_links();
+    let mut trackers = std::mem::take(&mut state.trackers);
+    let ended = Ended {
+        machines,
+        state: &state,
+        now_ns: kernel::now().as_nanos(),
+        end_ns: job.end_ns(),
+        failed,
+    };
+    let mut results = Results {
+        metrics: &mut metrics,
+        result: &mut result,
+    };
+    trackers.collect(&ended, &mut results);
+    let mut not_done = state.not_done.clone();
+    drop(state);
+    trackers.add_not_done(&mut not_done);
+    asked_in_vain(machines, not_done, &mut metrics);
     hostile::judge(machines, &mut metrics, &mut result);
     if !failed {
         let judged = feeds::judge(machines, whole, &mut metrics, &mut result);
@@ -120,8 +126,6 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     metrics.value("feed.refused", "1", tally.refused as f64);
     metrics.samples("pull.latency", &tally.pulls);
     metrics.ratio("pull.success", tally.pulls.count(), tally.pulls_failed);
-    metrics.samples("post.latency", &tally.posts);
-    metrics.ratio("post.success", tally.posts.count(), tally.posts_failed);
     let neighbourhood = &state.neighbourhood;
     metrics.samples("node.neighbours.time", &neighbourhood.times);
     if machines
@@ -178,27 +182,22 @@ fn stalled(machines: &Machines) -> Option<Failure> {
     })
 }
 
-/// What became of messages to groups without storage, if there are any.
-fn groups(machines: &Machines, end_ns: u64, metrics: &mut Metrics, result: &mut SeedResult) {
-    let workloads = &machines.scenario.workloads;
-    if !workloads.iter().any(|w| w.action.kind() == "publish") {
-        return;
+/// What was asked of hosts and not done, of all workloads together: counts by workload and reason.
+///
+/// Every workload of the scenario has a count, 0 included, so that no seed lacks the figure.
+fn asked_in_vain(machines: &Machines, mut not_done: NotDone, metrics: &mut Metrics) {
+    for (place, count) in &machines.world.in_vain {
+        let kind = machines.scenario.workloads[*place].action.kind();
+        not_done.add_many(kind, Reason::NoFriends, *count);
     }
-    let state = machines.state();
-    let fates = fates::follow(machines, &state, end_ns, losses::LISTED_MAX);
-    let lost = fates.causes.values().sum::<u64>();
-    metrics.value("gossip.lost", "1", lost as f64);
-    losses::count(metrics, result, "gossip.lost", &fates.causes, Cause::name);
-    metrics.ratio("gossip.coverage", fates.delivered, fates.missed_alive);
-    metrics.samples("gossip.hops", &state.messages.hops);
-    metrics.samples("gossip.delivery.latency", &state.messages.latencies);
-    metrics.ratio("gossip.delivery", fates.delivered, lost);
-    metrics.value("gossip.published", "1", fates.published as f64);
-    let copies: u64 = state.nodes.iter().flatten().map(copies).sum();
-    let copies = copies + state.messages.copies_lost;
-    let duplicates = copies.saturating_sub(state.messages.firsts);
-    metrics.value("gossip.duplicates", "1", duplicates as f64);
-    let refused = state.tally.gossip_refused;
-    metrics.value("gossip.refused", "1", refused as f64);
-    result.losses.extend(fates.losses);
+    let kinds: BTreeSet<&str> = machines.scenario.workload_kinds().into_iter().collect();
+    for kind in kinds {
+        let name = format!("{}.not_done", kind.replace('-', "_"));
+        let reasons: BTreeMap<Reason, u64> = not_done.of(kind).collect();
+        metrics.value(&name, "1", reasons.values().sum::<u64>() as f64);
+        for (reason, count) in reasons {
+            let key = format!("{name}{{reason={}}}", reason.name());
+            metrics.value(&key, "1", count as f64);
+        }
+    }
 }

@@ -3,13 +3,13 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use orrery_node::api::{Event, Path};
+use orrery_node::api::Event;
 use orrery_node::environment::Observer;
 use orrery_node::protocol::{FEED_PROTOCOL, Reason};
 use orrery_sim::kernel;
 
-use super::lookups::{self, Walk};
 use super::machine::{Machines, State};
+use crate::workload::Told;
 
 /// Passes on what the node of a machine tells.
 pub struct Witness {
@@ -49,6 +49,14 @@ impl Machines {
         let mut state = self.state();
         let state = &mut *state;
         state.tally.told(machine);
+        state.trackers.on_event(&Told {
+            host: machine,
+            now_ns,
+            measured,
+            event,
+            names: &state.names,
+            nodes: &state.nodes,
+        });
         match event {
             Event::Posted {
                 op,
@@ -61,7 +69,7 @@ impl Machines {
                 } else {
                     readers
                         .iter()
-                        .filter_map(|reader| state.hosts_by_identity.get(reader).copied())
+                        .filter_map(|reader| state.names.of_identity(reader))
                         // What is sealed to a hostile peer is owed to nobody.
                         .filter(|&reader| !self.scenario.group_of(reader).is_hostile())
                         .collect()
@@ -71,7 +79,7 @@ impl Machines {
                     .posted(op, machine, now_ns, *stamp_ms, readers, public);
             }
             Event::Granted { op, reader } => {
-                if let Some(&reader) = state.hosts_by_identity.get(reader) {
+                if let Some(reader) = state.names.of_identity(reader) {
                     state.ledger.granted(op, reader, now_ns);
                 }
             }
@@ -79,25 +87,16 @@ impl Machines {
                 state.last_received_ns.insert(machine, now_ns);
                 state.ledger.received(op, machine, now_ns);
             }
-            Event::GossipReceived { data, from, .. } => {
-                let measured = |at_ns| self.is_measured(at_ns);
-                let from = state.hosts_by_peer.get(from).copied();
-                let hop = (from, machine);
-                state.messages.came(data, hop, now_ns, measured);
-            }
+            // What comes with each message is of no concern to anything below.
+            Event::GossipReceived { .. } => {}
             Event::Pinged { peer, rtt_us } => {
-                if let Some(&peer) = state.hosts_by_peer.get(peer).filter(|_| measured) {
+                if let Some(peer) = state.names.of_peer(peer).filter(|_| measured) {
                     let ends = (self.region(machine), self.region(peer));
                     state.tally.pinged(now_ns, ends, *rtt_us);
                 }
             }
-            Event::Found { .. }
-            | Event::NotFound { .. }
-            | Event::QueryBegan { .. }
-            | Event::QueryEnded { .. }
-            | Event::AddressPublished { .. } => state.looked_up(machine, now_ns, event),
             Event::NeighbourFound { peer, .. } => {
-                if let Some(&peer) = state.hosts_by_peer.get(peer) {
+                if let Some(peer) = state.names.of_peer(peer) {
                     let neighbourhood = &mut state.neighbourhood;
                     neighbourhood.found((machine, peer), now_ns, measured);
                 }
@@ -113,10 +112,9 @@ impl Machines {
             Event::NeighbourGone { .. } if measured => state.neighbourhood.gone += 1,
             other => {
                 state.tally.note(machine, now_ns, measured, other);
-                let host_of = |peer: &str| state.hosts_by_peer.get(peer).copied();
+                let host_of = |peer: &str| state.names.of_peer(peer);
                 state.relays.note(machine, now_ns, measured, other, host_of);
                 state.overlay.note(machine, now_ns, other, host_of);
-                state.reaches(machine, now_ns, measured, other);
                 if self.follows_links() {
                     state.links_change(machine, now_ns, other);
                 }
@@ -130,111 +128,9 @@ impl State {
     fn refuses(&mut self, machine: u32, peer: &str, [protocol, reason]: [&str; 2], now_ns: u64) {
         if protocol == FEED_PROTOCOL.as_ref()
             && reason == Reason::TooLargeForRelay.name()
-            && let Some(&reader) = self.hosts_by_peer.get(peer)
+            && let Some(reader) = self.names.of_peer(peer)
         {
             self.ledger.too_large(machine, reader, now_ns);
-        }
-    }
-
-    /// Takes note of what the node on `machine` tells of reaching others.
-    fn reaches(&mut self, machine: u32, now_ns: u64, measured: bool, event: &Event) {
-        let of_identity = |identity: &str| self.hosts_by_identity.get(identity).copied();
-        let of_peer = |peer: &str| self.hosts_by_peer.get(peer).copied();
-        match event {
-            Event::Reached {
-                identity,
-                path,
-                transport,
-                ..
-            } => {
-                if let Some(to) = of_identity(identity) {
-                    let pair = (machine, to);
-                    self.connects.connected(pair, *path, *transport, now_ns);
-                }
-            }
-            Event::ReachFailed {
-                identity, reason, ..
-            } => {
-                if let Some(to) = of_identity(identity) {
-                    self.connects.unreached(machine, to, *reason);
-                }
-            }
-            Event::Upgraded {
-                peer,
-                path,
-                attempts,
-                transport,
-                ..
-            } => {
-                if let Some(to) = of_peer(peer)
-                    && self
-                        .connects
-                        .upgraded((machine, to), (*path, *transport), now_ns)
-                    && *path == Path::HolePunched
-                    && measured
-                {
-                    self.tally.hole_punched(*attempts);
-                }
-            }
-            Event::HolePunching { .. } if measured => self.tally.punches += 1,
-            Event::HolePunchFailed { peer, .. } => {
-                if let Some(to) = of_peer(peer) {
-                    self.connects.hole_punch_failed(machine, to);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// A node tells how a look-up went.
-    fn looked_up(&mut self, machine: u32, now_ns: u64, event: &Event) {
-        match event {
-            Event::AddressPublished { .. } => self.lookups.published(machine),
-            Event::Found { identity, by, .. } => {
-                if let Some(whom) = self.host_of(identity) {
-                    self.lookups.answered(machine, whom, *by, None, now_ns);
-                }
-            }
-            Event::NotFound {
-                identity,
-                by,
-                reason,
-            } => {
-                if let Some(whom) = self.host_of(identity) {
-                    let miss = Some(*reason);
-                    self.lookups.answered(machine, whom, *by, miss, now_ns);
-                }
-            }
-            Event::QueryBegan {
-                query,
-                purpose,
-                known,
-                ..
-            } => {
-                if let (Some(_), Ok(query)) = (lookups::sought(purpose), query.parse()) {
-                    self.lookups.walks(machine, query, known);
-                }
-            }
-            Event::QueryEnded {
-                query,
-                purpose,
-                about,
-                requests,
-                peers,
-                ..
-            } => {
-                if let (Some(sought), Some(whom), Ok(query)) =
-                    (lookups::sought(purpose), self.host_of(about), query.parse())
-                {
-                    let walk = Walk {
-                        query,
-                        requests: *requests,
-                        peers,
-                    };
-                    self.lookups.walked(machine, whom, sought, &walk);
-                }
-            }
-            _ => {}
         }
     }
 }

@@ -5,7 +5,7 @@
 //! host), so variants of a scenario meet the same world, and a new kind of draw shifts no other.
 //! Nothing here runs a node or a network.
 
-mod draw;
+pub mod draw;
 mod friends;
 mod gateways;
 mod hosts;

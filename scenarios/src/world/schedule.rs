@@ -1,4 +1,6 @@
 //! Expands workloads and faults into steps.
+//!
+//! Owns when each host acts. What it then does each kind of workload draws for itself.
 
 mod faults;
 
@@ -12,8 +14,8 @@ use super::gateways::Gateways;
 use super::step::Step;
 use crate::format::Scenario;
 use crate::format::scenario::pace::Pace;
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::{Action, Readers, Workload};
+use crate::format::scenario::workload::Workload;
+use crate::workload::{Drawing, Plan, Turn};
 
 /// All steps of a seed, ascending in time; steps of one moment keep the scenario's order.
 ///
@@ -29,14 +31,7 @@ pub fn build(
         duration_ns: scenario.duration_ns,
         friends,
         gateways,
-        steps: Vec::new(),
-        in_vain: BTreeMap::new(),
-        tickets: 0,
-        messages: 0,
-        flows: 0,
-        attempts: 0,
-        punches: 0,
-        lookups: 0,
+        plan: Plan::default(),
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
         for (index, host) in (0..).zip(workload.from.iter()) {
@@ -46,8 +41,11 @@ pub fn build(
     for (place, fault) in scenario.faults.iter().enumerate() {
         builder.fault(place, fault);
     }
-    builder.steps.sort_by_key(|(at, _)| *at);
-    (builder.steps, builder.in_vain)
+    let Plan {
+        mut steps, in_vain, ..
+    } = builder.plan;
+    steps.sort_by_key(|(at, _)| *at);
+    (steps, in_vain)
 }
 
 struct Builder<'a> {
@@ -55,14 +53,7 @@ struct Builder<'a> {
     duration_ns: u64,
     friends: &'a Friends,
     gateways: &'a Gateways,
-    steps: Vec<(u64, Step)>,
-    in_vain: BTreeMap<usize, u64>,
-    tickets: u32,
-    messages: u32,
-    flows: u32,
-    attempts: u32,
-    punches: u32,
-    lookups: u32,
+    plan: Plan,
 }
 
 impl Builder<'_> {
@@ -71,166 +62,28 @@ impl Builder<'_> {
     }
 
     fn push(&mut self, at_ns: u64, step: Step) {
-        self.steps.push((at_ns, step));
-    }
-
-    /// A workload was to act once, and has nobody to act on.
-    fn acts_in_vain(&mut self, place: usize) {
-        *self.in_vain.entry(place).or_default() += 1;
+        self.plan.steps.push((at_ns, step));
     }
 
     fn workload(&mut self, place: usize, workload: &Workload, host: u32, index: u64) {
         let kind = workload.action.kind();
         let times = self.times(workload.pace, place, kind, host, index);
-        let mut stream = self.stream("workload details", place, kind, host);
-        for (turn, at_ns) in (0..).zip(times) {
-            match &workload.action {
-                Action::Post { to, size_bytes } => {
-                    let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
-                    self.post(at_ns, host, *to, None, size_bytes);
-                }
-                Action::LateGrant { age_ns, size_bytes } => {
-                    let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
-                    let age_ns = draw::positive(*age_ns, &mut stream);
-                    if self.friends.of(host).is_empty() {
-                        self.acts_in_vain(place);
-                        continue;
-                    }
-                    self.late_grant(at_ns, age_ns, host, size_bytes, &mut stream);
-                }
-                Action::Dial { to, peers } => {
-                    let peers = chosen(to, *peers, host, &mut stream);
-                    self.push(at_ns, Step::Dial { host, peers });
-                }
-                Action::Connect(connect) => {
-                    let Some(to) = connect.target(host, index, turn) else {
-                        continue;
-                    };
-                    let attempt = self.attempts;
-                    self.attempts += 1;
-                    let step = Step::Connect {
-                        host,
-                        to,
-                        workload: place,
-                        attempt,
-                    };
-                    self.push(at_ns, step);
-                }
-                Action::Flow(flow) => {
-                    let number = self.flows;
-                    self.flows += 1;
-                    let step = Step::Flow {
-                        host,
-                        to: flow.receiver(index as u32),
-                        load: flow.load,
-                        port: flow.port,
-                        flow: number,
-                    };
-                    self.push(at_ns, step);
-                }
-                Action::Packets(packets) => {
-                    let step = Step::Packets {
-                        host,
-                        to: packets.to.dealt(index as u32),
-                        workload: place,
-                    };
-                    self.push(at_ns, step);
-                }
-                Action::Punch(how) => {
-                    let step = Step::Punch {
-                        host,
-                        to: how.to.dealt(index as u32),
-                        workload: place,
-                        punch: self.punches,
-                    };
-                    self.punches += 1;
-                    self.push(at_ns, step);
-                }
-                Action::Lookup(lookup) => {
-                    let Some(&whom) = chosen(&lookup.to, Some(1), host, &mut stream).first() else {
-                        continue;
-                    };
-                    let ticket = self.lookups;
-                    self.lookups += 1;
-                    let step = Step::Lookup {
-                        host,
-                        whom,
-                        sought: lookup.sought,
-                        ticket,
-                    };
-                    self.push(at_ns, step);
-                }
-                Action::Publish { size_bytes, .. } => {
-                    let size_bytes = draw::positive(*size_bytes, &mut stream) as u32;
-                    let ticket = self.messages;
-                    self.messages += 1;
-                    let step = Step::Publish {
-                        host,
-                        workload: place,
-                        size_bytes,
-                        ticket,
-                    };
-                    self.push(at_ns, step);
-                }
-                Action::Pull => self.push(at_ns, Step::Pull { host }),
-                Action::Block { whom } => {
-                    self.block(at_ns, place, host, whom);
-                }
-            }
-        }
-    }
-
-    /// A host blocks those of `whom` who are its friends.
-    fn block(&mut self, at_ns: u64, place: usize, host: u32, whom: &Hosts) {
-        let friends = self.friends.of(host).iter().copied();
-        let blocked: Vec<u32> = friends.filter(|&friend| whom.contains(friend)).collect();
-        if blocked.is_empty() {
-            self.acts_in_vain(place);
-        }
-        for whom in blocked {
-            self.push(at_ns, Step::Block { host, whom });
-        }
-    }
-
-    fn post(&mut self, at_ns: u64, host: u32, to: Readers, except: Option<u32>, size_bytes: u32) {
-        let ticket = self.tickets;
-        self.tickets += 1;
-        self.push(
-            at_ns,
-            Step::Post {
+        let mut drawing = Drawing {
+            stream: self.stream("workload details", place, kind, host),
+            friends: self.friends,
+            duration_ns: self.duration_ns,
+            workload: place,
+            plan: &mut self.plan,
+        };
+        for (number, at_ns) in (0..).zip(times) {
+            let turn = Turn {
+                at_ns,
                 host,
-                to,
-                except,
-                size_bytes,
-                ticket,
-            },
-        );
-    }
-
-    fn late_grant(
-        &mut self,
-        at_ns: u64,
-        age_ns: u64,
-        host: u32,
-        size_bytes: u32,
-        stream: &mut Stream,
-    ) {
-        let circle = self.friends.of(host);
-        let granted_ns = at_ns.saturating_add(age_ns.max(1));
-        if granted_ns >= self.duration_ns {
-            return;
+                index,
+                number,
+            };
+            workload.action.plan(&turn, &mut drawing);
         }
-        let reader = circle[stream.below(circle.len() as u64) as usize];
-        let ticket = self.tickets;
-        self.post(at_ns, host, Readers::Friends, Some(reader), size_bytes);
-        self.push(
-            granted_ns,
-            Step::Grant {
-                host,
-                reader,
-                ticket,
-            },
-        );
     }
 
     /// Times within the run at which a host acts, ascending but for drawn ones.
@@ -275,20 +128,6 @@ impl Builder<'_> {
     }
 }
 
-/// So many of `to` as are wanted, or all, `host` aside; ascending.
-fn chosen(to: &Hosts, wanted: Option<u32>, host: u32, stream: &mut Stream) -> Vec<u32> {
-    let mut others: Vec<u32> = to.iter().filter(|&other| other != host).collect();
-    let wanted = wanted.map_or(others.len(), |wanted| others.len().min(wanted as usize));
-    // The first steps of a shuffle by Fisher and Yates.
-    for place in 0..wanted {
-        let left = (others.len() - place) as u64;
-        others.swap(place, place + stream.below(left) as usize);
-    }
-    others.truncate(wanted);
-    others.sort_unstable();
-    others
-}
-
 /// The stream's host where all hosts share one draw.
 const SHARED: u32 = u32::MAX;
 
@@ -296,6 +135,10 @@ const SHARED: u32 = u32::MAX;
 mod tests {
     use super::*;
     use crate::format::{Plan, read};
+    use crate::workload::Planned;
+    use crate::workload::dial::Dial;
+    use crate::workload::feed::late_grant::{self, LateGrant};
+    use crate::workload::publish::Publish;
     use crate::world::World;
 
     const TEXT: &str = r#"
@@ -372,7 +215,8 @@ name = "b"
             read("t.toml", &extra, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let steps = |plan: &Plan| World::build(&plan.cases[0].scenario, 1).steps;
         let mut longer = steps(&more);
-        longer.retain(|(_, step)| !matches!(step, Step::Pull { .. }));
+        let is_new = |step: &Step| matches!(step, Step::Work { workload: 3, .. });
+        longer.retain(|(_, step)| !is_new(step));
         assert_eq!(longer, steps(&with));
     }
 
@@ -396,44 +240,39 @@ name = "b"
             [effects(0), effects(1), effects(2), effects(3)],
             [10, 1, 2, 1]
         );
-        let posts = world
-            .steps
-            .iter()
-            .filter(|(_, step)| matches!(step, Step::Post { .. }))
-            .count();
-        assert!((120..280).contains(&posts), "{posts}");
-        let blocked = world
-            .steps
-            .iter()
-            .filter(|(_, step)| matches!(step, Step::Block { .. }))
-            .count();
-        assert_eq!(blocked, 4);
+        let acts = |place: usize| {
+            let is =
+                |step: &Step| matches!(step, Step::Work { workload, .. } if *workload == place);
+            world.steps.iter().filter(|(_, step)| is(step)).count()
+        };
+        assert!((60..140).contains(&acts(0)), "{}", acts(0));
+        assert_eq!(acts(2), 4);
     }
 
     #[test]
     fn a_grant_follows_its_post_and_goes_to_a_friend() {
         let plan = plan();
-        let world = World::build(&plan.cases[0].scenario, 3);
+        let scenario = &plan.cases[0].scenario;
+        let world = World::build(scenario, 3);
+        let planned = Planned {
+            scenario,
+            world: &world,
+        };
+        let acts = || planned.acts::<LateGrant>();
         let mut granted = 0;
-        for (at, step) in &world.steps {
-            let Step::Grant {
-                host,
-                reader,
-                ticket,
-            } = step
-            else {
+        for (at, host, _, act) in acts() {
+            let late_grant::Act::Grant { reader, ticket } = act else {
                 continue;
             };
             granted += 1;
-            assert!(world.friends.of(*host).contains(reader));
-            let post = world
-                .steps
-                .iter()
-                .find(|(_, step)| matches!(step, Step::Post { ticket: t, .. } if t == ticket));
-            let (posted, Step::Post { except, .. }) = post.expect("the post is there") else {
-                unreachable!("a post was searched for");
-            };
-            assert_eq!(*except, Some(*reader));
+            assert!(world.friends.of(host).contains(reader));
+            let posts = acts().filter_map(|(posted, .., act)| match act {
+                late_grant::Act::Post { post, except } => Some((posted, post.ticket, *except)),
+                late_grant::Act::Grant { .. } => None,
+            });
+            let mut posts = posts.filter(|(_, number, _)| number == ticket);
+            let (posted, _, except) = posts.next().expect("the post is there");
+            assert_eq!(except, *reader);
             assert!(at - posted >= 60_000_000_000);
         }
         assert!(granted > 10);
@@ -468,24 +307,22 @@ name = "b"
         assert_eq!(world.hosts[1].boot_ns, 2_000_000_000);
         assert!(world.hosts[99].boot_ns < 7_000_000_000);
         assert!(scenario.group_of(5).bootstrap.contains(0));
-        let (mut dials, mut messages) = (0, 0);
-        for (at_ns, step) in &world.steps {
-            match step {
-                Step::Dial { host, peers } => {
-                    dials += 1;
-                    assert_eq!(*at_ns, 10_000_000_000 + u64::from(*host) * 1_000_000);
-                    assert_eq!(peers.len(), 10);
-                    assert!(!peers.contains(host));
-                    assert!(peers.windows(2).all(|pair| pair[0] < pair[1]));
-                }
-                Step::Publish { host, .. } => {
-                    messages += 1;
-                    let first_ns = 30_000_000_000 + u64::from(*host) * 100_000_000;
-                    assert_eq!((at_ns - first_ns) % 1_000_000_000, 0);
-                }
-                _ => {}
-            }
+        let planned = Planned {
+            scenario,
+            world: &world,
+        };
+        for (at_ns, host, _, act) in planned.acts::<Dial>() {
+            assert_eq!(at_ns, 10_000_000_000 + u64::from(host) * 1_000_000);
+            assert_eq!(act.peers.len(), 10);
+            assert!(!act.peers.contains(&host));
+            assert!(act.peers.windows(2).all(|pair| pair[0] < pair[1]));
         }
+        for (at_ns, host, ..) in planned.acts::<Publish>() {
+            let first_ns = 30_000_000_000 + u64::from(host) * 100_000_000;
+            assert_eq!((at_ns - first_ns) % 1_000_000_000, 0);
+        }
+        let dials = planned.acts::<Dial>().count();
+        let messages = planned.acts::<Publish>().count();
         assert_eq!((dials, messages), (100, 600));
         assert_ne!(world.steps, World::build(scenario, 2).steps);
     }

@@ -3,25 +3,20 @@
 pub mod access;
 pub mod boot;
 pub mod clock;
-pub mod connect;
 pub mod expectation;
-pub mod flow;
 pub mod friends;
 pub mod grid;
 pub mod group;
 pub mod interface;
 pub mod lan;
-pub mod lookup;
 pub mod matrix;
 pub mod nat;
 pub mod network;
 pub mod node_settings;
 pub mod pace;
-pub mod packets;
 pub mod plan;
 pub mod possible;
 pub mod program;
-pub mod punch;
 pub mod region_path;
 pub mod selector;
 pub mod tcp_settings;
@@ -39,6 +34,7 @@ use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::{Reader, fields_of};
 use crate::format::reading::tree::Table;
 use crate::profiles::Profiles;
+use crate::workload::{Action, Kind, WorkloadFields};
 use grid::DimensionFields;
 use group::{Group, GroupFields, HOSTS_MAX, read_friends_with, read_hosts};
 use matrix::ExpectText;
@@ -46,7 +42,7 @@ use network::{Network, NetworkFields};
 use possible::note_impossible;
 use program::Program;
 use variant::VariantFields;
-use workload::{ACTIONS_MAX, Workload, WorkloadFields};
+use workload::{ACTIONS_MAX, Workload};
 
 /// A scenario file.
 #[derive(JsonSchema)]
@@ -144,6 +140,12 @@ impl Scenario {
             .iter()
             .map(|workload| workload.action.kind())
             .collect()
+    }
+
+    /// The workloads of one kind.
+    pub fn workloads_of<K: Kind>(&self) -> impl Iterator<Item = &K> {
+        let actions = self.workloads.iter().map(|workload| &workload.action);
+        actions.filter_map(Action::get)
     }
 
     /// Reads the part of a scenario file that is played.

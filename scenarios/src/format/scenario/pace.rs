@@ -127,6 +127,15 @@ impl Pace {
 }
 
 impl Pace {
+    /// Reads `at` alone, of what each host does once; with the run's start if absent.
+    pub fn read_once(reader: &Reader<'_>, duration_ns: u64, problems: &mut Problems) -> Self {
+        let at_ns = read_at(reader, duration_ns, problems);
+        Self::At {
+            at_ns: at_ns.unwrap_or(Amount::constant(0)),
+            count: 1,
+        }
+    }
+
     fn read_series(reader: &Reader<'_>, duration_ns: u64, problems: &mut Problems) -> Option<Self> {
         let at_ns = read_at(reader, duration_ns, problems);
         let mut time = |key: &str| {

@@ -7,7 +7,7 @@ use super::Scenario;
 use super::boot::Boot;
 use super::pace::Pace;
 use super::selector::Hosts;
-use super::workload::{Action, Workload};
+use super::workload::Workload;
 use crate::format::reading::amount::Amount;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::quantity::show_time;
@@ -17,7 +17,7 @@ use crate::format::reading::tree::Table;
 pub fn note_impossible(scenario: &Scenario, tables: &[&Table], problems: &mut Problems) {
     for (workload, table) in scenario.workloads.iter().zip(tables) {
         let span = |key: &str| table.value(key).map_or(table.span, |value| value.span);
-        if let Some((to, verb)) = others(&workload.action)
+        if let Some((to, verb)) = workload.action.others()
             && workload.from.iter().all(|host| is_alone(to, host))
         {
             let kind = workload.action.kind();
@@ -32,24 +32,6 @@ pub fn note_impossible(scenario: &Scenario, tables: &[&Table], problems: &mut Pr
     }
 }
 
-/// Whom a workload acts on that leaves the acting host out, and what it does to them.
-fn others(action: &Action) -> Option<(&Hosts, &'static str)> {
-    match action {
-        Action::Dial { to, .. } => Some((to, "dials")),
-        Action::Connect(connect) => Some((&connect.to, "reaches")),
-        Action::Lookup(lookup) => Some((&lookup.to, "looks up")),
-        // Flows and punches to the own host are refused where they are read.
-        Action::Flow(_)
-        | Action::Packets(_)
-        | Action::Punch(_)
-        | Action::Post { .. }
-        | Action::LateGrant { .. }
-        | Action::Pull
-        | Action::Block { .. }
-        | Action::Publish { .. } => None,
-    }
-}
-
 fn is_alone(to: &Hosts, host: u32) -> bool {
     to.len() == 1 && to.contains(host)
 }
@@ -58,20 +40,7 @@ fn is_alone(to: &Hosts, host: u32) -> bool {
 fn too_early(scenario: &Scenario, workload: &Workload) -> Option<String> {
     for (place, host) in (0..).zip(workload.from.iter()) {
         let last_ns = latest_ns(workload.pace, u64::from(place))?;
-        let receiver = match &workload.action {
-            Action::Flow(flow) => Some(flow.receiver(place)),
-            Action::Packets(packets) => Some(packets.to.dealt(place)),
-            Action::Punch(punch) => Some(punch.to.dealt(place)),
-            // Others are asked, found or reached whenever they start.
-            Action::Dial { .. }
-            | Action::Connect(_)
-            | Action::Lookup(_)
-            | Action::Post { .. }
-            | Action::LateGrant { .. }
-            | Action::Pull
-            | Action::Block { .. }
-            | Action::Publish { .. } => None,
-        };
+        let receiver = workload.action.concerns(place);
         let ends = [(host, "acts"), (receiver.unwrap_or(host), "concerns")];
         for (host, what) in ends {
             let start_ns = earliest_start_ns(scenario, host);

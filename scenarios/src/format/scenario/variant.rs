@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::group::{GroupFields, is_name};
-use super::workload::WorkloadFields;
 use crate::fault::FaultFields;
 use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::reader::{Reader, fields_of, wrong_type};
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Entry, Kind, Table, Value, set};
+use crate::workload::WorkloadFields;
 
 /// `[[variant]]`: one of the things that are compared.
 ///

@@ -10,7 +10,7 @@ use orrery_sim::{Class, HostId, host, kernel};
 
 use crate::play::machine::Machines;
 use crate::play::relays::circuit_bytes;
-use crate::play::steps::{copies, counter};
+use crate::play::steps::counter;
 use crate::play::verdict::NODE_COUNTERS;
 
 /// What runs on a host.
@@ -114,11 +114,10 @@ fn goes_down(machines: &Machines, host: u32, how: Down) -> Option<orrery_node::N
     (life.runs, life.is_ending) = (false, false);
     let node = state.nodes[host as usize].take();
     state.relays.bytes_before_cuts += node.as_ref().map_or(0, circuit_bytes);
-    state.messages.copies_lost += node.as_ref().map_or(0, copies);
     if let Some(node) = &node {
         let counters = NODE_COUNTERS.map(|(_, name)| (name, counter(node, name)));
         state.tally.node_ends(counters.into_iter());
     }
-    state.host_down(host, now_ns, how);
+    state.host_down(host, now_ns, how, node.as_ref());
     node
 }

@@ -17,6 +17,7 @@ use crate::format::scenario::network::Fidelity;
 use crate::play::machine::Machines;
 use crate::play::testbed::Simulated;
 use crate::play::{furnish, local, schedule, steps};
+use crate::workload::{Planned, Trackers};
 use crate::world::World;
 
 const S: u64 = 1_000_000_000;
@@ -496,9 +497,14 @@ fn check(faults: &[Written]) {
     let plan = read("t.toml", &text, None, &[]).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
     let scenario = plan.cases[0].scenario.clone();
     let world = World::build(&scenario, 1);
+    let trackers = Trackers::of(&Planned {
+        scenario: &scenario,
+        world: &world,
+    });
     let run = Simulation::new(1).run(|simulated| {
         let fidelity = Fidelity::Wire;
-        let machines = Machines::new(scenario, world, 1, Arc::new(Simulated { fidelity }));
+        let testbed = Arc::new(Simulated { fidelity });
+        let machines = Machines::new(scenario, world, 1, testbed, trackers);
         furnish(&machines);
         let first: Vec<Seen> = (0..HOSTS).map(|host| seen(host, true)).collect();
         schedule(&machines);

@@ -15,8 +15,8 @@ use std::ops::Range;
 use super::cause::{Cause, Where};
 use super::faults::Faults;
 use crate::play::conditions::Down;
-use crate::play::messages::{HostSet, Message, Sent};
 use crate::play::overlay::{Link, OPEN, Overlay};
+use crate::workload::publish::messages::{HostSet, Message, Sent};
 
 /// How long it may take a node at most to notice that a connection is dead: pings come every 15 s
 /// and have 20 s, idle QUIC connections end before.

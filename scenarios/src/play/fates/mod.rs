@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use orrery_reports::record::Loss;
 
-use super::machine::{Machines, State};
-use super::messages::{Message, Sent};
-use crate::format::scenario::workload::Action;
+use crate::workload::Ended;
+use crate::workload::publish::Publish;
+use crate::workload::publish::messages::{Message, Messages, Sent};
 use cause::Cause;
 use cut::Case;
 use faults::Faults;
@@ -45,17 +45,18 @@ pub struct Fates {
 }
 
 /// Follows every measured message to each subscriber; lists at most `listed_max` losses.
-pub fn follow(machines: &Machines, state: &State, end_ns: u64, listed_max: usize) -> Fates {
+pub fn follow(messages: &Messages, ended: &Ended<'_>, listed_max: usize) -> Fates {
+    let (machines, state) = (ended.machines, ended.state);
     let mut fates = Fates::default();
     let faults = Faults::of(machines);
     let mut backlog = Backlog::default();
-    for (number, message) in state.messages.by_time() {
+    for (number, message) in messages.by_time() {
         let bytes_before = backlog.with(message);
         if !machines.is_measured(message.at_ns) {
             continue;
         }
         fates.published += u64::from(message.sent == Sent::Yes);
-        let subscribers = state.messages.subscribers(message.workload);
+        let subscribers = messages.subscribers(message.workload);
         let readers = (0..).take(machines.world.hosts.len());
         let readers = readers.filter(|host| subscribers.contains(*host) && *host != message.author);
         let (got, lost): (Vec<u32>, Vec<u32>) =
@@ -64,8 +65,8 @@ pub fn follow(machines: &Machines, state: &State, end_ns: u64, listed_max: usize
         if lost.is_empty() {
             continue;
         }
-        let Action::Publish { topic, .. } = &machines.scenario.workloads[message.workload].action
-        else {
+        let action = &machines.scenario.workloads[message.workload].action;
+        let Some(Publish { topic, .. }) = action.get::<Publish>() else {
             continue;
         };
         let case = Case {
@@ -79,7 +80,7 @@ pub fn follow(machines: &Machines, state: &State, end_ns: u64, listed_max: usize
             floods: machines.floods(message.author),
             is_too_large_for: &|host| machines.refuses_message(host, message.size_bytes),
             bytes_before,
-            end_ns,
+            end_ns: ended.end_ns,
         };
         let cut = case.cut();
         for reader in lost {

@@ -13,7 +13,6 @@ use crate::format::scenario::group::Group;
 use crate::format::scenario::network::{Fidelity, Network};
 use crate::format::scenario::program::Program;
 use crate::format::scenario::tcp_settings::TcpSettings;
-use crate::format::scenario::workload::Action;
 use crate::profiles::{AccessProfile, Direction};
 
 /// turmoil looks at the link of every pair of hosts for every host in every tick: 100 idle hosts
@@ -64,17 +63,9 @@ pub fn refuse_what_it_lacks(root: &Table, scenario: &Scenario, problems: &mut Pr
     // People and their nodes are the same everywhere.
     for (table, workload) in tables(root, "workload").zip(workloads) {
         let span = table.value("kind").map_or(table.span, |value| value.span);
-        let message = match workload.action {
-            Action::Flow(_) => {
-                "no workload \"flow\" on turmoil: it would measure turmoil's own TCP"
-            }
-            Action::Packets(_) => {
-                "no workload \"packets\" on turmoil: it would measure turmoil's own network"
-            }
-            Action::Punch(_) => "no workload \"punch\" on turmoil: it has no NATs",
-            _ => continue,
-        };
-        refuse(span, message, problems);
+        if let Some(message) = workload.action.turmoil_lacks() {
+            refuse(span, message, problems);
+        }
     }
     for (table, group) in tables(root, "group").zip(groups) {
         refuse_of_group(table, group, problems);

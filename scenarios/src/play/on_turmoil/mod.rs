@@ -23,6 +23,7 @@ use super::machine::Machines;
 use super::{STRIDE, schedule, verdict};
 use crate::engine::{Failure, Job, Played, Progress};
 use crate::format::Scenario;
+use crate::workload::{Planned, Trackers};
 use crate::world::World;
 
 mod lacks;
@@ -82,7 +83,12 @@ fn play_here(
         });
     }
     set_delays(&sim, &job.scenario, &world);
-    let machines = Machines::new(job.scenario.clone(), world, job.seed, Arc::new(bed.clone()));
+    let trackers = Trackers::of(&Planned {
+        scenario: &job.scenario,
+        world: &world,
+    });
+    let scenario = job.scenario.clone();
+    let machines = Machines::new(scenario, world, job.seed, Arc::new(bed.clone()), trackers);
     schedule(&machines);
     let end = Duration::from_nanos(job.end_ns());
     let mut told = Duration::ZERO;

@@ -1,0 +1,631 @@
+//! Every attempt to reach somebody has a fate: what kind of connection came of it, or why none.
+//!
+//! It is told what was asked for and what nodes did; it asks nobody. Times are simulated
+//! nanoseconds; hosts and their identities are by number.
+
+use std::collections::BTreeMap;
+
+use orrery_node::api::{Event, Path, Transport, Unreached};
+use orrery_reports::stats::Recorder;
+
+use super::{Wanted, figures};
+use crate::play::{Down, Kinds};
+use crate::workload::not_done::Reason;
+use crate::workload::{Ended, Gone, HostDown, Results, Told, Tracker};
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The node that was to reach somebody did not run.
+    DialerDown,
+    /// The machine that was to reach somebody lost its power.
+    DialerLostPower,
+    /// The node that was to reach somebody was stopped in good order.
+    DialerStopped,
+    /// The node that was to be reached did not run at the end of the time.
+    TargetDown,
+    /// The node refused: it was reaching them already, or too many.
+    Refused,
+    /// No rung of the ladder knew an address.
+    NotFound,
+    /// No address that was found could be dialled.
+    NotConnected,
+    /// A relay connects them, and hole punching has failed.
+    HolePunchFailed,
+    /// A relay connects them, and no direct connection came in time.
+    StayedRelayed,
+    /// Nothing came of it in time.
+    TimedOut,
+    /// There was such a connection, and it did not live for as long as it had to.
+    ConnectionLost,
+    /// The run ended first.
+    Unfinished,
+}
+
+impl Cause {
+    /// As reports write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DialerDown => "dialer-down",
+            Self::DialerLostPower => "dialer-lost-power",
+            Self::DialerStopped => "dialer-stopped",
+            Self::TargetDown => "target-down",
+            Self::Refused => "refused",
+            Self::NotFound => "not-found",
+            Self::NotConnected => "not-connected",
+            Self::HolePunchFailed => "hole-punch-failed",
+            Self::StayedRelayed => "stayed-relayed",
+            Self::TimedOut => "timed-out",
+            Self::ConnectionLost => "connection-lost",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+impl From<Unreached> for Cause {
+    fn from(reason: Unreached) -> Self {
+        match reason {
+            Unreached::NotFound => Self::NotFound,
+            Unreached::NotConnected => Self::NotConnected,
+            Unreached::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+/// What an attempt has to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Which connections are good enough.
+    pub wanted: Wanted,
+    /// For how long such a connection must live, in nanoseconds.
+    pub holds_ns: u64,
+}
+
+/// One attempt.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Who reaches.
+    pub from: u32,
+    /// Whom.
+    pub to: u32,
+    /// When that was asked.
+    pub at_ns: u64,
+    terms: Terms,
+    /// How they are connected, as last told.
+    path: Option<Path>,
+    /// What carries that connection.
+    transport: Option<Transport>,
+    fate: Option<Result<u64, Cause>>,
+}
+
+/// All attempts of a run.
+#[derive(Debug, Default)]
+pub struct Connects {
+    attempts: BTreeMap<u32, Attempt>,
+    /// Those without a fate, by who reaches whom.
+    open: BTreeMap<(u32, u32), Vec<u32>>,
+    /// Those that succeeded and whose connection may still die too early, by the same.
+    holding: BTreeMap<(u32, u32), Vec<u32>>,
+    /// The newest of each pair.
+    newest: BTreeMap<(u32, u32), u32>,
+    /// Measured direct dials that relays had arranged.
+    pub(super) punches: u64,
+    /// Measured hole punches that succeeded, by the attempt that did; the other side's first may
+    /// come before any of ours.
+    pub(super) punched: BTreeMap<u32, u64>,
+}
+
+/// What came of some attempts.
+#[derive(Debug)]
+pub struct Summary {
+    /// From the command to the connection that was wanted.
+    pub times: Recorder,
+    /// Attempts that succeeded.
+    pub succeeded: u64,
+    /// Connections by kind, those that were not good enough included.
+    pub paths: BTreeMap<Path, u64>,
+    /// The same by what carries them.
+    pub transports: BTreeMap<Transport, u64>,
+    /// Those of punched holes by what carries them.
+    pub punched: BTreeMap<Transport, u64>,
+    /// As `times`, by what carries the connection.
+    pub times_by_transport: BTreeMap<Transport, Recorder>,
+    /// The others, by cause.
+    pub failed: BTreeMap<Cause, u64>,
+}
+
+impl Connects {
+    /// Attempt `number` begins.
+    pub fn begins(&mut self, number: u32, (from, to): (u32, u32), terms: Terms, at_ns: u64) {
+        let attempt = Attempt {
+            from,
+            to,
+            at_ns,
+            terms,
+            path: None,
+            transport: None,
+            fate: None,
+        };
+        self.attempts.insert(number, attempt);
+        self.open.entry((from, to)).or_default().push(number);
+        self.newest.insert((from, to), number);
+    }
+
+    /// `from` is connected with `to` by such a path, now or still.
+    pub fn connected(
+        &mut self,
+        (from, to): (u32, u32),
+        path: Path,
+        transport: Transport,
+        now_ns: u64,
+    ) {
+        for number in self.open.get(&(from, to)).cloned().unwrap_or_default() {
+            let Some(attempt) = self.attempts.get_mut(&number) else {
+                continue;
+            };
+            attempt.path = Some(path);
+            attempt.transport = Some(transport);
+            if attempt.terms.wanted == Wanted::Any || path != Path::Relayed {
+                let took_ns = now_ns.saturating_sub(attempt.at_ns);
+                self.ends(number, Ok(took_ns));
+            }
+        }
+    }
+
+    /// The relayed connection of `from` with `to` is a direct one now, by such a path. Whether `from` had
+    /// reached `to`, rather than the other way round.
+    pub fn upgraded(
+        &mut self,
+        (from, to): (u32, u32),
+        (path, transport): (Path, Transport),
+        now_ns: u64,
+    ) -> bool {
+        self.connected((from, to), path, transport, now_ns);
+        let newest = self.newest.get(&(from, to));
+        let attempt = newest.and_then(|number| self.attempts.get_mut(number));
+        let Some(attempt) = attempt.filter(|attempt| attempt.path.is_some()) else {
+            return false;
+        };
+        attempt.path = Some(path);
+        attempt.transport = Some(transport);
+        true
+    }
+
+    /// The node of `from` has given up reaching `to`.
+    pub fn unreached(&mut self, from: u32, to: u32, reason: Unreached) {
+        for number in self.open.get(&(from, to)).cloned().unwrap_or_default() {
+            self.ends(number, Err(reason.into()));
+        }
+    }
+
+    /// Hole punching between two hosts, who are connected by a relay, has failed for good.
+    pub fn hole_punch_failed(&mut self, one: u32, other: u32) {
+        for pair in [(one, other), (other, one)] {
+            for number in self.open.get(&pair).cloned().unwrap_or_default() {
+                let attempt = self.attempts.get(&number);
+                if attempt.is_some_and(|attempt| attempt.path == Some(Path::Relayed)) {
+                    self.ends(number, Err(Cause::HolePunchFailed));
+                }
+            }
+        }
+    }
+
+    /// Attempt `number` fails, unless it has ended.
+    pub fn fails(&mut self, number: u32, cause: Cause) {
+        self.ends(number, Err(cause));
+    }
+
+    /// The time for attempt `number` is over; its target runs a node, or does not.
+    pub fn times_out(&mut self, number: u32, target_runs: bool) {
+        let relayed = |attempt: &Attempt| attempt.path == Some(Path::Relayed);
+        let cause = if self.attempts.get(&number).is_some_and(relayed) {
+            Cause::StayedRelayed
+        } else if target_runs {
+            Cause::TimedOut
+        } else {
+            Cause::TargetDown
+        };
+        self.ends(number, Err(cause));
+    }
+
+    /// `from` has no more connections of such kinds with `to`: what succeeded with one of them
+    /// a moment ago has not.
+    fn gone(&mut self, from: u32, to: u32, kinds: Kinds, now_ns: u64) {
+        let numbers = self.holding.remove(&(from, to)).unwrap_or_default();
+        let (mut lost, mut kept) = (Vec::new(), Vec::new());
+        for number in numbers {
+            let Some(attempt) = self.attempts.get(&number).filter(|a| a.holds_at(now_ns)) else {
+                continue;
+            };
+            if kinds == Kinds::All || attempt.terms.wanted == Wanted::Direct {
+                lost.push(number);
+            } else {
+                kept.push(number);
+            }
+        }
+        for number in lost {
+            self.loses(number, Cause::ConnectionLost);
+        }
+        if !kept.is_empty() {
+            self.holding.insert((from, to), kept);
+        }
+    }
+
+    /// A machine's programs end, all that it was reaching, and those who had just reached it.
+    fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
+        let cause = match how {
+            Down::PowerCut => Cause::DialerLostPower,
+            Down::Stopped => Cause::DialerStopped,
+        };
+        let holding = std::mem::take(&mut self.holding);
+        for ((from, to), numbers) in holding {
+            for number in numbers {
+                let Some(attempt) = self.attempts.get(&number).filter(|a| a.holds_at(now_ns))
+                else {
+                    continue;
+                };
+                if attempt.from == machine {
+                    self.loses(number, cause);
+                } else if attempt.to == machine {
+                    self.loses(number, Cause::TargetDown);
+                } else {
+                    self.holding.entry((from, to)).or_default().push(number);
+                }
+            }
+        }
+        let of_it = self.open.range((machine, 0)..=(machine, u32::MAX));
+        let numbers: Vec<u32> = of_it.flat_map(|(_, numbers)| numbers.clone()).collect();
+        for number in numbers {
+            self.ends(number, Err(cause));
+        }
+    }
+
+    /// Ends what is still open when the run does.
+    pub fn close(&mut self) {
+        let numbers: Vec<u32> = self.open.values().flatten().copied().collect();
+        for number in numbers {
+            self.ends(number, Err(Cause::Unfinished));
+        }
+    }
+
+    /// Attempts of the whole run that nothing came of as a host did not run.
+    fn in_vain(&self) -> impl Iterator<Item = Reason> + '_ {
+        let causes = self.attempts.values().filter_map(Attempt::failure);
+        causes.filter_map(|cause| match cause {
+            Cause::DialerDown => Some(Reason::HostDown),
+            Cause::DialerLostPower => Some(Reason::LostPower),
+            Cause::DialerStopped => Some(Reason::Stopped),
+            Cause::TargetDown => Some(Reason::TargetDown),
+            Cause::Refused
+            | Cause::NotFound
+            | Cause::NotConnected
+            | Cause::HolePunchFailed
+            | Cause::StayedRelayed
+            | Cause::TimedOut
+            | Cause::ConnectionLost
+            | Cause::Unfinished => None,
+        })
+    }
+
+    /// Whether nothing was ever asked for.
+    pub fn is_empty(&self) -> bool {
+        self.attempts.is_empty()
+    }
+
+    /// The attempts and their numbers.
+    pub fn all(&self) -> impl Iterator<Item = (u32, &Attempt)> {
+        self.attempts
+            .iter()
+            .map(|(number, attempt)| (*number, attempt))
+    }
+
+    /// Attempt `number` had succeeded, and has not any more.
+    fn loses(&mut self, number: u32, cause: Cause) {
+        if let Some(attempt) = self.attempts.get_mut(&number) {
+            attempt.fate = Some(Err(cause));
+        }
+    }
+
+    fn ends(&mut self, number: u32, fate: Result<u64, Cause>) {
+        let Some(attempt) = self.attempts.get_mut(&number) else {
+            return;
+        };
+        if attempt.fate.is_some() {
+            return;
+        }
+        attempt.fate = Some(fate);
+        if fate.is_ok() && attempt.terms.holds_ns > 0 {
+            let pair = (attempt.from, attempt.to);
+            self.holding.entry(pair).or_default().push(number);
+        }
+        if let Some(open) = self.open.get_mut(&(attempt.from, attempt.to)) {
+            open.retain(|other| *other != number);
+        }
+    }
+}
+
+impl Tracker for Connects {
+    fn on_event(&mut self, told: &Told<'_>) {
+        let (host, now_ns) = (told.host, told.now_ns);
+        match told.event {
+            Event::Reached {
+                identity,
+                path,
+                transport,
+                ..
+            } => {
+                if let Some(to) = told.names.of_identity(identity) {
+                    self.connected((host, to), *path, *transport, now_ns);
+                }
+            }
+            Event::ReachFailed {
+                identity, reason, ..
+            } => {
+                if let Some(to) = told.names.of_identity(identity) {
+                    self.unreached(host, to, *reason);
+                }
+            }
+            Event::Upgraded {
+                peer,
+                path,
+                attempts,
+                transport,
+                ..
+            } => {
+                if let Some(to) = told.names.of_peer(peer)
+                    && self.upgraded((host, to), (*path, *transport), now_ns)
+                    && *path == Path::HolePunched
+                    && told.measured
+                {
+                    *self.punched.entry((*attempts).max(1)).or_default() += 1;
+                }
+            }
+            Event::HolePunching { .. } if told.measured => self.punches += 1,
+            Event::HolePunchFailed { peer, .. } => {
+                if let Some(to) = told.names.of_peer(peer) {
+                    self.hole_punch_failed(host, to);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_gone(&mut self, gone: &Gone) {
+        self.gone(gone.pair.0, gone.pair.1, gone.kinds, gone.at_ns);
+    }
+
+    fn on_host_down(&mut self, down: &HostDown<'_>) {
+        self.host_down(down.host, down.now_ns, down.how);
+    }
+
+    fn collect(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
+        if !self.is_empty() {
+            self.close();
+            figures::collect(self, ended, results);
+        }
+    }
+
+    fn not_done(&self, add: &mut dyn FnMut(Reason, u64)) {
+        self.in_vain().for_each(|reason| add(reason, 1));
+    }
+}
+
+impl Attempt {
+    /// Whether it has succeeded so recently that its connection must still live.
+    fn holds_at(&self, now_ns: u64) -> bool {
+        let Some(Ok(took_ns)) = self.fate else {
+            return false;
+        };
+        let until_ns = self
+            .at_ns
+            .saturating_add(took_ns)
+            .saturating_add(self.terms.holds_ns);
+        now_ns < until_ns
+    }
+
+    /// Why it failed, if it has.
+    pub fn failure(&self) -> Option<Cause> {
+        self.fate?.err()
+    }
+}
+
+/// What came of `attempts`.
+pub fn summarise<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> Summary {
+    let mut summary = Summary {
+        times: Recorder::of_microseconds(),
+        succeeded: 0,
+        paths: BTreeMap::new(),
+        transports: BTreeMap::new(),
+        punched: BTreeMap::new(),
+        times_by_transport: BTreeMap::new(),
+        failed: BTreeMap::new(),
+    };
+    for attempt in attempts {
+        if let Some(path) = attempt.path {
+            *summary.paths.entry(path).or_default() += 1;
+        }
+        if let Some(transport) = attempt.transport {
+            *summary.transports.entry(transport).or_default() += 1;
+            if attempt.path == Some(Path::HolePunched) {
+                *summary.punched.entry(transport).or_default() += 1;
+            }
+        }
+        match attempt.fate {
+            Some(Ok(took_ns)) => {
+                summary.succeeded += 1;
+                summary.times.record(attempt.at_ns, took_ns / 1_000);
+                if let Some(transport) = attempt.transport {
+                    let times = summary.times_by_transport.entry(transport);
+                    let times = times.or_insert_with(Recorder::of_microseconds);
+                    times.record(attempt.at_ns, took_ns / 1_000);
+                }
+            }
+            Some(Err(cause)) => *summary.failed.entry(cause).or_default() += 1,
+            None => {}
+        }
+    }
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use orrery_reports::record::{Metric, SeedResult};
+
+    use super::*;
+    use crate::play;
+
+    /// Attempts 0, 1, … of host 1 to reach hosts 10, 11, …
+    fn attempts(wanted: &[Wanted]) -> Connects {
+        let mut connects = Connects::default();
+        for (number, &wanted) in (0..).zip(wanted) {
+            let terms = Terms {
+                wanted,
+                holds_ns: 500,
+            };
+            connects.begins(number, (1, 10 + number), terms, 1_000);
+        }
+        connects
+    }
+
+    fn failures(connects: &Connects) -> Vec<Option<Cause>> {
+        connects
+            .all()
+            .map(|(_, attempt)| attempt.failure())
+            .collect()
+    }
+
+    #[test]
+    fn a_relayed_connection_is_enough_only_if_any_is() {
+        let mut connects = attempts(&[Wanted::Any, Wanted::Direct, Wanted::Direct]);
+        for to in [10, 11, 12] {
+            connects.connected((1, to), Path::Relayed, Transport::Circuit, 3_000);
+        }
+        let punched = (Path::HolePunched, Transport::Quic);
+        assert!(connects.upgraded((1, 11), punched, 9_000));
+        assert!(!connects.upgraded((11, 1), punched, 9_000));
+        connects.times_out(2, true);
+        connects.close();
+        assert_eq!(
+            failures(&connects),
+            [None, None, Some(Cause::StayedRelayed)]
+        );
+        let summary = summarise(connects.all().map(|(_, attempt)| attempt));
+        assert_eq!((summary.succeeded, summary.times.count()), (2, 2));
+        assert_eq!(summary.paths[&Path::Relayed], 2);
+        assert_eq!(summary.paths[&Path::HolePunched], 1);
+        assert_eq!(summary.transports[&Transport::Circuit], 2);
+        assert_eq!(summary.punched, [(Transport::Quic, 1)].into());
+        assert_eq!(summary.times_by_transport[&Transport::Quic].count(), 1);
+    }
+
+    /// Friends behind NATs that only hole punching gets through, and what they measure.
+    fn friends_behind_nats(listen: &str) -> SeedResult {
+        let text = format!(
+            "name='t'\nduration='90s'\nwarmup='20s'\ndrain='30s'\n\
+             [network]\ndelays='three-regions'\n\
+             [[group]]\nname='relay'\ncount=1\nboot='0s'\n\
+             node={{ 'relay.enabled'=true, 'listen.addresses'=['{listen}'] }}\n\
+             [[group]]\nname='home'\ncount=3\nboot='evenly(1s, 3s)'\nbootstrap='relay'\n\
+             nat='eim-apdf'\nfriends={{ graph='complete' }}\n\
+             node={{ 'relay_client.enabled'=true, 'hole_punch.enabled'=true, \
+             'sync.pull_interval'='300ms', 'listen.addresses'=['{listen}'] }}\n\
+             [[workload]]\nkind='post'\nfrom='home'\nrate='600/h'\n\
+             [[workload]]\nkind='connect'\nfrom='home[0]'\nto='home[1]'\nat='60s'\npath='direct'\n"
+        );
+        play::played(&text, None)
+    }
+
+    #[test]
+    fn friends_behind_nats_get_every_post_over_punched_holes() {
+        for listen in ["/ip4/0.0.0.0/tcp/4150", "/ip4/0.0.0.0/udp/4150/quic-v1"] {
+            let result = friends_behind_nats(listen);
+            let figure = |key: &str| match result.metrics.get(key) {
+                Some(Metric::Value { value, .. }) => *value,
+                other => panic!("{listen}: {key}: {other:?}"),
+            };
+            for (key, expected) in [
+                ("feed.missed_forever", 0.0),
+                ("pull.success", 1.0),
+                ("connect.success", 1.0),
+                ("connect.path{path=hole-punched}", 1.0),
+            ] {
+                let value = figure(key);
+                assert!((value - expected).abs() < 1e-9, "{listen}: {key} {value}");
+            }
+            assert!(figure("feed.delivered") > 10.0, "{listen}");
+        }
+    }
+
+    #[test]
+    fn a_success_is_none_if_its_connection_dies_too_early() {
+        let check = |wanted, happens: &dyn Fn(&mut Connects), expected| {
+            let mut connects = attempts(&[wanted]);
+            connects.connected((1, 10), Path::Direct, Transport::Tcp, 3_000);
+            happens(&mut connects);
+            connects.close();
+            assert_eq!(failures(&connects), [expected]);
+        };
+        let any = Wanted::Any;
+        let lost = Some(Cause::ConnectionLost);
+        check(any, &|c| c.gone(1, 10, Kinds::All, 3_499), lost);
+        check(any, &|c| c.gone(1, 10, Kinds::All, 3_500), None);
+        check(any, &|c| c.gone(10, 1, Kinds::All, 3_100), None);
+        check(
+            any,
+            &|c| c.host_down(10, 3_100, Down::PowerCut),
+            Some(Cause::TargetDown),
+        );
+        check(
+            any,
+            &|c| c.host_down(1, 3_100, Down::PowerCut),
+            Some(Cause::DialerLostPower),
+        );
+        check(any, &|c| c.host_down(1, 3_900, Down::PowerCut), None);
+        // Where a relay still connects them, that is enough if any connection is.
+        check(any, &|c| c.gone(1, 10, Kinds::Direct, 3_100), None);
+        check(
+            Wanted::Direct,
+            &|c| c.gone(1, 10, Kinds::Direct, 3_100),
+            lost,
+        );
+        let later = |c: &mut Connects| {
+            c.gone(1, 10, Kinds::Direct, 3_100);
+            c.host_down(7, 3_200, Down::PowerCut);
+            c.gone(1, 10, Kinds::All, 3_300);
+        };
+        check(any, &later, lost);
+    }
+
+    #[test]
+    fn each_failure_has_its_cause_and_keeps_it() {
+        let mut connects = attempts(&[Wanted::Direct; 7]);
+        connects.unreached(1, 10, Unreached::NotFound);
+        connects.connected((1, 11), Path::Relayed, Transport::Circuit, 2_000);
+        connects.hole_punch_failed(11, 1);
+        // Nobody is connected with 12 yet, so that no hole can be punched.
+        connects.hole_punch_failed(12, 1);
+        connects.times_out(2, false);
+        connects.times_out(3, true);
+        connects.fails(4, Cause::Refused);
+        connects.host_down(5, 3_000, Down::PowerCut);
+        connects.host_down(1, 3_000, Down::PowerCut);
+        connects.connected((1, 10), Path::Direct, Transport::Tcp, 9_000);
+        let terms = Terms {
+            wanted: Wanted::Any,
+            holds_ns: 0,
+        };
+        connects.begins(7, (2, 10), terms, 0);
+        connects.close();
+        let expected = [
+            Cause::NotFound,
+            Cause::HolePunchFailed,
+            Cause::TargetDown,
+            Cause::TimedOut,
+            Cause::Refused,
+            Cause::DialerLostPower,
+            Cause::DialerLostPower,
+            Cause::Unfinished,
+        ];
+        assert_eq!(failures(&connects), expected.map(Some));
+    }
+}

@@ -1,0 +1,33 @@
+//! Kinds of work that hosts are given: a file or folder for each, and a line in the [`registry`].
+//!
+//! Owns what is common to all kinds: what a kind has to say of itself ([`kind`]), how its actions are drawn ([`drawing`]), what follows them in a run ([`tracker`]),
+//! what of them could not be done ([`not_done`]), and what fates attempts have ([`attempts`]). All else of a kind is in its own room: its
+//! fields and their documentation, what it draws, how that is performed, what became of it, the
+//! metrics, losses and figures. Nothing outside a room names a kind; `cargo xtask tidy` checks
+//! that.
+//!
+//! Only the drawing and the order of kinds decide about chance: each workload draws from streams
+//! that are named by its place and kind, and steps of one moment keep the scenario's order.
+
+pub mod attempts;
+mod drawing;
+mod kind;
+pub mod not_done;
+mod registry;
+mod tracker;
+mod trackers;
+
+pub mod connect;
+pub mod dial;
+pub mod feed;
+pub mod flow;
+pub mod lookup;
+pub mod packets;
+pub mod publish;
+pub mod punch;
+
+pub use drawing::{Drawing, Plan, Turn};
+pub use kind::{Actor, HEADER_BYTES, Kind, Reading};
+pub use registry::{Act, Action, Entry, WorkloadFields, kinds, read, serve};
+pub use tracker::{Ended, Gone, HostDown, Names, Planned, Results, Told, Tracker, Untracked};
+pub use trackers::Trackers;

@@ -1,0 +1,136 @@
+//! Hole punching without nodes, over the simulator's sockets.
+//!
+//! Each pair of hosts registers with a third, the rendezvous, from the port that it will use, and
+//! is told where the other was seen once both have registered. Once both know that, they send
+//! there, the second side perhaps later than the first, again and again, and UDP also to
+//! whomever it has heard. What happens is told to [`super::tracker`], which judges it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use orrery_sim::{HostId, host, kernel};
+
+use super::tracker::Cause;
+use super::{Act, Family, Protocol, Punch, tcp, udp};
+use crate::play::machine::Machines;
+
+/// The port on which a rendezvous is found: that of STUN (RFC 8489 §18.6).
+pub(super) const RENDEZVOUS_PORT: u16 = 3_478;
+
+/// One side of a pair.
+#[derive(Debug, Clone)]
+pub(super) struct Side {
+    /// Names the pair.
+    pub(super) punch: u32,
+    /// 0 or 1.
+    pub(super) number: u8,
+    pub(super) host: HostId,
+    pub(super) how: Punch,
+}
+
+impl Side {
+    /// Where the rendezvous is.
+    pub(super) fn rendezvous(&self) -> SocketAddr {
+        let via = HostId(self.how.via);
+        let ip = match self.how.family {
+            Family::Ipv4 => host::v4(via).into(),
+            Family::Ipv6 => host::v6(via).into(),
+        };
+        SocketAddr::new(ip, RENDEZVOUS_PORT)
+    }
+
+    /// From one try to the next.
+    pub(super) fn spacing(&self) -> Duration {
+        Duration::from_nanos(self.how.spacing_ns)
+    }
+
+    /// How much later than the first side it begins.
+    pub(super) fn delay(&self) -> Duration {
+        Duration::from_nanos(if self.number == 0 {
+            0
+        } else {
+            self.how.later_ns
+        })
+    }
+
+    pub(super) fn begins(&self, machines: &Machines) {
+        let mut state = machines.state();
+        state
+            .trackers
+            .get::<Punch>()
+            .begins(self.punch as usize, now_ns());
+    }
+
+    pub(super) fn answered(&self, machines: &Machines) {
+        let mut state = machines.state();
+        state
+            .trackers
+            .get::<Punch>()
+            .answered(self.punch as usize, now_ns());
+    }
+
+    pub(super) fn gives_up(&self, machines: &Machines) {
+        let (punch, side) = (self.punch as usize, usize::from(self.number));
+        machines
+            .state()
+            .trackers
+            .get::<Punch>()
+            .gives_up(punch, side, now_ns());
+    }
+
+    pub(super) fn failed(&self, machines: &Machines, cause: Cause) {
+        let mut state = machines.state();
+        state
+            .trackers
+            .get::<Punch>()
+            .failed(self.punch as usize, cause, now_ns());
+    }
+}
+
+fn now_ns() -> u64 {
+    kernel::now().as_nanos()
+}
+
+/// Lets a machine tell others where they are seen, if a workload wants that of it.
+pub fn serve(machines: &Arc<Machines>, machine: u32) {
+    let wanted = |protocol: Protocol| {
+        let mut all = machines.scenario.workloads_of::<Punch>();
+        all.any(|how| how.via == machine && how.protocol == protocol)
+    };
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        if wanted(protocol) {
+            let machines = Arc::clone(machines);
+            let testbed = Arc::clone(&machines.testbed);
+            let serving: BoxFuture<'static, ()> = match protocol {
+                Protocol::Udp => udp::serve(machines, HostId(machine)).boxed(),
+                Protocol::Tcp => tcp::serve(machines, HostId(machine)).boxed(),
+            };
+            testbed.spawn(machine, serving);
+        }
+    }
+}
+
+/// Both hosts of a pair begin.
+pub fn start(machines: &Arc<Machines>, how: &Punch, host: u32, act: Act) {
+    for (number, machine) in (0..).zip([host, act.to]) {
+        let side = Side {
+            punch: act.punch,
+            number,
+            host: HostId(machine),
+            how: how.clone(),
+        };
+        if !machines.runs(machine) {
+            side.failed(machines, Cause::HostDown);
+            return;
+        }
+        let ours = Arc::clone(machines);
+        let trying: BoxFuture<'static, ()> = match how.protocol {
+            Protocol::Udp => udp::side(ours, side).boxed(),
+            Protocol::Tcp => tcp::side(ours, side).boxed(),
+        };
+        machines.testbed.spawn(machine, trying);
+    }
+}

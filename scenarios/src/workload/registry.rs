@@ -1,0 +1,374 @@
+//! Which kinds of workload there are, a line each, and actions of any of them as values.
+//!
+//! The only place beside their own rooms that names kinds. What is here for all of them follows
+//! from [`Kind`]: the documented fields, reading, dispatch, and the form in which workloads travel
+//! to workers, `{"post": {"to": …}}`.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::{
+    Actor, Drawing, Kind, Planned, Reading, Tracker, Turn, connect, dial, feed, flow, lookup,
+    packets, publish, punch,
+};
+use crate::format::reading::problem::Problems;
+use crate::format::scenario::pace::Pace;
+use crate::format::scenario::selector::Hosts;
+use crate::metrics::Definition;
+use crate::play::machine::Machines;
+
+/// The kinds of workload that ship with the program, in the order of their documentation.
+const KINDS: &[Entry] = &[
+    Entry::of::<feed::post::Post>(),
+    Entry::of::<feed::pull::Pull>(),
+    Entry::of::<feed::late_grant::LateGrant>(),
+    Entry::of::<flow::Flow>(),
+    Entry::of::<packets::Packets>(),
+    Entry::of::<punch::Punch>(),
+    Entry::of::<feed::block::Block>(),
+    Entry::of::<dial::Dial>(),
+    Entry::of::<connect::Connect>(),
+    Entry::of::<lookup::Lookup>(),
+    Entry::of::<publish::Publish>(),
+];
+
+/// A kind of workload, known by its name.
+pub struct Entry {
+    /// Its name, as written.
+    pub name: &'static str,
+    /// Its metrics.
+    pub metrics: &'static [Definition],
+    pub(super) tracker: fn(&Planned<'_>) -> Box<dyn Tracker>,
+    read: fn(&Reading<'_>, &mut Problems) -> Option<(Pace, Action)>,
+    serve: fn(&Arc<Machines>, u32),
+    fields: fn(&mut SchemaGenerator) -> Schema,
+    from_json: fn(Value) -> serde_json::Result<Action>,
+}
+
+impl Entry {
+    /// What a kind says of itself.
+    pub const fn of<K: Kind>() -> Self {
+        Self {
+            name: K::NAME,
+            metrics: K::METRICS,
+            tracker: |planned| Box::new(K::tracker(planned)),
+            read: |reading, problems| {
+                let pace = K::read_pace(reading, problems);
+                Some((pace, Action::new(K::read(reading, problems)?)))
+            },
+            serve: K::serve,
+            fields: <K::Fields as JsonSchema>::json_schema,
+            from_json: |value| serde_json::from_value::<K>(value).map(Action::new),
+        }
+    }
+}
+
+/// All kinds, in the order of their documentation: that of trackers and of losses, too.
+pub fn kinds() -> impl Iterator<Item = &'static Entry> {
+    KINDS.iter()
+}
+
+/// The kind of that name.
+fn find(name: &str) -> Option<&'static Entry> {
+    kinds().find(|kind| kind.name == name)
+}
+
+/// Reads when a workload of that kind acts, and what it does; `None` if there is no such kind, or a
+/// problem was noted that leaves nothing to play.
+pub fn read(kind: &str, reading: &Reading<'_>, problems: &mut Problems) -> Option<(Pace, Action)> {
+    (find(kind)?.read)(reading, problems)
+}
+
+/// Starts on a host that boots what workloads of any kind need there.
+pub fn serve(machines: &Arc<Machines>, host: u32) {
+    for kind in kinds() {
+        (kind.serve)(machines, host);
+    }
+}
+
+/// What a workload does: an action of any kind.
+#[derive(Clone)]
+pub struct Action(Arc<dyn Erased>);
+
+impl Action {
+    fn new<K: Kind>(kind: K) -> Self {
+        Self(Arc::new(kind))
+    }
+
+    /// It as an action of kind `K`, if it is one.
+    pub fn get<K: Kind>(&self) -> Option<&K> {
+        let kind: &dyn Any = &*self.0;
+        kind.downcast_ref()
+    }
+
+    /// The name of its kind.
+    pub fn kind(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// See [`Kind::note_unfit`].
+    pub fn note_unfit(&self, from: &Hosts, reading: &Reading<'_>, problems: &mut Problems) {
+        self.0.unfit(from, reading, problems);
+    }
+
+    /// See [`Kind::longest_ns`].
+    pub fn longest_ns(&self) -> Option<u64> {
+        self.0.longest()
+    }
+
+    /// See [`Kind::others`].
+    pub fn others(&self) -> Option<(&Hosts, &'static str)> {
+        self.0.those()
+    }
+
+    /// See [`Kind::concerns`].
+    pub fn concerns(&self, index: u32) -> Option<u32> {
+        self.0.end_of(index)
+    }
+
+    /// See [`Kind::TURMOIL_LACKS`].
+    pub fn turmoil_lacks(&self) -> Option<&'static str> {
+        self.0.lacking()
+    }
+
+    /// See [`Kind::FOLLOWS_LINKS`].
+    pub fn follows_links(&self) -> bool {
+        self.0.sees_links()
+    }
+
+    /// See [`Kind::plan`].
+    pub fn plan(&self, turn: &Turn, drawing: &mut Drawing<'_>) {
+        self.0.draw(turn, drawing);
+    }
+
+    /// See [`Kind::perform`].
+    ///
+    /// # Panics
+    /// If `act` is not one of this action's kind.
+    pub fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
+        self.0.act(machines, actor, act);
+    }
+}
+
+/// A kind behind a pointer.
+trait Erased: Any + fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+    fn unfit(&self, from: &Hosts, reading: &Reading<'_>, problems: &mut Problems);
+    fn longest(&self) -> Option<u64>;
+    fn those(&self) -> Option<(&Hosts, &'static str)>;
+    fn end_of(&self, index: u32) -> Option<u32>;
+    fn lacking(&self) -> Option<&'static str>;
+    fn sees_links(&self) -> bool;
+    fn draw(&self, turn: &Turn, drawing: &mut Drawing<'_>);
+    fn act(&self, machines: &Arc<Machines>, actor: Actor, act: &Act);
+    fn is(&self, other: &dyn Any) -> bool;
+    fn to_json(&self) -> serde_json::Result<Value>;
+}
+
+impl<K: Kind> Erased for K {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn unfit(&self, from: &Hosts, reading: &Reading<'_>, problems: &mut Problems) {
+        self.note_unfit(from, reading, problems);
+    }
+
+    fn longest(&self) -> Option<u64> {
+        self.longest_ns()
+    }
+
+    fn those(&self) -> Option<(&Hosts, &'static str)> {
+        self.others()
+    }
+
+    fn end_of(&self, index: u32) -> Option<u32> {
+        self.concerns(index)
+    }
+
+    fn lacking(&self) -> Option<&'static str> {
+        K::TURMOIL_LACKS
+    }
+
+    fn sees_links(&self) -> bool {
+        K::FOLLOWS_LINKS
+    }
+
+    fn draw(&self, turn: &Turn, drawing: &mut Drawing<'_>) {
+        self.plan(turn, drawing);
+    }
+
+    fn act(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
+        let act = act.get::<K>();
+        let act = act.unwrap_or_else(|| unreachable!("{act:?} was not drawn for {self:?}"));
+        self.perform(machines, actor, act);
+    }
+
+    fn is(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+
+    fn to_json(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(self)
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialEq for Action {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is(&*other.0)
+    }
+}
+
+impl Eq for Action {}
+
+impl Serialize for Action {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.to_json().map_err(S::Error::custom)?;
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.kind(), &fields)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OneKind)
+    }
+}
+
+/// Takes in an action: its kind, and its fields.
+struct OneKind;
+
+impl<'de> Visitor<'de> for OneKind {
+    type Value = Action;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a workload by its kind")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Action, A::Error> {
+        let entry: Option<(String, Value)> = map.next_entry()?;
+        let (name, fields) = entry.ok_or_else(|| A::Error::custom("a workload without a kind"))?;
+        let kind = find(&name);
+        let kind = kind.ok_or_else(|| A::Error::custom(format!("no workload \"{name}\"")))?;
+        (kind.from_json)(fields).map_err(A::Error::custom)
+    }
+}
+
+/// What one host does once, as the seed has drawn it, for a workload of any kind.
+#[derive(Clone)]
+pub struct Act(Arc<dyn ErasedAct>);
+
+impl Act {
+    /// What a kind has drawn.
+    pub fn new<K: Kind>(act: K::Act) -> Self {
+        Self(Arc::new(act))
+    }
+
+    /// It as an act of kind `K`, if it is one.
+    pub fn get<K: Kind>(&self) -> Option<&K::Act> {
+        let act: &dyn Any = &*self.0;
+        act.downcast_ref()
+    }
+}
+
+/// An act behind a pointer.
+trait ErasedAct: Any + fmt::Debug + Send + Sync {
+    fn is_act(&self, other: &dyn Any) -> bool;
+}
+
+impl<A: Any + fmt::Debug + Eq + Send + Sync> ErasedAct for A {
+    fn is_act(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}
+
+impl fmt::Debug for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialEq for Act {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_act(&*other.0)
+    }
+}
+
+impl Eq for Act {}
+
+/// `[[workload]]` as it is documented.
+pub struct WorkloadFields;
+
+impl JsonSchema for WorkloadFields {
+    fn schema_name() -> Cow<'static, str> {
+        "WorkloadFields".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let members: Vec<Schema> = kinds().map(|kind| member(kind, generator)).collect();
+        let description = "`[[workload]]`: what people do with their nodes.";
+        json_schema!({ "description": description, "oneOf": members })
+    }
+}
+
+/// The fields of a kind, `kind` among them.
+fn member(kind: &Entry, generator: &mut SchemaGenerator) -> Schema {
+    let mut fields = (kind.fields)(generator);
+    let object = fields.ensure_object();
+    let properties = object.entry("properties").or_insert_with(|| json!({}));
+    if let Some(properties) = properties.as_object_mut() {
+        let tag = json!({ "type": "string", "const": kind.name });
+        properties.insert("kind".to_owned(), tag);
+    }
+    let required = object.entry("required").or_insert_with(|| json!([]));
+    if let Some(required) = required.as_array_mut() {
+        required.insert(0, json!("kind"));
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::reading::reader::kinds_of;
+
+    #[test]
+    fn kinds_are_documented_under_names_of_their_own() {
+        let mut names: Vec<&str> = kinds().map(|kind| kind.name).collect();
+        assert_eq!(kinds_of::<WorkloadFields>(), names);
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), kinds().count());
+    }
+
+    #[test]
+    fn an_action_travels_by_the_name_of_its_kind() {
+        let hosts = Hosts {
+            ranges: vec![(1, 2)],
+        };
+        let sent = Action::new(feed::block::Block { whom: hosts });
+        let text = serde_json::to_string(&sent).expect("it is plain data");
+        assert_eq!(text, r#"{"block":{"whom":{"ranges":[[1,2]]}}}"#);
+        let received: Action = serde_json::from_str(&text).expect("it is an action");
+        assert_eq!(received, sent);
+        assert!(received.get::<feed::pull::Pull>().is_none());
+        let unknown = serde_json::from_str::<Action>(r#"{"flood":{}}"#);
+        let told = unknown.expect_err("there is no such kind").to_string();
+        assert!(told.contains("no workload \"flood\""), "{told}");
+    }
+}

@@ -1,0 +1,204 @@
+//! What follows the actions of workloads in a run: the signals that reach every kind.
+//!
+//! Owns the signals' contents. A tracker asks nobody: it is told what its own kind performs, and
+//! by these signals what nodes tell, which hosts go down and which connections are no more. What
+//! became of its actions it says in the end.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use orrery_node::NodeHandle;
+use orrery_node::api::Event;
+use orrery_reports::record::SeedResult;
+use orrery_sim::watch::Watch;
+
+use super::Kind;
+use super::not_done::Reason;
+use crate::format::Scenario;
+use crate::play::machine::{Machines, State};
+use crate::play::verdict::losses::{self, Lost};
+use crate::play::verdict::metrics::Metrics;
+use crate::play::{Down, Kinds};
+use crate::world::{Step, World};
+
+/// What follows the actions of one kind.
+pub trait Tracker: Any + Send {
+    /// A node tells something.
+    fn on_event(&mut self, told: &Told<'_>) {
+        let _ = told;
+    }
+
+    /// Two hosts have no more connections of some kinds. Only if the kind follows links.
+    fn on_gone(&mut self, gone: &Gone) {
+        let _ = gone;
+    }
+
+    /// The programs of a host end, with all that they were doing.
+    fn on_host_down(&mut self, down: &HostDown<'_>) {
+        let _ = down;
+    }
+
+    /// Whether it wants to see how many connections nodes have, from time to time.
+    fn wants_samples(&self) -> bool {
+        false
+    }
+
+    /// Running nodes have so many connections.
+    fn sample(&mut self, now_ns: u64, connections: &[u32]) {
+        let _ = (now_ns, connections);
+    }
+
+    /// What libraries tell in trace events that it wants to see; at most one kind does.
+    fn watch(&mut self) -> Option<Arc<dyn Watch>> {
+        None
+    }
+
+    /// The run has ended: what its actions have come to, and what was lost.
+    fn collect(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
+        let _ = (ended, results);
+    }
+
+    /// Tells `add` how many of its actions were not done and why, those aside that were counted
+    /// when they were performed. Everything has been collected.
+    fn not_done(&self, add: &mut dyn FnMut(Reason, u64)) {
+        let _ = add;
+    }
+}
+
+/// Nothing to follow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Untracked;
+
+impl Tracker for Untracked {}
+
+/// What a run is going to be.
+pub struct Planned<'a> {
+    /// What is played.
+    pub scenario: &'a Scenario,
+    /// What the seed has drawn for it.
+    pub world: &'a World,
+}
+
+impl Planned<'_> {
+    /// The measured time, in simulated nanoseconds.
+    pub fn window_ns(&self) -> Range<u64> {
+        self.scenario.warmup_ns..self.scenario.duration_ns
+    }
+
+    /// The acts of one kind in the order of their times: when, which host, and what.
+    pub fn acts<K: Kind>(&self) -> impl Iterator<Item = (u64, u32, &K, &K::Act)> {
+        self.world.steps.iter().filter_map(|(at_ns, step)| {
+            let Step::Work {
+                host,
+                workload,
+                act,
+            } = step
+            else {
+                return None;
+            };
+            let kind = self.scenario.workloads[*workload].action.get::<K>()?;
+            Some((*at_ns, *host, kind, act.get::<K>()?))
+        })
+    }
+}
+
+/// Which host is which peer, and whose it is.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Hosts by the identities of the people at them.
+    pub by_identity: BTreeMap<String, u32>,
+    /// Hosts by the names of their peers.
+    pub by_peer: BTreeMap<String, u32>,
+}
+
+impl Names {
+    /// The host of a person.
+    pub fn of_identity(&self, identity: &str) -> Option<u32> {
+        self.by_identity.get(identity).copied()
+    }
+
+    /// The host of a peer.
+    pub fn of_peer(&self, peer: &str) -> Option<u32> {
+        self.by_peer.get(peer).copied()
+    }
+}
+
+/// What a node tells.
+pub struct Told<'a> {
+    /// The host that it runs on.
+    pub host: u32,
+    /// When, in simulated nanoseconds.
+    pub now_ns: u64,
+    /// Whether that is within the measured time.
+    pub measured: bool,
+    /// What.
+    pub event: &'a Event,
+    /// Who is who.
+    pub names: &'a Names,
+    /// The running node of each host.
+    pub nodes: &'a [Option<NodeHandle>],
+}
+
+/// Two hosts have connections of some kinds no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// Whose node tells it, and about whom.
+    pub pair: (u32, u32),
+    /// Which connections.
+    pub kinds: Kinds,
+    /// When the last of them closed, in simulated nanoseconds.
+    pub at_ns: u64,
+}
+
+/// The programs of a host end.
+pub struct HostDown<'a> {
+    /// The host.
+    pub host: u32,
+    /// When, in simulated nanoseconds.
+    pub now_ns: u64,
+    /// With its power, or in good order.
+    pub how: Down,
+    /// Its node, which does not run from now on; `None` if none ran.
+    pub node: Option<&'a NodeHandle>,
+}
+
+/// A run that has ended.
+pub struct Ended<'a> {
+    /// All that it knew.
+    pub machines: &'a Machines,
+    /// What had become of that, the trackers aside.
+    pub state: &'a State,
+    /// When it ended, in simulated nanoseconds.
+    pub now_ns: u64,
+    /// When it was to end.
+    pub end_ns: u64,
+    /// Whether it failed on its way.
+    pub failed: bool,
+}
+
+/// Where results go.
+pub struct Results<'a> {
+    /// Figures.
+    pub metrics: &'a mut Metrics,
+    /// Losses.
+    pub result: &'a mut SeedResult,
+}
+
+impl Results<'_> {
+    /// Lists what was lost, as far as there is room.
+    pub fn list(&mut self, machines: &Machines, lost: impl Iterator<Item = Lost>) {
+        losses::list(machines, self.result, lost);
+    }
+
+    /// Counts losses by cause, under `metric` and among those of the whole run.
+    pub fn count<C: Copy>(
+        &mut self,
+        metric: &str,
+        causes: &BTreeMap<C, u64>,
+        name: fn(C) -> &'static str,
+    ) {
+        losses::count(self.metrics, self.result, metric, causes, name);
+    }
+}

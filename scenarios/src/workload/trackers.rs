@@ -1,0 +1,96 @@
+//! The trackers of all kinds, told of everything in the registry's order.
+//!
+//! Owns them, and that each signal reaches them all.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use orrery_sim::watch::Watch;
+
+use super::not_done::NotDone;
+use super::registry::kinds;
+use super::{Ended, Gone, HostDown, Kind, Planned, Results, Told, Tracker};
+
+/// What follows the actions of each kind in a run.
+#[derive(Default)]
+pub struct Trackers(Vec<Of>);
+
+/// The tracker of one kind.
+struct Of {
+    kind: &'static str,
+    tracker: Box<dyn Tracker>,
+}
+
+impl Trackers {
+    /// Those of a world in which nothing has happened yet.
+    pub fn of(planned: &Planned<'_>) -> Self {
+        let trackers = kinds().map(|kind| Of {
+            kind: kind.name,
+            tracker: (kind.tracker)(planned),
+        });
+        Self(trackers.collect())
+    }
+
+    /// The tracker of kind `K`.
+    ///
+    /// # Panics
+    /// If the registry lacks the kind.
+    pub fn get<K: Kind>(&mut self) -> &mut K::Tracker {
+        let found = self.0.iter_mut().find(|it| it.kind == K::NAME);
+        let tracker: Option<&mut dyn Any> = found.map(|it| &mut *it.tracker as _);
+        let tracker = tracker.and_then(|tracker| tracker.downcast_mut());
+        tracker.unwrap_or_else(|| panic!("no tracker of workloads of kind {}", K::NAME))
+    }
+
+    /// See [`Tracker::on_event`].
+    pub fn on_event(&mut self, told: &Told<'_>) {
+        self.each(|tracker| tracker.on_event(told));
+    }
+
+    /// See [`Tracker::on_gone`].
+    pub fn on_gone(&mut self, gone: &Gone) {
+        self.each(|tracker| tracker.on_gone(gone));
+    }
+
+    /// See [`Tracker::on_host_down`].
+    pub fn on_host_down(&mut self, down: &HostDown<'_>) {
+        self.each(|tracker| tracker.on_host_down(down));
+    }
+
+    /// Whether any of them [wants samples](Tracker::wants_samples).
+    pub fn want_samples(&self) -> bool {
+        self.0.iter().any(|it| it.tracker.wants_samples())
+    }
+
+    /// See [`Tracker::sample`].
+    pub fn sample(&mut self, now_ns: u64, connections: &[u32]) {
+        self.each(|tracker| {
+            if tracker.wants_samples() {
+                tracker.sample(now_ns, connections);
+            }
+        });
+    }
+
+    /// What libraries tell that one of them [wants to see](Tracker::watch).
+    pub fn watch(&mut self) -> Option<Arc<dyn Watch>> {
+        self.0.iter_mut().find_map(|it| it.tracker.watch())
+    }
+
+    /// See [`Tracker::collect`].
+    pub fn collect(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
+        self.each(|tracker| tracker.collect(ended, results));
+    }
+
+    /// Adds what each of them knows [not to have been done](Tracker::not_done).
+    pub fn add_not_done(&self, not_done: &mut NotDone) {
+        for Of { kind, tracker, .. } in &self.0 {
+            tracker.not_done(&mut |reason, count| not_done.add_many(kind, reason, count));
+        }
+    }
+
+    fn each(&mut self, mut tell: impl FnMut(&mut dyn Tracker)) {
+        for it in &mut self.0 {
+            tell(&mut *it.tracker);
+        }
+    }
+}
