@@ -2,7 +2,8 @@
 //!
 //! Owns the terms in which kinds say what they do: conditions of hosts, gateways and the network
 //! that are summed up while faults are in force, and strikes at a moment. Names no kind. What the
-//! terms mean in a run is `play/conditions`'s, and which losses follow from them `play/fates`'s.
+//! terms mean in a run is `play/conditions`'s, and which losses follow from them
+//! `workload/publish/fates`'s.
 
 use std::fmt;
 

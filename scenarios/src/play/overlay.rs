@@ -1,8 +1,8 @@
 //! The network of nodes that groups run on, as its nodes told of it over time.
 //!
 //! Owns who ran when, who believed to be connected with whom, who handed messages on to whom,
-//! and where messages were dropped. It keeps intervals and judges nothing: [`super::fates`] reads
-//! it when the run is over. Times are simulated nanoseconds; hosts are by number.
+//! and where messages were dropped. It keeps intervals and judges nothing: what looks for causes
+//! of losses reads it when the run is over. Times are simulated nanoseconds; hosts are by number.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

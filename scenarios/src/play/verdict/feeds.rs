@@ -8,9 +8,8 @@ use orrery_node::store::Store;
 use orrery_reports::record::{Invariant, SeedResult};
 use orrery_sim::{HostId, kernel};
 
-use super::losses::{self, Lost};
+use super::losses::{self, Lost, UNKNOWN};
 use super::metrics::Metrics;
-use crate::play::fates::UNKNOWN;
 use crate::play::ledger::{Entry, Fate};
 use crate::play::machine::{Machines, State};
 

@@ -10,6 +10,9 @@ use crate::play::machine::Machines;
 /// Losses that are listed one by one; all are counted by cause.
 pub const LISTED_MAX: usize = 500;
 
+/// A loss that nothing explains.
+pub const UNKNOWN: &str = "unknown";
+
 /// One thing that was to come from one host to another, and did not.
 pub struct Lost {
     /// What, with its number.

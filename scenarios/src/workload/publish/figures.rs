@@ -1,7 +1,7 @@
 //! What messages to groups without storage have shown.
 
+use super::fates::{self, cause::Cause};
 use super::messages::Messages;
-use crate::play::fates::{self, cause::Cause};
 use crate::play::steps::copies;
 use crate::play::verdict::losses::LISTED_MAX;
 use crate::workload::{Ended, Results};

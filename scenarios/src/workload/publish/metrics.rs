@@ -1,7 +1,7 @@
 //! Messages of groups without storage.
 
+use super::fates::cause::MEANINGS;
 use crate::metrics::{Definition, counts, latency, measured, not_done, value};
-use crate::play::LOSS_MEANINGS;
 
 const PUBLISH: &[&str] = &["publish"];
 
@@ -36,7 +36,7 @@ pub(super) const METRICS: &[Definition] = &[
     )),
     measured(Definition {
         labels: &["cause"],
-        values: LOSS_MEANINGS,
+        values: MEANINGS,
         ..value(
             "gossip.lost",
             "1",

@@ -1,10 +1,11 @@
 //! The workload `publish`: hosts send messages to groups without storage.
 //!
 //! Owns what may be said of it, and the sending. What became of each message is [`messages`]', and
-//! why one did not arrive `play/fates/` finds out.
+//! why one did not arrive [`fates`] finds out.
 
+mod fates;
 mod figures;
-pub mod messages;
+mod messages;
 mod metrics;
 
 use std::sync::Arc;

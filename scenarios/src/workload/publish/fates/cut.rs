@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use super::cause::{Cause, Where};
 use super::faults::Faults;
-use crate::play::conditions::Down;
+use crate::play::Down;
 use crate::play::overlay::{Link, OPEN, Overlay};
 use crate::workload::publish::messages::{HostSet, Message, Sent};
 

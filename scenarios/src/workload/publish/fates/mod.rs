@@ -2,16 +2,16 @@
 //! each that did not arrive.
 //!
 //! A cause is derived for that message and that reader: [`cut`] looks at what lay between those
-//! who had it and those who did not, in what nodes told ([`super::overlay`]) and in what faults
+//! who had it and those who did not, in what nodes told ([`crate::play::overlay`]) and in what faults
 //! did ([`faults`]). [`cause`] has the words.
 
 use std::collections::BTreeMap;
 
 use orrery_reports::record::Loss;
 
+use super::Publish;
+use super::messages::{Message, Messages, Sent};
 use crate::workload::Ended;
-use crate::workload::publish::Publish;
-use crate::workload::publish::messages::{Message, Messages, Sent};
 use cause::Cause;
 use cut::Case;
 use faults::Faults;
@@ -21,9 +21,6 @@ mod cut;
 mod faults;
 #[cfg(test)]
 mod provoked;
-
-/// A loss that nothing explains.
-pub const UNKNOWN: &str = "unknown";
 
 /// Before a message, so much of what was sent may still lie before it on a slow link.
 const BACKLOG_NS: u64 = 60_000_000_000;
