@@ -202,11 +202,14 @@ async fn members_of_groups_bear_floods_and_nonsense() {
     )
     .await;
     let peer = hostile(9, &[&node], Duration::from_secs(5));
-    for kind in [Kind::GossipFloods, Kind::GossipGarbage] {
+    for kind in [Kind::GossipFloods, Kind::GossipGarbage, Kind::LongTopics] {
         let ended = effects(&node, &peer, kind, 4).await;
         let name = kind.name();
         assert!(!ended.contains(&Effect::Unreached), "{name}: {ended:?}");
     }
     let received = |event: &Event| matches!(event, Event::GossipReceived { .. });
     assert!(node.seen.count(received) > 0, "the flood was no flood");
+    let long =
+        |event: &Event| matches!(event, Event::GroupJoined { topic, .. } if topic.len() > 256);
+    assert_eq!(node.seen.count(long), 0);
 }

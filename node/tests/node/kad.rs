@@ -19,7 +19,7 @@ use orrery_node::card::Card;
 use orrery_node::kad::{AddressRecord, address_key};
 use orrery_node::keys::Keys;
 
-use crate::world::{PATIENCE, TestNode};
+use crate::world::{PATIENCE, TestNode, address_over_tcp};
 
 const PROTOCOL: &str = "/orrery/kad/1";
 
@@ -447,18 +447,7 @@ async fn where_a_neighbour_was_dialled_is_told_to_nobody_elsewhere() {
     let node = TestNode::start_also_at(1, WALK, home).await;
     let neighbour = TestNode::start_also_at(2, WALK, home).await;
     let mut far = Liar::start(9, &node).await;
-    let mut at = None;
-    let up =
-        |event: &Event| matches!(event, Event::Listening { address } if address.contains("/tcp/"));
-    neighbour.seen.wait("it listens on TCP", up).await;
-    neighbour.seen.each(|event| {
-        if let Event::Listening { address } = event
-            && address.contains("/tcp/")
-        {
-            at = Some(format!("{address}/p2p/{}", neighbour.keys.peer()));
-        }
-    });
-    let address = at.expect("it was told");
+    let address = address_over_tcp(&neighbour).await;
     let dialled = node.handle.command(Command::Dial { address }).await;
     assert_eq!(dialled, Ok(Reply::Done));
     let whom = neighbour.keys.peer();

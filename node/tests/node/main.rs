@@ -3,6 +3,7 @@
 mod backlogs;
 mod crossing;
 mod damage;
+mod dial_backs;
 mod discovery;
 mod exchange;
 mod expiry;

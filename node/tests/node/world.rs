@@ -110,6 +110,15 @@ impl TestNode {
     /// A node over TCP and QUIC of the operating system, which listens as `settings` say.
     pub async fn start_real(seed: u8, settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_real_in(folder, seed, settings).await
+    }
+
+    /// The same node over TCP and QUIC again, after it has been stopped.
+    pub async fn restart_real(self, seed: u8, settings: &str) -> Self {
+        Self::start_real_in(self.leave().await, seed, settings).await
+    }
+
+    async fn start_real_in(folder: TempDir, seed: u8, settings: &str) -> Self {
         let config = Config::from_toml(settings).expect("a valid configuration");
         let seen = Arc::new(Seen::default());
         let observer = Arc::clone(&seen) as Arc<dyn Observer>;
@@ -280,4 +289,20 @@ impl TestNode {
             )
             .await;
     }
+}
+
+/// Where `node` listens on TCP, with its peer.
+pub async fn address_over_tcp(node: &TestNode) -> String {
+    let tcp =
+        |event: &Event| matches!(event, Event::Listening { address } if address.contains("/tcp/"));
+    node.seen.wait("it listens on TCP", tcp).await;
+    let mut at = None;
+    node.seen.each(|event| {
+        if let Event::Listening { address } = event
+            && tcp(event)
+        {
+            at = Some(format!("{address}/p2p/{}", node.keys.peer()));
+        }
+    });
+    at.expect("it was told")
 }

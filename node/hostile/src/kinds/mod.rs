@@ -13,6 +13,7 @@ mod future_stamps;
 mod garbage;
 mod gossip_floods;
 mod gossip_garbage;
+mod long_topics;
 mod oversize_frames;
 mod request_floods;
 mod silent_connections;
@@ -73,6 +74,8 @@ kinds! {
         "Joins the plan's topics and sends 64 signed messages of 1 KiB at once."
     GossipGarbage gossip_garbage "gossip-garbage"
         "Sends transmissions of groups that nobody can read, or that nobody signed."
+    LongTopics long_topics "long-topics"
+        "Joins a hundred groups whose names have 60,000 bytes each."
     OversizeFrames oversize_frames "oversize-frames"
         "Announces frames of 128 MiB on every protocol, and begins to send them."
     RequestFloods request_floods "request-floods"
