@@ -37,9 +37,30 @@ const SUBSTREAMS_OF_RELAYING: usize = 16;
 /// Yamux's own bound.
 const SUBSTREAMS_MAX: usize = 512;
 
-/// How many substreams a connection may have, of both ends together, for what `config` switches on. A
-/// peer that opens more loses the connection: each may hold 256 KiB that nobody has read.
-pub fn substreams_max(config: &Config) -> usize {
+/// What connections may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Time until one is ready to use; it is given up then.
+    upgrade_timeout: Duration,
+    /// What those of others may cost until then.
+    rules: Rules,
+    /// Substreams of one over a byte stream, of both ends together. A peer that opens more loses the
+    /// connection: each may hold 256 KiB that nobody has read.
+    substreams_max: usize,
+}
+
+impl Bounds {
+    /// Those of `config`, with as many substreams as what is switched on needs.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            upgrade_timeout: config.connections.upgrade_timeout.get(),
+            rules: config.connections.rules(),
+            substreams_max: substreams_max(config),
+        }
+    }
+}
+
+fn substreams_max(config: &Config) -> usize {
     let relaying = config
         .relay
         .max_circuits_per_peer
@@ -59,8 +80,7 @@ pub fn substreams_max(config: &Config) -> usize {
 /// Combines `circuits` through relays, if there are to be any, and `wires` in their
 /// order; an address goes to the first that takes it. What is sent into circuits is counted in
 /// `outlet`.
-/// A connection that is not ready to use after `upgrade_timeout` is given up; `rules` say what
-/// those of others may cost until then, and `acquaintances` what after that.
+/// Connections stay within `bounds`; what they may hold after their handshakes `acquaintances` say.
 ///
 /// # Errors
 /// When Noise cannot sign with `keypair`.
@@ -69,14 +89,12 @@ pub fn build(
     outlet: &Outlet,
     wires: Vec<Wire>,
     keypair: &Keypair,
-    upgrade_timeout: Duration,
-    rules: Rules,
+    bounds: Bounds,
     acquaintances: &Acquaintances,
-    substreams_max: usize,
 ) -> Result<NodeTransport, noise::Error> {
     let mut transport: NodeTransport = DummyTransport::new().boxed();
     let mut streams = yamux::Config::default();
-    streams.set_max_num_streams(substreams_max);
+    streams.set_max_num_streams(bounds.substreams_max);
     let arrivals = Arrivals::default();
     // Only circuits tell an address with /p2p-circuit from others, so they come first.
     let circuits = circuits.map(|circuits| {
@@ -93,7 +111,7 @@ pub fn build(
         let next = match wire {
             Wire::Muxed(make) => {
                 let muxed = make(keypair, acquaintances);
-                TransportTimeout::new(muxed, upgrade_timeout).boxed()
+                TransportTimeout::new(muxed, bounds.upgrade_timeout).boxed()
             }
             // `V1Lazy` saves a round trip on each of the two upgrades, since
             // there is one choice only and a refusal fails the connection
@@ -102,14 +120,14 @@ pub fn build(
                 .upgrade(Version::V1Lazy)
                 .authenticate(noise::Config::new(keypair)?)
                 .multiplex(streams.clone())
-                .timeout(upgrade_timeout)
+                .timeout(bounds.upgrade_timeout)
                 .boxed(),
         };
         transport = OrTransport::new(transport, next)
             .map(|either, _| either.into_inner())
             .boxed();
     }
-    let guarded = Anteroom::new(transport, arrivals, rules, outlet.clone());
+    let guarded = Anteroom::new(transport, arrivals, bounds.rules, outlet.clone());
     Ok(WhenWoken::new(guarded).boxed())
 }
 

@@ -184,10 +184,8 @@ impl Driver {
             &outlet,
             environment.wires,
             keys.transport(),
-            config.connections.upgrade_timeout.get(),
-            config.connections.rules(),
+            transport::Bounds::of(&config),
             &acquaintances,
-            transport::substreams_max(&config),
         )?;
         let relays = Relays::new(&config);
         let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);

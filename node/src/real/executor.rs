@@ -54,7 +54,7 @@ impl Executor for TokioExecutor {
         async move {
             // An executor that is gone runs nothing that could panic.
             if panicked.wait_for(|panicked| *panicked).await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         .boxed()

@@ -182,11 +182,12 @@ async fn who_begins_a_handshake_among_many_has_to_show_where_it_is() {
         let begun = async {
             loop {
                 if let Some(TransportEvent::Incoming { upgrade, .. }) = listener.next().await {
-                    return upgrade;
+                    running.push(upgrade);
+                    return;
                 }
             }
         };
-        running.push(tokio::time::timeout(PATIENCE, begun).await.expect("begun"));
+        tokio::time::timeout(PATIENCE, begun).await.expect("begun");
     }
     while let Ok(first) = answers.try_recv() {
         assert!(!is_retry(first), "{} handshakes run", running.len());
