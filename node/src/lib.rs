@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod audience;
+mod backoff;
 pub mod body;
 pub mod card;
 mod causes;
@@ -16,6 +17,7 @@ mod entropy;
 pub mod entry;
 pub mod environment;
 mod files;
+mod forward;
 mod gossip;
 pub mod hold;
 pub mod identity;
@@ -34,11 +36,13 @@ pub mod relay;
 pub mod revocation;
 mod scope;
 pub mod seal;
+mod services;
 mod shelf;
 pub mod store;
 mod transport;
 mod wall_clock;
 mod when_woken;
+mod window_counts;
 
 pub use codec::DecodeError;
 pub use node::{CommandError, Ending, Node, NodeHandle, StartError};

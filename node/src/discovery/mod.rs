@@ -1,7 +1,7 @@
 //! Finding others without being told where they are.
 //!
 //! Owns the ways of asking: the local network, rendezvous points, friends. Whom to look
-//! for, and whom to dial, is decided by the node's loop.
+//! for, and whom to dial, is decided by a service.
 
 pub mod friends;
 pub mod local;

@@ -4,7 +4,7 @@
 //! connections with a peer take what there is to say out of one queue. When two nodes dial each
 //! other at once, and one of the two connections is closed, topics and messages that went to it
 //! are lost: gossip is one-way from then on. So only one connection with a peer speaks, the first
-//! one unless the node's loop says otherwise; whenever another takes its place, the peer is told
+//! one unless the node says otherwise; whenever another takes its place, the peer is told
 //! all topics again, over that. What comes in is heard on all of them. Which connections there
 //! are, and how long, is not decided here.
 
@@ -23,10 +23,12 @@ use libp2p::swarm::{
     THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
+use crate::forward::forward_to;
+
 use super::Gossipsub;
 use super::handler::{Handler, Refusal, Told, Voice};
 
-/// What the behaviour tells the node's loop.
+/// What the behaviour tells its service.
 #[derive(Debug)]
 pub enum Event {
     /// What libp2p's behaviour tells.
@@ -192,15 +194,7 @@ impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = Handler;
     type ToSwarm = Event;
 
-    fn handle_pending_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.inner
-            .handle_pending_inbound_connection(connection, local, remote)
-    }
+    forward_to!(inner: pending);
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -213,17 +207,6 @@ impl NetworkBehaviour for Behaviour {
             .inner
             .handle_established_inbound_connection(connection, peer, local, remote)?;
         Ok(self.begin(peer, connection, inner))
-    }
-
-    fn handle_pending_outbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        peer: Option<PeerId>,
-        addresses: &[Multiaddr],
-        role: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.inner
-            .handle_pending_outbound_connection(connection, peer, addresses, role)
     }
 
     fn handle_established_outbound_connection(

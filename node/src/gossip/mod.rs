@@ -4,7 +4,7 @@
 //! A group is a topic, open to everybody who knows its name: its messages are
 //! not sealed. They live in caches of the names that were seen and in the last
 //! few heartbeats' history, never in the store, so who joins late gets nothing
-//! old. This module makes the behaviour; the node's loop drives it. What libp2p's behaviour lacks
+//! old. This module makes the behaviour; a service drives it. What libp2p's behaviour lacks
 //! with several connections to one peer, and with transmissions that it does not take, is added
 //! in `behaviour` and `handler`.
 

@@ -1,7 +1,7 @@
 //! Kademlia: a table of peers, and records of where people are reached.
 //!
 //! Owns the translation of settings, the names of records, and the rules by which
-//! records of others are kept. It starts no lookup: the node's loop does.
+//! records of others are kept. It starts no lookup: a service does.
 
 mod address_record;
 mod bounded;

@@ -20,7 +20,7 @@ use libp2p::swarm::{
     SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
-use super::forward::forward_to;
+use crate::forward::forward_to;
 
 /// A behaviour that may be switched off, at the price of a pointer for each connection.
 pub type Optional<B> = Toggle<Apart<B>>;
@@ -58,7 +58,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Apart<B> {
     type ConnectionHandler = Handler<THandler<B>>;
     type ToSwarm = Box<B::ToSwarm>;
 
-    forward_to!(0);
+    forward_to!(0: pending, swarm);
 
     fn handle_established_inbound_connection(
         &mut self,

@@ -18,11 +18,11 @@ use crate::gossip::{self, Groups};
 use crate::hold;
 use crate::kad;
 use crate::protocol::{self, Context};
-use crate::relay::{server, terms};
+use crate::relay::terms::{self, Board};
+use crate::relay::{Door, server};
 
 use super::apart::{Apart, Optional, optional};
 use super::error::StartError;
-use super::relays::Relays;
 use super::told::Told;
 
 /// What identify calls the family of nodes that understand each other.
@@ -84,8 +84,8 @@ pub struct Surroundings {
 
 impl NodeBehaviour {
     /// All behaviours as `context` configures them; `relay_client` belongs to the
-    /// transport of circuits, if there is one; `relays` knows whom we relay for; connections
-    /// with `known` nodes are kept.
+    /// transport of circuits, if there is one; `door` knows whom we relay for, and `board` what
+    /// clients are told of that; connections with `known` nodes are kept.
     ///
     /// # Errors
     /// [`StartError::Gossip`] if libp2p refuses what our own checks have passed;
@@ -94,7 +94,7 @@ impl NodeBehaviour {
     pub fn new(
         context: &Arc<Context>,
         relay_client: Option<relay::client::Behaviour>,
-        relays: &Relays,
+        (door, board): (&Arc<Door>, &Arc<Board>),
         known: BTreeSet<PeerId>,
         surroundings: Surroundings,
     ) -> Result<Self, StartError> {
@@ -121,12 +121,12 @@ impl NodeBehaviour {
             .transpose()
             .map_err(|(path, reason)| StartError::Gossip(format!("{path}: {reason}")))?;
         let relay_terms = (relay.enabled || circuits.enabled).then(|| {
-            let board = relay.enabled.then(|| Arc::clone(&relays.board));
+            let board = relay.enabled.then(|| Arc::clone(board));
             terms::Behaviour::new(board)
         });
-        let relay = relay.enabled.then(|| {
-            relay::Behaviour::new(context.keys.peer(), server::config(relay, &relays.door))
-        });
+        let relay = relay
+            .enabled
+            .then(|| relay::Behaviour::new(context.keys.peer(), server::config(relay, door)));
         let autonat_client = autonat.enabled.then(|| {
             let config = v2::client::Config::default()
                 .with_probe_interval(autonat.probe_interval.get())

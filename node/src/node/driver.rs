@@ -1,22 +1,21 @@
-//! The node's loop: the one task that owns the swarm, and decides.
+//! The node's loop: the one task that owns the swarm and the services, and calls them.
 //!
 //! It never waits for anything but the next thing to happen: storage work and
-//! conversations run beside it, and report back.
+//! conversations run beside it, and report back. Decides nothing itself.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::channel::{mpsc, oneshot};
 use futures::future::{BoxFuture, Fuse};
-use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, select_biased};
 use futures_timer::Delay;
 use libp2p::swarm::{self, Swarm};
 use libp2p::{PeerId, relay};
 
-use crate::api::{Event, Miss, Rung};
+use crate::api::Command;
 use crate::card::Card;
 use crate::config::Config;
 use crate::counters::Outlet;
@@ -24,42 +23,22 @@ use crate::entry::Acquaintances;
 use crate::environment::{Environment, Executor};
 use crate::identity::IdentityId;
 use crate::keys::Keys;
-use crate::peer_names::PeerNames;
 use crate::protocol::{Context, within};
+use crate::services::Services;
 use crate::shelf::Shelf;
 use crate::store::StoreError;
 use crate::transport;
 
-use super::agenda::{Agenda, Errand};
-use super::behaviour::{NodeBehaviour, Surroundings};
-use super::bootstrap::{self, KnownNode};
-use super::friends::Friend;
-use super::inquiries::Inquiries;
-use super::ladder::Ladder;
-use super::links::Links;
-use super::listening::Listening;
-use super::meshes::Meshes;
-use super::neighbours::Neighbours;
+use super::behaviour::{NodeBehaviour, NodeBehaviourEvent, Surroundings};
+use super::core::{Completion, Core, JOBS_MAX, Raised};
+use super::known::KnownNodes;
 use super::offer::Offering;
-use super::port_mappings::PortMappings;
-use super::publish::Publishing;
-use super::queries::Query;
-use super::reach::Climbs;
-use super::reachability::DialBacks;
-use super::relays::Relays;
-use super::rendezvous::Points;
-use super::second_dials::SecondDials;
-use super::waiters::Waiters;
-use super::{Ending, Order, StartError};
-
-/// Pieces of work beside the loop; commands beyond it are refused.
-pub(super) const JOBS_MAX: usize = 1024;
+use super::replies::{ReplySender, answer};
+use super::signal::Signal;
+use super::{CommandError, Ending, Request, StartError};
 
 /// Time that connections get to close when the node stops.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
-
-/// What the loop does when a piece of work has ended.
-pub(super) type Then = Box<dyn FnOnce(&mut Driver) + Send>;
 
 /// What the store knows of people when the node starts.
 #[derive(Default)]
@@ -99,53 +78,9 @@ impl Known {
 
 /// The loop's state.
 pub(super) struct Driver {
-    pub(super) swarm: Swarm<Offering<NodeBehaviour>>,
-    pub(super) context: Arc<Context>,
-    pub(super) inbox: mpsc::Receiver<Order>,
-    pub(super) jobs: FuturesUnordered<BoxFuture<'static, Then>>,
-    pub(super) links: Links,
-    /// How well peers are known, as far as transports care.
-    pub(super) acquaintances: Acquaintances,
-    pub(super) friends: BTreeMap<IdentityId, Friend>,
-    /// Friends by the peers that their cards name.
-    pub(super) friend_peers: BTreeMap<PeerId, BTreeSet<IdentityId>>,
-    /// Nodes of the configuration, which are kept connected.
-    pub(super) known: BTreeMap<PeerId, KnownNode>,
-    /// Nodes at which we register and look for others.
-    pub(super) points: Points,
-    /// Questions about people, ours and those of friends.
-    pub(super) inquiries: Inquiries,
-    /// Peers on the local network.
-    pub(super) neighbours: Neighbours,
-    /// Listen addresses that the router has mapped.
-    pub(super) port_mappings: PortMappings,
-    /// Peers denied on account of a blocked identity.
-    pub(super) denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
-    pub(super) ladder: Ladder,
-    pub(super) climbs: Climbs,
-    /// Relays in use, and their circuits.
-    pub(super) relays: Relays,
-    /// The meshes of groups, as they were told of.
-    pub(super) meshes: Meshes,
-    /// How peers are spelt that were told of lately.
-    pub(super) names: PeerNames,
-    /// Which addresses of the configuration are listened on.
-    pub(super) listening: Listening,
-    /// Connections that may have been made to test an address.
-    pub(super) dial_backs: DialBacks,
-    /// Dials that are made once more.
-    pub(super) second_dials: SecondDials,
-    /// Kademlia queries of this node that have not ended.
-    pub(super) queries: Vec<Query>,
-    pub(super) publishing: Publishing,
-    pub(super) agenda: Agenda,
-    pub(super) waiters: Waiters,
-    /// Number of the next pull.
-    pub(super) next_pull: u64,
-    /// Pulls under way.
-    pub(super) pulls_running: usize,
-    /// Friends whose pull waits for a place.
-    pub(super) pulls_waiting: VecDeque<IdentityId>,
+    core: Core,
+    services: Services,
+    inbox: mpsc::Receiver<Request>,
     /// Ends when a task of the node has panicked.
     panicked: Fuse<BoxFuture<'static, ()>>,
     alarm: Fuse<Delay>,
@@ -159,7 +94,7 @@ impl Driver {
         keys: Keys,
         environment: Environment,
         outlet: Outlet,
-        inbox: mpsc::Receiver<Order>,
+        inbox: mpsc::Receiver<Request>,
     ) -> Result<Self, StartError> {
         let shelf = Shelf::new(
             environment.storage,
@@ -187,8 +122,8 @@ impl Driver {
             transport::Bounds::of(&config),
             &acquaintances,
         )?;
-        let relays = Relays::new(&config);
-        let known_nodes = bootstrap::known(&config.bootstrap.peers, peer);
+        let services = Services::new(&config);
+        let known_nodes = KnownNodes::new(&config.bootstrap.peers, peer);
         let executor = environment.executor;
         let panicked = executor.panicked().fuse();
         let swarm_config = swarm_config(&config, Arc::clone(&executor));
@@ -205,55 +140,29 @@ impl Driver {
             local: environment.local,
             upnp: environment.upnp,
         };
-        let held = known_nodes.keys().copied().collect();
-        let behaviour = NodeBehaviour::new(&context, relay_client, &relays, held, surroundings)?;
+        let serving = services.relay.serving();
+        let held = known_nodes.peers().collect();
+        let behaviour = NodeBehaviour::new(&context, relay_client, serving, held, surroundings)?;
         let behaviour = Offering::new(behaviour);
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
-            swarm,
-            context,
+            core: Core::new(swarm, context, acquaintances, known_nodes),
+            services,
             inbox,
-            jobs: FuturesUnordered::new(),
-            links: Links::new(peer),
-            acquaintances,
-            friends: BTreeMap::new(),
-            friend_peers: BTreeMap::new(),
-            known: known_nodes,
-            points: Points::default(),
-            inquiries: Inquiries::default(),
-            neighbours: Neighbours::default(),
-            port_mappings: PortMappings::default(),
-            denied: BTreeMap::new(),
-            ladder: Ladder::default(),
-            climbs: Climbs::default(),
-            relays,
-            meshes: Meshes::default(),
-            names: PeerNames::default(),
-            listening: Listening::default(),
-            dial_backs: DialBacks::default(),
-            second_dials: SecondDials::default(),
-            queries: Vec::new(),
-            publishing: Publishing::default(),
-            agenda: Agenda::default(),
-            waiters: Waiters::default(),
-            next_pull: 0,
-            pulls_running: 0,
-            pulls_waiting: VecDeque::new(),
             panicked,
             alarm: Fuse::terminated(),
             alarm_at: None,
         };
-        driver.listen()?;
-        driver.announce();
-        driver.join_configured()?;
-        driver.dial_known();
+        driver.services.on_start(&mut driver.core)?;
+        driver.settle();
         for (identity, peers) in known.denied {
-            driver.deny(identity, peers);
+            for peer in peers {
+                driver.tell(Signal::Unwanted { peer, identity });
+            }
         }
         for card in known.following {
-            driver.befriend(card);
+            driver.tell(Signal::Follow(Box::new(card)));
         }
-        driver.forget_in_time();
         Ok(driver)
     }
 
@@ -265,33 +174,33 @@ impl Driver {
         let _ = ended.send(ending);
     }
 
-    /// Does what comes, until the end; who waits for it.
+    /// Does what comes, until the end; where that is awaited.
     async fn until_end(&mut self) -> (Ending, Option<oneshot::Sender<()>>) {
         loop {
-            if self.context.shelf.is_lost() {
+            if self.core.context.shelf.is_lost() {
                 return (Ending::StorageLost, None);
             }
             self.set_alarm();
             select_biased! {
-                order = self.inbox.next() => match order {
-                    Some(Order::Command(command, reply)) => self.command(command, reply),
-                    Some(Order::Stop(done)) => return (Ending::Stopped, Some(done)),
+                request = self.inbox.next() => match request {
+                    Some(Request::Command(command, reply)) => self.command(command, reply),
+                    Some(Request::Stop(done)) => return (Ending::Stopped, Some(done)),
                     None => return (Ending::Stopped, None),
                 },
-                then = self.jobs.select_next_some() => then(self),
+                completion = self.core.jobs.select_next_some() => self.complete(completion),
                 () = &mut self.panicked => return (Ending::Broken, None),
                 () = &mut self.alarm => {
                     self.alarm_at = None;
-                    self.run_errands(Instant::now());
+                    self.run_timers(Instant::now());
                 }
-                event = self.swarm.select_next_some() => self.swarm_event(event),
+                event = self.core.swarm.select_next_some() => self.swarm_event(event),
             }
         }
     }
 
-    /// Sets the alarm to the first errand, if it stands at another time.
+    /// Sets the alarm to the first timer, if it stands at another time.
     fn set_alarm(&mut self) {
-        let wanted = self.agenda.next_time();
+        let wanted = self.services.next_time();
         if wanted == self.alarm_at {
             return;
         }
@@ -301,69 +210,80 @@ impl Driver {
         });
     }
 
-    fn run_errands(&mut self, now: Instant) {
-        while let Some(errand) = self.agenda.take_due(now) {
-            match errand {
-                Errand::Dial(friend) => self.dial(friend),
-                Errand::Bootstrap(peer) => self.bootstrap(peer),
-                Errand::ListenAgain(place) => self.listen_again(place),
-                Errand::Pull(friend) => self.pull_is_due(friend, now),
-                Errand::Register(point) => self.renew_at(point),
-                Errand::EndInquiry(number) => self.give_up_inquiry(number),
-                Errand::EndReach(identity) => self.reach_times_out(identity),
-                Errand::EndSeek(identity, rung) => {
-                    if rung == Rung::Rendezvous {
-                        self.seek_at_rendezvous_ends(identity);
-                    }
-                    self.not_found(identity, rung, Miss::TimedOut);
-                }
-                Errand::CloseSurplus(connection) => self.close_surplus(connection),
-                Errand::SettleDialBack(connection) => self.settle_dial_back(connection),
-                Errand::CloseRelayed(peer) => self.close_relayed(peer),
-                Errand::Reserve => self.reserve(now),
-                Errand::Publish => self.renew_address(),
-                Errand::Forget => self.forget(),
-                Errand::GiveUp(waiter) => self.waiters.give_up(waiter, "no answer in time"),
+    fn run_timers(&mut self, now: Instant) {
+        while self.services.on_timer(&mut self.core, now) {
+            self.settle();
+        }
+    }
+
+    /// Has `command` done, unless too much is being done already.
+    fn command(&mut self, command: Command, reply: ReplySender) {
+        if self.core.jobs.len() >= JOBS_MAX {
+            self.core.context.limit_reached("commands");
+            return answer(reply, Err(CommandError::Busy));
+        }
+        self.services.on_command(&mut self.core, command, reply);
+        self.settle();
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        completion(&mut self.services, &mut self.core);
+        self.settle();
+    }
+
+    /// Has a service act on what its behaviour tells.
+    pub(super) fn behaviour_event(&mut self, event: NodeBehaviourEvent) {
+        self.services.on_event(&mut self.core, event);
+        self.settle();
+    }
+
+    /// Lets the services know of something.
+    pub(super) fn tell(&mut self, signal: Signal) {
+        self.core.raise(signal);
+        self.settle();
+    }
+
+    /// Does all that was raised, and what follows from that.
+    fn settle(&mut self) {
+        while let Some(raised) = self.core.take_raised() {
+            match raised {
+                Raised::Signal(signal) => self.services.on_signal(&mut self.core, &signal),
+                Raised::Reply(reply, result) => answer(reply, result),
             }
         }
     }
 
-    /// Runs `job` beside the loop.
-    pub(super) fn start_job(&mut self, job: impl Future<Output = Then> + Send + 'static) {
-        self.jobs.push(job.boxed());
-    }
-
-    /// Shows an event.
-    pub(super) fn emit(&self, event: &Event) {
-        self.context.outlet.emit(event);
+    /// What services share.
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// Closes every connection and lets storage work end.
     async fn stop(mut self, done: Option<oneshot::Sender<()>>) {
-        for id in self.links.ids() {
-            self.swarm.close_connection(id);
+        for id in self.core.links.ids() {
+            self.core.swarm.close_connection(id);
         }
-        // Whoever does not close in time is left behind; its socket goes with us.
+        // A peer that does not close in time is left behind; its socket goes with us.
         let _ = within(CLOSE_TIME, async {
-            while !self.links.is_empty() {
+            while !self.core.links.is_empty() {
                 if let swarm::SwarmEvent::ConnectionClosed { connection_id, .. } =
-                    self.swarm.select_next_some().await
+                    self.core.swarm.select_next_some().await
                 {
-                    self.links.remove(connection_id);
+                    self.core.links.remove(connection_id);
                 }
             }
         })
         .await;
-        while let Some(then) = self.jobs.next().await {
-            then(&mut self);
+        while let Some(completion) = self.core.jobs.next().await {
+            self.complete(completion);
         }
         // Storage jobs run in order: when this one has run, so have all others.
-        if self.context.shelf.settle().await.is_err() {
+        if self.core.context.shelf.settle().await.is_err() {
             tracing::warn!("storage ended before the node");
         }
         drop(self);
         if let Some(done) = done {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = done.send(());
         }
     }

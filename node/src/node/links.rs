@@ -476,7 +476,7 @@ impl Links {
 
 impl Link {
     /// Whether `newer` comes from the same dialer, over another transport: it wants to be seen
-    /// over both (see `Driver::show_on_all_transports`), and has lost neither.
+    /// over both (see the service `keep_alive`), and has lost neither.
     fn is_seen_beside(&self, newer: &Self) -> bool {
         !self.relayed && self.dialer == newer.dialer && self.transport != newer.transport
     }

@@ -1,42 +1,25 @@
 //! A running node: starting it, and the handle by which it is driven.
 //!
 //! [`Node::start`] opens the store, builds the swarm and leaves one task
-//! running that owns both. Everything else goes through the [`NodeHandle`].
+//! running that owns both. Everything else goes through the [`NodeHandle`]. What the node does is
+//! that task's [`driver`] and the services in `services/`, which share a [`core`].
 
-mod agenda;
+pub(crate) mod addresses;
 mod apart;
-pub(crate) mod backoff;
-mod behaviour;
-mod bootstrap;
-mod commands;
-mod dials;
+pub(crate) mod behaviour;
+pub(crate) mod core;
 mod driver;
 mod error;
-mod forgetting;
-mod forward;
-mod friends;
-mod groups;
-mod inquiries;
-mod kad_events;
-mod ladder;
-mod links;
-mod listening;
-mod meshes;
-mod neighbours;
-mod offer;
-mod port_mappings;
-mod publish;
-mod queries;
-mod reach;
-mod reachability;
-mod registrations;
-mod relaying;
-mod relays;
-mod rendezvous;
-mod second_dials;
+pub(crate) mod friends;
+pub(crate) mod known;
+pub(crate) mod links;
+pub(crate) mod neighbours;
+pub(crate) mod offer;
+pub(crate) mod replies;
+pub(crate) mod signal;
 mod swarm_events;
+pub(crate) mod timers;
 mod told;
-mod waiters;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,13 +36,13 @@ use crate::keys::Keys;
 
 use driver::Driver;
 pub use error::{CommandError, StartError};
-use waiters::ReplySender;
+use replies::ReplySender;
 
 /// Commands that may wait for the node's loop.
-const ORDERS_MAX: usize = 256;
+const REQUESTS_MAX: usize = 256;
 
 /// What a handle asks of the node's loop.
-enum Order {
+enum Request {
     /// Do this, and answer there.
     Command(Command, ReplySender),
     /// Close everything, then answer.
@@ -85,7 +68,7 @@ impl Node {
         let outlet = Outlet::new(Arc::clone(&environment.observer));
         let executor = Arc::clone(&environment.executor);
         let message_bytes_max = config.gossip.data_bytes_max();
-        let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+        let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let driver = Driver::build(config, keys, environment, outlet.clone(), inbox).await?;
         let (ended, ending) = oneshot::channel();
         executor.spawn("node", driver.run(ended).boxed());
@@ -95,7 +78,7 @@ impl Node {
                 .map(|ending| ending.unwrap_or(Ending::Broken))
                 .boxed()
                 .shared(),
-            orders: Arc::new(Mutex::new(orders)),
+            requests: Arc::new(Mutex::new(requests)),
             outlet,
             message_bytes_max,
         })
@@ -105,7 +88,7 @@ impl Node {
 /// Drives a running node. Copies drive the same node.
 #[derive(Clone)]
 pub struct NodeHandle {
-    orders: Arc<Mutex<mpsc::Sender<Order>>>,
+    requests: Arc<Mutex<mpsc::Sender<Request>>>,
     outlet: Outlet,
     message_bytes_max: u32,
     ending: Shared<BoxFuture<'static, Ending>>,
@@ -129,7 +112,7 @@ impl NodeHandle {
     /// [`CommandError`], by what went wrong.
     pub async fn command(&self, command: Command) -> Result<Reply, CommandError> {
         let (reply, replied) = oneshot::channel();
-        self.send(Order::Command(command, reply))?;
+        self.send(Request::Command(command, reply))?;
         replied.await.map_err(|_| CommandError::Stopped)?
     }
 
@@ -159,21 +142,21 @@ impl NodeHandle {
         let (done, stopped) = oneshot::channel();
         // A copy of the sender has a place of its own, so that a full queue
         // never keeps a node from being stopped.
-        let mut orders = self.sender().clone();
-        if orders.send(Order::Stop(done)).await.is_ok() {
+        let mut requests = self.sender().clone();
+        if requests.send(Request::Stop(done)).await.is_ok() {
             // An error means that the node ended in another way meanwhile.
             let _ = stopped.await;
         }
     }
 
-    fn sender(&self) -> MutexGuard<'_, mpsc::Sender<Order>> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sender(&self) -> MutexGuard<'_, mpsc::Sender<Request>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, order: Order) -> Result<(), CommandError> {
+    fn send(&self, request: Request) -> Result<(), CommandError> {
         // One sender for all copies: each sender of its own would add a place
         // to the queue and make it unbounded.
-        self.sender().try_send(order).map_err(|error| {
+        self.sender().try_send(request).map_err(|error| {
             if error.is_full() {
                 CommandError::Busy
             } else {

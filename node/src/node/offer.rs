@@ -27,7 +27,7 @@ use libp2p::swarm::{
     Stream, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
-use super::forward::forward_to;
+use crate::forward::forward_to;
 
 /// Behaviours whose connections remember what they offer.
 pub struct Offering<B> {
@@ -63,7 +63,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Offering<B> {
     type ConnectionHandler = Handler<THandler<B>>;
     type ToSwarm = B::ToSwarm;
 
-    forward_to!(behaviours);
+    forward_to!(behaviours: pending, swarm);
 
     fn handle_established_inbound_connection(
         &mut self,

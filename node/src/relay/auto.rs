@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use libp2p::core::transport::ListenerId;
 use libp2p::{Multiaddr, PeerId};
 
+use crate::backoff::Backoff;
 use crate::config::{Dial, RelayClient, RelayWhen};
-use crate::node::backoff::Backoff;
 
 use super::candidate::{Candidate, Terms};
 use super::reason::ReservationEnd;

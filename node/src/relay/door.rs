@@ -17,6 +17,7 @@ use libp2p::{Multiaddr, PeerId};
 use crate::config::{Listed, Relay, RelayAccess};
 use crate::entry::Origin;
 use crate::identity::IdentityId;
+use crate::window_counts::{WhenFull, WindowCounts};
 
 use super::reason::CircuitDenial;
 
@@ -72,7 +73,7 @@ pub enum Wish {
     Connect,
 }
 
-/// A relay's door. Shared by libp2p's relay and the node's loop.
+/// A relay's door. Shared by libp2p's relay and a service.
 #[derive(Debug)]
 pub struct Door {
     reserve: RelayAccess,
@@ -84,14 +85,14 @@ pub struct Door {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     listed: BTreeSet<PeerId>,
     /// Peers of the listed identities, the longest known first.
     proved: BTreeMap<IdentityId, VecDeque<PeerId>>,
     friends: BTreeSet<PeerId>,
-    /// The beginning of a peer's hour, and its circuits in it.
-    hours: BTreeMap<PeerId, (Instant, u32)>,
+    /// Circuits of each peer in its hour.
+    hours: WindowCounts<PeerId>,
     /// Places that are held, by peer and by where its connection comes from.
     places: BTreeMap<(PeerId, Multiaddr), Place>,
     /// Refusals of which the node has not heard yet; one a peer and wish.
@@ -115,7 +116,14 @@ impl State {
 impl Door {
     /// A door as the configuration wants it.
     pub fn new(settings: &Relay) -> Self {
-        let mut state = State::default();
+        let mut state = State {
+            listed: BTreeSet::new(),
+            proved: BTreeMap::new(),
+            friends: BTreeSet::new(),
+            hours: WindowCounts::new(HOUR, COUNTED_MAX, WhenFull::TurnAway),
+            places: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        };
         let mut listed_identities = BTreeSet::new();
         for listed in settings.listed.iter().filter_map(|name| Listed::read(name)) {
             match listed {
@@ -253,23 +261,7 @@ impl State {
 
     /// Counts one more circuit of `peer`, unless it has had `most` in its hour; 0: any number.
     fn counts(&mut self, peer: PeerId, most: u32, now: Instant) -> bool {
-        if most == 0 {
-            return true;
-        }
-        if self.hours.len() >= COUNTED_MAX && !self.hours.contains_key(&peer) {
-            self.hours
-                .retain(|_, (begun, _)| now.saturating_duration_since(*begun) < HOUR);
-            if self.hours.len() >= COUNTED_MAX {
-                return false;
-            }
-        }
-        let (begun, circuits) = self.hours.entry(peer).or_insert((now, 0));
-        if now.saturating_duration_since(*begun) >= HOUR {
-            (*begun, *circuits) = (now, 0);
-        }
-        let counts = *circuits < most;
-        *circuits += u32::from(counts);
-        counts
+        most == 0 || self.hours.admits(peer, most, now)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Relays: which to hold reservations on, and why they say no.
 //!
-//! Owns decisions and reasons. Listens, dials and waits nowhere: the node's loop does, and tells
+//! Owns decisions and reasons. Listens, dials and waits nowhere: a service does, and tells
 //! this module what came of it.
 
 mod auto;

@@ -1,7 +1,7 @@
 //! `/orrery/friends/1`: where is somebody, asked of friends and of their friends.
 //!
 //! Owns what goes over the wire and how large it may be. Whom to ask, whom to answer and
-//! when to give up is decided by the node's loop.
+//! when to give up is decided by a service.
 //!
 //! A substream carries one [`Question`] and one [`Answer`], each a frame. The question
 //! names the person who is sought, and neither who seeks nor which way it came. An answer

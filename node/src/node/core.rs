@@ -1,0 +1,255 @@
+//! What all services of the node work with: the swarm, its connections, who is known, work beside
+//! the loop, and signals.
+//!
+//! Knows no service: what follows from a signal, a timer or a piece of work is decided by those in
+//! `services/`, each of which is handed the core whenever it is called.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use libp2p::PeerId;
+use libp2p::allow_block_list::Blocked;
+use libp2p::connection_limits::Exceeded;
+use libp2p::swarm::{ConnectionDenied, DialError, Swarm};
+
+use crate::api::{Event, Reply};
+use crate::card::Card;
+use crate::entry::{Acquaintances, Anybodys, NoPlace};
+use crate::identity::IdentityId;
+use crate::peer_names::PeerNames;
+use crate::protocol::{Context, Reason};
+use crate::store::{Store, StoreError};
+
+use super::CommandError;
+use super::behaviour::NodeBehaviour;
+use super::friends::Friends;
+use super::known::KnownNodes;
+use super::links::Links;
+use super::neighbours::Neighbours;
+use super::offer::Offering;
+use super::replies::{ReplySender, answer};
+use super::signal::{Signal, Whereabouts};
+
+/// Pieces of work beside the loop; commands beyond it are refused.
+pub const JOBS_MAX: usize = 1024;
+
+/// What the loop does when a piece of work has ended.
+pub type Completion = Box<dyn FnOnce(&mut dyn Registry, &mut Core) + Send>;
+
+/// The services of a node, of which a piece of work finds its own when it has ended.
+pub trait Registry {
+    /// The service of that type.
+    fn find(&mut self, service: TypeId) -> Option<&mut dyn Any>;
+}
+
+/// Something that is done when whoever raised it has returned.
+pub enum Raised {
+    /// Services are told.
+    Signal(Signal),
+    /// A command is answered.
+    Reply(ReplySender, Result<Reply, CommandError>),
+}
+
+/// What services share.
+pub struct Core {
+    /// All connections and behaviours.
+    pub swarm: Swarm<Offering<NodeBehaviour>>,
+    /// Who we are, what we were told to do, and the posts.
+    pub context: Arc<Context>,
+    /// The connections that are up.
+    pub links: Links,
+    /// How well peers are known, as far as transports care.
+    pub acquaintances: Acquaintances,
+    /// Who is followed and not blocked.
+    pub friends: Friends,
+    /// Nodes of the configuration.
+    pub known: KnownNodes,
+    /// Peers on the local network.
+    pub neighbours: Neighbours,
+    /// Identities that are being reached.
+    pub reaching: BTreeSet<IdentityId>,
+    /// How peers are spelt that were told of lately.
+    pub names: PeerNames,
+    pub(super) jobs: FuturesUnordered<BoxFuture<'static, Completion>>,
+    /// What was raised since the last of `pending` was taken, in order.
+    raised: Vec<Raised>,
+    /// What was raised before, the next at the end.
+    pending: Vec<Raised>,
+}
+
+impl Core {
+    /// A core without connections that knows `known` nodes and has nothing to do.
+    pub fn new(
+        swarm: Swarm<Offering<NodeBehaviour>>,
+        context: Arc<Context>,
+        acquaintances: Acquaintances,
+        known: KnownNodes,
+    ) -> Self {
+        Self {
+            links: Links::new(*swarm.local_peer_id()),
+            swarm,
+            context,
+            acquaintances,
+            friends: Friends::default(),
+            known,
+            neighbours: Neighbours::default(),
+            reaching: BTreeSet::new(),
+            names: PeerNames::default(),
+            jobs: FuturesUnordered::new(),
+            raised: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Lets all services know of something, once the caller has returned.
+    pub fn raise(&mut self, signal: Signal) {
+        self.raised.push(Raised::Signal(signal));
+    }
+
+    /// Answers a command, once what was raised before has been settled.
+    pub fn answer_then(&mut self, reply: ReplySender, result: Result<Reply, CommandError>) {
+        self.raised.push(Raised::Reply(reply, result));
+    }
+
+    /// What is to be done next of what was raised: what followed from the last comes before what
+    /// was raised beside it.
+    pub fn take_raised(&mut self) -> Option<Raised> {
+        while let Some(raised) = self.raised.pop() {
+            self.pending.push(raised);
+        }
+        self.pending.pop()
+    }
+
+    /// Shows an event.
+    pub fn emit(&self, event: &Event) {
+        self.context.outlet.emit(event);
+    }
+
+    /// Runs `job` beside the loop; the service `S` hears of its end by `done`.
+    pub fn start_job<S: Any, T: Send + 'static>(
+        &mut self,
+        job: impl Future<Output = T> + Send + 'static,
+        done: impl FnOnce(&mut S, &mut Self, T) + Send + 'static,
+    ) {
+        let completed = job.map(move |value| {
+            let completion: Completion = Box::new(move |services, core| {
+                let service = services.find(TypeId::of::<S>());
+                let service = service.and_then(<dyn Any>::downcast_mut);
+                done(service.expect("jobs are those of services"), core, value);
+            });
+            completion
+        });
+        self.jobs.push(completed.boxed());
+    }
+
+    /// Waits for the next piece of work to end; nothing if none is under way.
+    #[cfg(test)]
+    pub async fn next_completion(&mut self) -> Option<Completion> {
+        futures::StreamExt::next(&mut self.jobs).await
+    }
+
+    /// Runs `work` on the store for a command, which is answered at `reply` if that fails;
+    /// otherwise `done` has the service `S` answer.
+    pub fn store_job<S: Any, T: Send + 'static>(
+        &mut self,
+        doing: &'static str,
+        reply: ReplySender,
+        work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+        done: impl FnOnce(&mut S, &mut Self, ReplySender, T) + Send + 'static,
+    ) {
+        let shelf = self.context.shelf.clone();
+        let job = async move { shelf.with(work).await };
+        self.start_job(job, move |service, core, result| match result {
+            Ok(Ok(value)) => done(service, core, reply, value),
+            Ok(Err(error)) => {
+                if error.is_storage() {
+                    core.context.storage_failed(doing, &error);
+                }
+                answer(reply, Err(error.into()));
+            }
+            Err(error) => {
+                core.context.storage_unreached(doing, &error.to_string());
+                answer(reply, Err(error.into()));
+            }
+        });
+    }
+
+    /// Gives `then` the peer of `identity` and its addresses: as `given`, or as they stand on the
+    /// card that we hold, if any.
+    pub fn with_peer<S: Any>(
+        &mut self,
+        service: &mut S,
+        identity: IdentityId,
+        given: Option<Whereabouts>,
+        then: impl FnOnce(&mut S, &mut Self, Option<Whereabouts>) + Send + 'static,
+    ) {
+        let of_card = |card: &Card| (card.peer, card.addresses.clone());
+        let of_friend = || self.friends.card(&identity).map(of_card);
+        if let Some(known) = given.or_else(of_friend) {
+            return then(service, self, Some(known));
+        }
+        if !self.context.config.feed.enabled {
+            return then(service, self, None);
+        }
+        let shelf = self.context.shelf.clone();
+        let job = async move { shelf.with(move |store| store.card_of(identity)).await };
+        self.start_job(job, move |service, core, read| {
+            let doing = "reading a card";
+            let card = match read {
+                Ok(Ok(card)) => card,
+                Ok(Err(error)) => {
+                    core.context.storage_failed(doing, &error);
+                    None
+                }
+                Err(error) => {
+                    core.context.storage_unreached(doing, &error.to_string());
+                    None
+                }
+            };
+            then(service, core, card.as_ref().map(of_card));
+        });
+    }
+
+    /// A dial has failed for good, or the swarm has refused it at once, of which it makes no event.
+    pub fn dial_failed(&mut self, peer: Option<PeerId>, error: impl Into<Arc<DialError>>) {
+        let error = error.into();
+        if let DialError::Denied { cause } = &*error {
+            self.denied_by(peer, cause);
+        }
+        let reason = error.to_string();
+        self.raise(Signal::DialFailed { peer, error });
+        if let Some(peer) = peer.filter(|peer| !self.links.has_peer(peer)) {
+            self.raise(Signal::NotDialled { peer, reason });
+        }
+    }
+
+    /// Tells which of our own rules denied a connection.
+    pub fn denied_by(&self, peer: Option<PeerId>, cause: &ConnectionDenied) {
+        let full = cause.downcast_ref::<NoPlace>().is_some();
+        if full || cause.downcast_ref::<Exceeded>().is_some() {
+            self.context.limit_reached("connections");
+        } else if cause.downcast_ref::<Blocked>().is_some()
+            && let Some(peer) = peer
+        {
+            self.context.refused(&peer, "connection", Reason::Blocked);
+        } else if cause.downcast_ref::<Anybodys>().is_some()
+            && let Some(peer) = peer
+        {
+            self.context.refused(&peer, "connection", Reason::Forged);
+        }
+    }
+
+    /// Asks for `feed.enabled`, without which what `reply` waits for cannot be done.
+    pub fn needs_feed(&self, reply: ReplySender) -> Option<ReplySender> {
+        if self.context.config.feed.enabled {
+            return Some(reply);
+        }
+        let error = "feeds are off; set feed.enabled = true to exchange them";
+        answer(reply, Err(CommandError::invalid(&error)));
+        None
+    }
+}

@@ -1,0 +1,378 @@
+//! The connections that are up: which of several to a peer stays, how they come about, and whether
+//! they answer.
+//!
+//! Owns when a surplus connection is closed, and a relayed one that a direct one has replaced. What
+//! a connection is for is decided by other services, which hear of it by signals: one that may be
+//! there for a test alone (`dial_backs`) is none of theirs, and a dial that is made once more
+//! (`second_dials`) has not failed.
+
+mod dial_backs;
+mod dials;
+mod second_dials;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libp2p::core::ConnectedPoint;
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId, dcutr, identify, ping};
+
+use crate::api::{Event, Path};
+use crate::config::Config;
+use crate::node::core::Core;
+use crate::node::links::{Link, SURPLUS_TIME, Upgrade};
+use crate::node::neighbours::is_private;
+use crate::node::signal::Signal;
+use crate::node::timers::Timers;
+
+use super::Service;
+use dial_backs::DialBacks;
+use second_dials::SecondDials;
+
+/// A relayed connection stays at least so long beside the direct one that has replaced it: what is
+/// under way on it arrives.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Something to be done later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Close the surplus one of two connections to a peer.
+    CloseSurplus(ConnectionId),
+    /// Decide about a connection that may have been made to test an address.
+    SettleDialBack(ConnectionId),
+    /// Close the relayed connections with a peer that direct ones have replaced.
+    CloseRelayed(PeerId),
+}
+
+/// What is to be done about connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    timers: Timers<Timer>,
+    /// Connections that may have been made to test an address.
+    dial_backs: DialBacks,
+    /// Dials that are made once more.
+    second_dials: SecondDials,
+}
+
+impl Service for Connections {
+    fn new(_: &Config) -> Self {
+        Self::default()
+    }
+
+    fn on_signal(&mut self, core: &mut Core, signal: &Signal) {
+        match signal {
+            Signal::Established {
+                peer,
+                connection,
+                endpoint,
+            } => {
+                self.second_dials.ended(*connection);
+                if !self.is_dial_back(core, *peer, *connection, endpoint) {
+                    self.connected(core, *peer, *connection, endpoint, Instant::now());
+                }
+            }
+            Signal::Closed {
+                peer,
+                connection,
+                reason,
+                ..
+            } => {
+                if !self.dial_back_closed(*connection) {
+                    self.disconnected(core, *peer, *connection, reason);
+                }
+            }
+            Signal::DialEnded {
+                connection,
+                peer,
+                error,
+            } => {
+                if !self.dials_again(core, *connection, *peer, error) {
+                    core.dial_failed(*peer, Arc::clone(error));
+                }
+            }
+            Signal::Proved {
+                connection,
+                identity,
+                ..
+            } => self.dial_back_proved(*connection, *identity),
+            Signal::Dialing(peer) => on_behaviour_dials(core, *peer),
+            _ => {}
+        }
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        self.timers.next_time()
+    }
+
+    fn on_timer(&mut self, core: &mut Core, now: Instant) {
+        match self.timers.take_due(now) {
+            Some(Timer::CloseSurplus(connection)) => close_surplus(core, connection),
+            Some(Timer::SettleDialBack(connection)) => self.settle_dial_back(core, connection),
+            Some(Timer::CloseRelayed(peer)) => self.close_relayed(core, peer),
+            None => {}
+        }
+    }
+}
+
+impl Connections {
+    fn connected(
+        &mut self,
+        core: &mut Core,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+        since: Instant,
+    ) {
+        core.emit(&Event::Connected {
+            peer: peer.to_string(),
+            dialer: endpoint.is_dialer(),
+        });
+        let local = is_on_local_network(core, &peer, endpoint.get_remote_address());
+        let link = Link::new(peer, endpoint).with_since(since);
+        self.link(core, connection, link.with_local(local));
+        if !core.context.config.feed.enabled {
+            // Nothing more is asked for than the key of its name.
+            core.acquaintances.meets(&peer);
+        }
+        core.raise(Signal::Connected {
+            peer,
+            connection,
+            endpoint: endpoint.clone(),
+        });
+    }
+
+    fn disconnected(
+        &mut self,
+        core: &mut Core,
+        peer: PeerId,
+        connection: ConnectionId,
+        reason: &str,
+    ) {
+        let link = core.links.remove(connection);
+        self.timers.cancel(Timer::CloseSurplus(connection));
+        // Of two, the other one is used from now on.
+        if let Some(other) = core.links.take_surplus(&peer) {
+            self.timers.cancel(Timer::CloseSurplus(other));
+        }
+        core.emit(&Event::Disconnected {
+            peer: peer.to_string(),
+            reason: reason.to_owned(),
+        });
+        core.raise(Signal::Disconnected {
+            peer,
+            connection,
+            identity: link.and_then(|link| link.identity),
+        });
+        if !core.links.has_peer(&peer) {
+            core.raise(Signal::PeerGone(peer));
+        }
+    }
+
+    /// Takes a connection that has come up into `links`; tells of it if it takes the place of a
+    /// relayed one, and closes those that are too many: relayed ones later, when the peer is known
+    /// to have the direct one, too.
+    fn link(&mut self, core: &mut Core, connection: ConnectionId, link: Link) {
+        let (peer, transport) = (link.peer, link.transport);
+        let (surplus, upgrade) = core.links.add(connection, link);
+        if let Some(Upgrade {
+            attempts,
+            path,
+            took,
+        }) = upgrade
+        {
+            core.emit(&Event::Upgraded {
+                peer: peer.to_string(),
+                path,
+                transport,
+                attempts,
+                took_us: micros(took),
+            });
+        }
+        for surplus in surplus {
+            if core.links.keep_surplus(surplus) {
+                core.context.outlet.add("crossing-dials", 1);
+                let time = Instant::now() + SURPLUS_TIME;
+                self.timers.set(Timer::CloseSurplus(surplus), time);
+                continue;
+            }
+            tracing::debug!(%peer, ?surplus, "closing one of two connections");
+            core.swarm.close_connection(surplus);
+        }
+        if core.links.is_replaced(&peer) {
+            let time = Instant::now() + LINGER;
+            self.timers.set(Timer::CloseRelayed(peer), time);
+        }
+    }
+
+    /// Closes the relayed connections with `peer` if it has answered over a direct one; asks again
+    /// until it has, or until that one has ended, as a connection does whose pings are not answered.
+    fn close_relayed(&mut self, core: &mut Core, peer: PeerId) {
+        for relayed in core.links.replaced(&peer) {
+            tracing::debug!(%peer, ?relayed, "closing what a direct connection has replaced");
+            core.swarm.close_connection(relayed);
+        }
+        if core.links.is_replaced(&peer) {
+            let time = Instant::now() + LINGER;
+            self.timers.set(Timer::CloseRelayed(peer), time);
+        }
+    }
+
+    /// What DCUtR tells: its successes show as connections.
+    pub fn on_hole_punch(&mut self, core: &mut Core, event: dcutr::Event) {
+        let peer = event.remote_peer_id;
+        let is_direct = core
+            .links
+            .path(&peer)
+            .is_some_and(|path| path != Path::Relayed);
+        // The peer's dial may have come through, so that ours has nothing left to do.
+        if let Err(error) = event.result
+            && !is_direct
+        {
+            core.emit(&Event::HolePunchFailed {
+                peer: peer.to_string(),
+                reason: error.to_string(),
+            });
+        }
+    }
+
+    /// A peer has told who it is.
+    pub fn on_identify(&mut self, core: &mut Core, event: identify::Event) {
+        if let identify::Event::Received {
+            connection_id: connection,
+            peer_id: peer,
+            info,
+        } = event
+        {
+            core.raise(Signal::Identified {
+                peer,
+                connection,
+                info: Box::new(info),
+            });
+        }
+    }
+
+    /// A peer has answered a ping, or has not.
+    pub fn on_ping(&mut self, core: &mut Core, event: ping::Event) {
+        let ping::Event {
+            peer,
+            connection,
+            result,
+        } = event;
+        match result {
+            Ok(rtt) => {
+                core.links.hears(connection, false);
+                core.raise(Signal::Measured { peer, rtt });
+                let peer = core.names.of(peer).to_owned();
+                core.emit(&Event::Pinged {
+                    peer,
+                    rtt_us: micros(rtt),
+                });
+            }
+            Err(ping::Failure::Unsupported) => core.links.hears(connection, true),
+            Err(error) => {
+                tracing::info!(%peer, %error, "closing a connection that does not answer");
+                core.swarm.close_connection(connection);
+            }
+        }
+    }
+}
+
+/// The other end, too, has had time to leave a connection for the chosen one.
+fn close_surplus(core: &mut Core, connection: ConnectionId) {
+    if core.links.is_surplus(connection) {
+        tracing::debug!(?connection, "closing one of two connections");
+        core.swarm.close_connection(connection);
+    }
+}
+
+/// A behaviour dials `peer`. If a relay connects us, that is a hole punch: nothing else dials
+/// those who are connected.
+fn on_behaviour_dials(core: &mut Core, peer: PeerId) {
+    if let Some(attempt) = core.links.punch(&peer) {
+        core.emit(&Event::HolePunching {
+            peer: peer.to_string(),
+            attempt,
+        });
+    }
+}
+
+/// Whether a connection with `peer` from or to `address` leads over a local network: it has been
+/// found at that IP address there. A peer that has found us, and that we have not found yet, is
+/// known by its private address, unless holes are being punched: customers of one carrier may
+/// see each other's, too.
+fn is_on_local_network(core: &Core, peer: &PeerId, address: &Multiaddr) -> bool {
+    core.neighbours.has_at(peer, address) || (is_private(address) && !core.links.punches(peer))
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::fake;
+
+    fn established(peer: PeerId, number: usize) -> Signal {
+        Signal::Established {
+            peer,
+            connection: ConnectionId::new_unchecked(number),
+            endpoint: fake::endpoint(),
+        }
+    }
+
+    fn closed(peer: PeerId, number: usize) -> Signal {
+        Signal::Closed {
+            peer,
+            connection: ConnectionId::new_unchecked(number),
+            address: fake::address("/ip4/192.0.2.7/tcp/4150"),
+            reason: "closed".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_peer_is_gone_with_its_last_connection() {
+        let (mut core, told) = fake::core(Config::default());
+        let mut connections = Connections::default();
+        let peer = PeerId::random();
+        connections.on_signal(&mut core, &established(peer, 1));
+        let raised = fake::raised(&mut core);
+        assert!(matches!(raised[..], [Signal::Connected { .. }]));
+        assert!(core.links.has_peer(&peer));
+        connections.on_signal(&mut core, &closed(peer, 1));
+        let raised = fake::raised(&mut core);
+        let [Signal::Disconnected { .. }, Signal::PeerGone(gone)] = raised[..] else {
+            panic!("that the connection and the peer are gone is not raised");
+        };
+        assert_eq!(gone, peer);
+        let told = told.take();
+        assert!(matches!(
+            told[..],
+            [Event::Connected { .. }, Event::Disconnected { .. }]
+        ));
+    }
+
+    #[test]
+    fn a_dial_of_a_peer_without_a_link_has_failed() {
+        let (mut core, _) = fake::core(Config::default());
+        let mut connections = Connections::default();
+        let peer = PeerId::random();
+        let ended = Signal::DialEnded {
+            connection: ConnectionId::new_unchecked(1),
+            peer: Some(peer),
+            error: Arc::new(libp2p::swarm::DialError::Aborted),
+        };
+        connections.on_signal(&mut core, &ended);
+        let raised = fake::raised(&mut core);
+        assert!(matches!(
+            raised[..],
+            [Signal::DialFailed { .. }, Signal::NotDialled { .. }]
+        ));
+        fake::connect(&mut core, peer, 2);
+        connections.on_signal(&mut core, &ended);
+        assert!(matches!(
+            fake::raised(&mut core)[..],
+            [Signal::DialFailed { .. }]
+        ));
+    }
+}

@@ -1,0 +1,102 @@
+//! Blocking: whose requests are refused, and which peers are denied on account of whom.
+
+use std::collections::BTreeSet;
+
+use libp2p::PeerId;
+
+use crate::api::Reply;
+use crate::card::Card;
+use crate::identity::IdentityId;
+use crate::node::CommandError;
+use crate::node::core::Core;
+use crate::node::replies::{ReplySender, answer, parsed_or_answer};
+
+use super::Friends;
+
+/// Peers that are denied at most on account of one blocked identity: it may have as many as it
+/// likes.
+const DENIED_MAX: usize = 64;
+
+impl Friends {
+    /// Refuses every request of `identity` and denies its peers.
+    pub fn block(&mut self, core: &mut Core, identity: String, reply: ReplySender) {
+        let Some((identity, reply)) = parsed_or_answer::<IdentityId>(&identity, reply) else {
+            return;
+        };
+        core.store_job(
+            "blocking",
+            reply,
+            move |store| {
+                store.block(identity)?;
+                store.card_of(identity)
+            },
+            move |friends: &mut Self, core, reply, card| {
+                answer(reply, Ok(Reply::Done));
+                core.context.set_blocked(identity, true);
+                let mut peers: BTreeSet<_> = core.links.peers_of(identity).into_iter().collect();
+                peers.extend(card.filter(Card::is_signed_by_peer).map(|card| card.peer));
+                friends.unfriend(core, identity);
+                friends.deny(core, identity, peers);
+            },
+        );
+    }
+
+    /// Undoes [`Self::block`].
+    pub fn unblock(&mut self, core: &mut Core, identity: String, reply: ReplySender) {
+        let Some((identity, reply)) = parsed_or_answer::<IdentityId>(&identity, reply) else {
+            return;
+        };
+        core.store_job(
+            "unblocking",
+            reply,
+            move |store| {
+                let was_blocked = store.unblock(identity)?;
+                let mut following = store.following()?;
+                following.retain(|card| card.identity() == identity);
+                Ok((was_blocked, following.pop()))
+            },
+            move |friends: &mut Self, core, reply, (was_blocked, followed)| {
+                if !was_blocked {
+                    let error = format!("{identity} is not blocked");
+                    return answer(reply, Err(CommandError::invalid(&error)));
+                }
+                answer(reply, Ok(Reply::Done));
+                core.context.set_blocked(identity, false);
+                for peer in friends.denied.remove(&identity).unwrap_or_default() {
+                    friends.permit(core, peer);
+                }
+                if let Some(card) = followed {
+                    friends.befriend(core, card);
+                }
+            },
+        );
+    }
+
+    /// Denies connections with `peers`, which proved or signed that they speak for a blocked
+    /// identity, and closes those there are. A friend's peer is never denied, whoever else
+    /// claims it.
+    pub(super) fn deny(&mut self, core: &mut Core, identity: IdentityId, peers: BTreeSet<PeerId>) {
+        let denied = self.denied.entry(identity).or_default();
+        for peer in peers {
+            if core.friends.has_peer(&peer) || denied.contains(&peer) {
+                continue;
+            }
+            if denied.len() >= DENIED_MAX {
+                core.context.limit_reached("denied-peers");
+                // It is refused by its proof, each time.
+                let _ = core.swarm.disconnect_peer_id(peer);
+                continue;
+            }
+            denied.insert(peer);
+            core.swarm.behaviour_mut().denied.block_peer(peer);
+        }
+    }
+
+    /// Lets a peer connect, for whomever it spoke before.
+    pub(super) fn permit(&mut self, core: &mut Core, peer: PeerId) {
+        for peers in self.denied.values_mut() {
+            peers.remove(&peer);
+        }
+        core.swarm.behaviour_mut().denied.unblock_peer(peer);
+    }
+}

@@ -1,0 +1,171 @@
+//! The services of a node: what it does, a folder for each, and the registry of them.
+//!
+//! A [`Service`] owns its state and its timers. It acts on signals, on commands and on what its
+//! libp2p behaviours tell, with the [`Core`] in hand. It calls no other service and does not know
+//! which there are: what it needs of another it finds in the core, or asks for by a
+//! [`Signal`](crate::node::signal::Signal). The registry below is the only place that names all of them; a command or a behaviour's
+//! event that none of them takes does not compile.
+
+#[macro_use]
+mod registry;
+
+mod connections;
+#[cfg(test)]
+mod fake;
+mod feed;
+mod forgetting;
+mod friends;
+mod inquiries;
+mod kad;
+mod keep_alive;
+mod listening;
+mod mdns;
+mod port_mapping;
+mod posts;
+mod reach;
+mod reachability;
+mod relay;
+mod rendezvous;
+mod status;
+mod topics;
+
+use std::any::{Any, TypeId};
+use std::time::Instant;
+
+use crate::api::Command;
+use crate::config::Config;
+use crate::node::StartError;
+use crate::node::behaviour::NodeBehaviourEvent;
+use crate::node::core::{Core, Registry};
+use crate::node::replies::ReplySender;
+use crate::node::signal::Signal;
+
+/// One thing that a node does.
+pub trait Service: Any {
+    /// The service as `config` has it, before the node runs.
+    fn new(config: &Config) -> Self
+    where
+        Self: Sized;
+
+    /// Begins, once the node listens.
+    ///
+    /// # Errors
+    /// [`StartError`], with which the node does not start.
+    fn on_start(&mut self, _core: &mut Core) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    /// Acts on what happened elsewhere in the node, if that concerns it.
+    fn on_signal(&mut self, _core: &mut Core, _signal: &Signal) {}
+
+    /// When it is to be woken next.
+    fn next_time(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does the first thing that is due at `now`.
+    fn on_timer(&mut self, _core: &mut Core, _now: Instant) {}
+}
+
+// Signals are delivered in this order, and of timers that are due at one instant those of the
+// upper services go first. Of two that dial or ask others on account of one signal, the upper one
+// is heard first on the wire: so the order is part of what traces show.
+services! {
+    /// Listening where the configuration says.
+    listening: listening::Listening {}
+    /// Which connections are up, and which of several to a peer stays.
+    connections: connections::Connections {
+        commands {
+            Dial { address } => dial_address,
+            DialPeer { addresses } => dial_peer,
+        }
+        events { HolePunch => on_hole_punch, Identify => on_identify }
+        small_events { Ping => on_ping }
+    }
+    /// Groups without storage.
+    topics: topics::Topics {
+        commands {
+            Join { topic } => join,
+            Leave { topic } => leave,
+            Publish { topic, data } => publish,
+        }
+        events { Gossip => on_gossip }
+    }
+    /// Where others reach us.
+    reachability: reachability::Reachability {
+        events { AutonatClient => on_tested }
+        unheard { AutonatServer }
+    }
+    /// Ports that a router maps.
+    port_mapping: port_mapping::PortMappings {
+        events { Upnp => on_upnp }
+    }
+    /// Places on relays, circuits through them, and places for others.
+    relay: relay::Relays {
+        events {
+            RelayClient => on_relay_client,
+            Relay => on_relay,
+            RelayTerms => on_terms,
+        }
+    }
+    /// Neighbours on the local network.
+    mdns: mdns::Mdns {
+        events { Mdns => on_neighbours, Local => on_neighbours }
+    }
+    /// Queries of Kademlia, and the own record there.
+    kad: kad::Kad {
+        commands {
+            Closest { identity } => closest,
+            Provide { service } => provide,
+            Providers { service } => providers,
+        }
+        events { Kad => on_kad }
+    }
+    /// Rendezvous points: being registered at them, asking them, being one.
+    rendezvous: rendezvous::Points {
+        events { Rendezvous => on_answer, RendezvousServer => on_served }
+    }
+    /// Connections with known nodes.
+    keep_alive: keep_alive::KeepAlive {}
+    /// Looking somebody up, and connecting with them.
+    reach: reach::Reach {
+        commands {
+            Reach { identity, peer, addresses, wait } => reach,
+            Lookup { identity, by, wait } => look_up,
+        }
+    }
+    /// Who is followed and who is blocked, and connections with friends.
+    friends: friends::Friends {
+        commands {
+            Follow { card } => follow,
+            Unfollow { identity } => unfollow,
+            Block { identity } => block,
+            Unblock { identity } => unblock,
+        }
+    }
+    /// Questions to friends about where somebody is.
+    inquiries: inquiries::Inquiries {
+        events { Friends => on_friends }
+    }
+    /// Pulling the feeds of friends.
+    feed: feed::Feed {
+        commands { Pull { from } => pull }
+        events { Protocol => on_protocol }
+    }
+    /// Own posts, and what is read of all.
+    posts: posts::Posts {
+        commands {
+            Post { body, to } => post,
+            Grant { op, reader } => grant,
+            Timeline { limit, author } => timeline,
+            Reindex => reindex,
+            BeginLogs => begin_logs,
+        }
+    }
+    /// What the node tells of itself.
+    status: status::Status {
+        commands { Card => card, Status => status }
+    }
+    /// Dropping what authors want forgotten.
+    forgetting: forgetting::Forgetting {}
+}

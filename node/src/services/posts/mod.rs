@@ -1,0 +1,179 @@
+//! Own posts, and what is read of all: commands that are storage jobs and nothing else.
+//!
+//! A reply is given when the job has ended, and only then.
+
+use crate::api::{self, Event, Reply};
+use crate::audience::Audience;
+use crate::config::Config;
+use crate::identity::IdentityId;
+use crate::node::CommandError;
+use crate::node::core::Core;
+use crate::node::replies::{ReplySender, answer, parsed_or_answer};
+use crate::op::OpId;
+use crate::protocol::tell_ended;
+use crate::store::{Granted, Store};
+use crate::wall_clock::wall_clock_ms;
+
+use super::Service;
+
+/// Most posts in one reply.
+const TIMELINE_MAX: u32 = 10_000;
+
+/// Has no state of its own: the store keeps it.
+#[derive(Debug)]
+pub struct Posts;
+
+impl Service for Posts {
+    fn new(_: &Config) -> Self {
+        Self
+    }
+}
+
+impl Posts {
+    /// Publishes `body` to its readers.
+    pub fn post(
+        &mut self,
+        core: &mut Core,
+        body: serde_json::Value,
+        to: api::Audience,
+        reply: ReplySender,
+    ) {
+        let to = match Audience::try_from(&to) {
+            Ok(to) => to,
+            Err(error) => return answer(reply, Err(CommandError::invalid(&error))),
+        };
+        let wall_ms = wall_clock_ms();
+        core.store_job(
+            "posting",
+            reply,
+            move |store| store.post(body, &to, wall_ms),
+            |_: &mut Self, core, reply, posted| {
+                core.emit(&Event::Posted {
+                    op: posted.op.to_string(),
+                    stamp_ms: posted.stamp_ms,
+                    readers: posted.readers.iter().map(ToString::to_string).collect(),
+                });
+                for reader in &posted.left_out {
+                    core.emit(&Event::ReaderLeftOut {
+                        op: posted.op.to_string(),
+                        reader: reader.to_string(),
+                    });
+                }
+                let done = Reply::Posted {
+                    op: posted.op.to_string(),
+                    seq: posted.seq,
+                };
+                answer(reply, Ok(done));
+            },
+        );
+    }
+
+    /// Lets `reader` read an earlier post of ours.
+    pub fn grant(&mut self, core: &mut Core, op: String, reader: String, reply: ReplySender) {
+        let Some((op, reply)) = parsed_or_answer::<OpId>(&op, reply) else {
+            return;
+        };
+        let Some((reader, reply)) = parsed_or_answer::<IdentityId>(&reader, reply) else {
+            return;
+        };
+        core.store_job(
+            "granting",
+            reply,
+            move |store| store.grant(op, reader),
+            move |_: &mut Self, core, reply, granted| {
+                if granted == Granted::New {
+                    core.emit(&Event::Granted {
+                        op: op.to_string(),
+                        reader: reader.to_string(),
+                    });
+                }
+                answer(reply, Ok(Reply::Done));
+            },
+        );
+    }
+
+    /// Answers with the newest readable posts.
+    pub fn timeline(
+        &mut self,
+        core: &mut Core,
+        limit: u32,
+        author: Option<String>,
+        reply: ReplySender,
+    ) {
+        let (author, reply) = match author {
+            None => (None, reply),
+            Some(name) => match parsed_or_answer::<IdentityId>(&name, reply) {
+                Some((author, reply)) => (Some(author), reply),
+                None => return,
+            },
+        };
+        core.store_job(
+            "reading the timeline",
+            reply,
+            move |store| store.timeline_at(limit.min(TIMELINE_MAX), author, wall_clock_ms()),
+            |_: &mut Self, core, reply, shown| {
+                if let Some(error) = &shown.damaged {
+                    core.context.storage_failed("reading the timeline", error);
+                }
+                answer(reply, Ok(Reply::Timeline { posts: shown.posts }));
+            },
+        );
+    }
+
+    /// Rebuilds the index.
+    pub fn reindex(&mut self, core: &mut Core, reply: ReplySender) {
+        core.store_job(
+            "reindexing",
+            reply,
+            Store::reindex,
+            |_: &mut Self, _, reply, done| {
+                let done = Reply::Reindexed {
+                    before: hex(&done.before),
+                    after: hex(&done.after),
+                    ops: done.ops,
+                };
+                answer(reply, Ok(done));
+            },
+        );
+    }
+
+    /// Ends all own logs that are written to.
+    pub fn begin_logs(&mut self, core: &mut Core, reply: ReplySender) {
+        core.store_job(
+            "ending logs",
+            reply,
+            Store::begin_logs,
+            |_: &mut Self, core, reply, ended| {
+                tell_ended(&core.context.outlet, &ended);
+                answer(reply, Ok(Reply::Done));
+            },
+        );
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::fake;
+
+    #[test]
+    fn a_post_is_acknowledged_when_its_job_has_ended() {
+        let (mut core, told) = fake::core(Config::default());
+        let (reply, mut replied) = fake::caller();
+        let body = serde_json::json!({ "type": "text", "text": "hello" });
+        Posts.post(&mut core, body, api::Audience::Public, reply);
+        assert_eq!(fake::reply(&mut replied), None);
+        fake::run_jobs(&mut Posts, &mut core);
+        let answered = fake::reply(&mut replied).expect("answered");
+        assert!(matches!(answered, Ok(Reply::Posted { .. })), "{answered:?}");
+        let told = told.take();
+        assert!(
+            told.iter()
+                .any(|event| matches!(event, Event::Posted { .. }))
+        );
+    }
+}

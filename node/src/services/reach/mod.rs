@@ -1,0 +1,412 @@
+//! Reaching somebody: dialling what one way to look them up after the other finds.
+//!
+//! Owns who is being reached, at which way that stands, and how it ends. What ways find comes
+//! through `lookup`; connections are the swarm's.
+
+mod lookup;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use libp2p::swarm::DialError;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{Multiaddr, PeerId};
+
+use crate::api::{Event, Miss, Missed, Path, Reply, Rung, Transport, Unreached};
+use crate::config::Config;
+use crate::identity::IdentityId;
+use crate::node::CommandError;
+use crate::node::core::Core;
+use crate::node::replies::{ReplySender, answer, now_or_then, parsed};
+use crate::node::signal::{Signal, Whereabouts};
+use crate::node::timers::Timers;
+
+use super::Service;
+use lookup::Lookups;
+
+/// Most addresses that one can give with the command.
+const ADDRESSES_MAX: usize = 16;
+
+/// Something to be done later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Stop reaching somebody.
+    EndReach(IdentityId),
+    /// Stop waiting for what a way to look somebody up finds.
+    EndSeek(IdentityId, Rung),
+}
+
+/// Who is being looked up, and who is being reached.
+#[derive(Default)]
+pub struct Reach {
+    lookups: Lookups,
+    climbs: Climbs,
+    timers: Timers<Timer>,
+}
+
+impl Service for Reach {
+    fn new(_: &Config) -> Self {
+        Self::default()
+    }
+
+    fn on_signal(&mut self, core: &mut Core, signal: &Signal) {
+        match signal {
+            Signal::Connected { peer, .. } => self.climbs_arrive(core, *peer),
+            Signal::NotDialled { peer, reason } => self.climbs_fail(core, *peer, reason),
+            Signal::FriendNotDialled { identity, reason } => {
+                if !self.seek_friend(core, *identity) {
+                    core.raise(Signal::FriendAway {
+                        identity: *identity,
+                        reason: reason.clone(),
+                    });
+                }
+            }
+            Signal::Found { identity, by, at } => self.found(core, *identity, *by, at.clone()),
+            Signal::NotFound {
+                identity,
+                by,
+                reason,
+            } => self.not_found(core, *identity, *by, *reason),
+            _ => {}
+        }
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        self.timers.next_time()
+    }
+
+    fn on_timer(&mut self, core: &mut Core, now: Instant) {
+        match self.timers.take_due(now) {
+            Some(Timer::EndReach(identity)) => {
+                self.not_reached(core, identity, Unreached::TimedOut);
+            }
+            Some(Timer::EndSeek(identity, by)) => {
+                core.raise(Signal::SeekEnded { identity, by });
+                self.not_found(core, identity, by, Miss::TimedOut);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Identities that are being reached.
+#[derive(Default)]
+struct Climbs(BTreeMap<IdentityId, Climb>);
+
+/// One of them.
+struct Climb {
+    began: Instant,
+    stage: Stage,
+    /// The rung that is being asked or whose addresses are dialled, and those after it.
+    rungs: VecDeque<Rung>,
+    /// Where they may be, as given with the command.
+    given: Option<Whereabouts>,
+    /// The rungs that have not found them.
+    missed: Vec<Missed>,
+    last_error: Option<String>,
+    /// Who waits for its end.
+    reply: Option<ReplySender>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// Waiting for what a rung finds.
+    Seeking,
+    /// Waiting for a connection with this peer.
+    Dialling(PeerId),
+}
+
+impl Reach {
+    /// Begins to reach `identity`, perhaps at a peer with these addresses. Answers at `reply` when
+    /// that has begun, or when it has ended.
+    pub fn reach(
+        &mut self,
+        core: &mut Core,
+        identity: String,
+        peer: Option<String>,
+        addresses: Vec<String>,
+        wait: bool,
+        reply: ReplySender,
+    ) {
+        let (identity, given) = match whereabouts(&identity, peer.as_deref(), &addresses) {
+            Ok(wanted) => wanted,
+            Err(error) => return answer(reply, Err(error)),
+        };
+        let connected = core
+            .links
+            .of_identity(identity)
+            .map(|(_, peer)| peer)
+            .or(given.as_ref().map(|(peer, _)| *peer))
+            .filter(|peer| core.links.has_peer(peer));
+        if connected.is_none()
+            && let Err(error) = self.may_climb(core, identity)
+        {
+            return answer(reply, Err(error));
+        }
+        let (now, then) = now_or_then(reply, wait);
+        if let Some(peer) = connected {
+            reached(core, identity, peer, None, Duration::ZERO, then);
+        } else {
+            let rungs = core.context.config.reach.ladder.clone();
+            self.climb(core, identity, given, rungs.into(), then);
+        }
+        if let Some(reply) = now {
+            core.answer_then(reply, Ok(Reply::Done));
+        }
+    }
+
+    /// Looks for a friend who could not be dialled where their card says; false if that is not
+    /// wanted, or cannot be done now.
+    fn seek_friend(&mut self, core: &mut Core, identity: IdentityId) -> bool {
+        if !core.context.config.reach.seek_friends || self.may_climb(core, identity).is_err() {
+            return false;
+        }
+        let others = core.context.config.reach.ladder.iter().copied();
+        let others = others.filter(|rung| *rung != Rung::Known).collect();
+        self.climb(core, identity, None, others, None);
+        true
+    }
+
+    fn may_climb(&self, core: &Core, identity: IdentityId) -> Result<(), CommandError> {
+        if self.climbs.0.contains_key(&identity) {
+            let error = format!("{identity} is being reached");
+            return Err(CommandError::invalid(&error));
+        }
+        if self.climbs.0.len() >= core.context.config.reach.max_lookups as usize {
+            core.context.limit_reached("reaching");
+            return Err(CommandError::Busy);
+        }
+        Ok(())
+    }
+
+    fn climb(
+        &mut self,
+        core: &mut Core,
+        identity: IdentityId,
+        given: Option<Whereabouts>,
+        rungs: VecDeque<Rung>,
+        reply: Option<ReplySender>,
+    ) {
+        let began = Instant::now();
+        let patience = core.context.config.reach.timeout.get();
+        self.timers.set(Timer::EndReach(identity), began + patience);
+        let climb = Climb {
+            began,
+            stage: Stage::Seeking,
+            rungs,
+            given,
+            missed: Vec::new(),
+            last_error: None,
+            reply,
+        };
+        self.climbs.0.insert(identity, climb);
+        core.reaching.insert(identity);
+        self.climb_on(core, identity);
+    }
+
+    /// Asks the rung at which `identity` is being reached, or gives up after the last.
+    fn climb_on(&mut self, core: &mut Core, identity: IdentityId) {
+        let Some(climb) = self.climbs.0.get_mut(&identity) else {
+            return;
+        };
+        climb.stage = Stage::Seeking;
+        match climb.rungs.front() {
+            Some(rung) => {
+                let rung = *rung;
+                self.seek(core, identity, rung);
+            }
+            None if climb.last_error.is_some() => {
+                self.not_reached(core, identity, Unreached::NotConnected);
+            }
+            None => self.not_reached(core, identity, Unreached::NotFound),
+        }
+    }
+
+    /// Where `identity` may be, as whoever wants to reach it has said.
+    fn given(&self, identity: IdentityId) -> Option<Whereabouts> {
+        self.climbs.0.get(&identity)?.given.clone()
+    }
+
+    /// Dials what `rung` has found, if `identity` is being reached by it, and where the peer has
+    /// announced itself on the local network: no way there is shorter.
+    fn climb_found(
+        &mut self,
+        core: &mut Core,
+        identity: IdentityId,
+        rung: Rung,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+    ) {
+        let Some(climb) = self.climbs.0.get_mut(&identity) else {
+            return;
+        };
+        if !climb.waits_for(rung) {
+            return;
+        }
+        climb.stage = Stage::Dialling(peer);
+        if core.links.has_peer(&peer) {
+            self.climbs_arrive(core, peer);
+            return;
+        }
+        let mut everywhere = core.neighbours.of(&peer);
+        everywhere.extend(addresses);
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(core.ways(everywhere))
+            .build();
+        match core.swarm.dial(options) {
+            // Whoever else dials this peer lets us know, too.
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+            Err(error) => core.dial_failed(Some(peer), error),
+        }
+    }
+
+    /// Goes on to the next rung, if `identity` is being reached by this one.
+    fn climb_not_found(&mut self, core: &mut Core, identity: IdentityId, rung: Rung, reason: Miss) {
+        if let Some(climb) = self.climbs.0.get_mut(&identity)
+            && climb.waits_for(rung)
+        {
+            climb.rungs.pop_front();
+            climb.missed.push(Missed { by: rung, reason });
+            self.climb_on(core, identity);
+        }
+    }
+
+    /// A dial of `peer` failed: those who are reached there go on to their next rung.
+    fn climbs_fail(&mut self, core: &mut Core, peer: PeerId, error: &str) {
+        for identity in self.climbs.at(peer) {
+            if let Some(climb) = self.climbs.0.get_mut(&identity) {
+                climb.last_error = Some(error.to_owned());
+                climb.rungs.pop_front();
+            }
+            self.climb_on(core, identity);
+        }
+    }
+
+    /// There is a connection with `peer`: whoever is being reached there has been.
+    fn climbs_arrive(&mut self, core: &mut Core, peer: PeerId) {
+        for (identity, climb) in self.climbs.take(peer) {
+            core.reaching.remove(&identity);
+            self.timers.cancel(Timer::EndReach(identity));
+            let by = match climb.stage {
+                Stage::Dialling(_) => climb.rungs.front().copied(),
+                Stage::Seeking => None,
+            };
+            reached(core, identity, peer, by, climb.began.elapsed(), climb.reply);
+        }
+    }
+
+    fn not_reached(&mut self, core: &mut Core, identity: IdentityId, reason: Unreached) {
+        self.timers.cancel(Timer::EndReach(identity));
+        let Some(climb) = self.climbs.0.remove(&identity) else {
+            return;
+        };
+        core.reaching.remove(&identity);
+        core.emit(&Event::ReachFailed {
+            identity: identity.to_string(),
+            reason,
+            last_error: climb.last_error.clone(),
+        });
+        if let Some(reply) = climb.reply {
+            let not_reached = Reply::NotReached {
+                reason,
+                missed: climb.missed,
+                last_error: climb.last_error.clone(),
+            };
+            answer(reply, Ok(not_reached));
+        }
+        let why = climb
+            .last_error
+            .unwrap_or_else(|| "no way to them is known".to_owned());
+        core.raise(Signal::FriendAway {
+            identity,
+            reason: why,
+        });
+    }
+}
+
+/// Tells that `identity` is connected, also whoever waits for that.
+fn reached(
+    core: &Core,
+    identity: IdentityId,
+    peer: PeerId,
+    by: Option<Rung>,
+    took: Duration,
+    reply: Option<ReplySender>,
+) {
+    let path = core.links.path(&peer).unwrap_or(Path::Direct);
+    let transport = core.links.transport(&peer).unwrap_or(Transport::Other);
+    let (peer, took_us) = (peer.to_string(), micros(took));
+    core.emit(&Event::Reached {
+        identity: identity.to_string(),
+        peer: peer.clone(),
+        path,
+        transport,
+        by,
+        took_us,
+    });
+    if let Some(reply) = reply {
+        let reached = Reply::Reached {
+            peer,
+            path,
+            transport,
+            by,
+            took_us,
+        };
+        answer(reply, Ok(reached));
+    }
+}
+
+impl Climb {
+    fn waits_for(&self, rung: Rung) -> bool {
+        self.stage == Stage::Seeking && self.rungs.front() == Some(&rung)
+    }
+
+    /// Whether a connection with `peer` is what it wants.
+    fn is_to(&self, peer: PeerId) -> bool {
+        let given = self.given.as_ref().map(|(given, _)| *given);
+        self.stage == Stage::Dialling(peer) || given == Some(peer)
+    }
+}
+
+impl Climbs {
+    /// Those that dial `peer`.
+    fn at(&self, peer: PeerId) -> Vec<IdentityId> {
+        let dialling = self.0.iter();
+        dialling
+            .filter(|(_, climb)| climb.stage == Stage::Dialling(peer))
+            .map(|(identity, _)| *identity)
+            .collect()
+    }
+
+    /// Takes out those that want a connection with `peer`.
+    fn take(&mut self, peer: PeerId) -> Vec<(IdentityId, Climb)> {
+        self.0
+            .extract_if(.., |_, climb| climb.is_to(peer))
+            .collect()
+    }
+}
+
+/// Whom to reach, and where they may be.
+fn whereabouts(
+    identity: &str,
+    peer: Option<&str>,
+    addresses: &[String],
+) -> Result<(IdentityId, Option<Whereabouts>), CommandError> {
+    let identity: IdentityId = parsed(identity)?;
+    let peer = peer.map(parsed::<PeerId>).transpose()?;
+    if addresses.len() > ADDRESSES_MAX {
+        let error = format!("at most {ADDRESSES_MAX} addresses can be given");
+        return Err(CommandError::invalid(&error));
+    }
+    let addresses = addresses.iter().map(|text| parsed(text));
+    let addresses = addresses.collect::<Result<Vec<Multiaddr>, _>>()?;
+    if peer.is_none() && !addresses.is_empty() {
+        return Err(CommandError::invalid(&"addresses need the peer's name"));
+    }
+    Ok((identity, peer.map(|peer| (peer, addresses))))
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,157 @@
+//! Being registered at rendezvous points, so that others find us there.
+//!
+//! Owns when a point is given our addresses: once it is known to be one, when they change,
+//! at half of the time that it keeps them, and again after it was away, for it may have
+//! forgotten us. A point that refuses, or is silent, is left alone for a while.
+
+use std::time::{Duration, Instant};
+
+use libp2p::PeerId;
+use libp2p::core::PeerRecord;
+use libp2p::request_response::OutboundRequestId;
+
+use crate::api::Event;
+use crate::discovery::rendezvous::{Request, Response, namespace, renew_after};
+use crate::node::core::Core;
+use crate::protocol::Reason;
+
+use super::{ADDRESSES_MAX, Points, Silence};
+
+/// The pause before a refused registration is tried again.
+const RETRY: Duration = Duration::from_mins(1);
+
+/// Whether a point has our addresses.
+#[derive(Debug, Default)]
+pub(super) enum Registered {
+    /// No, or we cannot know.
+    #[default]
+    No,
+    /// It has been asked to take them.
+    Asked {
+        request: OutboundRequestId,
+        /// They have changed since.
+        stale: bool,
+    },
+    /// It has them.
+    Yes,
+    /// It has not taken them, and is asked again later.
+    Refused,
+}
+
+impl Registered {
+    /// Whether `request` is the one that has been sent.
+    pub(super) fn waits_for(&self, request: OutboundRequestId) -> bool {
+        matches!(self, Self::Asked { request: sent, .. } if *sent == request)
+    }
+}
+
+impl Points {
+    /// Addresses at which we can be reached have come or gone.
+    pub(super) fn register_everywhere(&mut self, core: &mut Core) {
+        let points: Vec<_> = self.all.keys().copied().collect();
+        for point in points {
+            self.register_at(core, point);
+        }
+    }
+
+    /// A registration has to be renewed, or the pause after a refusal is over.
+    pub(super) fn renew_at(&mut self, core: &mut Core, point: PeerId) {
+        if let Some(state) = self.all.get_mut(&point) {
+            state.registered = Registered::No;
+            self.register_at(core, point);
+        }
+    }
+
+    /// Gives a point our addresses, unless it has refused them a moment ago.
+    pub(super) fn register_at(&mut self, core: &mut Core, point: PeerId) {
+        let Some(state) = self.all.get_mut(&point) else {
+            return;
+        };
+        match &mut state.registered {
+            Registered::No | Registered::Yes => {}
+            Registered::Asked { stale, .. } => {
+                *stale = true;
+                return;
+            }
+            Registered::Refused => return,
+        }
+        // Who is not connected is registered with after the next identification.
+        if state.distrusted || !core.links.has_peer(&point) {
+            return;
+        }
+        let mut addresses: Vec<_> = core.swarm.external_addresses().cloned().collect();
+        // The point tells them to whoever asks.
+        let farthest = core.links.farthest();
+        addresses.retain(|address| farthest.may_know(address));
+        // Without an address it is tried again when there is one.
+        if addresses.is_empty() {
+            return;
+        }
+        addresses.sort_unstable();
+        addresses.truncate(ADDRESSES_MAX);
+        let record = match PeerRecord::new(core.context.keys.transport(), addresses) {
+            Ok(record) => record.into_signed_envelope().into_protobuf_encoding(),
+            Err(error) => return tracing::warn!(%error, "cannot sign our addresses"),
+        };
+        let wanted = Request::Register {
+            namespace: namespace(core.context.keys.identity()),
+            record,
+            ttl_s: core.context.config.rendezvous.ttl.get().as_secs(),
+        };
+        self.timers.cancel(point);
+        if let Some(client) = core.swarm.behaviour_mut().rendezvous.as_mut() {
+            let request = client.send_request(&point, wanted);
+            state.registered = Registered::Asked {
+                request,
+                stale: false,
+            };
+        }
+    }
+
+    /// A point has answered that it takes our addresses, or not.
+    pub(super) fn register_answered(
+        &mut self,
+        core: &mut Core,
+        point: PeerId,
+        answer: Result<Response, Silence>,
+    ) {
+        let (registered, after) = match answer {
+            Ok(Response::Registered { ttl_s }) => {
+                core.emit(&Event::Registered {
+                    point: point.to_string(),
+                    ttl_s,
+                });
+                let after = renew_after(ttl_s, &core.context.config.rendezvous);
+                (Registered::Yes, after)
+            }
+            answer => {
+                tracing::info!(%point, ?answer, "a rendezvous point does not register us");
+                core.context.outlet.add("rendezvous-register-failed", 1);
+                match answer {
+                    Ok(Response::Discovered { .. }) => {
+                        self.distrust(core, point, Reason::Malformed)
+                    }
+                    Err(Silence::Lie(reason)) => self.distrust(core, point, reason),
+                    Ok(_) | Err(Silence::Fault) => {}
+                }
+                (Registered::Refused, RETRY)
+            }
+        };
+        let Some(state) = self.all.get_mut(&point) else {
+            return;
+        };
+        let before = std::mem::replace(&mut state.registered, registered);
+        self.timers.set(point, Instant::now() + after);
+        if matches!(before, Registered::Asked { stale: true, .. }) {
+            self.register_at(core, point);
+        }
+    }
+
+    /// There is no connection with a point any more: it may have lost its memory.
+    pub(super) fn on_point_gone(&mut self, point: PeerId) {
+        if let Some(state) = self.all.get_mut(&point) {
+            state.registered = Registered::No;
+            self.timers.cancel(point);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Groups without storage, as the node is told to take part in them.
+//!
+//! Nothing here touches the store: messages come, are told of, and are gone.
+
+mod meshes;
+
+use libp2p::PeerId;
+use libp2p::gossipsub::{self, PublishError, TopicHash};
+
+use crate::api::{Event, Payload, Reply};
+use crate::config::Config;
+use crate::gossip::{self, Groups, GroupsEvent, TOPICS_MAX, message_name};
+use crate::node::core::Core;
+use crate::node::replies::{ReplySender, answer};
+use crate::node::signal::Signal;
+use crate::node::{CommandError, StartError};
+
+use super::Service;
+use meshes::Meshes;
+
+/// Groups that the node takes part in.
+#[derive(Debug, Default)]
+pub struct Topics {
+    /// The meshes of groups, as they were told of.
+    meshes: Meshes,
+}
+
+impl Service for Topics {
+    fn new(_: &Config) -> Self {
+        Self::default()
+    }
+
+    /// Joins the topics that the configuration names.
+    fn on_start(&mut self, core: &mut Core) -> Result<(), StartError> {
+        let topics = &core.context.config.gossip.topics;
+        let Some(groups) = core.swarm.behaviour_mut().gossip.as_mut() else {
+            return Ok(());
+        };
+        for name in topics {
+            let joined = gossip::topic(name).and_then(|topic| {
+                groups
+                    .subscribe(&topic)
+                    .map_err(|error| format!("{error:?}"))
+            });
+            joined.map_err(StartError::Gossip)?;
+        }
+        Ok(())
+    }
+
+    fn on_signal(&mut self, core: &mut Core, signal: &Signal) {
+        match signal {
+            Signal::Connected { peer, .. } | Signal::Disconnected { peer, .. } => {
+                speak_to(core, *peer);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Topics {
+    /// Joins a topic.
+    pub fn join(&mut self, core: &mut Core, name: String, reply: ReplySender) {
+        answer(reply, join(core, &name));
+    }
+
+    /// Leaves a topic.
+    pub fn leave(&mut self, core: &mut Core, name: String, reply: ReplySender) {
+        answer(reply, leave(core, &name));
+    }
+
+    /// Sends a message to a topic's peers.
+    pub fn publish(&mut self, core: &mut Core, name: String, data: Payload, reply: ReplySender) {
+        answer(reply, self.send(core, &name, data));
+    }
+
+    fn send(&mut self, core: &mut Core, name: &str, data: Payload) -> Result<Reply, CommandError> {
+        let most = core.context.config.gossip.data_bytes_max();
+        let groups = groups(core)?;
+        let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
+        if data.0.len() > most as usize {
+            let error = format!(
+                "a message has at most {most} bytes (gossip.max_message_bytes and its envelope), \
+                 this one has {}",
+                data.0.len()
+            );
+            return Err(CommandError::invalid(&error));
+        }
+        let hash = topic.hash();
+        let published = groups.publish(topic, data.0);
+        groups.rouse();
+        self.tell_mesh(core, &hash);
+        match published {
+            Ok(message) => Ok(Reply::Published {
+                message: message_name(&message, &mut core.names),
+            }),
+            Err(PublishError::NoPeersSubscribedToTopic) => Err(CommandError::invalid(&format!(
+                "no connected peer has joined {name}, so nobody would get it"
+            ))),
+            Err(PublishError::AllQueuesFull(_)) => Err(CommandError::Busy),
+            Err(error) => Err(CommandError::invalid(&error)),
+        }
+    }
+
+    /// Tells of a message that came for the first time, and of what keeps others from coming.
+    pub fn on_gossip(&mut self, core: &mut Core, event: GroupsEvent) {
+        match event {
+            GroupsEvent::Gossipsub(event) => self.gossipsub_event(core, event),
+            GroupsEvent::Refused { peer, why, bytes } => {
+                let event = Event::GossipRefused {
+                    peer: core.names.of(peer).to_owned(),
+                    reason: why.as_str().to_owned(),
+                    bytes,
+                };
+                core.emit(&event);
+            }
+            GroupsEvent::StreamReset { peer } => {
+                let event = Event::GossipStreamReset {
+                    peer: core.names.of(peer).to_owned(),
+                };
+                core.emit(&event);
+            }
+            GroupsEvent::TooManyStreams { peer } => {
+                tracing::info!(%peer, "a peer opens one gossip stream after the other");
+                core.context.limit_reached("gossip-streams");
+            }
+        }
+    }
+
+    fn gossipsub_event(&mut self, core: &mut Core, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            } => {
+                self.tell_mesh(core, &message.topic);
+                let names = &mut core.names;
+                let event = Event::GossipReceived {
+                    topic: message.topic.into_string(),
+                    message: message_name(&message_id, names),
+                    author: message.source.map(|author| names.of(author).to_owned()),
+                    from: names.of(propagation_source).to_owned(),
+                    data: Payload(message.data),
+                };
+                core.emit(&event);
+            }
+            gossipsub::Event::Subscribed { peer_id, topic } => {
+                core.raise(Signal::Needed(peer_id));
+                let peer = core.names.of(peer_id).to_owned();
+                let topic = topic.into_string();
+                core.emit(&Event::GroupJoined { peer, topic });
+            }
+            gossipsub::Event::Unsubscribed { peer_id, topic } => {
+                let peer = core.names.of(peer_id).to_owned();
+                let topic = topic.into_string();
+                core.emit(&Event::GroupLeft { peer, topic });
+            }
+            gossipsub::Event::SlowPeer {
+                peer_id,
+                failed_messages,
+            } => {
+                tracing::info!(%peer_id, "a peer takes messages too slowly; some were dropped");
+                core.context.limit_reached("gossip-queue");
+                let event = Event::GossipDropped {
+                    peer: core.names.of(peer_id).to_owned(),
+                    messages: failed_messages.non_priority as u64,
+                    control: failed_messages.priority as u64,
+                };
+                core.emit(&event);
+            }
+            gossipsub::Event::GossipsubNotSupported { .. } => {}
+        }
+    }
+
+    /// Tells of the mesh of a topic if it is not as it was told.
+    fn tell_mesh(&mut self, core: &mut Core, topic: &TopicHash) {
+        let Some(groups) = core.swarm.behaviour_mut().gossip.as_mut() else {
+            return;
+        };
+        let Some(peers) = self.meshes.changed(topic, || groups.mesh_peers(topic)) else {
+            return;
+        };
+        let names = &mut core.names;
+        let event = Event::MeshChanged {
+            topic: topic.to_string(),
+            peers: peers
+                .iter()
+                .map(|&peer| names.of(peer).to_owned())
+                .collect(),
+        };
+        core.emit(&event);
+    }
+}
+
+fn join(core: &mut Core, name: &str) -> Result<Reply, CommandError> {
+    let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error));
+    let Core { swarm, context, .. } = core;
+    let groups = swarm.behaviour_mut().gossip.as_mut().ok_or_else(off)?;
+    let topic = topic?;
+    let known = groups.topics().any(|joined| *joined == topic.hash());
+    if !known && groups.topics().count() >= TOPICS_MAX {
+        context.limit_reached("topics");
+        let error = format!("a node joins at most {TOPICS_MAX} topics; leave one first");
+        return Err(CommandError::invalid(&error));
+    }
+    match groups.subscribe(&topic) {
+        Ok(_) => {
+            groups.rouse();
+            Ok(Reply::Done)
+        }
+        Err(error) => Err(CommandError::invalid(&format!("{error:?}"))),
+    }
+}
+
+fn leave(core: &mut Core, name: &str) -> Result<Reply, CommandError> {
+    let groups = groups(core)?;
+    let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
+    if groups.unsubscribe(&topic) {
+        groups.rouse();
+        Ok(Reply::Done)
+    } else {
+        Err(CommandError::invalid(&format!("{name} is not joined")))
+    }
+}
+
+fn groups(core: &mut Core) -> Result<&mut Groups, CommandError> {
+    let groups = core.swarm.behaviour_mut().gossip.as_mut();
+    groups.map(|groups| &mut **groups).ok_or_else(off)
+}
+
+fn off() -> CommandError {
+    CommandError::invalid(&"groups are off; set gossip.enabled = true to take part")
+}
+
+/// Has `peer` spoken to over the connection that stays, if there are several.
+fn speak_to(core: &mut Core, peer: PeerId) {
+    if let Some(connection) = core.links.best(&peer)
+        && let Some(groups) = core.swarm.behaviour_mut().gossip.as_mut()
+    {
+        groups.speak_over(peer, connection);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::fake;
+
+    fn joins(topics: &mut Topics, core: &mut Core, name: String) -> Result<Reply, CommandError> {
+        let (reply, mut replied) = fake::caller();
+        topics.join(core, name, reply);
+        fake::reply(&mut replied).expect("answered at once")
+    }
+
+    #[test]
+    fn so_many_topics_are_joined_and_no_more() {
+        let mut config = Config::default();
+        config.gossip.enabled = true;
+        let (mut core, told) = fake::core(config);
+        let mut topics = Topics::default();
+        for number in 0..TOPICS_MAX {
+            let joined = joins(&mut topics, &mut core, format!("t{number}"));
+            assert_eq!(joined, Ok(Reply::Done));
+        }
+        assert!(joins(&mut topics, &mut core, "one more".to_owned()).is_err());
+        let told = told.take();
+        assert!(matches!(&told[..], [Event::LimitReached { limit }] if limit == "topics"));
+        assert_eq!(
+            joins(&mut topics, &mut core, "t0".to_owned()),
+            Ok(Reply::Done),
+            "it is joined already"
+        );
+    }
+
+    #[test]
+    fn groups_that_are_off_are_refused_by_name_of_the_setting() {
+        let mut config = Config::default();
+        config.gossip.enabled = false;
+        let (mut core, _) = fake::core(config);
+        let error = joins(&mut Topics::default(), &mut core, "t".to_owned());
+        let error = error.expect_err("groups are off").to_string();
+        assert!(error.contains("gossip.enabled"), "{error}");
+    }
+}
