@@ -2,7 +2,7 @@
 //!
 //! Owns the places of connections that others dialled. Friends and known nodes need none. Of
 //! strangers the least useful one of the most crowded place or network goes; what they are good for
-//! is told by the node's loop. Connections that we dial, and those with one peer, are counted by
+//! is told by services. Connections that we dial, and those with one peer, are counted by
 //! libp2p's own behaviour.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -95,6 +95,8 @@ pub struct Limits {
     /// Peers that need no place.
     exempt: BTreeSet<PeerId>,
     incoming: BTreeMap<ConnectionId, Incoming>,
+    /// The same by peer, none of them without any.
+    of_peer: BTreeMap<PeerId, BTreeSet<ConnectionId>>,
     /// Those of them that take a place.
     strangers: usize,
     ending: VecDeque<(PeerId, ConnectionId)>,
@@ -113,6 +115,7 @@ impl Limits {
             places: places as usize,
             exempt: BTreeSet::new(),
             incoming: BTreeMap::new(),
+            of_peer: BTreeMap::new(),
             strangers: 0,
             ending: VecDeque::new(),
             clock: 0,
@@ -141,8 +144,8 @@ impl Limits {
     /// `peer` has been of use.
     pub fn is_good_for(&mut self, peer: &PeerId, good_for: Use) {
         self.clock += 1;
-        for incoming in self.incoming.values_mut() {
-            if incoming.peer == *peer {
+        for id in self.of_peer.get(peer).into_iter().flatten() {
+            if let Some(incoming) = self.incoming.get_mut(id) {
                 incoming.good_for = incoming.good_for.max(good_for);
                 incoming.used = self.clock;
             }
@@ -150,8 +153,7 @@ impl Limits {
     }
 
     fn count_of(&self, peer: &PeerId) -> usize {
-        let of_peer = |incoming: &&Incoming| incoming.peer == *peer;
-        self.incoming.values().filter(of_peer).count()
+        self.of_peer.get(peer).map_or(0, BTreeSet::len)
     }
 
     /// Has one of the strangers' connections end, if there is any.
@@ -188,6 +190,12 @@ impl Limits {
 
     fn forget(&mut self, id: ConnectionId) -> Option<Incoming> {
         let incoming = self.incoming.remove(&id)?;
+        if let Some(others) = self.of_peer.get_mut(&incoming.peer) {
+            others.remove(&id);
+            if others.is_empty() {
+                self.of_peer.remove(&incoming.peer);
+            }
+        }
         if !self.exempt.contains(&incoming.peer) {
             self.strangers -= 1;
         }
@@ -210,6 +218,8 @@ impl Limits {
             used: self.clock,
         };
         self.incoming.insert(event.connection_id, incoming);
+        let of_peer = self.of_peer.entry(event.peer_id).or_default();
+        of_peer.insert(event.connection_id);
         if !self.exempt.contains(&event.peer_id) {
             self.strangers += 1;
         }
