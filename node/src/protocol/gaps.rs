@@ -55,6 +55,14 @@ struct Asked {
 }
 
 impl Asked {
+    /// When `peer` was asked, as a friend or as a stranger.
+    fn all(&self, peer: &IdentityId) -> impl Iterator<Item = &Instant> {
+        self.friends
+            .get(peer)
+            .into_iter()
+            .chain(self.strangers.get(peer))
+    }
+
     fn of(&mut self, friend: bool) -> &mut BTreeMap<IdentityId, Instant> {
         if friend {
             &mut self.friends
@@ -95,10 +103,11 @@ impl Gaps {
     fn may_ask_heads_at(&self, peer: IdentityId, friend: bool, now: Instant) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let lately = |at: &Instant| now.saturating_duration_since(*at) < HEADS_PAUSE;
-        let asked = asked.of(friend);
-        if asked.get(&peer).is_some_and(lately) {
+        // One who has become a friend since was asked all the same.
+        if asked.all(&peer).any(lately) {
             return false;
         }
+        let asked = asked.of(friend);
         if asked.len() >= ASKED_MAX {
             asked.retain(|_, at| lately(at));
         }
@@ -162,6 +171,8 @@ mod tests {
         }
         let one_more = IdentityId([8; 32]);
         assert!(!may_ask(one_more, now));
+        let again = gaps.may_ask_heads_at(AUTHOR, true, now + HEADS_PAUSE / 2);
+        assert!(!again, "it was asked as a stranger");
         // However many strangers there are, friends are asked.
         assert!(gaps.may_ask_heads_at(one_more, true, now));
         assert!(!gaps.may_ask_heads_at(one_more, true, now + HEADS_PAUSE / 2));
