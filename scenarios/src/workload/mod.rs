@@ -23,6 +23,7 @@ pub mod feed;
 pub mod flow;
 pub mod lookup;
 pub mod packets;
+pub mod ping;
 pub mod publish;
 pub mod punch;
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     Actor, Drawing, Kind, Planned, Reading, Tracker, Turn, connect, dial, feed, flow, lookup,
-    packets, publish, punch,
+    packets, ping, publish, punch,
 };
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::pace::Pace;
@@ -38,6 +38,7 @@ const KINDS: &[Entry] = &[
     Entry::of::<connect::Connect>(),
     Entry::of::<lookup::Lookup>(),
     Entry::of::<publish::Publish>(),
+    Entry::of::<ping::Ping>(),
 ];
 
 /// A kind of workload, known by its name.

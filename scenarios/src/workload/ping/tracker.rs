@@ -1,0 +1,171 @@
+//! What became of each ping: when its answer came, or why none did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orrery_reports::stats::Recorder;
+
+use super::Ping;
+use crate::play::Down;
+use crate::play::verdict::losses::Lost;
+use crate::workload::attempts::{Attempt, Attempts};
+use crate::workload::not_done::Reason;
+use crate::workload::{Ended, HostDown, Planned, Results, Tracker};
+
+/// Why no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The host that was to ask did not run.
+    SenderDown,
+    /// The host that had asked lost its power.
+    SenderLostPower,
+    /// The host that had asked was stopped in good order.
+    SenderStopped,
+    /// No answer came in time, and the host that was asked did not run when it was asked, or when
+    /// the time was over.
+    TargetDown,
+    /// No answer came in time: the question is lost, or the answer, or late.
+    TimedOut,
+    /// The run ended first.
+    Unfinished,
+}
+
+impl Cause {
+    /// As metrics and the ledger of losses name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SenderDown => "sender-down",
+            Self::SenderLostPower => "sender-lost-power",
+            Self::SenderStopped => "sender-stopped",
+            Self::TargetDown => "target-down",
+            Self::TimedOut => "timed-out",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+/// What is known of a ping.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    from: u32,
+    to: u32,
+    /// Whether it was asked at all.
+    is_sent: bool,
+}
+
+/// All pings of a run.
+#[derive(Debug, Default)]
+pub struct Pings(Attempts<Asked, Cause>);
+
+impl Pings {
+    /// Those that a run will have.
+    pub fn of(planned: &Planned<'_>) -> Self {
+        let pings = planned.acts::<Ping>().map(|(at_ns, from, _, act)| {
+            let asked = Asked {
+                from,
+                to: act.to,
+                is_sent: false,
+            };
+            (act.ping, at_ns, asked)
+        });
+        Self(Attempts::of(planned, pings))
+    }
+
+    /// A host asks.
+    pub fn sent(&mut self, number: usize) {
+        self.0.what(number).is_sent = true;
+    }
+
+    /// The answer has come.
+    pub fn answered(&mut self, number: usize, now_ns: u64) {
+        self.0.ends(number, now_ns, Ok(()));
+    }
+
+    /// No answer has come, or will.
+    pub fn fails(&mut self, number: usize, now_ns: u64, cause: Cause) {
+        self.0.ends(number, now_ns, Err(cause));
+    }
+
+    /// Figures of the measured ones that `of` selects, under these labels.
+    fn figures(&self, results: &mut Results<'_>, labels: &str, of: impl Fn(&Asked) -> bool) {
+        let mut times = Recorder::of_microseconds();
+        let (mut sent, mut lost) = (0_u64, 0_u64);
+        let chosen = self.sent_ones().filter(|(_, ping)| of(&ping.what));
+        for (_, ping) in chosen {
+            sent += 1;
+            match ping.took_ns() {
+                Some(took_ns) => times.record(ping.start_ns, took_ns / 1_000),
+                None => lost += 1,
+            }
+        }
+        let key = |name: &str| format!("ping.{name}{labels}");
+        results.metrics.samples(&key("time"), &times);
+        results.metrics.value(&key("sent"), "1", sent as f64);
+        results.metrics.value(&key("lost"), "1", lost as f64);
+    }
+
+    /// Measured pings that were asked.
+    fn sent_ones(&self) -> impl Iterator<Item = (usize, &Attempt<Asked, Cause>)> {
+        self.0.measured().filter(|(_, ping)| ping.what.is_sent)
+    }
+}
+
+impl Tracker for Pings {
+    /// Whatever the host was waiting for ends.
+    fn on_host_down(&mut self, down: &HostDown<'_>) {
+        let cause = match down.how {
+            Down::PowerCut => Cause::SenderLostPower,
+            Down::Stopped => Cause::SenderStopped,
+        };
+        self.0.fail(down.now_ns, cause, |ping| {
+            ping.what.is_sent && ping.what.from == down.host
+        });
+    }
+
+    fn collect(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
+        if self.0.is_empty() {
+            return;
+        }
+        self.0
+            .fail(ended.now_ns, Cause::Unfinished, |ping| ping.what.is_sent);
+        self.figures(results, "", |_| true);
+        let group = |host: u32| ended.machines.scenario.group_of(host).name.as_str();
+        let ends: BTreeSet<(&str, &str)> = self
+            .sent_ones()
+            .map(|(_, ping)| (group(ping.what.from), group(ping.what.to)))
+            .collect();
+        for pair in ends {
+            let labels = format!("{{from={},to={}}}", pair.0, pair.1);
+            let between = |asked: &Asked| (group(asked.from), group(asked.to)) == pair;
+            self.figures(results, &labels, between);
+        }
+        let lost = self.sent_ones().filter_map(|(number, ping)| {
+            Some(Lost {
+                item: format!("ping {number}"),
+                author: ping.what.from,
+                reader: ping.what.to,
+                at_ns: ping.start_ns,
+                cause: ping.failure()?.name(),
+            })
+        });
+        results.list(ended.machines, lost);
+        let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+        for cause in self.sent_ones().filter_map(|(_, ping)| ping.failure()) {
+            *causes.entry(cause).or_default() += 1;
+        }
+        results.count("ping.lost", &causes, Cause::name);
+    }
+
+    /// Pings of the whole run that nothing could come of, as one of the two hosts did not run.
+    fn not_done(&self, add: &mut dyn FnMut(Reason, u64)) {
+        for cause in self.0.all().filter_map(|(_, ping)| ping.failure()) {
+            match cause {
+                Cause::SenderDown => add(Reason::HostDown, 1),
+                Cause::TargetDown => add(Reason::TargetDown, 1),
+                Cause::SenderLostPower
+                | Cause::SenderStopped
+                | Cause::TimedOut
+                | Cause::Unfinished => {}
+            }
+        }
+    }
+}
