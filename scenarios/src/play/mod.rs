@@ -1,8 +1,8 @@
 //! Plays one (variant, seed): puts nodes into the simulated world and measures.
 //!
 //! The only place where the node and the simulator meet. The world comes from
-//! [`crate::world`]; what happens in it is performed by `steps`, told to the
-//! `ledger` and the `tally`, and judged by `verdict` once everything is over.
+//! [`crate::world`]; what happens in it is performed by `steps` and the kinds of workload, told
+//! to their trackers, the `ledger` and the `tally`, and judged by `verdict` once everything is over.
 //! All of them see the hosts through `testbed`, so that another model of hosts
 //! and network, `on_turmoil`, plays the same.
 

@@ -42,7 +42,7 @@ pub struct Drawing<'a> {
 pub struct Plan {
     /// Simulated nanoseconds and what happens then, in the order of the drawing.
     pub steps: Vec<(u64, Step)>,
-    /// By the place of a workload, how often it was to act where it has nobody to act on.
+    /// By the place of a workload, how often a host was to act that has none to act on.
     pub in_vain: BTreeMap<usize, u64>,
     /// The next number of each series.
     numbers: BTreeMap<&'static str, u32>,
@@ -59,7 +59,7 @@ impl Drawing<'_> {
         self.plan.steps.push((at_ns, step));
     }
 
-    /// A host was to act, and has nobody to act on.
+    /// A host was to act, and has none to act on.
     pub fn in_vain(&mut self) {
         *self.plan.in_vain.entry(self.workload).or_default() += 1;
     }

@@ -1,10 +1,11 @@
 //! Kinds of work that hosts are given: a file or folder for each, and a line in the [`registry`].
 //!
-//! Owns what is common to all kinds: what a kind has to say of itself ([`kind`]), how its actions are drawn ([`drawing`]), what follows them in a run ([`tracker`]),
-//! what of them could not be done ([`not_done`]), and what fates attempts have ([`attempts`]). All else of a kind is in its own room: its
-//! fields and their documentation, what it draws, how that is performed, what became of it, the
-//! metrics, losses and figures. Nothing outside a room names a kind; `cargo xtask tidy` checks
-//! that.
+//! Owns what is common to all kinds: what a kind has to say of itself ([`kind`]), how its actions
+//! are drawn ([`drawing`]), what follows them in a run ([`tracker`], [`trackers`]), what of them
+//! could not be done ([`not_done`]), and what fates attempts have ([`attempts`]). All else of a kind
+//! is in its own room: its fields and their documentation, what it draws, how that is performed,
+//! what became of it, its metrics, losses and figures. Nothing outside a room names a kind; `cargo
+//! xtask tidy` checks that.
 //!
 //! Only the drawing and the order of kinds decide about chance: each workload draws from streams
 //! that are named by its place and kind, and steps of one moment keep the scenario's order.

@@ -1,6 +1,6 @@
 //! What follows the actions of workloads in a run: the signals that reach every kind.
 //!
-//! Owns the signals' contents. A tracker asks nobody: it is told what its own kind performs, and
+//! Owns the signals' contents. A tracker asks nothing: it is told what its own kind performs, and
 //! by these signals what nodes tell, which hosts go down and which connections are no more. What
 //! became of its actions it says in the end.
 

@@ -18,14 +18,18 @@ pub struct Trackers(Vec<Of>);
 /// The tracker of one kind.
 struct Of {
     kind: &'static str,
+    /// Whether a workload is of this kind: the others have nothing to hear of.
+    is_used: bool,
     tracker: Box<dyn Tracker>,
 }
 
 impl Trackers {
     /// Those of a world in which nothing has happened yet.
     pub fn of(planned: &Planned<'_>) -> Self {
+        let used = planned.scenario.workload_kinds();
         let trackers = kinds().map(|kind| Of {
             kind: kind.name,
+            is_used: used.contains(&kind.name),
             tracker: (kind.tracker)(planned),
         });
         Self(trackers.collect())
@@ -44,17 +48,17 @@ impl Trackers {
 
     /// See [`Tracker::on_event`].
     pub fn on_event(&mut self, told: &Told<'_>) {
-        self.each(|tracker| tracker.on_event(told));
+        self.tell(|tracker| tracker.on_event(told));
     }
 
     /// See [`Tracker::on_gone`].
     pub fn on_gone(&mut self, gone: &Gone) {
-        self.each(|tracker| tracker.on_gone(gone));
+        self.tell(|tracker| tracker.on_gone(gone));
     }
 
     /// See [`Tracker::on_host_down`].
     pub fn on_host_down(&mut self, down: &HostDown<'_>) {
-        self.each(|tracker| tracker.on_host_down(down));
+        self.tell(|tracker| tracker.on_host_down(down));
     }
 
     /// Whether any of them [wants samples](Tracker::wants_samples).
@@ -64,7 +68,7 @@ impl Trackers {
 
     /// See [`Tracker::sample`].
     pub fn sample(&mut self, now_ns: u64, connections: &[u32]) {
-        self.each(|tracker| {
+        self.tell(|tracker| {
             if tracker.wants_samples() {
                 tracker.sample(now_ns, connections);
             }
@@ -78,7 +82,9 @@ impl Trackers {
 
     /// See [`Tracker::collect`].
     pub fn collect(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
-        self.each(|tracker| tracker.collect(ended, results));
+        for it in &mut self.0 {
+            it.tracker.collect(ended, results);
+        }
     }
 
     /// Adds what each of them knows [not to have been done](Tracker::not_done).
@@ -88,8 +94,9 @@ impl Trackers {
         }
     }
 
-    fn each(&mut self, mut tell: impl FnMut(&mut dyn Tracker)) {
-        for it in &mut self.0 {
+    /// Tells something to those of kinds that the scenario has.
+    fn tell(&mut self, tell: impl Fn(&mut dyn Tracker)) {
+        for it in self.0.iter_mut().filter(|it| it.is_used) {
             tell(&mut *it.tracker);
         }
     }

@@ -179,7 +179,7 @@ impl Kind for Connect {
     }
 }
 
-/// Somebody reaches somebody else, if their node runs.
+/// A host reaches another, if its node runs.
 fn reach(machines: &Arc<Machines>, connect: &Connect, from: u32, Act { to, attempt }: Act) {
     let now = kernel::now();
     let mut state = machines.state();

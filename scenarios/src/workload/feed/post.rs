@@ -130,7 +130,7 @@ impl Kind for Post {
     }
 }
 
-/// Somebody posts for a workload of kind `K`, if the host's node runs.
+/// A host posts for a workload of kind `K`, if its node runs.
 pub(super) fn write<K: Kind>(machines: &Arc<Machines>, author: u32, to: Audience, act: Act) {
     let Some(node) = machines.node(author) else {
         return machines.state().not_done.add(K::NAME, Reason::HostDown);

@@ -424,7 +424,7 @@ fn sought(purpose: &str) -> Option<Sought> {
     }
 }
 
-/// Somebody looks somebody else up, if their node runs.
+/// A host looks another up, if its node runs.
 pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
     let (number, whom) = (act.ticket as usize, act.whom);
     let now_ns = kernel::now().as_nanos();
