@@ -104,16 +104,22 @@ impl Store {
         keys: Keys,
         trust: Trust,
     ) -> Result<Self, StoreError> {
-        let (mut trust, mut because) = (trust, None);
-        loop {
-            match Self::open_once(disk, keys.clone(), trust, because.take()) {
-                Err(error) if error.is_damage_of_index() && trust != Trust::Nothing => {
-                    tracing::warn!(%error, "the index is not as it was written");
-                    because = Some(error.to_string());
-                    trust = trust.less();
-                }
-                result => return result,
+        Self::open_because(disk, keys, trust, None)
+    }
+
+    /// As [`Store::open_trusting`], and with less trust where that has disappointed.
+    fn open_because(
+        disk: &Arc<dyn Disk>,
+        keys: Keys,
+        trust: Trust,
+        because: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        match Self::open_once(disk, keys.clone(), trust, because) {
+            Err(error) if error.is_damage_of_index() && trust != Trust::Nothing => {
+                tracing::warn!(%error, "the index is not as it was written");
+                Self::open_because(disk, keys, trust.less(), Some(&error.to_string()))
             }
+            result => result,
         }
     }
 
@@ -122,14 +128,12 @@ impl Store {
         disk: &Arc<dyn Disk>,
         keys: Keys,
         trust: Trust,
-        because: Option<String>,
+        because: Option<&str>,
     ) -> Result<Self, StoreError> {
         let found = match trust {
             Trust::Whole => whole(disk),
             Trust::Checked => checked(disk),
-            Trust::Nothing => Err(corrupted(
-                because.as_deref().unwrap_or("reading it has failed"),
-            )),
+            Trust::Nothing => Err(corrupted(because.unwrap_or("reading it has failed"))),
         };
         let found = match found {
             Err(error) if error.is_refused_write() => {
