@@ -6,6 +6,12 @@
 //! [`Signal`](crate::node::signal::Signal). The registry below is the only place that names all of them; a command or a behaviour's
 //! event that none of them takes does not compile.
 
+#![expect(
+    clippy::unused_self,
+    clippy::needless_pass_by_value,
+    reason = "the registry calls all alike: with the service, the core, and what came"
+)]
+
 #[macro_use]
 mod registry;
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libp2p::core::ConnectedPoint;
-use libp2p::swarm::ConnectionId;
+use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId, dcutr, identify, ping};
 
 use crate::api::{Event, Path};
@@ -76,20 +76,12 @@ impl Service for Connections {
                 connection,
                 reason,
                 ..
-            } => {
-                if !self.dial_back_closed(*connection) {
-                    self.disconnected(core, *peer, *connection, reason);
-                }
-            }
+            } => self.closed(core, *peer, *connection, reason),
             Signal::DialEnded {
                 connection,
                 peer,
                 error,
-            } => {
-                if !self.dials_again(core, *connection, *peer, error) {
-                    core.dial_failed(*peer, Arc::clone(error));
-                }
-            }
+            } => self.dial_ended(core, *connection, *peer, error),
             Signal::Proved {
                 connection,
                 identity,
@@ -139,6 +131,25 @@ impl Connections {
             connection,
             endpoint: endpoint.clone(),
         });
+    }
+
+    fn closed(&mut self, core: &mut Core, peer: PeerId, connection: ConnectionId, reason: &str) {
+        if !self.dial_back_closed(connection) {
+            self.disconnected(core, peer, connection, reason);
+        }
+    }
+
+    /// A dial has come to nothing, unless it is made once more.
+    fn dial_ended(
+        &mut self,
+        core: &mut Core,
+        connection: ConnectionId,
+        peer: Option<PeerId>,
+        error: &Arc<DialError>,
+    ) {
+        if !self.dials_again(core, connection, peer, error) {
+            core.dial_failed(peer, Arc::clone(error));
+        }
     }
 
     fn disconnected(
@@ -360,7 +371,7 @@ mod tests {
         let ended = Signal::DialEnded {
             connection: ConnectionId::new_unchecked(1),
             peer: Some(peer),
-            error: Arc::new(libp2p::swarm::DialError::Aborted),
+            error: Arc::new(DialError::Aborted),
         };
         connections.on_signal(&mut core, &ended);
         let raised = fake::raised(&mut core);

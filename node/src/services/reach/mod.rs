@@ -54,12 +54,7 @@ impl Service for Reach {
             Signal::Connected { peer, .. } => self.climbs_arrive(core, *peer),
             Signal::NotDialled { peer, reason } => self.climbs_fail(core, *peer, reason),
             Signal::FriendNotDialled { identity, reason } => {
-                if !self.seek_friend(core, *identity) {
-                    core.raise(Signal::FriendAway {
-                        identity: *identity,
-                        reason: reason.clone(),
-                    });
-                }
+                self.seek_friend(core, *identity, reason);
             }
             Signal::Found { identity, by, at } => self.found(core, *identity, *by, at.clone()),
             Signal::NotFound {
@@ -155,16 +150,18 @@ impl Reach {
         }
     }
 
-    /// Looks for a friend who could not be dialled where their card says; false if that is not
-    /// wanted, or cannot be done now.
-    fn seek_friend(&mut self, core: &mut Core, identity: IdentityId) -> bool {
+    /// Looks for a friend who could not be dialled where their card says, unless that is not wanted,
+    /// or cannot be done now: then the friend is away, for that `reason`.
+    fn seek_friend(&mut self, core: &mut Core, identity: IdentityId, reason: &str) {
         if !core.context.config.reach.seek_friends || self.may_climb(core, identity).is_err() {
-            return false;
+            return core.raise(Signal::FriendAway {
+                identity,
+                reason: reason.to_owned(),
+            });
         }
         let others = core.context.config.reach.ladder.iter().copied();
         let others = others.filter(|rung| *rung != Rung::Known).collect();
         self.climb(core, identity, None, others, None);
-        true
     }
 
     fn may_climb(&self, core: &Core, identity: IdentityId) -> Result<(), CommandError> {

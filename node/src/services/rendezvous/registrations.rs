@@ -129,7 +129,7 @@ impl Points {
                 core.context.outlet.add("rendezvous-register-failed", 1);
                 match answer {
                     Ok(Response::Discovered { .. }) => {
-                        self.distrust(core, point, Reason::Malformed)
+                        self.distrust(core, point, Reason::Malformed);
                     }
                     Err(Silence::Lie(reason)) => self.distrust(core, point, reason),
                     Ok(_) | Err(Silence::Fault) => {}
