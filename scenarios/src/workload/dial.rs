@@ -219,7 +219,7 @@ mod tests {
         dials.on_host_down(&HostDown {
             host: 1,
             now_ns: 0,
-            how: Down::PowerCut,
+            how: Down::LostPower,
             node: None,
         });
         let mut counted = Vec::new();

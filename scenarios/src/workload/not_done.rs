@@ -42,7 +42,7 @@ impl Reason {
     /// What it means for a host's doings that its programs end.
     pub const fn of_down(how: Down) -> Self {
         match how {
-            Down::PowerCut => Self::LostPower,
+            Down::LostPower => Self::LostPower,
             Down::Stopped => Self::Stopped,
         }
     }

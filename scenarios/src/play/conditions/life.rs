@@ -30,7 +30,7 @@ pub(super) struct Life {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Down {
     /// With its power.
-    PowerCut,
+    LostPower,
     /// In good order.
     Stopped,
 }
@@ -65,7 +65,7 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
 
 /// A host loses its power.
 pub(super) fn power_goes(machines: &Machines, host: u32) {
-    let node = goes_down(machines, host, Down::PowerCut);
+    let node = goes_down(machines, host, Down::LostPower);
     host::power_cut(HostId(host));
     drop(node);
 }

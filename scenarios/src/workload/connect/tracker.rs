@@ -254,7 +254,7 @@ impl Connects {
     /// A machine's programs end, all that it was reaching, and those who had just reached it.
     fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
         let cause = match how {
-            Down::PowerCut => Cause::DialerLostPower,
+            Down::LostPower => Cause::DialerLostPower,
             Down::Stopped => Cause::DialerStopped,
         };
         let holding = std::mem::take(&mut self.holding);

@@ -315,7 +315,7 @@ impl Tracker for Flows {
     /// All that the host was sending ends.
     fn on_host_down(&mut self, down: &HostDown<'_>) {
         let cause = match down.how {
-            Down::PowerCut => Cause::SenderLostPower,
+            Down::LostPower => Cause::SenderLostPower,
             Down::Stopped => Cause::SenderStopped,
         };
         for flow in 0..self.entries.len() {
@@ -581,7 +581,7 @@ mod tests {
         flows.on_host_down(&HostDown {
             host: 2,
             now_ns: 5 * S,
-            how: Down::PowerCut,
+            how: Down::LostPower,
             node: None,
         });
         flows.close(20 * S);

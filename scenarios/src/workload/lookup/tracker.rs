@@ -244,7 +244,7 @@ impl Lookups {
     /// A host's programs end, and all that it was looking for.
     fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
         let cause = match how {
-            Down::PowerCut => Cause::SearcherLostPower,
+            Down::LostPower => Cause::SearcherLostPower,
             Down::Stopped => Cause::SearcherStopped,
         };
         let its = |entry: &Entry| entry.what.from == machine && entry.what.begun;
@@ -546,7 +546,7 @@ count = 3
         let others = |l: &mut Lookups| {
             l.answered(1, 0, Rung::Kad, None, then_ns);
             l.answered(0, 1, Rung::Friends, None, then_ns);
-            l.host_down(1, then_ns, Down::PowerCut);
+            l.host_down(1, then_ns, Down::LostPower);
         };
         check(others, Some("unfinished"));
     }
@@ -562,7 +562,7 @@ count = 3
             assert!(lookups.summarise().by_pair.is_empty());
         };
         let down = |how| move |l: &mut Lookups| l.host_down(0, START_NS + 1, how);
-        check(&down(Down::PowerCut), Reason::LostPower);
+        check(&down(Down::LostPower), Reason::LostPower);
         check(&down(Down::Stopped), Reason::Stopped);
         let target_down = |l: &mut Lookups| {
             for number in 0..3 {

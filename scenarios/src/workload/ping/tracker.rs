@@ -113,7 +113,7 @@ impl Tracker for Pings {
     /// Whatever the host was waiting for ends.
     fn on_host_down(&mut self, down: &HostDown<'_>) {
         let cause = match down.how {
-            Down::PowerCut => Cause::SenderLostPower,
+            Down::LostPower => Cause::SenderLostPower,
             Down::Stopped => Cause::SenderStopped,
         };
         self.0.fail(down.now_ns, cause, |ping| {

@@ -161,7 +161,7 @@ impl Tracker for Punches {
     /// All that the host was trying ends.
     fn on_host_down(&mut self, down: &HostDown<'_>) {
         let cause = match down.how {
-            Down::PowerCut => Cause::HostLostPower,
+            Down::LostPower => Cause::HostLostPower,
             Down::Stopped => Cause::HostStopped,
         };
         self.pairs.fail(down.now_ns, cause, |pair| {

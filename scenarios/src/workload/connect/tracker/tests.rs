@@ -103,15 +103,15 @@ fn a_success_is_none_if_its_connection_dies_too_early() {
     check(any, &|c| c.gone(10, 1, Kinds::All, 3_100), None);
     check(
         any,
-        &|c| c.host_down(10, 3_100, Down::PowerCut),
+        &|c| c.host_down(10, 3_100, Down::LostPower),
         Some(Cause::TargetDown),
     );
     check(
         any,
-        &|c| c.host_down(1, 3_100, Down::PowerCut),
+        &|c| c.host_down(1, 3_100, Down::LostPower),
         Some(Cause::DialerLostPower),
     );
-    check(any, &|c| c.host_down(1, 3_900, Down::PowerCut), None);
+    check(any, &|c| c.host_down(1, 3_900, Down::LostPower), None);
     // Where a relay still connects them, that is enough if any connection is.
     check(any, &|c| c.gone(1, 10, Kinds::Direct, 3_100), None);
     check(
@@ -121,7 +121,7 @@ fn a_success_is_none_if_its_connection_dies_too_early() {
     );
     let later = |c: &mut Connects| {
         c.gone(1, 10, Kinds::Direct, 3_100);
-        c.host_down(7, 3_200, Down::PowerCut);
+        c.host_down(7, 3_200, Down::LostPower);
         c.gone(1, 10, Kinds::All, 3_300);
     };
     check(any, &later, lost);
@@ -138,8 +138,8 @@ fn each_failure_has_its_cause_and_keeps_it() {
     connects.times_out(2, false);
     connects.times_out(3, true);
     connects.fails(4, Cause::Refused);
-    connects.host_down(5, 3_000, Down::PowerCut);
-    connects.host_down(1, 3_000, Down::PowerCut);
+    connects.host_down(5, 3_000, Down::LostPower);
+    connects.host_down(1, 3_000, Down::LostPower);
     connects.connected((1, 10), Path::Direct, Transport::Tcp, 9_000);
     let terms = Terms {
         wanted: Wanted::Any,

@@ -475,7 +475,7 @@ impl Case<'_> {
 
 fn of_death(death: Down, place: Where) -> Cause {
     match death {
-        Down::PowerCut => Cause::LostPower(place),
+        Down::LostPower => Cause::LostPower(place),
         Down::Stopped => Cause::Stopped(place),
     }
 }
