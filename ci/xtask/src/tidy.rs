@@ -6,6 +6,7 @@
 
 mod files;
 mod limits;
+mod rooms;
 mod rust;
 mod text;
 
@@ -49,6 +50,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         .collect();
     findings.extend(text::stale_exceptions(&files));
     findings.extend(limits::check(&files));
+    findings.extend(rooms::check(&files));
     for Finding {
         place,
         what,
