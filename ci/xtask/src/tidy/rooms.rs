@@ -1,6 +1,7 @@
 //! Kinds that live in rooms of their own: nothing outside a kind's file or folder names the kind.
 //!
-//! Where there may be a kind, its registry says: an entry there is `module::Type`. Everything else
+//! Where there may be a kind, its registry says: an entry there is `room::Type`, or `room::file::Type`
+//! where several kinds share a room. Everything else
 //! reaches kinds by what all of them have in common, so that a new one is a file and a line.
 
 use std::collections::BTreeSet;
@@ -20,12 +21,20 @@ struct House {
     within: &'static str,
 }
 
-const HOUSES: &[House] = &[House {
-    folder: "scenarios/src/fault/",
-    registry: "scenarios/src/fault/registry.rs",
-    entry: ("Kind::of::<", ">()"),
-    within: "scenarios/src/",
-}];
+const HOUSES: &[House] = &[
+    House {
+        folder: "scenarios/src/fault/",
+        registry: "scenarios/src/fault/registry.rs",
+        entry: ("Kind::of::<", ">()"),
+        within: "scenarios/src/",
+    },
+    House {
+        folder: "scenarios/src/workload/",
+        registry: "scenarios/src/workload/registry.rs",
+        entry: ("Entry::of::<", ">()"),
+        within: "scenarios/src/",
+    },
+];
 
 /// A kind, by the room that it lives in.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,7 +76,10 @@ fn check_house(house: &House, files: &[File]) -> Vec<Finding> {
 fn kinds(house: &House, registry: &File) -> Vec<Kind> {
     let (before, after) = house.entry;
     let entries = registry.text.split(before).skip(1);
-    let paths = entries.filter_map(|entry| entry.split(after).next()?.split_once("::"));
+    let paths = entries.filter_map(|entry| {
+        let path = entry.split(after).next()?;
+        Some((path.split_once("::")?.0, path.rsplit_once("::")?.1))
+    });
     paths
         .map(|(room, name)| Kind {
             room: room.to_owned(),
@@ -187,6 +199,30 @@ mod tests {
         let test = "#[cfg(test)]\nmod tests {\n    use super::PowerCut;\n}\n";
         check_planted("scenarios/src/play/mod.rs", test, &[]);
         check_planted("sim/src/host.rs", "fn f(_: PowerCut) {}\n", &[]);
+    }
+
+    #[test]
+    fn kinds_that_share_a_room_may_name_each_other_and_nothing_else_may() {
+        let registry = "const KINDS: &[Entry] = &[\n    Entry::of::<feed::late_grant::LateGrant>(),\n    \
+                        Entry::of::<flow::Flow>(),\n];\n";
+        let check = |path: &str, text: &str, expected: usize| {
+            let files = [
+                File::new(HOUSES[1].registry, registry),
+                File::new(path, text),
+            ];
+            assert_eq!(check(&files).len(), expected, "{path}: {text}");
+        };
+        let inside = "scenarios/src/workload/feed/post.rs";
+        check(inside, "use super::late_grant::LateGrant;\n", 0);
+        let shared = "scenarios/src/workload/trackers.rs";
+        check(shared, "use super::flow::Flow;\n", 1);
+        let elsewhere = "scenarios/src/play/machine.rs";
+        check(
+            elsewhere,
+            "let flows = state.trackers.get::<workload::flow::Flow>();\n",
+            1,
+        );
+        check(elsewhere, "let is_one = action.get::<LateGrant>();\n", 1);
     }
 
     #[test]
