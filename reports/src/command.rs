@@ -12,9 +12,12 @@ pub fn whole(record: &Record) -> String {
             .max()
             .unwrap_or(0)
             .to_string();
-        return join(["run", &record.scenario, "--seeds", &seeds].into_iter());
+        return join(
+            record,
+            ["run", &record.scenario, "--seeds", &seeds].into_iter(),
+        );
     }
-    join(record.arguments.iter().map(String::as_str))
+    join(record, record.arguments.iter().map(String::as_str))
 }
 
 /// Repeats one seed of one variant.
@@ -39,7 +42,7 @@ pub fn one_seed(record: &Record, variant: &str, seed: &str) -> String {
         kept.extend(["--variant", variant]);
     }
     kept.extend(["--seed", seed]);
-    join(kept.into_iter())
+    join(record, kept.into_iter())
 }
 
 fn is_assigned(word: &str) -> bool {
@@ -48,8 +51,8 @@ fn is_assigned(word: &str) -> bool {
         .any(|flag| word.starts_with(flag))
 }
 
-fn join<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let mut line = String::from("orrery");
+fn join<'a>(record: &Record, words: impl Iterator<Item = &'a str>) -> String {
+    let mut line = shell_word(&record.program);
     for word in words {
         line.push(' ');
         line.push_str(&shell_word(word));

@@ -14,6 +14,7 @@
 //!     summary: String::new(),
 //!     commit: "0.1.0".into(),
 //!     engine: "sim".into(),
+//!     program: "orrery".into(),
 //!     arguments: vec!["run".into(), "feed/quiet".into()],
 //!     warmup_s: 0.0,
 //!     duration_s: 60.0,

@@ -22,6 +22,9 @@ pub struct Record {
     pub commit: String,
     /// `sim`, `turmoil`, `testnet` or `netns`.
     pub engine: String,
+    /// The program that repeats this run; `orrery` where it is not stated.
+    #[serde(default = "Record::orrery", skip_serializing_if = "is_orrery")]
+    pub program: String,
     /// Arguments that repeat this run, without the program's name.
     #[serde(default)]
     pub arguments: Vec<String>,
@@ -56,6 +59,17 @@ pub struct Record {
     pub expectations: Vec<Expectation>,
     /// The worst that happened.
     pub verdict: Verdict,
+}
+
+impl Record {
+    /// The name of the program whose records do not state it.
+    pub fn orrery() -> String {
+        "orrery".to_owned()
+    }
+}
+
+fn is_orrery(program: &str) -> bool {
+    program == Record::orrery()
 }
 
 /// What gives a metric its figures.

@@ -6,7 +6,19 @@
 //! many of them in worker processes and their record ([`engine::Experiment`]) and the command line
 //! ([`cli`]). It is the only crate in which the node and the simulator meet, and it holds no
 //! protocol and no network model of its own.
+//!
+//! A program of other people has the same command line with kinds and scenarios of its own:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     orrery_scenarios::cli()
+//!         .named("mine")
+//!         .scenario("mine/first", "name = 'mine/first'\nduration = '1m'")
+//!         .run()
+//! }
+//! ```
 
+mod added;
 pub mod allocator;
 mod built_in;
 pub mod catalog;
@@ -24,3 +36,5 @@ mod text;
 pub mod validation;
 pub mod workload;
 pub mod world;
+
+pub use cli::cli;

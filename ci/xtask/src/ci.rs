@@ -7,7 +7,9 @@ use clap::Args;
 
 use crate::table::Table;
 use crate::workspace::{Workspace, run as run_command, run_and_keep};
-use crate::{determinism, fuzz, goldens, layers, licences, program, regressions, tidy, validation};
+use crate::{
+    determinism, fuzz, goldens, layers, licences, outside, program, regressions, tidy, validation,
+};
 
 /// How much of it to run.
 #[derive(Args)]
@@ -66,6 +68,11 @@ const STEPS: &[Step] = &[
         name: "doc-tests",
         repeat: "cargo test --locked --workspace --doc",
         run: doc_tests,
+    },
+    Step {
+        name: "outside",
+        repeat: "cargo xtask outside",
+        run: outside::run,
     },
     Step {
         name: "determinism",

@@ -15,6 +15,7 @@ mod goldens;
 mod layers;
 mod licences;
 mod orrery;
+mod outside;
 mod program;
 mod regressions;
 mod run_record;
@@ -63,6 +64,8 @@ enum Command {
     Validation,
     /// The program `orrery-node`: what it links, its lints, its tests
     Program,
+    /// The example of other people's programs: builds it and plays its scenario
+    Outside,
     /// Each validation row fails once its model is broken on purpose
     Mutants,
     /// Fuzz targets, each for a few seconds
@@ -94,6 +97,7 @@ fn run(command: Command) -> Result<()> {
         Command::Regressions(options) => regressions::run(&workspace, &options),
         Command::Validation => validation::run(&workspace),
         Command::Mutants => validation::mutants(&workspace),
+        Command::Outside => outside::run(&workspace).map(drop),
         Command::Program => program::run(&workspace).map(|_| ()),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
     }

@@ -375,6 +375,7 @@ mod tests {
             summary: String::new(),
             commit: String::new(),
             engine: String::new(),
+            program: Record::orrery(),
             arguments: Vec::new(),
             warmup_s: 0.0,
             duration_s: 1_000.0,

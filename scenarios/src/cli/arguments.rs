@@ -6,6 +6,7 @@ use super::check::Check;
 use super::explain::Explain;
 use super::first_difference::FirstDifference;
 use super::list::List;
+use super::new::New;
 use super::run::Run;
 use super::validation::Validation;
 
@@ -21,6 +22,7 @@ Examples:
   orrery run my.toml --seed 7 --variant b   one seed of one variant of a file
   orrery explain fault.partition            what can be written into a file
   orrery check *.toml                       are these files sound?
+  orrery new ../mine                        a program with kinds of your own
 
 Exit codes: 0 held, 1 an expectation failed, 2 bad usage or input, 3 an invariant broke, a node
 panicked or a declared fault never fired, 4 no progress, 5 not reproducible, 6 the tool itself
@@ -43,6 +45,8 @@ pub enum Command {
     Explain(Explain),
     /// Check scenario files without playing them
     Check(Check),
+    /// Make a crate with workloads, faults and scenarios of your own
+    New(New),
     /// Compare the simulator with exact, analytic and measured figures
     #[command(hide = true)]
     Validation(Validation),

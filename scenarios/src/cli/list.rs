@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::arguments::Format;
 use super::{CliError, give};
-use crate::catalog::ENTRIES;
+use crate::catalog;
 use crate::format::reading::quantity::show_time;
 use crate::format::{Plan, read};
 
@@ -20,8 +20,7 @@ pub struct List {
 
 /// Lists the catalog.
 pub fn run(list: &List) -> Result<u8, CliError> {
-    let plans: Vec<Plan> = ENTRIES
-        .iter()
+    let plans: Vec<Plan> = catalog::entries()
         .map(|entry| {
             read(entry.name, entry.text, None, &[])
                 .map_err(|problems| CliError::Tool(problems.to_string()))

@@ -9,6 +9,7 @@ mod ending;
 mod explain;
 mod first_difference;
 mod list;
+mod new;
 mod progress;
 mod run;
 mod selection;
@@ -17,10 +18,15 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
+use crate::built_in::BuiltIn;
+use crate::catalog;
 use crate::engine::{ExperimentError, NoVariant, PoolError};
+use crate::fault::{self, FaultKind};
+use crate::format::reading::problem::quoted;
 use crate::load::LoadError;
+use crate::workload;
 use arguments::{Arguments, Command};
 
 /// Why a command ended without an answer, with its exit code.
@@ -72,22 +78,96 @@ impl From<ExperimentError> for CliError {
     }
 }
 
-/// Runs the program with its command line.
-pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            let code = u8::from(error.use_stderr()) * 2;
-            // Help that nobody reads any more is no failure.
-            let _ = error.print();
-            return ExitCode::from(code);
+/// The program with what ships with it; a program of other people adds its own to it.
+pub fn cli() -> Cli {
+    Cli {
+        name: "orrery",
+        workloads: Vec::new(),
+        faults: Vec::new(),
+        scenarios: Vec::new(),
+    }
+}
+
+/// A program with this command line, and what it knows beside what ships.
+#[must_use]
+pub struct Cli {
+    name: &'static str,
+    workloads: Vec<workload::Entry>,
+    faults: Vec<fault::Kind>,
+    scenarios: Vec<BuiltIn>,
+}
+
+impl Cli {
+    /// The program's name, `orrery` otherwise: in its help, and in the commands that repeat a run.
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// One more kind of workload, with its metrics.
+    pub fn workload<K: workload::Kind>(mut self) -> Self {
+        self.workloads.push(workload::Entry::of::<K>());
+        self
+    }
+
+    /// One more kind of fault.
+    pub fn fault<K: FaultKind>(mut self) -> Self {
+        self.faults.push(fault::Kind::of::<K>());
+        self
+    }
+
+    /// One more scenario of the catalog: its name, as the text has it, and the text.
+    pub fn scenario(mut self, name: &'static str, text: &'static str) -> Self {
+        self.scenarios.push(BuiltIn {
+            name,
+            text,
+            table: "",
+        });
+        self
+    }
+
+    /// Runs the program with the arguments of its process, which is a worker if they say so.
+    ///
+    /// # Panics
+    /// If a program was run before in this process.
+    pub fn run(self) -> ExitCode {
+        let added = [
+            ("kinds of workload", workload::add(self.workloads)),
+            ("kinds of fault", fault::add(self.faults)),
+            ("scenarios", catalog::add(self.scenarios)),
+        ];
+        for (what, added) in added {
+            if let Err(name) = added {
+                let name = quoted(&name);
+                tell(&format!("error: two {what} are called {name}: rename one"));
+                return ExitCode::from(2);
+            }
         }
-    };
-    let answer = match arguments.command {
-        Command::Run(run) => run::run(&run),
-        Command::List(list) => list::run(&list),
-        Command::Explain(explain) => explain::run(&explain),
-        Command::Check(check) => check::run(&check),
+        let parsed = Arguments::command()
+            .name(self.name)
+            .bin_name(self.name)
+            .try_get_matches()
+            .and_then(|matches| Arguments::from_arg_matches(&matches));
+        match parsed {
+            Ok(arguments) => answer(self.name, arguments.command),
+            Err(error) => {
+                let code = u8::from(error.use_stderr()) * 2;
+                // Help that nobody reads any more is no failure.
+                let _ = error.print();
+                ExitCode::from(code)
+            }
+        }
+    }
+}
+
+/// Has a command answered by its file.
+fn answer(program: &'static str, command: Command) -> ExitCode {
+    let answer = match command {
+        Command::Run(asked) => run::run(program, &asked),
+        Command::List(asked) => list::run(&asked),
+        Command::Explain(asked) => explain::run(&asked),
+        Command::Check(asked) => check::run(&asked),
+        Command::New(asked) => new::run(&asked),
         Command::Validation(asked) => validation::run(&asked),
         Command::FirstDifference(asked) => first_difference::run(&asked),
         Command::Worker => worker::run(),

@@ -61,14 +61,15 @@ pub struct Run {
 }
 
 /// Plays a scenario and reports.
-pub fn run(run: &Run) -> Result<u8, CliError> {
+pub fn run(program: &str, run: &Run) -> Result<u8, CliError> {
     run.refuse_what_is_not_there()?;
     let plan = run.selection.plan()?;
     let out = run
         .out
         .clone()
         .unwrap_or_else(|| Path::new("target/orrery").join(&plan.name));
-    let mut experiment = run.selection.experiment(&plan)?.keeping(run.keep(&out)?);
+    let mut experiment = run.selection.experiment(program, &plan)?;
+    experiment = experiment.keeping(run.keep(&out)?);
     if run.verify {
         experiment = experiment.also_repeated_by("--verify");
     }

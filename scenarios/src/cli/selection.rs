@@ -96,11 +96,15 @@ impl Selection {
         })
     }
 
-    /// What of `plan` is played; nothing is kept of it yet.
-    pub fn experiment<'a>(&self, plan: &'a Plan) -> Result<Experiment<'a>, CliError> {
+    /// What of `plan` is played, and how `program` repeats it; nothing is kept of it yet.
+    pub fn experiment<'a>(
+        &self,
+        program: &str,
+        plan: &'a Plan,
+    ) -> Result<Experiment<'a>, CliError> {
         let mut experiment = Experiment::new(plan)
             .with_engine(self.engine()?)
-            .repeated_by(self.arguments());
+            .repeated_by(program, self.arguments());
         if let Some(name) = &self.variant {
             experiment = experiment.only_variant(name)?;
         }

@@ -78,6 +78,7 @@ pub struct Experiment<'a> {
     engine: Engine,
     until_ns: Option<u64>,
     keep: Keep,
+    repeated_by: String,
     arguments: Vec<String>,
 }
 
@@ -91,6 +92,7 @@ impl<'a> Experiment<'a> {
             engine: Engine::Sim,
             until_ns: None,
             keep: Keep::default(),
+            repeated_by: "orrery".to_owned(),
             arguments: Vec::new(),
         }
     }
@@ -141,9 +143,10 @@ impl<'a> Experiment<'a> {
         self
     }
 
-    /// The arguments, without the program's name, that the record states for repeating it.
+    /// The program and its arguments that the record states for repeating it.
     #[must_use]
-    pub fn repeated_by(mut self, arguments: Vec<String>) -> Self {
+    pub fn repeated_by(mut self, program: &str, arguments: Vec<String>) -> Self {
+        program.clone_into(&mut self.repeated_by);
         self.arguments = arguments;
         self
     }
@@ -289,6 +292,7 @@ impl<'a> Experiment<'a> {
             self.arguments.clone(),
             self.until_ns,
         );
+        record.program.clone_from(&self.repeated_by);
         if !differences.is_empty() {
             record.verdict = Verdict::Irreproducible;
         }

@@ -38,6 +38,7 @@ pub fn assemble(
         summary: plan.summary.clone(),
         commit: commit.to_owned(),
         engine: engine.name().to_owned(),
+        program: Record::orrery(),
         arguments,
         warmup_s: seconds(scenario.map(|scenario| scenario.warmup_ns)),
         duration_s: seconds(scenario.map(|scenario| scenario.duration_ns)),

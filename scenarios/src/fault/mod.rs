@@ -39,6 +39,7 @@ pub use kind::{
 };
 pub use lifetime_change::LifetimeChange;
 pub use link_change::LinkChange;
+pub(crate) use registry::add;
 pub use registry::{AnyFault, FaultFields, Kind, kinds};
 
 /// Something that goes wrong.

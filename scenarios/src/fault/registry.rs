@@ -19,6 +19,7 @@ use super::{
     clock_step, interface, link, move_host, nat_address, nat_lifetime, nat_restart, partition,
     power_cut, stop,
 };
+use crate::added::Added;
 use crate::format::reading::problem::Problems;
 
 /// The kinds of fault that ship with the program, in the order of their documentation.
@@ -57,9 +58,20 @@ impl Kind {
     }
 }
 
-/// All kinds, in the order of their documentation.
+/// Kinds of the program that this library is part of.
+static ADDED: Added<Kind> = Added::none();
+
+/// All kinds, in the order of their documentation: those that ship with the tool first.
 pub fn kinds() -> impl Iterator<Item = &'static Kind> {
-    KINDS.iter()
+    KINDS.iter().chain(ADDED.iter())
+}
+
+/// Adds a program's own kinds.
+///
+/// # Errors
+/// A name that is there twice.
+pub(crate) fn add(kinds: Vec<Kind>) -> Result<(), String> {
+    ADDED.fill(KINDS.iter().map(|kind| kind.name), kinds, |kind| kind.name)
 }
 
 /// The kind of that name.

@@ -115,7 +115,7 @@ impl Definition {
 pub const STATS: [&str; 8] = orrery_reports::stats::STATS;
 
 /// A figure for each seed.
-pub(crate) const fn value(
+pub const fn value(
     name: &'static str,
     unit: &'static str,
     needs: &'static [&'static str],
@@ -136,7 +136,7 @@ pub(crate) const fn value(
 }
 
 /// A distribution of times.
-pub(crate) const fn latency(
+pub const fn latency(
     name: &'static str,
     needs: &'static [&'static str],
     meaning: &'static str,
@@ -156,7 +156,7 @@ pub(crate) const fn latency(
 }
 
 /// A distribution of counts.
-pub(crate) const fn counts(
+pub const fn counts(
     name: &'static str,
     needs: &'static [&'static str],
     meaning: &'static str,
@@ -184,7 +184,7 @@ const NOT_DONE: &[&str] = &[
 ];
 
 /// What a workload of one kind was asked in vain.
-pub(crate) const fn not_done(
+pub const fn not_done(
     name: &'static str,
     needs: &'static [&'static str],
     meaning: &'static str,
@@ -198,7 +198,7 @@ pub(crate) const fn not_done(
 }
 
 /// A metric whose figures come of what lies within the measured time.
-pub(crate) const fn measured(metric: Definition) -> Definition {
+pub const fn measured(metric: Definition) -> Definition {
     Definition {
         span: Span::Measured,
         ..metric

@@ -35,8 +35,11 @@ use crate::world::World;
 
 /// Everything of a run that its steps and its nodes share.
 pub struct Machines {
+    /// What is played.
     pub scenario: Scenario,
+    /// What the seed has drawn for it.
     pub world: World,
+    /// What carries the machines.
     pub testbed: Arc<dyn Testbed>,
     people: Vec<Person>,
     /// The configuration of each group's nodes, or what is wrong with it.
@@ -52,15 +55,23 @@ pub struct State {
     pub running: Vec<bool>,
     /// Friends whom each machine's node has acknowledged to follow.
     followed: Vec<BTreeSet<u32>>,
+    /// The fate of every post.
     pub ledger: Ledger,
+    /// Who is connected with whom.
     pub overlay: Overlay,
+    /// What nodes told, counted.
     pub tally: Tally,
+    /// Places on relays.
     pub relays: Relays,
+    /// Who found whom on local networks.
     pub neighbourhood: Neighbourhood,
     /// What follows the actions of workloads.
     pub trackers: Trackers,
+    /// Connections that workloads asked for.
     pub links: Links,
+    /// What could not be done, and why.
     pub not_done: NotDone,
+    /// What became of the acts of hostile peers.
     pub hostile: Acts,
     /// Faults in force, and what of them is carried out.
     pub conditions: Conditions,
@@ -74,6 +85,7 @@ pub struct State {
     pub last_rounds: BTreeMap<u32, LastRound>,
     /// When a new post came to each machine, the last time.
     pub last_received_ns: BTreeMap<u32, u64>,
+    /// Which machine is whose.
     pub names: Names,
 }
 

@@ -32,7 +32,7 @@ mod interfaces;
 mod ledger;
 mod links;
 mod local;
-pub(crate) mod machine;
+pub mod machine;
 mod neighbourhood;
 mod on_turmoil;
 pub(crate) mod overlay;
@@ -42,7 +42,7 @@ mod relays;
 pub(crate) mod steps;
 mod tally;
 mod tcp_config;
-mod testbed;
+pub mod testbed;
 pub(crate) mod verdict;
 mod witness;
 

@@ -30,6 +30,7 @@ pub mod punch;
 
 pub use drawing::{Drawing, Plan, Turn};
 pub use kind::{Actor, HEADER_BYTES, Kind, Reading};
+pub(crate) use registry::add;
 pub use registry::{Act, Action, Entry, WorkloadFields, kinds, read, serve};
 pub use tracker::{Ended, Gone, HostDown, Names, Planned, Results, Told, Tracker, Untracked};
 pub use trackers::Trackers;

@@ -19,6 +19,7 @@ use super::{
     Actor, Drawing, Kind, Planned, Reading, Tracker, Turn, connect, dial, feed, flow, lookup,
     packets, ping, publish, punch,
 };
+use crate::added::Added;
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::Hosts;
@@ -72,9 +73,21 @@ impl Entry {
     }
 }
 
-/// All kinds, in the order of their documentation: that of trackers and of losses, too.
+/// Kinds of the program that this library is part of.
+static ADDED: Added<Entry> = Added::none();
+
+/// All kinds, in the order of their documentation: that of trackers and of losses, too. Those that
+/// ship with the tool go first.
 pub fn kinds() -> impl Iterator<Item = &'static Entry> {
-    KINDS.iter()
+    KINDS.iter().chain(ADDED.iter())
+}
+
+/// Adds a program's own kinds.
+///
+/// # Errors
+/// A name that is there twice.
+pub(crate) fn add(kinds: Vec<Entry>) -> Result<(), String> {
+    ADDED.fill(KINDS.iter().map(|kind| kind.name), kinds, |kind| kind.name)
 }
 
 /// The kind of that name.
