@@ -144,6 +144,23 @@ pub fn stop_programs(host: HostId) {
     executor::end_life(host);
 }
 
+/// Lets the host's programs stand still, as SIGSTOP does, or go on. What wakes them meanwhile (packets,
+/// timers, disks) is theirs when they go on. Its system runs: connections acknowledge what comes
+/// until their buffers are full, and sockets of UDP drop what does not fit. Power cuts and boots leave it.
+pub fn set_paused(host: HostId, is_paused: bool) {
+    kernel::with(|kernel| kernel.set_paused(host, is_paused));
+}
+
+/// Whether the host's programs stand still.
+pub fn is_paused(host: HostId) -> bool {
+    kernel::with(|kernel| kernel.is_paused(host))
+}
+
+/// How often so far a task of the host was to go on and did not, since its programs stood still.
+pub fn held_turns(host: HostId) -> u64 {
+    kernel::with(|kernel| kernel.held_turns(host))
+}
+
 /// Runs `f` as the host: with its wall clock, and its name in the log.
 pub fn as_host<T>(host: HostId, f: impl FnOnce() -> T) -> T {
     let _scope = HostScope::enter(host);

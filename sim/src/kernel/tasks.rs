@@ -5,7 +5,7 @@
 //! world knows what is coming: a woken task has its memory prefetched while others have
 //! their turns.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,6 +63,16 @@ pub(super) struct Tasks {
     free: Vec<u32>,
     /// Those whose turn comes, and some that have ended meanwhile.
     ready: VecDeque<TaskName>,
+    paused: Paused,
+}
+
+/// Hosts whose programs stand still.
+#[derive(Default)]
+struct Paused {
+    /// By host, its tasks whose turn would have come, in order.
+    hosts: BTreeMap<HostId, VecDeque<TaskName>>,
+    /// Turns so far that tasks did not get when they were due, by host.
+    held: BTreeMap<HostId, u64>,
 }
 
 struct Place {
@@ -146,15 +156,26 @@ impl Tasks {
     fn next(&mut self) -> Option<Turn> {
         loop {
             let name = self.ready.pop_front()?;
-            let Some(place) = self.find(name) else {
+            let Some(place) = self.places.get_mut(name.place()) else {
                 continue;
             };
+            if place.name != name || self.paused.hold(place.host, name) {
+                continue;
+            }
             let Some(task) = place.task.take() else {
                 continue;
             };
             place.state = State::Running;
             let host = place.host;
             return Some(Turn { name, host, task });
+        }
+    }
+
+    fn set_paused(&mut self, host: HostId, is_paused: bool) {
+        if is_paused {
+            self.paused.hosts.entry(host).or_default();
+        } else if let Some(held) = self.paused.hosts.remove(&host) {
+            self.ready.extend(held);
         }
     }
 
@@ -191,10 +212,41 @@ impl Tasks {
     }
 }
 
+impl Paused {
+    /// Whether a task whose turn comes gets none, since its host is paused. It stays ready.
+    fn hold(&mut self, host: HostId, name: TaskName) -> bool {
+        if self.hosts.is_empty() {
+            return false;
+        }
+        let Some(waiting) = self.hosts.get_mut(&host) else {
+            return false;
+        };
+        waiting.push_back(name);
+        *self.held.entry(host).or_default() += 1;
+        true
+    }
+}
+
 impl Kernel {
     /// Takes a task in. It has its first turn behind those whose turn comes already.
     pub(crate) fn add_task(&mut self, host: HostId, task: Task) -> TaskName {
         self.tasks.add(host, task)
+    }
+
+    /// Gives the tasks of a host no more turns, or those again that came meanwhile, in their order
+    /// behind those whose turn comes already.
+    pub(crate) fn set_paused(&mut self, host: HostId, is_paused: bool) {
+        self.tasks.set_paused(host, is_paused);
+    }
+
+    /// Whether the tasks of a host get no turns.
+    pub(crate) fn is_paused(&self, host: HostId) -> bool {
+        self.tasks.paused.hosts.contains_key(&host)
+    }
+
+    /// Turns of a host's tasks so far that did not come when they were due.
+    pub(crate) fn held_turns(&self, host: HostId) -> u64 {
+        self.tasks.paused.held.get(&host).copied().unwrap_or(0)
     }
 
     /// Marks a task as woken. Returns the waker of the pump if that sleeps.
@@ -288,6 +340,27 @@ mod tests {
         assert!(tasks.wake(second));
         tasks.put_back(turn.name, turn.task);
         assert_eq!(turns(&mut tasks), [second, first]);
+    }
+
+    #[test]
+    fn tasks_of_a_paused_host_get_their_turns_when_it_goes_on() {
+        let mut tasks = Tasks::default();
+        let (host, other) = (HostId(1), HostId(2));
+        let [one, two] = [0, 1].map(|_| tasks.add(host, task()));
+        let of_other = tasks.add(other, task());
+        turns(&mut tasks);
+        tasks.set_paused(host, true);
+        assert!(tasks.wake(two));
+        assert!(!tasks.wake(two), "its turn comes already");
+        assert!(tasks.wake(of_other));
+        assert!(tasks.wake(one));
+        let new = tasks.add(host, task());
+        assert_eq!(turns(&mut tasks), [of_other]);
+        assert_eq!(tasks.paused.held[&host], 3);
+        assert!(tasks.remove(one).is_some(), "it ends with the power");
+        tasks.set_paused(host, false);
+        assert_eq!(turns(&mut tasks), [two, new]);
+        assert_eq!(tasks.paused.held[&host], 3);
     }
 
     #[test]
