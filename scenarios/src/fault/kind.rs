@@ -50,6 +50,9 @@ pub trait FaultKind:
     const NAME: &'static str;
     /// Whether it lasts.
     const TIMING: Timing;
+    /// The causes of lost messages that it explains by itself while it is in force at a host on the way,
+    /// if what it adds does not explain them: [`Adds`] that are in another's terms do.
+    const LOSSES: Option<Losses> = None;
 
     /// Reads what only this kind has; `None` if a problem was noted that leaves nothing to play.
     fn read(source: &Source<'_>, problems: &mut Problems) -> Option<Self>;
@@ -120,6 +123,35 @@ pub struct Adds<'a> {
     pub lan: Option<&'a LinkChange>,
     /// The interface of this name is down. Effects are the packets and connections that it stops.
     pub interface: Option<&'a str>,
+    /// A condition that this kind alone makes.
+    pub own: Option<&'static OwnCondition>,
+}
+
+/// A condition of hosts that faults of one kind make and no others. It holds at a host while any of
+/// them is in force there.
+#[derive(Debug)]
+pub struct OwnCondition {
+    /// Its name, other than that of all others.
+    pub name: &'static str,
+    /// It begins to hold at a host, or ends.
+    pub set: fn(HostId, bool),
+    /// What it has met at a host so far, a number that only grows: the effects of a fault are what is
+    /// added while it is in force.
+    pub met: fn(HostId) -> u64,
+}
+
+/// A name and a meaning of one cause of losses for each place that a host may have on the way of a
+/// message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Losses {
+    /// It happened to the host that was to get the message.
+    pub reader: (&'static str, &'static str),
+    /// It happened to the host that sent it.
+    pub author: (&'static str, &'static str),
+    /// It happened to a host that would have handed it on.
+    pub forwarder: (&'static str, &'static str),
+    /// It happened to a relay that carried a connection on the way.
+    pub relay: (&'static str, &'static str),
 }
 
 /// Another network, one for each host that is taken there.

@@ -35,12 +35,13 @@ use crate::format::scenario::workload::read_kind;
 use crate::profiles::Profiles;
 
 pub use kind::{
-    Acts, Adds, Elsewhere, FaultKind, Sides, Source, StrikesGateway, StrikesHost, Timing,
+    Acts, Adds, Elsewhere, FaultKind, Losses, OwnCondition, Sides, Source, StrikesGateway,
+    StrikesHost, Timing,
 };
 pub use lifetime_change::LifetimeChange;
 pub use link_change::LinkChange;
 pub(crate) use registry::add;
-pub use registry::{AnyFault, FaultFields, Kind, kinds};
+pub use registry::{AnyFault, FaultFields, Kind, LOSS_MEANINGS, kinds};
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

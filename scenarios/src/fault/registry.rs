@@ -14,7 +14,7 @@ use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::kind::{Acts, FaultKind, Source, Timing};
+use super::kind::{Acts, FaultKind, Losses, Source, Timing};
 use super::{
     clock_step, interface, link, move_host, nat_address, nat_lifetime, nat_restart, partition,
     power_cut, stop,
@@ -41,6 +41,7 @@ pub struct Kind {
     name: &'static str,
     pub(super) timing: Timing,
     pub(super) read: fn(&Source<'_>, &mut Problems) -> Option<AnyFault>,
+    losses: Option<Losses>,
     fields: fn(&mut SchemaGenerator) -> Schema,
     from_json: fn(Value) -> serde_json::Result<AnyFault>,
 }
@@ -52,11 +53,43 @@ impl Kind {
             name: K::NAME,
             timing: K::TIMING,
             read: |source, problems| K::read(source, problems).map(AnyFault::new),
+            losses: K::LOSSES,
             fields: <K::Fields as JsonSchema>::json_schema,
             from_json: |value| serde_json::from_value::<K>(value).map(AnyFault::new),
         }
     }
 }
+
+/// Causes of losses that kinds explain, and how many kinds do.
+const LOSSES: ([Option<Losses>; KINDS.len()], usize) = {
+    let mut losses = [None; KINDS.len()];
+    let mut found = 0;
+    let mut at = 0;
+    while at < KINDS.len() {
+        if KINDS[at].losses.is_some() {
+            losses[found] = KINDS[at].losses;
+            found += 1;
+        }
+        at += 1;
+    }
+    (losses, found)
+};
+
+/// Names and meanings of the causes of losses that kinds of fault explain.
+pub const LOSS_MEANINGS: [(&str, &str); LOSSES.1 * 4] = {
+    let mut meanings = [("", ""); LOSSES.1 * 4];
+    let mut at = 0;
+    while at < LOSSES.1 {
+        if let Some(losses) = LOSSES.0[at] {
+            meanings[at * 4] = losses.author;
+            meanings[at * 4 + 1] = losses.forwarder;
+            meanings[at * 4 + 2] = losses.reader;
+            meanings[at * 4 + 3] = losses.relay;
+        }
+        at += 1;
+    }
+    meanings
+};
 
 /// Kinds of the program that this library is part of.
 static ADDED: Added<Kind> = Added::none();
@@ -103,6 +136,11 @@ impl AnyFault {
         self.0.does()
     }
 
+    /// The causes of losses that it explains by itself.
+    pub fn losses(&self) -> Option<Losses> {
+        self.0.losses()
+    }
+
     /// Why turmoil cannot play it.
     pub fn lacking_on_turmoil(&self) -> String {
         self.0.lacking()
@@ -120,6 +158,7 @@ trait Erased: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn timing(&self) -> Timing;
     fn does(&self) -> Acts<'_>;
+    fn losses(&self) -> Option<Losses>;
     fn lacking(&self) -> String;
     fn to_json(&self) -> serde_json::Result<Value>;
 }
@@ -135,6 +174,10 @@ impl<K: FaultKind> Erased for K {
 
     fn does(&self) -> Acts<'_> {
         self.acts()
+    }
+
+    fn losses(&self) -> Option<Losses> {
+        K::LOSSES
     }
 
     fn lacking(&self) -> String {

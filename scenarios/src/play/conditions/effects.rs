@@ -115,6 +115,23 @@ pub(super) fn count_of_interfaces(machines: &Machines, host: u32) {
     }
 }
 
+/// Counts what conditions have met at a host that one kind of fault makes, until now.
+pub(super) fn count_of_own(machines: &Machines, host: u32) {
+    let mut state = machines.state();
+    let Some(of_host) = state.conditions.hosts.get_mut(&host) else {
+        return;
+    };
+    let faults = on_host(&machines.scenario.faults, &of_host.in_force);
+    let met: Vec<(usize, u64)> = faults
+        .filter_map(|(fault, adds)| Some((fault, (adds.own?.met)(HostId(host)))))
+        .collect();
+    for (fault, met) in met {
+        let of_host = state.conditions.hosts.get_mut(&host);
+        let seen = of_host.and_then(|of_host| of_host.seen_own.insert(fault, met));
+        state.fired[fault] += met - seen.unwrap_or(met);
+    }
+}
+
 /// What each of the changes of a link has done to the packets that it has met since `seen`.
 fn affected_by(
     changes: &[(usize, LinkChange)],

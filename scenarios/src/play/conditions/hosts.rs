@@ -1,5 +1,6 @@
 //! What faults make of hosts: power, the network that they are in, and their access link.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orrery_sim::net::multihomed;
@@ -8,6 +9,7 @@ use orrery_sim::{HostId, host, kernel};
 
 use super::sum::OfHost;
 use super::{InForce, effects, life, on_host, sum};
+use crate::fault::OwnCondition;
 use crate::play::local;
 use crate::play::machine::Machines;
 use crate::play::steps;
@@ -28,6 +30,10 @@ pub(super) struct State {
     has_home: bool,
     /// What its interfaces had stopped when effects were counted last, by their places.
     pub(super) seen_stopped: Vec<u64>,
+    /// The conditions that hold of those that one kind of fault makes.
+    own: Vec<&'static OwnCondition>,
+    /// By fault in force that makes one, what that had met when effects were counted last.
+    pub(super) seen_own: BTreeMap<usize, u64>,
     /// Interfaces that have not come up yet or are down for good, a bit each.
     absent: u8,
 }
@@ -36,11 +42,16 @@ pub(super) struct State {
 pub(super) fn enter(machines: &Machines, host: u32, fault: usize, phase: Phase) {
     effects::count_of_links(machines, host);
     effects::count_of_interfaces(machines, host);
+    effects::count_of_own(machines, host);
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     of_host
         .in_force
         .enter(fault, phase, kernel::now().as_nanos());
+    let adds = machines.scenario.faults[fault].acts().on_host();
+    if let Some(own) = adds.and_then(|adds| adds.own) {
+        of_host.seen_own.insert(fault, (own.met)(HostId(host)));
+    }
 }
 
 /// Makes of a host what the faults in force leave of it.
@@ -75,11 +86,35 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
     if now.down != before.down {
         set_interfaces(machines, host);
     }
+    set_own(machines, host);
     if before.is_off && !now.is_off {
         host::power_on(HostId(host));
     }
     effects::count_of_host(machines, host, &before, &now);
     life::settle(machines, host);
+}
+
+/// Lets those conditions hold at a host that faults in force there make, each of one kind alone.
+fn set_own(machines: &Machines, host: u32) {
+    let (before, now) = {
+        let mut state = machines.state();
+        let of_host = state.conditions.hosts.entry(host).or_default();
+        let mut now: Vec<&OwnCondition> = on_host(&machines.scenario.faults, &of_host.in_force)
+            .filter_map(|(_, adds)| adds.own)
+            .collect();
+        now.sort_unstable_by_key(|own| own.name);
+        now.dedup_by_key(|own| own.name);
+        (std::mem::replace(&mut of_host.own, now.clone()), now)
+    };
+    let changed = |from: &[&'static OwnCondition], to: &[&'static OwnCondition], holds: bool| {
+        for own in from {
+            if to.iter().all(|other| other.name != own.name) {
+                (own.set)(HostId(host), holds);
+            }
+        }
+    };
+    changed(&before, &now, false);
+    changed(&now, &before, true);
 }
 
 /// An interface of a host comes up first, or goes down for good.

@@ -153,6 +153,7 @@ pub fn count_rest(machines: &Machines) {
     for host in hosts {
         effects::count_of_links(machines, host);
         effects::count_of_interfaces(machines, host);
+        effects::count_of_own(machines, host);
     }
     for gateway in gateways {
         effects::count_of_sessions(machines, gateway);

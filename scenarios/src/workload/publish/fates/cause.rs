@@ -2,6 +2,8 @@
 //!
 //! Owns words and ranks. Which of them holds in a case is found in [`super::cut`].
 
+use crate::fault::{self, Losses};
+
 /// Which host on the way something happened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Where {
@@ -31,6 +33,8 @@ pub enum Cause {
     Stopped(Where),
     /// A host moved, and its connections died of it.
     Moved(Where),
+    /// A fault was in force at a host that explains losses by itself.
+    Hindered(Losses, Where),
     /// A partition lay between the two ends of a connection on the way.
     Partitioned,
     /// A NAT on the way forgot its sessions or got another address.
@@ -84,6 +88,10 @@ impl Cause {
             Self::Moved(Where::Author) => "author-moved",
             Self::Moved(Where::Forwarder) => "forwarder-moved",
             Self::Moved(Where::Relay) => "relay-moved",
+            Self::Hindered(losses, Where::Reader) => losses.reader.0,
+            Self::Hindered(losses, Where::Author) => losses.author.0,
+            Self::Hindered(losses, Where::Forwarder) => losses.forwarder.0,
+            Self::Hindered(losses, Where::Relay) => losses.relay.0,
             Self::Partitioned => "partitioned",
             Self::NatRestarted => "nat-restarted",
             Self::InterfaceDown => "interface-down",
@@ -104,8 +112,23 @@ impl Cause {
     }
 }
 
-/// The causes and what each means, for people.
-pub const MEANINGS: &[(&str, &str)] = &[
+/// The causes and what each means, for people: those that have a member each, then those that kinds of
+/// fault explain.
+pub const MEANINGS: &[(&str, &str)] = &{
+    let mut all = [("", ""); OF_MEMBERS.len() + fault::LOSS_MEANINGS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < OF_MEMBERS.len() {
+            OF_MEMBERS[at]
+        } else {
+            fault::LOSS_MEANINGS[at - OF_MEMBERS.len()]
+        };
+        at += 1;
+    }
+    all
+};
+
+const OF_MEMBERS: &[(&str, &str)] = &[
     (
         "author-down",
         "the author's node did not run when it was to send it",
@@ -256,7 +279,12 @@ mod tests {
         ];
         let mut names: Vec<&str> = of_hosts.chain(others).map(Cause::name).collect();
         names.sort_unstable();
-        let told: Vec<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();
+        let told: Vec<&str> = OF_MEMBERS.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, told);
+        let mut all: Vec<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();
+        all.sort_unstable();
+        let with_repeats = all.len();
+        all.dedup();
+        assert_eq!(all.len(), with_repeats);
     }
 }

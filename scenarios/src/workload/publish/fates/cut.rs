@@ -129,6 +129,7 @@ impl Case<'_> {
         self.message.sent == Sent::Yes
             && self.overlay.ran(reader, at_ns)
             && self.death(reader, &life_ns).is_none()
+            && self.faults.hinders(reader, &life_ns).is_none()
             && self.overlay.is_linked(reader, &(at_ns..at_ns + 1))
     }
 
@@ -146,6 +147,9 @@ impl Case<'_> {
         }
         if let Some(death) = self.death(reader, &life_ns) {
             return Some(of_death(death, Where::Reader));
+        }
+        if let Some(losses) = self.faults.hinders(reader, &life_ns) {
+            return Some(Cause::Hindered(losses, Where::Reader));
         }
         self.is_adrift(reader, &life_ns)
             .then_some(Cause::Moved(Where::Reader))
@@ -229,6 +233,9 @@ impl Case<'_> {
             if self.faults.moved(host, &recent_ns) {
                 return Some((Cause::Moved(Where::Forwarder), host));
             }
+            if let Some(losses) = self.faults.hinders(host, &recent_ns) {
+                return Some((Cause::Hindered(losses, Where::Forwarder), host));
+            }
         }
         if self.faults.parts((holder, other), window_ns) {
             return Some((Cause::Partitioned, other));
@@ -267,6 +274,9 @@ impl Case<'_> {
         }
         if self.faults.moved(relay, recent_ns) {
             return Some((Cause::Moved(Where::Relay), relay));
+        }
+        if let Some(losses) = self.faults.hinders(relay, recent_ns) {
+            return Some((Cause::Hindered(losses, Where::Relay), relay));
         }
         let parts = |end: u32| self.faults.parts((end, relay), window_ns);
         (parts(holder) || parts(other)).then_some((Cause::Partitioned, other))
@@ -384,6 +394,9 @@ impl Case<'_> {
             if self.is_adrift(host, &window_ns) {
                 return Some((Cause::Moved(Where::Forwarder), host));
             }
+            if let Some(losses) = self.faults.hinders(host, &window_ns) {
+                return Some((Cause::Hindered(losses, Where::Forwarder), host));
+            }
         }
         if self.faults.parts((holder, other), &window_ns) {
             return Some((Cause::Partitioned, other));
@@ -468,6 +481,7 @@ impl Case<'_> {
             Cause::LostPower(at) => Cause::LostPower(place(at)),
             Cause::Stopped(at) => Cause::Stopped(place(at)),
             Cause::Moved(at) => Cause::Moved(place(at)),
+            Cause::Hindered(losses, at) => Cause::Hindered(losses, place(at)),
             cause => cause,
         }
     }

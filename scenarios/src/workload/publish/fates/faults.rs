@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::fault::Acts;
+use crate::fault::{Acts, Losses};
 use crate::format::scenario::selector::Hosts;
 use crate::play::machine::Machines;
 use crate::play::overlay::{OPEN, Span};
@@ -41,6 +41,8 @@ pub struct Faults {
     nats: BTreeMap<u32, Vec<u64>>,
     /// When an interface of a host was down.
     interfaces: BTreeMap<u32, Vec<Span>>,
+    /// When a fault was in force at a host that explains losses by itself.
+    hindered: BTreeMap<u32, Vec<(Span, Losses)>>,
     /// By host, the share that its access link loses by its profile, in parts per million.
     loss_ppm: Vec<u32>,
     /// By host, the slower of the rates of its access link, in bits per second.
@@ -101,6 +103,10 @@ impl Faults {
                 if adds.interface.is_some() {
                     self.interfaces.entry(host).or_default().push(until());
                 }
+                if let Some(losses) = machines.scenario.faults[fault].what.losses() {
+                    let hindered = self.hindered.entry(host).or_default();
+                    hindered.push((until(), losses));
+                }
             }
             (Acts::StrikesGateways(..), Target::Gateway(gateway), _) => {
                 for host in behind(machines, gateway) {
@@ -140,6 +146,13 @@ impl Faults {
         let spans = self.away.get(&host).into_iter().flatten();
         let meets = spans.filter(|span| span.meets(window_ns));
         meets.map(|span| span.from_ns).max()
+    }
+
+    /// What a fault explains that was in force at a host in some of `window_ns`.
+    pub fn hinders(&self, host: u32, window_ns: &Range<u64>) -> Option<Losses> {
+        let mut spans = self.hindered.get(&host).into_iter().flatten();
+        let found = spans.find(|(span, _)| span.meets(window_ns));
+        found.map(|(_, losses)| *losses)
     }
 
     /// Whether a NAT before a host forgot its sessions within `window_ns`.
