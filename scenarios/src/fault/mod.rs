@@ -20,6 +20,7 @@ mod nat_address;
 mod nat_lifetime;
 mod nat_restart;
 mod partition;
+mod pause;
 mod power_cut;
 mod stop;
 

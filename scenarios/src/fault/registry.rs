@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::kind::{Acts, FaultKind, Losses, Source, Timing};
 use super::{
     clock_step, interface, link, move_host, nat_address, nat_lifetime, nat_restart, partition,
-    power_cut, stop,
+    pause, power_cut, stop,
 };
 use crate::added::Added;
 use crate::format::reading::problem::Problems;
@@ -27,6 +27,7 @@ const KINDS: &[Kind] = &[
     Kind::of::<partition::Partition>(),
     Kind::of::<power_cut::PowerCut>(),
     Kind::of::<stop::Stop>(),
+    Kind::of::<pause::Pause>(),
     Kind::of::<link::Link>(),
     Kind::of::<clock_step::ClockStep>(),
     Kind::of::<nat_restart::NatRestart>(),

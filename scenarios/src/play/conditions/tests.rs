@@ -48,6 +48,7 @@ enum What {
     },
     PowerCut,
     Stop,
+    Pause,
     Link {
         rate_mbps: Option<u64>,
         delay_ms: Option<u64>,
@@ -112,6 +113,7 @@ impl Written {
             }
             What::PowerCut => ("power-cut", String::new()),
             What::Stop => ("stop", String::new()),
+            What::Pause => ("pause", String::new()),
             What::Link {
                 rate_mbps,
                 delay_ms,
@@ -195,6 +197,7 @@ fn what() -> impl Strategy<Value = (What, Vec<usize>)> {
         sides.prop_map(|(a, others, one_way)| (What::Partition { others, one_way }, a)),
         all_hosts().prop_map(|hosts| (What::PowerCut, hosts)),
         all_hosts().prop_map(|hosts| (What::Stop, hosts)),
+        all_hosts().prop_map(|hosts| (What::Pause, hosts)),
         (link, all_hosts(), on).prop_map(|((rate_mbps, delay_ms, loss_percent), mut hosts, on)| {
             if on == "lan" {
                 // The last has no local network.
@@ -255,6 +258,7 @@ fn written() -> impl Strategy<Value = Written> {
 struct Seen {
     is_up: bool,
     runs: bool,
+    stands_still: bool,
     behind: Option<GatewayId>,
     has_lan: bool,
     access: Access,
@@ -271,6 +275,7 @@ fn seen(number: usize, is_home: bool) -> Seen {
     Seen {
         is_up: host::is_up(id),
         runs: host::tasks(id) > 0,
+        stands_still: host::is_paused(id),
         behind: host::gateway(id),
         has_lan: host::lan(id).is_some(),
         access: host::access(id),
@@ -333,6 +338,7 @@ impl Naive<'_> {
         Seen {
             is_up: !is_off,
             runs: !is_off && !is_stopped && now_s >= BOOT_S[host],
+            stands_still: has(|what| matches!(what, What::Pause)),
             behind,
             has_lan: self.first[host].has_lan && away.is_none(),
             access: self.access(host, &change(&in_force, "access"), away),

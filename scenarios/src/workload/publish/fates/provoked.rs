@@ -165,6 +165,20 @@ fn a_stop_is_told_apart_from_a_power_cut() {
 }
 
 #[test]
+fn a_node_that_stands_still_is_the_cause_where_it_was() {
+    on_both(|listen| {
+        let paused = |host: &str| {
+            World::chain(listen, ["", "", ""])
+                .publish("a", "30s", "")
+                .fault("pause", host, "29s", "for = '60s'")
+        };
+        paused("a").loses(&[("author-paused", 2)]);
+        paused("b").loses(&[("forwarder-paused", 1), ("reader-paused", 1)]);
+        paused("c").loses(&[("reader-paused", 1)]);
+    });
+}
+
+#[test]
 fn a_host_that_went_down_long_ago_is_still_the_cause() {
     on_both(|listen| {
         let chain = World::new(listen, "90s")
