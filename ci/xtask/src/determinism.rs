@@ -66,7 +66,7 @@ const SEEDS: &str = "2";
 /// Both builds of the program.
 struct Builds {
     debug: Orrery,
-    dist: Orrery,
+    release: Orrery,
 }
 
 /// Runs all cases under all conditions and prints one table.
@@ -92,7 +92,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     let builds = Builds {
         debug: Orrery::build(workspace, Profile::Debug)?,
-        dist: Orrery::build(workspace, Profile::Dist)?,
+        release: Orrery::build(workspace, Profile::Release)?,
     };
     let mut table = Table::new([
         "scenario",
@@ -119,7 +119,7 @@ fn check_case(
     table: &mut Table,
 ) -> Result<usize> {
     let scratch = workspace.scratch(&format!("determinism/{}", case.scenario))?;
-    let mut plain = builds.dist.run(case);
+    let mut plain = builds.release.run(case);
     let plain_out = scratch.join("plain");
     plain
         .args(["--seeds", SEEDS, "--jobs", "1", "--record"])
@@ -168,7 +168,7 @@ fn run_under(
     let build = if condition == Condition::Debug {
         &builds.debug
     } else {
-        &builds.dist
+        &builds.release
     };
     let mut command = build.run(case);
     command
@@ -299,7 +299,7 @@ fn locate(builds: &Builds, base: &Path, other: &Path) -> Result<()> {
     names.sort();
     for name in names {
         let output = builds
-            .dist
+            .release
             .command()
             .arg("first-difference")
             .args([records(base).join(&name), records(other).join(&name)])

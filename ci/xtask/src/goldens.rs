@@ -54,7 +54,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         .collect();
     let catalog = names(&workspace.root.join("scenarios/catalog"), "toml")?;
     let mut findings = gaps(&planned, &catalog, &names(&folder, "txt")?, options.update);
-    let orrery = Orrery::build(workspace, Profile::Dist)?;
+    let orrery = Orrery::build(workspace, Profile::Release)?;
     let scratch = workspace.scratch("goldens")?;
     let chosen = plan.goldens.iter().filter(|golden| {
         options

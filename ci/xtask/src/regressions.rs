@@ -45,7 +45,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if chosen.is_empty() {
         bail!("no scenario to play in {}", folder.display());
     }
-    let orrery = Orrery::build(workspace, Profile::Dist)?;
+    let orrery = Orrery::build(workspace, Profile::Release)?;
     let scratch = workspace.scratch("regressions")?;
     let mut wrong = 0;
     for (path, right) in &chosen {

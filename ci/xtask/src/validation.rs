@@ -65,7 +65,7 @@ struct Outcome {
 /// # Errors
 /// When a row is missing or does not hold.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    let orrery = Orrery::build(workspace, Profile::Dist)?;
+    let orrery = Orrery::build(workspace, Profile::Release)?;
     let outcome = suite(&orrery, None)?;
     let mut table = Table::new([
         "id",
@@ -103,7 +103,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// When a row names no mutation, or survives one.
 pub fn mutants(workspace: &Workspace) -> Result<()> {
-    let orrery = Orrery::build(workspace, Profile::Dist)?;
+    let orrery = Orrery::build(workspace, Profile::Release)?;
     let plain = suite(&orrery, None)?;
     if plain.rows.is_empty() {
         bail!("the validation suite has no rows: {}", plain.stderr.trim());

@@ -14,6 +14,7 @@ const KNOWN_NS: u64 = 20 * 1_000_000_000;
 
 /// How far all simulations of a run are together.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "each says its unit")]
 pub struct SoFar {
     /// CPU time of the workers.
     pub cpu_ns: u64,

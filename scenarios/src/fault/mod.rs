@@ -32,6 +32,7 @@ use crate::format::reading::reader::{Reader, fields_of_kind};
 use crate::format::reading::tree::Table;
 use crate::format::scenario::group::Group;
 use crate::format::scenario::pace::{read_at, read_length};
+use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::read_kind;
 use crate::profiles::Profiles;
 
@@ -72,9 +73,7 @@ impl Fault {
     /// Hosts that may be hit, the second side of what lies between two after the first.
     pub fn hosts(&self) -> impl Iterator<Item = u32> + '_ {
         let (first, second) = self.acts().hosts();
-        first
-            .iter()
-            .chain(second.into_iter().flat_map(|hosts| hosts.iter()))
+        first.iter().chain(second.into_iter().flat_map(Hosts::iter))
     }
 
     /// Reads a fault; `None` if a problem was noted that leaves nothing to play.

@@ -134,7 +134,7 @@ fn play(
             let failed = simulated.failure().is_some();
             verdict::judge(&machines, job, failed)
         })
-        .map_err(describe)?;
+        .map_err(|error| describe(&error))?;
     played.result.trace_hash = outcome.trace_hash;
     played.result.events = outcome.stats.events;
     played.result.simulated_s = outcome.simulated.as_secs_f64();
@@ -143,7 +143,7 @@ fn play(
 }
 
 /// A simulation's error as a failure of the seed.
-fn describe(error: SimulationError) -> Failure {
+fn describe(error: &SimulationError) -> Failure {
     let why = error.to_string();
     match error {
         SimulationError::Capture(_) | SimulationError::Log(_) | SimulationError::Record { .. } => {

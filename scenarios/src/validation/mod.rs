@@ -166,5 +166,5 @@ pub fn main(json: bool, row: Option<&str>, mutation: Option<&str>) -> u8 {
             );
         }
     }
-    if all_held { 0 } else { 1 }
+    u8::from(!all_held)
 }

@@ -62,7 +62,7 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
             return;
         };
         let faults = on_host(&machines.scenario.faults, &of_host.in_force);
-        let now = sum::of_host(machines.scenario.group_of(host), faults);
+        let now = sum::of_host(machines.scenario.group_of(host), &faults);
         (std::mem::replace(&mut of_host.applied, now), now)
     };
     if now.is_off && !before.is_off {

@@ -23,7 +23,7 @@ pub struct OfHost {
 /// Sums up what faults add at a host of `group`, given in the order in which they began.
 pub fn of_host<'a>(
     group: &Group,
-    faults: impl DoubleEndedIterator<Item = (usize, Adds<'a>)> + Clone,
+    faults: &(impl DoubleEndedIterator<Item = (usize, Adds<'a>)> + Clone),
 ) -> OfHost {
     let has = |wanted: fn(&Adds<'_>) -> bool| faults.clone().any(|(_, adds)| wanted(&adds));
     let adds = || faults.clone().map(|(_, adds)| adds);

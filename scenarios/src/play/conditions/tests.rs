@@ -255,6 +255,10 @@ fn written() -> impl Strategy<Value = Written> {
 
 /// What is read back of a host.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what is read back is many a yes or no"
+)]
 struct Seen {
     is_up: bool,
     runs: bool,
