@@ -92,7 +92,7 @@ mod tests {
         let mut text = "name = 't'\nduration = '60s'\nwarmup = '1s'\ndrain = '1s'\n\
              [network]\ndelays = 'ibm-10'\n\
              [[group]]\nname = 'a'\ncount = 1\nprogram = 'none'\nboot = '0s'\n\
-             access = { up = { rate = '500kbit/s' } }\n\
+             access = { up = { rate = '20Mbit/s' } }\n\
              [[group]]\nname = 'b'\ncount = 1\nprogram = 'none'\nboot = '0s'\n\
              [[group]]\nname = 'late'\ncount = 1\nprogram = 'none'\nboot = '50s'\n\
              [[workload]]\nkind = 'flow'\nfrom = 'a'\nto = 'b'\nat = '5s'\nfor = '30s'\n"

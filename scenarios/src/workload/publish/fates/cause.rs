@@ -112,8 +112,8 @@ impl Cause {
     }
 }
 
-/// The causes and what each means, for people: those that have a member each, then those that kinds of
-/// fault explain.
+/// The causes and what each means, for people, by name: those that have a member each, and those that
+/// kinds of fault explain.
 pub const MEANINGS: &[(&str, &str)] = &{
     let mut all = [("", ""); OF_MEMBERS.len() + fault::LOSS_MEANINGS.len()];
     let mut at = 0;
@@ -123,10 +123,29 @@ pub const MEANINGS: &[(&str, &str)] = &{
         } else {
             fault::LOSS_MEANINGS[at - OF_MEMBERS.len()]
         };
+        // Into its place among those before it.
+        let mut place = at;
+        while place > 0 && is_before(all[place].0, all[place - 1].0) {
+            (all[place], all[place - 1]) = (all[place - 1], all[place]);
+            place -= 1;
+        }
         at += 1;
     }
     all
 };
+
+/// Whether a name comes before another, where `Ord` cannot be asked.
+const fn is_before(name: &str, other: &str) -> bool {
+    let (name, other) = (name.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < name.len() && at < other.len() {
+        if name[at] != other[at] {
+            return name[at] < other[at];
+        }
+        at += 1;
+    }
+    name.len() < other.len()
+}
 
 const OF_MEMBERS: &[(&str, &str)] = &[
     (
@@ -281,10 +300,7 @@ mod tests {
         names.sort_unstable();
         let told: Vec<&str> = OF_MEMBERS.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, told);
-        let mut all: Vec<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();
-        all.sort_unstable();
-        let with_repeats = all.len();
-        all.dedup();
-        assert_eq!(all.len(), with_repeats);
+        let all: Vec<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();
+        assert!(all.windows(2).all(|two| two[0] < two[1]), "{all:?}");
     }
 }
