@@ -9,6 +9,7 @@ pub mod card;
 mod causes;
 mod codec;
 pub mod config;
+mod core;
 mod counters;
 pub mod delegation;
 pub mod discovery;
@@ -44,5 +45,6 @@ mod wall_clock;
 mod when_woken;
 mod window_counts;
 
+pub use crate::core::{CommandError, StartError};
 pub use codec::DecodeError;
-pub use node::{CommandError, Ending, Node, NodeHandle, StartError};
+pub use node::{Ending, Node, NodeHandle};

@@ -67,7 +67,6 @@ impl Options {
 /// One fuzz target.
 #[derive(Debug, PartialEq, Eq)]
 struct Target {
-    package: String,
     name: String,
     /// Folder of committed inputs.
     corpus: PathBuf,
@@ -133,7 +132,6 @@ fn targets(workspace: &Workspace) -> Vec<Target> {
                 .iter()
                 .filter(|target| target.is_bin())
                 .map(move |target| Target {
-                    package: package.name.to_string(),
                     name: target.name.clone(),
                     corpus: folder.join("corpus").join(&target.name),
                 })
@@ -153,9 +151,10 @@ fn build(workspace: &Workspace, targets: &[Target]) -> Result<PathBuf> {
     let wrapper = folder.join("rustc-with-coverage");
     std::fs::copy(&this, &wrapper).with_context(|| format!("{}", wrapper.display()))?;
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--quiet", "--locked"]);
+    // With the features of the whole workspace, so that tests have built all other crates already.
+    cargo.args(["build", "--quiet", "--locked", "--workspace"]);
     for target in targets {
-        cargo.args(["--package", &target.package, "--bin", &target.name]);
+        cargo.args(["--bin", &target.name]);
     }
     // The debug profile has the assertions and overflow checks that a fuzzer
     // needs; our own crates are optimised on top so that it also gets far.
@@ -299,12 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn every_target_comes_from_a_fuzz_package() {
+    fn every_target_is_named_as_one() {
         let workspace = Workspace::find().unwrap();
         let targets = targets(&workspace);
         assert!(!targets.is_empty());
         for target in targets {
-            assert!(target.package.ends_with("-fuzz"), "{target:?}");
             assert!(target.name.starts_with("fuzz-"), "{target:?}");
         }
     }

@@ -41,18 +41,16 @@ impl Orrery {
     /// When it does not build.
     pub fn build(workspace: &Workspace, profile: Profile) -> Result<Self> {
         let mut cargo = workspace.cargo();
-        cargo.args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--package",
-            "orrery-scenarios",
-        ]);
-        cargo.args(["--bin", "orrery"]);
+        cargo.args(["build", "--quiet", "--locked", "--bin", "orrery"]);
         let folder = match profile {
-            Profile::Debug => "debug",
+            // With the features of the whole workspace, so that tests have built its crates already.
+            Profile::Debug => {
+                cargo.arg("--workspace");
+                "debug"
+            }
+            // As users build it.
             Profile::Release => {
-                cargo.arg("--release");
+                cargo.args(["--release", "--package", "orrery-scenarios"]);
                 "release"
             }
         };

@@ -18,6 +18,12 @@ use libp2p::{PeerId, relay};
 use crate::api::Command;
 use crate::card::Card;
 use crate::config::Config;
+use crate::core::behaviour::{NodeBehaviour, NodeBehaviourEvent, Surroundings};
+use crate::core::known::KnownNodes;
+use crate::core::offer::Offering;
+use crate::core::replies::{ReplySender, answer};
+use crate::core::signal::Signal;
+use crate::core::{CommandError, Completion, Core, JOBS_MAX, Raised, StartError};
 use crate::counters::Outlet;
 use crate::entry::Acquaintances;
 use crate::environment::{Environment, Executor};
@@ -29,13 +35,7 @@ use crate::shelf::Shelf;
 use crate::store::StoreError;
 use crate::transport;
 
-use super::behaviour::{NodeBehaviour, NodeBehaviourEvent, Surroundings};
-use super::core::{Completion, Core, JOBS_MAX, Raised};
-use super::known::KnownNodes;
-use super::offer::Offering;
-use super::replies::{ReplySender, answer};
-use super::signal::Signal;
-use super::{CommandError, Ending, Request, StartError};
+use super::{Ending, Request};
 
 /// Time that connections get to close when the node stops.
 const CLOSE_TIME: Duration = Duration::from_secs(2);

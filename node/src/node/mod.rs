@@ -2,24 +2,10 @@
 //!
 //! [`Node::start`] opens the store, builds the swarm and leaves one task
 //! running that owns both. Everything else goes through the [`NodeHandle`]. What the node does is
-//! that task's [`driver`] and the services in `services/`, which share a [`core`].
+//! that task's [`driver`] and the services in `services/`, which share a [`core`](crate::core).
 
-pub(crate) mod addresses;
-mod apart;
-pub(crate) mod behaviour;
-pub(crate) mod core;
 mod driver;
-mod error;
-pub(crate) mod friends;
-pub(crate) mod known;
-pub(crate) mod links;
-pub(crate) mod neighbours;
-pub(crate) mod offer;
-pub(crate) mod replies;
-pub(crate) mod signal;
 mod swarm_events;
-pub(crate) mod timers;
-mod told;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,13 +16,13 @@ use futures::{FutureExt, SinkExt};
 
 use crate::api::{Command, Reply};
 use crate::config::Config;
+use crate::core::replies::ReplySender;
+use crate::core::{CommandError, StartError};
 use crate::counters::Outlet;
 use crate::environment::Environment;
 use crate::keys::Keys;
 
 use driver::Driver;
-pub use error::{CommandError, StartError};
-use replies::ReplySender;
 
 /// Commands that may wait for the node's loop.
 const REQUESTS_MAX: usize = 256;

@@ -4,10 +4,10 @@ use libp2p::PeerId;
 use libp2p::swarm::{ListenError, SwarmEvent};
 
 use crate::api::Event;
+use crate::core::behaviour::NodeBehaviourEvent;
+use crate::core::signal::Signal;
 
-use super::behaviour::NodeBehaviourEvent;
 use super::driver::Driver;
-use super::signal::Signal;
 
 impl Driver {
     /// Acts on one event of the swarm.

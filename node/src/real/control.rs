@@ -19,7 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::api::{Command, Reply};
-use crate::node::{CommandError, NodeHandle};
+use crate::core::CommandError;
+use crate::node::NodeHandle;
 
 /// Name of the socket in the node's folder.
 pub const SOCKET_NAME: &str = "control.sock";

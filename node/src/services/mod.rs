@@ -3,7 +3,7 @@
 //! A [`Service`] owns its state and its timers. It acts on signals, on commands and on what its
 //! libp2p behaviours tell, with the [`Core`] in hand. It calls no other service and does not know
 //! which there are: what it needs of another it finds in the core, or asks for by a
-//! [`Signal`](crate::node::signal::Signal). The registry below is the only place that names all of them; a command or a behaviour's
+//! [`Signal`](crate::core::signal::Signal). The registry below is the only place that names all of them; a command or a behaviour's
 //! event that none of them takes does not compile.
 
 #![expect(
@@ -40,11 +40,11 @@ use std::time::Instant;
 
 use crate::api::Command;
 use crate::config::Config;
-use crate::node::StartError;
-use crate::node::behaviour::NodeBehaviourEvent;
-use crate::node::core::{Core, Registry};
-use crate::node::replies::ReplySender;
-use crate::node::signal::Signal;
+use crate::core::StartError;
+use crate::core::behaviour::NodeBehaviourEvent;
+use crate::core::replies::ReplySender;
+use crate::core::signal::Signal;
+use crate::core::{Core, Registry};
 
 /// One thing that a node does.
 pub trait Service: Any {

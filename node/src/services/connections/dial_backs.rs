@@ -10,10 +10,10 @@ use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 
+use crate::core::Core;
+use crate::core::links::Link;
+use crate::core::signal::Signal;
 use crate::identity::IdentityId;
-use crate::node::core::Core;
-use crate::node::links::Link;
-use crate::node::signal::Signal;
 
 use super::{Connections, Timer};
 

@@ -9,9 +9,9 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId};
 
 use crate::api::Reply;
-use crate::node::CommandError;
-use crate::node::core::Core;
-use crate::node::replies::{ReplySender, answer};
+use crate::core::CommandError;
+use crate::core::Core;
+use crate::core::replies::{ReplySender, answer};
 
 use super::Connections;
 

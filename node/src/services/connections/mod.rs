@@ -19,11 +19,11 @@ use libp2p::{Multiaddr, PeerId, dcutr, identify, ping};
 
 use crate::api::{Event, Path};
 use crate::config::Config;
-use crate::node::core::Core;
-use crate::node::links::{Link, SURPLUS_TIME, Upgrade};
-use crate::node::neighbours::is_private;
-use crate::node::signal::Signal;
-use crate::node::timers::Timers;
+use crate::core::Core;
+use crate::core::links::{Link, SURPLUS_TIME, Upgrade};
+use crate::core::neighbours::is_private;
+use crate::core::signal::Signal;
+use crate::core::timers::Timers;
 
 use super::Service;
 use dial_backs::DialBacks;

@@ -13,7 +13,7 @@ use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId, noise};
 
 use crate::causes;
-use crate::node::core::Core;
+use crate::core::Core;
 
 use super::Connections;
 

@@ -15,13 +15,13 @@ use libp2p::swarm::ConnectionId;
 use crate::api::Event;
 use crate::backoff::Backoff;
 use crate::config::Config;
+use crate::core::CommandError;
+use crate::core::replies::{ReplySender, answer, parsed_or_answer};
+use crate::core::signal::Signal;
+use crate::core::timers::Timers;
+use crate::core::{Core, JOBS_MAX};
 use crate::entry::Use;
 use crate::identity::IdentityId;
-use crate::node::CommandError;
-use crate::node::core::{Core, JOBS_MAX};
-use crate::node::replies::{ReplySender, answer, parsed_or_answer};
-use crate::node::signal::Signal;
-use crate::node::timers::Timers;
 use crate::protocol::{
     AUTH_PROTOCOL, Asked, AuthError, Happening, PullError, PullOrder, Pulled, Reason,
 };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::api::Reply;
+use crate::core::replies::ReplySender;
 use crate::identity::IdentityId;
-use crate::node::replies::ReplySender;
 
 /// One `Command::Pull` under way.
 struct Waiter {

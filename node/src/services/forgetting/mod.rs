@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::core::Core;
+use crate::core::StartError;
+use crate::core::signal::Signal;
 use crate::environment::Lane;
-use crate::node::StartError;
-use crate::node::core::Core;
-use crate::node::signal::Signal;
 use crate::store::StoreError;
 use crate::wall_clock::wall_clock_ms;
 

@@ -6,10 +6,10 @@ use libp2p::PeerId;
 
 use crate::api::Reply;
 use crate::card::Card;
+use crate::core::CommandError;
+use crate::core::Core;
+use crate::core::replies::{ReplySender, answer, parsed_or_answer};
 use crate::identity::IdentityId;
-use crate::node::CommandError;
-use crate::node::core::Core;
-use crate::node::replies::{ReplySender, answer, parsed_or_answer};
 
 use super::Friends;
 

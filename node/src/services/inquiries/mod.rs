@@ -17,13 +17,13 @@ use libp2p::request_response::{
 use crate::api::{Miss, Rung};
 use crate::card::Card;
 use crate::config::Config;
+use crate::core::Core;
+use crate::core::friends::FRIENDS_MAX;
+use crate::core::signal::Signal;
+use crate::core::timers::Timers;
 use crate::discovery::friends::{Answer, PROTOCOL, Question, QuestionId};
 use crate::entropy;
 use crate::identity::IdentityId;
-use crate::node::core::Core;
-use crate::node::friends::FRIENDS_MAX;
-use crate::node::signal::Signal;
-use crate::node::timers::Timers;
 use crate::protocol::Reason;
 use crate::window_counts::{WhenFull, WindowCounts};
 

@@ -16,9 +16,9 @@ use libp2p::{Multiaddr, PeerId, identify};
 use crate::api::{Event, Rung};
 use crate::card::{CARD_ADDRESSES_MAX, fitting};
 use crate::config::Config;
+use crate::core::Core;
+use crate::core::signal::Signal;
 use crate::kad::{Bounds, Kademlia, Kept, keep};
-use crate::node::core::Core;
-use crate::node::signal::Signal;
 use crate::scope::Scope;
 use crate::wall_clock::wall_clock_ms;
 

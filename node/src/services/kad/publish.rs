@@ -11,8 +11,8 @@ use libp2p::kad::{Quorum, Record};
 
 use crate::api::Event;
 use crate::backoff::Backoff;
+use crate::core::Core;
 use crate::kad::{AddressRecord, address_key};
-use crate::node::core::Core;
 use crate::wall_clock::wall_clock_ms;
 
 use super::Kad;

@@ -14,12 +14,12 @@ use libp2p::kad::{
 };
 
 use crate::api::{Event, Miss, Reply, Rung};
+use crate::core::CommandError;
+use crate::core::Core;
+use crate::core::replies::{ReplySender, answer, parsed_or_answer};
+use crate::core::signal::Signal;
 use crate::identity::IdentityId;
 use crate::kad::{AddressRecord, Kademlia, address_key, service_key};
-use crate::node::CommandError;
-use crate::node::core::Core;
-use crate::node::replies::{ReplySender, answer, parsed_or_answer};
-use crate::node::signal::Signal;
 use crate::wall_clock::wall_clock_ms;
 
 use super::{Kad, refused, table};

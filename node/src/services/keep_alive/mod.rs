@@ -15,10 +15,10 @@ use libp2p::{Multiaddr, PeerId, identify};
 use crate::api::Transport;
 use crate::backoff::Backoff;
 use crate::config::Config;
-use crate::node::StartError;
-use crate::node::core::Core;
-use crate::node::signal::Signal;
-use crate::node::timers::Timers;
+use crate::core::Core;
+use crate::core::StartError;
+use crate::core::signal::Signal;
+use crate::core::timers::Timers;
 
 use super::Service;
 

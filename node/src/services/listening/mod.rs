@@ -12,10 +12,10 @@ use crate::api::Event;
 use crate::backoff::Backoff;
 use crate::causes;
 use crate::config::Config;
-use crate::node::StartError;
-use crate::node::core::Core;
-use crate::node::signal::Signal;
-use crate::node::timers::Timers;
+use crate::core::Core;
+use crate::core::StartError;
+use crate::core::signal::Signal;
+use crate::core::timers::Timers;
 
 use super::Service;
 

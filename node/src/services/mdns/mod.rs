@@ -13,9 +13,9 @@ use libp2p::{PeerId, mdns};
 
 use crate::api::{Event, Miss, Path, Rung};
 use crate::config::Config;
+use crate::core::Core;
+use crate::core::signal::{Signal, Whereabouts};
 use crate::identity::IdentityId;
-use crate::node::core::Core;
-use crate::node::signal::{Signal, Whereabouts};
 
 use super::Service;
 

@@ -11,8 +11,8 @@ use libp2p::{Multiaddr, upnp};
 
 use crate::api::{Event, NoMapping};
 use crate::config::Config;
-use crate::node::core::Core;
-use crate::node::signal::Signal;
+use crate::core::Core;
+use crate::core::signal::Signal;
 
 use super::Service;
 

@@ -5,10 +5,10 @@
 use crate::api::{self, Event, Reply};
 use crate::audience::Audience;
 use crate::config::Config;
+use crate::core::CommandError;
+use crate::core::Core;
+use crate::core::replies::{ReplySender, answer, parsed_or_answer};
 use crate::identity::IdentityId;
-use crate::node::CommandError;
-use crate::node::core::Core;
-use crate::node::replies::{ReplySender, answer, parsed_or_answer};
 use crate::op::OpId;
 use crate::protocol::tell_ended;
 use crate::store::{Granted, Store};

@@ -11,11 +11,11 @@ use std::time::Instant;
 use libp2p::{Multiaddr, PeerId};
 
 use crate::api::{Event, Miss, Missed, Reply, Rung};
+use crate::core::CommandError;
+use crate::core::Core;
+use crate::core::replies::{ReplySender, answer, now_or_then, parsed};
+use crate::core::signal::{Signal, Whereabouts};
 use crate::identity::IdentityId;
-use crate::node::CommandError;
-use crate::node::core::Core;
-use crate::node::replies::{ReplySender, answer, now_or_then, parsed};
-use crate::node::signal::{Signal, Whereabouts};
 
 use super::{Reach, Timer};
 

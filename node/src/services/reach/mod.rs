@@ -14,12 +14,12 @@ use libp2p::{Multiaddr, PeerId};
 
 use crate::api::{Event, Miss, Missed, Path, Reply, Rung, Transport, Unreached};
 use crate::config::Config;
+use crate::core::CommandError;
+use crate::core::Core;
+use crate::core::replies::{ReplySender, answer, now_or_then, parsed};
+use crate::core::signal::{Signal, Whereabouts};
+use crate::core::timers::Timers;
 use crate::identity::IdentityId;
-use crate::node::CommandError;
-use crate::node::core::Core;
-use crate::node::replies::{ReplySender, answer, now_or_then, parsed};
-use crate::node::signal::{Signal, Whereabouts};
-use crate::node::timers::Timers;
 
 use super::Service;
 use lookup::Lookups;

@@ -9,9 +9,9 @@ use libp2p::autonat::v2::client;
 
 use crate::api::Event;
 use crate::config::Config;
-use crate::node::StartError;
-use crate::node::core::Core;
-use crate::node::signal::Signal;
+use crate::core::Core;
+use crate::core::StartError;
+use crate::core::signal::Signal;
 use crate::protocol::is_circuit;
 
 use super::Service;

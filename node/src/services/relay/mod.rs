@@ -19,10 +19,10 @@ use libp2p::{Multiaddr, PeerId, identify};
 
 use crate::api::{Event, Miss, Rung};
 use crate::config::{Config, RelayChoice};
+use crate::core::Core;
+use crate::core::addresses::relay_of;
+use crate::core::signal::{Signal, Whereabouts};
 use crate::identity::IdentityId;
-use crate::node::addresses::relay_of;
-use crate::node::core::Core;
-use crate::node::signal::{Signal, Whereabouts};
 use crate::protocol::{CircuitLimit, is_circuit};
 use crate::relay::terms::{Board, TERMS_PROTOCOL};
 use crate::relay::{AutoRelay, CircuitDenial, CircuitEnd, Door, Ended, ReservationEnd, Terms};

@@ -6,8 +6,8 @@ use libp2p::PeerId;
 use libp2p::relay::{self, StatusCode};
 
 use crate::api::Event;
+use crate::core::Core;
 use crate::entry::Use;
-use crate::node::core::Core;
 use crate::relay::{CircuitDenial, CircuitEnd, Refusal, Wish};
 
 use super::Relays;

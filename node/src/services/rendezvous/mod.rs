@@ -18,13 +18,13 @@ use libp2p::{PeerId, identify};
 use crate::api::{Miss, Rung};
 use crate::causes::inside;
 use crate::config::Config;
+use crate::core::Core;
+use crate::core::signal::{Signal, Whereabouts};
+use crate::core::timers::Timers;
 use crate::discovery::rendezvous::{
     ClientEvent, PROTOCOL, Registration, Request, Response, ResponseError, namespace,
 };
 use crate::identity::IdentityId;
-use crate::node::core::Core;
-use crate::node::signal::{Signal, Whereabouts};
-use crate::node::timers::Timers;
 use crate::protocol::Reason;
 use crate::protocol::frame::FrameError;
 use crate::window_counts::{WhenFull, WindowCounts};

@@ -11,8 +11,8 @@ use libp2p::core::PeerRecord;
 use libp2p::request_response::OutboundRequestId;
 
 use crate::api::Event;
+use crate::core::Core;
 use crate::discovery::rendezvous::{Request, Response, namespace, renew_after};
-use crate::node::core::Core;
 use crate::protocol::Reason;
 
 use super::{ADDRESSES_MAX, Points, Silence};

@@ -2,9 +2,9 @@
 
 use crate::api::Reply;
 use crate::config::Config;
-use crate::node::CommandError;
-use crate::node::core::Core;
-use crate::node::replies::{ReplySender, answer};
+use crate::core::CommandError;
+use crate::core::Core;
+use crate::core::replies::{ReplySender, answer};
 
 use super::Service;
 

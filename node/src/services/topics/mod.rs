@@ -9,11 +9,11 @@ use libp2p::gossipsub::{self, PublishError, TopicHash};
 
 use crate::api::{Event, Payload, Reply};
 use crate::config::Config;
+use crate::core::Core;
+use crate::core::replies::{ReplySender, answer};
+use crate::core::signal::Signal;
+use crate::core::{CommandError, StartError};
 use crate::gossip::{self, Groups, GroupsEvent, TOPICS_MAX, message_name};
-use crate::node::core::Core;
-use crate::node::replies::{ReplySender, answer};
-use crate::node::signal::Signal;
-use crate::node::{CommandError, StartError};
 
 use super::Service;
 use meshes::Meshes;

@@ -4,6 +4,20 @@
 //! Knows no service: what follows from a signal, a timer or a piece of work is decided by those in
 //! `services/`, each of which is handed the core whenever it is called.
 
+pub(crate) mod addresses;
+mod apart;
+pub(crate) mod behaviour;
+mod error;
+pub(crate) mod friends;
+pub(crate) mod known;
+pub(crate) mod links;
+pub(crate) mod neighbours;
+pub(crate) mod offer;
+pub(crate) mod replies;
+pub(crate) mod signal;
+pub(crate) mod timers;
+mod told;
+
 use std::any::{Any, TypeId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,15 +38,15 @@ use crate::peer_names::PeerNames;
 use crate::protocol::{Context, Reason};
 use crate::store::{Store, StoreError};
 
-use super::CommandError;
-use super::behaviour::NodeBehaviour;
-use super::friends::Friends;
-use super::known::KnownNodes;
-use super::links::Links;
-use super::neighbours::Neighbours;
-use super::offer::Offering;
-use super::replies::{ReplySender, answer};
-use super::signal::{Signal, Whereabouts};
+use behaviour::NodeBehaviour;
+pub use error::{CommandError, StartError};
+use friends::Friends;
+use known::KnownNodes;
+use links::Links;
+use neighbours::Neighbours;
+use offer::Offering;
+use replies::{ReplySender, answer};
+use signal::{Signal, Whereabouts};
 
 /// Pieces of work beside the loop; commands beyond it are refused.
 pub const JOBS_MAX: usize = 1024;

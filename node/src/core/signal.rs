@@ -1,6 +1,6 @@
 //! What one part of the node lets the others know.
 //!
-//! A signal is raised at the [`Core`](super::core::Core) and delivered to every service, in the
+//! A signal is raised at the [`Core`](super::Core) and delivered to every service, in the
 //! order of the registry, when the one that raised it has returned. What follows from a signal is
 //! settled before what was raised beside it. Nothing here names a service.
 

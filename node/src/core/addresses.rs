@@ -12,7 +12,7 @@ use crate::identity::SignError;
 use crate::protocol::is_circuit;
 use crate::scope::Scope;
 
-use super::core::Core;
+use super::Core;
 
 impl Core {
     /// A card with our addresses of this moment.
