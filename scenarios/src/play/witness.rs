@@ -19,15 +19,22 @@ pub struct Witness {
 
 impl Observer for Witness {
     fn event(&self, event: &Event) {
-        let mut told = Bytes::default();
-        event.hash(&mut told);
-        self.machines.testbed.report(self.machine, &told.0);
+        self.machines.testbed.report(self.machine, &told(event));
         self.machines.note(self.machine, event);
     }
 }
 
-/// An event's fields one after the other, for the trace hash: what `Hash` feeds
-/// to a hasher is unambiguous, and costs a tenth of writing it as JSON.
+/// An event's name and its fields one after the other, for the trace hash: what `Hash` feeds to a
+/// hasher is unambiguous, and costs a tenth of writing it as JSON. `Hash` begins with the variant's
+/// position, in whose place the name stands: a new kind of event changes no hash of the others.
+fn told(event: &Event) -> Vec<u8> {
+    let mut fields = Bytes::default();
+    event.hash(&mut fields);
+    let fields = &fields.0[size_of::<isize>()..];
+    [event.name().as_bytes(), &[0], fields].concat()
+}
+
+/// What is fed to a hasher.
 #[derive(Default)]
 struct Bytes(Vec<u8>);
 
@@ -132,5 +139,50 @@ impl State {
         {
             self.ledger.too_large(machine, reader, now_ns);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orrery_node::api::{Event, Miss, NoMapping, Path, Rung, Transport, Unreached};
+
+    use super::{Bytes, Hash, told};
+
+    #[test]
+    fn what_is_told_begins_with_the_events_name() {
+        let event = Event::LimitReached {
+            limit: "peers".into(),
+        };
+        assert_eq!(told(&event), b"limit-reached\0peers\xff");
+    }
+
+    /// Fields are told by position: a choice that is added goes behind these.
+    #[test]
+    fn choices_within_events_keep_their_positions() {
+        fn positions<T: Hash + Copy>(choices: &[T]) -> bool {
+            choices.iter().enumerate().all(|(position, choice)| {
+                let mut bytes = Bytes::default();
+                choice.hash(&mut bytes);
+                bytes.0 == position.to_ne_bytes()
+            })
+        }
+        use Miss::{Absent, Busy, NoAddress, NobodyToAsk, Off, Wrong};
+        assert!(positions(&[
+            Off,
+            Absent,
+            NoAddress,
+            NobodyToAsk,
+            Wrong,
+            Busy,
+            Miss::TimedOut
+        ]));
+        assert!(positions(&[NoMapping::NoRouter, NoMapping::NotPublic]));
+        assert!(positions(&[Path::Direct, Path::HolePunched, Path::Relayed]));
+        use Rung::{Friends, Kad, Known, Mdns, Relay, Rendezvous};
+        assert!(positions(&[Known, Mdns, Kad, Rendezvous, Friends, Relay]));
+        use Transport::{Circuit, Other, Quic, Tcp};
+        assert!(positions(&[Tcp, Quic, Circuit, Other]));
+        use Unreached::{NotConnected, NotFound, TimedOut};
+        assert!(positions(&[NotFound, NotConnected, TimedOut]));
     }
 }
