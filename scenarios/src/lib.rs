@@ -21,6 +21,7 @@
 mod added;
 pub mod allocator;
 mod built_in;
+mod by_kind;
 pub mod catalog;
 pub mod cli;
 pub mod engine;

@@ -25,6 +25,7 @@ use super::crowd::{Guest, gives_way};
 use super::origin::Origin;
 use crate::api::Event;
 use crate::counters::Outlet;
+use crate::forward::forward_to;
 use crate::identity::is_anybodys;
 
 /// The bound that is told when a connection ends for another; no more often than this.
@@ -230,15 +231,7 @@ impl NetworkBehaviour for Limits {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
 
-    fn handle_pending_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.counts
-            .handle_pending_inbound_connection(connection, local, remote)
-    }
+    forward_to!(counts: pending);
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -255,17 +248,6 @@ impl NetworkBehaviour for Limits {
             self.make_room().map_err(ConnectionDenied::new)?;
         }
         Ok(handler)
-    }
-
-    fn handle_pending_outbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        peer: Option<PeerId>,
-        addresses: &[Multiaddr],
-        role: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.counts
-            .handle_pending_outbound_connection(connection, peer, addresses, role)
     }
 
     fn handle_established_outbound_connection(

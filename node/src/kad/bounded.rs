@@ -32,6 +32,7 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::Kademlia;
 use super::providers::Providers;
+use crate::forward::forward_to;
 use crate::scope::Scope;
 
 /// A connection used within this time may be waiting for an answer, and stays.
@@ -184,6 +185,8 @@ impl NetworkBehaviour for Bounded {
     type ConnectionHandler = <Kademlia as NetworkBehaviour>::ConnectionHandler;
     type ToSwarm = kad::Event;
 
+    forward_to!(inner: pending);
+
     fn handle_established_inbound_connection(
         &mut self,
         id: ConnectionId,
@@ -193,17 +196,6 @@ impl NetworkBehaviour for Bounded {
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.inner
             .handle_established_inbound_connection(id, peer, local, remote)
-    }
-
-    fn handle_pending_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: Option<PeerId>,
-        addresses: &[Multiaddr],
-        role: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.inner
-            .handle_pending_outbound_connection(id, peer, addresses, role)
     }
 
     fn handle_established_outbound_connection(

@@ -9,10 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::kind::{Acts, FaultKind, Losses, Source, Timing};
 use super::{
@@ -20,6 +18,7 @@ use super::{
     pause, power_cut, stop,
 };
 use crate::added::Added;
+use crate::by_kind::{self, ByKind, with_kind};
 use crate::format::reading::problem::Problems;
 
 /// The kinds of fault that ship with the program, in the order of their documentation.
@@ -197,37 +196,31 @@ impl PartialEq for AnyFault {
     }
 }
 
+impl ByKind for AnyFault {
+    const WHAT: &'static str = "fault";
+
+    fn kind(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn to_json(&self) -> serde_json::Result<Value> {
+        self.0.to_json()
+    }
+
+    fn from_json(name: &str, fields: Value) -> Option<serde_json::Result<Self>> {
+        Some((find(name)?.from_json)(fields))
+    }
+}
+
 impl Serialize for AnyFault {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.0.to_json().map_err(S::Error::custom)?;
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(self.kind(), &fields)?;
-        map.end()
+        by_kind::serialize(self, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for AnyFault {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(OneKind)
-    }
-}
-
-/// Takes in a fault: its kind, and its fields.
-struct OneKind;
-
-impl<'de> Visitor<'de> for OneKind {
-    type Value = AnyFault;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a fault by its kind")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyFault, A::Error> {
-        let entry: Option<(String, Value)> = map.next_entry()?;
-        let (name, fields) = entry.ok_or_else(|| A::Error::custom("a fault without a kind"))?;
-        let kind = find(&name);
-        let kind = kind.ok_or_else(|| A::Error::custom(format!("no fault \"{name}\"")))?;
-        (kind.from_json)(fields).map_err(A::Error::custom)
+        by_kind::deserialize(deserializer)
     }
 }
 
@@ -246,25 +239,10 @@ impl JsonSchema for FaultFields {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let members: Vec<Schema> = kinds().map(|kind| member(kind, generator)).collect();
+        let member = |kind: &Kind| with_kind(kind.name, (kind.fields)(generator));
+        let members: Vec<Schema> = kinds().map(member).collect();
         json_schema!({ "description": OF_ALL, "oneOf": members })
     }
-}
-
-/// The fields of a kind, `kind` among them.
-fn member(kind: &Kind, generator: &mut SchemaGenerator) -> Schema {
-    let mut fields = (kind.fields)(generator);
-    let object = fields.ensure_object();
-    let properties = object.entry("properties").or_insert_with(|| json!({}));
-    if let Some(properties) = properties.as_object_mut() {
-        let tag = json!({ "type": "string", "const": kind.name });
-        properties.insert("kind".to_owned(), tag);
-    }
-    let required = object.entry("required").or_insert_with(|| json!([]));
-    if let Some(required) = required.as_array_mut() {
-        required.insert(0, json!("kind"));
-    }
-    fields
 }
 
 #[cfg(test)]

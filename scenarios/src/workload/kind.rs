@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Drawing, Planned, Tracker, Turn};
 use crate::format::reading::problem::{Problems, quoted};
-use crate::format::reading::quantity::bytes;
+use crate::format::reading::quantity::{bytes, time_ns};
 use crate::format::reading::reader::Reader;
 use crate::format::scenario::friends::Graph;
 use crate::format::scenario::group::Group;
@@ -110,6 +110,19 @@ pub struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// Reads `timeout`, which is above 0s, in nanoseconds; `None` if a problem was noted.
+    pub fn timeout_ns(&self, default_ns: u64, problems: &mut Problems) -> Option<u64> {
+        match self.reader.quantity("timeout", time_ns, problems) {
+            None => Some(default_ns),
+            Some(ns) if ns > 0 => Some(ns as u64),
+            Some(_) => {
+                let message = "\"timeout\": expected a time above 0s";
+                problems.push(self.reader.span("timeout"), message);
+                None
+            }
+        }
+    }
+
     /// Notes hosts that are to act through nodes and have none. Returns whether there are any.
     pub fn note_nodeless(&self, from: &Hosts, problems: &mut Problems) -> bool {
         for group in self.groups.iter().filter(|group| !group.has_node()) {

@@ -120,15 +120,7 @@ impl Kind for Connect {
         let (reader, groups) = (&reading.reader, reading.groups);
         let choices = [("any", Wanted::Any), ("direct", Wanted::Direct)];
         let wanted = reader.choice("path", &choices, problems);
-        let timeout_ns = match reader.quantity("timeout", time_ns, problems) {
-            None => TIMEOUT_NS,
-            Some(ns) if ns > 0 => ns as u64,
-            Some(_) => {
-                let message = "\"timeout\": expected a time above 0s";
-                problems.push(reader.span("timeout"), message);
-                return None;
-            }
-        };
+        let timeout_ns = reading.timeout_ns(TIMEOUT_NS, problems)?;
         let holds_ns = reader.quantity("holds", time_ns, problems);
         if holds_ns.is_some_and(|ns| ns < 0) {
             let message = "\"holds\": expected a time of at least 0s";

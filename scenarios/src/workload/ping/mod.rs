@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actor, Drawing, Kind, Planned, Reading, Turn};
 use crate::format::reading::problem::Problems;
-use crate::format::reading::quantity::time_ns;
 use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
@@ -82,15 +81,7 @@ impl Kind for Ping {
         let reader = &reading.reader;
         let to = selector::read(reader, "to", reading.groups, problems);
         let packet_bytes = reading.packet_bytes(PAYLOAD_BYTES_MIN, PACKET_BYTES, problems);
-        let timeout_ns = match reader.quantity("timeout", time_ns, problems) {
-            None => TIMEOUT_NS,
-            Some(ns) if ns > 0 => ns as u64,
-            Some(_) => {
-                let message = "\"timeout\": expected a time above 0s";
-                problems.push(reader.span("timeout"), message);
-                return None;
-            }
-        };
+        let timeout_ns = reading.timeout_ns(TIMEOUT_NS, problems)?;
         let ping = Self {
             to: to?,
             packet_bytes: packet_bytes?,
