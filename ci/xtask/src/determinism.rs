@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::orrery::{self, Experiment, Orrery, Profile};
 use crate::run_record::RunRecord;
+use crate::side_by_side;
 use crate::table::Table;
 use crate::workspace::Workspace;
 
@@ -100,9 +101,16 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         "trace hash of the first seed",
         "equal",
     ]);
+    let checked = side_by_side::map(&cases, |case| check_case(workspace, &builds, case))?;
     let mut broken = 0;
-    for case in &cases {
-        broken += check_case(workspace, &builds, case, &mut table)?;
+    for case in checked {
+        for row in case.rows {
+            table.row(row);
+        }
+        for difference in &case.differences {
+            println!("{difference}");
+        }
+        broken += case.broken;
     }
     println!("{table}");
     if broken > 0 {
@@ -111,13 +119,17 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs one case under all conditions; returns how many differ.
-fn check_case(
-    workspace: &Workspace,
-    builds: &Builds,
-    case: &Experiment,
-    table: &mut Table,
-) -> Result<usize> {
+/// What became of a case.
+#[derive(Default)]
+struct Checked {
+    rows: Vec<[String; 4]>,
+    /// Where runs were not reproduced, in words.
+    differences: Vec<String>,
+    broken: usize,
+}
+
+/// Runs one case under all conditions.
+fn check_case(workspace: &Workspace, builds: &Builds, case: &Experiment) -> Result<Checked> {
     let scratch = workspace.scratch(&format!("determinism/{}", case.scenario))?;
     let mut plain = builds.release.run(case);
     let plain_out = scratch.join("plain");
@@ -126,36 +138,41 @@ fn check_case(
         .arg(records(&plain_out))
         .current_dir(&workspace.root);
     let base = orrery::finish(&mut plain, &plain_out)?;
-    table.row([
+    let mut checked = Checked::default();
+    checked.rows.push([
         case.scenario.clone(),
         "plain".to_owned(),
         first_hash(&base),
         String::new(),
     ]);
-    let mut broken = 0;
     for (index, (condition, name)) in CONDITIONS.iter().enumerate() {
         let out = scratch.join(index.to_string());
         let other = run_under(*condition, workspace, builds, case, &out)
             .with_context(|| format!("{}, {name}", case.scenario))?;
         let difference = first_difference(&base, &other);
         let equal = if difference.is_none() { "yes" } else { "NO" };
-        table.row([
+        checked.rows.push([
             case.scenario.clone(),
             (*name).to_owned(),
             first_hash(&other),
             equal.to_owned(),
         ]);
         if let Some(difference) = difference {
-            broken += 1;
-            println!("{}, {name}: {difference}", case.scenario);
-            locate(builds, &plain_out, &out)?;
+            checked.broken += 1;
+            let difference = format!("{}, {name}: {difference}", case.scenario);
+            checked.differences.push(difference);
+            checked
+                .differences
+                .extend(locate(builds, &plain_out, &out)?);
         }
     }
     if let Some(shared) = shared_by_seeds(&base) {
-        broken += 1;
-        println!("{}: {shared}", case.scenario);
+        checked.broken += 1;
+        checked
+            .differences
+            .push(format!("{}: {shared}", case.scenario));
     }
-    Ok(broken)
+    Ok(checked)
 }
 
 fn run_under(
@@ -292,11 +309,12 @@ fn records(out: &Path) -> std::path::PathBuf {
 }
 
 /// Tells the first event in which a simulation's records differ.
-fn locate(builds: &Builds, base: &Path, other: &Path) -> Result<()> {
+fn locate(builds: &Builds, base: &Path, other: &Path) -> Result<Vec<String>> {
     let mut names: Vec<_> = std::fs::read_dir(records(base))?
         .map(|entry| entry.map(|entry| entry.file_name()))
         .collect::<std::io::Result<_>>()?;
     names.sort();
+    let mut located = Vec::new();
     for name in names {
         let output = builds
             .release
@@ -304,13 +322,13 @@ fn locate(builds: &Builds, base: &Path, other: &Path) -> Result<()> {
             .arg("first-difference")
             .args([records(base).join(&name), records(other).join(&name)])
             .output()?;
-        println!(
+        located.push(format!(
             "{}: {}",
             name.to_string_lossy(),
             String::from_utf8_lossy(&output.stdout).trim()
-        );
+        ));
     }
-    Ok(())
+    Ok(located)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::side_by_side;
 use crate::table::Table;
 use crate::workspace::{Workspace, as_typed, run as run_command};
 
@@ -103,8 +104,10 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         "coverage counters",
         "edges and features",
     ]);
-    for target in &targets {
-        let report = explore(workspace, options, target, &folder)?;
+    let reports = side_by_side::map(&targets, |target| {
+        explore(workspace, options, target, &folder)
+    })?;
+    for (target, report) in targets.iter().zip(reports) {
         table.row([
             target.name.clone(),
             report.inputs,

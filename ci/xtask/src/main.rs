@@ -19,6 +19,7 @@ mod outside;
 mod program;
 mod regressions;
 mod run_record;
+mod side_by_side;
 mod source;
 mod table;
 mod tidy;
