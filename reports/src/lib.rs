@@ -34,6 +34,7 @@
 //! ```
 
 pub mod advice;
+pub mod answer;
 pub mod audit;
 pub mod chart;
 pub mod checks;
@@ -42,6 +43,7 @@ mod error;
 pub mod format;
 pub mod headline;
 pub mod html;
+pub mod index;
 mod key;
 pub mod matrix;
 pub mod metrics_csv;

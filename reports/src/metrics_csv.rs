@@ -57,7 +57,8 @@ pub fn table(record: &Record) -> Result<String, Error> {
     text_of(writer)
 }
 
-fn text_of(writer: csv::Writer<Vec<u8>>) -> Result<String, Error> {
+/// What was written.
+pub(crate) fn text_of(writer: csv::Writer<Vec<u8>>) -> Result<String, Error> {
     let bytes = writer
         .into_inner()
         .map_err(|error| csv::Error::from(error.into_error()))?;

@@ -275,6 +275,19 @@ pub struct Interval {
     pub n: u32,
 }
 
+impl Interval {
+    /// Whether all seeds agree: the interval has no width.
+    pub fn is_point(&self) -> bool {
+        self.is_all(self.mean)
+    }
+
+    /// Whether mean and ends are `value`.
+    pub fn is_all(&self, value: f64) -> bool {
+        let mut parts = self.ci95.iter().chain([&self.mean]);
+        parts.all(|part| part.total_cmp(&value).is_eq())
+    }
+}
+
 /// A difference between two variants, `b` − `a`, paired by seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {

@@ -48,6 +48,30 @@ pub fn write_all(record: &Record, dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(pending.into_iter().map(|(_, place)| place).collect())
 }
 
+/// Writes the page of a result into `dir`, which has its `result.json`. Returns its path.
+///
+/// # Errors
+/// As [`write_all`].
+pub fn page(record: &Record, dir: &Path) -> Result<PathBuf, Error> {
+    text(dir, "report.html", &html::page(record)?)
+}
+
+/// Writes a file into `dir`, whole or not at all. Returns its path.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn text(dir: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+    let place = dir.join(name);
+    let beside = dir.join(format!(".{name}.{}.tmp", std::process::id()));
+    let written = write_synced(&beside, text)
+        .and_then(|()| fs::rename(&beside, &place).map_err(file_error("rename", &place)));
+    if let Err(error) = written {
+        discard(&[(beside, place)]);
+        return Err(error);
+    }
+    Ok(place)
+}
+
 /// The text of `result.json`.
 ///
 /// # Errors

@@ -73,7 +73,8 @@ fn a_grid_of_one_dimension_is_a_list() {
         .find(|line| line.starts_with("connect.time, ms  "));
     assert!(line.expect("a line").ends_with("  70"), "{text}");
     let page = html::page(&record).expect("valid");
-    assert!(page.contains("<div class=\"lists\">"));
+    let (first_screen, _) = page.split_once("<nav ").expect("contents");
+    assert!(first_screen.contains("<table class=\"heat\">"));
 }
 
 /// Whether a hole is punched may also be told within one run, by a metric's own two labels.
@@ -164,7 +165,7 @@ fn the_page_marks_cells_by_more_than_colour() {
     );
     assert!(page.contains("<b>✓</b> 100%</small>"), "held");
     assert!(page.contains("✓ expected</b> in every cell: <span class=\"code\">&lt; 1GB</span>"));
-    assert!(page.contains("<th scope=\"row\">eim-<wbr>eif</th>"));
+    assert!(page.contains("<th scope=\"col\">eim-<wbr>eif</th>"));
 }
 
 #[test]

@@ -116,7 +116,7 @@ mod tests {
         let rows = [row("a <b>", 0.5, 0.25), row("c", 0.5, 0.75)];
         let figure = shares("Shares", "Of all.", &["x", "y"], &rows);
         assert_eq!(figure.legend.len(), 2);
-        for svg in [&figure.wide, &figure.narrow] {
+        for svg in [&figure.wide.svg, &figure.narrow.svg] {
             assert!(svg.contains("a &lt;b&gt;") && svg.contains("75 %"), "{svg}");
             assert!(svg.contains("fill-s0") && svg.contains("stroke-s1"));
         }

@@ -61,6 +61,8 @@ pub(crate) enum Ink {
     Page,
     /// A variant's line style.
     Series(usize),
+    /// An area about a variant's line.
+    Band(usize),
 }
 
 impl Ink {
@@ -84,6 +86,7 @@ impl Ink {
             Self::Phase => 5,
             Self::Page => 6,
             Self::Series(place) => 16 + (place % super::STYLES) as u8,
+            Self::Band(place) => 32 + (place % super::STYLES) as u8,
         }
     }
 
@@ -97,6 +100,7 @@ impl Ink {
             Self::Phase => "phase".into(),
             Self::Page => "page".into(),
             Self::Series(place) => format!("s{}", place % super::STYLES),
+            Self::Band(place) => format!("b{}", place % super::STYLES),
         }
     }
 
@@ -121,8 +125,17 @@ pub(crate) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
 }
 
+/// An `<svg>` element.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawing {
+    /// Its markup.
+    pub svg: String,
+    /// Its height in CSS pixels at its own size.
+    pub height_px: f64,
+}
+
 /// Draws into an `<svg>` element; `label` says what it shows to who cannot see it.
-pub(crate) fn draw(shape: Shape, label: &str, paint: impl FnOnce(&Canvas<'_>)) -> String {
+pub(crate) fn draw(shape: Shape, label: &str, paint: impl FnOnce(&Canvas<'_>)) -> Drawing {
     let mut svg = String::new();
     {
         let size = (units(shape.width) as u32, units(shape.height) as u32);
@@ -132,7 +145,10 @@ pub(crate) fn draw(shape: Shape, label: &str, paint: impl FnOnce(&Canvas<'_>)) -
         paint(&canvas);
         canvas.area.present().expect(IN_MEMORY);
     }
-    resolve(&svg, shape, label)
+    Drawing {
+        svg: resolve(&svg, shape, label),
+        height_px: shape.height,
+    }
 }
 
 const IN_MEMORY: &str = "drawing into a string meets no device that could fail";
@@ -144,6 +160,16 @@ impl Canvas<'_> {
             let points: Vec<_> = points.iter().map(|p| at(*p)).collect();
             self.area
                 .draw(&PathElement::new(points, stroke(ink, width)))
+                .expect(IN_MEMORY);
+        }
+    }
+
+    /// A filled area within `points`.
+    pub(crate) fn area(&self, points: &[(f64, f64)], ink: Ink) {
+        if points.len() > 2 {
+            let points: Vec<_> = points.iter().map(|p| at(*p)).collect();
+            self.area
+                .draw(&Polygon::new(points, ink.colour().filled()))
                 .expect(IN_MEMORY);
         }
     }
@@ -226,7 +252,7 @@ fn resolve(svg: &str, shape: Shape, label: &str) -> String {
         units(shape.height),
         html(label),
     );
-    let series = (0..super::STYLES).map(Ink::Series);
+    let series = (0..super::STYLES).flat_map(|place| [Ink::Series(place), Ink::Band(place)]);
     for ink in Ink::ALL.into_iter().chain(series) {
         let RGBColor(r, g, b) = ink.colour();
         for attribute in ["stroke", "fill"] {
@@ -257,7 +283,8 @@ mod tests {
             for style in 0..crate::chart::STYLES {
                 canvas.marker((20.0, 20.0), style);
             }
-        });
+        })
+        .svg;
         assert!(svg.starts_with("<svg viewBox=\"0 0 1400 1040\" role=\"img\""));
         assert!(svg.contains("aria-label=\"a &quot;label&quot;\""));
         assert!(svg.contains("class=\"stroke-s1\""));

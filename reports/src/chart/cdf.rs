@@ -2,14 +2,15 @@
 
 use super::{
     Chart, Figure, Section,
-    canvas::{Ink, Shape, draw},
+    canvas::{Drawing, Ink, Shape, draw},
     distributions, legend, merged,
     plot::{Plot, Scale, Tick, log_axis},
+    saved::Data,
 };
 use crate::{
     format::count,
     record::{Metric, Record},
-    stats::{decode, scale_of},
+    stats::{decode, interval, scale_of},
 };
 
 /// The registry's entry.
@@ -42,20 +43,76 @@ fn figure_of(record: &Record, name: &str, unit: &str) -> Option<Figure> {
         })
         .collect();
     let caption = format!(
-        "All seeds together; samples: {}. What never arrived has no latency and is not in these \
-         curves.",
+        "All seeds together; the bands are 95 % bootstrap intervals over seeds of the share at each \
+         value. Samples: {}. What never arrived has no latency and is not in these curves.",
         samples.join(", ")
     );
+    let bands: Vec<(usize, Vec<Band>)> = curves
+        .iter()
+        .map(|(place, points)| (*place, band(record, *place, name, points)))
+        .collect();
     let title = format!("{name}: share at or below");
     let known = legend(record, |place| {
         curves.iter().any(|(drawn, _)| *drawn == place)
     });
-    Some(Figure::new(title.clone(), caption, known, |shape| {
-        paint(shape, &title, unit, &curves)
-    }))
+    let mut figure = Figure::new(title.clone(), caption, known, |shape| {
+        paint(shape, &title, unit, &curves, &bands)
+    });
+    figure.data = Data::of(["variant", "value", "unit", "share_at_or_below"]);
+    for (place, points) in &curves {
+        for (value, share) in points {
+            figure.data.row([
+                record.variants[*place].name.clone(),
+                value.to_string(),
+                unit.to_owned(),
+                share.to_string(),
+            ]);
+        }
+    }
+    Some(figure)
 }
 
-fn paint(shape: Shape, title: &str, unit: &str, curves: &[(usize, Vec<(f64, f64)>)]) -> String {
+/// A value, and the ends of the 95 % interval of the share at or below it.
+type Band = (f64, [f64; 2]);
+
+/// Places along a curve at which its interval is estimated.
+const BAND_POINTS: usize = 48;
+
+/// How sure a variant's curve is: at some values, the bootstrap interval over seeds of the share of
+/// a seed's samples at or below. Empty with fewer than two seeds.
+fn band(record: &Record, place: usize, name: &str, points: &[(f64, f64)]) -> Vec<Band> {
+    let seeds: Vec<Vec<(f64, f64)>> = record.variants[place]
+        .seeds
+        .iter()
+        .filter_map(|seed| curve(seed.metrics.get(name)?))
+        .collect();
+    if seeds.len() < 2 {
+        return Vec::new();
+    }
+    let step = points.len().div_ceil(BAND_POINTS).max(1);
+    let values = points.iter().step_by(step).chain(points.last());
+    values
+        .filter_map(|(value, _)| {
+            let shares: Vec<f64> = seeds
+                .iter()
+                .map(|seed| {
+                    let below = seed.partition_point(|(recorded, _)| recorded <= value);
+                    below.checked_sub(1).map_or(0.0, |last| seed[last].1)
+                })
+                .collect();
+            let interval = interval(&format!("{name} <= {value}"), &shares)?;
+            Some((*value, interval.ci95))
+        })
+        .collect()
+}
+
+fn paint(
+    shape: Shape,
+    title: &str,
+    unit: &str,
+    curves: &[(usize, Vec<(f64, f64)>)],
+    bands: &[(usize, Vec<Band>)],
+) -> Drawing {
     let points = || {
         curves
             .iter()
@@ -80,6 +137,14 @@ fn paint(shape: Shape, title: &str, unit: &str, curves: &[(usize, Vec<(f64, f64)
             "logarithmic"
         };
         plot.axes(&x_ticks, x_title, &y_ticks, "share of samples");
+        for (place, band) in bands {
+            let low = band.iter().map(|(value, ends)| plot.at(*value, ends[0]));
+            let high = band
+                .iter()
+                .rev()
+                .map(|(value, ends)| plot.at(*value, ends[1]));
+            canvas.area(&low.chain(high).collect::<Vec<_>>(), Ink::Band(*place));
+        }
         for (place, points) in curves {
             let line: Vec<_> = points
                 .iter()

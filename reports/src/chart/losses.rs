@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{
     Chart, Figure, STYLES, Section,
-    canvas::{Ink, Shape, draw},
+    canvas::{Drawing, Ink, Shape, draw},
     legend,
     plot::{Plot, linear_axis, mark_list, time_axis},
+    saved::Data,
     timeline::column_s,
 };
 use crate::{format::duration, record::Record};
@@ -64,10 +65,22 @@ fn figures(record: &Record) -> Vec<Figure> {
         paint(shape, &title, record, width_s, &counts)
     });
     figure.marks = mark_list(record);
+    figure.data = Data::of(["variant", "from_s", "to_s", "losses"]);
+    for (place, columns) in &counts {
+        for (column, n) in columns {
+            let from_s = *column as f64 * width_s;
+            figure.data.row([
+                record.variants[*place].name.clone(),
+                from_s.to_string(),
+                (from_s + width_s).to_string(),
+                n.to_string(),
+            ]);
+        }
+    }
     vec![figure]
 }
 
-fn paint(shape: Shape, title: &str, record: &Record, width_s: f64, counts: &Counts) -> String {
+fn paint(shape: Shape, title: &str, record: &Record, width_s: f64, counts: &Counts) -> Drawing {
     let shape = Shape {
         height: shape.height * 0.8,
         ..shape

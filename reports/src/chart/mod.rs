@@ -7,13 +7,17 @@
 pub mod bars;
 mod canvas;
 mod cdf;
+pub(crate) mod lines;
 mod losses;
 mod plot;
+pub mod saved;
 mod seeds;
 mod tail;
 mod timeline;
 
+pub use canvas::Drawing;
 pub(crate) use canvas::Shape;
+use saved::Data;
 
 use crate::{
     headline,
@@ -64,10 +68,12 @@ pub struct Figure {
     pub legend: Vec<(usize, String)>,
     /// Numbered stretches of time, as plain text.
     pub marks: Vec<String>,
-    /// SVG for desktops and paper.
-    pub wide: String,
-    /// SVG for phones.
-    pub narrow: String,
+    /// What it draws, to be saved as a table.
+    pub data: Data,
+    /// For desktops and paper.
+    pub wide: Drawing,
+    /// For phones.
+    pub narrow: Drawing,
 }
 
 impl Figure {
@@ -75,13 +81,14 @@ impl Figure {
         title: String,
         caption: String,
         legend: Vec<(usize, String)>,
-        paint: impl Fn(Shape) -> String,
+        paint: impl Fn(Shape) -> Drawing,
     ) -> Self {
         Self {
             title,
             caption,
             legend,
             marks: Vec::new(),
+            data: Data::default(),
             wide: paint(Shape::WIDE),
             narrow: paint(Shape::NARROW),
         }

@@ -31,7 +31,7 @@ impl Scale {
     }
 
     /// From 0 at the lower end to 1 at the upper; values beyond are held at the ends.
-    fn place(self, value: f64) -> f64 {
+    pub(super) fn place(self, value: f64) -> f64 {
         let place = match self {
             Self::Linear(low, high) => (value - low) / (high - low),
             Self::Log(low, high) => (value.max(low) / low).ln() / (high / low).ln(),

@@ -2,8 +2,9 @@
 
 use super::{
     Chart, Figure, METRICS_MAX, Section,
-    canvas::{Anchor, Ink, Shape, draw},
+    canvas::{Anchor, Drawing, Ink, Shape, draw},
     plot::{Plot, Scale, linear_axis},
+    saved::Data,
 };
 use crate::{
     headline::{self, Row},
@@ -53,12 +54,22 @@ fn figure_of(record: &Record, row: &Row) -> Figure {
     let title = format!("{}, seed by seed", row.key);
     let caption =
         "A mark a seed; the bar is the mean with its 95 % interval over seeds.".to_owned();
-    Figure::new(title.clone(), caption, Vec::new(), |shape| {
+    let mut figure = Figure::new(title.clone(), caption, Vec::new(), |shape| {
         paint(shape, &title, record, row, &by_seed)
-    })
+    });
+    figure.data = Data::of(["variant", "seed", "value", "unit"]);
+    for variant in &record.variants {
+        let values = stats::figures(variant, &shares).remove(&row.key);
+        for (seed, value) in values.into_iter().flatten() {
+            let cells = [variant.name.clone(), seed.to_string(), value.to_string()];
+            let [name, seed, value] = cells;
+            figure.data.row([name, seed, value, row.unit.clone()]);
+        }
+    }
+    figure
 }
 
-fn paint(shape: Shape, title: &str, record: &Record, row: &Row, by_seed: &[Vec<f64>]) -> String {
+fn paint(shape: Shape, title: &str, record: &Record, row: &Row, by_seed: &[Vec<f64>]) -> Drawing {
     let strips = by_seed.len();
     let shape = Shape {
         height: 50.0 + STRIP_PX * strips as f64,

@@ -2,10 +2,11 @@
 
 use super::{
     Chart, Figure, Section,
-    canvas::{Ink, Shape, draw},
+    canvas::{Drawing, Ink, Shape, draw},
     cdf::{curve, thin},
     distributions, legend, merged,
     plot::{Plot, Scale, Tick, log_axis},
+    saved::Data,
 };
 use crate::record::{Metric, Record};
 
@@ -39,9 +40,21 @@ fn figure_of(record: &Record, name: &str, unit: &str) -> Option<Figure> {
     let known = legend(record, |place| {
         curves.iter().any(|(drawn, _)| *drawn == place)
     });
-    Some(Figure::new(title.clone(), caption, known, |shape| {
+    let mut figure = Figure::new(title.clone(), caption, known, |shape| {
         paint(shape, &title, unit, &curves)
-    }))
+    });
+    figure.data = Data::of(["variant", "percentile", "value", "unit"]);
+    for (place, points) in &curves {
+        for (rarity, value) in points {
+            figure.data.row([
+                record.variants[*place].name.clone(),
+                (100.0 - 100.0 / rarity).to_string(),
+                value.to_string(),
+                unit.to_owned(),
+            ]);
+        }
+    }
+    Some(figure)
 }
 
 /// How rare (1 ÷ share beyond) and how great.
@@ -58,7 +71,7 @@ fn rarity_curve(metric: &Metric) -> Option<Vec<(f64, f64)>> {
     (points.len() > 1).then_some(points)
 }
 
-fn paint(shape: Shape, title: &str, unit: &str, curves: &[(usize, Vec<(f64, f64)>)]) -> String {
+fn paint(shape: Shape, title: &str, unit: &str, curves: &[(usize, Vec<(f64, f64)>)]) -> Drawing {
     let points = || curves.iter().flat_map(|(_, points)| points);
     let rarest = points().map(|p| p.0).fold(10.0, f64::max);
     let high = points().map(|p| p.1).fold(0.0, f64::max);

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{
     Chart, Figure, Section,
-    canvas::{Ink, Shape, draw},
+    canvas::{Drawing, Ink, Shape, draw},
     distributions, legend, merged,
     plot::{Plot, linear_axis, log_axis, mark_list, time_axis},
+    saved::Data,
 };
 use crate::{
     format::duration,
@@ -58,6 +59,17 @@ fn figure_of(record: &Record, name: &str, unit: &str) -> Option<Figure> {
         paint(shape, &title, unit, record, &drawn)
     });
     figure.marks = mark_list(record);
+    figure.data = Data::of(["variant", "simulated_s", "mean", "unit"]);
+    for (place, runs) in &drawn {
+        for (at_s, mean) in runs.iter().flatten() {
+            figure.data.row([
+                record.variants[*place].name.clone(),
+                at_s.to_string(),
+                mean.to_string(),
+                unit.to_owned(),
+            ]);
+        }
+    }
     Some(figure)
 }
 
@@ -99,7 +111,7 @@ fn paint(
     unit: &str,
     record: &Record,
     drawn: &[(usize, Runs)],
-) -> String {
+) -> Drawing {
     let values = || {
         drawn
             .iter()

@@ -2,27 +2,81 @@
 
 use super::concat;
 use crate::{
-    chart::{CHARTS, Figure, Section},
-    format::html,
+    chart::{CHARTS, Figure, Section, saved},
+    format::{html, plural},
     record::Record,
 };
 
-/// The figures of a section under its heading, if it has one; nothing if there are none.
-pub(super) fn section(record: &Record, section: Section, heading: Option<&str>) -> String {
+/// The figures of a section: the first of each chart, and the others folded; nothing if there are
+/// none.
+pub(super) fn section(record: &Record, section: Section) -> String {
     let charts = CHARTS.iter().filter(|chart| chart.section == section);
-    let body: String = charts
-        .flat_map(|chart| (chart.figures)(record))
-        .map(|figure| markup(&figure))
-        .collect();
-    match heading {
-        Some(heading) if !body.is_empty() => format!("<h2>{heading}</h2>\n{body}"),
-        _ => body,
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for chart in charts {
+        let mut figures = (chart.figures)(record).into_iter();
+        first.extend(figures.next());
+        others.extend(figures);
     }
+    let body = concat(first.iter().map(markup));
+    body + &folded(&others)
+}
+
+/// Every seed's figures, but for the one that the page leads with.
+pub(super) fn seed_by_seed(record: &Record) -> String {
+    let mut figures = of_headline(record);
+    if let Some(place) = lead_of(record, &figures) {
+        figures.remove(place);
+    }
+    concat(figures.iter().map(markup))
+}
+
+/// What the page leads with where it has no matrix: of the figures that are expected, the first in
+/// which variants differ, seed by seed.
+pub(super) fn lead(record: &Record) -> Option<String> {
+    let figures = of_headline(record);
+    lead_of(record, &figures).map(|place| markup(&figures[place]))
+}
+
+fn lead_of(record: &Record, figures: &[Figure]) -> Option<usize> {
+    let is_compared = record.grid.is_empty() && record.variants.len() > 1;
+    let differs = |figure: &Figure| {
+        let mut values = figure.data.rows.iter().filter_map(|row| row.get(2));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    is_compared.then(|| figures.iter().position(differs))?
+}
+
+fn of_headline(record: &Record) -> Vec<Figure> {
+    let charts = CHARTS
+        .iter()
+        .filter(|chart| chart.section == Section::Headline);
+    charts.flat_map(|chart| (chart.figures)(record)).collect()
+}
+
+fn folded(figures: &[Figure]) -> String {
+    if figures.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<details><summary>{}</summary>\n{}</details>\n",
+        plural(figures.len(), "further chart"),
+        concat(figures.iter().map(markup))
+    )
 }
 
 /// A figure with its heading, legend and caption.
 pub(super) fn markup(figure: &Figure) -> String {
-    let mut out = format!("<figure>\n<h3>{}</h3>\n", html(&figure.title));
+    format!(
+        "<figure>\n<h3>{}</h3>\n{}</figure>\n",
+        html(&figure.title),
+        drawing(figure)
+    )
+}
+
+/// What stands beneath a figure's heading.
+pub(super) fn drawing(figure: &Figure) -> String {
+    let mut out = String::new();
     if !figure.legend.is_empty() {
         let items = concat(
             figure
@@ -32,8 +86,8 @@ pub(super) fn markup(figure: &Figure) -> String {
         );
         put!(out, "<ul class=\"legend\">{items}</ul>\n");
     }
-    put!(out, "<div class=\"wide\">{}</div>\n", figure.wide);
-    put!(out, "<div class=\"narrow\">{}</div>\n", figure.narrow);
+    put!(out, "<div class=\"wide\">{}</div>\n", figure.wide.svg);
+    put!(out, "<div class=\"narrow\">{}</div>\n", figure.narrow.svg);
     if !figure.marks.is_empty() {
         let items = concat(
             figure
@@ -45,8 +99,9 @@ pub(super) fn markup(figure: &Figure) -> String {
     }
     put!(
         out,
-        "<figcaption>{}</figcaption>\n</figure>\n",
-        html(&figure.caption)
+        "<figcaption>{}</figcaption>\n{}",
+        html(&figure.caption),
+        saved::links(figure),
     );
     out
 }

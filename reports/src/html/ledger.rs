@@ -1,6 +1,6 @@
 //! The ledger of losses: how many by cause, and which.
 
-use super::{seed_anchor, table};
+use super::{Part, seed_anchor, table};
 use crate::{
     audit,
     format::{clock, count, html},
@@ -13,10 +13,20 @@ const LISTED_MAX: usize = 60;
 /// Losses listed of one seed, so that the list shows several.
 const LISTED_OF_SEED: usize = 12;
 
-pub(super) fn ledger(record: &Record) -> String {
+/// Folded where nothing was lost.
+pub(super) fn ledger(record: &Record) -> Part {
+    let body = body(record);
+    if audit::losses(record).is_empty() {
+        Part::folded("losses", "No losses", body)
+    } else {
+        Part::open("losses", "Losses", body)
+    }
+}
+
+fn body(record: &Record) -> String {
     let by_cause = audit::losses(record);
     if by_cause.is_empty() {
-        return "<h2 id=\"losses\">Losses</h2>\n<p>Nothing was lost: every intended reader has \
+        return "<p>Nothing was lost: every intended reader has \
                 every item.</p>\n"
             .to_owned();
     }
@@ -39,7 +49,7 @@ pub(super) fn ledger(record: &Record) -> String {
         rows.push(total);
     }
     format!(
-        "<h2 id=\"losses\">Losses</h2>\n<p class=\"note\">Pairs of item and intended reader that \
+        "<p class=\"note\">Pairs of item and intended reader that \
          never met, all seeds together.</p>\n{}{}",
         table(&head, &rows),
         listed(record)

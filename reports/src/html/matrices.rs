@@ -1,7 +1,8 @@
 //! Matrices as tables whose cells have heat.
 
-use super::concat;
+use super::{Part, Results, concat};
 use crate::{
+    chart::lines,
     format::{figure, figure_beside, html, html_key, plural},
     matrix::{Asked, Cell, Matrix, PAGE_MAX, Panel, STEPS, matrices},
     record::Record,
@@ -10,12 +11,28 @@ use crate::{
 /// Columns from which a matrix takes the whole width, and its cells are set closer.
 const WIDE_FROM: usize = 6;
 
-/// The results of a grid, in place of the headline table.
-pub(super) fn section(record: &Record) -> String {
-    let (all, left_out) = matrices(record);
+/// The results of a grid, in place of the headline table. The page leads with the first figure that
+/// differs between cells.
+pub(super) fn section(record: &Record) -> Results {
+    let (mut all, left_out) = matrices(record);
     if all.is_empty() {
-        return "<h2 id=\"results\">Results</h2>\n<p>No seed left a figure.</p>\n".to_owned();
+        return Results {
+            lead: None,
+            body: "<p>No seed left a figure.</p>\n".to_owned(),
+        };
     }
+    let first = all.iter().position(|matrix| matrix.alike().is_none());
+    let intro = intro(record, &all);
+    let named = all.iter().any(|matrix| matrix.expected);
+    let lead = first.map(|first| markup(&all.remove(first)));
+    Results {
+        lead,
+        body: intro + &figures(&all, left_out, named),
+    }
+}
+
+/// What the figures of a grid are.
+fn intro(record: &Record, all: &[Matrix]) -> String {
     let labels: Vec<String> = record
         .grid
         .iter()
@@ -23,23 +40,30 @@ pub(super) fn section(record: &Record) -> String {
         .collect();
     let cells: usize = record.grid.iter().map(|d| d.values.len()).product();
     format!(
-        "<h2 id=\"results\">Results</h2>\n<p class=\"note\">A grid of {cells} cells ({}). {}</p>\n{}",
+        "<p class=\"note\">A grid of {cells} cells ({}). {}</p>\n",
         labels.join(" × "),
-        means(&all),
-        figures(&all, left_out),
+        means(all),
     )
 }
 
-/// Figures by pairs of labels, of a record without a grid.
-pub(super) fn pairs(record: &Record) -> String {
+/// Figures by pairs of labels, of a record without a grid. Folded unless an expectation names any.
+pub(super) fn pairs(record: &Record) -> Part {
     let (all, left_out) = matrices(record);
+    let expected = all.iter().any(|matrix| matrix.expected);
+    Part {
+        folded: !expected,
+        ..Part::open("pairs", "By pair", pairs_body(record, &all, left_out))
+    }
+}
+
+fn pairs_body(record: &Record, all: &[Matrix], left_out: usize) -> String {
     if all.is_empty() || !record.grid.is_empty() {
         return String::new();
     }
     format!(
-        "<h2 id=\"pairs\">By pair</h2>\n<p class=\"note\">{}</p>\n{}",
-        means(&all),
-        figures(&all, left_out),
+        "<p class=\"note\">{}</p>\n{}",
+        means(all),
+        figures(all, left_out, all.iter().any(|matrix| matrix.expected)),
     )
 }
 
@@ -58,13 +82,20 @@ fn means(all: &[Matrix]) -> String {
     format!("Mean over n = {seeds} seeds{interval}.")
 }
 
-fn figures(all: &[Matrix], left_out: usize) -> String {
-    let (lists, others): (Vec<&Matrix>, Vec<&Matrix>) =
-        all.iter().partition(|matrix| matrix.is_list());
-    let mut out = concat(others.into_iter().map(markup));
-    if !lists.is_empty() {
-        let lists = concat(lists.into_iter().map(markup));
-        put!(out, "<div class=\"lists\">\n{lists}</div>\n");
+/// All figures; those that no expectation names are folded where it names others (`named`).
+fn figures(all: &[Matrix], left_out: usize, named: bool) -> String {
+    let (expected, others): (Vec<&Matrix>, Vec<&Matrix>) =
+        all.iter().partition(|matrix| matrix.expected);
+    let mut out = arranged(&expected);
+    if !named {
+        out.push_str(&arranged(&others));
+    } else if !others.is_empty() {
+        put!(
+            out,
+            "<details><summary>{} that differ between cells</summary>\n{}</details>\n",
+            plural(others.len(), "further figure"),
+            arranged(&others)
+        );
     }
     if left_out > 0 {
         put!(
@@ -72,6 +103,18 @@ fn figures(all: &[Matrix], left_out: usize) -> String {
             "<p class=\"note\">Further figures that differ between cells, of which {PAGE_MAX} are \
              drawn: {left_out}; they are in metrics.csv.</p>\n"
         );
+    }
+    out
+}
+
+/// Lists side by side after what needs the whole width.
+fn arranged(all: &[&Matrix]) -> String {
+    let (lists, others): (Vec<&Matrix>, Vec<&Matrix>) =
+        all.iter().partition(|matrix| matrix.is_list());
+    let mut out = concat(others.into_iter().map(markup));
+    if !lists.is_empty() {
+        let lists = concat(lists.into_iter().map(markup));
+        put!(out, "<div class=\"lists\">\n{lists}</div>\n");
     }
     out
 }
@@ -96,13 +139,20 @@ fn markup(matrix: &Matrix) -> String {
         );
         return out;
     }
-    let wide = matrix.columns.values.len() >= WIDE_FROM;
-    let class = if wide { "panels is-wide" } else { "panels" };
-    put!(out, "<div class=\"{class}\">\n");
-    for panel in &matrix.panels {
-        out.push_str(&panel_markup(matrix, panel));
+    let missed = matrix.everywhere.iter().any(|asked| !asked.held) || matrix.is_missed();
+    if let Some(drawn) = lines::figures(matrix) {
+        let drawn = concat(drawn.iter().map(super::figures::drawing));
+        let open = if missed { " open" } else { "" };
+        put!(
+            out,
+            "{drawn}<details{open}><summary>As a table</summary>\n{}{}</details>\n",
+            panels(matrix),
+            legend(matrix)
+        );
+    } else {
+        out.push_str(&panels(matrix));
+        out.push_str(&legend(matrix));
     }
-    out.push_str("</div>\n");
     if matrix.left_out > 0 {
         put!(
             out,
@@ -110,15 +160,22 @@ fn markup(matrix: &Matrix) -> String {
             plural(matrix.left_out, "panel")
         );
     }
-    out.push_str(&legend(matrix));
     out.push_str("</figure>\n");
     out
+}
+
+fn panels(matrix: &Matrix) -> String {
+    let wide = matrix.columns.values.len() >= WIDE_FROM;
+    let class = if wide { "panels is-wide" } else { "panels" };
+    let panels = matrix.panels.iter();
+    let panels = concat(panels.map(|panel| panel_markup(matrix, panel)));
+    format!("<div class=\"{class}\">\n{panels}</div>\n")
 }
 
 fn title(matrix: &Matrix) -> String {
     let key = html_key(&matrix.figure);
     match matrix.suffix() {
-        unit if unit.is_empty() || matrix.alike().is_some() => {
+        unit if unit.is_empty() || matrix.alike().is_some() || matrix.is_yes_no() => {
             format!("<span class=\"code\">{key}</span>")
         }
         unit => format!(
@@ -158,7 +215,7 @@ fn panel_markup(matrix: &Matrix, panel: &Panel) -> String {
         put!(
             out,
             "<tr><th scope=\"row\">{}</th>{cells}</tr>\n",
-            name_of(name)
+            html(name)
         );
     }
     out.push_str("</tbody></table></div>\n");
@@ -171,6 +228,9 @@ fn name_of(value: &str) -> String {
 }
 
 fn cell_markup(matrix: &Matrix, cell: &Cell) -> String {
+    if matrix.is_yes_no() {
+        return yes_no_markup(cell);
+    }
     let (class, figure) = match &cell.interval {
         None => (String::new(), "<span class=\"muted\">–</span>".to_owned()),
         Some(interval) => {
@@ -180,8 +240,13 @@ fn cell_markup(matrix: &Matrix, cell: &Cell) -> String {
             } else {
                 format!("<small>{}</small>", html(&ends))
             };
+            let heat = if matrix.varies() {
+                format!("heat-{}", matrix.scale.step(interval.mean))
+            } else {
+                String::new()
+            };
             (
-                format!("heat-{}", matrix.scale.step(interval.mean)),
+                heat,
                 format!("<span class=\"figure-value\">{}</span>{ends}", html(&mean)),
             )
         }
@@ -207,6 +272,21 @@ fn cell_markup(matrix: &Matrix, cell: &Cell) -> String {
     format!("<td class=\"{class}{missed}\">{figure}{marks}</td>")
 }
 
+/// A cell of yes or no: its sign, framed where the scenario expects it so.
+fn yes_no_markup(cell: &Cell) -> String {
+    let (class, sign) = match &cell.interval {
+        None => ("muted", "–"),
+        Some(interval) if interval.mean > 0.5 => ("is-yes", "✓"),
+        Some(_) => ("is-no", "✗"),
+    };
+    let frame = match &cell.asked[..] {
+        [] => "",
+        asked if asked.iter().all(|asked| asked.held) => " is-asked",
+        _ => " is-missed",
+    };
+    format!("<td class=\"sign {class}{frame}\">{sign}</td>")
+}
+
 /// A bound as a cell has room for it: what is expected exactly needs no sign.
 fn short(bound: &str) -> &str {
     bound.strip_prefix("==").map_or(bound, str::trim)
@@ -227,11 +307,26 @@ fn worst(matrix: &Matrix, asked: &Asked) -> String {
     }
 }
 
+/// What the signs stand for, and the frames if there are any.
+fn yes_no_legend(matrix: &Matrix) -> String {
+    let mut words = "<span>✓ in every seed, ✗ in none</span>".to_owned();
+    if matrix.is_marked() {
+        words.push_str("<span>framed: as the scenario expects it</span>");
+    }
+    if matrix.is_missed() {
+        words.push_str("<span>double frame: otherwise than the scenario expects</span>");
+    }
+    format!("<figcaption class=\"heat-key\">{words}</figcaption>\n")
+}
+
 /// What the heat stands for, and the marks if there are any.
 fn legend(matrix: &Matrix) -> String {
     let end = |value: f64| html(&figure_beside(value, matrix.scale.greatest, &matrix.unit));
+    if matrix.is_yes_no() {
+        return yes_no_legend(matrix);
+    }
     let mut words = String::new();
-    if matrix.scale.greatest > matrix.scale.least {
+    if matrix.varies() {
         let steps = concat((0..STEPS).map(|step| format!("<i class=\"heat-{step}\"></i>")));
         put!(
             words,

@@ -45,26 +45,114 @@ pub fn page(record: &Record) -> Result<String, Error> {
             crate::stats::decode(text)?;
         }
     }
-    let sections = [
-        opening::opening(record),
-        if record.grid.is_empty() {
-            tables::headline(record)
-        } else {
-            matrices::section(record)
-        },
+    let results = if record.grid.is_empty() {
+        tables::headline(record)
+    } else {
+        matrices::section(record)
+    };
+    let lead = results.lead.or_else(|| figures::lead(record));
+    let lead = lead.unwrap_or_default();
+    let parts = [
+        Part::open("results", "Results", results.body),
         matrices::pairs(record),
-        figures::section(record, Section::Headline, None),
-        figures::section(record, Section::Latency, Some("Latency")),
-        figures::section(record, Section::Time, Some("Over simulated time")),
+        Part::folded(
+            "seed-by-seed",
+            "Seed by seed",
+            figures::seed_by_seed(record),
+        ),
+        Part::open(
+            "latency",
+            "Latency",
+            figures::section(record, Section::Latency),
+        ),
+        Part::open(
+            "time",
+            "Over simulated time",
+            figures::section(record, Section::Time),
+        ),
         ledger::ledger(record),
         tables::faults(record),
         tables::invariants(record),
-        tables::labelled(record),
-        runs::resources(record),
-        runs::seeds(record),
-        runs::method(record),
+        Part::folded("labelled", "By label", tables::labelled(record)),
+        Part::open("run", "What was run", opening::what_was_run(record)),
+        Part::folded("resources", "Resources", runs::resources(record)),
+        Part::folded("seeds", "Every run", runs::seeds(record)),
+        Part::folded(
+            "method",
+            "How these figures were made",
+            runs::method(record),
+        ),
     ];
-    Ok(document(&record.scenario, &sections.concat()))
+    let parts: Vec<&Part> = parts.iter().filter(|part| !part.body.is_empty()).collect();
+    let body = [
+        opening::opening(record, &lead),
+        contents(&parts),
+        concat(parts.iter().map(|part| part.markup())),
+        FOOTER.to_owned(),
+    ];
+    Ok(document(&record.scenario, &body.concat()))
+}
+
+const FOOTER: &str = "<footer class=\"note\">Beside this file: result.json (everything, with whole \
+    histograms), metrics.csv (one figure a line), summary.md (for a pull request).</footer>\n";
+
+/// A part of the page under a heading of its own.
+struct Part {
+    /// Its anchor.
+    id: &'static str,
+    title: &'static str,
+    /// Markup; a part without any is left out.
+    body: String,
+    /// Whether only its heading shows at first.
+    folded: bool,
+}
+
+impl Part {
+    fn open(id: &'static str, title: &'static str, body: String) -> Self {
+        Self {
+            id,
+            title,
+            body,
+            folded: false,
+        }
+    }
+
+    fn folded(id: &'static str, title: &'static str, body: String) -> Self {
+        Self {
+            folded: true,
+            ..Self::open(id, title, body)
+        }
+    }
+
+    fn markup(&self) -> String {
+        let Self {
+            id, title, body, ..
+        } = self;
+        if self.folded {
+            // A link to an anchor within opens the part.
+            format!(
+                "<details class=\"part\"><summary><h2>{title}</h2></summary>\n<div \
+                 id=\"{id}\">{body}</div></details>\n"
+            )
+        } else {
+            format!("<section id=\"{id}\"><h2>{title}</h2>\n{body}</section>\n")
+        }
+    }
+}
+
+/// Links to all parts.
+fn contents(parts: &[&Part]) -> String {
+    let link = |part: &&Part| format!("<li><a href=\"#{}\">{}</a></li>", part.id, part.title);
+    format!(
+        "<nav aria-label=\"Contents\"><ul class=\"contents\">{}</ul></nav>\n",
+        concat(parts.iter().map(link))
+    )
+}
+
+/// The results: what shows first, on the first screen, and all else.
+struct Results {
+    lead: Option<String>,
+    body: String,
 }
 
 /// A page in the style of all pages, from its title as plain text and its body as markup.

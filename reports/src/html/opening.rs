@@ -3,7 +3,7 @@
 use super::concat;
 use crate::{
     advice::advice,
-    audit,
+    answer, audit,
     checks::checks,
     command,
     format::{duration, html, plural},
@@ -11,7 +11,8 @@ use crate::{
     record::{Record, Verdict},
 };
 
-pub(super) fn opening(record: &Record) -> String {
+/// The first screen: the question, the answer, and `lead`, the figure that shows it.
+pub(super) fn opening(record: &Record, lead: &str) -> String {
     let mut out = format!(
         "<header>\n<p class=\"kind\">Orrery report</p>\n<h1>{}</h1>\n",
         html(&record.scenario)
@@ -22,16 +23,20 @@ pub(super) fn opening(record: &Record) -> String {
     out.push_str(&verdict(record));
     out.push_str(&findings(record));
     out.push_str("</header>\n");
+    out.push_str(lead);
     out.push_str(&expectations(record));
     out.push_str(&warnings(record));
-    out.push_str(&facts(record));
-    put!(
-        out,
-        "<p class=\"note\">Repeat this run, at commit {}:</p>\n<pre>{}</pre>\n",
+    out
+}
+
+/// Terms of the run, and the command that repeats it.
+pub(super) fn what_was_run(record: &Record) -> String {
+    format!(
+        "{}<p class=\"note\">Repeat this run, at commit {}:</p>\n<pre>{}</pre>\n",
+        facts(record),
         html(&record.commit),
         html(&command::whole(record))
-    );
-    out
+    )
 }
 
 fn verdict(record: &Record) -> String {
@@ -50,6 +55,7 @@ fn findings(record: &Record) -> String {
     let items = concat(
         headline::sentences(record)
             .iter()
+            .chain(&answer::sentences(record))
             .map(|sentence| format!("<li>{}</li>\n", html(sentence))),
     );
     if items.is_empty() {
@@ -63,7 +69,19 @@ fn expectations(record: &Record) -> String {
     if record.expectations.is_empty() {
         return "<p class=\"note\">This scenario states no expectations.</p>\n".to_owned();
     }
-    let items = concat(checks(record).iter().map(|check| {
+    let all = checks(record);
+    let failed = all.iter().filter(|check| !check.held).count();
+    let (class, open, words) = if failed == 0 {
+        (
+            "is-good",
+            "",
+            format!("✓ {} held", plural(all.len(), "expectation")),
+        )
+    } else {
+        let words = format!("✗ {failed} of {} failed", plural(all.len(), "expectation"));
+        ("is-bad", " open", words)
+    };
+    let items = concat(all.iter().map(|check| {
         let (class, word) = if check.held {
             ("is-good", "✓ held")
         } else {
@@ -76,7 +94,10 @@ fn expectations(record: &Record) -> String {
             html(&check.detail)
         )
     }));
-    format!("<ul class=\"checks\" aria-label=\"Expectations\">\n{items}</ul>\n")
+    format!(
+        "<details class=\"checks\"{open}><summary><b class=\"{class}\">{words}</b></summary>\n<ul \
+         class=\"checks\" aria-label=\"Expectations\">\n{items}</ul></details>\n"
+    )
 }
 
 fn warnings(record: &Record) -> String {

@@ -46,7 +46,7 @@ pub(super) fn resources(record: &Record) -> String {
         })
         .collect();
     format!(
-        "<h2 id=\"resources\">Resources</h2>\n<p class=\"note\">All workers of a variant together; \
+        "<p class=\"note\">All workers of a variant together; \
          memory is the hungriest worker’s. Depends on the machine.</p>\n{}",
         table(&head, &rows)
     )
@@ -54,7 +54,7 @@ pub(super) fn resources(record: &Record) -> String {
 
 pub(super) fn seeds(record: &Record) -> String {
     let mut out = String::from(
-        "<h2 id=\"seeds\">Every run</h2>\n<p class=\"note\">Equal seeds of one build give equal \
+        "<p class=\"note\">Equal seeds of one build give equal \
          trace hashes. Each line can be repeated alone.</p>\n<div class=\"scroll\" \
          tabindex=\"0\"><table>\n<thead><tr>",
     );
@@ -108,8 +108,7 @@ fn seed_row(record: &Record, place: usize, variant: &str, seed: &SeedResult) -> 
 
 pub(super) fn method(record: &Record) -> String {
     let mut out = format!(
-        "<h2 id=\"method\">How these figures were made</h2>\n\
-         <p>Each figure is taken within a seed first; means and intervals are over seeds, never \
+        "<p>Each figure is taken within a seed first; means and intervals are over seeds, never \
          over samples of one run. Intervals are 95 % bootstrap intervals ({} resamples, expanded \
          percentiles, reproducible). A difference counts as higher or lower when its interval \
          excludes 0 and at least {} stand behind it; no correction is made for looking at several \
@@ -131,9 +130,5 @@ pub(super) fn method(record: &Record) -> String {
         }));
         put!(out, "<dl class=\"words\">\n{words}</dl>\n");
     }
-    out.push_str(
-        "<footer class=\"note\">Beside this file: result.json (everything, with whole histograms), \
-         metrics.csv (one figure a line), summary.md (for a pull request).</footer>\n",
-    );
     out
 }

@@ -1,20 +1,23 @@
 //! Tables of figures over seeds: headline, labelled metrics, faults, invariants.
 
-use super::table;
+use super::{Part, Results, table};
 use crate::{
     audit,
     format::{count, html, html_key, interval_parts, plural},
     headline::{self, Row},
-    record::Record,
+    record::{Interval, Record},
 };
 
 /// Rows of the table of labelled metrics before the rest is left to `metrics.csv`.
 const LABELLED_MAX: usize = 400;
 
-pub(super) fn headline(record: &Record) -> String {
+pub(super) fn headline(record: &Record) -> Results {
     let rows = headline::rows(record);
     if rows.is_empty() {
-        return "<h2>Results</h2>\n<p>No seed left a figure.</p>\n".to_owned();
+        return Results {
+            lead: None,
+            body: "<p>No seed left a figure.</p>\n".to_owned(),
+        };
     }
     let n = rows
         .iter()
@@ -23,7 +26,7 @@ pub(super) fn headline(record: &Record) -> String {
         .max()
         .unwrap_or(0);
     let mut out = format!(
-        "<h2 id=\"results\">Results</h2>\n<p class=\"note\">Mean over n = {n} seeds; beneath it \
+        "<p class=\"note\">Mean over n = {n} seeds; beneath it \
          the 95 % bootstrap interval.{}</p>\n",
         if record.variants.len() > 1 {
             " Variants with the same hosts meet the same worlds, so differences are formed seed by \
@@ -32,8 +35,45 @@ pub(super) fn headline(record: &Record) -> String {
             ""
         }
     );
-    out.push_str(&rows_table(record, &rows));
-    out
+    let (expected, others): (Vec<Row>, Vec<Row>) =
+        rows.into_iter().partition(|row| row.expected.is_some());
+    let (constant, telling): (Vec<Row>, Vec<Row>) = others.into_iter().partition(is_constant);
+    if expected.is_empty() {
+        out.push_str(&rows_table(record, &telling));
+    } else {
+        out.push_str(&rows_table(record, &expected));
+        out.push_str(&folded(record, &telling, ""));
+    }
+    let same = if record.variants.len() > 1 {
+        " that are the same in every seed and variant"
+    } else {
+        " that are the same in every seed"
+    };
+    out.push_str(&folded(record, &constant, same));
+    Results {
+        lead: None,
+        body: out,
+    }
+}
+
+/// Rows that show when they are asked for; nothing without any.
+fn folded(record: &Record, rows: &[Row], that: &str) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<details><summary>{}{that}</summary>\n{}</details>\n",
+        plural(rows.len(), "further figure"),
+        rows_table(record, rows),
+    )
+}
+
+/// Whether all variants have the same figure in all seeds.
+fn is_constant(row: &Row) -> bool {
+    let mut cells = row.cells.iter();
+    let first = cells.next().copied().flatten();
+    let whole = first.filter(Interval::is_point);
+    whole.is_some_and(|first| cells.all(|cell| cell.is_some_and(|c| c.is_all(first.mean))))
 }
 
 pub(super) fn labelled(record: &Record) -> String {
@@ -52,14 +92,23 @@ pub(super) fn labelled(record: &Record) -> String {
         String::new()
     };
     format!(
-        "<h2 id=\"labelled\">By label</h2>\n<details{}><summary>{all} figures of metrics split by \
-         label</summary>\n{}{rest}</details>\n",
-        if all <= 12 { " open" } else { "" },
+        "<p class=\"note\">{all} figures of metrics split by label.</p>\n{}{rest}",
         rows_table(record, &rows),
     )
 }
 
-pub(super) fn faults(record: &Record) -> String {
+/// Folded unless a fault was silent.
+pub(super) fn faults(record: &Record) -> Part {
+    let faults = audit::faults(record);
+    let mut sums = faults.values().flatten();
+    let silent = sums.any(|sum| sum.seeds_fired < sum.seeds);
+    Part {
+        folded: !silent,
+        ..Part::open("faults", "Fault audit", faults_body(record))
+    }
+}
+
+fn faults_body(record: &Record) -> String {
     let faults = audit::faults(record);
     if faults.is_empty() {
         return String::new();
@@ -96,14 +145,24 @@ pub(super) fn faults(record: &Record) -> String {
         })
         .collect();
     format!(
-        "<h2 id=\"faults\">Fault audit</h2>\n<p class=\"note\">A declared fault without an effect \
+        "<p class=\"note\">A declared fault without an effect \
          proves nothing, so it fails the run. Effects are packets dropped, connections cut, clocks \
          stepped.</p>\n{}",
         table(&head, &rows)
     )
 }
 
-pub(super) fn invariants(record: &Record) -> String {
+/// Folded unless one broke.
+pub(super) fn invariants(record: &Record) -> Part {
+    let invariants = audit::invariants(record);
+    let broken = invariants.values().any(|sum| sum.held < sum.checked);
+    Part {
+        folded: !broken,
+        ..Part::open("invariants", "Invariants", invariants_body(record))
+    }
+}
+
+fn invariants_body(record: &Record) -> String {
     let invariants = audit::invariants(record);
     if invariants.is_empty() {
         return String::new();
@@ -134,10 +193,7 @@ pub(super) fn invariants(record: &Record) -> String {
         })
         .collect();
     let head = ["invariant".to_owned(), "all variants and seeds".to_owned()];
-    let mut out = format!(
-        "<h2 id=\"invariants\">Invariants</h2>\n{}",
-        table(&head, &rows)
-    );
+    let mut out = table(&head, &rows);
     for variant in &record.variants {
         for seed in &variant.seeds {
             let broken = seed.invariants.iter().filter(|i| !i.held);

@@ -4,9 +4,11 @@
 //! Owns what a matrix is and how much heat a cell has. `build` chooses the figures and arranges
 //! them, `text` picks what a text has room for. Nothing here writes markup.
 
+mod axis;
 mod build;
 mod text;
 
+pub use axis::positions;
 pub use build::matrices;
 pub use text::{Text, text};
 
@@ -186,6 +188,43 @@ impl Matrix {
         } else {
             format!("{} ↓ {} →", self.rows.label, self.columns.label)
         }
+    }
+
+    /// Whether each figure is a plain no or yes: 0 or 1 in every seed, and both occur.
+    pub fn is_yes_no(&self) -> bool {
+        let mut seen = [false; 2];
+        for panel in &self.panels {
+            for interval in panel
+                .cells
+                .iter()
+                .flatten()
+                .filter_map(|cell| cell.interval)
+            {
+                let Some(place) = [0.0, 1.0].iter().position(|value| interval.is_all(*value))
+                else {
+                    return false;
+                };
+                seen[place] = true;
+            }
+        }
+        self.unit == "ratio" && seen == [true, true]
+    }
+
+    /// Whether its figures differ, so that heat tells anything.
+    pub fn varies(&self) -> bool {
+        self.scale.greatest > self.scale.least && {
+            let mut cells = self.panels.iter().flat_map(|panel| panel.cells.concat());
+            let first = cells.find_map(|cell| cell.interval).map(|i| i.mean);
+            cells
+                .filter_map(|cell| cell.interval)
+                .any(|i| Some(i.mean) != first)
+        }
+    }
+
+    /// Whether any cell is not as it is expected.
+    pub fn is_missed(&self) -> bool {
+        let mut cells = self.panels.iter().flat_map(|panel| panel.cells.concat());
+        cells.any(|cell| cell.asked.iter().any(|asked| !asked.held))
     }
 
     /// Whether any cell has a mark.

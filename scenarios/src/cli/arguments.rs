@@ -7,6 +7,7 @@ use super::explain::Explain;
 use super::first_difference::FirstDifference;
 use super::list::List;
 use super::new::New;
+use super::report::Report;
 use super::run::Run;
 use super::validation::Validation;
 
@@ -43,6 +44,8 @@ pub enum Command {
     List(List),
     /// Explain a field, a metric, the profiles, or how a scenario is written
     Explain(Explain),
+    /// Make the pages of results anew, and an index of them
+    Report(Report),
     /// Check scenario files without playing them
     Check(Check),
     /// Make a crate with workloads, faults and scenarios of your own

@@ -11,6 +11,7 @@ mod first_difference;
 mod list;
 mod new;
 mod progress;
+mod report;
 mod run;
 mod selection;
 mod validation;
@@ -166,6 +167,7 @@ fn answer(program: &'static str, command: Command) -> ExitCode {
         Command::Run(asked) => run::run(program, &asked),
         Command::List(asked) => list::run(&asked),
         Command::Explain(asked) => explain::run(&asked),
+        Command::Report(asked) => report::run(&asked),
         Command::Check(asked) => check::run(&asked),
         Command::New(asked) => new::run(&asked),
         Command::Validation(asked) => validation::run(&asked),

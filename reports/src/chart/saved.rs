@@ -1,0 +1,155 @@
+//! A figure as files of its own: the drawing as an SVG that needs no page, and its data as CSV.
+//!
+//! Both are links with their content within, so that a page saves them without a script.
+
+use std::fmt::Write;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{Figure, canvas::Shape};
+use crate::{Error, format::html, metrics_csv::text_of};
+
+/// What a figure draws, as a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Data {
+    /// Names of the columns.
+    pub head: Vec<String>,
+    /// As many cells as there are columns, each.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Data {
+    /// A table with these columns and no row yet.
+    pub(super) fn of<const N: usize>(head: [&str; N]) -> Self {
+        Self {
+            head: head.map(str::to_owned).to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        debug_assert_eq!(cells.len(), self.head.len());
+        self.rows.push(cells.into());
+    }
+
+    /// As CSV (RFC 4180) with its head.
+    ///
+    /// # Errors
+    /// [`Error::Csv`] if a cell cannot be written.
+    pub fn csv(&self) -> Result<String, Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(&self.head)?;
+        for row in &self.rows {
+            writer.write_record(row)?;
+        }
+        text_of(writer)
+    }
+}
+
+/// Colours of a drawing that has no page: those of the page in the light.
+const STYLE: &str = "text{font-family:system-ui,sans-serif}\
+.fill-text{fill:#16191d}.fill-muted{fill:#59626d}.fill-page{fill:#fff}\
+.fill-phase{fill:#6e7887;fill-opacity:.1}.fill-mark{fill:#d6a520;fill-opacity:.13}\
+.stroke-text{stroke:#16191d}.stroke-muted{stroke:#59626d}.stroke-grid{stroke:#e6e9ed}\
+.stroke-axis{stroke:#8b949e}.stroke-mark{stroke:#b58900}\
+.stroke-s0{stroke:#0a62b5}.fill-s0,.fill-b0{fill:#0a62b5}\
+.stroke-s1{stroke:#c2500a;stroke-dasharray:30 16}.fill-s1,.fill-b1{fill:#c2500a}\
+.stroke-s2{stroke:#0d7d6c;stroke-dasharray:8 12}.fill-s2,.fill-b2{fill:#0d7d6c}\
+.stroke-s3{stroke:#8e3ba8;stroke-dasharray:40 12 8 12}.fill-s3,.fill-b3{fill:#8e3ba8}\
+.stroke-s4{stroke:#8a6d00;stroke-dasharray:60 20}.fill-s4,.fill-b4{fill:#8a6d00}\
+.stroke-s5{stroke:#4b5563;stroke-dasharray:8 24}.fill-s5,.fill-b5{fill:#4b5563}\
+.fill-b0,.fill-b1,.fill-b2,.fill-b3,.fill-b4,.fill-b5{fill-opacity:.16}\
+circle.stroke-s4,line.stroke-s5{stroke-dasharray:none}";
+
+/// Height of a line of words, in CSS pixels.
+const LINE_PX: f64 = 22.0;
+
+/// The figure as an SVG file: title, legend and drawing.
+pub fn svg(figure: &Figure) -> String {
+    let width = Shape::WIDE.width;
+    let entries = figure.legend.len();
+    let top = LINE_PX * (1.4 + entries as f64);
+    let height = top + figure.wide.height_px;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\"><title>{title}</title><style>{STYLE}</style>\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\
+         <text x=\"8\" y=\"20\" font-size=\"15\" font-weight=\"600\" class=\"fill-text\">{title}</text>",
+        title = html(&figure.title),
+    );
+    for (nth, (style, name)) in figure.legend.iter().enumerate() {
+        let y = LINE_PX * (1.9 + nth as f64);
+        // Drawn in quarters of a pixel, as the dashes of the styles are.
+        let entry = write!(
+            out,
+            "<g transform=\"translate(8 {y}) scale(.25)\"><line x2=\"148\" stroke-width=\"10\" \
+             class=\"stroke-s{style}\"/></g><text x=\"52\" y=\"{}\" font-size=\"13\" \
+             class=\"fill-text\">{}</text>",
+            y + 4.5,
+            html(name),
+        );
+        // A string takes every write.
+        drop(entry);
+    }
+    let place = format!(
+        "<svg y=\"{top}\" width=\"{width}\" height=\"{}\" ",
+        figure.wide.height_px
+    );
+    let inner = figure.wide.svg.replacen("<svg ", &place, 1);
+    out.push_str(&inner);
+    out.push_str("</svg>\n");
+    out
+}
+
+/// Links that save the figure and its data, as markup.
+pub(crate) fn links(figure: &Figure) -> String {
+    let name = file_name(&figure.title);
+    let link = |ending: &str, kind: &str, content: &str, word: &str| {
+        format!(
+            "<a download=\"{name}.{ending}\" href=\"data:{kind};base64,{}\">{word}</a>",
+            STANDARD.encode(content)
+        )
+    };
+    let mut all = vec![link("svg", "image/svg+xml", &svg(figure), "SVG")];
+    if !figure.data.rows.is_empty()
+        && let Ok(csv) = figure.data.csv()
+    {
+        all.push(link("csv", "text/csv", &csv, "CSV"));
+    }
+    format!("<p class=\"save\">Save: {}</p>\n", all.join(" · "))
+}
+
+/// Small letters, digits and hyphens.
+fn file_name(title: &str) -> String {
+    let words = title.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<String> = words
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    words.join("-").chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_saved_figure_needs_no_page_and_its_data_is_a_table() {
+        let legend = vec![(0, "one & all".to_owned())];
+        let mut figure = Figure::new("A <title>".into(), String::new(), legend, |shape| {
+            super::super::canvas::draw(shape, "a", |_| {})
+        });
+        figure.data = Data::of(["loss", "mean"]);
+        figure.data.row(["0,1 %".into(), "3".into()]);
+        let svg = svg(&figure);
+        assert!(svg.starts_with("<svg xmlns=") && svg.contains("A &lt;title&gt;"));
+        assert!(svg.contains("one &amp; all") && svg.contains("<style>"));
+        assert_eq!(
+            figure.data.csv().expect("plain text"),
+            "loss,mean\n\"0,1 %\",3\n"
+        );
+        let links = links(&figure);
+        assert!(links.contains("download=\"a-title.svg\"") && links.contains("a-title.csv"));
+    }
+}
