@@ -28,9 +28,10 @@ pub struct Options {
 /// `ci/goldens.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Plan {
+pub struct Plan {
+    /// Every scenario of the catalog.
     #[serde(rename = "golden")]
-    goldens: Vec<Experiment>,
+    pub goldens: Vec<Experiment>,
 }
 
 const SEED: &str = "1";
@@ -38,14 +39,22 @@ const SEED: &str = "1";
 /// At most this many differing lines are shown a scenario.
 const SHOWN_LINES: usize = 40;
 
+/// Reads `ci/goldens.toml`.
+///
+/// # Errors
+/// When it is not there or not sound.
+pub fn plan(workspace: &Workspace) -> Result<Plan> {
+    let text = std::fs::read_to_string(workspace.root.join("ci/goldens.toml"))
+        .context("ci/goldens.toml")?;
+    toml::from_str(&text).context("ci/goldens.toml")
+}
+
 /// Runs the plan and compares.
 ///
 /// # Errors
 /// When a run fails, a result differs, or plan, catalog and goldens do not match.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let text = std::fs::read_to_string(workspace.root.join("ci/goldens.toml"))
-        .context("ci/goldens.toml")?;
-    let plan: Plan = toml::from_str(&text).context("ci/goldens.toml")?;
+    let plan = plan(workspace)?;
     let folder = workspace.root.join("scenarios/goldens");
     let planned: BTreeSet<String> = plan
         .goldens

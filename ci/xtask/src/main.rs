@@ -16,6 +16,7 @@ mod layers;
 mod licences;
 mod orrery;
 mod outside;
+mod pages;
 mod program;
 mod regressions;
 mod run_record;
@@ -65,6 +66,8 @@ enum Command {
     Validation,
     /// The program `orrery-node`: what it links, its lints, its tests
     Program,
+    /// Reports in a real browser: nothing cut off, nothing missing, few pages when printed
+    Pages,
     /// The example of other people's programs: builds it and plays its scenario
     Outside,
     /// Each validation row fails once its model is broken on purpose
@@ -91,6 +94,9 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Ci(options) => ci::run(&workspace, &options),
         Command::Tidy => tidy::run(&workspace),
+        Command::Pages => {
+            pages::run(&workspace).map(|lines| lines.iter().for_each(|line| println!("{line}")))
+        }
         Command::Layers => layers::run(&workspace),
         Command::Licences => licences::run(&workspace),
         Command::Determinism(options) => determinism::run(&workspace, &options),
