@@ -129,3 +129,19 @@ fn remembering_signatures_changes_nothing_that_is_simulated() {
     assert_eq!(remembered.trace_hash, computed.trace_hash);
     assert_eq!(remembered.stats, computed.stats);
 }
+
+#[test]
+fn of_two_programs_on_one_host_only_the_first_gets_a_port() {
+    Simulation::new(1)
+        .run(|_| {
+            let here = host::add(HostSpec::named("here"));
+            let address: Multiaddr = "/ip4/0.0.0.0/tcp/4001".parse().expect("a multiaddr");
+            let [mut first, mut second] = [here, here].map(swarm);
+            let listener = first.listen_on(address.clone()).expect("the port is free");
+            let refused = second.listen_on(address.clone()).expect_err("it is taken");
+            assert!(refused.to_string().contains("address in use"), "{refused}");
+            assert!(first.remove_listener(listener));
+            second.listen_on(address).expect("it is free again");
+        })
+        .expect("the simulation runs");
+}

@@ -12,6 +12,7 @@ mod lock;
 mod mdns;
 mod names;
 mod open_files;
+mod own_ports;
 mod quic;
 mod storage;
 
@@ -25,6 +26,7 @@ use crate::config::{Mdns, Quic};
 use crate::environment::{ByteStream, Environment, Executor, Observer, Wire};
 
 use names::NoNames;
+use own_ports::OwnPorts;
 
 pub use control::{ControlError, ControlSocket, SOCKET_NAME, ask};
 pub use disk::FolderDisk;
@@ -64,7 +66,7 @@ pub fn environment(
 /// TCP, with names resolved as the system is set up to. A system that is not set up for it only
 /// keeps addresses with names from being dialled.
 fn tcp_wire() -> Wire {
-    let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let tcp = || OwnPorts::new(tcp::Config::default().nodelay(true));
     Wire::Stream(match dns::tokio::Transport::system(tcp()) {
         Ok(named) => named
             .map(|stream, _| -> ByteStream { Box::pin(stream) })

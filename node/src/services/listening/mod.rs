@@ -3,6 +3,7 @@
 //! Owns which listener stands for which of them. Those of reservations are another service's.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::io;
 use std::time::Instant;
 
@@ -61,7 +62,7 @@ impl Service for Listening {
             match core.swarm.listen_on(address.clone()) {
                 Ok(listener) => self.begins(place, listener),
                 Err(error) => {
-                    let reason = causes::root(&error);
+                    let reason = why(&error);
                     return Err(StartError::Listen { address, reason });
                 }
             }
@@ -104,7 +105,7 @@ impl Listening {
         }
         let reason = match reason {
             Ok(()) => "it was closed".to_owned(),
-            Err(error) => causes::root(error),
+            Err(error) => why(error),
         };
         self.cannot_listen(core, number, reason);
     }
@@ -116,7 +117,7 @@ impl Listening {
         };
         match core.swarm.listen_on(address.clone()) {
             Ok(listener) => self.begins(place, listener),
-            Err(error) => self.cannot_listen(core, place, causes::root(&error)),
+            Err(error) => self.cannot_listen(core, place, why(&error)),
         }
     }
 
@@ -132,10 +133,27 @@ impl Listening {
     }
 }
 
+/// Why an address cannot be listened on.
+fn why(error: &(dyn Error + 'static)) -> String {
+    let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    if causes::any(error, is_taken) {
+        return "the port is in use by another program, perhaps a second node".to_owned();
+    }
+    causes::root(error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::services::fake;
+
+    #[test]
+    fn a_port_of_another_program_is_said_to_be_one() {
+        let taken = io::Error::other(io::Error::from(io::ErrorKind::AddrInUse));
+        assert!(why(&taken).contains("another program"));
+        let other = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        assert_eq!(why(&other), other.to_string());
+    }
 
     #[test]
     fn where_nothing_can_listen_the_node_does_not_start() {
