@@ -29,6 +29,7 @@ mod memory_disk;
 pub mod node;
 pub mod op;
 mod peer_names;
+pub mod petname;
 pub mod protocol;
 pub mod pull;
 pub mod quic;

@@ -274,6 +274,129 @@ fn two_terminals_meet_in_a_group() {
     alice.fails(&["dial", "nowhere"], 2, "nowhere");
 }
 
+#[test]
+fn a_person_sees_who_is_there_and_calls_them_by_name() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let [alice, bob] = ["alice", "bob"].map(|name| Terminal::new(root.path(), name));
+    assert!(
+        alice
+            .ok(&["status"])
+            .starts_with("running      no; start it with `run`")
+    );
+    let card = {
+        let _bob_runs = bob.run();
+        bob.ok(&["card"])
+    };
+    let _alice_runs = alice.run();
+    let followed = alice.ok(&["follow", &card, "--name", "Bob B."]);
+    assert!(
+        followed.starts_with("followed; not connected yet: /ip4/127.0.0.1/tcp/"),
+        "{followed}"
+    );
+    assert!(
+        followed.ends_with(": refused, nothing listens there"),
+        "{followed}"
+    );
+    let seen = |status: &str| {
+        status
+            .lines()
+            .find(|line| line.starts_with("friend"))
+            .map(str::to_owned)
+    };
+    let status = alice.ok(&["status"]);
+    assert!(status.starts_with("running      yes, for "), "{status}");
+    let never = "friend       Bob B.  not connected, not seen since the start";
+    assert_eq!(seen(&status).as_deref(), Some(never));
+
+    let mut listen = bob.command(&["run", "--events"]);
+    let mut bob_runs = bob.start(listen.env("ORRERY__SYNC__PULL_INTERVAL", "2h"));
+    let followed = alice.ok(&["follow", &bob.ok(&["card"])]);
+    assert_eq!(followed, "followed; connected, direct over tcp");
+    let event = bob_runs.wait_for("connected");
+    assert!(
+        event["at"].as_str().is_some_and(|at| at.ends_with('Z')),
+        "{event}"
+    );
+    assert_eq!(
+        seen(&alice.ok(&["status"])).as_deref(),
+        Some("friend       Bob B.  direct over tcp")
+    );
+    bob.ok(&["post", "by name", "--to", "public"]);
+    alice.ok(&["pull", "Bob B."]);
+    assert!(
+        alice
+            .ok(&["timeline", "--author", "Bob B."])
+            .contains("  Bob B.  by name")
+    );
+    assert!(alice.ok(&["following"]).ends_with("  Bob B."));
+    assert_eq!(alice.ok(&["blocked"]), "");
+    alice.fails(&["name", "Bob B.", "friends"], 2, "choose another");
+    alice.ok(&["name", "Bob B.", "Bob"]);
+    alice.fails(&["pull", "Bob B."], 2, "nobody is called so");
+    drop(bob_runs);
+    while !seen(&alice.ok(&["status"])).is_some_and(|line| line.contains("last seen 20")) {
+        std::thread::yield_now();
+    }
+    let told = alice.output(&["pull", "Bob"]);
+    assert_eq!(told.status.code(), Some(1));
+    let beside = String::from_utf8(told.stderr).expect("UTF-8");
+    assert!(
+        beside.contains("Bob: cannot connect: /ip4/127.0.0.1/tcp/"),
+        "{beside}"
+    );
+    alice.ok(&["block", "Bob"]);
+    assert!(alice.ok(&["blocked"]).ends_with("  Bob"));
+    alice.fails(
+        &["dial", "/ip4/127.0.0.1/tcp/1"],
+        1,
+        "refused, nothing listens there",
+    );
+}
+
+#[test]
+fn settings_come_from_the_command_line_and_the_environment() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::listening(root.path(), "alice", "/ip4/127.0.0.1/tcp/1");
+    let mut elsewhere = alice.command(&["run", "--events", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+    let running = alice.start(&mut elsewhere);
+    assert_ne!(running.address, "/ip4/127.0.0.1/tcp/1");
+    drop(running);
+    alice.fails(
+        &["run", "--listen", "home"],
+        2,
+        "--listen: `listen.addresses`",
+    );
+    let mut wrong = alice.command(&["status"]);
+    let output = wrong
+        .env("ORRERY__SYNC__ENGIN", "cursor")
+        .output()
+        .expect("runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(
+        told.contains("ORRERY__SYNC__ENGIN") && told.contains("`sync.engine`"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_second_node_on_the_same_port_does_not_start() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let alice = Terminal::new(root.path(), "alice");
+    let mut alice_runs = alice.run();
+    let bob = Terminal::listening(root.path(), "bob", &alice_runs.address);
+    bob.fails(
+        &["run"],
+        1,
+        "in use by another program, perhaps a second node; choose another",
+    );
+    // It was not heard of by anybody, and alice still listens.
+    let carol = Terminal::new(root.path(), "carol");
+    let _carol_runs = carol.run();
+    carol.ok(&["dial", &alice_runs.address]);
+    alice_runs.wait_for("connected");
+}
+
 /// Two columns of a command: what it prints, and what it tells beside that.
 fn told(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
@@ -324,8 +447,20 @@ fn a_person_finds_and_reaches_others_from_a_terminal() {
     let (printed, beside) = told(&output);
     assert_eq!(printed, format!("{}/p2p/{peer}\n", bob_runs.address));
     assert_eq!(beside, "found by known\n");
-    alice.ok(&["dial", printed.trim()]);
+    let dialled = alice.ok(&["dial", printed.trim()]);
+    assert!(
+        dialled.starts_with(peer) && dialled.contains(": direct over tcp, in "),
+        "{dialled}"
+    );
 
+    // A card that nobody keeps says which peer to look for: the ways are asked.
+    let stranger = Keys::generate(None).card(&["/ip4/192.0.2.7/tcp/1".parse().expect("one")]);
+    let stranger = stranger.expect("keys in memory always sign").to_string();
+    alice.fails(
+        &["lookup", &stranger, "--by", "mdns"],
+        1,
+        "mdns: switched off",
+    );
     alice.fails(&["lookup", identity, "--by", "hearsay"], 2, "rendezvous");
     alice.fails(&["lookup", "nobody"], 2, "identity");
     alice.fails(&["reach", "orrery1nonsense"], 2, "card");
@@ -500,9 +635,9 @@ fn a_node_whose_output_is_not_read_answers_and_ends() {
         .stderr(full)
         .spawn()
         .expect("runs");
-    // Without a node that runs, `dial` fails by another code.
-    let dial = ["dial", "/ip4/127.0.0.1/tcp/1"];
-    while alice.output(&dial).status.code() == Some(1) {
+    // Without a node that runs, `join` fails by another code.
+    let join = ["join", "lunch"];
+    while alice.output(&join).status.code() == Some(1) {
         assert_eq!(process.try_wait().expect("can be asked"), None);
     }
     for _ in 0..20 {

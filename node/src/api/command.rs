@@ -32,7 +32,22 @@ pub enum Command {
     Follow {
         /// The card's text.
         card: String,
+        /// What they are called from now on; as before if absent.
+        #[serde(default)]
+        name: Option<String>,
+        /// Reply when it shows whether they can be connected with, by `Reply::Followed`.
+        #[serde(default)]
+        wait: bool,
     },
+    /// Call somebody by a name of one's own, which nobody else is told.
+    Name {
+        /// Whom.
+        identity: IdentityName,
+        /// What; nothing any more if absent.
+        name: Option<String>,
+    },
+    /// Everybody known: who is followed, blocked, or called by a name.
+    Contacts,
     /// Stop pulling the feed of `identity` and leave it out of the friends audience.
     Unfollow {
         /// Whom.
@@ -81,6 +96,9 @@ pub enum Command {
     Dial {
         /// Multiaddr, with `/p2p/…` if the peer is known.
         address: String,
+        /// Reply at the end instead, with `Reply::Dialled` or `Reply::NotDialled`.
+        #[serde(default)]
+        wait: bool,
     },
     /// Dial a peer at several addresses at once, the best first: what comes first stays. Done once
     /// the dial has begun, or if the peer is connected; events tell the outcome as of `dial`.
@@ -93,6 +111,9 @@ pub enum Command {
     Lookup {
         /// Whom.
         identity: IdentityName,
+        /// Their libp2p peer id, if it is known: some rungs find only peers.
+        #[serde(default)]
+        peer: Option<String>,
         /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
         by: Vec<Rung>,
         /// Reply at the end instead, with `Reply::Found` or `Reply::NotFound`. No rung takes
@@ -149,6 +170,25 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Dials `address`, without waiting for the outcome.
+    pub const fn dial(address: String) -> Self {
+        Self::Dial {
+            address,
+            wait: false,
+        }
+    }
+
+    /// Follows the one whose card this is, without waiting for a connection.
+    pub const fn follow(card: String) -> Self {
+        Self::Follow {
+            card,
+            name: None,
+            wait: false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +203,7 @@ mod tests {
             r#"{"command": "lookup", "identity": "x", "by": ["kad"]}"#,
             Command::Lookup {
                 identity: "x".to_owned(),
+                peer: None,
                 by: vec![Rung::Kad],
                 wait: false,
             },
@@ -180,6 +221,7 @@ mod tests {
             r#"{"command": "lookup", "identity": "x", "by": [], "wait": true}"#,
             Command::Lookup {
                 identity: "x".to_owned(),
+                peer: None,
                 by: vec![],
                 wait: true,
             },

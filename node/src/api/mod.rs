@@ -14,7 +14,7 @@ pub use command::{Audience, Command};
 pub use event::Event;
 pub use payload::Payload;
 pub use reach::{Miss, Missed, NoMapping, Path, Rung, Transport, Unreached};
-pub use reply::{Post, Reply};
+pub use reply::{Contact, Friend, FriendLink, Post, Reachability, Reply};
 
 /// A person: the Ed25519 public key in lower-case base32 without padding.
 pub type IdentityName = String;

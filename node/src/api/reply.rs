@@ -18,6 +18,20 @@ pub enum Reply {
         /// Place in its log, from 0.
         seq: u64,
     },
+    /// Somebody is followed.
+    Followed {
+        /// Whom.
+        identity: IdentityName,
+        /// How they are connected, if they are.
+        link: Option<FriendLink>,
+        /// Why they are not, in plain words; it is tried again.
+        reason: Option<String>,
+    },
+    /// Everybody known, by identity.
+    Contacts {
+        /// They.
+        contacts: Vec<Contact>,
+    },
     /// A message has been handed to the peers of its group.
     Published {
         /// Its name: author and number.
@@ -27,6 +41,22 @@ pub enum Reply {
     Peers {
         /// libp2p peer ids; of the nearest, the nearest first.
         peers: Vec<String>,
+    },
+    /// A peer is connected, as `Command::Dial` asked.
+    Dialled {
+        /// Its libp2p peer id.
+        peer: String,
+        /// How it is connected now.
+        path: Path,
+        /// What carries that connection.
+        transport: Transport,
+        /// Microseconds since the command.
+        took_us: u64,
+    },
+    /// A dial has come to nothing.
+    NotDialled {
+        /// Why, in plain words.
+        reason: String,
     },
     /// Somebody was found.
     Found {
@@ -103,7 +133,81 @@ pub enum Reply {
         connections: Vec<String>,
         /// Counters by name, sorted.
         counters: std::collections::BTreeMap<String, u64>,
+        /// Whether the node runs; otherwise it was started for this reply alone.
+        #[serde(default)]
+        running: bool,
+        /// The node's version.
+        #[serde(default)]
+        version: String,
+        /// Milliseconds since it was started.
+        #[serde(default)]
+        uptime_ms: u64,
+        /// Who is followed and not blocked, by identity.
+        #[serde(default)]
+        friends: Vec<Friend>,
+        /// The libp2p peer ids of relays that hold a place for us, sorted.
+        #[serde(default)]
+        reservations: Vec<String>,
+        /// Who can reach us, as far as that is known.
+        #[serde(default)]
+        reachability: Reachability,
+        /// The multiaddrs at which we are known to be reachable, or said to be by the configuration.
+        #[serde(default)]
+        reachable_at: Vec<String>,
     },
+}
+
+/// Who can reach a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reachability {
+    /// Nothing is known.
+    #[default]
+    Unknown,
+    /// Everybody who can reach a relay that holds a place for it.
+    Relayed,
+    /// Everybody, directly.
+    Public,
+}
+
+/// Somebody who is followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Friend {
+    /// Who.
+    pub identity: IdentityName,
+    /// What the owner calls them.
+    pub name: Option<String>,
+    /// Their libp2p peer id.
+    pub peer: String,
+    /// How they are connected, if they are.
+    pub link: Option<FriendLink>,
+    /// When they were last seen connected since the node was started, by its wall clock, in
+    /// milliseconds since 1970; the present moment for those who are.
+    pub last_seen_ms: Option<u64>,
+}
+
+/// A connection with somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FriendLink {
+    /// How it came about.
+    pub path: Path,
+    /// What carries it.
+    pub transport: Transport,
+}
+
+/// Somebody whom the owner knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Contact {
+    /// Who.
+    pub identity: IdentityName,
+    /// What the owner calls them.
+    pub name: Option<String>,
+    /// Their libp2p peer id, if their card was ever seen.
+    pub peer: Option<String>,
+    /// Whether the owner follows them.
+    pub followed: bool,
+    /// Whether the owner blocks them.
+    pub blocked: bool,
 }
 
 /// A readable post.
@@ -113,6 +217,9 @@ pub struct Post {
     pub op: OpName,
     /// Who wrote it.
     pub author: IdentityName,
+    /// What the owner calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author_name: Option<String>,
     /// The author's wall clock, milliseconds since 1970.
     pub stamp_ms: u64,
     /// Whether that clock was more than an hour ahead of the reader's when the post arrived: the

@@ -8,6 +8,7 @@ mod discovery;
 mod groups;
 mod kad;
 mod ladder;
+mod overrides;
 mod quic;
 mod reach;
 mod relay;

@@ -7,6 +7,7 @@
 pub(crate) mod addresses;
 mod apart;
 pub(crate) mod behaviour;
+pub(crate) mod dial_failure;
 mod error;
 pub(crate) mod friends;
 pub(crate) mod known;
@@ -30,7 +31,7 @@ use libp2p::allow_block_list::Blocked;
 use libp2p::connection_limits::Exceeded;
 use libp2p::swarm::{ConnectionDenied, DialError, Swarm};
 
-use crate::api::{Event, Reply};
+use crate::api::{Event, FriendLink, Path, Reply, Transport};
 use crate::card::Card;
 use crate::entry::{Acquaintances, Anybodys, NoPlace};
 use crate::identity::IdentityId;
@@ -234,7 +235,7 @@ impl Core {
         if let DialError::Denied { cause } = &*error {
             self.denied_by(peer, cause);
         }
-        let reason = error.to_string();
+        let reason = dial_failure::plain(&error);
         self.raise(Signal::DialFailed { peer, error });
         if let Some(peer) = peer.filter(|peer| !self.links.has_peer(peer)) {
             self.raise(Signal::NotDialled { peer, reason });
@@ -255,6 +256,15 @@ impl Core {
         {
             self.context.refused(&peer, "connection", Reason::Forged);
         }
+    }
+
+    /// The connection that has proved to be that of `identity`, if there is one.
+    pub fn link_with(&self, identity: IdentityId) -> Option<FriendLink> {
+        let (_, peer) = self.links.of_identity(identity)?;
+        Some(FriendLink {
+            path: self.links.path(&peer).unwrap_or(Path::Direct),
+            transport: self.links.transport(&peer).unwrap_or(Transport::Other),
+        })
     }
 
     /// Asks for `feed.enabled`, without which what `reply` waits for cannot be done.

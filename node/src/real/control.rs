@@ -250,6 +250,8 @@ fn patience(command: &Command) -> Duration {
     let may_take_long = matches!(
         command,
         Command::Pull { .. }
+            | Command::Dial { .. }
+            | Command::Follow { .. }
             | Command::Lookup { .. }
             | Command::Reach { .. }
             | Command::Reindex

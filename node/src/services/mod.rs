@@ -82,7 +82,7 @@ services! {
     /// Which connections are up, and which of several to a peer stays.
     connections: connections::Connections {
         commands {
-            Dial { address } => dial_address,
+            Dial { address, wait } => dial_address,
             DialPeer { addresses } => dial_peer,
         }
         events { HolePunch => on_hole_punch, Identify => on_identify }
@@ -137,13 +137,15 @@ services! {
     reach: reach::Reach {
         commands {
             Reach { identity, peer, addresses, wait } => reach,
-            Lookup { identity, by, wait } => look_up,
+            Lookup { identity, peer, by, wait } => look_up,
         }
     }
     /// Who is followed and who is blocked, and connections with friends.
     friends: friends::Friends {
         commands {
-            Follow { card } => follow,
+            Follow { card, name, wait } => follow,
+            Name { identity, name } => call,
+            Contacts => contacts,
             Unfollow { identity } => unfollow,
             Block { identity } => block,
             Unblock { identity } => unblock,

@@ -1,4 +1,4 @@
-//! Whom the owner knows, follows and blocks, as one small file beside the posts.
+//! Whom the owner knows, follows, blocks and calls by a name, as one small file beside the posts.
 //!
 //! Owns the file's name and format. The file is the truth, for none of it can be derived from
 //! anything else; the index has a copy, to be asked quickly, and the file's checksum. Which of
@@ -7,24 +7,30 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
 
 use super::StoreError;
-use super::tables::{BLOCKS, CARDS, CONTACTS_MARK, FOLLOWS};
+use super::tables::{BLOCKS, CARDS, CONTACTS_MARK, FOLLOWS, NAMES};
 use crate::card::{CARD_BYTES_MAX, Card};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::environment::Disk;
 use crate::files;
 use crate::identity::IdentityId;
+use crate::petname::{PETNAME_BYTES_MAX, Petname};
 
 const WHAT: &str = "contact file";
-const VERSION: u64 = 1;
+/// The first version, written as long as nobody is called by a name of the owner's; programs that
+/// know no names read it.
+const NAMELESS: u64 = 1;
+/// With names.
+const VERSION: u64 = 2;
 /// Most contacts that are kept.
 pub(super) const CONTACTS_MAX: usize = 20_000;
 /// Longest card as it is kept: its claim and the signatures over it.
 const KEPT_CARD_BYTES_MAX: usize = CARD_BYTES_MAX + 1_024;
-/// A contact takes a card, its name and a few bytes.
-const FILE_BYTES_MAX: u64 = 128 + (KEPT_CARD_BYTES_MAX as u64 + 64) * CONTACTS_MAX as u64;
+/// A contact takes a card, its identity, a name and a few bytes.
+const FILE_BYTES_MAX: u64 =
+    128 + (KEPT_CARD_BYTES_MAX as u64 + PETNAME_BYTES_MAX as u64 + 64) * CONTACTS_MAX as u64;
 const MARK_BYTES: usize = 32;
 
 /// The checksum of a contact file: BLAKE3 of what follows it.
@@ -39,11 +45,13 @@ pub(super) struct Contact {
     pub(super) blocked: bool,
     /// Its card, if it was ever seen, as it was given.
     pub(super) card: Option<Vec<u8>>,
+    /// What the owner calls it.
+    pub(super) name: Option<Petname>,
 }
 
-/// Everybody the owner knows.
+/// Everybody the owner knows: what the file of contacts says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Contacts(BTreeMap<[u8; 32], Contact>);
+pub struct Contacts(BTreeMap<[u8; 32], Contact>);
 
 /// The file of an identity.
 pub(super) fn path(identity: IdentityId) -> String {
@@ -99,35 +107,56 @@ impl Contacts {
         *blake3::hash(&self.encode()).as_bytes()
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// The file's content, without the checksum that stands before it.
+    pub fn encode(&self) -> Vec<u8> {
+        let named = self.0.values().any(|contact| contact.name.is_some());
+        let version = if named { VERSION } else { NAMELESS };
         let mut writer = Writer::default();
-        writer.array(2).u64(VERSION).array(self.0.len());
+        writer.array(2).u64(version).array(self.0.len());
         for (identity, contact) in &self.0 {
             writer
-                .array(4)
+                .array(if named { 5 } else { 4 })
                 .bytes(identity)
                 .bool(contact.followed)
                 .bool(contact.blocked)
                 .option(contact.card.as_ref(), |writer, card| {
                     writer.bytes(card);
                 });
+            if named {
+                writer.option(contact.name.as_ref(), |writer, name| {
+                    writer.text(name.as_str());
+                });
+            }
         }
         writer.finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    /// Reads the file's content, whose checksum was found right.
+    ///
+    /// # Errors
+    /// When it is not a file of contacts, is of another version, or holds more than is kept.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);
         reader.array(2)?;
-        reader.version(VERSION)?;
+        let named = match reader.u64()? {
+            NAMELESS => false,
+            VERSION => true,
+            found => return Err(DecodeError::Version { what: WHAT, found }),
+        };
         let mut contacts = BTreeMap::new();
         for _ in 0..reader.list(CONTACTS_MAX)? {
-            reader.array(4)?;
+            reader.array(if named { 5 } else { 4 })?;
             let identity = reader.fixed()?;
             let contact = Contact {
                 followed: reader.bool()?,
                 blocked: reader.bool()?,
                 card: reader
                     .option(|reader| reader.bytes(KEPT_CARD_BYTES_MAX).map(<[u8]>::to_vec))?,
+                name: if named {
+                    reader.option(|reader| Petname::kept(reader.text(PETNAME_BYTES_MAX)?))?
+                } else {
+                    None
+                },
             };
             contacts.insert(identity, contact);
         }
@@ -148,6 +177,9 @@ impl Contacts {
         for entry in txn.open_table(BLOCKS)?.iter()? {
             contacts.entry(*entry?.0.value()).or_default().blocked = true;
         }
+        for (identity, name) in names(txn)? {
+            contacts.entry(identity.0).or_default().name = Some(name);
+        }
         Ok(Self(contacts))
     }
 
@@ -156,6 +188,7 @@ impl Contacts {
         let mut cards = txn.open_table(CARDS)?;
         let mut follows = txn.open_table(FOLLOWS)?;
         let mut blocks = txn.open_table(BLOCKS)?;
+        txn.delete_table(NAMES)?;
         cards.retain(|identity, _| self.0.contains_key(identity))?;
         follows.retain(|identity, ()| self.of(identity).followed)?;
         blocks.retain(|identity, ()| self.of(identity).blocked)?;
@@ -172,20 +205,31 @@ impl Contacts {
             if contact.blocked {
                 blocks.insert(identity, ())?;
             }
+            if let Some(name) = &contact.name {
+                txn.open_table(NAMES)?.insert(identity, name.as_str())?;
+            }
         }
         txn.open_table(CONTACTS_MARK)?.insert((), mark)?;
         Ok(())
     }
 
-    /// Makes the index say of `identity` what is said here, and notes the file's checksum in it.
+    /// Makes the index say of `identity` what is said here, and notes the file's checksum in it;
+    /// `before` is what it said.
     pub(super) fn enter_one(
         &self,
         txn: &WriteTransaction,
         identity: IdentityId,
+        before: &Contact,
         mark: &Mark,
     ) -> Result<(), StoreError> {
         let name = &identity.0;
         let contact = self.of(name);
+        // The table is made for the first name: where nobody has one, the index is as ever.
+        if let Some(called) = &contact.name {
+            txn.open_table(NAMES)?.insert(name, called.as_str())?;
+        } else if before.name.is_some() {
+            txn.open_table(NAMES)?.remove(name)?;
+        }
         if let Some(card) = &contact.card {
             txn.open_table(CARDS)?.insert(name, card.as_slice())?;
         }
@@ -203,6 +247,20 @@ impl Contacts {
         }
         txn.open_table(CONTACTS_MARK)?.insert((), mark)?;
         Ok(())
+    }
+
+    /// All of it, in the order of the identities.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (IdentityId, &Contact)> {
+        self.0
+            .iter()
+            .map(|(identity, contact)| (IdentityId(*identity), contact))
+    }
+
+    /// Who is called `name`.
+    pub(super) fn named(&self, name: &Petname) -> Option<IdentityId> {
+        let mut contacts = self.iter();
+        let found = contacts.find(|(_, contact)| contact.name.as_ref() == Some(name));
+        found.map(|(identity, _)| identity)
     }
 
     /// What is known of `identity`.
@@ -251,6 +309,21 @@ impl Contacts {
     }
 }
 
+/// Who is called by a name of the owner's, by the index.
+pub(super) fn names(txn: &ReadTransaction) -> Result<BTreeMap<IdentityId, Petname>, StoreError> {
+    let table = match txn.open_table(NAMES) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
+        other => other?,
+    };
+    let mut names = BTreeMap::new();
+    for entry in table.iter()? {
+        let (identity, name) = entry?;
+        let name = Petname::kept(name.value()).map_err(StoreError::DamagedEntry)?;
+        names.insert(IdentityId(*identity.value()), name);
+    }
+    Ok(names)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +337,7 @@ mod tests {
             followed: true,
             blocked: false,
             card: Some(vec![7; 40]),
+            name: None,
         };
         contacts.put(IdentityId([2; 32]), contact).expect("fits");
         let blocked = Contact {
@@ -294,6 +368,21 @@ mod tests {
             file.set_len(short).expect("cuts");
             assert!(Contacts::read(&disk, OWNER).is_err(), "{short}");
         }
+    }
+
+    #[test]
+    fn names_are_kept_and_who_has_none_is_written_as_ever() {
+        let mut contacts = some();
+        let nameless = contacts.encode();
+        assert_eq!(&nameless[..2], [0x82, 1], "programs without names read it");
+        let mut ada = contacts.of(&[2; 32]);
+        ada.name = Some("Ada L.".parse().expect("a name"));
+        contacts.put(IdentityId([2; 32]), ada).expect("known");
+        let read = Contacts::decode(&contacts.encode()).expect("reads");
+        assert_eq!(read, contacts);
+        let name = "Ada L.".parse().expect("a name");
+        assert_eq!(read.named(&name), Some(IdentityId([2; 32])));
+        assert_eq!(Contacts::decode(&nameless), Ok(some()));
     }
 
     #[test]

@@ -1,15 +1,19 @@
-//! Whom the owner knows, follows and blocks.
+//! Whom the owner knows, follows, blocks and calls by a name.
 //!
 //! A card once seen is kept after unfollowing, so that single readers can
 //! still be named. Blocking does not unfollow.
 
+use std::collections::BTreeMap;
+
 use redb::{ReadTransaction, ReadableTable};
 
-use super::contact_file::{Contact, Contacts};
+use super::contact_file::{self, Contact, Contacts};
 use super::tables::{BLOCKS, CARDS, FOLLOWS};
 use super::{Store, StoreError};
+use crate::api;
 use crate::card::Card;
 use crate::identity::IdentityId;
+use crate::petname::Petname;
 
 impl Store {
     /// Follows whom `card` names, and keeps the card. False if they were
@@ -58,6 +62,64 @@ impl Store {
         self.change(identity, |contact| contact.blocked = false)
     }
 
+    /// Calls `identity` by a name, or by none. False if that was so. Durable on return.
+    ///
+    /// # Errors
+    /// `NameTaken` if another identity is called so; `TooManyContacts`; `Disk` and `Index`.
+    pub fn set_name(
+        &mut self,
+        identity: IdentityId,
+        name: Option<Petname>,
+    ) -> Result<bool, StoreError> {
+        if let Some(name) = &name {
+            self.check_name(identity, name)?;
+        }
+        self.change(identity, |contact| contact.name = name)
+    }
+
+    /// Whether `identity` can be called `name`.
+    ///
+    /// # Errors
+    /// `NameTaken` if another identity is called so; `Disk` and `Index`.
+    pub fn check_name(&self, identity: IdentityId, name: &Petname) -> Result<(), StoreError> {
+        let contacts = Contacts::of_index(&self.read()?)?;
+        match contacts.named(name) {
+            Some(other) if other != identity => Err(StoreError::NameTaken {
+                name: name.clone(),
+                of: other,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the owner calls others.
+    ///
+    /// # Errors
+    /// `Disk`, `Index` and `DamagedEntry`.
+    pub fn names(&self) -> Result<BTreeMap<IdentityId, Petname>, StoreError> {
+        contact_file::names(&self.read()?)
+    }
+
+    /// Everybody known, by identity.
+    ///
+    /// # Errors
+    /// `Disk`, `Index` and `DamagedEntry`.
+    pub fn contacts(&self) -> Result<Vec<api::Contact>, StoreError> {
+        let contacts = Contacts::of_index(&self.read()?)?;
+        let known = contacts.iter().map(|(identity, contact)| {
+            let card = contact.card.as_deref().map(Card::decode_kept);
+            let card = card.transpose().map_err(StoreError::DamagedEntry)?;
+            Ok(api::Contact {
+                identity: identity.to_string(),
+                name: contact.name.as_ref().map(ToString::to_string),
+                peer: card.map(|card| card.peer.to_string()),
+                followed: contact.followed,
+                blocked: contact.blocked,
+            })
+        });
+        known.collect()
+    }
+
     /// Changes what is known of `identity`, in the file and then in the index; whether that
     /// was something else before.
     fn change(
@@ -78,7 +140,7 @@ impl Store {
         self.unsettled = true;
         let mark = contacts.write(&self.disk, self.keys.identity())?;
         let txn = self.index.begin_write()?;
-        contacts.enter_one(&txn, identity, &mark)?;
+        contacts.enter_one(&txn, identity, &before, &mark)?;
         txn.commit()?;
         self.unsettled = false;
         Ok(true)

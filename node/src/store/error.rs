@@ -5,6 +5,7 @@ use std::io;
 use crate::codec::DecodeError;
 use crate::identity::{IdentityId, SignError};
 use crate::op::OpId;
+use crate::petname::Petname;
 use crate::seal::SealError;
 
 /// Why the store did not do what it was asked.
@@ -48,6 +49,14 @@ pub enum StoreError {
     TooManyContacts {
         /// How many.
         max: usize,
+    },
+    /// Another identity is called so.
+    #[error("`{name}` is what you call {of}; choose another name, or take it from them first")]
+    NameTaken {
+        /// The name.
+        name: Petname,
+        /// Whose it is.
+        of: IdentityId,
     },
     /// The body breaks its rules.
     #[error(transparent)]
@@ -138,6 +147,7 @@ impl StoreError {
             | Self::ContactsLost { .. }
             | Self::NewerIndex(_) => true,
             Self::TooManyContacts { .. }
+            | Self::NameTaken { .. }
             | Self::Body(_)
             | Self::TooManyReaders { .. }
             | Self::UnknownReader(_)

@@ -39,6 +39,7 @@ use crate::environment::Disk;
 use crate::keys::Keys;
 
 pub use answer::{Answer, Unanswered};
+pub use contact_file::Contacts;
 pub(crate) use error::Cure;
 pub use error::StoreError;
 pub use forks::Fork;
@@ -46,6 +47,7 @@ pub use ingest::{Ingested, Received};
 pub use opening::{Opened, Rebuilt, SetAside, Trust};
 pub use own_logs::{EndReason, EndedLog};
 pub use post::{Granted, Posted};
+pub use proof_file::Proofs;
 pub use recover::Reindexed;
 pub use timeline::Shown;
 

@@ -38,9 +38,9 @@ type Revoked = ([u8; 32], [u8; 32], u64, u64);
 /// A forked log: device, log, place, and the proof as the index has it.
 type Forked = ([u8; 32], [u8; 16], u64, Vec<u8>);
 
-/// What others have signed of their keys and logs.
+/// What others have signed of their keys and logs: what the file of proofs says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Proofs {
+pub struct Proofs {
     certificates: Vec<Vec<u8>>,
     revoked: Vec<Revoked>,
     forked: Vec<Forked>,
@@ -135,7 +135,8 @@ impl Proofs {
         Ok(())
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// The file's content, without the checksum that stands before it.
+    pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.array(4).u64(VERSION).array(self.certificates.len());
         for certificate in &self.certificates {
@@ -154,7 +155,11 @@ impl Proofs {
         writer.finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    /// Reads the file's content, whose checksum was found right.
+    ///
+    /// # Errors
+    /// When it is not a file of proofs, is of another version, or holds more than is kept.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);
         reader.versioned(4, VERSION)?;
         let mut proofs = Self::default();

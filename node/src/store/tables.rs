@@ -31,7 +31,7 @@ pub(super) const HLC_COUNTER: &str = "hlc-counter";
 pub(super) const FORMAT: TableDefinition<(), u64> = TableDefinition::new("format");
 /// The numbering of arrivals, one entry. Made with the index, and anew when a log is ended.
 pub(super) const EPOCH: TableDefinition<(), &[u8; 16]> = TableDefinition::new("epoch");
-/// The checksum of the contact file whose content the three tables after it copy, one entry.
+/// The checksum of the contact file whose content the four tables after it copy, one entry.
 pub(super) const CONTACTS_MARK: TableDefinition<(), &[u8; 32]> =
     TableDefinition::new("contacts-mark");
 /// Cards of everybody known.
@@ -40,6 +40,8 @@ pub(super) const CARDS: TableDefinition<Name, &[u8]> = TableDefinition::new("car
 pub(super) const FOLLOWS: TableDefinition<Name, ()> = TableDefinition::new("follows");
 /// Whom the owner blocks.
 pub(super) const BLOCKS: TableDefinition<Name, ()> = TableDefinition::new("blocks");
+/// What the owner calls others. Made for the first name.
+pub(super) const NAMES: TableDefinition<Name, &str> = TableDefinition::new("names");
 /// Per author, where the cursor engine goes on: epoch and arrival.
 pub(super) const CURSORS: TableDefinition<Name, (&[u8; 16], u64)> = TableDefinition::new("cursors");
 /// Certificates with a higher serial than those on the cards that are kept.

@@ -155,6 +155,7 @@ fn shown(
     let post = api::Post {
         op: op.to_string(),
         author: record.author.to_string(),
+        author_name: None,
         stamp_ms,
         stamp_ahead: record.is_ahead(stamp_ms),
         body: body.value,

@@ -18,7 +18,7 @@ async fn dial(node: &TestNode, other: &TestNode) {
     let card: Card = other.card.parse().expect("a card");
     let address = card.addresses[0].clone().with_p2p(card.peer);
     let address = address.expect("its own").to_string();
-    let done = node.handle.command(Command::Dial { address }).await;
+    let done = node.handle.command(Command::dial(address)).await;
     assert_eq!(done, Ok(Reply::Done));
 }
 

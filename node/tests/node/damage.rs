@@ -156,7 +156,7 @@ async fn a_connection_that_panics_ends_the_node_and_says_so() {
         .expect("starts");
     let other = TestNode::start(2, "").await;
     let address = address.to_string();
-    let dialled = other.handle.command(Command::Dial { address }).await;
+    let dialled = other.handle.command(Command::dial(address)).await;
     assert!(dialled.is_ok(), "{dialled:?}");
     let ended = tokio::time::timeout(crate::world::PATIENCE, handle.ended()).await;
     assert_eq!(ended, Ok(Ending::Broken));

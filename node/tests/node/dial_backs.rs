@@ -90,7 +90,7 @@ async fn a_friend_who_comes_back_is_pulled_from_though_addresses_are_tested() {
     lives.fetch_add(1, Ordering::SeqCst);
     let friend = friend.restart_real(2, &listens).await;
     let address = address_over_tcp(&node).await;
-    let dialled = friend.handle.command(Command::Dial { address }).await;
+    let dialled = friend.handle.command(Command::dial(address)).await;
     assert_eq!(dialled, Ok(Reply::Done));
     friend.meets(&node).await;
     let post = friend.post("I am back", Audience::Public).await;

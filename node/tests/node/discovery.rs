@@ -18,6 +18,7 @@ async fn look_up(node: &TestNode, identity: String, rung: Rung) {
     let by = vec![rung];
     let command = Command::Lookup {
         identity,
+        peer: None,
         by,
         wait: false,
     };
@@ -141,7 +142,7 @@ pub async fn false_friend(settings: &str) -> (TestNode, Peer) {
     let node = TestNode::start(1, settings).await;
     let card = Keys::generate(Some([9; 32])).card(&[]).expect("signs");
     let card = card.to_string();
-    let done = node.handle.command(Command::Follow { card }).await;
+    let done = node.handle.command(Command::follow(card)).await;
     assert_eq!(done, Ok(Reply::Done));
     let peer = Peer::authenticate(9, &node).await;
     (node, peer)

@@ -159,10 +159,8 @@ async fn commands_that_make_no_sense_are_refused() {
     let nobody = "nobody".to_owned();
     let stranger = TestNode::start(2, QUICK).await.identity();
     for command in [
-        Command::Follow { card },
-        Command::Follow {
-            card: "orrery1".to_owned(),
-        },
+        Command::follow(card),
+        Command::follow("orrery1".to_owned()),
         Command::Unfollow {
             identity: stranger.clone(),
         },

@@ -38,7 +38,7 @@ fn address(node: &TestNode) -> Multiaddr {
 
 async fn dial(node: &TestNode, other: &TestNode) {
     let address = address(other).to_string();
-    let done = node.handle.command(Command::Dial { address }).await;
+    let done = node.handle.command(Command::dial(address)).await;
     assert_eq!(done, Ok(Reply::Done));
 }
 
@@ -167,9 +167,7 @@ async fn commands_about_groups_that_make_no_sense_are_refused() {
         assert!(reason.contains(expected), "{command:?}: {reason}");
     };
     let join = |name: &str| Command::Join { topic: topic(name) };
-    let dial = |address: &str| Command::Dial {
-        address: address.to_owned(),
-    };
+    let dial = |address: &str| Command::dial(address.to_owned());
     check(&plain, join("lunch"), "gossip.enabled").await;
     check(&plain, publish("lunch", "x"), "gossip.enabled").await;
     check(&alone, join(""), "1 to 256 bytes").await;
@@ -204,7 +202,7 @@ async fn commands_about_groups_that_make_no_sense_are_refused() {
     .await;
     check(&alone, Command::Pull { from: None }, "feed.enabled").await;
     let card = plain.card.clone();
-    check(&alone, Command::Follow { card }, "feed.enabled").await;
+    check(&alone, Command::follow(card), "feed.enabled").await;
     for number in 0..100 {
         let done = alone.handle.command(join(&number.to_string())).await;
         assert_eq!(done, Ok(Reply::Done));
@@ -245,7 +243,7 @@ async fn a_dial_to_a_connected_peer_changes_nothing_and_a_failed_one_is_told() {
     let gone = bob.keys.peer();
     bob.handle.stop().await;
     let address = format!("/memory/999999999/p2p/{}", Keys::generate(None).peer());
-    let done = alice.handle.command(Command::Dial { address }).await;
+    let done = alice.handle.command(Command::dial(address)).await;
     assert_eq!(done, Ok(Reply::Done));
     let failed = |event: &Event| matches!(event, Event::DialFailed { peer: Some(peer), .. } if *peer != gone.to_string());
     alice.seen.wait("the dial fails", failed).await;

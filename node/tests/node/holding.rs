@@ -38,7 +38,7 @@ async fn a_connection_stays_for_who_knows_the_node_and_ends_for_who_does_not() {
     keeps.seen.wait("it is connected", is_connected).await;
     let passes = TestNode::start(3, IDLE).await;
     let address = address(&known);
-    let done = passes.handle.command(Command::Dial { address }).await;
+    let done = passes.handle.command(Command::dial(address)).await;
     assert_eq!(done, Ok(Reply::Done));
     passes.seen.wait("it is let go", is_disconnected).await;
     tokio::time::sleep(LONG).await;
@@ -56,7 +56,7 @@ async fn who_is_known_may_dial_and_is_held_too() {
     let settings = format!("{IDLE}bootstrap.peers = [\"{nowhere}\"]");
     let keeps = TestNode::start(2, &settings).await;
     let address = address(&keeps);
-    let done = dials.handle.command(Command::Dial { address }).await;
+    let done = dials.handle.command(Command::dial(address)).await;
     assert_eq!(done, Ok(Reply::Done));
     keeps.seen.wait("it is connected", is_connected).await;
     tokio::time::sleep(LONG).await;

@@ -154,7 +154,7 @@ async fn a_followed_author_brings_in_no_op_that_is_anothers_or_too_deep() {
     let node = TestNode::start(1, "sync.pull_interval = \"200ms\"").await;
     let peer = hostile(9, &[&node], Duration::from_secs(3));
     let card = peer.keys.card(&[]).expect("it signs").to_string();
-    let followed = node.handle.command(Command::Follow { card }).await;
+    let followed = node.handle.command(Command::follow(card)).await;
     assert_eq!(followed, Ok(Reply::Done));
     let refused = || node.handle.counters().get("items-refused").copied();
     for kind in [Kind::ForeignOps, Kind::DeepBodies] {
@@ -172,13 +172,14 @@ async fn no_card_is_taken_that_names_anothers_peer() {
     let peer = hostile(9, &[&node], Duration::from_secs(5));
     let card = peer.keys.card(&[]).expect("it signs").to_string();
     let whom = peer.keys.identity().to_string();
-    let followed = node.handle.command(Command::Follow { card }).await;
+    let followed = node.handle.command(Command::follow(card)).await;
     assert_eq!(followed, Ok(Reply::Done));
     let ask = async {
         let here = |event: &Event| matches!(event, Event::Authenticated { .. });
         node.seen.wait("the liar is here", here).await;
         let asked = Command::Lookup {
             identity: whom.clone(),
+            peer: None,
             by: vec![Rung::Friends],
             wait: false,
         };

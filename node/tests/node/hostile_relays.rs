@@ -161,7 +161,7 @@ async fn a_client_that_floods_a_relay_is_refused_with_the_reason() {
     let relay = TestNode::start(1, "\"feed.enabled\" = false\n\"relay.enabled\" = true").await;
     let card: Card = relay.card.parse().expect("a card");
     let address = liar.address.to_string();
-    let dialled = relay.handle.command(Command::Dial { address }).await;
+    let dialled = relay.handle.command(Command::dial(address)).await;
     assert_eq!(dialled, Ok(Reply::Done));
     relay
         .seen

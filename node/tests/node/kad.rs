@@ -48,6 +48,7 @@ async fn look_up(node: &TestNode, identity: String) {
     let by = vec![Rung::Kad];
     let command = Command::Lookup {
         identity,
+        peer: None,
         by,
         wait: false,
     };
@@ -448,7 +449,7 @@ async fn where_a_neighbour_was_dialled_is_told_to_nobody_elsewhere() {
     let neighbour = TestNode::start_also_at(2, WALK, home).await;
     let mut far = Liar::start(9, &node).await;
     let address = address_over_tcp(&neighbour).await;
-    let dialled = node.handle.command(Command::Dial { address }).await;
+    let dialled = node.handle.command(Command::dial(address)).await;
     assert_eq!(dialled, Ok(Reply::Done));
     let whom = neighbour.keys.peer();
     let told = async {

@@ -67,7 +67,7 @@ impl RealNode {
         let Ok(Reply::Card { card }) = other.handle.command(Command::Card).await else {
             panic!("no card");
         };
-        let done = self.handle.command(Command::Follow { card }).await;
+        let done = self.handle.command(Command::follow(card)).await;
         assert_eq!(done, Ok(Reply::Done));
     }
 

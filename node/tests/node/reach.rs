@@ -16,6 +16,7 @@ async fn look_up(node: &TestNode, identity: String, by: &[Rung]) -> Result<Reply
     let by = by.to_vec();
     let command = Command::Lookup {
         identity,
+        peer: None,
         by,
         wait: false,
     };
@@ -119,6 +120,7 @@ async fn look_ups_are_bounded_and_a_second_one_of_the_same_is_refused() {
         let by = vec![Rung::Known];
         handle.command(Command::Lookup {
             identity,
+            peer: None,
             by,
             wait: false,
         })
@@ -260,7 +262,7 @@ async fn a_friend_whose_card_is_out_of_date_is_looked_for() {
     let old = "/memory/999999994".parse().expect("an address");
     let card = bob.keys.card(&[old]).expect("keys in memory always sign");
     let card = card.to_string();
-    let done = alice.handle.command(Command::Follow { card }).await;
+    let done = alice.handle.command(Command::follow(card)).await;
     assert_eq!(done, Ok(Reply::Done));
     alice.meets(&bob).await;
     let found = |event: &Event| {

@@ -59,7 +59,7 @@ async fn dial_through(from: &TestNode, relay: &TestNode, to: &TestNode) {
         .with(Protocol::P2pCircuit)
         .with(Protocol::P2p(to.keys.peer()))
         .to_string();
-    let done = from.handle.command(Command::Dial { address }).await;
+    let done = from.handle.command(Command::dial(address)).await;
     assert_eq!(done, Ok(Reply::Done));
 }
 

@@ -21,6 +21,7 @@ const CALM: &str = "dial.backoff_first = \"1h\"\ndial.backoff_max = \"1h\"";
 fn look_up(identity: &str, by: &[Rung]) -> Command {
     Command::Lookup {
         identity: identity.to_owned(),
+        peer: None,
         by: by.to_vec(),
         wait: true,
     }

@@ -228,7 +228,7 @@ impl TestNode {
 
     pub async fn follow(&self, other: &Self) {
         let card = other.card.clone();
-        let done = self.handle.command(Command::Follow { card }).await;
+        let done = self.handle.command(Command::follow(card)).await;
         assert_eq!(done, Ok(Reply::Done));
     }
 

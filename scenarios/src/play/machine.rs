@@ -265,7 +265,7 @@ impl Machines {
                 continue;
             }
             let card = self.people[friend as usize].card.clone();
-            node.command(Command::Follow { card })
+            node.command(Command::follow(card))
                 .await
                 .map_err(|error| error.to_string())?;
             self.state().followed[machine as usize].insert(friend);

@@ -135,9 +135,7 @@ mod tests {
                 .await
                 .expect("starts");
             for card in friends {
-                node.command(Command::Follow { card })
-                    .await
-                    .expect("follows");
+                node.command(Command::follow(card)).await.expect("follows");
             }
             futures::future::pending::<()>().await;
         };

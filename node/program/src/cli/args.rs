@@ -18,7 +18,11 @@ and in a third:
   orrery-node --dir bob timeline
 
 Two nodes on one machine need two ports: set listen.addresses in each
-DIR/config.toml, for example to [\"/ip4/127.0.0.1/tcp/0\"].
+DIR/config.toml, or say `run --listen /ip4/127.0.0.1/tcp/0`.
+
+Any setting can come from the environment, before what config.toml says:
+ORRERY__SECTION__FIELD, such as ORRERY__RELAY__ENABLED=true. Lists are parted
+by commas.
 
 To read a node's captured QUIC packets in Wireshark, set SSLKEYLOGFILE to a file
 for their secrets before `run`. Whoever has that file reads all they carry.
@@ -38,8 +42,8 @@ Each rung is a way to know where somebody is, and needs its settings:
   friends     your friends, and theirs: friends_lookup.enabled, at theirs too
   relay       a node in bootstrap.peers with relay.enabled; relay_client.enabled
               at both ends
-mdns, rendezvous and relay find only those whose card is kept here, or is given
-to `reach`.";
+mdns, rendezvous and relay find only those whose card is kept here, or is given.
+`known` tells what is kept here; a card that is given says itself where it leads.";
 
 const LOOKUP_EXAMPLES: &str = "\
 The first rung that knows ends the search. Addresses are printed one a line, each
@@ -179,9 +183,12 @@ pub enum Action {
     Init,
     /// Run the node until it is interrupted
     Run {
-        /// Print every event as a line of JSON
+        /// Print every event as a line of JSON, with its time as `at`
         #[arg(long)]
         events: bool,
+        /// Listen here instead of at `listen.addresses`; repeat for several
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Vec<String>,
     },
     /// Print your contact card, which lets others follow you
     Card,
@@ -198,40 +205,75 @@ Examples:
         /// A JSON file to post as it is; it must be an object with a `type` (`-` reads standard input)
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
-        /// Who may read it: `public`, `friends` (all you follow), or an identity; repeat for several
+        /// Who may read it: `public`, `friends` (all you follow), or somebody by identity or name;
+        /// repeat for several
         #[arg(long, value_name = "WHO", default_value = "friends")]
         to: Vec<String>,
     },
     /// Follow somebody: keep a connection to their node and pull their posts
+    #[command(after_help = "\
+Says whether they are connected, or why not yet; the node goes on trying by itself.
+
+Examples:
+  orrery-node follow $(cat ada.card) --name Ada
+  orrery-node follow orrery1…")]
     Follow {
         /// Their contact card, `orrery1…`
         card: String,
+        /// Call them so from now on, in lists and on the command line; nobody else is told
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Call somebody by a name of yours, or by none if it is left out; nobody else is told
+    Name {
+        /// Their identity, or what you call them now
+        id: String,
+        /// What to call them
+        name: Option<String>,
+    },
+    /// List whom you follow
+    Following {
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// List whom you block
+    Blocked {
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// List everybody you know: whom you follow, block or call by a name, and whose card you had
+    Contacts {
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
     /// Stop following somebody
     Unfollow {
-        /// Their identity
+        /// Their identity, or what you call them
         id: String,
     },
     /// Refuse everything somebody asks, and connections with them
     Block {
-        /// Their identity
+        /// Their identity, or what you call them
         id: String,
     },
     /// Undo `block`
     Unblock {
-        /// Their identity
+        /// Their identity, or what you call them
         id: String,
     },
     /// Let somebody read an earlier post of yours
     Grant {
         /// The post's name
         op: String,
-        /// Their identity
+        /// Their identity, or what you call them
         reader: String,
     },
     /// Pull now; without a running node, one is started for it
     Pull {
-        /// From whom [default: everybody you follow]
+        /// From whom, by identity or name [default: everybody you follow]
         id: Option<String>,
     },
     /// Show posts, newest first
@@ -239,7 +281,7 @@ Examples:
         /// Show at most so many
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: u32,
-        /// Only posts of this identity
+        /// Only posts of this identity, or of whom you call so
         #[arg(long, value_name = "ID")]
         author: Option<String>,
         /// How to print
@@ -261,7 +303,7 @@ what you post next they take for a forgery of what they hold, and freeze the
 log. A running node asks its friends for that and begins new logs by itself;
 this does so at once, without asking.")]
     BeginLogs,
-    /// Connect the running node to an address
+    /// Connect the running node to an address, and say whether that came about
     Dial {
         /// A multiaddr, such as /ip4/192.0.2.7/tcp/4150, with /p2p/… if the peer is known
         address: String,
@@ -269,7 +311,8 @@ this does so at once, without asking.")]
     /// Find out where somebody is, by the rungs of `reach.ladder` one after the other
     #[command(after_help = format!("{LOOKUP_EXAMPLES}\n\n{RUNGS}"))]
     Lookup {
-        /// Their identity, which `status` shows at theirs, or a card of theirs, however old
+        /// Their identity, which `status` shows at theirs, what you call them, or a card of theirs,
+        /// however old
         #[arg(value_name = "ID")]
         who: String,
         /// Ask this rung instead; repeat for several, in their order
@@ -282,7 +325,7 @@ this does so at once, without asking.")]
     /// Connect the running node to somebody, wherever `reach.ladder` finds them
     #[command(after_help = format!("{REACH_EXAMPLES}\n\n{RUNGS}"))]
     Reach {
-        /// Their identity, which `status` shows at theirs, or their contact card
+        /// Their identity, which `status` shows at theirs, what you call them, or their contact card
         #[arg(value_name = "ID")]
         who: String,
         /// How to print
@@ -291,7 +334,7 @@ this does so at once, without asking.")]
     },
     /// Name the peers nearest to where somebody's address is recorded; `kad.walk` must be set
     Closest {
-        /// Their identity
+        /// Their identity, or what you call them
         id: String,
     },
     /// Offer a service by name, until the node stops; `kad.walk` must be set
@@ -341,7 +384,7 @@ Example, after `gossip.enabled = true` in both folders and a restart:
     /// Show and change the keys of a node that does not run
     #[command(subcommand)]
     Keys(KeysAction),
-    /// Show identity, addresses, connections and counters
+    /// Show whether the node runs, its friends and how they are connected, addresses and counters
     Status {
         /// How to print
         #[arg(long, value_enum, default_value_t)]

@@ -1,12 +1,13 @@
 //! Commands to a node: to the one that runs in the folder, or to one that is
 //! started for this command alone.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use orrery_node::api::{Audience, Command, Event, Payload, Reply};
+use orrery_node::api::{Audience, Command, Contact, Event, FriendLink, Payload, Reply};
 use orrery_node::environment::Observer;
 use orrery_node::real;
 use serde_json::json;
@@ -14,7 +15,7 @@ use serde_json::json;
 use super::Failure;
 use super::args::{Action, Format};
 use super::folder::{Folder, Network};
-use super::{print, search};
+use super::{names, print, search};
 
 /// Longest file that is read as a post; the node's own bound is smaller.
 const POST_BYTES_MAX: u64 = 1024 * 1024;
@@ -22,10 +23,13 @@ const POST_BYTES_MAX: u64 = 1024 * 1024;
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Has the folder's node do `action`, and prints what it answers.
-pub async fn ask(folder: &Folder, action: Action) -> Result<(), Failure> {
+pub async fn ask(folder: &Folder, mut action: Action) -> Result<(), Failure> {
     let format = match &action {
         Action::Timeline { format, .. }
         | Action::Status { format }
+        | Action::Following { format }
+        | Action::Blocked { format }
+        | Action::Contacts { format }
         | Action::Lookup { format, .. }
         | Action::Reach { format, .. } => *format,
         _ => Format::Text,
@@ -36,18 +40,73 @@ pub async fn ask(folder: &Folder, action: Action) -> Result<(), Failure> {
     {
         folder.forget_contacts()?;
     }
-    let command = command_of(action)?;
     // A folder without a node, or with a wrong configuration, is told of first.
     folder.config()?;
+    names::resolve(folder, &mut action).await?;
+    let wanted = Wanted::of(&action);
+    let command = command_of(action)?;
     let reply = match real::ask(folder.path(), &command).await? {
         Some(answer) => answer?,
-        None => alone(folder, command).await?,
+        None => told_alone(alone(folder, command).await?, wanted),
     };
-    show(reply, format)
+    if let Reply::Pulled { failed, .. } = &reply
+        && !failed.is_empty()
+    {
+        let called = names::called(folder).await;
+        return show_pulled(&reply, &called);
+    }
+    show(reply, format, wanted)
+}
+
+/// What of a reply is wanted, where the command does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// That somebody is followed.
+    Followed,
+    /// Those who are followed.
+    Following,
+    /// Those who are blocked.
+    Blocked,
+    /// All of it.
+    All,
+}
+
+impl Wanted {
+    fn of(action: &Action) -> Self {
+        match action {
+            Action::Follow { .. } => Self::Followed,
+            Action::Following { .. } => Self::Following,
+            Action::Blocked { .. } => Self::Blocked,
+            _ => Self::All,
+        }
+    }
+
+    fn admits(self, contact: &Contact) -> bool {
+        match self {
+            Self::Following => contact.followed,
+            Self::Blocked => contact.blocked,
+            Self::Followed | Self::All => true,
+        }
+    }
+}
+
+/// The reply of a node that ran for it alone, and says so.
+fn told_alone(mut reply: Reply, wanted: Wanted) -> Reply {
+    if let Reply::Status { running, .. } = &mut reply {
+        *running = false;
+    }
+    if wanted == Wanted::Followed {
+        print::tell("the node does not run; it connects with them when you start it with `run`");
+    }
+    reply
 }
 
 /// Has a node do `command` that runs for it alone.
-async fn alone(folder: &Folder, command: Command) -> Result<Reply, Failure> {
+pub async fn alone(folder: &Folder, mut command: Command) -> Result<Reply, Failure> {
+    if let Command::Follow { wait, .. } = &mut command {
+        // There is no network to be connected by.
+        *wait = false;
+    }
     let network = match command {
         Command::Pull { .. } => Network::Dial,
         // What these do would be gone with the node.
@@ -106,7 +165,15 @@ fn command_of(action: Action) -> Result<Command, Failure> {
             },
             to: audience(to)?,
         },
-        Action::Follow { card } => Command::Follow { card },
+        Action::Follow { card, name } => Command::Follow {
+            card,
+            name,
+            wait: true,
+        },
+        Action::Name { id, name } => Command::Name { identity: id, name },
+        Action::Following { .. } | Action::Blocked { .. } | Action::Contacts { .. } => {
+            Command::Contacts
+        }
         Action::Unfollow { id } => Command::Unfollow { identity: id },
         Action::Block { id } => Command::Block { identity: id },
         Action::Unblock { id } => Command::Unblock { identity: id },
@@ -116,7 +183,10 @@ fn command_of(action: Action) -> Result<Command, Failure> {
         Action::Reindex { .. } => Command::Reindex,
         Action::BeginLogs => Command::BeginLogs,
         Action::Status { .. } => Command::Status,
-        Action::Dial { address } => Command::Dial { address },
+        Action::Dial { address } => Command::Dial {
+            address,
+            wait: true,
+        },
         Action::Lookup { who, by, .. } => search::look_up(who, by)?,
         Action::Reach { who, .. } => search::reach(who)?,
         Action::Closest { id } => Command::Closest { identity: id },
@@ -180,7 +250,36 @@ fn read_post(path: &Path) -> Result<serde_json::Value, Failure> {
         .map_err(|error| Failure::Input(format!("`{}` is not JSON: {error}", path.display())))
 }
 
-fn show(reply: Reply, format: Format) -> Result<(), Failure> {
+/// What pulls have brought where some have failed, by the names of those that have.
+fn show_pulled(reply: &Reply, called: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let Reply::Pulled { items, failed } = reply else {
+        return Ok(());
+    };
+    print::print_line(&format!("{items} new"))?;
+    for (who, why) in failed {
+        // The exit code tells, too.
+        print::tell(&format!("{}: {why}", called.get(who).unwrap_or(who)));
+    }
+    Err(Failure::Other(format!(
+        "{} could not be pulled",
+        failed.len()
+    )))
+}
+
+/// How it stands with somebody who is followed now.
+fn show_followed(link: Option<FriendLink>, reason: Option<&str>) -> Result<(), Failure> {
+    let told = match (link, reason) {
+        (Some(link), _) => {
+            let (path, transport) = (search::way(link.path), link.transport.name());
+            format!("followed; connected, {path} over {transport}")
+        }
+        (None, Some(reason)) => format!("followed; not connected yet: {reason}"),
+        (None, None) => "followed; not connected yet".to_owned(),
+    };
+    print::print_line(&told)
+}
+
+fn show(reply: Reply, format: Format, wanted: Wanted) -> Result<(), Failure> {
     match reply {
         Reply::Done => Ok(()),
         Reply::Posted { op, .. } => print::print_line(&op),
@@ -200,20 +299,28 @@ fn show(reply: Reply, format: Format) -> Result<(), Failure> {
                 "the index had been wrong: its state was {before}; it is right now"
             )))
         }
-        Reply::Pulled { items, failed } => {
-            print::print_line(&format!("{items} new"))?;
-            if failed.is_empty() {
-                return Ok(());
+        Reply::Pulled { items, .. } => print::print_line(&format!("{items} new")),
+        Reply::Followed { link, reason, .. } => show_followed(link, reason.as_deref()),
+        Reply::Contacts { mut contacts } => {
+            contacts.retain(|contact| wanted.admits(contact));
+            match format {
+                Format::Json => print::print_json(&contacts),
+                Format::Text => print::print_contacts(&contacts, wanted == Wanted::All),
             }
-            for (who, why) in &failed {
-                // The exit code tells, too.
-                print::tell(&format!("{who}: {why}"));
-            }
-            Err(Failure::Other(format!(
-                "{} could not be pulled",
-                failed.len()
-            )))
         }
+        Reply::Dialled {
+            peer,
+            path,
+            transport,
+            took_us,
+        } => {
+            let (path, took) = (search::way(path), search::millis(took_us));
+            print::print_line(&format!(
+                "{peer}: {path} over {}, in {took}",
+                transport.name()
+            ))
+        }
+        Reply::NotDialled { reason } => Err(Failure::Other(format!("not connected: {reason}"))),
         outcome @ (Reply::Found { .. }
         | Reply::NotFound { .. }
         | Reply::Reached { .. }

@@ -19,10 +19,16 @@ use super::keys::warn_of_end;
 use super::{Failure, passphrase};
 
 const CONFIG_NAME: &str = "config.toml";
+/// How variables of the environment begin that are settings: `ORRERY__SECTION__FIELD`.
+const OVERRIDE_PREFIX: &str = "ORRERY__";
+/// The setting that `--listen` stands for.
+const LISTEN: &str = "listen.addresses";
 
 /// Where a node keeps everything.
 pub struct Folder {
     path: PathBuf,
+    /// Where to listen instead of where the configuration says.
+    listen: Vec<String>,
 }
 
 /// What a node in a folder may do on the network.
@@ -42,7 +48,17 @@ impl Folder {
         let path = named
             .or_else(|| env::var_os("ORRERY_DIR").map(PathBuf::from))
             .unwrap_or_else(|| PathBuf::from("orrery"));
-        Self { path }
+        Self {
+            path,
+            listen: Vec::new(),
+        }
+    }
+
+    /// Has the node listen at these addresses instead of where the configuration says, if there are
+    /// any.
+    pub fn listening(mut self, listen: Vec<String>) -> Self {
+        self.listen = listen;
+        self
     }
 
     /// Its path.
@@ -78,8 +94,23 @@ impl Folder {
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::Input(format!("`{}` is not UTF-8 text", path.display())))?;
-        Config::from_toml(&text)
-            .map_err(|error| Failure::Input(format!("`{}`: {error}", path.display())))
+        let of_file = Config::from_toml(&text)
+            .map_err(|error| Failure::Input(format!("`{}`: {error}", path.display())))?;
+        let (mut overrides, names) = of_environment(env::vars());
+        if !self.listen.is_empty() {
+            overrides.push((LISTEN.to_owned(), self.listen.join(",")));
+        }
+        if overrides.is_empty() {
+            return Ok(of_file);
+        }
+        let config = Config::from_toml_with(&text, &overrides);
+        config.map_err(|error| {
+            let mut from = names;
+            if !self.listen.is_empty() {
+                from.push("--listen".to_owned());
+            }
+            Failure::Input(format!("{}: {error}", from.join(", ")))
+        })
     }
 
     /// Whether there is a key file, of whatever content.
@@ -200,6 +231,22 @@ impl Folder {
     }
 }
 
+/// The settings that the environment gives, in order, and the variables' names.
+fn of_environment(
+    variables: impl Iterator<Item = (String, String)>,
+) -> (Vec<(String, String)>, Vec<String>) {
+    let mut given: Vec<_> = variables
+        .filter_map(|(name, value)| {
+            let path = name.strip_prefix(OVERRIDE_PREFIX)?.split_once("__")?;
+            let path = format!("{}.{}", path.0, path.1).to_ascii_lowercase();
+            Some((name, (path, value)))
+        })
+        .collect();
+    given.sort();
+    let (names, overrides) = given.into_iter().unzip();
+    (overrides, names)
+}
+
 /// Whether the machine has IPv6 at all.
 fn has_ipv6() -> bool {
     UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
@@ -233,7 +280,22 @@ fn is_lasting(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listen, is_lasting};
+    use super::{Listen, is_lasting, of_environment};
+
+    #[test]
+    fn variables_name_settings_by_section_and_field() {
+        let variables = [
+            ("ORRERY__SYNC__PULL_INTERVAL", "1s"),
+            ("ORRERY__RELAY_CLIENT__ENABLED", "true"),
+            ("ORRERY_DIR", "x"),
+            ("PATH", "y"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (overrides, names) = of_environment(variables.into_iter());
+        let paths: Vec<_> = overrides.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["relay_client.enabled", "sync.pull_interval"]);
+        assert_eq!(names.len(), 2);
+    }
 
     #[test]
     fn who_listens_as_usual_does_over_ipv6_too() {

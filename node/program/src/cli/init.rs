@@ -86,4 +86,18 @@ mod tests {
             .collect();
         assert_eq!(Config::from_toml(&uncommented), Ok(Config::default()));
     }
+
+    #[test]
+    fn the_example_configurations_are_good_ones() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/configurations");
+        for name in ["home", "server", "relay"] {
+            let text = std::fs::read_to_string(format!("{folder}/{name}.toml"));
+            let config = Config::from_toml(&text.expect(name));
+            let config = config.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_ne!(config, Config::default(), "{name}");
+            let relays = config.relay.enabled;
+            assert_eq!(relays, name == "relay");
+            assert_eq!(config.relay_client.enabled, name == "home");
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod init;
 mod keys;
 mod logging;
 mod lossy;
+mod names;
 mod passphrase;
 mod print;
 mod run;
@@ -39,7 +40,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     runtime.block_on(async {
         match arguments.action {
             Action::Init => init::init(&folder),
-            Action::Run { events } => run::run(&folder, events, &log).await,
+            Action::Run { events, listen } => {
+                run::run(&folder.listening(listen), events, &log).await
+            }
             Action::Keys(action) => keys::keys(&folder, &action),
             action => ask::ask(&folder, action).await,
         }

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use orrery_node::api::{Post, Reply};
+use orrery_node::api::{Contact, Friend, Post, Reachability, Reply};
 use serde::Serialize;
 
 use super::Failure;
 use super::clean::printable;
+use super::search::way;
 
 /// Characters of an identity that tell it from others in a list.
 const SHORT: usize = 12;
@@ -39,7 +40,10 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 /// Prints posts, one a line.
 pub fn print_posts(posts: &[Post]) -> Result<(), Failure> {
     for post in posts {
-        let author: String = post.author.chars().take(SHORT).collect();
+        let author = match &post.author_name {
+            Some(name) => name.clone(),
+            None => post.author.chars().take(SHORT).collect(),
+        };
         let ahead = if post.stamp_ahead {
             " (clock ahead)"
         } else {
@@ -54,30 +58,112 @@ pub fn print_posts(posts: &[Post]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Prints contacts, one a line: who, what they are called, and, if `all` kinds are among them, which
+/// they are.
+pub fn print_contacts(contacts: &[Contact], all: bool) -> Result<(), Failure> {
+    for contact in contacts {
+        let kind = match (contact.followed, contact.blocked) {
+            (true, true) => "followed, blocked",
+            (true, false) => "followed",
+            (false, true) => "blocked",
+            (false, false) => "known",
+        };
+        let kind = if all {
+            format!("  {kind}")
+        } else {
+            String::new()
+        };
+        let name = contact.name.as_deref();
+        let name = name.map_or_else(String::new, |name| format!("  {name}"));
+        print_line(&format!("{}{kind}{name}", contact.identity))?;
+    }
+    Ok(())
+}
+
 /// Prints how the node is.
 pub fn print_status(status: &Reply) -> Result<(), Failure> {
+    status_lines(status)
+        .iter()
+        .try_for_each(|line| print_line(line))
+}
+
+fn status_lines(status: &Reply) -> Vec<String> {
     let Reply::Status {
         identity,
         peer,
         listening,
         connections,
         counters,
+        running,
+        version,
+        uptime_ms,
+        friends,
+        reservations,
+        reachability,
+        reachable_at,
     } = status
     else {
-        return Ok(());
+        return Vec::new();
     };
-    print_line(&format!("identity     {identity}"))?;
-    print_line(&format!("peer         {peer}"))?;
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: &str| lines.push(format!("{name:<12} {value}"));
+    if *running {
+        line("running", &format!("yes, for {}", span(*uptime_ms)));
+    } else {
+        line("running", "no; start it with `run`");
+    }
+    line("version", version);
+    line("identity", identity);
+    line("peer", peer);
     for address in listening {
-        print_line(&format!("listening    {address}"))?;
+        line("listening", address);
+    }
+    if *running {
+        line("reachable", &reachable(*reachability, reachable_at));
+    }
+    for relay in reservations {
+        line("reservation", relay);
+    }
+    for one in friends {
+        line("friend", &friend(one));
     }
     for connection in connections {
-        print_line(&format!("connected    {connection}"))?;
+        line("connected", connection);
     }
     for (name, count) in counters {
-        print_line(&format!("{name:<20} {count}"))?;
+        lines.push(format!("{name:<20} {count}"));
     }
-    Ok(())
+    lines
+}
+
+fn reachable(reachability: Reachability, at: &[String]) -> String {
+    let at = at.join(" ");
+    match reachability {
+        Reachability::Public => format!("by everybody, at {at}"),
+        Reachability::Relayed => "through relays".to_owned(),
+        Reachability::Unknown => "not known; set autonat.enabled to have it tested".to_owned(),
+    }
+}
+
+fn friend(friend: &Friend) -> String {
+    let who = friend.name.as_deref().unwrap_or(&friend.identity);
+    match (friend.link, friend.last_seen_ms) {
+        (Some(link), _) => format!("{who}  {} over {}", way(link.path), link.transport.name()),
+        (None, Some(seen)) => format!("{who}  not connected, last seen {}", utc(seen)),
+        (None, None) => format!("{who}  not connected, not seen since the start"),
+    }
+}
+
+/// A span of milliseconds in its two largest units.
+fn span(ms: u64) -> String {
+    let s = ms / 1_000;
+    let (days, hours, minutes) = (s / 86_400, s / 3_600 % 24, s / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{s} s"),
+        (0, 0, _) => format!("{minutes} min {} s", s % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
 }
 
 /// What a person reads of a post: the text of a note, else its JSON.
@@ -106,6 +192,12 @@ pub fn utc(stamp_ms: u64) -> String {
     )
 }
 
+/// `2026-01-31T08:15:00.123Z`, for programs.
+pub fn utc_exact(stamp_ms: u64) -> String {
+    let text = utc(stamp_ms).replace(' ', "T");
+    format!("{}.{:03}Z", text.trim_end_matches('Z'), stamp_ms % 1_000)
+}
+
 /// Year, month and day of a number of days since 1970-01-01, reckoned in
 /// 400-year cycles that begin with a March.
 fn civil(days: u64) -> (u64, u64, u64) {
@@ -131,6 +223,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orrery_node::api::{FriendLink, Path, Transport};
 
     #[test]
     fn dates_are_those_of_the_calendar() {
@@ -142,6 +235,42 @@ mod tests {
         ] {
             assert_eq!(utc(seconds * 1000), expected);
         }
+        assert_eq!(utc_exact(951_782_400_007), "2000-02-29T00:00:00.007Z");
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        for (seconds, expected) in [
+            (7, "7 s"),
+            (125, "2 min 5 s"),
+            (7_500, "2 h 5 min"),
+            (270_000, "3 d 3 h"),
+        ] {
+            assert_eq!(span(seconds * 1_000), expected);
+        }
+    }
+
+    #[test]
+    fn friends_show_by_name_with_the_way_to_them() {
+        let mut ada = Friend {
+            identity: "xyz".to_owned(),
+            name: Some("Ada".to_owned()),
+            peer: "p".to_owned(),
+            link: Some(FriendLink {
+                path: Path::HolePunched,
+                transport: Transport::Quic,
+            }),
+            last_seen_ms: Some(0),
+        };
+        assert_eq!(friend(&ada), "Ada  hole-punched over quic");
+        ada.link = None;
+        assert_eq!(
+            friend(&ada),
+            "Ada  not connected, last seen 1970-01-01 00:00:00Z"
+        );
+        ada.name = None;
+        ada.last_seen_ms = None;
+        assert_eq!(friend(&ada), "xyz  not connected, not seen since the start");
     }
 
     #[test]

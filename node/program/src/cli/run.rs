@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use orrery_node::api::Event;
 use orrery_node::environment::Observer;
@@ -16,6 +16,7 @@ use super::folder::{Folder, Network};
 use super::gate::{EVENTS_TARGET, Gate};
 use super::logging::{Log, duplicate};
 use super::lossy::{Lines, Remarks};
+use super::print::utc_exact;
 
 /// Bytes of events that may wait to be printed; more are left out, and that is logged.
 const EVENTS_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -118,9 +119,19 @@ impl Observer for Terminal {
             tracing::info!(target: EVENTS_TARGET, "{text}");
         }
         if let Some(printer) = &self.printer {
-            printer.push(format!("{text}\n").into_bytes());
+            printer.push(format!("{}\n", at_now(&text)).into_bytes());
         }
     }
+}
+
+/// An event's JSON with the time at which it was told.
+fn at_now(text: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let ms = now.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    });
+    let open = text.strip_suffix('}').unwrap_or(text);
+    format!("{open},\"at\":\"{}\"}}", utc_exact(ms))
 }
 
 /// The kind of an event, which stands first in its JSON.
@@ -222,5 +233,13 @@ mod tests {
         };
         let text = serde_json::to_string(&event).expect("plain data");
         assert_eq!(kind(&text), "limit-reached");
+        let told = at_now(&text);
+        assert_eq!(kind(&told), "limit-reached");
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON as before");
+        assert_eq!(told["limit"], "commands");
+        assert!(
+            told["at"].as_str().is_some_and(|at| at.ends_with('Z')),
+            "{told}"
+        );
     }
 }

@@ -4,23 +4,21 @@
 //! nobody was, to standard error. As JSON, the whole outcome is data.
 
 use orrery_node::api::{Command, Miss, Missed, Path, Reply, Rung, Unreached};
-use orrery_node::card::Card;
 
 use super::Failure;
 use super::args::Format;
+use super::names::card;
 use super::print::{print_json, print_line, tell};
-
-/// How a card begins, which no identity does.
-const CARD_PREFIX: &str = "orrery1";
 
 /// Has a node find `who`, an identity or a card.
 pub fn look_up(who: String, by: Vec<Rung>) -> Result<Command, Failure> {
-    let identity = match card(&who)? {
-        Some(card) => card.identity().to_string(),
-        None => who,
+    let (identity, peer) = match card(&who)? {
+        Some(card) => (card.identity().to_string(), Some(card.peer.to_string())),
+        None => (who, None),
     };
     Ok(Command::Lookup {
         identity,
+        peer,
         by,
         wait: true,
     })
@@ -42,15 +40,6 @@ pub fn reach(who: String) -> Result<Command, Failure> {
         addresses,
         wait: true,
     })
-}
-
-fn card(who: &str) -> Result<Option<Card>, Failure> {
-    if !who.trim().starts_with(CARD_PREFIX) {
-        return Ok(None);
-    }
-    let card = who.trim().parse::<Card>();
-    card.map(Some)
-        .map_err(|error| Failure::Input(error.to_string()))
 }
 
 /// Prints the outcome of a search; one that found nobody is a failure.
@@ -101,17 +90,26 @@ fn tell_why(missed: &[Missed]) {
 }
 
 fn reached(path: Path, by: Option<Rung>, took_us: u64) -> String {
-    let path = match path {
-        Path::Direct => "direct",
-        Path::HolePunched => "hole-punched",
-        Path::Relayed => "relayed",
-    };
-    let took = format!("{}.{} ms", took_us / 1_000, took_us / 100 % 10);
+    let (path, took) = (way(path), millis(took_us));
     match by {
         Some(by) => format!("{path}, found by {}, in {took}", by.name()),
         None if took_us == 0 => format!("{path}, connected already"),
         None => format!("{path}, connected meanwhile, in {took}"),
     }
+}
+
+/// How somebody is connected, in a word.
+pub const fn way(path: Path) -> &'static str {
+    match path {
+        Path::Direct => "direct",
+        Path::HolePunched => "hole-punched",
+        Path::Relayed => "relayed",
+    }
+}
+
+/// Microseconds as `12.3 ms`.
+pub fn millis(took_us: u64) -> String {
+    format!("{}.{} ms", took_us / 1_000, took_us / 100 % 10)
 }
 
 const fn unreached(reason: Unreached) -> &'static str {
@@ -130,9 +128,10 @@ fn why(missed: Missed) -> String {
         (Rung::Rendezvous, Miss::Off) => "switched off; set rendezvous.client = true",
         (Rung::Friends, Miss::Off) => "switched off; set friends_lookup.enabled = true",
         (Rung::Relay, Miss::Off) => "switched off; set relay_client.enabled = true",
-        (Rung::Known | Rung::Relay, Miss::Absent) => "no card of theirs is kept here",
+        (Rung::Known, Miss::Absent) => "no card of theirs is kept here",
+        (Rung::Relay, Miss::Absent) => "no card of theirs is kept here, or given",
         (Rung::Mdns | Rung::Rendezvous, Miss::Absent) => {
-            "they are not there, or no card of theirs is kept here"
+            "they are not there, or no card of theirs is kept here, or given"
         }
         (Rung::Kad | Rung::Friends, Miss::Absent) => "nobody who was asked knows them",
         (Rung::Relay, Miss::NoAddress) => "no relay is known; name one in bootstrap.peers",
@@ -198,8 +197,13 @@ mod tests {
         let card = keys.card(&[address.parse().expect("an address")]);
         let card = card.expect("keys in memory always sign").to_string();
         let identity = keys.identity().to_string();
-        let found = look_up(card.clone(), vec![]).ok();
-        assert_eq!(found, look_up(identity.clone(), vec![]).ok());
+        let found = Command::Lookup {
+            identity: identity.clone(),
+            peer: Some(keys.peer().to_string()),
+            by: vec![],
+            wait: true,
+        };
+        assert_eq!(look_up(card.clone(), vec![]).ok(), Some(found));
         let expected = Command::Reach {
             identity,
             peer: Some(keys.peer().to_string()),

@@ -11,6 +11,7 @@ use libp2p::{Multiaddr, PeerId};
 use crate::api::Reply;
 use crate::core::CommandError;
 use crate::core::Core;
+use crate::core::dial_failure;
 use crate::core::replies::{ReplySender, answer};
 
 use super::Connections;
@@ -19,13 +20,37 @@ use super::Connections;
 const ADDRESSES_MAX: usize = 64;
 
 impl Connections {
-    /// Dials an address. A peer that is connected, or being dialled, is left as it is.
-    pub fn dial_address(&mut self, core: &mut Core, address: String, reply: ReplySender) {
+    /// Dials an address. A peer that is connected, or being dialled, is left as it is. Answers at
+    /// `reply` when the dial has begun, or, if it is to `wait`, when it has ended.
+    pub fn dial_address(
+        &mut self,
+        core: &mut Core,
+        address: String,
+        wait: bool,
+        reply: ReplySender,
+    ) {
         let options = parsed(&address).map(|address| match peer_of(&address) {
             Some(peer) => to_peer(peer, vec![address]),
             None => DialOpts::unknown_peer_id().address(address).build(),
         });
-        answer(reply, options.and_then(|options| dial_with(core, options)));
+        let options = match options {
+            Ok(options) => options,
+            Err(error) => return answer(reply, Err(error)),
+        };
+        if wait && self.awaited_dials.is_full() {
+            core.context.limit_reached("awaited-dials");
+            return answer(reply, Err(CommandError::Busy));
+        }
+        let (connection, peer) = (options.connection_id(), options.get_peer_id());
+        match dial_with(core, options) {
+            Ok(_) if wait => {
+                self.awaited_dials.add(connection, peer, reply);
+                if let Some(peer) = peer.filter(|peer| core.links.has_peer(peer)) {
+                    self.awaited_dials.connected(core, connection, peer);
+                }
+            }
+            result => answer(reply, result),
+        }
     }
 
     /// Dials a peer at all of `addresses`, which name it. Otherwise as [`Self::dial_address`].
@@ -67,7 +92,7 @@ fn dial_with(core: &mut Core, options: DialOpts) -> Result<Reply, CommandError> 
             if let DialError::Denied { cause } = &error {
                 core.denied_by(peer, cause);
             }
-            Err(CommandError::invalid(&error))
+            Err(CommandError::invalid(&dial_failure::plain(&error)))
         }
     }
 }

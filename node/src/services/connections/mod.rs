@@ -6,6 +6,7 @@
 //! there for a test alone (`dial_backs`) is none of theirs, and a dial that is made once more
 //! (`second_dials`) has not failed.
 
+mod awaited_dials;
 mod dial_backs;
 mod dials;
 mod second_dials;
@@ -26,6 +27,7 @@ use crate::core::signal::Signal;
 use crate::core::timers::Timers;
 
 use super::Service;
+use awaited_dials::AwaitedDials;
 use dial_backs::DialBacks;
 use second_dials::SecondDials;
 
@@ -52,6 +54,8 @@ pub struct Connections {
     dial_backs: DialBacks,
     /// Dials that are made once more.
     second_dials: SecondDials,
+    /// Dials whose end commands wait for.
+    awaited_dials: AwaitedDials,
 }
 
 impl Service for Connections {
@@ -69,6 +73,7 @@ impl Service for Connections {
                 self.second_dials.ended(*connection);
                 if !self.is_dial_back(core, *peer, *connection, endpoint) {
                     self.connected(core, *peer, *connection, endpoint, Instant::now());
+                    self.awaited_dials.connected(core, *connection, *peer);
                 }
             }
             Signal::Closed {
@@ -147,8 +152,12 @@ impl Connections {
         peer: Option<PeerId>,
         error: &Arc<DialError>,
     ) {
-        if !self.dials_again(core, connection, peer, error) {
-            core.dial_failed(peer, Arc::clone(error));
+        match self.dials_again(core, connection, peer, error) {
+            Some(second) => self.awaited_dials.goes_on(connection, second),
+            None => {
+                self.awaited_dials.failed(connection, peer, error);
+                core.dial_failed(peer, Arc::clone(error));
+            }
         }
     }
 

@@ -30,22 +30,20 @@ impl SecondDials {
 
 impl Connections {
     /// Dials `peer` a second time, if its dial failed of a handshake that nobody could read.
-    /// Whether it does: then the dial has not failed yet.
+    /// Which dial that is, if it does: then the first has not failed yet.
     pub(super) fn dials_again(
         &mut self,
         core: &mut Core,
         connection: ConnectionId,
         peer: Option<PeerId>,
         error: &DialError,
-    ) -> bool {
+    ) -> Option<ConnectionId> {
         if self.second_dials.ended(connection) {
-            return false;
+            return None;
         }
-        let (Some(peer), addresses) = (peer, spoilt(error)) else {
-            return false;
-        };
+        let (peer, addresses) = (peer?, spoilt(error));
         if addresses.is_empty() {
-            return false;
+            return None;
         }
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
@@ -53,13 +51,11 @@ impl Connections {
             .allocate_new_port()
             .build();
         let second = options.connection_id();
-        if core.swarm.dial(options).is_err() {
-            return false;
-        }
+        core.swarm.dial(options).ok()?;
         tracing::debug!(%peer, "dialling again: both may have dialled at once");
         self.second_dials.0.insert(second);
         core.context.outlet.add("second-dials", 1);
-        true
+        Some(second)
     }
 }
 

@@ -5,6 +5,7 @@
 //! says is for others to find out.
 
 mod blocks;
+mod following;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -19,14 +20,15 @@ use crate::card::Card;
 use crate::config::Config;
 use crate::core::CommandError;
 use crate::core::Core;
+use crate::core::dial_failure;
 use crate::core::friends::FRIENDS_MAX;
 use crate::core::replies::{ReplySender, answer, parsed_or_answer};
 use crate::core::signal::Signal;
 use crate::core::timers::Timers;
 use crate::identity::IdentityId;
-use crate::wall_clock::wall_clock_ms;
 
 use super::Service;
+use following::Awaited;
 
 /// How dials of a friend fare.
 #[derive(Debug, Default)]
@@ -44,6 +46,8 @@ pub struct Friends {
     timers: Timers<IdentityId>,
     /// Peers denied on account of a blocked identity.
     denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
+    /// Commands that wait to hear whether a friend can be connected with.
+    awaited: Awaited,
 }
 
 impl Service for Friends {
@@ -64,7 +68,7 @@ impl Service for Friends {
                 }
             }
             Signal::DialFailed { peer, error } => {
-                self.on_dial_failed(core, *peer, &error.to_string());
+                self.on_dial_failed(core, *peer, &dial_failure::plain(error));
             }
             Signal::Authenticated { peer, identity } => {
                 self.on_authenticated(core, *peer, *identity);
@@ -73,7 +77,10 @@ impl Service for Friends {
             Signal::Follow(card) => self.befriend(core, (**card).clone()),
             Signal::FriendWanted(identity) => self.dial(core, *identity),
             Signal::DialFriendAt(identity, time) => self.timers.set(*identity, *time),
-            Signal::FriendAway { identity, .. } => self.retry_later(core, *identity),
+            Signal::FriendAway { identity, reason } => {
+                self.retry_later(core, *identity);
+                self.awaited.ends(core, *identity, Some(reason));
+            }
             Signal::CircuitSpent(identity) => {
                 if let Some(dials) = self.dials.get_mut(identity) {
                     dials.circuit_due = true;
@@ -95,30 +102,6 @@ impl Service for Friends {
 }
 
 impl Friends {
-    /// Follows the one whose card this is.
-    pub fn follow(&mut self, core: &mut Core, card: String, reply: ReplySender) {
-        let Some(reply) = core.needs_feed(reply) else {
-            return;
-        };
-        let Some((card, reply)) = parsed_or_answer::<Card>(&card, reply) else {
-            return;
-        };
-        let kept = card.clone();
-        let wall_ms = wall_clock_ms();
-        core.store_job(
-            "following",
-            reply,
-            move |store| store.follow_newer(&kept, wall_ms),
-            move |friends: &mut Self, core, reply, _| {
-                answer(reply, Ok(Reply::Done));
-                let identity = card.identity();
-                friends.befriend(core, card);
-                // The first pull need not wait for its turn.
-                core.raise(Signal::PullWanted(identity));
-            },
-        );
-    }
-
     /// Follows somebody no longer.
     pub fn unfollow(&mut self, core: &mut Core, identity: String, reply: ReplySender) {
         let Some((identity, reply)) = parsed_or_answer::<IdentityId>(&identity, reply) else {
@@ -174,6 +157,8 @@ impl Friends {
         self.dials.remove(&identity);
         self.timers.cancel(identity);
         core.context.set_friend(identity, false);
+        self.awaited
+            .ends(core, identity, Some("they are followed no longer"));
         let peer_stays = !forget_peer(core, card.peer);
         core.raise(Signal::FriendRemoved {
             identity,
@@ -201,7 +186,7 @@ impl Friends {
                 if let DialError::Denied { cause } = &error {
                     core.denied_by(Some(peer), cause);
                 }
-                friend_not_dialled(core, identity, &error.to_string());
+                friend_not_dialled(core, identity, &dial_failure::plain(&error));
             }
         }
     }
@@ -230,6 +215,8 @@ impl Friends {
             self.dial(core, identity);
         } else {
             self.retry_later(core, identity);
+            let reason = "the connection has ended before they had proved who they are";
+            self.awaited.ends(core, identity, Some(reason));
         }
     }
 
@@ -247,6 +234,7 @@ impl Friends {
             dials.backoff.reset();
             self.timers.cancel(identity);
             core.raise(Signal::Needed(peer));
+            self.awaited.ends(core, identity, None);
         } else {
             core.acquaintances.meets(&peer);
         }

@@ -2,6 +2,8 @@
 //!
 //! A reply is given when the job has ended, and only then.
 
+use std::collections::BTreeMap;
+
 use crate::api::{self, Event, Reply};
 use crate::audience::Audience;
 use crate::config::Config;
@@ -110,7 +112,18 @@ impl Posts {
         core.store_job(
             "reading the timeline",
             reply,
-            move |store| store.timeline_at(limit.min(TIMELINE_MAX), author, wall_clock_ms()),
+            move |store| {
+                let limit = limit.min(TIMELINE_MAX);
+                let mut shown = store.timeline_at(limit, author, wall_clock_ms())?;
+                let names = store.names()?;
+                let names = names.iter().map(|(who, name)| (who.to_string(), name));
+                let names: BTreeMap<_, _> = names.collect();
+                for post in &mut shown.posts {
+                    let name = names.get(&post.author);
+                    post.author_name = name.map(ToString::to_string);
+                }
+                Ok(shown)
+            },
             |_: &mut Self, core, reply, shown| {
                 if let Some(error) = &shown.damaged {
                     core.context.storage_failed("reading the timeline", error);

@@ -37,6 +37,8 @@ struct Lookup {
     rungs: VecDeque<Rung>,
     /// Those before it.
     missed: Vec<Missed>,
+    /// Their peer, as given with the command.
+    peer: Option<PeerId>,
     /// Who waits for its end.
     reply: Option<ReplySender>,
 }
@@ -57,11 +59,17 @@ impl Reach {
         &mut self,
         core: &mut Core,
         identity: String,
+        peer: Option<String>,
         by: Vec<Rung>,
         wait: bool,
         reply: ReplySender,
     ) {
-        let (identity, rungs) = match self.may_look_up(core, &identity, by) {
+        let peer = peer.as_deref().map(parsed::<PeerId>).transpose();
+        let wanted = peer.and_then(|peer| {
+            let (identity, rungs) = self.may_look_up(core, &identity, by)?;
+            Ok((identity, peer, rungs))
+        });
+        let (identity, peer, rungs) = match wanted {
             Ok(wanted) => wanted,
             Err(error) => return answer(reply, Err(error)),
         };
@@ -69,6 +77,7 @@ impl Reach {
         let lookup = Lookup {
             rungs,
             missed: Vec::new(),
+            peer,
             reply: then,
         };
         self.lookups.under_way.insert(identity, lookup);
@@ -132,7 +141,7 @@ impl Reach {
         core.raise(Signal::Seek {
             identity,
             by: rung,
-            given: self.given(identity),
+            given: self.given(identity).or_else(|| self.peer_given(identity)),
         });
     }
 
@@ -202,6 +211,13 @@ impl Reach {
         self.lookups.seeks.remove(&(identity, rung))
     }
 
+    /// The peer that was named to whoever looks `identity` up, without addresses: where a card says
+    /// that they are is not what is asked.
+    fn peer_given(&self, identity: IdentityId) -> Option<Whereabouts> {
+        let peer = self.lookups.under_way.get(&identity)?.peer?;
+        Some((peer, Vec::new()))
+    }
+
     fn lookup_waits_for(&self, identity: IdentityId, rung: Rung) -> bool {
         let lookup = self.lookups.under_way.get(&identity);
         lookup.and_then(|lookup| lookup.rungs.front()) == Some(&rung)
@@ -266,7 +282,14 @@ mod tests {
         let identity = IdentityId([1; 32]);
         let by = vec![Rung::Mdns, Rung::Kad];
         let (reply, mut replied) = fake::caller();
-        reach.look_up(&mut core, identity.to_string(), by.clone(), true, reply);
+        reach.look_up(
+            &mut core,
+            identity.to_string(),
+            None,
+            by.clone(),
+            true,
+            reply,
+        );
         for by in by {
             let raised = fake::raised(&mut core);
             let asked =

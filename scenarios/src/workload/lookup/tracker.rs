@@ -446,6 +446,7 @@ pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
     let command = match sought {
         Sought::Address(rung) => Command::Lookup {
             identity,
+            peer: None,
             by: vec![rung],
             wait: false,
         },
