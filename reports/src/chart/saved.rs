@@ -2,8 +2,6 @@
 //!
 //! Both are links with their content within, so that a page saves them without a script.
 
-use std::fmt::Write;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{Figure, canvas::Shape};
@@ -71,35 +69,32 @@ pub fn svg(figure: &Figure) -> String {
     let entries = figure.legend.len();
     let top = LINE_PX * (1.4 + entries as f64);
     let height = top + figure.wide.height_px;
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\"><title>{title}</title><style>{STYLE}</style>\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\
-         <text x=\"8\" y=\"20\" font-size=\"15\" font-weight=\"600\" class=\"fill-text\">{title}</text>",
-        title = html(&figure.title),
-    );
-    for (nth, (style, name)) in figure.legend.iter().enumerate() {
+    let entry = |(nth, (style, name)): (usize, &(usize, String))| {
         let y = LINE_PX * (1.9 + nth as f64);
         // Drawn in quarters of a pixel, as the dashes of the styles are.
-        let entry = write!(
-            out,
+        format!(
             "<g transform=\"translate(8 {y}) scale(.25)\"><line x2=\"148\" stroke-width=\"10\" \
              class=\"stroke-s{style}\"/></g><text x=\"52\" y=\"{}\" font-size=\"13\" \
              class=\"fill-text\">{}</text>",
             y + 4.5,
             html(name),
-        );
-        // A string takes every write.
-        drop(entry);
-    }
+        )
+    };
+    let legend: Vec<String> = figure.legend.iter().enumerate().map(entry).collect();
     let place = format!(
         "<svg y=\"{top}\" width=\"{width}\" height=\"{}\" ",
         figure.wide.height_px
     );
     let inner = figure.wide.svg.replacen("<svg ", &place, 1);
-    out.push_str(&inner);
-    out.push_str("</svg>\n");
-    out
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\"><title>{title}</title><style>{STYLE}</style>\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\
+         <text x=\"8\" y=\"20\" font-size=\"15\" font-weight=\"600\" class=\"fill-text\">{title}</text>\
+         {}{inner}</svg>\n",
+        legend.concat(),
+        title = html(&figure.title),
+    )
 }
 
 /// Links that save the figure and its data, as markup.
