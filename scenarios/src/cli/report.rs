@@ -40,7 +40,7 @@ pub fn run(report: &Report) -> Result<u8, CliError> {
     let mut entries = Vec::new();
     for place in &found {
         let record = write::read(place).map_err(|error| CliError::Input(error.to_string()))?;
-        let page = write::page(&record, place).map_err(tool)?;
+        let page = write::page(&record, place).map_err(|error| tool(&error))?;
         give(&format!("{}\n", page.display()))?;
         entries.push(Entry {
             link: link(folder, &page),
@@ -50,12 +50,15 @@ pub fn run(report: &Report) -> Result<u8, CliError> {
     if entries.len() > 1 {
         let title = folder.display().to_string();
         let page = write::text(folder, "index.html", &index::page(&title, &entries));
-        give(&format!("{}\n", page.map_err(tool)?.display()))?;
+        give(&format!(
+            "{}\n",
+            page.map_err(|error| tool(&error))?.display()
+        ))?;
     }
     Ok(0)
 }
 
-fn tool(error: orrery_reports::Error) -> CliError {
+fn tool(error: &orrery_reports::Error) -> CliError {
     CliError::Tool(error.to_string())
 }
 

@@ -159,6 +159,11 @@ mod tests {
     /// Fields are told by position: a choice that is added goes behind these.
     #[test]
     fn choices_within_events_keep_their_positions() {
+        use Miss::{Absent, Busy, NoAddress, NobodyToAsk, Off, Wrong};
+        use Rung::{Friends, Kad, Known, Mdns, Relay, Rendezvous};
+        use Transport::{Circuit, Other, Quic, Tcp};
+        use Unreached::{NotConnected, NotFound, TimedOut};
+
         fn positions<T: Hash + Copy>(choices: &[T]) -> bool {
             choices.iter().enumerate().all(|(position, choice)| {
                 let mut bytes = Bytes::default();
@@ -166,7 +171,6 @@ mod tests {
                 bytes.0 == position.to_ne_bytes()
             })
         }
-        use Miss::{Absent, Busy, NoAddress, NobodyToAsk, Off, Wrong};
         assert!(positions(&[
             Off,
             Absent,
@@ -178,11 +182,8 @@ mod tests {
         ]));
         assert!(positions(&[NoMapping::NoRouter, NoMapping::NotPublic]));
         assert!(positions(&[Path::Direct, Path::HolePunched, Path::Relayed]));
-        use Rung::{Friends, Kad, Known, Mdns, Relay, Rendezvous};
         assert!(positions(&[Known, Mdns, Kad, Rendezvous, Friends, Relay]));
-        use Transport::{Circuit, Other, Quic, Tcp};
         assert!(positions(&[Tcp, Quic, Circuit, Other]));
-        use Unreached::{NotConnected, NotFound, TimedOut};
         assert!(positions(&[NotFound, NotConnected, TimedOut]));
     }
 }
