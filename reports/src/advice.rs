@@ -6,7 +6,8 @@ use crate::{
     audit, command,
     format::{count, interval_parts, plural, printable},
     headline,
-    key::split_cell,
+    in_cell::InCell,
+    key::Labels,
     record::{Record, Variant},
     stats::{self, PAIRS_MIN},
 };
@@ -37,12 +38,12 @@ struct Where<'a> {
 }
 
 impl<'a> Where<'a> {
-    fn add(&mut self, seed: &'a str, cell: &str) {
+    fn add(&mut self, seed: &'a str, cell: &Labels) {
         if self.seeds.last() != Some(&seed) {
             self.seeds.push(seed);
         }
         if !cell.is_empty() {
-            self.cells.insert(cell.to_owned());
+            self.cells.insert(cell.to_string());
         }
     }
 }
@@ -71,7 +72,7 @@ fn early_ends(record: &Record, all: &mut Vec<String>) {
                 printable(&variant.name),
                 if ended.len() == 1 { "is" } else { "are" },
                 printable(&seed.seed),
-                printable(failure.lines().next().unwrap_or_default()),
+                printable(&failure.in_short()),
                 command::one_seed(record, &variant.name, &seed.seed),
             ));
         }
@@ -83,7 +84,7 @@ fn broken_invariants(record: &Record, all: &mut Vec<String>) {
         let mut broken: BTreeMap<&str, Where<'_>> = BTreeMap::new();
         for seed in &variant.seeds {
             for invariant in seed.invariants.iter().filter(|i| !i.held) {
-                let (name, cell) = split_cell(&invariant.name, &record.grid);
+                let InCell { name, cell } = &invariant.name;
                 broken.entry(name).or_default().add(&seed.seed, cell);
             }
         }
@@ -105,8 +106,8 @@ fn silent_faults(record: &Record, all: &mut Vec<String>) {
         let mut silent: BTreeMap<&str, Where<'_>> = BTreeMap::new();
         for seed in variant.seeds.iter().filter(|s| s.failure.is_none()) {
             for fault in seed.faults.iter().filter(|f| f.fired == 0) {
-                let (kind, cell) = split_cell(&fault.kind, &record.grid);
-                silent.entry(kind).or_default().add(&seed.seed, cell);
+                let InCell { name, cell } = &fault.kind;
+                silent.entry(name).or_default().add(&seed.seed, cell);
             }
         }
         for (kind, Where { seeds, cells }) in silent {
@@ -126,7 +127,7 @@ fn unexplained_losses(record: &Record, all: &mut Vec<String>) {
         .variants
         .iter()
         .flat_map(|variant| &variant.seeds)
-        .filter_map(|seed| loss_causes(seed).remove("unknown"))
+        .filter_map(|seed| seed.losses.causes().get("unknown"))
         .sum();
     if unknown > 0 {
         let noun = if unknown == 1 { "loss" } else { "losses" };
@@ -253,7 +254,7 @@ fn undecided(record: &Record, all: &mut Vec<String>) {
             };
             all.push(format!(
                 "{}: {} against {} is undecided, {mean} {ends}; {wanted}",
-                printable(&row.key),
+                printable(row.key.as_str()),
                 printable(&difference.b),
                 printable(&difference.a),
             ));
@@ -280,16 +281,4 @@ fn seed_list(seeds: &[&str]) -> String {
     };
     let noun = if seeds.len() == 1 { "seed" } else { "seeds" };
     format!("{noun} {}{ending}", named.join(", "))
-}
-
-/// Losses of a seed by cause, whether or not its list was cut short.
-pub(crate) fn loss_causes(seed: &crate::record::SeedResult) -> BTreeMap<String, u64> {
-    if !seed.loss_causes.is_empty() {
-        return seed.loss_causes.clone();
-    }
-    let mut causes = BTreeMap::new();
-    for loss in &seed.losses {
-        *causes.entry(loss.cause.clone()).or_default() += 1;
-    }
-    causes
 }

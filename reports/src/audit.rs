@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    advice::loss_causes,
-    key::{plain_name, split_cell},
+    in_cell::InCell,
+    key::Key,
     record::{Metric, Producer, Record, Variant, Verdict},
 };
 
@@ -80,9 +80,9 @@ pub fn faults(record: &Record) -> BTreeMap<&str, Vec<FaultSum>> {
     let mut all: BTreeMap<&str, Vec<FaultSum>> = BTreeMap::new();
     for (place, variant) in record.variants.iter().enumerate() {
         for fault in variant.seeds.iter().flat_map(|seed| &seed.faults) {
-            let (kind, cell) = split_cell(&fault.kind, &record.grid);
+            let InCell { name, cell } = &fault.kind;
             let sums = all
-                .entry(kind)
+                .entry(name.as_str())
                 .or_insert_with(|| vec![FaultSum::default(); record.variants.len()]);
             let sum = &mut sums[place];
             sum.declared += fault.declared;
@@ -90,7 +90,7 @@ pub fn faults(record: &Record) -> BTreeMap<&str, Vec<FaultSum>> {
             sum.seeds += 1;
             sum.seeds_fired += u64::from(fault.fired > 0);
             if fault.fired == 0 && !cell.is_empty() {
-                sum.silent_in.insert(cell.to_owned());
+                sum.silent_in.insert(cell.to_string());
             }
         }
     }
@@ -98,12 +98,12 @@ pub fn faults(record: &Record) -> BTreeMap<&str, Vec<FaultSum>> {
 }
 
 /// Losses by cause, then one entry a variant in the record's order.
-pub fn losses(record: &Record) -> BTreeMap<String, Vec<u64>> {
-    let mut all: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+pub fn losses(record: &Record) -> BTreeMap<&str, Vec<u64>> {
+    let mut all: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for (place, variant) in record.variants.iter().enumerate() {
         for seed in &variant.seeds {
-            for (cause, n) in loss_causes(seed) {
-                all.entry(cause)
+            for (cause, n) in seed.losses.causes() {
+                all.entry(cause.as_str())
                     .or_insert_with(|| vec![0; record.variants.len()])[place] += n;
             }
         }
@@ -127,7 +127,7 @@ pub fn mishaps(record: &Record) -> BTreeMap<String, Vec<MishapSum<'_>>> {
     for (place, variant) in record.variants.iter().enumerate() {
         for seed in &variant.seeds {
             for (key, metric) in &seed.metrics {
-                let name = plain_name(key);
+                let name = key.metric();
                 let is_mishap = record.producers.get(name) == Some(&Producer::Mishap);
                 let Some((reason, count)) = is_mishap.then(|| by_reason(key, metric)).flatten()
                 else {
@@ -145,10 +145,8 @@ pub fn mishaps(record: &Record) -> BTreeMap<String, Vec<MishapSum<'_>>> {
 }
 
 /// The reason that a key names and how often it applied, if it did.
-fn by_reason<'a>(key: &'a str, metric: &Metric) -> Option<(&'a str, u64)> {
-    let (_, labels) = key.split_once('{')?;
-    let mut labels = labels.trim_end_matches('}').split(',');
-    let reason = labels.find_map(|label| label.strip_prefix("reason="))?;
+fn by_reason<'a>(key: &'a Key, metric: &Metric) -> Option<(&'a str, u64)> {
+    let reason = key.label("reason")?;
     match metric {
         Metric::Value { value, .. } if *value > 0.0 => Some((reason, *value as u64)),
         Metric::Value { .. } | Metric::Distribution { .. } => None,
@@ -160,14 +158,14 @@ pub fn invariants(record: &Record) -> BTreeMap<&str, InvariantSum> {
     let mut all: BTreeMap<&str, InvariantSum> = BTreeMap::new();
     let seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
     for invariant in seeds.flat_map(|seed| &seed.invariants) {
-        let (name, cell) = split_cell(&invariant.name, &record.grid);
-        let sum = all.entry(name).or_default();
+        let InCell { name, cell } = &invariant.name;
+        let sum = all.entry(name.as_str()).or_default();
         sum.checked += 1;
         sum.held += u64::from(invariant.held);
         if !cell.is_empty() {
-            sum.cells.insert(cell.to_owned());
+            sum.cells.insert(cell.to_string());
             if !invariant.held {
-                sum.broken_in.insert(cell.to_owned());
+                sum.broken_in.insert(cell.to_string());
             }
         }
     }

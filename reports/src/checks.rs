@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    fields::{Fields, cell_name},
     format::{figure, plural},
     headline,
-    key::{Fields, cell_name},
     record::{Expectation, Judged, Record},
 };
 
@@ -31,7 +31,7 @@ pub fn checks(record: &Record) -> Vec<Check> {
     let mut lines: Vec<Vec<&Expectation>> = Vec::new();
     let mut places: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for expectation in &record.expectations {
-        let place = match subject_of_one_cell(&fields, expectation) {
+        let place = match subject_of_one_cell(record, &fields, expectation) {
             Some(subject) => *places
                 .entry((subject, &expectation.bound))
                 .or_insert(lines.len()),
@@ -49,22 +49,26 @@ pub fn checks(record: &Record) -> Vec<Check> {
 }
 
 /// Of whom and what an expectation of a single cell speaks, the cell aside.
-fn subject_of_one_cell(fields: &Fields<'_>, expectation: &Expectation) -> Option<String> {
+fn subject_of_one_cell(
+    record: &Record,
+    fields: &Fields<'_>,
+    expectation: &Expectation,
+) -> Option<String> {
     let [judged] = &expectation.figures[..] else {
         return None;
     };
-    let of_grid = fields.locate(&judged.key)?;
-    let before = expectation.expr.split('{').next().unwrap_or_default();
-    let variant = before.split_once(':').map(|(variant, _)| variant);
-    Some(match variant {
-        Some(variant) => format!("{variant}: {}", of_grid.figure),
-        None => of_grid.figure,
+    let located = fields.locate(&judged.key)?;
+    // Of several variants, one alone is judged where it is named.
+    Some(if record.variants.len() > 1 {
+        format!("{}: {}", judged.variant, located.figure)
+    } else {
+        located.figure.to_string()
     })
 }
 
 fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
     let first = line[0];
-    let unit = headline::expected_unit(record, &first.expr);
+    let unit = headline::expected_unit(record, first);
     let figures: Vec<&Judged> = line.iter().flat_map(|e| &e.figures).collect();
     let shown = |judged: &Judged| {
         let value = judged.value.map(|value| figure(value, &unit));
@@ -100,7 +104,7 @@ fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
             )
         }
     };
-    let expr = match subject_of_one_cell(fields, first) {
+    let expr = match subject_of_one_cell(record, fields, first) {
         Some(subject) if line.len() > 1 => format!("{subject} {}", first.bound),
         _ => first.expr.clone(),
     };
@@ -151,13 +155,14 @@ fn place_of(record: &Record, fields: &Fields<'_>, judged: &Judged) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
 
     #[test]
     fn seeds_without_a_sample_are_told() {
         let check = |seeds, missing, value: Option<&str>, expected: &str| {
             let judged = Judged {
                 variant: "v".into(),
-                key: "m".into(),
+                key: Key::of("m"),
                 value: None,
                 held: false,
                 seeds,

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::{
     advice::whole_seeds,
+    fields::Fields,
     format::{figure_beside, interval_parts},
-    key::{Fields, plain_name},
+    key::{Key, Labels},
     matrix::matrices,
-    record::{Difference, Interval, Metric, Producer, Record},
-    stats::{self, PAIRS_MIN},
+    record::{Difference, Expectation, Interval, Metric, Producer, Record},
+    stats::{PAIRS_MIN, Stat},
 };
 
 /// A row of the headline table: one figure in every variant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// `metric` or `metric.stat`.
-    pub key: String,
+    pub key: Key,
     /// Unit of its figures.
     pub unit: String,
     /// The place of the first expectation that speaks of it, if one does.
@@ -30,7 +31,7 @@ pub struct Row {
 const NOTHING: &str = "–";
 
 /// Figures of a distribution that are worth a headline.
-const SHOWN_STATS: [&str; 3] = ["p50", "p95", "p99"];
+const SHOWN_STATS: [Stat; 3] = [Stat::P50, Stat::P95, Stat::P99];
 
 /// Rows for metrics without labels: what expectations speak of first, in their order, then by
 /// name.
@@ -42,11 +43,9 @@ pub fn rows(record: &Record) -> Vec<Row> {
     let mut rows: Vec<Row> = all_rows(record)
         .into_iter()
         .filter(|row| {
-            let (name, stat) = split_stat(record, &row.key);
-            let is_usual = stat.is_none_or(|stat| SHOWN_STATS.contains(&stat));
             let is_in_matrix = drawn.has(&row.key);
             (row.expected.is_some() && !is_in_matrix)
-                || (is_usual && !name.contains('{') && tells(record, row, name))
+                || (is_usual(&row.key) && row.key.labels().is_empty() && tells(record, row))
         })
         .collect();
     rows.sort_by_key(|row| row.expected.unwrap_or(usize::MAX));
@@ -57,7 +56,7 @@ pub fn rows(record: &Record) -> Vec<Row> {
 /// matrices do not show.
 struct Drawn<'a> {
     fields: Fields<'a>,
-    figures: Vec<String>,
+    figures: Vec<Key>,
 }
 
 impl<'a> Drawn<'a> {
@@ -73,15 +72,20 @@ impl<'a> Drawn<'a> {
         }
     }
 
-    fn has(&self, key: &str) -> bool {
-        let of_grid = self.fields.locate(key);
-        of_grid.is_some_and(|key| self.figures.contains(&key.figure))
+    fn has(&self, key: &Key) -> bool {
+        let located = self.fields.locate(key);
+        located.is_some_and(|located| self.figures.contains(&located.figure))
     }
 }
 
+/// Whether a figure is worth a headline that nothing names.
+fn is_usual(key: &Key) -> bool {
+    key.stat().is_none_or(|stat| SHOWN_STATS.contains(stat))
+}
+
 /// Whether a figure tells anything: the zeros of what nothing in the scenario produces do not.
-fn tells(record: &Record, row: &Row, name: &str) -> bool {
-    let hides_zeros = match record.producers.get(plain_name(name)) {
+fn tells(record: &Record, row: &Row) -> bool {
+    let hides_zeros = match record.producers.get(row.key.metric()) {
         Some(Producer::Nothing | Producer::Mishap) => true,
         Some(Producer::Workload | Producer::World) | None => false,
     };
@@ -93,55 +97,41 @@ fn tells(record: &Record, row: &Row, name: &str) -> bool {
 pub fn labelled_rows(record: &Record) -> Vec<Row> {
     let drawn = Drawn::of(record);
     let shown = |row: &Row| {
-        let (name, stat) = split_stat(record, &row.key);
-        name.contains('{')
+        !row.key.labels().is_empty()
             && row.expected.is_none()
-            && tells(record, row, name)
+            && tells(record, row)
             && !drawn.has(&row.key)
-            && stat.is_none_or(|stat| SHOWN_STATS.contains(&stat))
+            && is_usual(&row.key)
     };
     all_rows(record).into_iter().filter(shown).collect()
 }
 
-/// The unit of a `metric[.stat]` key; empty if no seed has it.
-pub fn unit_of(record: &Record, key: &str) -> String {
-    let (name, stat) = split_stat(record, key);
-    match stat {
-        Some("count") => return "1".to_owned(),
-        Some(stat) if stats::within_text(stat).is_some() => return "ratio".to_owned(),
-        _ => {}
-    }
+/// The unit of a figure; empty if no seed has it.
+pub fn unit_of(record: &Record, key: &Key) -> String {
     let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
-    let metric = seeds.find_map(|seed| seed.metrics.get(name));
-    match metric {
-        Some(Metric::Distribution { unit, .. } | Metric::Value { unit, .. }) => unit.clone(),
-        None => String::new(),
-    }
+    let whole = key.without_stat();
+    let unit = match seeds.find_map(|seed| seed.metrics.get(&*whole)) {
+        Some(Metric::Distribution { unit, .. } | Metric::Value { unit, .. }) => unit,
+        None => "",
+    };
+    key.stat().map_or(unit, |stat| stat.unit(unit)).to_owned()
 }
 
 /// The unit of the figures that an expectation speaks of; empty if no seed has them.
 ///
 /// Labels are left aside: without them, an expectation speaks of every cell of a grid, and all
 /// cells have the metric's unit.
-pub fn expected_unit(record: &Record, expr: &str) -> String {
-    let keys = record
-        .variants
-        .iter()
-        .flat_map(|variant| variant.summary.keys());
-    let by_name: BTreeMap<String, &str> = keys.map(|key| (without_labels(key), &**key)).collect();
-    expected_key(&without_labels(expr), by_name.keys().map(String::as_str))
-        .map_or_else(String::new, |name| unit_of(record, by_name[name]))
-}
-
-/// A key or an expression whose keys have lost their `{label=value,…}`.
-fn without_labels(text: &str) -> String {
-    let mut rest = text;
-    let mut bare = String::with_capacity(text.len());
-    while let Some((before, after)) = rest.split_once('{') {
-        bare.push_str(before);
-        rest = after.split_once('}').map_or("", |(_, after)| after);
-    }
-    bare + rest
+pub fn expected_unit(record: &Record, expectation: &Expectation) -> String {
+    let first = expectation.figures.first().map(|judged| judged.key.clone());
+    let Some(asked) = first.or_else(|| expectation.subject()) else {
+        return String::new();
+    };
+    let bare = |key: &Key| key.with_labels(Labels::NONE);
+    let asked = bare(&asked);
+    let mut variants = record.variants.iter();
+    let mut keys = variants.by_ref().flat_map(|variant| variant.summary.keys());
+    keys.find(|key| bare(key) == asked)
+        .map_or_else(String::new, |key| unit_of(record, key))
 }
 
 /// What a difference says, in a word or two.
@@ -210,7 +200,7 @@ pub fn layout(record: &Record, rows: &[Row], writing: &Writing<'_>) -> Vec<Vec<S
                 .enumerate()
                 .map(move |(place, name)| {
                     let key = if place == 0 {
-                        (writing.key)(&row.key)
+                        (writing.key)(row.key.as_str())
                     } else {
                         String::new()
                     };
@@ -233,7 +223,7 @@ pub fn layout(record: &Record, rows: &[Row], writing: &Writing<'_>) -> Vec<Vec<S
             .map(|name| format!("{name} − {}", names[0])),
     );
     let lines = rows.iter().map(|row| {
-        let mut line = vec![(writing.key)(&row.key)];
+        let mut line = vec![(writing.key)(row.key.as_str())];
         line.extend((0..names.len()).map(|place| cell_of(row, place)));
         line.extend((1..names.len()).map(|place| difference_of(row, place)));
         line
@@ -306,64 +296,35 @@ pub fn sentences(record: &Record) -> Vec<String> {
     all
 }
 
-/// The key of the figure that an expectation speaks of: the longest one that stands in it as a
-/// whole word.
-pub fn expected_key<'a>(expr: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let stands_alone = |key: &str| {
-        expr.match_indices(key).any(|(at, _)| {
-            let before = expr[..at].chars().next_back();
-            let after = expr[at + key.len()..].chars().next();
-            let is_part = |c: char| c.is_alphanumeric() || "._-{".contains(c);
-            !before.is_some_and(is_part) && !after.is_some_and(is_part)
-        })
-    };
-    keys.filter(|key| stands_alone(key))
-        .max_by_key(|key| key.len())
-}
-
-/// Splits `metric.stat` where `metric` is a distribution.
-pub(crate) fn split_stat<'a>(record: &Record, key: &'a str) -> (&'a str, Option<&'a str>) {
-    let (name, Some(stat)) = stats::split_stat(key) else {
-        return (key, None);
-    };
-    let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
-    let is_distribution =
-        seeds.any(|seed| matches!(seed.metrics.get(name), Some(Metric::Distribution { .. })));
-    if is_distribution {
-        (name, Some(stat))
-    } else {
-        (key, None)
-    }
-}
-
 fn all_rows(record: &Record) -> Vec<Row> {
-    let mut keys: Vec<&str> = record
+    let mut keys: Vec<&Key> = record
         .variants
         .iter()
-        .flat_map(|v| v.summary.keys().map(String::as_str))
+        .flat_map(|v| v.summary.keys())
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    let expected: Vec<&str> = record
+    let expected: Vec<Key> = record
         .expectations
         .iter()
-        .filter_map(|e| expected_key(&e.expr, keys.iter().copied()))
+        .filter_map(Expectation::subject)
+        .filter(|key| keys.binary_search(&key).is_ok())
         .collect();
     let first = record
         .variants
         .first()
         .map_or("", |variant| variant.name.as_str());
-    let by_key: BTreeMap<(&str, &str), &Difference> = record
+    let by_key: BTreeMap<(&Key, &str), &Difference> = record
         .differences
         .iter()
         .filter(|d| d.a == first)
-        .map(|d| ((d.metric.as_str(), d.b.as_str()), d))
+        .map(|d| ((&d.metric, d.b.as_str()), d))
         .collect();
     keys.iter()
         .map(|key| Row {
-            key: (*key).to_owned(),
+            key: (*key).clone(),
             unit: unit_of(record, key),
-            expected: expected.iter().position(|named| named == key),
+            expected: expected.iter().position(|named| named == *key),
             cells: record
                 .variants
                 .iter()
@@ -384,42 +345,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expectation_names_the_longest_whole_key() {
-        let keys = [
-            "feed.delivery",
-            "feed.delivery.latency.p9",
-            "feed.delivery.latency.p99",
-            "p99",
-        ];
-        let found = |expr| expected_key(expr, keys.iter().copied());
-        assert_eq!(
-            found("cursor: feed.delivery.latency.p99 < 3m"),
-            Some(keys[2])
-        );
-        assert_eq!(found("feed.delivery == 1"), Some(keys[0]));
-        assert_eq!(found("feed.delivery{to=x} == 1"), None);
-        assert_eq!(found("other > 1"), None);
-    }
-
-    #[test]
-    fn labels_are_taken_out_of_keys_and_expressions() {
-        for (text, expected) in [
-            ("flow.goodput", "flow.goodput"),
-            (
-                "flow.goodput{loss=1%,rtt=2ms} > 4Mbit/s",
-                "flow.goodput > 4Mbit/s",
-            ),
-            ("a: flow.rtt{loss=1%}.p50 < 3ms", "a: flow.rtt.p50 < 3ms"),
-            ("flow.rtt{loss", "flow.rtt"),
-        ] {
-            assert_eq!(without_labels(text), expected);
-        }
-    }
-
-    #[test]
     fn words_follow_the_interval_and_the_pairs() {
         let of = |mean, ci95, significant, n| Difference {
-            metric: "m".into(),
+            metric: Key::of("m"),
             a: "a".into(),
             b: "b".into(),
             mean,

@@ -1,210 +1,396 @@
-//! Keys of figures, `metric{label=value,…}.stat`, and their cells in a grid.
+//! Keys of figures: which metric, under which labels, which statistic.
 //!
-//! Owns telling a grid's labels from a metric's own. It knows nothing of what figures mean.
+//! Owns the type and its text, `metric{label=value,…}.stat`, with the one parser of it. The parser
+//! is for files alone: whoever makes a figure makes its key of parts, and whoever draws one asks
+//! the key for them. It knows nothing of what figures mean.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::{Borrow, Cow};
+use std::collections::BTreeMap;
+use std::fmt;
 
-use crate::record::{Dimension, Record};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Values that each of a pair of labels may have to be drawn as a matrix.
-const PAIR_VALUES_MAX: usize = 24;
+use crate::stats::Stat;
 
-/// A key taken apart by a grid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InGrid {
-    /// The key without the grid's labels: `net.drops{reason=loss}`, `flow.connect.p50`.
-    pub figure: String,
-    /// The place of the cell's value in each dimension.
-    pub cell: Vec<usize>,
+/// Which figure: a metric, under some labels, and for a distribution one of its statistics.
+///
+/// Keys are equal, ordered and written as their text. A text that is no key in full is a key of
+/// one part, so that reading and writing never change a file.
+///
+/// ```
+/// use orrery_reports::key::Key;
+/// use orrery_reports::stats::Stat;
+///
+/// let key = Key::of("flow.goodput").with("to", "b").with("from", "a");
+/// assert_eq!(key.to_string(), "flow.goodput{from=a,to=b}");
+/// let key = Key::read("ping.rtt{from=a,to=b}.p50");
+/// assert_eq!((key.metric(), key.label("to"), key.stat()), ("ping.rtt", Some("b"), Some(&Stat::P50)));
+/// ```
+#[derive(Clone)]
+pub struct Key {
+    /// What is compared and written; it begins with the metric.
+    text: Box<str>,
+    metric_bytes: usize,
+    labels: Labels,
+    stat: Option<Stat>,
 }
 
-/// Takes a key apart; `None` if it names no cell of the grid.
-pub(crate) fn in_grid(key: &str, grid: &[Dimension]) -> Option<InGrid> {
-    let (name, rest) = key.split_once('{')?;
-    let (labels, stat) = rest.rsplit_once('}')?;
-    let mut cell = vec![None; grid.len()];
-    let mut own = Vec::new();
-    for label in labels.split(',') {
-        let (name, value) = label.split_once('=')?;
-        match grid.iter().position(|dimension| dimension.label == name) {
-            Some(place) => {
-                let values = &grid[place].values;
-                cell[place] = Some(values.iter().position(|known| known == value)?);
-            }
-            None => own.push(label),
-        }
-    }
-    let own = if own.is_empty() {
-        String::new()
-    } else {
-        format!("{{{}}}", own.join(","))
-    };
-    Some(InGrid {
-        figure: format!("{name}{own}{stat}"),
-        cell: cell.into_iter().collect::<Option<_>>()?,
-    })
-}
-
-/// What figures vary along: a record's grid, and pairs of labels of some metrics such as `from`
-/// and `to`.
-pub(crate) struct Fields<'a> {
-    grid: &'a [Dimension],
-    /// By metric with the names of its labels, `ping.rtt{from,to}`: the grid's dimensions and one
-    /// for each of the two labels.
-    pairs: BTreeMap<String, Vec<Dimension>>,
-}
-
-impl<'a> Fields<'a> {
-    /// Finds them in the keys of a record.
-    pub(crate) fn of(record: &'a Record) -> Self {
-        let grid = &record.grid[..];
-        let seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
-        let mut values: BTreeMap<String, [BTreeSet<String>; 2]> = BTreeMap::new();
-        for key in seeds.flat_map(|seed| seed.metrics.keys()) {
-            if let Some(pair) = pair_of(key, grid) {
-                let sets = values.entry(pair.figure).or_default();
-                for (set, (_, value)) in sets.iter_mut().zip(pair.labels) {
-                    set.insert(value.to_owned());
-                }
-            }
-        }
-        let several = |sets: &[BTreeSet<String>; 2]| {
-            sets.iter()
-                .all(|set| (2..=PAIR_VALUES_MAX).contains(&set.len()))
-        };
-        values.retain(|_, sets| several(sets));
-        let pairs = values.into_iter().map(|(figure, sets)| {
-            let names = figure.split_once('{').map_or("", |(_, names)| names);
-            let names = names.trim_end_matches('}').split(',');
-            let own = names.zip(sets).map(|(name, set)| Dimension {
-                label: name.to_owned(),
-                values: set.into_iter().collect(),
-            });
-            let dimensions = grid.iter().cloned().chain(own).collect();
-            (figure, dimensions)
-        });
+impl Key {
+    /// A metric as a whole.
+    pub fn of(metric: &str) -> Self {
         Self {
-            grid,
-            pairs: pairs.collect(),
+            text: metric.into(),
+            metric_bytes: metric.len(),
+            labels: Labels::default(),
+            stat: None,
         }
     }
 
-    /// Takes a key of a figure apart; `None` if it names no cell of anything.
-    pub(crate) fn locate(&self, key: &str) -> Option<InGrid> {
-        if let Some(pair) = pair_of(key, self.grid)
-            && let Some(dimensions) = self.pairs.get(&pair.figure)
-        {
-            let stat = key.rsplit_once('}').map_or("", |(_, stat)| stat);
-            let own = dimensions[self.grid.len()..].iter().zip(pair.labels);
-            let own = own.map(|(dimension, (_, value))| {
-                dimension.values.iter().position(|known| known == value)
-            });
-            let places = pair.cell.into_iter().map(Some).chain(own);
-            return Some(InGrid {
-                figure: pair.figure + stat,
-                cell: places.collect::<Option<_>>()?,
-            });
+    /// Reads a key as files have it.
+    pub fn read(text: &str) -> Self {
+        let read = Self::parse(text).filter(|key| *key.text == *text);
+        read.unwrap_or_else(|| Self::of(text))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (whole, stat) = Stat::split(text);
+        let (metric, labels) = match whole.split_once('{') {
+            None => (whole, Labels::default()),
+            Some((metric, rest)) => (metric, Labels::read(rest.strip_suffix('}')?)),
+        };
+        Some(Self::made(metric, labels, stat))
+    }
+
+    fn made(metric: &str, labels: Labels, stat: Option<Stat>) -> Self {
+        let mut text = metric.to_owned();
+        if !labels.is_empty() {
+            text.push_str(&labels.braced());
         }
-        in_grid(key, self.grid).filter(|_| !self.grid.is_empty())
-    }
-
-    /// The dimensions of a figure that [`Self::locate`] has told.
-    pub(crate) fn dimensions(&self, figure: &str) -> &[Dimension] {
-        let metric = figure.rsplit_once('}').map(|(metric, _)| metric.len() + 1);
-        let pair = metric.and_then(|end| self.pairs.get(&figure[..end]));
-        pair.map_or(self.grid, Vec::as_slice)
-    }
-}
-
-/// A key with two labels of its own.
-struct Pair<'a> {
-    figure: String,
-    labels: [(&'a str, &'a str); 2],
-    cell: Vec<usize>,
-}
-
-fn pair_of<'a>(key: &'a str, grid: &[Dimension]) -> Option<Pair<'a>> {
-    let (name, rest) = key.split_once('{')?;
-    let (labels, _) = rest.rsplit_once('}')?;
-    let is_own = |label: &(&str, &str)| grid.iter().all(|d| d.label != label.0);
-    let pairs = labels.split(',').filter_map(|label| label.split_once('='));
-    let own: Vec<(&str, &str)> = pairs.filter(is_own).collect();
-    let &[a, b] = &own[..] else {
-        return None;
-    };
-    Some(Pair {
-        figure: format!("{name}{{{},{}}}", a.0, b.0),
-        labels: [a, b],
-        cell: in_grid(key, grid)?.cell,
-    })
-}
-
-/// A name and its cell: `nothing-leaks{loss=1%}` gives `nothing-leaks` and `loss=1%`. A name
-/// outside of all cells is its own.
-pub(crate) fn split_cell<'a>(name: &'a str, grid: &[Dimension]) -> (&'a str, &'a str) {
-    match (in_grid(name, grid), name.split_once('{')) {
-        (Some(_), Some((name, labels))) if !grid.is_empty() => {
-            (name, labels.strip_suffix('}').unwrap_or(labels))
+        if let Some(stat) = &stat {
+            text.push('.');
+            text.push_str(&stat.name());
         }
-        _ => (name, ""),
+        Self {
+            text: text.into(),
+            metric_bytes: metric.len(),
+            labels,
+            stat,
+        }
+    }
+
+    /// The metric's name.
+    pub fn metric(&self) -> &str {
+        &self.text[..self.metric_bytes]
+    }
+
+    /// What the metric's name begins with, up to its first point: `flow` of `flow.goodput`.
+    pub fn area(&self) -> &str {
+        let metric = self.metric();
+        metric.split_once('.').map_or(metric, |(area, _)| area)
+    }
+
+    /// Its labels, those of a grid's cell among them.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name)
+    }
+
+    /// The statistic, if it speaks of one.
+    pub fn stat(&self) -> Option<&Stat> {
+        self.stat.as_ref()
+    }
+
+    /// The key as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// With one label more.
+    #[must_use]
+    pub fn with(self, label: &str, value: &str) -> Self {
+        self.within(&Labels::from([(label, value)]))
+    }
+
+    /// With these labels too, such as those of a cell.
+    #[must_use]
+    pub fn within(self, more: &Labels) -> Self {
+        if more.is_empty() {
+            return self;
+        }
+        let mut labels = self.labels.clone();
+        labels.extend(more);
+        self.with_labels(labels)
+    }
+
+    /// With these labels instead of its own.
+    #[must_use]
+    pub fn with_labels(&self, labels: Labels) -> Self {
+        Self::made(self.metric(), labels, self.stat.clone())
+    }
+
+    /// One statistic of a metric, or none.
+    #[must_use]
+    pub fn with_stat(&self, stat: Option<Stat>) -> Self {
+        Self::made(self.metric(), self.labels.clone(), stat)
+    }
+
+    /// The metric with its labels, whatever its statistic.
+    #[must_use]
+    pub fn without_stat(&self) -> Cow<'_, Self> {
+        match self.stat {
+            None => Cow::Borrowed(self),
+            Some(_) => Cow::Owned(self.with_stat(None)),
+        }
     }
 }
 
-/// The metric's plain name: a key without labels and statistic. Where labels do not show where the
-/// name ends, a statistic stays.
-pub(crate) fn plain_name(key: &str) -> &str {
-    key.split_once('{').map_or(key, |(name, _)| name)
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
 }
 
-/// A cell by its values, as keys have it: `delay=10ms,loss=1%`.
-pub(crate) fn cell_name(cell: &[usize], grid: &[Dimension]) -> String {
-    let named = grid.iter().zip(cell);
-    let parts: Vec<String> = named
-        .map(|(dimension, place)| format!("{}={}", dimension.label, dimension.values[*place]))
-        .collect();
-    parts.join(",")
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl PartialEq<str> for Key {
+    fn eq(&self, other: &str) -> bool {
+        *self.text == *other
+    }
+}
+
+impl PartialEq<&str> for Key {
+    fn eq(&self, other: &&str) -> bool {
+        *self.text == **other
+    }
+}
+
+/// Maps of keys are asked for the text of one, too: it compares alike.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.text, f)
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(deserializer).map(|text| Self::read(&text))
+    }
+}
+
+/// Keys are strings of a file's schema.
+impl JsonSchema for Key {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+/// Labels and their values, by name; a value may be left open, and is then not written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Labels(BTreeMap<String, String>);
+
+impl Labels {
+    /// None.
+    pub const NONE: Self = Self(BTreeMap::new());
+
+    /// Reads labels as keys have them between their braces.
+    pub(crate) fn read(text: &str) -> Self {
+        let pairs = text.split(',');
+        pairs
+            .map(|label| label.split_once('=').unwrap_or((label, "")))
+            .collect()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A label's value.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Names and values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Sets a label.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Sets these labels, too.
+    pub fn extend(&mut self, more: &Self) {
+        for (name, value) in more.iter() {
+            self.set(name, value);
+        }
+    }
+
+    /// Those of which `keep` holds.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        self.iter().filter(|(name, _)| keep(name)).collect()
+    }
+
+    /// As keys have them, with braces; nothing if there are none.
+    pub fn braced(&self) -> String {
+        if self.is_empty() {
+            String::new()
+        } else {
+            format!("{{{self}}}")
+        }
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
+        let owned = pairs.into_iter();
+        Self(
+            owned
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Labels {
+    fn from(pairs: [(&str, &str); N]) -> Self {
+        pairs.into_iter().collect()
+    }
+}
+
+/// As keys have them, without braces: `delay=10ms,loss=1%`.
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (name, value)) in self.iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            let sign = if value.is_empty() { "" } else { "=" };
+            write!(f, "{comma}{name}{sign}{value}")?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn grid() -> Vec<Dimension> {
-        let of = |label: &str, values: &[&str]| Dimension {
-            label: label.into(),
-            values: values.iter().map(|value| (*value).to_owned()).collect(),
-        };
-        vec![of("loss", &["0%", "1%"]), of("delay", &["5ms"])]
+    #[test]
+    fn what_is_read_is_written_again_to_the_letter() {
+        for text in [
+            "a",
+            "a.b",
+            "a.b.p50",
+            "a.b{x=1}",
+            "a.b{x=1.5,y=a b}.within(1.5s)",
+            "a{from,to}.p50",
+            "a{y=1,x=2}",
+            "a{x=1,x=2}",
+            "a{x=}",
+            "a{",
+            "a}",
+            "a{}",
+            "a{}.p50",
+            "{x=1}",
+            "a{x=1}b",
+            ".p50",
+            "",
+        ] {
+            assert_eq!(Key::read(text).to_string(), text);
+            let written = serde_json::to_string(&Key::read(text)).expect("a string");
+            let read: Key = serde_json::from_str(&written).expect("a string");
+            assert_eq!(read, Key::read(text));
+        }
     }
 
     #[test]
-    fn a_grids_labels_are_told_from_a_metrics_own() {
-        let check = |key: &str, expected: Option<(&str, &[usize])>| {
-            let found = in_grid(key, &grid());
-            let found = found.as_ref().map(|key| (&*key.figure, &*key.cell));
-            assert_eq!(found, expected, "{key}");
+    fn a_key_has_parts() {
+        let check = |text: &str, metric: &str, labels: &[(&str, &str)], stat: Option<Stat>| {
+            let key = Key::read(text);
+            let labels: Labels = labels.iter().copied().collect();
+            assert_eq!(
+                (key.metric(), key.labels(), key.stat()),
+                (metric, &labels, stat.as_ref()),
+                "{text}"
+            );
         };
-        check("a.b{delay=5ms,loss=1%}", Some(("a.b", &[1, 0])));
-        check("a{delay=5ms,loss=0%}.p50", Some(("a.p50", &[0, 0])));
+        check("a.b", "a.b", &[], None);
+        check("a.b.max", "a.b", &[], Some(Stat::Max));
         check(
-            "a{delay=5ms,loss=0%,to=x}.p50",
-            Some(("a{to=x}.p50", &[0, 0])),
+            "a{x=1,y=2}.p99",
+            "a",
+            &[("x", "1"), ("y", "2")],
+            Some(Stat::P99),
         );
-        check("a{delay=5ms}", None);
-        check("a{delay=5ms,loss=7%}", None);
-        check("a", None);
-        check("a{", None);
+        check("a{x,y}", "a", &[("x", ""), ("y", "")], None);
+        let within = Stat::Within("1m30s".into());
+        check("a.within(1m30s)", "a", &[], Some(within));
+        // No keys in full.
+        check("a{y=1,x=2}", "a{y=1,x=2}", &[], None);
+        check("a{x=1}b", "a{x=1}b", &[], None);
     }
 
     #[test]
-    fn names_lose_their_cell_and_nothing_else() {
-        let name = "nothing-leaks{delay=5ms,loss=1%}";
-        assert_eq!(
-            split_cell(name, &grid()),
-            ("nothing-leaks", "delay=5ms,loss=1%")
-        );
-        assert_eq!(split_cell(name, &[]), (name, ""));
-        assert_eq!(split_cell("partition#1", &grid()), ("partition#1", ""));
-        assert_eq!(cell_name(&[1, 0], &grid()), "loss=1%,delay=5ms");
+    fn keys_of_parts_are_those_that_are_read() {
+        let cell = Labels::from([("loss", "1%")]);
+        let key = Key::of("a.b").with("to", "x").within(&cell);
+        let key = key.with_stat(Some(Stat::P50));
+        assert_eq!(key, Key::read("a.b{loss=1%,to=x}.p50"));
+        assert_eq!(*key.without_stat(), Key::read("a.b{loss=1%,to=x}"));
+        assert_eq!(key.area(), "a");
+        let keys = [("a{x=1}", 1), ("a.b", 2)].map(|(text, n)| (Key::read(text), n));
+        let map = BTreeMap::from(keys);
+        assert_eq!((map.get("a{x=1}"), map.get("a")), (Some(&1), None));
+        assert_eq!(map.keys().next().expect("two").as_str(), "a.b", "by text");
     }
 }

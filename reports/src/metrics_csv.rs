@@ -1,9 +1,11 @@
 //! `metrics.csv`: every figure of every seed, one a line (tidy), for data frames.
 
+use std::borrow::Cow;
+
 use crate::{
     Error,
     record::{Metric, Record},
-    stats::{STATS, Shares, metric_value, within_text},
+    stats::{Shares, Stat, metric_value},
 };
 
 /// The table: scenario, variant, fidelity, seed, metric, labels, stat, value, unit.
@@ -22,33 +24,27 @@ pub fn table(record: &Record) -> Result<String, Error> {
     for variant in &record.variants {
         for seed in &variant.seeds {
             for (key, metric) in &seed.metrics {
-                let (name, labels) = split_labels(key);
-                let (unit, stats): (_, Vec<&str>) = match metric {
-                    Metric::Distribution { unit, .. } => (
-                        unit,
-                        STATS.into_iter().chain(shares.of_metric(key)).collect(),
-                    ),
-                    Metric::Value { unit, .. } => (unit, vec!["value"]),
+                let (unit, stats): (_, Vec<Option<&Stat>>) = match metric {
+                    Metric::Distribution { unit, .. } => {
+                        (unit, shares.stats_of(key).map(Some).collect())
+                    }
+                    Metric::Value { unit, .. } => (unit, vec![None]),
                 };
+                let labels = key.labels().to_string();
                 for stat in stats {
                     let Some(figure) = metric_value(metric, stat) else {
                         continue;
                     };
-                    let unit = match stat {
-                        "count" => "1",
-                        stat if within_text(stat).is_some() => "ratio",
-                        _ => unit,
-                    };
                     writer.write_record([
-                        &record.scenario,
+                        record.scenario.as_str(),
                         &variant.name,
                         variant.fidelity.name(),
                         &seed.seed,
-                        name,
-                        labels,
-                        stat,
+                        key.metric(),
+                        &labels,
+                        &stat.map_or(Cow::Borrowed("value"), Stat::name),
                         &figure.to_string(),
-                        unit,
+                        stat.map_or(unit.as_str(), |stat| stat.unit(unit)),
                     ])?;
                 }
             }
@@ -63,12 +59,4 @@ pub(crate) fn text_of(writer: csv::Writer<Vec<u8>>) -> Result<String, Error> {
         .into_inner()
         .map_err(|error| csv::Error::from(error.into_error()))?;
     Ok(String::from_utf8(bytes).expect("every field was a string"))
-}
-
-/// `name{a=1,b=2}` → `name` and `a=1,b=2`.
-fn split_labels(key: &str) -> (&str, &str) {
-    match key.split_once('{') {
-        Some((name, rest)) => (name, rest.strip_suffix('}').unwrap_or(rest)),
-        None => (key, ""),
-    }
 }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::in_cell::{Failure, InCell};
+use crate::key::Key;
+
 /// Version of the schema below. It grows when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
 
@@ -121,10 +124,10 @@ pub struct Variant {
     /// One entry a seed, ascending.
     pub seeds: Vec<SeedResult>,
     /// By metric, or `metric.stat` for distributions: mean over seeds and its interval.
-    pub summary: BTreeMap<String, Interval>,
+    pub summary: BTreeMap<Key, Interval>,
     /// By metric: all seeds' samples poured together, with their percentiles.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub merged: BTreeMap<String, Metric>,
+    pub merged: BTreeMap<Key, Metric>,
 }
 
 /// How close to real wires nodes' connections were carried.
@@ -168,20 +171,122 @@ pub struct SeedResult {
     /// Peak resident memory of the worker.
     pub peak_rss_bytes: u64,
     /// By key: `name` or `name{label=value,…}` with sorted labels.
-    pub metrics: BTreeMap<String, Metric>,
+    pub metrics: BTreeMap<Key, Metric>,
     /// Declared faults and what they did.
     pub faults: Vec<Fault>,
     /// Invariants checked.
     pub invariants: Vec<Invariant>,
-    /// What did not arrive, bounded; the ledger of losses.
-    #[serde(default)]
-    pub losses: Vec<Loss>,
-    /// All losses by cause, when `losses` was cut short; empty if it is whole.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub loss_causes: BTreeMap<String, u64>,
+    /// What did not arrive.
+    #[serde(flatten)]
+    pub losses: Losses,
     /// Set when the worker ended early: the panic, the stall, the broken invariant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
+}
+
+/// What did not arrive: some of it one by one, all of it by cause.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "WrittenLosses", into = "WrittenLosses")]
+#[schemars(with = "WrittenLosses")]
+pub struct Losses {
+    listed: Vec<Loss>,
+    causes: BTreeMap<String, u64>,
+}
+
+impl Losses {
+    /// Lists something that is counted.
+    pub fn list(&mut self, loss: Loss) {
+        self.listed.push(loss);
+    }
+
+    /// Counts losses of one cause, listed or not.
+    pub fn count(&mut self, cause: &str, losses: u64) {
+        if losses > 0 {
+            *self.causes.entry(cause.to_owned()).or_default() += losses;
+        }
+    }
+
+    /// Adds those of another cell.
+    pub fn append(&mut self, other: Self) {
+        self.listed.extend(other.listed);
+        for (cause, losses) in &other.causes {
+            self.count(cause, *losses);
+        }
+    }
+
+    /// Those that are listed one by one, bounded; the ledger of losses.
+    pub fn listed(&self) -> &[Loss] {
+        &self.listed
+    }
+
+    /// As [`Self::listed`], to be changed.
+    pub fn listed_mut(&mut self) -> &mut [Loss] {
+        &mut self.listed
+    }
+
+    /// All by cause.
+    pub fn causes(&self) -> &BTreeMap<String, u64> {
+        &self.causes
+    }
+
+    /// How many there are.
+    pub fn all(&self) -> u64 {
+        self.causes.values().sum()
+    }
+
+    /// Whether some of them are not listed.
+    pub fn is_cut(&self) -> bool {
+        self.all() != self.listed.len() as u64
+    }
+}
+
+/// Losses that are all listed.
+impl From<Vec<Loss>> for Losses {
+    fn from(listed: Vec<Loss>) -> Self {
+        let mut losses = Self::default();
+        for loss in listed {
+            losses.count(&loss.cause, 1);
+            losses.list(loss);
+        }
+        losses
+    }
+}
+
+/// As files have them: causes only where the list does not tell them.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct WrittenLosses {
+    /// What did not arrive, bounded; the ledger of losses.
+    #[serde(default)]
+    losses: Vec<Loss>,
+    /// All losses by cause, when `losses` was cut short; empty if it is whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    loss_causes: BTreeMap<String, u64>,
+}
+
+impl From<Losses> for WrittenLosses {
+    fn from(losses: Losses) -> Self {
+        let is_cut = losses.is_cut();
+        Self {
+            losses: losses.listed,
+            loss_causes: if is_cut {
+                losses.causes
+            } else {
+                BTreeMap::new()
+            },
+        }
+    }
+}
+
+impl From<WrittenLosses> for Losses {
+    fn from(written: WrittenLosses) -> Self {
+        if written.loss_causes.is_empty() {
+            return written.losses.into();
+        }
+        Self {
+            listed: written.losses,
+            causes: written.loss_causes,
+        }
+    }
 }
 
 /// One metric of one seed.
@@ -229,7 +334,7 @@ pub enum Metric {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// Its kind, with its place among the scenario's faults: `partition#2`.
-    pub kind: String,
+    pub kind: InCell,
     /// Effects that were scheduled.
     pub declared: u64,
     /// Effects that happened: packets dropped, hosts cut, clocks stepped.
@@ -240,7 +345,7 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Invariant {
     /// Its name.
-    pub name: String,
+    pub name: InCell,
     /// Whether it held.
     pub held: bool,
     /// What broke it.
@@ -252,7 +357,7 @@ pub struct Invariant {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// The thing's name.
-    pub item: String,
+    pub item: InCell,
     /// Who made it (host name).
     pub author: String,
     /// Who should have had it (host name).
@@ -292,7 +397,7 @@ impl Interval {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// Metric, or `metric.stat`.
-    pub metric: String,
+    pub metric: Key,
     /// First variant.
     pub a: String,
     /// Second variant.
@@ -326,13 +431,37 @@ pub struct Expectation {
     pub figures: Vec<Judged>,
 }
 
+impl Expectation {
+    /// The figure that it speaks of, in every variant that it speaks of; `None` if there are
+    /// several, one a cell of the grid.
+    pub fn subject(&self) -> Option<Key> {
+        let Some(first) = self.figures.first() else {
+            return self.written_subject();
+        };
+        let is_one = self.figures.iter().all(|judged| judged.key == first.key);
+        is_one.then(|| first.key.clone())
+    }
+
+    /// Reads the figure from an expectation as it is written: `cursor: feed.missed_forever == 0`.
+    /// Records from before figures were told one by one have nothing else.
+    fn written_subject(&self) -> Option<Key> {
+        let is_sign = |c: char| matches!(c, '=' | '!' | '<' | '>');
+        // Signs between braces are those of labels.
+        let from = self.expr.find('}').unwrap_or(0);
+        let end = from + self.expr[from..].find(is_sign)?;
+        let named = &self.expr[..end];
+        let figure = named.rsplit_once(": ").map_or(named, |(_, figure)| figure);
+        Some(Key::read(figure.trim()))
+    }
+}
+
 /// What became of one figure that an expectation speaks of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// The variant.
     pub variant: String,
     /// `metric` or `metric.stat`, with all labels.
-    pub key: String,
+    pub key: Key,
     /// Worst value over the seeds; absent if the figure had no sample.
     pub value: Option<f64>,
     /// Whether it held in every seed.

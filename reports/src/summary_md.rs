@@ -87,7 +87,7 @@ fn headlines(lines: &mut Vec<String>, record: &Record) {
 fn cells(lines: &mut Vec<String>, record: &Record) {
     let text = matrix::text(record);
     for matrix in &text.alike {
-        let (figure, words) = (markdown(&matrix.figure), matrix.alike_in_words());
+        let (figure, words) = (markdown(matrix.figure.as_str()), matrix.alike_in_words());
         lines.push(String::new());
         lines.push(format!("**{figure}**: {}", markdown(&words)));
     }
@@ -156,7 +156,7 @@ fn audits(lines: &mut Vec<String>, record: &Record) {
     for (cause, sums) in audit::losses(record) {
         all.push(format!(
             "- lost by {}: {}",
-            markdown(&cause),
+            markdown(cause),
             by_variant(record, &sums)
         ));
     }

@@ -218,7 +218,7 @@ fn losses(out: &mut String, record: &Record) {
             .collect();
         line(
             out,
-            &format!("lost by {}: {}", printable(&cause), by_variant.join(", ")),
+            &format!("lost by {}: {}", printable(cause), by_variant.join(", ")),
         );
     }
 }

@@ -6,7 +6,9 @@ use std::fs;
 
 use orrery_reports::{
     Error,
+    key::Key,
     record::Metric,
+    stats::Stat,
     write::{read, to_json, write_all},
 };
 
@@ -31,6 +33,22 @@ fn a_written_record_reads_back_equal() {
     );
     assert_eq!(read(&place).expect("readable"), record);
     assert_eq!(read(&place.join("result.json")).expect("readable"), record);
+}
+
+/// It holds a grid, labels of metrics, shares, a cut list of losses, and a failure in a cell.
+#[test]
+fn a_result_of_an_older_program_is_written_as_it_was_read() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/result.json");
+    let record = read(golden.as_ref()).expect("a record");
+    let seed = &record.variants[0].seeds[0];
+    let failure = seed.failure.as_ref().expect("it failed");
+    assert_eq!(failure.cell.get("cc"), Some("cubic"));
+    assert_eq!(seed.faults[0].kind.name, "link#1");
+    assert!(seed.losses.is_cut());
+    let asked = &record.expectations[1].figures[0].key;
+    assert_eq!(asked.stat(), Some(&Stat::Within("1s".into())));
+    let text = fs::read_to_string(golden).expect("there");
+    assert!(to_json(&record).expect("finite") == text);
 }
 
 #[test]
@@ -99,7 +117,7 @@ fn a_figure_that_json_cannot_hold_is_refused_before_anything_is_written() {
     };
     record.variants[0].seeds[0]
         .metrics
-        .insert("m".into(), metric);
+        .insert(Key::of("m"), metric);
     assert!(matches!(to_json(&record), Err(Error::Unwritable(_))));
     let place = dir.path().join("out");
     assert!(matches!(

@@ -7,6 +7,7 @@ mod grid;
 use grid::holes;
 use orrery_reports::{
     html,
+    key::Key,
     matrix::{PAGE_MAX, PANELS_MAX, matrices},
     record::Metric,
     stats, summary_md,
@@ -48,7 +49,8 @@ fn a_grid_of_one_dimension_is_a_list() {
     // The dialer has one value only, as after `--set`.
     record.grid[0].values.truncate(1);
     for seed in &mut record.variants[0].seeds {
-        seed.metrics.retain(|key, _| key.contains("dialer=none"));
+        seed.metrics
+            .retain(|key, _| key.label("dialer") == Some("none"));
     }
     record.expectations.clear();
     stats::summarise(&mut record).expect("no histograms");
@@ -61,7 +63,7 @@ fn a_grid_of_one_dimension_is_a_list() {
             unit: "ms".into(),
             value: 70.0,
         };
-        seed.metrics.insert(key.into(), value);
+        seed.metrics.insert(Key::read(key), value);
     }
     stats::summarise(&mut record).expect("no histograms");
     let text = table(&record, Colour::Never);
@@ -136,11 +138,12 @@ fn matrices_are_bounded_and_say_what_they_left_out() {
     let mut record = holes(2, &transports, 1);
     for seed in &mut record.variants[0].seeds {
         let times = seed.metrics.clone().into_iter();
-        let times = times.filter(|(key, _)| key.starts_with("net.bytes"));
+        let times = times.filter(|(key, _)| key.metric() == "net.bytes");
         for (key, metric) in times {
             for n in 0..PAGE_MAX {
-                let name = key.replace("net.bytes", &format!("connect.made{n}"));
-                seed.metrics.insert(name, metric.clone());
+                let made = Key::of(&format!("connect.made{n}"));
+                seed.metrics
+                    .insert(made.within(key.labels()), metric.clone());
             }
         }
     }
@@ -204,7 +207,7 @@ fn zeros_of_what_nothing_produces_are_left_out() {
             unit: "1".into(),
             value: 0.0,
         };
-        seed.metrics.insert("node.connections".into(), zero);
+        seed.metrics.insert(Key::of("node.connections"), zero);
     }
     stats::summarise(&mut record).expect("valid histograms");
     assert!(!shown(&record));
@@ -218,11 +221,9 @@ fn hostile_values_of_a_grid_stay_text() {
     for seed in &mut record.variants[0].seeds {
         let metrics = std::mem::take(&mut seed.metrics).into_iter();
         seed.metrics = metrics
-            .map(|(key, metric)| {
-                (
-                    key.replace("dialer=none", &format!("dialer={evil}")),
-                    metric,
-                )
+            .map(|(key, metric)| match key.label("dialer") {
+                Some("none") => (key.with("dialer", evil), metric),
+                _ => (key, metric),
             })
             .collect();
     }

@@ -8,6 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use orrery_reports::{
     answer, html,
     index::{self, Entry},
+    key::Key,
     record::{Dimension, Metric, Record, SeedResult, Variant, Verdict},
     stats,
 };
@@ -22,7 +23,7 @@ fn ladder(means: [f64; 3], spread: f64) -> Record {
                 unit: "ms".into(),
                 value: mean + away,
             };
-            (format!("latency{{loss={value}}}"), figure)
+            (Key::of("latency").with("loss", value), figure)
         };
         SeedResult {
             seed: nth.to_string(),
@@ -95,11 +96,11 @@ fn plain_yes_and_no_have_no_shades() {
     record.expectations.clear();
     for seed in &mut record.variants[0].seeds {
         seed.metrics
-            .retain(|key, _| key.starts_with("connect.success{"));
+            .retain(|key, _| key.metric() == "connect.success");
         for (key, metric) in &mut seed.metrics {
             *metric = Metric::Value {
                 unit: "ratio".into(),
-                value: f64::from(u8::from(!key.contains("dialer=eim-adf"))),
+                value: f64::from(u8::from(key.label("dialer") != Some("eim-adf"))),
             };
         }
     }

@@ -3,7 +3,9 @@
 mod fixture;
 
 use orrery_reports::{
-    chart, html, metrics_csv,
+    chart, html,
+    key::Key,
+    metrics_csv,
     record::{Fidelity, Invariant, Loss, Mark, Record, Verdict},
     schema, stats, summary_md,
     table::{Colour, table},
@@ -25,8 +27,8 @@ fn spoiled() -> Record {
         detail: Some("post 7 of home-3".into()),
     };
     seed.trace_hash = twin_hash;
-    let seed = &mut record.variants[1].seeds[0];
-    seed.losses.push(Loss {
+    seed.losses.count("unknown", 1);
+    seed.losses.list(Loss {
         item: "post 7".into(),
         author: "home-3".into(),
         reader: "home-4".into(),
@@ -58,19 +60,17 @@ fn hostile() -> Record {
             seed.failure = seed.failure.as_ref().map(|_| evil.into());
             let latency = seed.metrics["feed.delivery.latency"].clone();
             let dropped = seed.metrics["net.bytes"].clone();
-            seed.metrics.insert(format!("{evil}.latency"), latency);
             seed.metrics
-                .insert(format!("net.drops{{reason={evil}}}"), dropped);
+                .insert(Key::of(&format!("{evil}.latency")), latency);
+            seed.metrics
+                .insert(Key::of("net.drops").with("reason", evil), dropped);
             seed.faults[0].kind = evil.into();
             seed.invariants[1].name = evil.into();
             seed.invariants[0].detail = Some(evil.into());
-            for loss in &mut seed.losses {
-                for field in [
-                    &mut loss.item,
-                    &mut loss.author,
-                    &mut loss.reader,
-                    &mut loss.cause,
-                ] {
+            seed.losses.count(evil, 1);
+            for loss in seed.losses.listed_mut() {
+                loss.item = evil.into();
+                for field in [&mut loss.author, &mut loss.reader, &mut loss.cause] {
                     *field = evil.into();
                 }
             }
@@ -234,11 +234,13 @@ fn every_bound_says_what_it_left_out() {
         let bytes = seed.metrics["net.bytes"].clone();
         for n in 0..9 {
             seed.metrics
-                .insert(format!("op{n}.latency"), latency.clone());
+                .insert(Key::of(&format!("op{n}.latency")), latency.clone());
         }
         for n in 0..401 {
-            seed.metrics
-                .insert(format!("net.pair{{to={n}}}"), bytes.clone());
+            seed.metrics.insert(
+                Key::of("net.pair").with("to", &n.to_string()),
+                bytes.clone(),
+            );
         }
         seed.faults[0].fired = 0;
     }
@@ -318,7 +320,7 @@ fn an_expectation_of_all_cells_of_a_grid_has_the_unit_of_their_figures() {
     let mut record = fixture::skewed_clocks(2);
     for seed in record.variants.iter_mut().flat_map(|v| &mut v.seeds) {
         let bytes = seed.metrics.remove("net.bytes").expect("recorded");
-        seed.metrics.insert("net.bytes{loss=1%}".into(), bytes);
+        seed.metrics.insert(Key::read("net.bytes{loss=1%}"), bytes);
     }
     record.expectations[0].expr = "net.bytes < 3MB".into();
     record.expectations[0].value = Some(2_000_000.0);

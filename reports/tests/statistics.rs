@@ -4,6 +4,7 @@ mod fixture;
 
 use orrery_reports::{
     headline,
+    key::Key,
     record::{Metric, Record},
     stats::{Recorder, summarise},
 };
@@ -16,7 +17,7 @@ fn with_values(a: &[f64], b: &[f64]) -> Record {
                 unit: "1".into(),
                 value: *value,
             };
-            seed.metrics = [("m".to_owned(), metric)].into();
+            seed.metrics = [(Key::of("m"), metric)].into();
         }
     }
     summarise(&mut record).expect("no histograms");
@@ -33,7 +34,7 @@ fn an_expectation_on_all_cells_of_a_grid_has_their_unit() {
                 value: 7e6,
             };
             let key = "flow.goodput{congestion=cubic,loss=1%}";
-            seed.metrics.insert(key.to_owned(), metric);
+            seed.metrics.insert(Key::read(key), metric);
         }
     }
     summarise(&mut record).expect("valid");
@@ -44,7 +45,10 @@ fn an_expectation_on_all_cells_of_a_grid_has_their_unit() {
         ("feed.delivery.latency.p99 < 3m", "ms"),
         ("flow.good > 4Mbit/s", ""),
     ] {
-        assert_eq!(headline::expected_unit(&record, expr), expected, "{expr}");
+        let mut expectation = record.expectations[0].clone();
+        expectation.expr = expr.into();
+        let found = headline::expected_unit(&record, &expectation);
+        assert_eq!(found, expected, "{expr}");
     }
 }
 
@@ -77,7 +81,7 @@ fn merged_percentiles_are_those_of_all_samples() {
             part.record(at_ns, us);
             whole.record(at_ns, us);
         }
-        seed.metrics.insert("op.latency".into(), part.finish());
+        seed.metrics.insert(Key::of("op.latency"), part.finish());
     }
     summarise(&mut record).expect("valid");
     assert_eq!(record.variants[0].merged["op.latency"], whole.finish());

@@ -143,6 +143,7 @@ pub fn spread(runs: &[Vec<Figure>]) -> Vec<Spread> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orrery_reports::key::Key;
     use orrery_reports::record::SeedResult;
 
     fn run() -> Measured {
@@ -160,7 +161,8 @@ mod tests {
             unit: "ratio".into(),
             value: 1.0,
         };
-        result.metrics.insert(DELIVERIES[0].into(), delivered);
+        let key = Key::of(DELIVERIES[0]);
+        result.metrics.insert(key, delivered);
         Measured {
             result,
             begin: memory(1_000, 0),

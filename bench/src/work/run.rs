@@ -110,7 +110,7 @@ pub fn in_own_process(program: &Path, order: &Order) -> Result<Measured, WorkErr
     }
     let measured: Measured = serde_json::from_str(&line)?;
     match measured.result.failure {
-        Some(failure) => Err(WorkError::Run(failure)),
+        Some(failure) => Err(WorkError::Run(failure.to_string())),
         None => Ok(measured),
     }
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     format::count,
+    key::Key,
     record::{Metric, Record},
     stats::{decode, interval, scale_of},
 };
@@ -26,7 +27,7 @@ fn figures(record: &Record) -> Vec<Figure> {
         .collect()
 }
 
-fn figure_of(record: &Record, name: &str, unit: &str) -> Option<Figure> {
+fn figure_of(record: &Record, name: &Key, unit: &str) -> Option<Figure> {
     let curves: Vec<(usize, Vec<(f64, f64)>)> = (0..record.variants.len())
         .filter_map(|place| Some((place, curve(merged(record, place, name)?)?)))
         .collect();
@@ -80,7 +81,7 @@ const BAND_POINTS: usize = 48;
 
 /// How sure a variant's curve is: at some values, the bootstrap interval over seeds of the share of
 /// a seed's samples at or below. Empty with fewer than two seeds.
-fn band(record: &Record, place: usize, name: &str, points: &[(f64, f64)]) -> Vec<Band> {
+fn band(record: &Record, place: usize, name: &Key, points: &[(f64, f64)]) -> Vec<Band> {
     let seeds: Vec<Vec<(f64, f64)>> = record.variants[place]
         .seeds
         .iter()

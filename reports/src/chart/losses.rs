@@ -30,7 +30,7 @@ fn figures(record: &Record) -> Vec<Figure> {
         .enumerate()
         .map(|(place, variant)| {
             let mut columns = BTreeMap::new();
-            for loss in variant.seeds.iter().flat_map(|seed| &seed.losses) {
+            for loss in variant.seeds.iter().flat_map(|seed| seed.losses.listed()) {
                 *columns
                     .entry((loss.created_s / width_s) as u64)
                     .or_default() += 1;
@@ -47,7 +47,7 @@ fn figures(record: &Record) -> Vec<Figure> {
         .variants
         .iter()
         .flat_map(|v| &v.seeds)
-        .any(|s| !s.loss_causes.is_empty());
+        .any(|s| s.losses.is_cut());
     let caption = format!(
         "Pairs of item and reader that never met, all seeds together, by when the item was made, \
          in {} columns; bars side by side stand in the order of the legend.{}",

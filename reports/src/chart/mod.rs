@@ -21,6 +21,7 @@ use saved::Data;
 
 use crate::{
     headline,
+    key::Key,
     record::{Metric, Record},
 };
 
@@ -97,13 +98,14 @@ impl Figure {
 
 /// The merged distributions worth a chart, by name and unit: those that an expectation speaks of
 /// first.
-fn distributions(record: &Record) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = Vec::new();
+fn distributions(record: &Record) -> Vec<(Key, String)> {
+    let mut found: Vec<(Key, String)> = Vec::new();
     for row in headline::rows(record) {
-        let (name, stat) = headline::split_stat(record, &row.key);
-        let is_new = found.iter().all(|(known, _)| known != name);
-        if stat.is_some() && is_new && found.len() < METRICS_MAX {
-            found.push((name.to_owned(), headline::unit_of(record, name)));
+        let metric = row.key.without_stat();
+        let is_new = found.iter().all(|(known, _)| known != &*metric);
+        if row.key.stat().is_some() && is_new && found.len() < METRICS_MAX {
+            let unit = headline::unit_of(record, &metric);
+            found.push((metric.into_owned(), unit));
         }
     }
     found
@@ -119,7 +121,7 @@ fn legend(record: &Record, has: impl Fn(usize) -> bool) -> Vec<(usize, String)> 
 }
 
 /// The merged distribution of a metric in one variant, if it has any sample.
-fn merged<'a>(record: &'a Record, variant: usize, name: &str) -> Option<&'a Metric> {
+fn merged<'a>(record: &'a Record, variant: usize, name: &Key) -> Option<&'a Metric> {
     let metric = record.variants[variant].merged.get(name)?;
     matches!(metric, Metric::Distribution { count: 1.., .. }).then_some(metric)
 }

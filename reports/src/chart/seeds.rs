@@ -81,7 +81,7 @@ fn paint(shape: Shape, title: &str, record: &Record, row: &Row, by_seed: &[Vec<f
     draw(shape, title, |canvas| {
         let plot = Plot::new(canvas, shape, x, y).without_y_title();
         plot.x_grid(&x_ticks);
-        plot.axes(&x_ticks, &row.key, &[], "");
+        plot.axes(&x_ticks, row.key.as_str(), &[], "");
         for (place, values) in by_seed.iter().enumerate() {
             let middle = (strips - place) as f64 - 0.5;
             let (_, y) = plot.at(0.0, middle);

@@ -8,7 +8,10 @@ use super::{
     plot::{Plot, Scale, Tick, log_axis},
     saved::Data,
 };
-use crate::record::{Metric, Record};
+use crate::{
+    key::Key,
+    record::{Metric, Record},
+};
 
 /// The registry's entry.
 pub const CHART: Chart = Chart {
@@ -26,7 +29,7 @@ fn figures(record: &Record) -> Vec<Figure> {
         .collect()
 }
 
-fn figure_of(record: &Record, name: &str, unit: &str) -> Option<Figure> {
+fn figure_of(record: &Record, name: &Key, unit: &str) -> Option<Figure> {
     let curves: Vec<(usize, Vec<(f64, f64)>)> = (0..record.variants.len())
         .filter_map(|place| Some((place, rarity_curve(merged(record, place, name)?)?)))
         .collect();

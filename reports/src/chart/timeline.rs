@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     format::duration,
+    key::Key,
     record::{Metric, Record},
 };
 
@@ -33,7 +34,7 @@ fn figures(record: &Record) -> Vec<Figure> {
         .collect()
 }
 
-fn figure_of(record: &Record, name: &str, unit: &str) -> Option<Figure> {
+fn figure_of(record: &Record, name: &Key, unit: &str) -> Option<Figure> {
     let width_s = column_s(record);
     let drawn: Vec<(usize, Runs)> = (0..record.variants.len())
         .filter_map(|place| match merged(record, place, name)? {

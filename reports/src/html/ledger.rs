@@ -61,11 +61,11 @@ fn listed(record: &Record) -> String {
     let mut all = 0;
     for (place, variant) in record.variants.iter().enumerate() {
         for seed in &variant.seeds {
-            all += seed.losses.len();
+            all += seed.losses.listed().len();
             let room = LISTED_MAX.saturating_sub(rows.len()).min(LISTED_OF_SEED);
-            rows.extend(seed.losses.iter().take(room).map(|loss| {
+            rows.extend(seed.losses.listed().iter().take(room).map(|loss| {
                 vec![
-                    html(&loss.item),
+                    html(&loss.item.to_string()),
                     html(&variant.name),
                     format!(
                         "<a href=\"#{}\">seed {}</a>",

@@ -173,7 +173,7 @@ fn panels(matrix: &Matrix) -> String {
 }
 
 fn title(matrix: &Matrix) -> String {
-    let key = html_key(&matrix.figure);
+    let key = html_key(matrix.figure.as_str());
     match matrix.suffix() {
         unit if unit.is_empty() || matrix.alike().is_some() || matrix.is_yes_no() => {
             format!("<span class=\"code\">{key}</span>")
@@ -195,7 +195,7 @@ fn panel_markup(matrix: &Matrix, panel: &Panel) -> String {
             out,
             "<thead><tr><th scope=\"col\">{}</th><th scope=\"col\">{}</th></tr></thead>\n",
             html(&matrix.rows.label),
-            html_key(&matrix.figure)
+            html_key(matrix.figure.as_str())
         );
     } else {
         let names = matrix.columns.values.iter();

@@ -82,11 +82,11 @@ pub(super) fn seeds(record: &Record) -> String {
 
 fn seed_row(record: &Record, place: usize, variant: &str, seed: &SeedResult) -> String {
     let shown: String = seed.trace_hash.chars().take(HASH_SHOWN).collect();
-    let lost: u64 = crate::advice::loss_causes(seed).values().sum();
+    let lost = seed.losses.all();
     let ended = seed.failure.as_ref().map_or_else(String::new, |failure| {
         format!(
             "<small class=\"is-bad\">✗ ended early: {}</small>",
-            html(failure)
+            html(&failure.to_string())
         )
     });
     format!(

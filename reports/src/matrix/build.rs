@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{Asked, Cell, Matrix, PAGE_MAX, PANELS_MAX, Panel, Scale};
 use crate::{
+    fields::Fields,
     headline,
-    key::{Fields, plain_name},
+    key::Key,
     record::{Dimension, Interval, Producer, Record},
+    stats::Stat,
 };
 
 /// The statistic of a distribution that is shown where no expectation names one.
-const STAT: &str = "p50";
+const STAT: Stat = Stat::P50;
 
 /// The matrices of a record: figures that expectations name first, in their order, then those
 /// that differ between cells and that its workloads produce. Figures vary along the grid, if the
@@ -41,8 +43,8 @@ struct Found {
     cells: BTreeMap<Places, Interval>,
 }
 
-fn by_figure(record: &Record, fields: &Fields<'_>) -> BTreeMap<String, Found> {
-    let mut all: BTreeMap<String, Found> = BTreeMap::new();
+fn by_figure(record: &Record, fields: &Fields<'_>) -> BTreeMap<Key, Found> {
+    let mut all: BTreeMap<Key, Found> = BTreeMap::new();
     for (place, variant) in record.variants.iter().enumerate() {
         for (key, interval) in &variant.summary {
             let Some(of_grid) = fields.locate(key) else {
@@ -60,12 +62,8 @@ fn by_figure(record: &Record, fields: &Fields<'_>) -> BTreeMap<String, Found> {
 }
 
 /// The figures worth a matrix, and how many of them, at the begin, expectations name.
-fn chosen(
-    record: &Record,
-    fields: &Fields<'_>,
-    found: &BTreeMap<String, Found>,
-) -> (Vec<String>, usize) {
-    let mut chosen: Vec<String> = Vec::new();
+fn chosen(record: &Record, fields: &Fields<'_>, found: &BTreeMap<Key, Found>) -> (Vec<Key>, usize) {
+    let mut chosen: Vec<Key> = Vec::new();
     for judged in record.expectations.iter().filter_map(|e| e.figures.first()) {
         let figure = fields.locate(&judged.key).map(|key| key.figure);
         if let Some(figure) = figure.filter(|f| found.contains_key(f) && !chosen.contains(f)) {
@@ -73,32 +71,23 @@ fn chosen(
         }
     }
     let expected = chosen.clone();
-    let area = |figure: &str| figure.split('.').next().unwrap_or_default().to_owned();
-    let is_near = |figure: &str| expected.iter().any(|known| area(known) == area(figure));
+    let is_near = |figure: &Key| expected.iter().any(|known| known.area() == figure.area());
     let others = found.iter().filter(|(figure, found)| {
-        let (name, stat) = metric_and_stat(figure);
-        let shown = expected
-            .iter()
-            .any(|known| metric_and_stat(known).0 == name);
+        let metric = figure.metric();
+        let shown = expected.iter().any(|known| known.metric() == metric);
         // In a grid, each pair of labels would be a panel.
-        let is_whole = record.grid.is_empty() || !figure.contains('{');
+        let is_whole = record.grid.is_empty() || figure.labels().is_empty();
         is_whole
             && !shown
-            && stat.is_none_or(|stat| stat == STAT)
-            && is_produced(record, name)
+            && figure.stat().is_none_or(|stat| *stat == STAT)
+            && is_produced(record, metric)
             && differs(found)
     });
-    let mut others: Vec<&String> = others.map(|(figure, _)| figure).collect();
+    let mut others: Vec<&Key> = others.map(|(figure, _)| figure).collect();
     others.sort_by_key(|figure| !is_near(figure));
     let named = chosen.len();
     chosen.extend(others.into_iter().cloned());
     (chosen, named)
-}
-
-/// A figure's metric and the statistic after it. No metric ends like a statistic.
-fn metric_and_stat(figure: &str) -> (&str, Option<&str>) {
-    let (name, stat) = crate::stats::split_stat(figure);
-    (plain_name(name), stat)
 }
 
 fn is_produced(record: &Record, name: &str) -> bool {
@@ -158,7 +147,7 @@ impl Axes {
     }
 }
 
-fn matrix(record: &Record, fields: &Fields<'_>, figure: &str, found: &Found) -> Matrix {
+fn matrix(record: &Record, fields: &Fields<'_>, figure: &Key, found: &Found) -> Matrix {
     let dimensions = fields.dimensions(figure);
     let axes = Axes::of(record, dimensions);
     let (everywhere, asked) = asked_of(record, fields, figure);
@@ -197,7 +186,7 @@ fn matrix(record: &Record, fields: &Fields<'_>, figure: &str, found: &Found) -> 
     });
     let means: Vec<f64> = found.cells.values().map(|i| i.mean).collect();
     Matrix {
-        figure: figure.to_owned(),
+        figure: figure.clone(),
         unit: found.unit.clone(),
         panels: shown.collect(),
         left_out: combinations.len().saturating_sub(PANELS_MAX),
@@ -214,7 +203,7 @@ fn matrix(record: &Record, fields: &Fields<'_>, figure: &str, found: &Found) -> 
 fn asked_of(
     record: &Record,
     fields: &Fields<'_>,
-    figure: &str,
+    figure: &Key,
 ) -> (Vec<Asked>, BTreeMap<Places, Vec<Asked>>) {
     let dimensions = fields.dimensions(figure);
     let cells: usize = dimensions.iter().map(|d| d.values.len()).product();
@@ -231,7 +220,7 @@ fn asked_of(
             let (Some(variant), Some(of_grid)) = (variant, of_grid) else {
                 continue;
             };
-            if of_grid.figure == figure {
+            if of_grid.figure == *figure {
                 let places: Places = std::iter::once(variant).chain(of_grid.cell).collect();
                 of_figure.push((places, judged));
             }

@@ -14,6 +14,7 @@ pub use text::{Text, text};
 
 use crate::{
     format::{figure, numbers_beside, plural, suffix_beside},
+    key::Key,
     record::{Dimension, Interval},
 };
 
@@ -33,7 +34,7 @@ const LOG_FROM: f64 = 20.0;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
     /// `metric`, or `metric.stat` for distributions; with the metric's own labels, if any.
-    pub figure: String,
+    pub figure: Key,
     /// The unit of its figures as stored.
     pub unit: String,
     /// What the rows stand for.
@@ -171,7 +172,7 @@ impl Matrix {
     /// Figure and unit: `flow.goodput, Mbit/s`.
     pub fn title(&self) -> String {
         match self.suffix() {
-            suffix if suffix.is_empty() => self.figure.clone(),
+            suffix if suffix.is_empty() => self.figure.to_string(),
             suffix => format!("{}, {suffix}", self.figure),
         }
     }

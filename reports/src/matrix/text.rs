@@ -79,7 +79,7 @@ impl Matrix {
     pub fn lines(&self, panel: &Panel, write: &dyn Fn(&str) -> String) -> Vec<Vec<String>> {
         let mut head = vec![write(&self.corner())];
         if self.is_list() {
-            head.push(write(&self.figure));
+            head.push(write(self.figure.as_str()));
         } else {
             head.extend(self.columns.values.iter().map(|value| write(value)));
         }

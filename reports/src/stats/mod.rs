@@ -8,6 +8,7 @@ mod bootstrap;
 mod histogram;
 mod recorder;
 mod share;
+mod stat;
 mod summarise;
 
 pub use bootstrap::{PAIRS_MIN, RESAMPLES, interval, needed_seeds};
@@ -15,9 +16,9 @@ pub use histogram::{decode, encode, merge, quantile};
 pub(crate) use recorder::scale_of;
 pub use recorder::{BUCKET_S, BUCKETS_MAX, Recorder};
 pub(crate) use share::Shares;
-pub use share::{split_stat, within_text};
-pub use summarise::{STATS, metric_value, summarise};
+pub use stat::{STATS, Stat};
 pub(crate) use summarise::{figures, paired};
+pub use summarise::{metric_value, summarise};
 
 /// Rounds to nine significant digits, so that the last bit of a platform's arithmetic does not
 /// reach the record.

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{STATS, histogram};
+use super::{Stat, histogram};
 use crate::{
-    key::plain_name,
+    key::Key,
     record::{Metric, Record},
 };
 
@@ -37,39 +37,9 @@ const BYTES: [(&str, f64); 9] = [
     ("GiB", 1024.0 * 1024.0 * 1024.0),
 ];
 
-/// What stands in the brackets of `within(…)`; `None` for other statistics.
-///
-/// ```
-/// assert_eq!(orrery_reports::stats::within_text("within(1.5s)"), Some("1.5s"));
-/// assert_eq!(orrery_reports::stats::within_text("p99"), None);
-/// ```
-pub fn within_text(stat: &str) -> Option<&str> {
-    stat.strip_prefix("within(")?.strip_suffix(')')
-}
-
-/// A figure's metric, with labels if any, and the statistic after it.
-///
-/// ```
-/// use orrery_reports::stats::split_stat;
-/// assert_eq!(split_stat("a.b{x=1}.within(1.5s)"), ("a.b{x=1}", Some("within(1.5s)")));
-/// assert_eq!(split_stat("a.b.p50"), ("a.b", Some("p50")));
-/// assert_eq!(split_stat("a.b"), ("a.b", None));
-/// ```
-pub fn split_stat(figure: &str) -> (&str, Option<&str>) {
-    if figure.ends_with(')')
-        && let Some(at) = figure.rfind(".within(")
-    {
-        return (&figure[..at], Some(&figure[at + 1..]));
-    }
-    match figure.rsplit_once('.') {
-        Some((name, stat)) if STATS.contains(&stat) => (name, Some(stat)),
-        _ => (figure, None),
-    }
-}
-
-/// The share of a distribution's samples up to the bound that `stat` names; `None` if it names
-/// none that can be read, or the histogram was not kept.
-pub(super) fn share_within(metric: &Metric, stat: &str) -> Option<f64> {
+/// The share of a distribution's samples up to a bound as it is written; `None` if that cannot be
+/// read, or the histogram was not kept.
+pub(super) fn share_within(metric: &Metric, bound: &str) -> Option<f64> {
     let Metric::Distribution {
         unit,
         count: 1..,
@@ -79,7 +49,6 @@ pub(super) fn share_within(metric: &Metric, stat: &str) -> Option<f64> {
     else {
         return None;
     };
-    let bound = within_text(stat)?;
     // Durations are kept in microseconds.
     let bound = match unit.as_str() {
         "ms" => sum_of(bound, &TIMES_NS)? / 1e3,
@@ -112,7 +81,7 @@ fn sum_of(text: &str, units: &[(&str, f64)]) -> Option<f64> {
 
 /// The shares that a record wants, by the metric's plain name.
 #[derive(Debug, Default)]
-pub(crate) struct Shares(BTreeMap<String, BTreeSet<String>>);
+pub(crate) struct Shares(BTreeMap<String, BTreeSet<Stat>>);
 
 impl Shares {
     /// Those that its expectations name.
@@ -120,20 +89,18 @@ impl Shares {
         let mut all = Self::default();
         let figures = record.expectations.iter().flat_map(|e| &e.figures);
         for judged in figures {
-            if let (name, Some(stat)) = split_stat(&judged.key)
-                && within_text(stat).is_some()
-            {
-                let stats = all.0.entry(plain_name(name).to_owned()).or_default();
-                stats.insert(stat.to_owned());
+            if let Some(stat @ Stat::Within(_)) = judged.key.stat() {
+                let stats = all.0.entry(judged.key.metric().to_owned()).or_default();
+                stats.insert(stat.clone());
             }
         }
         all
     }
 
-    /// Those of a metric, by its key.
-    pub(crate) fn of_metric(&self, key: &str) -> impl Iterator<Item = &str> {
-        let stats = self.0.get(plain_name(key)).into_iter().flatten();
-        stats.map(String::as_str)
+    /// All statistics of a metric that the record wants.
+    pub(crate) fn stats_of(&self, key: &Key) -> impl Iterator<Item = &Stat> {
+        let shares = self.0.get(key.metric()).into_iter().flatten();
+        Stat::ALL.iter().chain(shares)
     }
 }
 
@@ -154,14 +121,13 @@ mod tests {
         let check = |metric: &Metric, stat: &str, expected: Option<f64>| {
             assert_eq!(share_within(metric, stat), expected, "{stat}");
         };
-        check(&times, "within(2.5s)", Some(0.25));
-        check(&times, "within(2s500ms)", Some(0.25));
-        check(&times, "within(1m)", Some(1.0));
-        check(&times, "within(0s)", Some(0.0));
-        check(&times, "within(3)", None);
-        check(&times, "p50", None);
-        check(&hops, "within(0)", Some(0.19));
-        check(&hops, "within(5)", Some(1.0));
-        check(&Recorder::of("1").finish(), "within(5)", None);
+        check(&times, "2.5s", Some(0.25));
+        check(&times, "2s500ms", Some(0.25));
+        check(&times, "1m", Some(1.0));
+        check(&times, "0s", Some(0.0));
+        check(&times, "3", None);
+        check(&hops, "0", Some(0.19));
+        check(&hops, "5", Some(1.0));
+        check(&Recorder::of("1").finish(), "5", None);
     }
 }

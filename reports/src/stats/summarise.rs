@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    PAIRS_MIN,
+    PAIRS_MIN, Stat,
     bootstrap::interval,
     histogram,
     recorder::distribution,
@@ -12,11 +12,9 @@ use super::{
 };
 use crate::{
     Error,
+    key::Key,
     record::{Difference, Metric, Record, SeedResult, Variant},
 };
-
-/// Figures of a distribution that are summarised over seeds.
-pub const STATS: [&str; 8] = ["count", "mean", "min", "p50", "p90", "p95", "p99", "max"];
 
 /// Fills `summary` and `merged` of each variant and the record's `differences`, and puts seeds
 /// into ascending order. Seeds that ended early are left out, for their figures are not whole.
@@ -46,33 +44,37 @@ pub fn summarise(record: &mut Record) -> Result<(), Error> {
     Ok(())
 }
 
-/// One figure of a metric: `stat` of a distribution, or the value where `stat` is `value`. A `stat`
-/// such as `within(30s)` is the share of samples up to there.
+/// One figure of a metric: a statistic of a distribution, or the value where there is none.
 ///
 /// A distribution without samples has a count and nothing else.
-pub fn metric_value(metric: &Metric, stat: &str) -> Option<f64> {
-    match metric {
-        Metric::Value { value, .. } => (stat == "value").then_some(*value),
-        Metric::Distribution { count, .. } if stat == "count" => Some(*count as f64),
-        Metric::Distribution { count: 0, .. } => None,
-        Metric::Distribution {
-            mean,
-            p50,
-            p90,
-            p95,
-            p99,
-            max,
-            min,
-            ..
-        } => match stat {
-            "mean" => Some(*mean),
-            "min" => *min,
-            "p50" => Some(*p50),
-            "p90" => Some(*p90),
-            "p95" => Some(*p95),
-            "p99" => Some(*p99),
-            "max" => Some(*max),
-            _ => share_within(metric, stat),
+pub fn metric_value(metric: &Metric, stat: Option<&Stat>) -> Option<f64> {
+    match (metric, stat) {
+        (Metric::Value { value, .. }, None) => Some(*value),
+        (Metric::Value { .. }, Some(_)) | (Metric::Distribution { .. }, None) => None,
+        (Metric::Distribution { count, .. }, Some(Stat::Count)) => Some(*count as f64),
+        (Metric::Distribution { count: 0, .. }, Some(_)) => None,
+        (
+            Metric::Distribution {
+                mean,
+                p50,
+                p90,
+                p95,
+                p99,
+                max,
+                min,
+                ..
+            },
+            Some(stat),
+        ) => match stat {
+            Stat::Count => None,
+            Stat::Mean => Some(*mean),
+            Stat::Min => *min,
+            Stat::P50 => Some(*p50),
+            Stat::P90 => Some(*p90),
+            Stat::P95 => Some(*p95),
+            Stat::P99 => Some(*p99),
+            Stat::Max => Some(*max),
+            Stat::Within(bound) => share_within(metric, bound),
         },
     }
 }
@@ -82,15 +84,15 @@ fn seed_order(seed: &str) -> (u128, &str) {
     (seed.parse().unwrap_or(u128::MAX), seed)
 }
 
-/// By `metric[.stat]`, then by seed.
+/// By key, then by seed.
 pub(crate) fn figures<'a>(
     variant: &'a Variant,
     shares: &Shares,
-) -> BTreeMap<String, BTreeMap<&'a str, f64>> {
-    let mut all: BTreeMap<String, BTreeMap<&str, f64>> = BTreeMap::new();
+) -> BTreeMap<Key, BTreeMap<&'a str, f64>> {
+    let mut all: BTreeMap<Key, BTreeMap<&str, f64>> = BTreeMap::new();
     for seed in whole_seeds(variant) {
         for (name, metric) in &seed.metrics {
-            let mut add = |key: String, figure: Option<f64>| {
+            let mut add = |key: Key, figure: Option<f64>| {
                 if let Some(figure) = figure.filter(|figure| figure.is_finite()) {
                     all.entry(key)
                         .or_default()
@@ -99,10 +101,11 @@ pub(crate) fn figures<'a>(
                 }
             };
             match metric {
-                Metric::Value { .. } => add(name.clone(), metric_value(metric, "value")),
+                Metric::Value { .. } => add(name.clone(), metric_value(metric, None)),
                 Metric::Distribution { .. } => {
-                    for stat in STATS.into_iter().chain(shares.of_metric(name)) {
-                        add(format!("{name}.{stat}"), metric_value(metric, stat));
+                    for stat in shares.stats_of(name) {
+                        let figure = metric_value(metric, Some(stat));
+                        add(name.with_stat(Some(stat.clone())), figure);
                     }
                 }
             }
@@ -115,8 +118,8 @@ fn whole_seeds(variant: &Variant) -> impl Iterator<Item = &SeedResult> {
     variant.seeds.iter().filter(|seed| seed.failure.is_none())
 }
 
-fn merged(variant: &Variant) -> Result<BTreeMap<String, Metric>, Error> {
-    let names: BTreeSet<&String> = whole_seeds(variant)
+fn merged(variant: &Variant) -> Result<BTreeMap<Key, Metric>, Error> {
+    let names: BTreeSet<&Key> = whole_seeds(variant)
         .flat_map(|seed| seed.metrics.keys())
         .collect();
     let mut all = BTreeMap::new();

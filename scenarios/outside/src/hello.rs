@@ -11,7 +11,7 @@ use orrery::format::reading::problem::Problems;
 use orrery::format::scenario::pace::PaceFields;
 use orrery::format::scenario::selector::{self, Hosts};
 use orrery::format::scenario::workload::HostsText;
-use orrery::metrics::{Definition, latency, value};
+use orrery::metrics::{Definition, latency, not_done, value};
 use orrery::play::machine::Machines;
 use orrery::workload::{Actor, Drawing, Ended, Kind, Planned, Reading, Results, Tracker, Turn};
 use orrery_reports::stats::Recorder;
@@ -21,6 +21,27 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::Behaviour;
+
+orrery::metrics! {
+    METRICS {
+        NOT_DONE = not_done(
+            "hello.not_done",
+            &["hello"],
+            "Visits that guests were to pay and did not.",
+        );
+        TIME = latency(
+            "hello.time",
+            &["hello"],
+            "From a guest's dial until it is greeted.",
+        );
+        UNANSWERED = value(
+            "hello.unanswered",
+            "1",
+            &["hello"],
+            "Guests that were not greeted.",
+        );
+    }
+}
 
 /// Where hosts wait for guests.
 const PORT: u16 = 7_001;
@@ -58,19 +79,8 @@ impl Kind for Hello {
     type Tracker = Visits;
 
     const NAME: &'static str = "hello";
-    const METRICS: &'static [Definition] = &[
-        latency(
-            "hello.time",
-            &["hello"],
-            "From a guest's dial until it is greeted.",
-        ),
-        value(
-            "hello.unanswered",
-            "1",
-            &["hello"],
-            "Guests that were not greeted.",
-        ),
-    ];
+    const METRICS: &'static [Definition] = METRICS;
+    const NOT_DONE: &'static Definition = &NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> = Some("no workload \"hello\" on turmoil");
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
@@ -138,10 +148,8 @@ impl Tracker for Visits {
         if self.paid > 0 {
             let times = self.times.take().unwrap_or_else(Recorder::of_microseconds);
             let unanswered = self.paid - times.count();
-            results.metrics.samples("hello.time", &times);
-            results
-                .metrics
-                .value("hello.unanswered", "1", unanswered as f64);
+            results.metrics.samples(&TIME, &[], &times);
+            results.metrics.count(&UNANSWERED, &[], unanswered);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Joins the cells of a grid: a seed's results in all cells are one result, whose figures have
 //! the cells' labels.
 
+use orrery_reports::key::Labels;
 use orrery_reports::record::{SeedResult, Variant};
 
 use super::Played;
 use crate::format::Case;
-use crate::format::scenario::grid::{Labels, braced, labelled};
 
 /// The variants of a record. `results` holds the seeds of each of `cases`, in the same order;
 /// cases of one variant are neighbours.
@@ -34,35 +34,29 @@ pub fn join(cases: &[&Case], results: Vec<Vec<Played>>) -> Vec<Variant> {
     variants
 }
 
-/// A result whose names tell the cell.
+/// A result that tells its cell.
 fn of_cell(mut result: SeedResult, cell: &Labels) -> SeedResult {
     if cell.is_empty() {
         return result;
     }
-    let tag = braced(cell);
     let metrics = result.metrics.into_iter();
     result.metrics = metrics
-        .map(|(key, metric)| (labelled(&key, cell), metric))
+        .map(|(key, metric)| (key.within(cell), metric))
         .collect();
-    // The first line is what reports quote.
+    let faults = result.faults.iter_mut().map(|fault| &mut fault.kind);
+    let invariants = result.invariants.iter_mut().map(|it| &mut it.name);
+    let losses = result.losses.listed_mut().iter_mut();
+    let losses = losses.map(|loss| &mut loss.item);
+    for named in faults.chain(invariants).chain(losses) {
+        named.cell.clone_from(cell);
+    }
     if let Some(failure) = &mut result.failure {
-        let end = failure.find('\n').unwrap_or(failure.len());
-        failure.insert_str(end, &format!(" (in cell {tag})"));
-    }
-    for fault in &mut result.faults {
-        fault.kind.push_str(&tag);
-    }
-    for invariant in &mut result.invariants {
-        invariant.name.push_str(&tag);
-    }
-    for loss in &mut result.losses {
-        loss.item.push_str(&tag);
+        failure.cell.clone_from(cell);
     }
     result
 }
 
 fn add(whole: &mut SeedResult, part: SeedResult) {
-    count_losses(whole, &part);
     let mut hasher = blake3::Hasher::new();
     hasher.update(whole.trace_hash.as_bytes());
     hasher.update(part.trace_hash.as_bytes());
@@ -75,33 +69,14 @@ fn add(whole: &mut SeedResult, part: SeedResult) {
     whole.metrics.extend(part.metrics);
     whole.faults.extend(part.faults);
     whole.invariants.extend(part.invariants);
-    whole.losses.extend(part.losses);
+    whole.losses.append(part.losses);
     whole.failure = whole.failure.take().or(part.failure);
-}
-
-/// Once one part's losses are not all listed, all are counted by cause.
-fn count_losses(whole: &mut SeedResult, part: &SeedResult) {
-    if whole.loss_causes.is_empty() && part.loss_causes.is_empty() {
-        return;
-    }
-    if whole.loss_causes.is_empty() {
-        for loss in &whole.losses {
-            *whole.loss_causes.entry(loss.cause.clone()).or_default() += 1;
-        }
-    }
-    if part.loss_causes.is_empty() {
-        for loss in &part.losses {
-            *whole.loss_causes.entry(loss.cause.clone()).or_default() += 1;
-        }
-    }
-    for (cause, count) in &part.loss_causes {
-        *whole.loss_causes.entry(cause.clone()).or_default() += count;
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use orrery_reports::record::{Loss, Metric};
+    use orrery_reports::key::Key;
+    use orrery_reports::record::{Loss, Losses, Metric};
 
     use super::*;
     use crate::engine::Failure;
@@ -114,29 +89,31 @@ mod tests {
                     [grid]\nhosts = { set = 'group.g.count', to = [1, 2] }\n";
         let plan = read("t", text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let cases: Vec<&Case> = plan.cases.iter().collect();
-        let result = |value: f64, causes: u64| SeedResult {
+        let loss = Loss {
+            item: "x".into(),
+            author: "a".to_owned(),
+            reader: "b".to_owned(),
+            created_s: 0.0,
+            cause: "reset".to_owned(),
+        };
+        let losses = |unlisted: u64| {
+            let mut losses = Losses::from(vec![loss.clone()]);
+            losses.count("reset", unlisted);
+            losses
+        };
+        let result = |value: f64, unlisted: u64| SeedResult {
             seed: "1".to_owned(),
             trace_hash: "ab".to_owned(),
             events: 5,
             metrics: [(
-                "net.bytes".to_owned(),
+                Key::of("net.bytes"),
                 Metric::Value {
                     unit: "B".to_owned(),
                     value,
                 },
             )]
             .into(),
-            losses: vec![Loss {
-                item: "x".to_owned(),
-                author: "a".to_owned(),
-                reader: "b".to_owned(),
-                created_s: 0.0,
-                cause: "reset".to_owned(),
-            }],
-            loss_causes: (causes > 0)
-                .then(|| ("reset".to_owned(), causes))
-                .into_iter()
-                .collect(),
+            losses: losses(unlisted),
             ..SeedResult::default()
         };
         let whole = Played {
@@ -144,7 +121,7 @@ mod tests {
             failure: None,
         };
         let failed = Played {
-            result: result(2.0, 7),
+            result: result(2.0, 6),
             failure: Some(Failure::Unplayed {
                 why: "host 0 panicked\nhere".to_owned(),
             }),
@@ -154,14 +131,15 @@ mod tests {
             panic!("one variant: {variants:?}");
         };
         let seed = &variant.seeds[0];
-        let keys: Vec<&String> = seed.metrics.keys().collect();
+        let keys: Vec<&str> = seed.metrics.keys().map(Key::as_str).collect();
         assert_eq!(keys, ["net.bytes{hosts=1}", "net.bytes{hosts=2}"]);
         assert_eq!(seed.events, 10);
         assert_eq!(variant.world, "g[1], g[2]");
         let failure = "host 0 panicked (in cell {hosts=2})\nhere";
-        assert_eq!(seed.failure.as_deref(), Some(failure));
+        let told = seed.failure.as_ref().map(ToString::to_string);
+        assert_eq!(told.as_deref(), Some(failure));
         assert_ne!(seed.trace_hash, "ab");
-        assert_eq!(seed.losses[1].item, "x{hosts=2}");
-        assert_eq!(seed.loss_causes["reset"], 8);
+        assert_eq!(seed.losses.listed()[1].item.to_string(), "x{hosts=2}");
+        assert_eq!(seed.losses.causes()["reset"], 8);
     }
 }

@@ -116,7 +116,7 @@ impl Played {
     /// The result as records have it, with the failure as text.
     pub fn into_result(self) -> SeedResult {
         SeedResult {
-            failure: self.failure.map(|failure| failure.to_string()),
+            failure: self.failure.map(|failure| failure.to_string().into()),
             ..self.result
         }
     }

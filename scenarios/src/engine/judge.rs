@@ -23,7 +23,7 @@ pub fn verdict(record: &Record, stalled: bool) -> Verdict {
 
 /// Everything in a seed that breaks a run, whatever was expected of its figures.
 pub fn failures(seed: &SeedResult) -> Vec<String> {
-    let mut found: Vec<String> = seed.failure.iter().cloned().collect();
+    let mut found: Vec<String> = seed.failure.iter().map(ToString::to_string).collect();
     for invariant in seed.invariants.iter().filter(|invariant| !invariant.held) {
         let detail = invariant.detail.as_deref().unwrap_or("no detail");
         found.push(format!("invariant {} broke: {detail}", invariant.name));

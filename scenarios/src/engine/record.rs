@@ -137,6 +137,7 @@ fn mark(fault: &Fault, end_ns: u64) -> Mark {
 
 #[cfg(test)]
 mod tests {
+    use orrery_reports::key::Key;
     use orrery_reports::record::{Metric, SeedResult};
 
     use super::*;
@@ -155,7 +156,7 @@ mod tests {
         let seed = |value: f64| SeedResult {
             seed: "1".into(),
             metrics: [(
-                "flow.goodput".to_owned(),
+                Key::of("flow.goodput"),
                 Metric::Value {
                     unit: "bit/s".into(),
                     value,
@@ -181,7 +182,7 @@ mod tests {
         };
         let missed = |expectation: &Expectation| -> Vec<String> {
             let figures = expectation.figures.iter().filter(|judged| !judged.held);
-            figures.map(|judged| judged.key.clone()).collect()
+            figures.map(|judged| judged.key.to_string()).collect()
         };
         assert_eq!((of_all.value, of_all.figures.len()), (Some(1_000.0), 4));
         assert_eq!(missed(of_all), ["flow.goodput{a=new-reno,z=1%}"]);

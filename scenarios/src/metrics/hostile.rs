@@ -5,50 +5,52 @@ use super::{Definition, value};
 /// Misbehaviours.
 const KIND: &[&str] = &["kind"];
 
-pub(super) const METRICS: &[Definition] = &[
-    Definition {
-        labels: KIND,
-        ..value(
-            "hostile.attempts",
-            "1",
-            &[],
-            "Acts that hostile peers began, also by misbehaviour.",
-        )
-    },
-    Definition {
-        labels: KIND,
-        ..value(
-            "hostile.borne",
-            "1",
-            &[],
-            "Acts of hostile peers that lasted as long as they were to: their targets bore them to the end. Also by misbehaviour.",
-        )
-    },
-    Definition {
-        labels: KIND,
-        ..value(
-            "hostile.left_out",
-            "1",
-            &[],
-            "Acts that hostile peers left out, since as many were under way as they may have at once; also by misbehaviour.",
-        )
-    },
-    Definition {
-        labels: KIND,
-        ..value(
-            "hostile.reached",
-            "1",
-            &[],
-            "Attempts of hostile peers that came to their misbehaviour: a dial succeeded, or a friend asked. Also by misbehaviour; none of a kind fails the run.",
-        )
-    },
-    Definition {
-        labels: KIND,
-        ..value(
-            "hostile.refused",
-            "1",
-            &[],
-            "Acts of hostile peers that their targets ended: they closed the connection or the stream, or refused in words. Also by misbehaviour.",
-        )
-    },
-];
+crate::metrics! {
+    pub(crate) METRICS {
+        HOSTILE_ATTEMPTS = Definition {
+            labels: KIND,
+            ..value(
+                "hostile.attempts",
+                "1",
+                &[],
+                "Acts that hostile peers began, also by misbehaviour.",
+            )
+        };
+        HOSTILE_BORNE = Definition {
+            labels: KIND,
+            ..value(
+                "hostile.borne",
+                "1",
+                &[],
+                "Acts of hostile peers that lasted as long as they were to: their targets bore them to the end. Also by misbehaviour.",
+            )
+        };
+        HOSTILE_LEFT_OUT = Definition {
+            labels: KIND,
+            ..value(
+                "hostile.left_out",
+                "1",
+                &[],
+                "Acts that hostile peers left out, since as many were under way as they may have at once; also by misbehaviour.",
+            )
+        };
+        HOSTILE_REACHED = Definition {
+            labels: KIND,
+            ..value(
+                "hostile.reached",
+                "1",
+                &[],
+                "Attempts of hostile peers that came to their misbehaviour: a dial succeeded, or a friend asked. Also by misbehaviour; none of a kind fails the run.",
+            )
+        };
+        HOSTILE_REFUSED = Definition {
+            labels: KIND,
+            ..value(
+                "hostile.refused",
+                "1",
+                &[],
+                "Acts of hostile peers that their targets ended: they closed the connection or the stream, or refused in words. Also by misbehaviour.",
+            )
+        };
+    }
+}

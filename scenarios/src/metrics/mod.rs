@@ -1,19 +1,45 @@
 //! The registry of metrics: every name that a result may contain, and what it means.
 //!
 //! Owns names, units and definitions. It measures nothing. A new metric is one entry in the file
-//! of its area, or in the room of the kind of workload that it is about; a new area is a file, and
-//! a line in `AREAS`.
+//! of its area, or in the room of the kind of workload that it is about: there [`crate::metrics!`]
+//! makes the handle by which its figures are recorded. A new area is a file, and a line in `AREAS`.
 
 use std::sync::LazyLock;
 
+use orrery_reports::key::Key;
 use orrery_reports::record::Producer;
 
 use crate::workload;
 
-mod hostile;
-mod node;
-mod relay;
-mod world;
+pub(crate) mod hostile;
+pub(crate) mod node;
+pub(crate) mod relay;
+pub(crate) mod world;
+
+/// Declares metrics, by name: a handle for each, by which its figures are recorded, and the list
+/// that a room gives to its registry. So what has a handle is listed.
+///
+/// ```
+/// use orrery_scenarios::metrics::latency;
+///
+/// orrery_scenarios::metrics! {
+///     pub METRICS {
+///         GREET_TIME = latency("greet.time", &["greet"], "From a guest's dial until it is greeted.");
+///     }
+/// }
+/// assert_eq!(METRICS[0].name, GREET_TIME.name);
+/// ```
+#[macro_export]
+macro_rules! metrics {
+    ($($(#[$about:meta])* $to:vis $list:ident { $($metric:ident = $definition:expr;)+ })+) => {
+        $(
+            $($to const $metric: $crate::metrics::Definition = $definition;)+
+
+            $(#[$about])*
+            $to const $list: &[$crate::metrics::Definition] = &[$($metric),+];
+        )+
+    };
+}
 
 /// The metrics of each area that no kind of workload owns, and whether only nodes give them figures.
 const AREAS: [(&[Definition], bool); 4] = [
@@ -69,6 +95,11 @@ pub enum Span {
 }
 
 impl Definition {
+    /// Its key as a whole.
+    pub fn key(&self) -> Key {
+        Key::of(self.name)
+    }
+
     /// What gives it its figures in a scenario with workloads and faults of these kinds, with or
     /// without hosts that run nodes.
     pub fn producer(&self, kinds: &[&str], nodes: bool) -> Producer {
@@ -219,7 +250,8 @@ pub static METRICS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
 
 /// The metric of that name.
 pub fn find(name: &str) -> Option<&'static Definition> {
-    METRICS.iter().find(|metric| metric.name == name)
+    let place = METRICS.binary_search_by_key(&name, |metric| metric.name);
+    Some(&METRICS[place.ok()?])
 }
 
 /// The registry as text for people.
@@ -279,6 +311,8 @@ pub fn describe(metric: &Definition) -> String {
 
 #[cfg(test)]
 mod tests {
+    use orrery_reports::stats::Stat;
+
     use super::*;
 
     #[test]
@@ -289,6 +323,15 @@ mod tests {
         }
         assert!(METRICS.windows(2).all(|pair| pair[0].name < pair[1].name));
         assert!(METRICS.iter().all(|metric| metric.meaning.ends_with('.')));
+    }
+
+    /// Else a key could be read in two ways.
+    #[test]
+    fn no_metric_ends_like_a_statistic() {
+        for metric in METRICS.iter() {
+            let (_, last) = metric.name.rsplit_once('.').expect("an area and a thing");
+            assert_eq!(Stat::read(last), None, "{}", metric.name);
+        }
     }
 
     #[test]

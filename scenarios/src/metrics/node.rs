@@ -2,66 +2,68 @@
 
 use super::{Definition, Span, latency, value};
 
-pub(super) const METRICS: &[Definition] = &[
-    value(
-        "node.connections",
-        "1",
-        &[],
-        "Most connections that any one node had at any one time.",
-    ),
-    Definition {
-        span: Span::Mishaps,
-        ..value(
-            "node.crossing_dials",
+crate::metrics! {
+    pub(crate) METRICS {
+        NODE_CONNECTIONS = value(
+            "node.connections",
             "1",
             &[],
-            "Times that a node had two connections with a peer since both had dialled at once, and gave up one of them later.",
-        )
-    },
-    value(
-        "node.events",
-        "1",
-        &[],
-        "Most events that any one node told, in scenarios with hostile peers: what strangers can make an operator read.",
-    ),
-    value(
-        "node.friends.questions",
-        "1",
-        &[],
-        "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each.",
-    ),
-    value(
-        "node.neighbours.gone",
-        "1",
-        &[],
-        "Times that a node forgot an address of a neighbour, since nothing on the local network had told it again for as long as it holds.",
-    ),
-    latency(
-        "node.neighbours.time",
-        &[],
-        "From the later start of two nodes on one local network until one has found the other there; a sample for each direction and pair of lives.",
-    ),
-    Definition {
-        span: Span::Mishaps,
-        ..value(
-            "node.second_dials",
+            "Most connections that any one node had at any one time.",
+        );
+        NODE_CROSSING_DIALS = Definition {
+            span: Span::Mishaps,
+            ..value(
+                "node.crossing_dials",
+                "1",
+                &[],
+                "Times that a node had two connections with a peer since both had dialled at once, and gave up one of them later.",
+            )
+        };
+        NODE_EVENTS = value(
+            "node.events",
             "1",
             &[],
-            "Times that a node dialled a peer once more, from another port, since both had dialled at once from the ports that they listen on, and TCP had made one connection of the two dials.",
-        )
-    },
-    value(
-        "node.stored",
-        "B",
-        &[],
-        "Most bytes that the files of any one node have in the end, in scenarios with hostile peers.",
-    ),
-    Definition {
-        labels: &["from", "to"],
-        ..latency(
-            "ping.rtt",
+            "Most events that any one node told, in scenarios with hostile peers: what strangers can make an operator read.",
+        );
+        NODE_FRIENDS_QUESTIONS = value(
+            "node.friends.questions",
+            "1",
             &[],
-            "Round-trip time that nodes measured over their connections (libp2p ping), also by the regions of the two ends.",
-        )
-    },
-];
+            "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each.",
+        );
+        NODE_NEIGHBOURS_GONE = value(
+            "node.neighbours.gone",
+            "1",
+            &[],
+            "Times that a node forgot an address of a neighbour, since nothing on the local network had told it again for as long as it holds.",
+        );
+        NODE_NEIGHBOURS_TIME = latency(
+            "node.neighbours.time",
+            &[],
+            "From the later start of two nodes on one local network until one has found the other there; a sample for each direction and pair of lives.",
+        );
+        NODE_SECOND_DIALS = Definition {
+            span: Span::Mishaps,
+            ..value(
+                "node.second_dials",
+                "1",
+                &[],
+                "Times that a node dialled a peer once more, from another port, since both had dialled at once from the ports that they listen on, and TCP had made one connection of the two dials.",
+            )
+        };
+        NODE_STORED = value(
+            "node.stored",
+            "B",
+            &[],
+            "Most bytes that the files of any one node have in the end, in scenarios with hostile peers.",
+        );
+        PING_RTT = Definition {
+            labels: &["from", "to"],
+            ..latency(
+                "ping.rtt",
+                &[],
+                "Round-trip time that nodes measured over their connections (libp2p ping), also by the regions of the two ends.",
+            )
+        };
+    }
+}

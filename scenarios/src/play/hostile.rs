@@ -159,7 +159,7 @@ mod tests {
         assert!(count(&result, "node.events") > 0 && count(&result, "node.stored") > 0);
         let fault = &result.faults[0];
         assert_eq!(
-            (&*fault.kind, fault.fired > 0),
+            (&*fault.kind.name, fault.fired > 0),
             ("hostile wrong-handshakes", true)
         );
     }

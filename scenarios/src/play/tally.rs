@@ -22,8 +22,10 @@ pub struct Tally {
     pub pulls_failed: u64,
     /// What nodes that have ended had counted, by the counter's name.
     pub of_ended_nodes: BTreeMap<&'static str, u64>,
-    /// Measured round trips, over all and by the regions of the two ends.
-    pub pings: BTreeMap<Option<(String, String)>, Recorder>,
+    /// Measured round trips.
+    pub pings: Recorder,
+    /// By the regions of the two ends.
+    pub pings_between: BTreeMap<String, BTreeMap<String, Recorder>>,
 }
 
 impl Tally {
@@ -37,7 +39,8 @@ impl Tally {
             pulls: Recorder::of_microseconds(),
             pulls_failed: 0,
             of_ended_nodes: BTreeMap::new(),
-            pings: BTreeMap::new(),
+            pings: Recorder::of_microseconds(),
+            pings_between: BTreeMap::new(),
         }
     }
 
@@ -81,13 +84,15 @@ impl Tally {
 
     /// A node measured a round trip between machines in two regions.
     pub fn pinged(&mut self, now_ns: u64, (from, to): (&str, &str), rtt_us: u64) {
-        let ends = Some((from.to_owned(), to.to_owned()));
-        for key in [None, ends] {
-            self.pings
-                .entry(key)
-                .or_insert_with(Recorder::of_microseconds)
-                .record(now_ns, rtt_us);
+        self.pings.record(now_ns, rtt_us);
+        let known = self.pings_between.get_mut(from);
+        if let Some(recorder) = known.and_then(|known| known.get_mut(to)) {
+            return recorder.record(now_ns, rtt_us);
         }
+        let from = self.pings_between.entry(from.to_owned()).or_default();
+        from.entry(to.to_owned())
+            .or_insert_with(Recorder::of_microseconds)
+            .record(now_ns, rtt_us);
     }
 
     /// A node ends, which has counted so much under these names.

@@ -169,5 +169,5 @@ fn fired_faults(mutation: Option<&str>) -> Result<Vec<(String, u64)>, String> {
     );
     let plan = format::read("faults", &text, None, &[]).map_err(|problems| problems.to_string())?;
     let faults = played(plan.cases[0].scenario.clone())?.faults.into_iter();
-    Ok(faults.map(|fault| (fault.kind, fault.fired)).collect())
+    Ok(faults.map(|fault| (fault.kind.name, fault.fired)).collect())
 }

@@ -74,7 +74,7 @@ fn measure(
     let mut held = true;
     for cell in &CELLS {
         let is_it = |case: &&format::Case| {
-            let label = |name: &str| case.cell.get(name).map(String::as_str);
+            let label = |name: &str| case.cell.get(name);
             label("dialer") == Some(cell.0) && label("listener") == Some(cell.1)
         };
         let case = plan.cases.iter().find(is_it).ok_or("no such cell")?;

@@ -8,6 +8,7 @@ use orrery_reports::record::Metric;
 use super::played::played;
 use super::{Measured, Row};
 use crate::format;
+use crate::metrics::node::PING_RTT;
 
 /// The matrix of round trips taken for one of one-way delays.
 const DOUBLED: &str = "round-trips-as-one-way-delays";
@@ -96,7 +97,7 @@ fn run(mutation: Option<&str>) -> Result<Measured, String> {
     let mut pairs = 0;
     for (a, from) in table.regions.iter().enumerate() {
         for (b, to) in table.regions.iter().enumerate().filter(|(b, _)| *b != a) {
-            let key = format!("ping.rtt{{from={from},to={to}}}");
+            let key = PING_RTT.key().with("from", from).with("to", to);
             let Some(Metric::Distribution { mean, .. }) = result.metrics.get(&key) else {
                 return Err(format!("nobody measured {from} to {to}"));
             };

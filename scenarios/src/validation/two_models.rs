@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use orrery_reports::key::Key;
 use orrery_reports::record::Metric;
 
 use super::{Measured, Row};
@@ -78,7 +79,7 @@ fn scenario() -> Result<Scenario, String> {
     Ok(plan.cases[0].scenario.clone())
 }
 
-fn play(engine: Engine, scenario: Scenario, seed: u64) -> Result<BTreeMap<String, Metric>, String> {
+fn play(engine: Engine, scenario: Scenario, seed: u64) -> Result<BTreeMap<Key, Metric>, String> {
     let job = Job {
         engine,
         ..Job::new(scenario, seed)
@@ -90,14 +91,14 @@ fn play(engine: Engine, scenario: Scenario, seed: u64) -> Result<BTreeMap<String
     }
 }
 
-fn value(metrics: &BTreeMap<String, Metric>, name: &str) -> Result<f64, String> {
+fn value(metrics: &BTreeMap<Key, Metric>, name: &str) -> Result<f64, String> {
     match metrics.get(name) {
         Some(Metric::Value { value, .. }) => Ok(*value),
         _ => Err(format!("no figure {name}")),
     }
 }
 
-fn median_ms(metrics: &BTreeMap<String, Metric>, name: &str) -> Result<f64, String> {
+fn median_ms(metrics: &BTreeMap<Key, Metric>, name: &str) -> Result<f64, String> {
     match metrics.get(name) {
         Some(Metric::Distribution { p50, .. }) => Ok(*p50),
         _ => Err(format!("no samples of {name}")),

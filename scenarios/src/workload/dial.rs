@@ -33,11 +33,15 @@ pub struct Fields {
     pub peers: Option<u32>,
 }
 
-const METRICS: &[Definition] = &[not_done(
-    "dial.not_done",
-    &["dial"],
-    "Dials that workloads asked for and that led to no connection, warm-up included, also by reason: host-down (the dialer's node did not run), target-down (that of the dialled host did not), no-address (none is known), not-connected (it ran all the same), lost-power or stopped (the dialer, meanwhile), busy, refused, unfinished (the run ended first).",
-)];
+crate::metrics! {
+    METRICS {
+        DIAL_NOT_DONE = not_done(
+        "dial.not_done",
+        &["dial"],
+        "Dials that workloads asked for and that led to no connection, warm-up included, also by reason: host-down (the dialer's node did not run), target-down (that of the dialled host did not), no-address (none is known), not-connected (it ran all the same), lost-power or stopped (the dialer, meanwhile), busy, refused, unfinished (the run ended first).",
+    );
+    }
+}
 
 /// Dial others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +66,7 @@ impl Kind for Dial {
 
     const NAME: &'static str = "dial";
     const METRICS: &'static [Definition] = METRICS;
+    const NOT_DONE: &'static Definition = &DIAL_NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> = None;
     const FOLLOWS_LINKS: bool = true;
 

@@ -40,6 +40,8 @@ pub trait Kind:
     const NAME: &'static str;
     /// Its metrics, by name.
     const METRICS: &'static [Definition];
+    /// The one of them that counts what was asked and not done: `<kind>.not_done`.
+    const NOT_DONE: &'static Definition;
     /// Why turmoil cannot play it; `None` if it can.
     const TURMOIL_LACKS: Option<&'static str>;
     /// Whether it matters which host has connections with which other.

@@ -29,6 +29,8 @@ pub mod publish;
 pub mod punch;
 
 pub use drawing::{Drawing, Plan, Turn};
+/// Metrics that the ledger of posts and the counts of what nodes tell give their figures.
+pub(crate) use feed::metrics as told_by_nodes;
 pub use kind::{Actor, HEADER_BYTES, Kind, Reading};
 pub(crate) use registry::add;
 pub use registry::{Act, Action, Entry, WorkloadFields, kinds, read, serve};

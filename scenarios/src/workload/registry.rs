@@ -47,6 +47,8 @@ pub struct Entry {
     pub name: &'static str,
     /// Its metrics.
     pub metrics: &'static [Definition],
+    /// The one that counts what was not done.
+    pub not_done: &'static Definition,
     pub(super) tracker: fn(&Planned<'_>) -> Box<dyn Tracker>,
     read: fn(&Reading<'_>, &mut Problems) -> Option<(Pace, Action)>,
     serve: fn(&Arc<Machines>, u32),
@@ -60,6 +62,7 @@ impl Entry {
         Self {
             name: K::NAME,
             metrics: K::METRICS,
+            not_done: K::NOT_DONE,
             tracker: |planned| Box::new(K::tracker(planned)),
             read: |reading, problems| {
                 let pace = K::read_pace(reading, problems);

@@ -17,6 +17,7 @@ use orrery_sim::watch::Watch;
 use super::Kind;
 use super::not_done::Reason;
 use crate::format::Scenario;
+use crate::metrics::Definition;
 use crate::play::machine::{Machines, State};
 use crate::play::verdict::losses::{self, Lost};
 use crate::play::verdict::metrics::Metrics;
@@ -195,7 +196,7 @@ impl Results<'_> {
     /// Counts losses by cause, under `metric` and among those of the whole run.
     pub fn count<C: Copy>(
         &mut self,
-        metric: &str,
+        metric: &Definition,
         causes: &BTreeMap<C, u64>,
         name: fn(C) -> &'static str,
     ) {

@@ -1,10 +1,10 @@
 //! What a scenario expects of its result, and whether it held.
 
+use orrery_reports::key::{Key, Labels};
 use orrery_reports::record::{Judged, Metric, SeedResult, Variant};
-use orrery_reports::stats;
+use orrery_reports::stats::{self, Stat};
 use serde::{Deserialize, Serialize};
 
-use super::grid::{Labels, labelled, split_key};
 use super::plan::Case;
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
@@ -20,11 +20,9 @@ pub struct Expectation {
     pub asked: String,
     /// The variant; all of them if absent.
     pub variant: Option<String>,
-    /// The metric's key: name, with labels if any.
-    pub metric: String,
-    /// A statistic of a distribution.
-    pub stat: Option<String>,
-    /// Labels of the scenario's grid: it must hold in every cell that has the labels of `metric`.
+    /// The figure, in a grid with those labels of cells alone that it names.
+    pub key: Key,
+    /// Labels of the scenario's grid: it must hold in every cell that has the labels of `key`.
     #[serde(default)]
     pub grid: Vec<String>,
     /// How to compare.
@@ -89,8 +87,7 @@ impl Comparison {
 impl Expectation {
     /// Whether it speaks of a variant's cell.
     pub fn concerns(&self, variant: &str, cell: &Labels) -> bool {
-        let (_, wanted) = split_key(&self.metric);
-        let has = |label: &String| match (wanted.get(label), cell.get(label)) {
+        let has = |label: &String| match (self.key.label(label), cell.get(label)) {
             (Some(wanted), Some(value)) => wanted == value,
             _ => true,
         };
@@ -100,12 +97,14 @@ impl Expectation {
     /// Judges one figure in all seeds of a variant: in the cell that `cell` names, which is empty
     /// without a grid. A seed without the figure did not hold it.
     pub fn judge(&self, variant: &Variant, cell: &Labels) -> Judged {
-        let metric = labelled(&self.metric, cell);
+        let key = self.key.clone().within(cell);
+        let metric = key.without_stat();
         let mut worst: Option<f64> = None;
         let mut held = !variant.seeds.is_empty();
         let mut missing = 0;
         for seed in &variant.seeds {
-            let found = seed.metrics.get(&metric).and_then(|m| self.figure(m));
+            let found = seed.metrics.get(&*metric);
+            let found = found.and_then(|found| stats::metric_value(found, key.stat()));
             let found = found.or_else(|| self.none_counted(seed, cell));
             let Some(value) = found else {
                 held = false;
@@ -115,10 +114,9 @@ impl Expectation {
             held &= self.comparison.holds(value, self.bound);
             worst = self.worse(worst, Some(value));
         }
-        let stat = self.stat.iter().map(|stat| format!(".{stat}"));
         Judged {
             variant: variant.name.clone(),
-            key: metric + &stat.collect::<String>(),
+            key,
             value: worst,
             held,
             seeds: variant.seeds.len() as u32,
@@ -129,19 +127,19 @@ impl Expectation {
     /// Nothing, if it asks for a count by cause, by reason or by group in a seed that has the count
     /// over all: what did not happen is told under no such label.
     fn none_counted(&self, seed: &SeedResult, cell: &Labels) -> Option<f64> {
-        let (name, mut labels) = split_key(&self.metric);
-        let definition = metrics::find(name)?;
-        let before = labels.len();
-        labels.retain(|label, _| !definition.counts_by(label));
-        if labels.len() == before {
+        let definition = metrics::find(self.key.metric())?;
+        let asked = self.key.labels();
+        let rest = asked.filtered(|label| !definition.counts_by(label));
+        if rest.len() == asked.len() {
             return None;
         }
         // Causes are told over all, and in each cell.
-        if labels.keys().any(|label| !self.grid.contains(label)) {
+        let is_of_grid = |label: &str| self.grid.iter().any(|known| known == label);
+        if rest.iter().any(|(label, _)| !is_of_grid(label)) {
             return None;
         }
-        labels.extend(cell.clone());
-        match seed.metrics.get(&labelled(name, &labels)) {
+        let over_all = Key::of(definition.name).within(&rest).within(cell);
+        match seed.metrics.get(&over_all) {
             Some(Metric::Value { .. }) => Some(0.0),
             Some(Metric::Distribution { .. }) | None => None,
         }
@@ -154,16 +152,6 @@ impl Expectation {
         };
         let badness = |value| self.comparison.badness(value, self.bound);
         if badness(of_b) > badness(of_a) { b } else { a }
-    }
-
-    fn figure(&self, metric: &Metric) -> Option<f64> {
-        match (metric, self.stat.as_deref()) {
-            (Metric::Value { value, .. }, None) => Some(*value),
-            (distribution @ Metric::Distribution { .. }, Some(stat)) => {
-                stats::metric_value(distribution, stat)
-            }
-            _ => None,
-        }
     }
 
     /// Reads one entry of `[expect]`. Whether its metric is measured can only be told if the
@@ -183,10 +171,7 @@ impl Expectation {
             );
             return None;
         };
-        let (variant, figure) = match entry.key.split_once(':') {
-            Some((variant, figure)) => (Some(variant.trim()), figure.trim()),
-            None => (None, entry.key.trim()),
-        };
+        let (variant, figure) = subject(entry);
         let concerned: Vec<&Case> = cases
             .iter()
             .filter(|case| variant.is_none_or(|name| name == case.name))
@@ -196,33 +181,43 @@ impl Expectation {
             let help = suggestion(name, cases.iter().map(|case| case.name.as_str()));
             problems.push_with_help(entry.key_span, message, Some(help));
         }
-        let (definition, metric, stat) = read_figure(figure, &concerned, entry, problems)?;
+        let (definition, key) = read_figure(figure, &concerned, entry, problems)?;
         if complete {
             note_unmeasured(definition, &concerned, sound, entry, problems);
         }
-        let (comparison, bound) = read_comparison(right, definition, stat, entry, problems)?;
+        let (comparison, bound) = read_comparison(right, definition, key.stat(), entry, problems)?;
         Some(Self {
             expr: format!("{} {}", entry.key, right.trim()),
             asked: right.trim().to_owned(),
             variant: variant.map(str::to_owned),
-            metric,
-            stat: stat.map(str::to_owned),
-            grid: cases
-                .first()
-                .map_or_else(Vec::new, |case| case.cell.keys().cloned().collect()),
+            key,
+            grid: cases.first().map_or_else(Vec::new, |case| {
+                case.cell
+                    .iter()
+                    .map(|(label, _)| label.to_owned())
+                    .collect()
+            }),
             comparison,
             bound,
         })
     }
 }
 
+/// Of which variant, if of one, and of which figure an entry of `[expect]` speaks.
+pub fn subject(entry: &Entry) -> (Option<&str>, &str) {
+    match entry.key.split_once(':') {
+        Some((variant, figure)) => (Some(variant.trim()), figure.trim()),
+        None => (None, entry.key.trim()),
+    }
+}
+
 /// A metric with what follows it: labels and statistic.
-fn read_figure<'a>(
-    figure: &'a str,
+fn read_figure(
+    figure: &str,
     concerned: &[&Case],
     entry: &Entry,
     problems: &mut Problems,
-) -> Option<(&'static Definition, String, Option<&'a str>)> {
+) -> Option<(&'static Definition, Key)> {
     // The longest metric that the text begins with, so that statistics are told from names.
     let found = METRICS
         .iter()
@@ -237,7 +232,7 @@ fn read_figure<'a>(
         let stem = STATS
             .iter()
             .find_map(|stat| name.strip_suffix(stat)?.strip_suffix('.'))
-            .unwrap_or_else(|| stats::split_stat(name).0);
+            .unwrap_or_else(|| Stat::split(name).0);
         let message = format!("unknown metric {}", quoted(stem));
         let help = suggestion(stem, METRICS.iter().map(|metric| metric.name));
         problems.push_with_help(entry.key_span, message, Some(help));
@@ -264,15 +259,15 @@ fn read_figure<'a>(
             definition.name
         )),
     };
-    let share = stat.and_then(|stat| read_share(stat, definition));
+    let read = stat.and_then(Stat::read);
+    let share = read.as_ref().and_then(|stat| read_share(stat, definition));
     if let Some(Err(expected)) = share {
         let stat = quoted(stat.unwrap_or_default());
         let message = format!("{stat}: {}", expected.0);
         problems.push(entry.key_span, message);
         return None;
     }
-    let stat_known = share.is_some() || stat.is_none_or(|stat| STATS.contains(&stat));
-    if expected.is_some() || !stat_known {
+    if expected.is_some() || stat.is_some() && read.is_none() {
         let message = expected
             .unwrap_or_else(|| format!("unknown statistic {}", quoted(stat.unwrap_or_default())));
         let help = (definition.shape == Shape::Distribution)
@@ -280,20 +275,19 @@ fn read_figure<'a>(
         problems.push_with_help(entry.key_span, message, help);
         return None;
     }
-    let metric = match labels {
-        None => definition.name.to_owned(),
-        Some(labels) => format!(
-            "{}{{{}}}",
-            definition.name,
-            read_labels(labels, definition, concerned, entry, problems)?
-        ),
+    let labels = match labels {
+        None => Labels::NONE,
+        Some(labels) => read_labels(labels, definition, concerned, entry, problems)?,
     };
-    Some((definition, metric, stat))
+    let key = Key::of(definition.name).within(&labels).with_stat(read);
+    Some((definition, key))
 }
 
 /// Checks the bound of `within(…)`, which has the unit of the metric; `None` for other statistics.
-fn read_share(stat: &str, definition: &Definition) -> Option<Result<(), Expected>> {
-    let bound = stats::within_text(stat)?;
+fn read_share(stat: &Stat, definition: &Definition) -> Option<Result<(), Expected>> {
+    let Stat::Within(bound) = stat else {
+        return None;
+    };
     let is_none = |low: bool| {
         if low {
             Err(Expected("expected at least 0"))
@@ -317,12 +311,12 @@ fn read_labels(
     concerned: &[&Case],
     entry: &Entry,
     problems: &mut Problems,
-) -> Option<String> {
+) -> Option<Labels> {
     let of_grid = |name: &str| {
         let labels = concerned.first().map(|case| &case.cell);
-        labels.is_some_and(|labels| labels.contains_key(name))
+        labels.is_some_and(|labels| labels.get(name).is_some())
     };
-    let mut labels: Vec<String> = Vec::new();
+    let mut labels = Labels::NONE;
     for label in text.split(',') {
         let (name, value) = label.split_once('=').unwrap_or((label, ""));
         let (name, value) = (name.trim(), value.trim());
@@ -346,10 +340,9 @@ fn read_labels(
             problems.push_with_help(entry.key_span, message, Some(help));
             return None;
         }
-        labels.push(format!("{name}={value}"));
+        labels.set(name, value);
     }
-    labels.sort();
-    Some(labels.join(","))
+    Some(labels)
 }
 
 /// What is wrong with the value of a label whose values are known: a count under a wrong one would
@@ -420,7 +413,7 @@ fn note_unmeasured(
 fn read_comparison(
     text: &str,
     definition: &Definition,
-    stat: Option<&str>,
+    stat: Option<&Stat>,
     entry: &Entry,
     problems: &mut Problems,
 ) -> Option<(Comparison, f64)> {
@@ -436,12 +429,8 @@ fn read_comparison(
         problems.push(entry.value.span, message);
         return None;
     };
-    let unit = match stat {
-        Some("count") => "1",
-        Some(stat) if stats::within_text(stat).is_some() => "ratio",
-        _ => definition.unit,
-    };
-    let read = match unit {
+    let unit = definition.unit;
+    let read = match stat.map_or(unit, |stat| stat.unit(unit)) {
         "ms" => time_ns(bound).map(|ns| ns as f64 / 1e6),
         "ratio" => share_ppm(bound).map(|ppm| f64::from(ppm) / 1e6),
         "bit/s" => bits_per_second(bound).map(|bits| bits as f64),

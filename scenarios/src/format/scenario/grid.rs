@@ -3,8 +3,7 @@
 //! Owns expanding `[grid]` into cells and their labels. The labels go into the keys of metrics:
 //! `flow.goodput{congestion=cubic,loss=1%}`.
 
-use std::collections::BTreeMap;
-
+use orrery_reports::key::Labels;
 use orrery_reports::record::Dimension;
 use schemars::JsonSchema;
 
@@ -39,13 +38,10 @@ pub enum PathsText {
 /// Cells of a grid at most.
 pub const CELLS_MAX: usize = 100;
 
-/// The labels of a cell and their values; empty where there is no grid.
-pub type Labels = BTreeMap<String, String>;
-
 /// One combination of values.
 #[derive(Debug, Clone, Default)]
 pub struct Cell {
-    /// What it is called.
+    /// What it is called; nothing where there is no grid.
     pub labels: Labels,
     changes: Vec<(String, Span, Value)>,
 }
@@ -97,7 +93,7 @@ impl Grid {
 impl Cell {
     fn with(&self, label: &str, text: &str, paths: &[(String, Span)], value: &Value) -> Self {
         let mut cell = self.clone();
-        cell.labels.insert(label.to_owned(), text.to_owned());
+        cell.labels.set(label, text);
         let changes = paths.iter();
         cell.changes
             .extend(changes.map(|(path, span)| (path.clone(), *span, value.clone())));
@@ -222,38 +218,8 @@ fn label_of(value: &Value) -> Option<String> {
     sound.then_some(text)
 }
 
-/// A metric's name and its labels, taken from its key.
-pub fn split_key(key: &str) -> (&str, Labels) {
-    let Some((name, labels)) = key.split_once('{') else {
-        return (key, Labels::new());
-    };
-    let labels = labels.trim_end_matches('}').split(',');
-    let pairs = labels.filter_map(|label| label.split_once('='));
-    let owned = pairs.map(|(label, value)| (label.to_owned(), value.to_owned()));
-    (name, owned.collect())
-}
-
-/// The labels as a key has them, with braces; nothing if there are none.
-pub fn braced(labels: &Labels) -> String {
-    if labels.is_empty() {
-        return String::new();
-    }
-    let pairs = labels
-        .iter()
-        .map(|(label, value)| format!("{label}={value}"));
-    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
-}
-
-/// A metric's key with the labels of a cell.
-pub fn labelled(key: &str, cell: &Labels) -> String {
-    let (name, mut labels) = split_key(key);
-    labels.extend(cell.clone());
-    format!("{name}{}", braced(&labels))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::format::{Plan, read};
 
     fn plan(grid: &str, expect: &str) -> Result<Plan, String> {
@@ -272,7 +238,7 @@ mod tests {
     #[test]
     fn every_combination_is_a_case() {
         let plan = plan(TWO, "").unwrap_or_else(|problems| panic!("{problems}"));
-        let titles: Vec<String> = plan.cases.iter().map(|case| braced(&case.cell)).collect();
+        let titles: Vec<String> = plan.cases.iter().map(|case| case.cell.braced()).collect();
         let expected = [
             "{algorithm=cubic,loss=1%}",
             "{algorithm=new-reno,loss=1%}",
@@ -362,16 +328,5 @@ mod tests {
                 .map(Vec::len)
         };
         assert_eq!([0, 2, 4].map(listening), [Some(1), Some(2), Some(0)]);
-    }
-
-    #[test]
-    fn labels_are_sorted_into_keys() {
-        let cell = Labels::from([("loss".to_owned(), "1%".to_owned())]);
-        assert_eq!(labelled("a.b", &cell), "a.b{loss=1%}");
-        assert_eq!(
-            labelled("a.b{from=x,to=y}", &cell),
-            "a.b{from=x,loss=1%,to=y}"
-        );
-        assert_eq!(labelled("a.b{from=x}", &Labels::new()), "a.b{from=x}");
     }
 }

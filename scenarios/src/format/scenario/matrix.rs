@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use orrery_reports::record::Dimension;
-use orrery_reports::stats::split_stat;
+use orrery_reports::stats::Stat;
 use schemars::JsonSchema;
 
 use crate::format::reading::problem::{Problems, quoted, suggestion};
@@ -141,8 +141,8 @@ fn with_labels(figure: &str, labels: &str) -> String {
     if let Some((name, rest)) = figure.split_once('{') {
         return format!("{name}{{{labels},{rest}");
     }
-    match split_stat(figure) {
-        (name, Some(stat)) => format!("{name}{{{labels}}}.{stat}"),
+    match Stat::split(figure) {
+        (name, Some(stat)) => format!("{name}{{{labels}}}.{}", stat.name()),
         (name, None) => format!("{name}{{{labels}}}"),
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use orrery_reports::key::Labels;
 use orrery_reports::record::Dimension;
 use serde::{Deserialize, Serialize};
 
 use super::Scenario;
 use super::expectation::Expectation;
-use super::grid::{Grid, Labels, braced};
+use super::grid::Grid;
 use super::matrix;
 use super::variant::Variant;
 use crate::format::reading::problem::Problems;
@@ -66,7 +67,7 @@ impl Case {
     /// A name for the case with a seed, apart from all others and fit for a file: `cursor-7`, or
     /// `cursor{loss=1%}-7` in a grid.
     pub fn title(&self, seed: u64) -> String {
-        let cell = braced(&self.cell).replace('/', "_");
+        let cell = self.cell.braced().replace('/', "_");
         format!("{}{cell}-{seed}", self.name)
     }
 }

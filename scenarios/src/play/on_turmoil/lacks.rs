@@ -3,12 +3,15 @@
 //! The structs of a scenario are taken apart field by field, so that a new field does not
 //! compile until somebody has decided here whether turmoil has it.
 
+use orrery_reports::key::Key;
+
 use crate::format::Scenario;
 use crate::format::reading::amount::Draw;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Kind, Table};
 use crate::format::scenario::clock::Clock;
+use crate::format::scenario::expectation;
 use crate::format::scenario::group::Group;
 use crate::format::scenario::network::{Fidelity, Network};
 use crate::format::scenario::program::Program;
@@ -207,8 +210,8 @@ fn refuse_of_access(access: &AccessProfile, span: Span, problems: &mut Problems)
 fn refuse_expectations(root: &Table, problems: &mut Problems) {
     let expected = root.value("expect").and_then(|value| value.as_table());
     for entry in expected.into_iter().flat_map(|table| &table.entries) {
-        let metric = entry.key.rsplit(": ").next().unwrap_or_default();
-        if metric.starts_with("net.") {
+        let (_, metric) = expectation::subject(entry);
+        if Key::read(metric).area() == "net" {
             let message = format!("turmoil does not tell what its wires carried: no \"{metric}\"");
             refuse(entry.key_span, message, problems);
         }

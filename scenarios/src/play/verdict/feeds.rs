@@ -12,6 +12,9 @@ use super::losses::{self, Lost, UNKNOWN};
 use super::metrics::Metrics;
 use crate::play::ledger::{Entry, Fate};
 use crate::play::machine::{Machines, State};
+use crate::workload::told_by_nodes::{
+    DISK_ACKED_LOST, FEED_DELIVERED, FEED_DELIVERY_LATENCY, FEED_LEAKED, FEED_MISSED_FOREVER,
+};
 
 /// Which posts have come to their readers, and why others have not; with what must hold in every run.
 ///
@@ -26,12 +29,10 @@ pub fn judge(
     let lost_by_authors = inspect(machines)?;
     let state = machines.state();
     let window_ns = machines.scenario.warmup_ns..machines.scenario.duration_ns;
-    metrics.samples(
-        "feed.delivery.latency",
-        &state.ledger.latencies(window_ns.clone()),
-    );
-    metrics.count("disk.acked_lost", lost_by_authors.len());
-    metrics.count("feed.leaked", state.ledger.leaks());
+    let latencies = state.ledger.latencies(window_ns.clone());
+    metrics.samples(&FEED_DELIVERY_LATENCY, &[], &latencies);
+    metrics.count(&DISK_ACKED_LOST, &[], lost_by_authors.len() as u64);
+    metrics.count(&FEED_LEAKED, &[], state.ledger.leaks() as u64);
     let mut missed = BTreeMap::new();
     let mut delivered = 0;
     for (op, entry, reader, fate) in state.ledger.due(window_ns) {
@@ -57,23 +58,20 @@ pub fn judge(
         };
         losses::list(machines, result, iter::once(lost));
     }
-    metrics.count("feed.delivered", delivered);
+    metrics.count(&FEED_DELIVERED, &[], delivered);
     if whole {
         let all = missed.values().sum::<u64>();
-        metrics.count("feed.missed_forever", all as usize);
-        let metric = "feed.missed_forever";
-        losses::count(metrics, result, metric, &missed, |cause| cause);
+        metrics.count(&FEED_MISSED_FOREVER, &[], all);
+        losses::count(metrics, result, &FEED_MISSED_FOREVER, &missed, |cause| {
+            cause
+        });
     } else {
         for (cause, count) in &missed {
-            losses::add(result, cause, *count);
+            result.losses.count(cause, *count);
         }
     }
-    let causes = &result.loss_causes;
+    let causes = result.losses.causes();
     result.invariants = invariants(&lost_by_authors, state.ledger.leaks(), causes, whole);
-    // Losses that are all listed need no counts.
-    if causes.values().sum::<u64>() == result.losses.len() as u64 {
-        result.loss_causes.clear();
-    }
     Ok(())
 }
 
@@ -84,7 +82,7 @@ fn invariants(
     whole: bool,
 ) -> Vec<Invariant> {
     let check = |name: &str, broken: Option<String>| Invariant {
-        name: name.to_owned(),
+        name: name.into(),
         held: broken.is_none(),
         detail: broken,
     };

@@ -5,6 +5,11 @@ use orrery_reports::record::{Fault, SeedResult};
 
 use super::metrics::Metrics;
 use crate::format::scenario::group::Group;
+use crate::metrics::Definition;
+use crate::metrics::hostile::{
+    HOSTILE_ATTEMPTS, HOSTILE_BORNE, HOSTILE_LEFT_OUT, HOSTILE_REACHED, HOSTILE_REFUSED,
+};
+use crate::metrics::node::{NODE_EVENTS, NODE_STORED};
 use crate::play::hostile::Counts;
 use crate::play::machine::Machines;
 
@@ -20,26 +25,25 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult
     let stored = (0..).zip(&machines.world.hosts);
     let stored = stored
         .map(|(machine, _)| stored_bytes(&**machines.testbed.storage(machine).files(), "", 0));
-    metrics.value("node.stored", "B", stored.max().unwrap_or(0) as f64);
+    metrics.count(&NODE_STORED, &[], stored.max().unwrap_or(0));
     let state = machines.state();
-    metrics.value("node.events", "1", state.tally.events_max() as f64);
-    let figures: [(&str, Figure); 5] = [
-        ("attempts", |counts| counts.attempts),
-        ("left_out", |counts| counts.left_out),
-        ("reached", |counts| counts.reached),
-        ("refused", |counts| counts.refused),
-        ("borne", |counts| counts.borne),
+    metrics.count(&NODE_EVENTS, &[], state.tally.events_max());
+    let figures: [(&Definition, Figure); 5] = [
+        (&HOSTILE_ATTEMPTS, |counts| counts.attempts),
+        (&HOSTILE_LEFT_OUT, |counts| counts.left_out),
+        (&HOSTILE_REACHED, |counts| counts.reached),
+        (&HOSTILE_REFUSED, |counts| counts.refused),
+        (&HOSTILE_BORNE, |counts| counts.borne),
     ];
-    for (name, figure) in figures {
+    for (metric, figure) in figures {
         let all: u64 = state.hostile.values().map(figure).sum();
-        metrics.value(&format!("hostile.{name}"), "1", all as f64);
+        metrics.count(metric, &[], all);
         for (kind, counts) in &state.hostile {
-            let key = format!("hostile.{name}{{kind={}}}", kind.name());
-            metrics.value(&key, "1", figure(counts) as f64);
+            metrics.count(metric, &[("kind", kind.name())], figure(counts));
         }
     }
     let acts = state.hostile.iter().map(|(kind, counts)| Fault {
-        kind: format!("hostile {}", kind.name()),
+        kind: format!("hostile {}", kind.name()).into(),
         declared: counts.attempts,
         fired: counts.reached,
     });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orrery_reports::record::{Loss, SeedResult};
 
 use super::metrics::Metrics;
+use crate::metrics::Definition;
 use crate::play::machine::Machines;
 
 /// Losses that are listed one by one; all are counted by cause.
@@ -29,34 +30,30 @@ pub struct Lost {
 
 /// Lists what was lost, as far as there is room.
 pub fn list(machines: &Machines, result: &mut SeedResult, lost: impl Iterator<Item = Lost>) {
-    let room = LISTED_MAX.saturating_sub(result.losses.len());
+    let room = LISTED_MAX.saturating_sub(result.losses.listed().len());
     let name = |host: u32| machines.world.hosts[host as usize].name.clone();
-    let losses = lost.take(room).map(|lost| Loss {
-        item: lost.item,
-        author: name(lost.author),
-        reader: name(lost.reader),
-        created_s: lost.at_ns as f64 / 1e9,
-        cause: lost.cause.to_owned(),
-    });
-    result.losses.extend(losses);
+    for lost in lost.take(room) {
+        result.losses.list(Loss {
+            item: lost.item.into(),
+            author: name(lost.author),
+            reader: name(lost.reader),
+            created_s: lost.at_ns as f64 / 1e9,
+            cause: lost.cause.to_owned(),
+        });
+    }
 }
 
 /// Counts losses by cause, under `metric` and among those of the whole run.
 pub fn count<C: Copy>(
     metrics: &mut Metrics,
     result: &mut SeedResult,
-    metric: &str,
+    metric: &Definition,
     causes: &BTreeMap<C, u64>,
     name: fn(C) -> &'static str,
 ) {
     for (cause, count) in causes {
         let cause = name(*cause);
-        metrics.value(&format!("{metric}{{cause={cause}}}"), "1", *count as f64);
-        add(result, cause, *count);
+        metrics.count(metric, &[("cause", cause)], *count);
+        result.losses.count(cause, *count);
     }
-}
-
-/// Adds `count` losses to those of the whole run.
-pub fn add(result: &mut SeedResult, cause: &str, count: u64) {
-    *result.loss_causes.entry(cause.to_owned()).or_default() += count;
 }

@@ -8,7 +8,7 @@ pub mod metrics;
 mod provoked;
 mod relays;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orrery_reports::record::{Fault, SeedResult};
@@ -19,16 +19,23 @@ use super::machine::Machines;
 use super::steps::{self, counter};
 use crate::engine::{self, Failure, Job, Played};
 use crate::format::scenario::group::Group;
+use crate::metrics::Definition;
+use crate::metrics::node::{
+    NODE_CONNECTIONS, NODE_CROSSING_DIALS, NODE_FRIENDS_QUESTIONS, NODE_NEIGHBOURS_GONE,
+    NODE_NEIGHBOURS_TIME, NODE_SECOND_DIALS, PING_RTT,
+};
+use crate::metrics::world::{NET_BYTES, NET_DROPS, NET_PACKETS};
 use crate::workload::not_done::{NotDone, Reason};
-use crate::workload::{Ended, Results};
+use crate::workload::told_by_nodes::{FEED_REFUSED, PULL_LATENCY, PULL_SUCCESS};
+use crate::workload::{self, Ended, Results};
 use crate::world::Step;
 pub use feeds::MEANINGS as MISSED_MEANINGS;
 use metrics::Metrics;
 
 /// Metrics that are counters of nodes, over all their lives.
-pub const NODE_COUNTERS: [(&str, &str); 2] = [
-    ("node.crossing_dials", "crossing-dials"),
-    ("node.second_dials", "second-dials"),
+pub const NODE_COUNTERS: [(Definition, &str); 2] = [
+    (NODE_CROSSING_DIALS, "crossing-dials"),
+    (NODE_SECOND_DIALS, "second-dials"),
 ];
 
 /// Names of stalled machines in a failure's text.
@@ -95,7 +102,7 @@ fn faults(machines: &Machines) -> Vec<Fault> {
         .iter()
         .enumerate()
         .map(|(place, fault)| Fault {
-            kind: format!("{}#{}", fault.kind(), place + 1),
+            kind: format!("{}#{}", fault.kind(), place + 1).into(),
             declared: declared[place],
             fired: state.fired[place],
         })
@@ -109,12 +116,12 @@ fn network(machines: &Machines, metrics: &mut Metrics) {
         bytes += traffic.sent_bytes;
         packets += traffic.sent_packets;
     }
-    metrics.value("net.bytes", "B", bytes as f64);
-    metrics.value("net.packets", "1", packets as f64);
+    metrics.count(&NET_BYTES, &[], bytes);
+    metrics.count(&NET_PACKETS, &[], packets);
     let drops = net::drops();
-    metrics.value("net.drops", "1", drops.values().sum::<u64>() as f64);
+    metrics.count(&NET_DROPS, &[], drops.values().sum::<u64>());
     for (reason, count) in drops {
-        metrics.value(&format!("net.drops{{reason={reason}}}"), "1", count as f64);
+        metrics.count(&NET_DROPS, &[("reason", reason)], count);
     }
 }
 
@@ -122,41 +129,40 @@ fn network(machines: &Machines, metrics: &mut Metrics) {
 fn told(machines: &Machines, metrics: &mut Metrics) {
     let state = machines.state();
     let tally = &state.tally;
-    metrics.value("node.connections", "1", f64::from(tally.connections_max));
-    metrics.value("feed.refused", "1", tally.refused as f64);
-    metrics.samples("pull.latency", &tally.pulls);
-    metrics.ratio("pull.success", tally.pulls.count(), tally.pulls_failed);
+    metrics.count(&NODE_CONNECTIONS, &[], tally.connections_max.into());
+    metrics.count(&FEED_REFUSED, &[], tally.refused);
+    metrics.samples(&PULL_LATENCY, &[], &tally.pulls);
+    metrics.ratio(&PULL_SUCCESS, &[], tally.pulls.count(), tally.pulls_failed);
     let neighbourhood = &state.neighbourhood;
-    metrics.samples("node.neighbours.time", &neighbourhood.times);
+    metrics.samples(&NODE_NEIGHBOURS_TIME, &[], &neighbourhood.times);
     if machines
         .scenario
         .groups
         .iter()
         .any(|group| group.lan.is_some() || group.interfaces.iter().any(|it| it.lan.is_some()))
     {
-        metrics.value("node.neighbours.gone", "1", neighbourhood.gone as f64);
+        metrics.count(&NODE_NEIGHBOURS_GONE, &[], neighbourhood.gone);
     }
     if machines.asks_friends() {
         let nodes = state.nodes.iter().flatten();
         let questions: u64 = nodes
             .map(|node| counter(node, "friends-questions-sent"))
             .sum();
-        metrics.value("node.friends.questions", "1", questions as f64);
+        metrics.count(&NODE_FRIENDS_QUESTIONS, &[], questions);
     }
     if machines.scenario.groups.iter().any(Group::has_node) {
-        for (name, counter) in NODE_COUNTERS {
+        for (metric, counter) in &NODE_COUNTERS {
             let nodes = state.nodes.iter().flatten();
             let now: u64 = nodes.map(|node| steps::counter(node, counter)).sum();
             let before = tally.of_ended_nodes.get(counter).copied().unwrap_or(0);
-            metrics.value(name, "1", (now + before) as f64);
+            metrics.count(metric, &[], now + before);
         }
     }
-    for (ends, recorder) in &tally.pings {
-        let name = match ends {
-            None => "ping.rtt".to_owned(),
-            Some((from, to)) => format!("ping.rtt{{from={from},to={to}}}"),
-        };
-        metrics.samples(&name, recorder);
+    metrics.samples(&PING_RTT, &[], &tally.pings);
+    for (from, ends) in &tally.pings_between {
+        for (to, recorder) in ends {
+            metrics.samples(&PING_RTT, &[("from", from), ("to", to)], recorder);
+        }
     }
 }
 
@@ -190,14 +196,12 @@ fn asked_in_vain(machines: &Machines, mut not_done: NotDone, metrics: &mut Metri
         let kind = machines.scenario.workloads[*place].action.kind();
         not_done.add_many(kind, Reason::NoFriends, *count);
     }
-    let kinds: BTreeSet<&str> = machines.scenario.workload_kinds().into_iter().collect();
-    for kind in kinds {
-        let name = format!("{}.not_done", kind.replace('-', "_"));
-        let reasons: BTreeMap<Reason, u64> = not_done.of(kind).collect();
-        metrics.value(&name, "1", reasons.values().sum::<u64>() as f64);
+    let kinds = machines.scenario.workload_kinds();
+    for kind in workload::kinds().filter(|kind| kinds.contains(&kind.name)) {
+        let reasons: BTreeMap<Reason, u64> = not_done.of(kind.name).collect();
+        metrics.count(kind.not_done, &[], reasons.values().sum());
         for (reason, count) in reasons {
-            let key = format!("{name}{{reason={}}}", reason.name());
-            metrics.value(&key, "1", count as f64);
+            metrics.count(kind.not_done, &[("reason", reason.name())], count);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orrery_reports::record::Metric;
 
 use crate::play;
+use crate::workload::told_by_nodes::FEED_MISSED_FOREVER;
 
 const HEAD: &str = "name = 't'\nduration = '60s'\nwarmup = '1s'\n\
                     [network]\ndelays = 'three-regions'\n\
@@ -25,11 +26,9 @@ fn missed(drain: &str, groups: &[String], more: &str) -> BTreeMap<String, u64> {
     // Readers that get nothing do not drain: that they stall is not the question here.
     let result = play::run(&job, &mut |_| {}).result;
     let metrics = result.metrics.into_iter();
-    let missed = metrics.filter_map(|(name, metric)| match metric {
-        Metric::Value { value, .. } => {
-            let cause = name.strip_prefix("feed.missed_forever{cause=")?;
-            Some((cause.strip_suffix('}')?.to_owned(), value as u64))
-        }
+    let missed = metrics.filter(|(key, _)| key.metric() == FEED_MISSED_FOREVER.name);
+    let missed = missed.filter_map(|(key, metric)| match metric {
+        Metric::Value { value, .. } => Some((key.label("cause")?.to_owned(), value as u64)),
         Metric::Distribution { .. } => None,
     });
     missed.collect()

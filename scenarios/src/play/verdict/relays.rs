@@ -1,8 +1,12 @@
 //! What became of places on relays, and of circuits.
 
-use orrery_reports::record::Metric;
-
 use super::metrics::Metrics;
+use crate::metrics::relay::{
+    RELAY_BYTES, RELAY_BYTES_SHARE, RELAY_CIRCUITS, RELAY_CIRCUITS_DENIED, RELAY_CIRCUITS_ENDED,
+    RELAY_HELD, RELAY_JOIN_TIME, RELAY_LOST, RELAY_RECOVERY_TIME, RELAY_REFUSED, RELAY_RENEWED,
+    RELAY_RESERVATION_FAILED, RELAY_RESERVATION_SUCCESS, RELAY_RESERVATION_TIME, RELAY_WITHOUT,
+};
+use crate::metrics::world::NET_BYTES;
 use crate::play::machine::Machines;
 use crate::play::relays::circuit_bytes;
 
@@ -13,42 +17,40 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics) {
     }
     let state = machines.state();
     let relays = &state.relays;
-    metrics.samples("relay.reservation.time", &relays.reservation_times);
-    metrics.samples("relay.join.time", &relays.join_times);
-    metrics.samples("relay.recovery.time", &relays.recovery_times);
-    metrics.count("relay.without", relays.without());
-    metrics.count("relay.held", relays.held().count());
+    metrics.samples(&RELAY_RESERVATION_TIME, &[], &relays.reservation_times);
+    metrics.samples(&RELAY_JOIN_TIME, &[], &relays.join_times);
+    metrics.samples(&RELAY_RECOVERY_TIME, &[], &relays.recovery_times);
+    metrics.count(&RELAY_WITHOUT, &[], relays.without() as u64);
+    metrics.count(&RELAY_HELD, &[], relays.held().count() as u64);
     let circuits: u64 = state.nodes.iter().flatten().map(circuit_bytes).sum();
     let circuits = circuits + relays.bytes_before_cuts;
-    metrics.value("relay.bytes", "B", circuits as f64);
-    if let Some(Metric::Value { value: all, .. }) = metrics.all.get("net.bytes")
-        && *all > 0.0
-    {
+    metrics.count(&RELAY_BYTES, &[], circuits);
+    if let Some(all) = metrics.whole(&NET_BYTES).filter(|all| *all > 0.0) {
         let share = 2.0 * circuits as f64 / all;
-        metrics.value("relay.bytes_share", "ratio", share);
+        metrics.value(&RELAY_BYTES_SHARE, &[], share);
     }
     for group in &machines.scenario.groups {
         let hosts = group.hosts();
         let held = relays.held().filter(|relay| hosts.contains(relay)).count();
         if held > 0 {
-            metrics.count(&format!("relay.held{{group={}}}", group.name), held);
+            metrics.count(&RELAY_HELD, &[("group", &group.name)], held as u64);
         }
     }
-    metrics.value("relay.renewed", "1", relays.renewed as f64);
-    metrics.value("relay.circuits", "1", relays.opened as f64);
+    metrics.count(&RELAY_RENEWED, &[], relays.renewed);
+    metrics.count(&RELAY_CIRCUITS, &[], relays.opened);
     let failed = relays.failed.values().sum();
     let granted = relays.reservation_times.count();
-    metrics.ratio("relay.reservation.success", granted, failed);
-    for (name, counts) in [
-        ("relay.reservation.failed", &relays.failed),
-        ("relay.refused", &relays.refused),
-        ("relay.lost", &relays.lost),
-        ("relay.circuits.denied", &relays.denied),
-        ("relay.circuits.ended", &relays.ended),
+    metrics.ratio(&RELAY_RESERVATION_SUCCESS, &[], granted, failed);
+    for (metric, counts) in [
+        (&RELAY_RESERVATION_FAILED, &relays.failed),
+        (&RELAY_REFUSED, &relays.refused),
+        (&RELAY_LOST, &relays.lost),
+        (&RELAY_CIRCUITS_DENIED, &relays.denied),
+        (&RELAY_CIRCUITS_ENDED, &relays.ended),
     ] {
-        metrics.value(name, "1", counts.values().sum::<u64>() as f64);
+        metrics.count(metric, &[], counts.values().sum::<u64>());
         for (reason, count) in counts {
-            metrics.value(&format!("{name}{{reason={reason}}}"), "1", *count as f64);
+            metrics.count(metric, &[("reason", reason)], *count);
         }
     }
 }

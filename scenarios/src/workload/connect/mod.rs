@@ -113,6 +113,7 @@ impl Kind for Connect {
 
     const NAME: &'static str = "connect";
     const METRICS: &'static [Definition] = metrics::METRICS;
+    const NOT_DONE: &'static Definition = &metrics::CONNECT_NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> = None;
     const FOLLOWS_LINKS: bool = true;
 

@@ -5,7 +5,7 @@
 
 pub mod block;
 pub mod late_grant;
-mod metrics;
+pub(crate) mod metrics;
 pub mod post;
 pub mod pull;
 

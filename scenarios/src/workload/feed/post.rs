@@ -13,7 +13,8 @@ use orrery_sim::kernel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{metrics, read_size};
+use super::metrics::{self, POST_LATENCY, POST_SUCCESS};
+use super::read_size;
 use crate::format::reading::amount::{Amount, AmountText};
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::pace::PaceFields;
@@ -92,6 +93,7 @@ impl Kind for Post {
 
     const NAME: &'static str = "post";
     const METRICS: &'static [Definition] = metrics::POST;
+    const NOT_DONE: &'static Definition = &metrics::POST_NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
@@ -202,7 +204,7 @@ impl Posts {
 impl Tracker for Posts {
     fn collect(&mut self, _: &Ended<'_>, results: &mut Results<'_>) {
         let metrics = &mut *results.metrics;
-        metrics.samples("post.latency", &self.latencies);
-        metrics.ratio("post.success", self.latencies.count(), self.failed);
+        metrics.samples(&POST_LATENCY, &[], &self.latencies);
+        metrics.ratio(&POST_SUCCESS, &[], self.latencies.count(), self.failed);
     }
 }

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::metrics::{
+    FLOW_COMPLETION, FLOW_CONNECT, FLOW_FAILED, FLOW_FAIRNESS, FLOW_GOODPUT, FLOW_RETRANSMITS,
+    FLOW_STALL, FLOW_SUCCESS, FLOW_TIMEOUTS,
+};
 use super::tracker::{Cause, Entry, Flows};
 use crate::play::verdict::losses::Lost;
 use crate::workload::{Ended, Results};
@@ -10,16 +14,16 @@ use crate::workload::{Ended, Results};
 pub fn collect(flows: &Flows, ended: &Ended<'_>, results: &mut Results<'_>) {
     let (machines, metrics) = (ended.machines, &mut *results.metrics);
     let summary = flows.summarise();
-    metrics.samples("flow.connect", &summary.connects);
-    metrics.samples("flow.completion", &summary.completions);
-    metrics.samples("flow.stall", &summary.stalls);
+    metrics.samples(&FLOW_CONNECT, &[], &summary.connects);
+    metrics.samples(&FLOW_COMPLETION, &[], &summary.completions);
+    metrics.samples(&FLOW_STALL, &[], &summary.stalls);
     let failed = summary.failed.values().sum();
-    metrics.ratio("flow.success", summary.delivered, failed);
-    metrics.value("flow.failed", "1", failed as f64);
-    metrics.value("flow.retransmits", "1", summary.retransmits as f64);
-    metrics.value("flow.timeouts", "1", summary.timeouts as f64);
+    metrics.ratio(&FLOW_SUCCESS, &[], summary.delivered, failed);
+    metrics.count(&FLOW_FAILED, &[], failed);
+    metrics.count(&FLOW_RETRANSMITS, &[], summary.retransmits);
+    metrics.count(&FLOW_TIMEOUTS, &[], summary.timeouts);
     if let Some(index) = summary.fairness {
-        metrics.value("flow.fairness", "ratio", index);
+        metrics.value(&FLOW_FAIRNESS, &[], index);
     }
     let group = |host: u32| machines.scenario.group_of(host).name.as_str();
     let ends: BTreeSet<(&str, &str)> = flows
@@ -27,13 +31,12 @@ pub fn collect(flows: &Flows, ended: &Ended<'_>, results: &mut Results<'_>) {
         .map(|(from, to)| (group(from), group(to)))
         .collect();
     if let Some(bps) = flows.goodput(|_| true) {
-        metrics.value("flow.goodput", "bit/s", bps);
+        metrics.value(&FLOW_GOODPUT, &[], bps);
     }
     for (from, to) in ends {
         let between = |entry: &Entry| (group(entry.from), group(entry.to)) == (from, to);
         if let Some(bps) = flows.goodput(between) {
-            let name = format!("flow.goodput{{from={from},to={to}}}");
-            metrics.value(&name, "bit/s", bps);
+            metrics.value(&FLOW_GOODPUT, &[("from", from), ("to", to)], bps);
         }
     }
     let lost = flows.lost().map(|(number, entry, cause)| Lost {
@@ -44,5 +47,5 @@ pub fn collect(flows: &Flows, ended: &Ended<'_>, results: &mut Results<'_>) {
         cause: cause.name(),
     });
     results.list(machines, lost);
-    results.count("flow.failed", &summary.failed, Cause::name);
+    results.count(&FLOW_FAILED, &summary.failed, Cause::name);
 }

@@ -86,6 +86,7 @@ impl Kind for Flow {
 
     const NAME: &'static str = "flow";
     const METRICS: &'static [Definition] = metrics::METRICS;
+    const NOT_DONE: &'static Definition = &metrics::FLOW_NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> =
         Some("no workload \"flow\" on turmoil: it would measure turmoil's own TCP");
 

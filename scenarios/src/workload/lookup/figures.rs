@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::metrics::{
+    LOOKUP_CONNECTIONS, LOOKUP_DEPTH, LOOKUP_FAILED, LOOKUP_HOPS, LOOKUP_LATENCY, LOOKUP_MESSAGES,
+    LOOKUP_SUCCESS,
+};
 use super::tracker::{Cause, Lookups};
 use crate::play::verdict::losses::Lost;
 use crate::workload::{Ended, Results};
@@ -10,19 +14,16 @@ use crate::workload::{Ended, Results};
 pub fn collect(lookups: &Lookups, ended: &Ended<'_>, results: &mut Results<'_>) {
     let (machines, metrics) = (ended.machines, &mut *results.metrics);
     let summary = lookups.summarise();
-    metrics.samples("lookup.latency", &summary.latencies);
+    metrics.samples(&LOOKUP_LATENCY, &[], &summary.latencies);
     for (sought, hops) in &lookups.hops {
-        let name = match sought {
-            None => "lookup.hops".to_owned(),
-            Some(sought) => format!("lookup.hops{{sought={sought}}}"),
-        };
-        metrics.samples(&name, hops);
+        let sought = sought.map(|sought| ("sought", sought));
+        metrics.samples(&LOOKUP_HOPS, sought.as_slice(), hops);
     }
     for (to, depths) in &lookups.depths_to {
-        metrics.samples(&format!("lookup.depth{{to={to}}}"), depths);
+        metrics.samples(&LOOKUP_DEPTH, &[("to", to)], depths);
     }
-    metrics.samples("lookup.messages", &lookups.messages);
-    metrics.samples("lookup.connections", &lookups.connections);
+    metrics.samples(&LOOKUP_MESSAGES, &[], &lookups.messages);
+    metrics.samples(&LOOKUP_CONNECTIONS, &[], &lookups.connections);
     let group = |host: u32| machines.scenario.group_of(host).name.as_str();
     let mut by_groups: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
     let mut all = (0, 0);
@@ -31,12 +32,12 @@ pub fn collect(lookups: &Lookups, ended: &Ended<'_>, results: &mut Results<'_>) 
         *of = (of.0 + found, of.1 + failed);
         all = (all.0 + found, all.1 + failed);
     }
-    metrics.ratio("lookup.success", all.0, all.1);
+    metrics.ratio(&LOOKUP_SUCCESS, &[], all.0, all.1);
     for ((from, to), (found, failed)) in by_groups {
-        let name = format!("lookup.success{{from={from},to={to}}}");
-        metrics.ratio(&name, found, failed);
+        let labels = [("from", from), ("to", to)];
+        metrics.ratio(&LOOKUP_SUCCESS, &labels, found, failed);
     }
-    metrics.value("lookup.failed", "1", all.1 as f64);
+    metrics.count(&LOOKUP_FAILED, &[], all.1);
     let lost = lookups.lost().map(|(number, entry, cause)| Lost {
         item: format!("look-up {number}"),
         author: entry.what.whom,
@@ -45,5 +46,5 @@ pub fn collect(lookups: &Lookups, ended: &Ended<'_>, results: &mut Results<'_>) 
         cause: cause.name(),
     });
     results.list(machines, lost);
-    results.count("lookup.failed", &summary.failed, Cause::name);
+    results.count(&LOOKUP_FAILED, &summary.failed, Cause::name);
 }

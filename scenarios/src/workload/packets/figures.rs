@@ -1,36 +1,38 @@
 //! What plain packets have shown.
 
+use super::metrics::{
+    PACKETS_DELIVERED, PACKETS_LATENCY, PACKETS_LOSS, PACKETS_SENT, PACKETS_SUCCESS,
+};
 use super::sources::{Sources, Summary};
-use crate::play::verdict::metrics::Metrics;
+use crate::play::verdict::metrics::{LabelsOf, Metrics};
 use crate::workload::{Ended, Results};
 
 /// How many packets came through, and how long they took.
 pub fn collect(packets: &Sources, ended: &Ended<'_>, results: &mut Results<'_>) {
     let metrics = &mut *results.metrics;
-    figures(metrics, "", &packets.summarise(|_| true));
+    figures(metrics, &[], &packets.summarise(|_| true));
     if let Some(latencies) = packets.latencies(None) {
-        metrics.samples("packets.latency", latencies);
+        metrics.samples(&PACKETS_LATENCY, &[], latencies);
     }
     let name = |group: usize| &ended.machines.scenario.groups[group].name;
     for pair in packets.pairs() {
-        let labels = format!("{{from={},to={}}}", name(pair.0), name(pair.1));
+        let labels = [("from", &**name(pair.0)), ("to", &**name(pair.1))];
         figures(
             metrics,
             &labels,
             &packets.summarise(|groups| groups == pair),
         );
         if let Some(latencies) = packets.latencies(Some(pair)) {
-            metrics.samples(&format!("packets.latency{labels}"), latencies);
+            metrics.samples(&PACKETS_LATENCY, &labels, latencies);
         }
     }
 }
 
 /// Figures of some packets, under these labels.
-fn figures(metrics: &mut Metrics, labels: &str, summary: &Summary) {
+fn figures(metrics: &mut Metrics, labels: LabelsOf<'_>, summary: &Summary) {
     let lost = summary.sent.saturating_sub(summary.delivered);
-    let key = |name: &str| format!("packets.{name}{labels}");
-    metrics.value(&key("sent"), "1", summary.sent as f64);
-    metrics.value(&key("delivered"), "1", summary.delivered as f64);
-    metrics.ratio(&key("success"), summary.delivered, lost);
-    metrics.ratio(&key("loss"), lost, summary.delivered);
+    metrics.count(&PACKETS_SENT, labels, summary.sent);
+    metrics.count(&PACKETS_DELIVERED, labels, summary.delivered);
+    metrics.ratio(&PACKETS_SUCCESS, labels, summary.delivered, lost);
+    metrics.ratio(&PACKETS_LOSS, labels, lost, summary.delivered);
 }

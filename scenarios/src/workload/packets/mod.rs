@@ -104,6 +104,7 @@ impl Kind for Packets {
 
     const NAME: &'static str = "packets";
     const METRICS: &'static [Definition] = metrics::METRICS;
+    const NOT_DONE: &'static Definition = &metrics::PACKETS_NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> =
         Some("no workload \"packets\" on turmoil: it would measure turmoil's own network");
 

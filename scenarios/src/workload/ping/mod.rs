@@ -74,6 +74,7 @@ impl Kind for Ping {
 
     const NAME: &'static str = "ping";
     const METRICS: &'static [Definition] = metrics::METRICS;
+    const NOT_DONE: &'static Definition = &metrics::PING_NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> =
         Some("no workload \"ping\" on turmoil: it would measure turmoil's own network");
 
@@ -176,7 +177,11 @@ mod tests {
             let key = format!("ping.lost{{cause={cause}}}");
             assert_eq!(value(&result, &key), Some(expected), "{fault}");
             assert_eq!(value(&result, "ping.lost"), Some(expected), "{fault}");
-            let lost = result.losses.iter().filter(|lost| lost.cause == cause);
+            let lost = result
+                .losses
+                .listed()
+                .iter()
+                .filter(|lost| lost.cause == cause);
             assert_eq!(lost.count() as u64, expected);
         };
         let part = "kind='partition'\nat='7500ms'\nfor='3s'\nbetween=['a','b']";

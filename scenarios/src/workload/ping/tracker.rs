@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use orrery_reports::stats::Recorder;
 
 use super::Ping;
+use super::metrics::{PING_LOST, PING_SENT, PING_TIME};
 use crate::play::Down;
 use crate::play::verdict::losses::Lost;
+use crate::play::verdict::metrics::LabelsOf;
 use crate::workload::attempts::{Attempt, Attempts};
 use crate::workload::not_done::Reason;
 use crate::workload::{Ended, HostDown, Planned, Results, Tracker};
@@ -86,7 +88,12 @@ impl Pings {
     }
 
     /// Figures of the measured ones that `of` selects, under these labels.
-    fn figures(&self, results: &mut Results<'_>, labels: &str, of: impl Fn(&Asked) -> bool) {
+    fn figures(
+        &self,
+        results: &mut Results<'_>,
+        labels: LabelsOf<'_>,
+        of: impl Fn(&Asked) -> bool,
+    ) {
         let mut times = Recorder::of_microseconds();
         let (mut sent, mut lost) = (0_u64, 0_u64);
         let chosen = self.sent_ones().filter(|(_, ping)| of(&ping.what));
@@ -97,10 +104,9 @@ impl Pings {
                 None => lost += 1,
             }
         }
-        let key = |name: &str| format!("ping.{name}{labels}");
-        results.metrics.samples(&key("time"), &times);
-        results.metrics.value(&key("sent"), "1", sent as f64);
-        results.metrics.value(&key("lost"), "1", lost as f64);
+        results.metrics.samples(&PING_TIME, labels, &times);
+        results.metrics.count(&PING_SENT, labels, sent);
+        results.metrics.count(&PING_LOST, labels, lost);
     }
 
     /// Measured pings that were asked.
@@ -127,14 +133,14 @@ impl Tracker for Pings {
         }
         self.0
             .fail(ended.now_ns, Cause::Unfinished, |ping| ping.what.is_sent);
-        self.figures(results, "", |_| true);
+        self.figures(results, &[], |_| true);
         let group = |host: u32| ended.machines.scenario.group_of(host).name.as_str();
         let ends: BTreeSet<(&str, &str)> = self
             .sent_ones()
             .map(|(_, ping)| (group(ping.what.from), group(ping.what.to)))
             .collect();
         for pair in ends {
-            let labels = format!("{{from={},to={}}}", pair.0, pair.1);
+            let labels = [("from", pair.0), ("to", pair.1)];
             let between = |asked: &Asked| (group(asked.from), group(asked.to)) == pair;
             self.figures(results, &labels, between);
         }
@@ -152,7 +158,7 @@ impl Tracker for Pings {
         for cause in self.sent_ones().filter_map(|(_, ping)| ping.failure()) {
             *causes.entry(cause).or_default() += 1;
         }
-        results.count("ping.lost", &causes, Cause::name);
+        results.count(&PING_LOST, &causes, Cause::name);
     }
 
     /// Pings of the whole run that nothing could come of, as one of the two hosts did not run.

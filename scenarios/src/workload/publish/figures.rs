@@ -2,6 +2,10 @@
 
 use super::fates::{self, cause::Cause};
 use super::messages::Messages;
+use super::metrics::{
+    GOSSIP_COVERAGE, GOSSIP_DELIVERY, GOSSIP_DELIVERY_LATENCY, GOSSIP_DUPLICATES, GOSSIP_HOPS,
+    GOSSIP_LOST, GOSSIP_PUBLISHED, GOSSIP_REFUSED,
+};
 use crate::play::steps::copies;
 use crate::play::verdict::losses::LISTED_MAX;
 use crate::workload::{Ended, Results};
@@ -10,18 +14,20 @@ use crate::workload::{Ended, Results};
 pub fn collect(messages: &Messages, ended: &Ended<'_>, results: &mut Results<'_>) {
     let fates = fates::follow(messages, ended, LISTED_MAX);
     let lost = fates.causes.values().sum::<u64>();
-    results.metrics.value("gossip.lost", "1", lost as f64);
-    results.count("gossip.lost", &fates.causes, Cause::name);
+    results.metrics.count(&GOSSIP_LOST, &[], lost);
+    results.count(&GOSSIP_LOST, &fates.causes, Cause::name);
     let metrics = &mut *results.metrics;
-    metrics.ratio("gossip.coverage", fates.delivered, fates.missed_alive);
-    metrics.samples("gossip.hops", &messages.hops);
-    metrics.samples("gossip.delivery.latency", &messages.latencies);
-    metrics.ratio("gossip.delivery", fates.delivered, lost);
-    metrics.value("gossip.published", "1", fates.published as f64);
+    metrics.ratio(&GOSSIP_COVERAGE, &[], fates.delivered, fates.missed_alive);
+    metrics.samples(&GOSSIP_HOPS, &[], &messages.hops);
+    metrics.samples(&GOSSIP_DELIVERY_LATENCY, &[], &messages.latencies);
+    metrics.ratio(&GOSSIP_DELIVERY, &[], fates.delivered, lost);
+    metrics.count(&GOSSIP_PUBLISHED, &[], fates.published);
     let copies: u64 = ended.state.nodes.iter().flatten().map(copies).sum();
     let copies = copies + messages.copies_lost;
     let duplicates = copies.saturating_sub(messages.firsts);
-    metrics.value("gossip.duplicates", "1", duplicates as f64);
-    metrics.value("gossip.refused", "1", messages.refused as f64);
-    results.result.losses.extend(fates.losses);
+    metrics.count(&GOSSIP_DUPLICATES, &[], duplicates);
+    metrics.count(&GOSSIP_REFUSED, &[], messages.refused);
+    for loss in fates.losses {
+        results.result.losses.list(loss);
+    }
 }

@@ -76,6 +76,7 @@ impl Kind for Publish {
 
     const NAME: &'static str = "publish";
     const METRICS: &'static [Definition] = metrics::METRICS;
+    const NOT_DONE: &'static Definition = &metrics::PUBLISH_NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {

@@ -138,6 +138,7 @@ impl Kind for Punch {
 
     const NAME: &'static str = "punch";
     const METRICS: &'static [Definition] = metrics::METRICS;
+    const NOT_DONE: &'static Definition = &metrics::PUNCH_NOT_DONE;
     const TURMOIL_LACKS: Option<&'static str> =
         Some("no workload \"punch\" on turmoil: it has no NATs");
 

@@ -23,7 +23,11 @@ fn text(nats: [&str; 2], how: &str, rest: &str) -> String {
 }
 
 fn cause(result: &SeedResult) -> &str {
-    result.losses.first().map_or("", |loss| &loss.cause)
+    result
+        .losses
+        .listed()
+        .first()
+        .map_or("", |loss| &loss.cause)
 }
 
 #[test]

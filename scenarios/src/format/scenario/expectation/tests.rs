@@ -7,7 +7,7 @@ use super::*;
 fn variant(values: &[(&str, f64)]) -> Variant {
     let seed = |(key, value): &(&str, f64)| SeedResult {
         metrics: [(
-            (*key).to_owned(),
+            Key::read(key),
             Metric::Value {
                 unit: "1".into(),
                 value: *value,
@@ -28,8 +28,7 @@ fn expectation(metric: &str, grid: &[&str], comparison: Comparison) -> Expectati
         expr: String::new(),
         asked: String::new(),
         variant: None,
-        metric: metric.into(),
-        stat: None,
+        key: Key::read(metric),
         grid: grid.iter().map(|label| (*label).to_owned()).collect(),
         comparison,
         bound: 2.0,
@@ -40,7 +39,7 @@ fn expectation(metric: &str, grid: &[&str], comparison: Comparison) -> Expectati
 fn the_worst_seed_decides() {
     let check = |comparison, values: &[f64], expected| {
         let values: Vec<(&str, f64)> = values.iter().map(|value| ("m", *value)).collect();
-        let judged = expectation("m", &[], comparison).judge(&variant(&values), &Labels::new());
+        let judged = expectation("m", &[], comparison).judge(&variant(&values), &Labels::NONE);
         assert_eq!(
             (judged.value, judged.held),
             expected,
@@ -60,11 +59,11 @@ fn the_worst_seed_decides() {
 #[test]
 fn a_seed_without_the_figure_does_not_hold() {
     let expectation = expectation("other", &[], Comparison::Below);
-    let judged = expectation.judge(&variant(&[("m", 0.0)]), &Labels::new());
+    let judged = expectation.judge(&variant(&[("m", 0.0)]), &Labels::NONE);
     assert_eq!((judged.value, judged.held), (None, false));
     assert_eq!((judged.seeds, judged.missing), (1, 1));
     let some = variant(&[("m", 0.0), ("other", 1.0), ("m", 0.0)]);
-    let judged = expectation.judge(&some, &Labels::new());
+    let judged = expectation.judge(&some, &Labels::NONE);
     assert_eq!((judged.value, judged.held), (Some(1.0), false));
     assert_eq!((judged.seeds, judged.missing), (3, 2));
 }
@@ -76,11 +75,11 @@ fn what_did_not_happen_is_counted_as_none() {
         let judged = expectation(metric, &["size"], Comparison::Equal).judge(&seeds, cell);
         (judged.value, judged.missing)
     };
-    let all = Labels::new();
+    let all = Labels::NONE;
     // The second seed of these lacks the count over all.
     assert_eq!(judge("gossip.lost{cause=unknown}", &all), (Some(0.0), 1));
     assert_eq!(judge("relay.held{group=near}", &all), (None, 2));
-    let cell = [("size".to_owned(), "1".to_owned())].into();
+    let cell = Labels::from([("size", "1")]);
     assert_eq!(judge("gossip.lost{cause=unknown}", &cell), (None, 2));
     let failed = variant(&[("connect.failed{nat_a=x,nat_b=y}", 1.0)]);
     let by_both = expectation(
@@ -180,12 +179,12 @@ fn what_is_over_before_the_warm_up_ends_is_not_expected_of_anything() {
 
 #[test]
 fn a_cell_is_judged_by_its_own_figure() {
-    let cell = |loss: &str| Labels::from([("loss".to_owned(), loss.to_owned())]);
+    let cell = |loss: &str| Labels::from([("loss", loss)]);
     let of_all = expectation("m{to=x}", &["loss"], Comparison::Below);
     let played = variant(&[("m{loss=1%,to=x}", 1.0)]);
     let judged = of_all.judge(&played, &cell("1%"));
     assert_eq!(
-        (&*judged.key, judged.value, judged.held),
+        (judged.key.as_str(), judged.value, judged.held),
         ("m{loss=1%,to=x}", Some(1.0), true)
     );
     // A cell that has nothing to show did not hold, whatever the others have.

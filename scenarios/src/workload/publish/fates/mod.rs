@@ -86,7 +86,7 @@ pub fn follow(messages: &Messages, ended: &Ended<'_>, listed_max: usize) -> Fate
             *fates.causes.entry(cause).or_default() += 1;
             if fates.losses.len() < listed_max {
                 fates.losses.push(Loss {
-                    item: format!("message {number}"),
+                    item: format!("message {number}").into(),
                     author: machines.world.hosts[message.author as usize].name.clone(),
                     reader: machines.world.hosts[reader as usize].name.clone(),
                     created_s: message.at_ns as f64 / 1e9,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orrery_reports::record::Metric;
 
 use crate::play;
+use crate::workload::publish::metrics::GOSSIP_LOST;
 
 /// What each node of these worlds is: it plays gossip and nothing else.
 const NODE: &str = "'feed.enabled' = false, 'gossip.enabled' = true, 'gossip.topics' = ['t'], \
@@ -96,11 +97,9 @@ impl World {
     fn losses(&self) -> BTreeMap<String, u64> {
         let result = play::played(&self.text, None);
         let metrics = result.metrics.into_iter();
-        let lost = metrics.filter_map(|(name, metric)| match metric {
-            Metric::Value { value, .. } => {
-                let cause = name.strip_prefix("gossip.lost{cause=")?.strip_suffix('}')?;
-                Some((cause.to_owned(), value as u64))
-            }
+        let lost = metrics.filter(|(key, _)| key.metric() == GOSSIP_LOST.name);
+        let lost = lost.filter_map(|(key, metric)| match metric {
+            Metric::Value { value, .. } => Some((key.label("cause")?.to_owned(), value as u64)),
             Metric::Distribution { .. } => None,
         });
         lost.collect()
