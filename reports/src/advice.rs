@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     audit, command,
-    format::{count, interval_parts, plural, printable},
-    headline,
+    format::{count, interval_parts, plural, printable, unit_of_difference},
+    headline::{self, Finding},
     in_cell::InCell,
     key::Labels,
     record::{Record, Variant},
@@ -226,23 +226,25 @@ fn unlike_worlds(record: &Record, all: &mut Vec<String>) {
 /// Names the headline differences whose interval includes 0, with the seeds that would decide if
 /// the differences were as large as they look.
 fn undecided(record: &Record, all: &mut Vec<String>) {
-    let shares = stats::Shares::of(record);
+    let wanted = stats::Wanted::of(record);
     let figures: BTreeMap<&str, _> = record
         .variants
         .iter()
-        .map(|v| (v.name.as_str(), stats::figures(v, &shares)))
+        .map(|v| (v.name.as_str(), stats::figures(v, &wanted)))
         .collect();
     for row in headline::rows(record) {
         for difference in row.differences.iter().flatten() {
-            if headline::in_words(difference) != "undecided" || row.expected.is_none() {
+            let finding = Finding::of(difference);
+            if finding != Finding::Undecided || row.expected.is_none() {
                 continue;
             }
             let by_seed = |name: &str| figures.get(name).and_then(|f| f.get(&row.key));
             let (Some(a), Some(b)) = (by_seed(&difference.a), by_seed(&difference.b)) else {
                 continue;
             };
+            let unit = unit_of_difference(&row.unit);
             let needed = stats::needed_seeds(&stats::paired(a, b), difference.mean.abs());
-            let (mean, ends) = interval_parts(difference.mean, difference.ci95, &row.unit, true);
+            let (mean, ends) = interval_parts(difference.mean, difference.ci95, unit, true);
             let wanted = match needed {
                 Some(n) if n > difference.n => {
                     format!(

@@ -72,11 +72,11 @@ fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
     let figures: Vec<&Judged> = line.iter().flat_map(|e| &e.figures).collect();
     let shown = |judged: &Judged| {
         let value = judged.value.map(|value| figure(value, &unit));
-        with_missing(&[judged], value)
+        with_missing(&[judged], value) + &in_seed(Some(judged))
     };
-    let value = worst(line).map(|value| format!("worst {}", figure(value, &unit)));
-    let worst = with_missing(&figures, value);
     let held = line.iter().all(|expectation| expectation.held);
+    let value = worst(line).map(|value| format!("worst {}", figure(value, &unit)));
+    let worst = with_missing(&figures, value) + &in_seed(worst_figure(line));
     let missed: Vec<String> = figures
         .iter()
         .filter(|judged| !judged.held)
@@ -109,6 +109,24 @@ fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
         _ => first.expr.clone(),
     };
     Check { held, expr, detail }
+}
+
+/// The figure that misses its bound by most, of expectations that did not hold: the one whose value
+/// is theirs, or else the first.
+pub(crate) fn worst_figure<'a>(line: &[&'a Expectation]) -> Option<&'a Judged> {
+    let value = worst(line);
+    let missed = || {
+        let figures = line.iter().flat_map(|expectation| &expectation.figures);
+        figures.filter(|judged| !judged.held)
+    };
+    missed()
+        .find(|judged| judged.value == value)
+        .or_else(|| missed().next())
+}
+
+fn in_seed(judged: Option<&Judged>) -> String {
+    let seed = judged.and_then(|judged| judged.worst_seed.as_ref());
+    seed.map_or_else(String::new, |seed| format!(" in seed {seed}"))
 }
 
 /// A value, and in how many seeds there was none.
@@ -167,6 +185,7 @@ mod tests {
                 held: false,
                 seeds,
                 missing,
+                worst_seed: None,
             };
             assert_eq!(with_missing(&[&judged], value.map(str::to_owned)), expected);
         };

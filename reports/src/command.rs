@@ -1,6 +1,10 @@
 //! The commands that repeat a run, or one seed of it.
 
-use crate::{format::shell_word, record::Record};
+use crate::{
+    checks::worst_figure,
+    format::shell_word,
+    record::{Record, SeedResult, Verdict},
+};
 
 /// Repeats the whole run.
 pub fn whole(record: &Record) -> String {
@@ -18,6 +22,39 @@ pub fn whole(record: &Record) -> String {
         );
     }
     join(record, record.arguments.iter().map(String::as_str))
+}
+
+/// Repeats what failed, in the seed in which it failed worst; of simulations that ended early, broken
+/// invariants and silent faults, the first. Where no one seed can be told, it repeats the whole.
+pub fn failure(record: &Record) -> String {
+    match worst(record) {
+        Some((variant, seed)) if record.verdict != Verdict::Irreproducible => {
+            one_seed(record, variant, seed)
+        }
+        _ => whole(record),
+    }
+}
+
+/// The variant and the seed to look at, by what the verdict says.
+fn worst(record: &Record) -> Option<(&str, &str)> {
+    if record.verdict == Verdict::Failed {
+        let mut missed = record.expectations.iter().filter(|it| !it.held);
+        return missed.find_map(|expectation| {
+            let judged = worst_figure(&[expectation])?;
+            Some((judged.variant.as_str(), judged.worst_seed.as_deref()?))
+        });
+    }
+    let ended: fn(&SeedResult) -> bool = |seed| seed.failure.is_some();
+    let broken = |seed: &SeedResult| seed.invariants.iter().any(|it| !it.held);
+    let silent = |seed: &SeedResult| seed.faults.iter().any(|fault| fault.fired == 0);
+    for is_so in [ended, broken, silent] {
+        for variant in &record.variants {
+            if let Some(seed) = variant.seeds.iter().find(|seed| is_so(seed)) {
+                return Some((&variant.name, &seed.seed));
+            }
+        }
+    }
+    None
 }
 
 /// Repeats one seed of one variant.

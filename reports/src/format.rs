@@ -26,6 +26,14 @@ pub fn figure_beside(value: f64, greatest: f64, unit: &str) -> String {
     )
 }
 
+/// The unit of differences of shares: hundredths of the whole.
+pub const POINTS: &str = "points";
+
+/// The unit of differences of figures: those of shares are in points.
+pub fn unit_of_difference(unit: &str) -> &str {
+    if unit == "ratio" { POINTS } else { unit }
+}
+
 /// A figure and its interval in one unit: `1.52 s [1.48, 1.57]`.
 pub fn with_interval(mean: f64, ci95: [f64; 2], unit: &str) -> String {
     let (figure, interval) = interval_parts(mean, ci95, unit, false);
@@ -239,6 +247,10 @@ fn shown(greatest: f64, unit: &str) -> Shown {
         "ratio" => Shown {
             factor: 100.0,
             suffix: "%",
+        },
+        POINTS => Shown {
+            factor: 100.0,
+            suffix: "points",
         },
         _ => Shown {
             factor: 1.0,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     advice::whole_seeds,
     fields::Fields,
-    format::{figure_beside, interval_parts},
+    format::{figure_beside, interval_parts, plural, unit_of_difference},
     key::{Key, Labels},
     matrix::matrices,
     record::{Difference, Expectation, Interval, Metric, Producer, Record},
@@ -134,15 +134,94 @@ pub fn expected_unit(record: &Record, expectation: &Expectation) -> String {
         .map_or_else(String::new, |key| unit_of(record, key))
 }
 
-/// What a difference says, in a word or two.
-pub fn in_words(difference: &Difference) -> &'static str {
-    match difference {
-        d if d.ci95 == [0.0, 0.0] && d.mean == 0.0 => "equal",
-        d if (d.n as usize) < PAIRS_MIN => "too few seeds",
-        d if !d.significant => "undecided",
-        d if d.mean > 0.0 => "higher",
-        _ => "lower",
+/// What a difference says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// All pairs are equal.
+    Equal,
+    /// There are fewer pairs than could show anything.
+    TooFew,
+    /// The interval includes 0.
+    Undecided,
+    /// The interval is above 0.
+    Higher,
+    /// The interval is below 0.
+    Lower,
+}
+
+impl Finding {
+    /// What a difference says: what its interval does, and nothing that its pairs cannot carry.
+    pub fn of(difference: &Difference) -> Self {
+        match difference {
+            d if d.ci95 == [0.0, 0.0] && d.mean == 0.0 => Self::Equal,
+            d if (d.n as usize) < PAIRS_MIN => Self::TooFew,
+            d if !d.significant => Self::Undecided,
+            d if d.mean > 0.0 => Self::Higher,
+            _ => Self::Lower,
+        }
     }
+}
+
+/// A difference as people read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// Its mean with its sign; shares differ by points.
+    pub mean: String,
+    /// The mean by that of the first variant, such as `−3.4 %`, where that says anything.
+    pub relative: Option<String>,
+    /// Its interval.
+    pub ends: String,
+    /// What it says: `higher`, `lower`, `equal`, `undecided`. Empty where the whole record has too
+    /// few seeds to say anything, which is told once beside it.
+    pub words: String,
+}
+
+/// Differences of the first variant from further ones at one place of a row, in words.
+pub fn compared(record: &Record, row: &Row, place: usize) -> Option<Compared> {
+    let difference = row.differences.get(place.checked_sub(1)?)?.as_ref()?;
+    let unit = unit_of_difference(&row.unit);
+    let (mean, ends) = interval_parts(difference.mean, difference.ci95, unit, true);
+    let played = pairs_played(record, place);
+    let n = difference.n as usize;
+    let word = match Finding::of(difference) {
+        Finding::Equal => "equal",
+        Finding::TooFew if played < PAIRS_MIN => "",
+        Finding::TooFew => "too few pairs",
+        Finding::Undecided => "undecided",
+        Finding::Higher => "higher",
+        Finding::Lower => "lower",
+    };
+    let fewer = if n > 0 && n < played {
+        format!("n = {n} of {}", plural(played, "pair"))
+    } else {
+        String::new()
+    };
+    let words = [word, &fewer].into_iter().filter(|part| !part.is_empty());
+    Some(Compared {
+        relative: relative(row, difference),
+        mean,
+        ends,
+        words: words.collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// Seeds that both a variant and the first one have played to their end, at most.
+fn pairs_played(record: &Record, place: usize) -> usize {
+    let played = [0, place].map(|place| record.variants.get(place).map_or(0, whole_seeds));
+    played[0].min(played[1])
+}
+
+/// A difference by the mean of the first variant. There is none of shares, of what is not above 0,
+/// and where the mean is over other seeds than the pairs.
+fn relative(row: &Row, difference: &Difference) -> Option<String> {
+    let of_a = row.cells.first()?.as_ref()?;
+    let comparable = row.unit != "ratio" && of_a.mean > 0.0 && of_a.n == difference.n;
+    if !comparable || difference.mean == 0.0 {
+        return None;
+    }
+    let by = |value: f64| value / of_a.mean;
+    let (mean, _) = interval_parts(by(difference.mean), difference.ci95.map(by), "ratio", true);
+    Some(mean)
 }
 
 /// How a report writes names and figures.
@@ -153,8 +232,8 @@ pub struct Writing<'a> {
     pub key: &'a dyn Fn(&str) -> String,
     /// Writes a mean and its interval, in the unit given.
     pub cell: &'a dyn Fn(&Interval, &str) -> String,
-    /// Writes a difference, in the unit given.
-    pub difference: &'a dyn Fn(&Difference, &str) -> String,
+    /// Writes a difference.
+    pub difference: &'a dyn Fn(&Compared) -> String,
 }
 
 /// Lays rows out as a table whose first line is its head.
@@ -177,15 +256,16 @@ pub fn layout(record: &Record, rows: &[Row], writing: &Writing<'_>) -> Vec<Vec<S
         }
         _ => NOTHING.to_owned(),
     };
-    let difference_of = |row: &Row, place: usize| match place
-        .checked_sub(1)
-        .and_then(|further| row.differences.get(further))
-    {
-        Some(Some(difference)) => (writing.difference)(difference, &row.unit),
-        _ => NOTHING.to_owned(),
+    let difference_of = |row: &Row, place: usize| {
+        let compared = compared(record, row, place);
+        compared.map_or(NOTHING.to_owned(), |it| (writing.difference)(&it))
+    };
+    let with_seeds = |place: usize| {
+        let seeds = record.variants.get(place).map_or(0, whole_seeds);
+        format!("{}, n = {seeds}", names[place])
     };
     let figure = "mean [95 % interval]".to_owned();
-    if let [first, rest @ ..] = &names[..]
+    if let [first, ..] = &names[..]
         && names.len() > 2
     {
         let head = vec![
@@ -195,27 +275,24 @@ pub fn layout(record: &Record, rows: &[Row], writing: &Writing<'_>) -> Vec<Vec<S
             format!("minus {first}"),
         ];
         let lines = rows.iter().flat_map(|row| {
-            std::iter::once(first)
-                .chain(rest)
-                .enumerate()
-                .map(move |(place, name)| {
-                    let key = if place == 0 {
-                        (writing.key)(row.key.as_str())
-                    } else {
-                        String::new()
-                    };
-                    vec![
-                        key,
-                        name.clone(),
-                        cell_of(row, place),
-                        difference_of(row, place),
-                    ]
-                })
+            (0..names.len()).map(move |place| {
+                let key = if place == 0 {
+                    (writing.key)(row.key.as_str())
+                } else {
+                    String::new()
+                };
+                vec![
+                    key,
+                    with_seeds(place),
+                    cell_of(row, place),
+                    difference_of(row, place),
+                ]
+            })
         });
         return std::iter::once(head).chain(lines).collect();
     }
     let mut head = vec![figure];
-    head.extend(names.iter().cloned());
+    head.extend((0..names.len()).map(with_seeds));
     head.extend(
         names
             .iter()
@@ -231,69 +308,81 @@ pub fn layout(record: &Record, rows: &[Row], writing: &Writing<'_>) -> Vec<Vec<S
     std::iter::once(head).chain(lines).collect()
 }
 
-/// How many seeds stand behind a figure of a variant, if not all that were played to their end.
+/// In how many seeds of a variant that were played to their end a figure had nothing to show, if
+/// in any: its mean is over the others.
 pub fn fewer_seeds(record: &Record, variant: usize, cell: &Interval) -> Option<String> {
     let played = record.variants.get(variant).map_or(0, whole_seeds);
     // Records from before seeds were counted have none.
-    let fewer = cell.n > 0 && (cell.n as usize) < played;
-    fewer.then(|| format!("n = {} of {played}", cell.n))
+    let missing = played.checked_sub(cell.n as usize).filter(|_| cell.n > 0)?;
+    let seeds = plural(played, "seed");
+    (missing > 0).then(|| format!("n = {}: no event in {missing} of {seeds}", cell.n))
 }
 
-/// A mean and its interval, or a difference and its word, as plain text.
+/// A mean and its interval as plain text.
 pub fn plain_cell(cell: &Interval, unit: &str) -> String {
     let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
     format!("{mean} {ends}")
 }
 
 /// A difference, its interval and what it says, as plain text.
-pub fn plain_difference(difference: &Difference, unit: &str) -> String {
-    let (mean, ends) = interval_parts(difference.mean, difference.ci95, unit, true);
-    match in_words(difference) {
-        "equal" => "equal".to_owned(),
-        words => format!("{mean} {ends} {words}"),
+pub fn plain_difference(compared: &Compared) -> String {
+    let Compared {
+        mean, ends, words, ..
+    } = compared;
+    if words.starts_with("equal") {
+        return words.clone();
     }
+    let relative = compared.relative.iter().map(|share| format!("({share})"));
+    let parts = [mean.clone()].into_iter().chain(relative);
+    let parts = parts.chain([ends.clone(), words.clone()]);
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }
 
-/// What the differences say about the figures that expectations speak of, a sentence each.
+/// What the differences say about the figures that expectations speak of, a sentence each. Where
+/// seeds are too few to say anything, a sentence gives the figures and says nothing of them.
 pub fn sentences(record: &Record) -> Vec<String> {
-    let first = record
-        .variants
-        .first()
-        .map_or("", |variant| variant.name.as_str());
     let mut all = Vec::new();
     for row in rows(record).iter().filter(|row| row.expected.is_some()) {
-        let further = record
-            .variants
-            .iter()
-            .zip(&row.cells)
-            .skip(1)
-            .zip(&row.differences);
-        for ((variant, cell), difference) in further {
-            let (Some(of_b), Some(Some(of_a)), Some(difference)) =
-                (cell, row.cells.first(), difference)
-            else {
-                continue;
-            };
-            let (name, key, n) = (&variant.name, &row.key, difference.n);
-            let relation = match in_words(difference) {
-                "higher" => format!("higher with {name} than with {first}"),
-                "lower" => format!("lower with {name} than with {first}"),
-                "equal" => format!("the same with {name} and with {first}"),
-                _ => format!("not shown to differ between {name} and {first}"),
-            };
-            let greatest = of_a.mean.abs().max(of_b.mean.abs());
-            let [a, b] = [of_a, of_b].map(|i| figure_beside(i.mean, greatest, &row.unit));
-            let (mean, ends) = interval_parts(difference.mean, difference.ci95, &row.unit, true);
-            all.push(if in_words(difference) == "equal" {
-                format!("{key} is {relation}: {a}; equal in n = {n} pairs.")
-            } else {
-                format!(
-                    "{key} is {relation}: {b} against {a}; difference {mean} {ends}, n = {n} pairs."
-                )
-            });
+        for place in 1..record.variants.len() {
+            all.extend(sentence(record, row, place));
         }
     }
     all
+}
+
+fn sentence(record: &Record, row: &Row, place: usize) -> Option<String> {
+    let difference = row.differences.get(place - 1)?.as_ref()?;
+    let compared = compared(record, row, place)?;
+    let [a, b] = [0, place].map(|place| Some((&record.variants[place].name, row.cells[place]?)));
+    let ((first, of_a), (name, of_b)) = (a?, b?);
+    let greatest = of_a.mean.abs().max(of_b.mean.abs());
+    let [a, b] = [of_a, of_b].map(|i| figure_beside(i.mean, greatest, &row.unit));
+    let (n, played) = (difference.n as usize, pairs_played(record, place));
+    let pairs = if n < played {
+        format!(
+            "n = {n} of {}, the others without an event",
+            plural(played, "pair")
+        )
+    } else {
+        format!("n = {}", plural(n, "pair"))
+    };
+    let key = &row.key;
+    let Compared { mean, ends, .. } = &compared;
+    let relative = compared.relative.as_ref();
+    let relative = relative.map_or(String::new(), |share| format!(" ({share})"));
+    let figures = format!("{b} against {a}; difference {mean}{relative} {ends}, {pairs}.");
+    Some(match Finding::of(difference) {
+        Finding::Equal => {
+            format!("{key} is the same with {name} and with {first}: {a}; equal in {pairs}.")
+        }
+        Finding::TooFew => format!("{key} with {name} and with {first}: {figures}"),
+        Finding::Undecided => {
+            format!("{key} is not shown to differ between {name} and {first}: {figures}")
+        }
+        Finding::Higher => format!("{key} is higher with {name} than with {first}: {figures}"),
+        Finding::Lower => format!("{key} is lower with {name} than with {first}: {figures}"),
+    })
 }
 
 fn all_rows(record: &Record) -> Vec<Row> {
@@ -355,10 +444,16 @@ mod tests {
             significant,
             n,
         };
-        assert_eq!(in_words(&of(0.0, [0.0, 0.0], false, 10)), "equal");
-        assert_eq!(in_words(&of(1.0, [0.5, 2.0], false, 3)), "too few seeds");
-        assert_eq!(in_words(&of(1.0, [-0.5, 2.0], false, 10)), "undecided");
-        assert_eq!(in_words(&of(1.0, [0.5, 2.0], true, 10)), "higher");
-        assert_eq!(in_words(&of(-1.0, [-2.0, -0.5], true, 10)), "lower");
+        assert_eq!(Finding::of(&of(0.0, [0.0, 0.0], false, 10)), Finding::Equal);
+        assert_eq!(Finding::of(&of(1.0, [0.5, 2.0], false, 3)), Finding::TooFew);
+        assert_eq!(
+            Finding::of(&of(1.0, [-0.5, 2.0], false, 10)),
+            Finding::Undecided
+        );
+        assert_eq!(Finding::of(&of(1.0, [0.5, 2.0], true, 10)), Finding::Higher);
+        assert_eq!(
+            Finding::of(&of(-1.0, [-2.0, -0.5], true, 10)),
+            Finding::Lower
+        );
     }
 }

@@ -472,6 +472,10 @@ pub struct Judged {
     /// Those of them in which the figure had no sample, so that it did not hold.
     #[serde(default)]
     pub missing: u32,
+    /// The seed to look at: that which misses the bound by most, or else the first without a
+    /// sample. Absent where it held, and in records from before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_seed: Option<String>,
 }
 
 /// The worst that happened in a run.

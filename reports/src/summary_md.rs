@@ -102,6 +102,10 @@ fn cells(lines: &mut Vec<String>, record: &Record) {
         lines.push(String::new());
         lines.push("✓ ✗: as the scenario expects of the cell, in every seed.".to_owned());
     }
+    if text.has_missing() {
+        lines.push(String::new());
+        lines.push("n: seeds with an event, where not all had one.".to_owned());
+    }
     if text.rest > 0 {
         let rest = plural(text.rest, "figure");
         lines.push(String::new());

@@ -16,6 +16,9 @@ use crate::{
 /// Rows of the headline table before the rest is left to the report.
 const ROWS_MAX: usize = 16;
 
+/// What a number of seeds beside a figure says.
+const MISSING: &str = "n: seeds with an event, where not all had one; the mean is over them";
+
 /// Whether to use ANSI colours. The text says the same without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -73,7 +76,7 @@ pub fn table(record: &Record, colour: Colour) -> String {
     };
     line(&mut out, &format!("\nverdict: {word} ({meaning})"));
     if record.verdict != Verdict::Held {
-        line(&mut out, &format!("repeat: {}", command::whole(record)));
+        line(&mut out, &format!("repeat: {}", command::failure(record)));
     }
     out
 }
@@ -125,6 +128,9 @@ fn cells(out: &mut String, record: &Record, paint: Paint) {
             out,
             "✓ ✗: what the scenario expects of the cell, and whether it held in every seed",
         );
+    }
+    if text.has_missing() {
+        line(out, MISSING);
     }
     if text.rest > 0 {
         let rest = text.rest;

@@ -96,7 +96,7 @@ fn pairs_of_labels_are_a_matrix_without_any_grid() {
         "{text}"
     );
     assert!(
-        text.contains("connect.success{dialer,listener} == 100%  (in 1 of 16 cells: dialer=eim-adf,listener=eim-eif 75 %)"),
+        text.contains("connect.success{dialer,listener} == 100%  (in 1 of 16 cells: dialer=eim-adf,listener=eim-eif 75 % in seed 1)"),
         "{text}"
     );
     // What no expectation names is on the page alone, and nothing stands in two places.

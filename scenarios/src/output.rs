@@ -41,9 +41,9 @@ pub fn command_of_seed(record: &Record, variant: &str, seed: &str) -> String {
     command::one_seed(record, variant, seed)
 }
 
-/// The command that repeats the whole run.
-pub fn command_of_run(record: &Record) -> String {
-    command::whole(record)
+/// The command that repeats what failed worst.
+pub fn command_of_failure(record: &Record) -> String {
+    command::failure(record)
 }
 
 /// Makes `folder` and proves that it can be written to, before anything is simulated.

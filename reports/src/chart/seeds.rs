@@ -40,12 +40,12 @@ fn figures(record: &Record) -> Vec<Figure> {
 }
 
 fn figure_of(record: &Record, row: &Row) -> Figure {
-    let shares = stats::Shares::of(record);
+    let wanted = stats::Wanted::of(record);
     let by_seed: Vec<Vec<f64>> = record
         .variants
         .iter()
         .map(|v| {
-            stats::figures(v, &shares)
+            stats::figures(v, &wanted)
                 .get(&row.key)
                 .map(|f| f.values().copied().collect())
         })
@@ -59,7 +59,7 @@ fn figure_of(record: &Record, row: &Row) -> Figure {
     });
     figure.data = Data::of(["variant", "seed", "value", "unit"]);
     for variant in &record.variants {
-        let values = stats::figures(variant, &shares).remove(&row.key);
+        let values = stats::figures(variant, &wanted).remove(&row.key);
         for (seed, value) in values.into_iter().flatten() {
             let cells = [variant.name.clone(), seed.to_string(), value.to_string()];
             let [name, seed, value] = cells;

@@ -5,7 +5,7 @@ use crate::{
     chart::lines,
     format::{figure, figure_beside, html, html_key, plural},
     matrix::{Asked, Cell, Matrix, PAGE_MAX, Panel, STEPS, matrices},
-    record::Record,
+    record::{Interval, Record},
 };
 
 /// Columns from which a matrix takes the whole width, and its cells are set closer.
@@ -79,7 +79,12 @@ fn means(all: &[Matrix]) -> String {
     } else {
         ""
     };
-    format!("Mean over n = {seeds} seeds{interval}.")
+    let missing = if all.iter().any(Matrix::has_missing) {
+        "; a cell with an n of its own is over the seeds with an event"
+    } else {
+        ""
+    };
+    format!("Mean over n = {seeds} seeds{interval}{missing}.")
 }
 
 /// All figures; those that no expectation names are folded where it names others (`named`).
@@ -229,17 +234,18 @@ fn name_of(value: &str) -> String {
 
 fn cell_markup(matrix: &Matrix, cell: &Cell) -> String {
     if matrix.is_yes_no() {
-        return yes_no_markup(cell);
+        return yes_no_markup(matrix, cell);
     }
     let (class, figure) = match &cell.interval {
         None => (String::new(), "<span class=\"muted\">–</span>".to_owned()),
         Some(interval) => {
             let (mean, ends) = matrix.numbers(interval);
-            let ends = if ends.is_empty() {
+            let mut ends = if ends.is_empty() {
                 ends
             } else {
                 format!("<small>{}</small>", html(&ends))
             };
+            ends.push_str(&fewer(matrix, interval));
             let heat = if matrix.varies() {
                 format!("heat-{}", matrix.scale.step(interval.mean))
             } else {
@@ -272,8 +278,14 @@ fn cell_markup(matrix: &Matrix, cell: &Cell) -> String {
     format!("<td class=\"{class}{missed}\">{figure}{marks}</td>")
 }
 
+/// Of how many seeds a figure is, where others had no event.
+fn fewer(matrix: &Matrix, interval: &Interval) -> String {
+    let fewer = matrix.fewer_seeds(interval);
+    fewer.map_or_else(String::new, |n| format!("<small>{n}</small>"))
+}
+
 /// A cell of yes or no: its sign, framed where the scenario expects it so.
-fn yes_no_markup(cell: &Cell) -> String {
+fn yes_no_markup(matrix: &Matrix, cell: &Cell) -> String {
     let (class, sign) = match &cell.interval {
         None => ("muted", "–"),
         Some(interval) if interval.mean > 0.5 => ("is-yes", "✓"),
@@ -284,7 +296,9 @@ fn yes_no_markup(cell: &Cell) -> String {
         asked if asked.iter().all(|asked| asked.held) => " is-asked",
         _ => " is-missed",
     };
-    format!("<td class=\"sign {class}{frame}\">{sign}</td>")
+    let fewer = cell.interval.as_ref().map(|i| fewer(matrix, i));
+    let fewer = fewer.unwrap_or_default();
+    format!("<td class=\"sign {class}{frame}\">{sign}{fewer}</td>")
 }
 
 /// A bound as a cell has room for it: what is expected exactly needs no sign.

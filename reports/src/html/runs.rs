@@ -112,7 +112,10 @@ pub(super) fn method(record: &Record) -> String {
          over samples of one run. Intervals are 95 % bootstrap intervals ({} resamples, expanded \
          percentiles, reproducible). A difference counts as higher or lower when its interval \
          excludes 0 and at least {} stand behind it; no correction is made for looking at several \
-         figures. Curves pour the samples of all seeds into one HDR histogram, exact to 0.1 %.</p>\n",
+         figures. Differences of shares are in points, hundredths of the whole; a difference in \
+         per cent is the difference by the mean of the first variant. What a seed does not count \
+         and others do is 0 there; of anything else, seeds without an event are left out, and \
+         how many stands beside the mean. Curves pour the samples of all seeds into one HDR histogram, exact to 0.1 %.</p>\n",
         count(stats::RESAMPLES as u64),
         plural(stats::PAIRS_MIN, "pair"),
     );

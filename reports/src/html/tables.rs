@@ -220,14 +220,19 @@ fn rows_table(record: &Record, rows: &[Row]) -> String {
             let (mean, ends) = (html(&mean), html(&ends));
             format!("<span class=\"figure-value\">{mean}</span><small>{ends}</small>")
         },
-        difference: &|difference, unit| {
-            let words = headline::in_words(difference);
-            if words == "equal" {
-                return words.to_owned();
+        difference: &|compared| {
+            let words = html(&compared.words);
+            if words.starts_with("equal") {
+                return words;
             }
-            let (mean, ends) = interval_parts(difference.mean, difference.ci95, unit, true);
-            let (mean, ends) = (html(&mean), html(&ends));
-            format!("{mean} · <b>{words}</b><small>{ends}</small>")
+            let (mean, ends) = (html(&compared.mean), html(&compared.ends));
+            let relative = compared.relative.as_ref();
+            let relative = relative.map_or(String::new(), |share| format!(" ({})", html(share)));
+            let words = match &*words {
+                "" => String::new(),
+                words => format!(" · <b>{words}</b>"),
+            };
+            format!("{mean}{relative}{words}<small>{ends}</small>")
         },
     };
     let lines = headline::layout(record, rows, &writing);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Asked, Cell, Matrix, PAGE_MAX, PANELS_MAX, Panel, Scale};
 use crate::{
+    advice::whole_seeds,
     fields::Fields,
     headline,
     key::Key,
@@ -193,6 +194,7 @@ fn matrix(record: &Record, fields: &Fields<'_>, figure: &Key, found: &Found) -> 
         scale: Scale::of(&means, &found.unit),
         everywhere,
         expected: false,
+        played: record.variants.iter().map(whole_seeds).max().unwrap_or(0) as u32,
         rows,
         columns,
     }

@@ -51,6 +51,8 @@ pub struct Matrix {
     pub everywhere: Vec<Asked>,
     /// Whether an expectation names the figure.
     pub expected: bool,
+    /// Seeds that were played to their end.
+    pub played: u32,
 }
 
 /// A matrix for one combination of the remaining dimensions.
@@ -166,6 +168,21 @@ impl Matrix {
                 figure(interval.mean, &self.unit),
                 plural(cells, "cell")
             )
+        })
+    }
+
+    /// How many seeds a figure is of, where others had no event: `n = 3`.
+    pub fn fewer_seeds(&self, interval: &Interval) -> Option<String> {
+        let is_fewer = interval.n > 0 && interval.n < self.played;
+        is_fewer.then(|| format!("n = {}", interval.n))
+    }
+
+    /// Whether any figure is of fewer seeds than were played.
+    pub fn has_missing(&self) -> bool {
+        let mut cells = self.panels.iter().flat_map(|panel| panel.cells.concat());
+        cells.any(|cell| {
+            let fewer = cell.interval.as_ref().and_then(|i| self.fewer_seeds(i));
+            fewer.is_some()
         })
     }
 

@@ -63,6 +63,11 @@ impl Text {
         Some(std::iter::once(head.collect()).chain(lines).collect())
     }
 
+    /// Whether any figure is of fewer seeds than were played.
+    pub fn has_missing(&self) -> bool {
+        self.matrices.iter().any(Matrix::has_missing)
+    }
+
     /// Whether any cell has a mark.
     pub fn is_marked(&self) -> bool {
         self.matrices.iter().any(Matrix::is_marked)
@@ -93,6 +98,7 @@ impl Matrix {
     }
 
     fn plain(&self, cell: &Cell, wide: bool) -> String {
+        let fewer = cell.interval.as_ref().and_then(|i| self.fewer_seeds(i));
         let mut text = match &cell.interval {
             None => "–".to_owned(),
             Some(interval) => match self.numbers(interval) {
@@ -100,6 +106,9 @@ impl Matrix {
                 (mean, ends) => format!("{mean} {ends}"),
             },
         };
+        if let Some(fewer) = fewer {
+            text.push_str(&format!(" ({fewer})"));
+        }
         if !cell.asked.is_empty() {
             let held = cell.asked.iter().all(|asked| asked.held);
             text.push_str(if held { " ✓" } else { " ✗" });

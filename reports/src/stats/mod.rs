@@ -10,6 +10,7 @@ mod recorder;
 mod share;
 mod stat;
 mod summarise;
+mod zeros;
 
 pub use bootstrap::{PAIRS_MIN, RESAMPLES, interval, needed_seeds};
 pub use histogram::{decode, encode, merge, quantile};
@@ -17,8 +18,9 @@ pub(crate) use recorder::scale_of;
 pub use recorder::{BUCKET_S, BUCKETS_MAX, Recorder};
 pub(crate) use share::Shares;
 pub use stat::{STATS, Stat};
-pub(crate) use summarise::{figures, paired};
+pub(crate) use summarise::{Wanted, figures, paired};
 pub use summarise::{metric_value, summarise};
+pub(crate) use zeros::Zeros;
 
 /// Rounds to nine significant digits, so that the last bit of a platform's arithmetic does not
 /// reach the record.

@@ -9,6 +9,7 @@ use super::{
     recorder::distribution,
     round9,
     share::{Shares, share_within},
+    zeros::Zeros,
 };
 use crate::{
     Error,
@@ -25,12 +26,12 @@ use crate::{
 /// # Errors
 /// [`Error::Histogram`] if a seed's histogram cannot be decoded.
 pub fn summarise(record: &mut Record) -> Result<(), Error> {
-    let shares = Shares::of(record);
+    let wanted = Wanted::of(record);
     for variant in &mut record.variants {
         variant
             .seeds
             .sort_by(|a, b| seed_order(&a.seed).cmp(&seed_order(&b.seed)));
-        variant.summary = figures(variant, &shares)
+        variant.summary = figures(variant, &wanted)
             .into_iter()
             .filter_map(|(key, by_seed)| {
                 let values: Vec<f64> = by_seed.into_values().collect();
@@ -40,7 +41,7 @@ pub fn summarise(record: &mut Record) -> Result<(), Error> {
             .collect();
         variant.merged = merged(variant)?;
     }
-    record.differences = differences(&record.variants, &shares);
+    record.differences = differences(&record.variants, &wanted);
     Ok(())
 }
 
@@ -84,10 +85,26 @@ fn seed_order(seed: &str) -> (u128, &str) {
     (seed.parse().unwrap_or(u128::MAX), seed)
 }
 
-/// By key, then by seed.
+/// What of a record's seeds is looked at, beside what each of them tells.
+pub(crate) struct Wanted {
+    shares: Shares,
+    zeros: Zeros,
+}
+
+impl Wanted {
+    /// What a record's expectations name, and what some of its seeds tell and others do not.
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            shares: Shares::of(record),
+            zeros: Zeros::of(record),
+        }
+    }
+}
+
+/// By key, then by seed. What a seed does not count, and others do, is zero there.
 pub(crate) fn figures<'a>(
     variant: &'a Variant,
-    shares: &Shares,
+    wanted: &Wanted,
 ) -> BTreeMap<Key, BTreeMap<&'a str, f64>> {
     let mut all: BTreeMap<Key, BTreeMap<&str, f64>> = BTreeMap::new();
     for seed in whole_seeds(variant) {
@@ -103,12 +120,16 @@ pub(crate) fn figures<'a>(
             match metric {
                 Metric::Value { .. } => add(name.clone(), metric_value(metric, None)),
                 Metric::Distribution { .. } => {
-                    for stat in shares.stats_of(name) {
+                    for stat in wanted.shares.stats_of(name) {
                         let figure = metric_value(metric, Some(stat));
                         add(name.with_stat(Some(stat.clone())), figure);
                     }
                 }
             }
+        }
+        for key in wanted.zeros.in_seed(seed) {
+            let by_seed = all.entry(key.clone()).or_default();
+            by_seed.entry(&seed.seed).or_insert(0.0);
         }
     }
     all
@@ -188,13 +209,13 @@ fn merge_metric(metrics: &[&Metric]) -> Result<Option<Metric>, Error> {
     Ok(Some(distribution(unit, &whole, mean, ends, timeline)))
 }
 
-fn differences(variants: &[Variant], shares: &Shares) -> Vec<Difference> {
+fn differences(variants: &[Variant], wanted: &Wanted) -> Vec<Difference> {
     let mut all = Vec::new();
     for (place, a) in variants.iter().enumerate() {
-        let of_a = figures(a, shares);
+        let of_a = figures(a, wanted);
         let comparable = |b: &&Variant| a.world == b.world;
         for b in variants[place + 1..].iter().filter(comparable) {
-            let of_b = figures(b, shares);
+            let of_b = figures(b, wanted);
             for (metric, seeds_a) in &of_a {
                 let Some(seeds_b) = of_b.get(metric) else {
                     continue;

@@ -54,7 +54,10 @@ impl Zeros {
 
     /// The figures that are zero in a seed which does not tell them.
     pub(crate) fn in_seed<'a>(&'a self, seed: &'a SeedResult) -> impl Iterator<Item = &'a Key> {
-        let absent = self.0.iter().filter(|(key, _)| !seed.metrics.contains_key(*key));
+        let absent = self
+            .0
+            .iter()
+            .filter(|(key, _)| !seed.metrics.contains_key(*key));
         absent.filter_map(|(key, counted)| match counted {
             Counted::Samples(count) => Some(count),
             Counted::PartOf(whole) => {

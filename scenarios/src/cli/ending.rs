@@ -63,7 +63,7 @@ pub fn tell_ending(
             output::command_of_seed(record, &difference.variant, &seed) + " --verify"
         }
         (None, Some((variant, seed))) => output::command_of_seed(record, variant, &seed.seed),
-        (None, None) => output::command_of_run(record),
+        (None, None) => output::command_of_failure(record),
     };
     tell(&format!("reproduce: {command}"));
 }

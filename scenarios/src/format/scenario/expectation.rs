@@ -100,20 +100,25 @@ impl Expectation {
         let key = self.key.clone().within(cell);
         let metric = key.without_stat();
         let mut worst: Option<f64> = None;
-        let mut held = !variant.seeds.is_empty();
+        let mut worst_seed = None;
+        let mut first_missing = None;
         let mut missing = 0;
         for seed in &variant.seeds {
             let found = seed.metrics.get(&*metric);
             let found = found.and_then(|found| stats::metric_value(found, key.stat()));
-            let found = found.or_else(|| self.none_counted(seed, cell));
-            let Some(value) = found else {
-                held = false;
+            let Some(value) = found.or_else(|| self.none_counted(seed, cell)) else {
+                first_missing.get_or_insert(&seed.seed);
                 missing += 1;
                 continue;
             };
-            held &= self.comparison.holds(value, self.bound);
-            worst = self.worse(worst, Some(value));
+            let of_all = self.worse(worst, Some(value));
+            if !self.comparison.holds(value, self.bound) && of_all != worst {
+                worst_seed = Some(&seed.seed);
+            }
+            worst = of_all;
         }
+        let held = !variant.seeds.is_empty() && missing == 0 && worst_seed.is_none();
+        drop(metric);
         Judged {
             variant: variant.name.clone(),
             key,
@@ -121,6 +126,7 @@ impl Expectation {
             held,
             seeds: variant.seeds.len() as u32,
             missing,
+            worst_seed: worst_seed.or(first_missing).cloned(),
         }
     }
 

@@ -5,7 +5,8 @@ use orrery_reports::record::SeedResult;
 use super::*;
 
 fn variant(values: &[(&str, f64)]) -> Variant {
-    let seed = |(key, value): &(&str, f64)| SeedResult {
+    let seed = |(nth, (key, value)): (usize, &(&str, f64))| SeedResult {
+        seed: nth.to_string(),
         metrics: [(
             Key::read(key),
             Metric::Value {
@@ -18,7 +19,7 @@ fn variant(values: &[(&str, f64)]) -> Variant {
     };
     Variant {
         name: "v".into(),
-        seeds: values.iter().map(seed).collect(),
+        seeds: (1..).zip(values).map(seed).collect(),
         ..Variant::default()
     }
 }
@@ -54,6 +55,32 @@ fn the_worst_seed_decides() {
     check(Comparison::Equal, &[2.0, 7.0, 1.0], (Some(7.0), false));
     check(Comparison::Unequal, &[5.0, 2.0], (Some(2.0), false));
     check(Comparison::Below, &[], (None, false));
+}
+
+#[test]
+fn a_failure_names_the_seed_that_misses_by_most() {
+    let check = |comparison, values: &[(&str, f64)], expected: Option<&str>| {
+        let judged = expectation("m", &[], comparison).judge(&variant(values), &Labels::NONE);
+        assert_eq!(judged.worst_seed.as_deref(), expected, "{values:?}");
+    };
+    check(
+        Comparison::Below,
+        &[("m", 3.0), ("m", 7.0), ("m", 1.0)],
+        Some("2"),
+    );
+    check(
+        Comparison::Above,
+        &[("m", 3.0), ("m", 2.0), ("m", 1.0)],
+        Some("3"),
+    );
+    check(
+        Comparison::Equal,
+        &[("m", 2.0), ("m", 2.5), ("m", 0.0)],
+        Some("3"),
+    );
+    check(Comparison::Below, &[("m", 1.0), ("other", 7.0)], Some("2"));
+    check(Comparison::Below, &[("other", 7.0), ("m", 9.0)], Some("2"));
+    check(Comparison::Below, &[("m", 1.0)], None);
 }
 
 #[test]
