@@ -51,7 +51,7 @@ impl From<String> for InCell {
             })
         });
         let read = read.filter(|named| named.to_string() == text);
-        read.unwrap_or_else(|| Self {
+        read.unwrap_or(Self {
             name: text,
             cell: Labels::NONE,
         })
@@ -117,7 +117,7 @@ impl From<String> for Failure {
             })
         });
         let read = read.filter(|failure| failure.to_string() == text);
-        read.unwrap_or_else(|| Self {
+        read.unwrap_or(Self {
             what: text,
             cell: Labels::NONE,
         })

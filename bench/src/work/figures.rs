@@ -60,7 +60,7 @@ pub fn figures(run: &Measured, hosts: u32) -> Vec<Figure> {
         "1",
         result.events as f64 / result.cpu_s,
     );
-    if let Some(Metric::Value { value, .. }) = result.metrics.get("net.packets") {
+    if let Some(Metric::Value { value, .. }) = result.metrics.get("net.run.packets") {
         add("packets", "1", *value);
     }
     add("peak memory", "B", result.peak_rss_bytes as f64);

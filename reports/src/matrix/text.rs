@@ -107,7 +107,7 @@ impl Matrix {
             },
         };
         if let Some(fewer) = fewer {
-            text.push_str(&format!(" ({fewer})"));
+            text = format!("{text} ({fewer})");
         }
         if !cell.asked.is_empty() {
             let held = cell.asked.iter().all(|asked| asked.held);

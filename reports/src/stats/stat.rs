@@ -58,11 +58,17 @@ impl Stat {
 
     /// Its name.
     pub fn name(&self) -> Cow<'static, str> {
-        if let Self::Within(bound) = self {
-            return format!("within({bound})").into();
+        match self {
+            Self::Within(bound) => format!("within({bound})").into(),
+            Self::Count => "count".into(),
+            Self::Mean => "mean".into(),
+            Self::Min => "min".into(),
+            Self::P50 => "p50".into(),
+            Self::P90 => "p90".into(),
+            Self::P95 => "p95".into(),
+            Self::P99 => "p99".into(),
+            Self::Max => "max".into(),
         }
-        let place = Self::ALL.iter().position(|known| known == self);
-        STATS[place.expect("all but shares are listed")].into()
     }
 
     /// The unit of this figure of a distribution that is measured in `unit`.

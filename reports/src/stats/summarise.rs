@@ -51,9 +51,9 @@ pub fn summarise(record: &mut Record) -> Result<(), Error> {
 pub fn metric_value(metric: &Metric, stat: Option<&Stat>) -> Option<f64> {
     match (metric, stat) {
         (Metric::Value { value, .. }, None) => Some(*value),
-        (Metric::Value { .. }, Some(_)) | (Metric::Distribution { .. }, None) => None,
         (Metric::Distribution { count, .. }, Some(Stat::Count)) => Some(*count as f64),
-        (Metric::Distribution { count: 0, .. }, Some(_)) => None,
+        (Metric::Value { .. } | Metric::Distribution { count: 0, .. }, Some(_))
+        | (Metric::Distribution { .. }, None) => None,
         (
             Metric::Distribution {
                 mean,

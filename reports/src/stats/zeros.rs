@@ -3,11 +3,11 @@
 //! Owns which figures a seed has though its record does not tell them. A seed in which nothing came
 //! of a cause counts as none, or a mean would be over those alone in which something did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Stat;
 use crate::{
-    key::Key,
+    key::{Key, Labels},
     record::{Metric, Record, SeedResult},
 };
 
@@ -26,30 +26,35 @@ enum Counted {
 }
 
 impl Zeros {
-    /// What any seed of a record tells.
+    /// What any seed of a record tells in any cell, for all cells.
     pub(crate) fn of(record: &Record) -> Self {
         let of_grid = |label: &str| record.grid.iter().any(|it| it.label == label);
         let seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
         let whole_seeds = seeds.filter(|seed| seed.failure.is_none());
-        let mut all = BTreeMap::new();
+        let mut cells: BTreeSet<Labels> = BTreeSet::new();
+        // By key without its cell: whether it counts samples.
+        let mut told: BTreeMap<Key, bool> = BTreeMap::new();
         for (key, metric) in whole_seeds.flat_map(|seed| &seed.metrics) {
-            if all.contains_key(key) {
-                continue;
+            let own = key.labels().filtered(|label| !of_grid(label));
+            let samples = matches!(metric, Metric::Distribution { .. });
+            let counts = matches!(metric, Metric::Value { unit, .. } if unit == "1");
+            cells.insert(key.labels().filtered(of_grid));
+            if samples || counts && !own.is_empty() {
+                told.insert(key.with_labels(own), samples);
             }
-            let counted = match metric {
-                Metric::Distribution { .. } => Counted::Samples(key.with_stat(Some(Stat::Count))),
-                Metric::Value { unit, .. } if unit == "1" => {
-                    let whole = key.with_labels(key.labels().filtered(of_grid));
-                    if whole == *key {
-                        continue;
-                    }
-                    Counted::PartOf(whole)
-                }
-                Metric::Value { .. } => continue,
-            };
-            all.insert(key.clone(), counted);
         }
-        Self(all)
+        let in_cells = told.iter().flat_map(|(key, samples)| {
+            cells.iter().map(move |cell| {
+                let counted = if *samples {
+                    let count = key.with_stat(Some(Stat::Count));
+                    Counted::Samples(count.within(cell))
+                } else {
+                    Counted::PartOf(Key::of(key.metric()).within(cell))
+                };
+                (key.clone().within(cell), counted)
+            })
+        });
+        Self(in_cells.collect())
     }
 
     /// The figures that are zero in a seed which does not tell them.

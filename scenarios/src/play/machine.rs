@@ -14,6 +14,7 @@ use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::kernel;
 use orrery_sim::net::nat::GatewayId;
+use orrery_sim::time::SimTime;
 
 use super::conditions::{Conditions, Down};
 use super::drain::LastRound;
@@ -26,6 +27,7 @@ use super::person::{Person, addresses, circuits, keys};
 use super::relays::Relays;
 use super::tally::Tally;
 use super::testbed::Testbed;
+use super::traffic::{Traffic, Window};
 use super::witness::Witness;
 use crate::format::Scenario;
 use crate::format::scenario::group::Group;
@@ -61,6 +63,8 @@ pub struct State {
     pub overlay: Overlay,
     /// What nodes told, counted.
     pub tally: Tally,
+    /// What hosts sent by the ends of the measured time.
+    pub traffic: Window,
     /// Places on relays.
     pub relays: Relays,
     /// Who found whom on local networks.
@@ -137,6 +141,7 @@ impl Machines {
             ledger: Ledger::default(),
             overlay: Overlay::new(people.len()),
             tally: Tally::new(people.len()),
+            traffic: Window::default(),
             neighbourhood: Neighbourhood::new(people.len()),
             relays: Relays::new(people.len()),
             trackers,
@@ -365,6 +370,25 @@ impl Machines {
     fn config(&self, machine: u32) -> Result<&Config, String> {
         let group = self.world.hosts[machine as usize].group;
         self.configs[group].as_ref().map_err(Clone::clone)
+    }
+
+    /// The ends of the measured time that lie after `now` and no later than `next`.
+    pub fn edges_within(&self, now: SimTime, next: SimTime) -> impl Iterator<Item = SimTime> {
+        let edges = [self.scenario.warmup_ns, self.scenario.duration_ns];
+        let edges = edges.map(SimTime::from_nanos).into_iter();
+        edges.filter(move |edge| now < *edge && *edge <= next)
+    }
+
+    /// Counts what hosts sent, if the measured time begins or ends now.
+    pub fn count_traffic(&self) {
+        let now_ns = kernel::now().as_nanos();
+        let count = || Traffic::until_now(&self.world);
+        if now_ns == self.scenario.warmup_ns {
+            self.state().traffic.begins(count());
+        }
+        if now_ns == self.scenario.duration_ns {
+            self.state().traffic.ends(count());
+        }
     }
 
     /// Notes how many connections each node has, every [`SAMPLE_NS`], if any kind of workload wants

@@ -43,6 +43,7 @@ pub(crate) mod steps;
 mod tally;
 mod tcp_config;
 pub mod testbed;
+mod traffic;
 pub(crate) mod verdict;
 mod witness;
 
@@ -118,11 +119,17 @@ fn play(
             let machines = Machines::new(scenario, world, job.seed, testbed, trackers);
             furnish(&machines);
             schedule(&machines);
+            machines.count_traffic();
             let end = SimTime::from_nanos(job.end_ns());
             while kernel::now() < end && simulated.failure().is_none() {
                 let now = kernel::now();
                 let stop = stops.iter().find(|&&stop| stop > now).unwrap_or(&end);
-                simulated.run_until((now + STRIDE).min(*stop).min(end));
+                let next = (now + STRIDE).min(*stop).min(end);
+                for edge in machines.edges_within(now, next) {
+                    simulated.run_until(edge);
+                    machines.count_traffic();
+                }
+                simulated.run_until(next);
                 machines.sample();
                 progress(Progress {
                     simulated_ns: kernel::now().as_nanos(),

@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orrery_reports::record::{Fault, SeedResult};
-use orrery_sim::{HostId, kernel, net};
+use orrery_sim::kernel;
 
 use super::conditions;
 use super::machine::Machines;
 use super::steps::{self, counter};
+use super::traffic::Traffic;
 use crate::engine::{self, Failure, Job, Played};
 use crate::format::scenario::group::Group;
 use crate::metrics::Definition;
@@ -24,7 +25,9 @@ use crate::metrics::node::{
     NODE_CONNECTIONS, NODE_CROSSING_DIALS, NODE_FRIENDS_QUESTIONS, NODE_NEIGHBOURS_GONE,
     NODE_NEIGHBOURS_TIME, NODE_SECOND_DIALS, PING_RTT,
 };
-use crate::metrics::world::{NET_BYTES, NET_DROPS, NET_PACKETS};
+use crate::metrics::world::{
+    NET_BYTES, NET_DROPS, NET_HOST_RATE, NET_PACKETS, NET_RUN_BYTES, NET_RUN_DROPS, NET_RUN_PACKETS,
+};
 use crate::workload::not_done::{NotDone, Reason};
 use crate::workload::told_by_nodes::{FEED_REFUSED, PULL_LATENCY, PULL_SUCCESS};
 use crate::workload::{self, Ended, Results};
@@ -110,18 +113,27 @@ fn faults(machines: &Machines) -> Vec<Fault> {
 }
 
 fn network(machines: &Machines, metrics: &mut Metrics) {
-    let (mut bytes, mut packets) = (0, 0);
-    for plan in &machines.world.hosts {
-        let traffic = net::traffic(HostId(plan.host));
-        bytes += traffic.sent_bytes;
-        packets += traffic.sent_packets;
+    let whole = Traffic::until_now(&machines.world);
+    let measured = machines.state().traffic.within(&whole);
+    let hosts = machines.world.hosts.len() as f64;
+    let scenario = &machines.scenario;
+    let end_ns = kernel::now().as_nanos().min(scenario.duration_ns);
+    let measured_ns = end_ns.saturating_sub(scenario.warmup_ns);
+    if measured_ns > 0 {
+        let bits = 8.0 * measured.bytes as f64;
+        let rate = bits / hosts / (measured_ns as f64 / 1e9);
+        metrics.value(&NET_HOST_RATE, &[], rate);
     }
-    metrics.count(&NET_BYTES, &[], bytes);
-    metrics.count(&NET_PACKETS, &[], packets);
-    let drops = net::drops();
-    metrics.count(&NET_DROPS, &[], drops.values().sum::<u64>());
-    for (reason, count) in drops {
-        metrics.count(&NET_DROPS, &[("reason", reason)], count);
+    for (traffic, bytes, packets, drops) in [
+        (&measured, &NET_BYTES, &NET_PACKETS, &NET_DROPS),
+        (&whole, &NET_RUN_BYTES, &NET_RUN_PACKETS, &NET_RUN_DROPS),
+    ] {
+        metrics.count(bytes, &[], traffic.bytes);
+        metrics.count(packets, &[], traffic.packets);
+        metrics.count(drops, &[], traffic.drops.values().sum::<u64>());
+        for (reason, count) in &traffic.drops {
+            metrics.count(drops, &[("reason", reason)], *count);
+        }
     }
 }
 

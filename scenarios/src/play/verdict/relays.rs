@@ -6,7 +6,7 @@ use crate::metrics::relay::{
     RELAY_HELD, RELAY_JOIN_TIME, RELAY_LOST, RELAY_RECOVERY_TIME, RELAY_REFUSED, RELAY_RENEWED,
     RELAY_RESERVATION_FAILED, RELAY_RESERVATION_SUCCESS, RELAY_RESERVATION_TIME, RELAY_WITHOUT,
 };
-use crate::metrics::world::NET_BYTES;
+use crate::metrics::world::NET_RUN_BYTES;
 use crate::play::machine::Machines;
 use crate::play::relays::circuit_bytes;
 
@@ -25,7 +25,7 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics) {
     let circuits: u64 = state.nodes.iter().flatten().map(circuit_bytes).sum();
     let circuits = circuits + relays.bytes_before_cuts;
     metrics.count(&RELAY_BYTES, &[], circuits);
-    if let Some(all) = metrics.whole(&NET_BYTES).filter(|all| *all > 0.0) {
+    if let Some(all) = metrics.whole(&NET_RUN_BYTES).filter(|all| *all > 0.0) {
         let share = 2.0 * circuits as f64 / all;
         metrics.value(&RELAY_BYTES_SHARE, &[], share);
     }

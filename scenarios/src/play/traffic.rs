@@ -1,0 +1,103 @@
+//! What hosts sent and what was dropped: within the measured time, and in the whole run.
+//!
+//! Owns the counts of the network at the two ends of the measured time. The network counts from its
+//! beginning and knows nothing of a measured time. Taking a count changes nothing of a run.
+
+use std::collections::BTreeMap;
+
+use orrery_sim::{HostId, net};
+
+use crate::world::World;
+
+/// The network's counts at a moment, or what came between two.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes of all packets that hosts sent, headers included.
+    pub bytes: u64,
+    /// Packets that hosts sent.
+    pub packets: u64,
+    /// Packets that were dropped, by reason.
+    pub drops: BTreeMap<&'static str, u64>,
+}
+
+impl Traffic {
+    /// All until now.
+    pub fn until_now(world: &World) -> Self {
+        let sent = world
+            .hosts
+            .iter()
+            .map(|plan| net::traffic(HostId(plan.host)));
+        let (bytes, packets) = sent.fold((0, 0), |sum, host| {
+            (sum.0 + host.sent_bytes, sum.1 + host.sent_packets)
+        });
+        Self {
+            bytes,
+            packets,
+            drops: net::drops(),
+        }
+    }
+
+    /// What came after `earlier`. Reasons for which nothing was dropped are left out.
+    fn since(&self, earlier: &Self) -> Self {
+        let drops = self.drops.iter().map(|(reason, count)| {
+            let before = earlier.drops.get(reason).copied().unwrap_or(0);
+            (*reason, count - before)
+        });
+        Self {
+            bytes: self.bytes - earlier.bytes,
+            packets: self.packets - earlier.packets,
+            drops: drops.filter(|(_, count)| *count > 0).collect(),
+        }
+    }
+}
+
+/// The counts at the ends of the measured time, as far as the run has come.
+#[derive(Debug, Default)]
+pub struct Window {
+    begin: Option<Traffic>,
+    end: Option<Traffic>,
+}
+
+impl Window {
+    /// The measured time begins.
+    pub fn begins(&mut self, now: Traffic) {
+        self.begin.get_or_insert(now);
+    }
+
+    /// The measured time ends.
+    pub fn ends(&mut self, now: Traffic) {
+        self.end.get_or_insert(now);
+    }
+
+    /// What came within it, in a run that has counted `whole`: nothing if it did not come so far.
+    pub fn within(&self, whole: &Traffic) -> Traffic {
+        let end = self.end.as_ref().unwrap_or(whole);
+        let begin = self.begin.as_ref();
+        begin.map_or_else(Traffic::default, |begin| end.since(begin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(bytes: u64, drops: &[(&'static str, u64)]) -> Traffic {
+        Traffic {
+            bytes,
+            packets: bytes / 100,
+            drops: drops.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn the_window_leaves_out_what_came_before_and_after() {
+        let mut window = Window::default();
+        let whole = counted(900, &[("loss", 7), ("no-route", 2)]);
+        assert_eq!(window.within(&whole), Traffic::default(), "it never began");
+        window.begins(counted(200, &[("no-route", 2)]));
+        assert_eq!(window.within(&whole), counted(700, &[("loss", 7)]));
+        window.ends(counted(600, &[("loss", 4), ("no-route", 2)]));
+        window.begins(whole.clone());
+        assert_eq!(window.within(&whole), counted(400, &[("loss", 4)]));
+    }
+}
