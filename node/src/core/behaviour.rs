@@ -18,8 +18,8 @@ use crate::gossip::{self, Groups};
 use crate::hold;
 use crate::kad;
 use crate::protocol::{self, Context};
-use crate::relay::terms::{self, Board};
-use crate::relay::{Door, server};
+use crate::relay::terms::{self, RelayLoad};
+use crate::relay::{AdmissionPolicy, server};
 
 use super::apart::{Apart, Optional, optional};
 use super::error::StartError;
@@ -84,7 +84,7 @@ pub struct Surroundings {
 
 impl NodeBehaviour {
     /// All behaviours as `context` configures them; `relay_client` belongs to the
-    /// transport of circuits, if there is one; `door` knows whom we relay for, and `board` what
+    /// transport of circuits, if there is one; `policy` knows whom we relay for, and `load` what
     /// clients are told of that; connections with `known` nodes are kept.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl NodeBehaviour {
     pub fn new(
         context: &Arc<Context>,
         relay_client: Option<relay::client::Behaviour>,
-        (door, board): (&Arc<Door>, &Arc<Board>),
+        (policy, load): (&Arc<AdmissionPolicy>, &Arc<RelayLoad>),
         known: BTreeSet<PeerId>,
         surroundings: Surroundings,
     ) -> Result<Self, StartError> {
@@ -121,12 +121,12 @@ impl NodeBehaviour {
             .transpose()
             .map_err(|(path, reason)| StartError::Gossip(format!("{path}: {reason}")))?;
         let relay_terms = (relay.enabled || circuits.enabled).then(|| {
-            let board = relay.enabled.then(|| Arc::clone(board));
-            terms::Behaviour::new(board)
+            let load = relay.enabled.then(|| Arc::clone(load));
+            terms::Behaviour::new(load)
         });
         let relay = relay
             .enabled
-            .then(|| relay::Behaviour::new(context.keys.peer(), server::config(relay, door)));
+            .then(|| relay::Behaviour::new(context.keys.peer(), server::config(relay, policy)));
         let autonat_client = autonat.enabled.then(|| {
             let config = v2::client::Config::default()
                 .with_probe_interval(autonat.probe_interval.get())

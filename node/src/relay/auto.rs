@@ -1,7 +1,7 @@
 //! Keeps reservations on several relays (what rust-libp2p's issue 4651 asks for).
 //!
 //! Knows which connected peers relay, on which of them a reservation is held or asked for, and
-//! which are left alone for a while. Decides which to ask next, and when; it asks nobody itself.
+//! which are left alone for a while. Decides which to ask next, and when; it asks none itself.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ impl AutoRelay {
         }
     }
 
-    /// Whether everybody can reach this node without relays. What is held then stays until it
+    /// Whether all peers can reach this node without relays. What is held then stays until it
     /// is lost: libp2p-relay 0.22 panics when a listener is removed while it renews.
     pub fn set_public(&mut self, public: bool) {
         self.public = public;
@@ -137,7 +137,7 @@ impl AutoRelay {
         free.get(place).copied()
     }
 
-    /// When [`Self::choose`] may have somebody to choose that it has not now.
+    /// When [`Self::choose`] may have a relay to choose that it has not now.
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
         if !self.wants_more() {
             return None;

@@ -3,18 +3,18 @@
 //! Owns decisions and reasons. Listens, dials and waits nowhere: a service does, and tells
 //! this module what came of it.
 
+mod admission;
 mod auto;
 mod candidate;
 mod counted;
-mod door;
 mod reason;
 mod select;
 pub(crate) mod server;
 pub mod terms;
 
+pub use admission::{AdmissionPolicy, Refusal, RequestKind};
 pub use auto::{AutoRelay, Ended};
 pub use candidate::{Candidate, Terms};
 pub use counted::{CIRCUIT_BYTES, Counted};
-pub use door::{Door, Refusal, Wish};
 pub use reason::{CircuitDenial, CircuitEnd, ReservationEnd};
 pub use select::{RelaySelector, selector};

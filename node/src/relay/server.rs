@@ -9,52 +9,52 @@ use libp2p::{Multiaddr, PeerId};
 
 use crate::config::{Relay, TimeSpan};
 
-use super::door::{Door, Refusal, Wish};
+use super::admission::{AdmissionPolicy, Refusal, RequestKind};
 
-/// libp2p's settings for the configuration's. Before anything is granted, `door` is asked.
-pub fn config(settings: &Relay, door: &Arc<Door>) -> relay::Config {
+/// libp2p's settings for the configuration's. Before anything is granted, `policy` is asked.
+pub fn config(settings: &Relay, policy: &Arc<AdmissionPolicy>) -> relay::Config {
     let limits = [
         Limit {
             burst: settings.reservation_burst_per_peer,
             refill: settings.reservation_refill_per_peer,
-            wish: Wish::Reserve,
+            request: RequestKind::Reserve,
             refusal: Refusal::PeerRate,
         },
         Limit {
             burst: settings.reservation_burst_per_ip,
             refill: settings.reservation_refill_per_ip,
-            wish: Wish::Reserve,
+            request: RequestKind::Reserve,
             refusal: Refusal::AddressRate,
         },
         Limit {
             burst: settings.circuit_burst_per_peer,
             refill: settings.circuit_refill_per_peer,
-            wish: Wish::Connect,
+            request: RequestKind::Connect,
             refusal: Refusal::PeerRate,
         },
         Limit {
             burst: settings.circuit_burst_per_ip,
             refill: settings.circuit_refill_per_ip,
-            wish: Wish::Connect,
+            request: RequestKind::Connect,
             refusal: Refusal::AddressRate,
         },
     ];
     let mut config = relay::Config {
-        // The door counts them, since libp2p counts those that are renewed and those of friends, too.
+        // The policy counts them, since libp2p counts those that are renewed and those of friends, too.
         max_reservations: settings.max_reservations.saturating_mul(2),
         max_reservations_per_peer: settings.max_reservations_per_peer,
         reservation_duration: settings.reservation_duration.get(),
-        reservation_rate_limiters: vec![admission(Wish::Reserve, door)],
+        reservation_rate_limiters: vec![admission(RequestKind::Reserve, policy)],
         max_circuits: settings.max_circuits,
         max_circuits_per_peer: settings.max_circuits_per_peer,
         max_circuit_duration: settings.max_circuit_duration.get(),
         max_circuit_bytes: settings.max_circuit_bytes,
-        circuit_src_rate_limiters: vec![admission(Wish::Connect, door)],
+        circuit_src_rate_limiters: vec![admission(RequestKind::Connect, policy)],
     };
     for limit in limits {
-        config = limit.put_upon(config, door);
+        config = limit.put_upon(config, policy);
     }
-    config.reservation_rate_limiters.push(places(door));
+    config.reservation_rate_limiters.push(places(policy));
     config
 }
 
@@ -62,37 +62,39 @@ pub fn config(settings: &Relay, door: &Arc<Door>) -> relay::Config {
 struct Limit {
     burst: u32,
     refill: TimeSpan,
-    wish: Wish,
+    request: RequestKind,
     /// What it stands for.
     refusal: Refusal,
 }
 
 impl Limit {
     /// Adds libp2p's own limiter, wrapped so that the reason of its refusals is kept.
-    fn put_upon(self, config: relay::Config, door: &Arc<Door>) -> relay::Config {
+    fn put_upon(self, config: relay::Config, policy: &Arc<AdmissionPolicy>) -> relay::Config {
         let Some(burst) = NonZeroU32::new(self.burst) else {
             return config;
         };
         let refill = self.refill.get();
         let by_peer = self.refusal == Refusal::PeerRate;
-        let mut config = match (self.wish, by_peer) {
-            (Wish::Reserve, true) => config.reservation_rate_per_peer(burst, refill),
-            (Wish::Reserve, false) => config.reservation_rate_per_ip(burst, refill),
-            (Wish::Connect, true) => config.circuit_src_per_peer(burst, refill),
-            (Wish::Connect, false) => config.circuit_src_per_ip(burst, refill),
+        let mut config = match (self.request, by_peer) {
+            (RequestKind::Reserve, true) => config.reservation_rate_per_peer(burst, refill),
+            (RequestKind::Reserve, false) => config.reservation_rate_per_ip(burst, refill),
+            (RequestKind::Connect, true) => config.circuit_src_per_peer(burst, refill),
+            (RequestKind::Connect, false) => config.circuit_src_per_ip(burst, refill),
         };
-        let limiters = match self.wish {
-            Wish::Reserve => &mut config.reservation_rate_limiters,
-            Wish::Connect => &mut config.circuit_src_rate_limiters,
+        let limiters = match self.request {
+            RequestKind::Reserve => &mut config.reservation_rate_limiters,
+            RequestKind::Connect => &mut config.circuit_src_rate_limiters,
         };
         if let Some(mut limiter) = limiters.pop() {
-            let door = Arc::clone(door);
-            let Self { wish, refusal, .. } = self;
+            let policy = Arc::clone(policy);
+            let Self {
+                request, refusal, ..
+            } = self;
             limiters.push(Box::new(
                 move |peer: PeerId, address: &Multiaddr, now: Instant| {
                     let admits = limiter.try_next(peer, address, now);
                     if !admits {
-                        door.turned_away(wish, peer, refusal);
+                        policy.turned_away(request, peer, refusal);
                     }
                     admits
                 },
@@ -102,16 +104,16 @@ impl Limit {
     }
 }
 
-fn admission(wish: Wish, door: &Arc<Door>) -> Box<dyn RateLimiter> {
-    let door = Arc::clone(door);
-    Box::new(move |peer: PeerId, _: &Multiaddr, now: Instant| door.admits(wish, peer, now))
+fn admission(request: RequestKind, policy: &Arc<AdmissionPolicy>) -> Box<dyn RateLimiter> {
+    let policy = Arc::clone(policy);
+    Box::new(move |peer: PeerId, _: &Multiaddr, now: Instant| policy.admits(request, peer, now))
 }
 
 /// Gives places to those whom nothing else keeps from having one, so it is asked last.
-fn places(door: &Arc<Door>) -> Box<dyn RateLimiter> {
-    let door = Arc::clone(door);
+fn places(policy: &Arc<AdmissionPolicy>) -> Box<dyn RateLimiter> {
+    let policy = Arc::clone(policy);
     Box::new(move |peer: PeerId, address: &Multiaddr, now: Instant| {
-        door.gives_place(peer, address, now)
+        policy.gives_place(peer, address, now)
     })
 }
 
@@ -119,9 +121,9 @@ fn places(door: &Arc<Door>) -> Box<dyn RateLimiter> {
 mod tests {
     use super::*;
 
-    fn built(settings: &Relay) -> (relay::Config, Arc<Door>) {
-        let door = Arc::new(Door::new(settings));
-        (config(settings, &door), door)
+    fn built(settings: &Relay) -> (relay::Config, Arc<AdmissionPolicy>) {
+        let policy = Arc::new(AdmissionPolicy::new(settings));
+        (config(settings, &policy), policy)
     }
 
     #[test]
@@ -154,30 +156,30 @@ mod tests {
     #[test]
     fn bursts_end_where_those_of_libp2p_do_and_are_told() {
         let peer = PeerId::random();
-        let (mut ours, door) = built(&Relay::default());
+        let (mut ours, policy) = built(&Relay::default());
         let mut stock = relay::Config::default();
-        for (wish, ours, stock) in [
+        for (request, ours, stock) in [
             (
-                Wish::Reserve,
+                RequestKind::Reserve,
                 &mut ours.reservation_rate_limiters,
                 &mut stock.reservation_rate_limiters,
             ),
             (
-                Wish::Connect,
+                RequestKind::Connect,
                 &mut ours.circuit_src_rate_limiters,
                 &mut stock.circuit_src_rate_limiters,
             ),
         ] {
             assert_eq!(admitted(ours, peer), 30);
             assert_eq!(admitted(stock, peer), 30);
-            assert_eq!(door.refusal(wish, peer), Some(Refusal::PeerRate));
+            assert_eq!(policy.refusal(request, peer), Some(Refusal::PeerRate));
         }
-        let (mut ours, door) = built(&Relay {
+        let (mut ours, policy) = built(&Relay {
             circuit_burst_per_peer: 0,
             ..Relay::default()
         });
         assert_eq!(admitted(&mut ours.circuit_src_rate_limiters, peer), 60);
-        let refusal = door.refusal(Wish::Connect, peer);
+        let refusal = policy.refusal(RequestKind::Connect, peer);
         assert_eq!(refusal, Some(Refusal::AddressRate));
     }
 }

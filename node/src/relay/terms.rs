@@ -29,13 +29,13 @@ pub const TERMS_PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery/relay-te
 
 /// What a relay says of itself now.
 #[derive(Debug)]
-pub struct Board {
+pub struct RelayLoad {
     reservations: AtomicU32,
     max_reservations: u32,
     price: u32,
 }
 
-impl Board {
+impl RelayLoad {
     /// A relay without reservations.
     pub fn new(max_reservations: usize, price: u32) -> Self {
         Self {
@@ -63,16 +63,16 @@ impl Board {
 /// Asks relays for their terms, and tells one's own.
 pub struct Behaviour {
     /// Our own terms, if we relay.
-    board: Option<Arc<Board>>,
+    load: Option<Arc<RelayLoad>>,
     asked: BTreeSet<ConnectionId>,
     queue: VecDeque<ToSwarm<(PeerId, Terms), Ask>>,
 }
 
 impl Behaviour {
-    /// Answers with what stands on `board`; without one nobody is answered.
-    pub fn new(board: Option<Arc<Board>>) -> Self {
+    /// Answers with `load`; without one no peer is answered.
+    pub fn new(load: Option<Arc<RelayLoad>>) -> Self {
         Self {
-            board,
+            load,
             asked: BTreeSet::new(),
             queue: VecDeque::new(),
         }
@@ -90,7 +90,7 @@ impl Behaviour {
     }
 
     fn handler(&self) -> OneShotHandler<Tell, Ask, Option<Terms>> {
-        let tell = Tell(self.board.clone());
+        let tell = Tell(self.load.clone());
         OneShotHandler::new(
             SubstreamProtocol::new(tell, ()),
             OneShotHandlerConfig::default(),
@@ -147,7 +147,7 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        // Orders come from the loop that polls the swarm right after, so nobody has to be woken.
+        // Orders come from the loop that polls the swarm right after, so no task has to be woken.
         self.queue.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 }
@@ -183,7 +183,7 @@ impl OutboundUpgrade<Stream> for Ask {
 
 /// Tells our own terms, if we have some.
 #[derive(Clone)]
-pub struct Tell(Option<Arc<Board>>);
+pub struct Tell(Option<Arc<RelayLoad>>);
 
 impl UpgradeInfo for Tell {
     type Info = StreamProtocol;
@@ -201,8 +201,8 @@ impl InboundUpgrade<Stream> for Tell {
 
     fn upgrade_inbound(self, mut stream: Stream, _: Self::Info) -> Self::Future {
         async move {
-            if let Some(board) = self.0 {
-                stream.write_all(&encode(board.terms())).await?;
+            if let Some(load) = self.0 {
+                stream.write_all(&encode(load.terms())).await?;
             }
             stream.close().await?;
             Ok(None)
@@ -251,14 +251,14 @@ mod tests {
 
     #[test]
     fn the_board_shows_what_was_written_last() {
-        let board = Board::new(usize::MAX, 7);
-        board.set_reservations(3);
+        let load = RelayLoad::new(usize::MAX, 7);
+        load.set_reservations(3);
         let expected = Terms {
             reservations: 3,
             max_reservations: u32::MAX,
             price: 7,
         };
-        assert_eq!(board.terms(), expected);
+        assert_eq!(load.terms(), expected);
     }
 
     #[test]

@@ -24,8 +24,10 @@ use crate::core::addresses::relay_of;
 use crate::core::signal::{Signal, Whereabouts};
 use crate::identity::IdentityId;
 use crate::protocol::{CircuitLimit, is_circuit};
-use crate::relay::terms::{Board, TERMS_PROTOCOL};
-use crate::relay::{AutoRelay, CircuitDenial, CircuitEnd, Door, Ended, ReservationEnd, Terms};
+use crate::relay::terms::{RelayLoad, TERMS_PROTOCOL};
+use crate::relay::{
+    AdmissionPolicy, AutoRelay, CircuitDenial, CircuitEnd, Ended, ReservationEnd, Terms,
+};
 
 use super::Service;
 use serving::Granted;
@@ -48,9 +50,9 @@ pub struct Relays {
     /// What circuits may carry that are being opened to us, by where they come from.
     coming: Coming,
     /// Whom we relay for.
-    door: Arc<Door>,
+    policy: Arc<AdmissionPolicy>,
     /// What we tell clients of our relay.
-    board: Arc<Board>,
+    load: Arc<RelayLoad>,
     /// Places held for others.
     granted: Granted,
 }
@@ -105,8 +107,8 @@ impl Service for Relays {
             circuits: BTreeMap::new(),
             allowed: BTreeMap::new(),
             coming: Coming::default(),
-            door: Arc::new(Door::new(&config.relay)),
-            board: Arc::new(Board::new(
+            policy: Arc::new(AdmissionPolicy::new(&config.relay)),
+            load: Arc::new(RelayLoad::new(
                 config.relay.max_reservations,
                 config.relay.price,
             )),
@@ -121,7 +123,7 @@ impl Service for Relays {
                 connection,
                 endpoint,
             } => self.circuit_opened(core, *peer, *connection, endpoint),
-            Signal::Closed { peer, address, .. } => self.door.closed(*peer, address),
+            Signal::Closed { peer, address, .. } => self.policy.closed(*peer, address),
             Signal::Disconnected { connection, .. } => self.circuit_closed(core, *connection),
             Signal::PeerGone(peer) => self.peer_gone(core, *peer),
             Signal::DialFailed { peer, error } => circuit_denied(core, *peer, error),
@@ -131,7 +133,7 @@ impl Service for Relays {
                 info,
             } => self.identified(core, *connection, *peer, info),
             Signal::Measured { peer, rtt } => self.auto.measured(peer, *rtt),
-            Signal::Proved { peer, identity, .. } => self.door.proved(*peer, identity),
+            Signal::Proved { peer, identity, .. } => self.policy.proved(*peer, identity),
             Signal::FriendAdded(_) | Signal::FriendRemoved { .. } => self.admit_friends(core),
             Signal::ReachChanged => self.reach_changed(core),
             Signal::ListenerClosed { listener, reason } => {
@@ -158,8 +160,8 @@ impl Service for Relays {
 impl Relays {
     /// Whom this node admits as a relay, and what it tells of itself as one: what its behaviours
     /// share with this service.
-    pub fn serving(&self) -> (&Arc<Door>, &Arc<Board>) {
-        (&self.door, &self.board)
+    pub fn serving(&self) -> (&Arc<AdmissionPolicy>, &Arc<RelayLoad>) {
+        (&self.policy, &self.load)
     }
 
     /// Acts on what a relay has told of its terms.
@@ -248,7 +250,7 @@ impl Relays {
         }
     }
 
-    /// Asks relays for reservations until there are enough, or nobody is left to be asked now.
+    /// Asks relays for reservations until there are enough, or none is left to be asked now.
     fn reserve(&mut self, core: &mut Core, now: Instant) {
         while let Some(relay) = self.auto.choose(now) {
             let peer = relay.peer;
@@ -335,7 +337,7 @@ impl Relays {
 
     /// There is no connection with a peer any more.
     fn peer_gone(&mut self, core: &mut Core, peer: PeerId) {
-        self.door.left(peer);
+        self.policy.left(peer);
         self.allowed.remove(&peer);
         self.auto.withdraw(&peer);
         let reason = ReservationEnd::ConnectionClosed;

@@ -8,7 +8,7 @@ use libp2p::relay::{self, StatusCode};
 use crate::api::Event;
 use crate::core::Core;
 use crate::entry::Use;
-use crate::relay::{CircuitDenial, CircuitEnd, Refusal, Wish};
+use crate::relay::{CircuitDenial, CircuitEnd, Refusal, RequestKind};
 
 use super::Relays;
 
@@ -70,10 +70,10 @@ impl Relays {
                 status,
             } => core.emit(&Event::RelayRefused {
                 peer: peer.to_string(),
-                reason: self.reason(Wish::Reserve, peer, &status).to_owned(),
+                reason: self.reason(RequestKind::Reserve, peer, &status).to_owned(),
             }),
             Happened::ReservationTimedOut { src_peer_id: peer } => {
-                self.door.expired(peer);
+                self.policy.expired(peer);
                 let left = self.granted.of(&peer).saturating_sub(1);
                 self.released(core, peer, left, "expired");
             }
@@ -98,7 +98,7 @@ impl Relays {
                 relay: Some(core.swarm.local_peer_id().to_string()),
                 from: from.to_string(),
                 to: Some(to.to_string()),
-                reason: self.reason(Wish::Connect, from, &status).to_owned(),
+                reason: self.reason(RequestKind::Connect, from, &status).to_owned(),
             }),
             Happened::CircuitClosed {
                 src_peer_id: from,
@@ -114,10 +114,10 @@ impl Relays {
         }
     }
 
-    /// Why a wish was refused: what the door knows of it, or else the status that was sent.
-    fn reason(&self, wish: Wish, peer: PeerId, status: &StatusCode) -> &'static str {
+    /// Why a request was refused: what the policy knows of it, or else the status that was sent.
+    fn reason(&self, request: RequestKind, peer: PeerId, status: &StatusCode) -> &'static str {
         let known = match status {
-            StatusCode::ResourceLimitExceeded => self.door.refusal(wish, peer),
+            StatusCode::ResourceLimitExceeded => self.policy.refusal(request, peer),
             _ => None,
         };
         known.map_or_else(
@@ -126,16 +126,16 @@ impl Relays {
         )
     }
 
-    /// Tells the door whom this node follows.
+    /// Tells the policy whom this node follows.
     pub(super) fn admit_friends(&self, core: &Core) {
         if core.context.config.relay.enabled {
-            self.door.set_friends(core.friends.peers().collect());
+            self.policy.set_friends(core.friends.peers().collect());
         }
     }
 
     fn write_on_board(&self) {
         let taken = self.granted.total();
-        self.board.set_reservations(taken);
+        self.load.set_reservations(taken);
     }
 
     fn released(&mut self, core: &mut Core, peer: PeerId, left: usize, reason: &str) {

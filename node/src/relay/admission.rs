@@ -1,12 +1,12 @@
-//! Whom a relay serves, and why it has turned somebody away.
+//! Which peers a relay serves, and why it has refused one.
 //!
-//! Owns who holds a place. Of places for strangers one machine or network gets the fewer the fewer
-//! are left, so that who comes first keeps nobody out; friends get one whoever else is there, and so
-//! does everybody who renews what they have.
+//! Owns which peers have a reservation. The fewer places are left for strangers, the fewer one machine
+//! or network gets, so that the first to come keep no others out. Friends always get one, and so does
+//! a peer that renews what it has.
 //!
 //! libp2p asks a relay's rate limiters before it grants anything, and answers every refusal of
-//! theirs with the same status. So they ask this door, which keeps the reason until the node
-//! hears of the refusal.
+//! theirs with the same status. So they ask this policy, which keeps the reason until the node
+//! learns of the refusal.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ use super::reason::CircuitDenial;
 /// Peers whose circuits of the last hour are counted. When all places are taken, a peer that has
 /// none is turned away: the quota is for relays that serve few.
 const COUNTED_MAX: usize = 4096;
-/// Peers of one listed identity that are remembered: whoever speaks for it can make any number.
+/// Peers of one listed identity that are remembered: its owner can make any number.
 const PROVED_MAX: usize = 64;
 /// One machine or home, and one network, hold at most so many times the places that are left: of 128
 /// one has 103 before others come, and two have 123.
@@ -32,12 +32,12 @@ const PLACE_SHARE: usize = 4;
 const NET_SHARE: usize = 16;
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Why a relay has turned somebody away.
+/// Why a relay has refused a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Not on the list.
     NotListed,
-    /// Nobody whom the relay's owner follows.
+    /// Not followed by the relay's owner.
     NoFriend,
     /// As many circuits in this hour as the relay allows.
     HourlyQuota,
@@ -64,18 +64,18 @@ impl Refusal {
     }
 }
 
-/// What somebody wants of a relay.
+/// What a peer asks of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wish {
-    /// A place.
+pub enum RequestKind {
+    /// A reservation.
     Reserve,
-    /// A circuit to somebody who has one.
+    /// A circuit to a peer that has one.
     Connect,
 }
 
-/// A relay's door. Shared by libp2p's relay and a service.
+/// A relay's admission policy. Shared by libp2p's relay and a service.
 #[derive(Debug)]
-pub struct Door {
+pub struct AdmissionPolicy {
     reserve: RelayAccess,
     connect: RelayAccess,
     circuits_per_hour: u32,
@@ -95,11 +95,11 @@ struct State {
     hours: WindowCounts<PeerId>,
     /// Places that are held, by peer and by where its connection comes from.
     places: BTreeMap<(PeerId, Multiaddr), Place>,
-    /// Refusals of which the node has not heard yet; one a peer and wish.
-    refused: BTreeMap<(PeerId, Wish), Refusal>,
+    /// Refusals of which the node has not heard yet; one a peer and request.
+    refused: BTreeMap<(PeerId, RequestKind), Refusal>,
 }
 
-/// A place that somebody holds.
+/// A reservation.
 #[derive(Debug)]
 struct Place {
     origin: Origin,
@@ -113,8 +113,8 @@ impl State {
     }
 }
 
-impl Door {
-    /// A door as the configuration wants it.
+impl AdmissionPolicy {
+    /// A policy as the configuration wants it.
     pub fn new(settings: &Relay) -> Self {
         let mut state = State {
             listed: BTreeSet::new(),
@@ -162,28 +162,30 @@ impl Door {
         peers.push_back(peer);
     }
 
-    /// From now on the node follows the people of these peers, and nobody else.
+    /// From now on the node follows the owners of these peers, and no one else.
     pub fn set_friends(&self, friends: BTreeSet<PeerId>) {
         self.state().friends = friends;
     }
 
     /// Whether `peer` may have what it wants at `now`.
-    pub fn admits(&self, wish: Wish, peer: PeerId, now: Instant) -> bool {
+    pub fn admits(&self, request: RequestKind, peer: PeerId, now: Instant) -> bool {
         let mut state = self.state();
-        let access = match wish {
-            Wish::Reserve => self.reserve,
-            Wish::Connect => self.connect,
+        let access = match request {
+            RequestKind::Reserve => self.reserve,
+            RequestKind::Connect => self.connect,
         };
         let refusal = match access {
             RelayAccess::Listed if !state.lists(&peer) => Some(Refusal::NotListed),
             RelayAccess::Friends if !state.friends.contains(&peer) => Some(Refusal::NoFriend),
-            _ if wish == Wish::Connect && !state.counts(peer, self.circuits_per_hour, now) => {
+            _ if request == RequestKind::Connect
+                && !state.counts(peer, self.circuits_per_hour, now) =>
+            {
                 Some(Refusal::HourlyQuota)
             }
             _ => None,
         };
         if let Some(refusal) = refusal {
-            state.refused.insert((peer, wish), refusal);
+            state.refused.insert((peer, request), refusal);
         }
         refusal.is_none()
     }
@@ -199,7 +201,9 @@ impl Door {
         }
         let origin = Origin::new(address, address);
         if !state.friends.contains(&peer) && !state.has_room(&origin, self.places_max) {
-            state.refused.insert((peer, Wish::Reserve), Refusal::Full);
+            state
+                .refused
+                .insert((peer, RequestKind::Reserve), Refusal::Full);
             return false;
         }
         state.places.insert(key, Place { origin, since: now });
@@ -222,21 +226,21 @@ impl Door {
     }
 
     /// A rate limiter has turned `peer` away.
-    pub fn turned_away(&self, wish: Wish, peer: PeerId, refusal: Refusal) {
-        self.state().refused.insert((peer, wish), refusal);
+    pub fn turned_away(&self, request: RequestKind, peer: PeerId, refusal: Refusal) {
+        self.state().refused.insert((peer, request), refusal);
     }
 
     /// Why `peer` was turned away the last time, if not for want of places. To be asked when a
     /// refusal becomes known, which takes it off the books.
-    pub fn refusal(&self, wish: Wish, peer: PeerId) -> Option<Refusal> {
-        self.state().refused.remove(&(peer, wish))
+    pub fn refusal(&self, request: RequestKind, peer: PeerId) -> Option<Refusal> {
+        self.state().refused.remove(&(peer, request))
     }
 
     /// There is no connection with `peer` any more, so that its refusals will not be told.
     pub fn left(&self, peer: PeerId) {
         let mut state = self.state();
-        state.refused.remove(&(peer, Wish::Reserve));
-        state.refused.remove(&(peer, Wish::Connect));
+        state.refused.remove(&(peer, RequestKind::Reserve));
+        state.refused.remove(&(peer, RequestKind::Connect));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -271,106 +275,109 @@ mod tests {
 
     #[test]
     fn an_open_door_admits_anybody() {
-        let door = Door::new(&Relay::default());
-        assert!(door.admits(Wish::Reserve, PeerId::random(), Instant::now()));
-        assert!(door.admits(Wish::Connect, PeerId::random(), Instant::now()));
+        let policy = AdmissionPolicy::new(&Relay::default());
+        assert!(policy.admits(RequestKind::Reserve, PeerId::random(), Instant::now()));
+        assert!(policy.admits(RequestKind::Connect, PeerId::random(), Instant::now()));
     }
 
     #[test]
     fn the_listed_are_peers_and_those_who_prove_a_listed_identity() {
         let (peer, stranger, person) = (PeerId::random(), PeerId::random(), PeerId::random());
         let identity = IdentityId([7; 32]);
-        let door = Door::new(&Relay {
+        let policy = AdmissionPolicy::new(&Relay {
             reserve: RelayAccess::Listed,
             listed: vec![peer.to_string(), identity.to_string()],
             ..Relay::default()
         });
         let now = Instant::now();
-        assert!(door.admits(Wish::Reserve, peer, now));
-        assert!(!door.admits(Wish::Reserve, person, now));
+        assert!(policy.admits(RequestKind::Reserve, peer, now));
+        assert!(!policy.admits(RequestKind::Reserve, person, now));
         assert_eq!(
-            door.refusal(Wish::Reserve, person),
+            policy.refusal(RequestKind::Reserve, person),
             Some(Refusal::NotListed)
         );
-        assert_eq!(door.refusal(Wish::Reserve, person), None);
-        door.proved(person, &identity);
-        door.proved(stranger, &IdentityId([8; 32]));
-        assert!(door.admits(Wish::Reserve, person, now));
-        assert!(!door.admits(Wish::Reserve, stranger, now));
-        assert!(door.admits(Wish::Connect, stranger, now));
+        assert_eq!(policy.refusal(RequestKind::Reserve, person), None);
+        policy.proved(person, &identity);
+        policy.proved(stranger, &IdentityId([8; 32]));
+        assert!(policy.admits(RequestKind::Reserve, person, now));
+        assert!(!policy.admits(RequestKind::Reserve, stranger, now));
+        assert!(policy.admits(RequestKind::Connect, stranger, now));
     }
 
     #[test]
     fn peers_of_a_listed_identity_are_remembered_up_to_a_bound() {
         let identity = IdentityId([7; 32]);
-        let door = Door::new(&Relay {
+        let policy = AdmissionPolicy::new(&Relay {
             reserve: RelayAccess::Listed,
             listed: vec![identity.to_string()],
             ..Relay::default()
         });
         let peers: Vec<_> = (0..=PROVED_MAX).map(|_| PeerId::random()).collect();
         for peer in &peers {
-            door.proved(*peer, &identity);
+            policy.proved(*peer, &identity);
         }
         let now = Instant::now();
-        assert!(!door.admits(Wish::Reserve, peers[0], now));
+        assert!(!policy.admits(RequestKind::Reserve, peers[0], now));
         assert!(
             peers[1..]
                 .iter()
-                .all(|peer| door.admits(Wish::Reserve, *peer, now))
+                .all(|peer| policy.admits(RequestKind::Reserve, *peer, now))
         );
-        assert_eq!(door.state().proved[&identity].len(), PROVED_MAX);
+        assert_eq!(policy.state().proved[&identity].len(), PROVED_MAX);
     }
 
     #[test]
     fn friends_are_whom_the_node_follows_now() {
         let friend = PeerId::random();
-        let door = Door::new(&Relay {
+        let policy = AdmissionPolicy::new(&Relay {
             connect: RelayAccess::Friends,
             ..Relay::default()
         });
         let now = Instant::now();
-        assert!(!door.admits(Wish::Connect, friend, now));
-        assert_eq!(door.refusal(Wish::Connect, friend), Some(Refusal::NoFriend));
-        door.set_friends([friend].into());
-        assert!(door.admits(Wish::Connect, friend, now));
-        door.set_friends(BTreeSet::new());
-        assert!(!door.admits(Wish::Connect, friend, now));
+        assert!(!policy.admits(RequestKind::Connect, friend, now));
+        assert_eq!(
+            policy.refusal(RequestKind::Connect, friend),
+            Some(Refusal::NoFriend)
+        );
+        policy.set_friends([friend].into());
+        assert!(policy.admits(RequestKind::Connect, friend, now));
+        policy.set_friends(BTreeSet::new());
+        assert!(!policy.admits(RequestKind::Connect, friend, now));
     }
 
     #[test]
     fn an_hour_has_so_many_circuits_and_the_next_hour_as_many() {
-        let door = Door::new(&Relay {
+        let policy = AdmissionPolicy::new(&Relay {
             circuits_per_peer_hour: 2,
             ..Relay::default()
         });
         let (peer, now) = (PeerId::random(), Instant::now());
-        let admits = |at| door.admits(Wish::Connect, peer, at);
+        let admits = |at| policy.admits(RequestKind::Connect, peer, at);
         assert!(admits(now) && admits(now));
         assert!(!admits(now + HOUR.saturating_sub(Duration::from_secs(1))));
         assert_eq!(
-            door.refusal(Wish::Connect, peer),
+            policy.refusal(RequestKind::Connect, peer),
             Some(Refusal::HourlyQuota)
         );
         assert!(admits(now + HOUR));
-        assert!(door.admits(Wish::Reserve, peer, now));
+        assert!(policy.admits(RequestKind::Reserve, peer, now));
     }
 
     #[test]
     fn no_crowd_makes_the_relay_count_without_end() {
-        let door = Door::new(&Relay {
+        let policy = AdmissionPolicy::new(&Relay {
             circuits_per_peer_hour: 1,
             ..Relay::default()
         });
         let now = Instant::now();
         for _ in 0..COUNTED_MAX {
-            assert!(door.admits(Wish::Connect, PeerId::random(), now));
+            assert!(policy.admits(RequestKind::Connect, PeerId::random(), now));
         }
         let late = PeerId::random();
-        assert!(!door.admits(Wish::Connect, late, now));
-        assert_eq!(door.state().hours.len(), COUNTED_MAX);
-        assert!(door.admits(Wish::Connect, late, now + HOUR));
-        assert_eq!(door.state().hours.len(), 1);
+        assert!(!policy.admits(RequestKind::Connect, late, now));
+        assert_eq!(policy.state().hours.len(), COUNTED_MAX);
+        assert!(policy.admits(RequestKind::Connect, late, now + HOUR));
+        assert_eq!(policy.state().hours.len(), 1);
     }
 
     fn at(ip: &str, port: usize) -> Multiaddr {
@@ -380,51 +387,54 @@ mod tests {
 
     #[test]
     fn who_comes_first_to_a_relay_keeps_out_neither_friends_nor_others() {
-        let door = Door::new(&Relay::default());
+        let policy = AdmissionPolicy::new(&Relay::default());
         let now = Instant::now();
-        let comes = |ip: &str, port| door.gives_place(PeerId::random(), &at(ip, port), now);
+        let comes = |ip: &str, port| policy.gives_place(PeerId::random(), &at(ip, port), now);
         let held = |ip: &str| (0..200).filter(|port| comes(ip, *port)).count();
         assert_eq!((held("1.1.1.1"), held("2.2.2.2")), (103, 20));
         let friend = PeerId::random();
-        door.set_friends([friend].into());
+        policy.set_friends([friend].into());
         assert!(comes("3.3.3.3", 1), "one of a third site");
         while comes("3.3.3.3", 2) || (4..200).any(|net| comes(&format!("{net}.1.1.1"), 1)) {}
         let stranger = PeerId::random();
-        assert!(!door.gives_place(stranger, &at("4.4.4.4", 1), now));
-        assert_eq!(door.refusal(Wish::Reserve, stranger), Some(Refusal::Full));
-        assert!(door.gives_place(friend, &at("1.1.1.1", 999), now));
+        assert!(!policy.gives_place(stranger, &at("4.4.4.4", 1), now));
+        assert_eq!(
+            policy.refusal(RequestKind::Reserve, stranger),
+            Some(Refusal::Full)
+        );
+        assert!(policy.gives_place(friend, &at("1.1.1.1", 999), now));
         assert!(
-            door.gives_place(friend, &at("1.1.1.1", 999), now),
+            policy.gives_place(friend, &at("1.1.1.1", 999), now),
             "renewed"
         );
     }
 
     #[test]
     fn a_full_relay_renews_what_it_gave_and_gives_on_what_is_free_again() {
-        let door = Door::new(&Relay {
+        let policy = AdmissionPolicy::new(&Relay {
             max_reservations: 2,
             ..Relay::default()
         });
         let (now, later) = (Instant::now(), Instant::now() + HOUR);
         let [one, two, three] = [(); 3].map(|()| PeerId::random());
-        let gives = |peer, port, now| door.gives_place(peer, &at("1.1.1.1", port), now);
+        let gives = |peer, port, now| policy.gives_place(peer, &at("1.1.1.1", port), now);
         assert!(gives(one, 1, now) && gives(two, 2, now));
         assert!(!gives(three, 3, now) && gives(one, 1, later));
         // A further connection's place is another one.
         assert!(!gives(one, 4, later));
-        door.expired(two);
+        policy.expired(two);
         assert!(gives(three, 3, later) && !gives(two, 2, later));
-        door.closed(one, &at("1.1.1.1", 1));
+        policy.closed(one, &at("1.1.1.1", 1));
         assert!(gives(two, 2, later));
     }
 
     #[test]
     fn refusals_of_those_who_left_are_forgotten() {
-        let door = Door::new(&Relay::default());
+        let policy = AdmissionPolicy::new(&Relay::default());
         let peer = PeerId::random();
-        door.turned_away(Wish::Reserve, peer, Refusal::PeerRate);
-        door.turned_away(Wish::Connect, peer, Refusal::AddressRate);
-        door.left(peer);
-        assert!(door.state().refused.is_empty());
+        policy.turned_away(RequestKind::Reserve, peer, Refusal::PeerRate);
+        policy.turned_away(RequestKind::Connect, peer, Refusal::AddressRate);
+        policy.left(peer);
+        assert!(policy.state().refused.is_empty());
     }
 }
