@@ -20,9 +20,9 @@ pub mod environment;
 mod files;
 mod forward;
 mod gossip;
-pub mod hold;
 pub mod identity;
 pub mod kad;
+pub mod keep_alive;
 pub mod keys;
 #[cfg(test)]
 mod memory_disk;

@@ -15,8 +15,8 @@ use crate::discovery::local::{self, LocalDiscovery};
 use crate::discovery::{self, friends};
 use crate::entry::Limits;
 use crate::gossip::{self, Groups};
-use crate::hold;
 use crate::kad;
+use crate::keep_alive;
 use crate::protocol::{self, Context};
 use crate::relay::terms::{self, RelayLoad};
 use crate::relay::{AdmissionPolicy, server};
@@ -41,7 +41,7 @@ pub struct NodeBehaviour {
     /// Notices dead connections.
     pub ping: ping::Behaviour,
     /// Keeps connections with known nodes.
-    pub hold: hold::Behaviour,
+    pub keep_alive: keep_alive::Behaviour,
     /// Has our addresses tested.
     pub autonat_client: Optional<v2::client::Behaviour>,
     /// Tests addresses for others.
@@ -179,7 +179,7 @@ impl NodeBehaviour {
                     .with_interval(ping.interval.get())
                     .with_timeout(ping.timeout.get()),
             ),
-            hold: hold::Behaviour::new(known),
+            keep_alive: keep_alive::Behaviour::new(known),
             kad: optional(kad),
             upnp: optional(upnp),
             autonat_client: optional(autonat_client),

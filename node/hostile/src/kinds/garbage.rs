@@ -12,7 +12,7 @@ pub const PROTOCOLS: [&str; 13] = [
     "/orrery/auth/2",
     "/orrery/feed/1",
     "/orrery/friends/1",
-    "/orrery/hold/1",
+    "/orrery/keep-alive/1",
     "/orrery/relay-terms/1",
     "/ipfs/id/1.0.0",
     "/ipfs/id/push/1.0.0",

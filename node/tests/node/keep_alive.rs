@@ -6,7 +6,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::Stream;
 use orrery_node::api::{Command, Event, Reply};
 use orrery_node::card::Card;
-use orrery_node::hold::PROTOCOL;
+use orrery_node::keep_alive::PROTOCOL;
 
 use crate::hostile::Peer;
 use crate::world::{PATIENCE, TestNode};
@@ -85,7 +85,7 @@ async fn is_ended(stream: &mut Stream) {
 }
 
 #[tokio::test]
-async fn a_stranger_holds_a_connection_by_one_silent_substream() {
+async fn a_stranger_keeps_a_connection_by_one_silent_substream() {
     let node = TestNode::start(1, IDLE).await;
     let mut peer = Peer::connect(9, &node).await;
     let mut first = peer.open(PROTOCOL).await;
@@ -94,16 +94,20 @@ async fn a_stranger_holds_a_connection_by_one_silent_substream() {
     tokio::time::sleep(LONG).await;
     assert_eq!(node.seen.count(is_disconnected), 0);
     drop(second);
-    node.seen.wait("nobody holds it", is_disconnected).await;
+    node.seen
+        .wait("neither end keeps it", is_disconnected)
+        .await;
 }
 
 #[tokio::test]
-async fn whoever_says_something_holds_nothing() {
+async fn a_peer_that_sends_something_keeps_nothing() {
     let node = TestNode::start(1, IDLE).await;
     let mut peer = Peer::connect(9, &node).await;
     let mut stream = peer.open(PROTOCOL).await;
     stream.write_all(&[0]).await.expect("there is room");
     stream.flush().await.expect("sent");
     is_ended(&mut stream).await;
-    node.seen.wait("nobody holds it", is_disconnected).await;
+    node.seen
+        .wait("neither end keeps it", is_disconnected)
+        .await;
 }

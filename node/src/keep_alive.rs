@@ -1,9 +1,9 @@
-//! `/orrery/hold/1`: connections with known nodes are held.
+//! `/orrery/keep-alive/1`: connections with known nodes stay open.
 //!
-//! A connection that nobody uses is closed by whichever end first finds it idle. Who lists a
-//! node in `bootstrap.peers` wants the connection all the same: it opens one substream, on which
-//! nobody says anything. As long as that is open, neither end takes the connection for idle. A
-//! stranger can have a connection held so, too; how many there are is bounded by the limits of
+//! A connection without streams is closed by whichever end first finds it idle. A node that lists
+//! another in `bootstrap.peers` wants the connection all the same: it opens one substream, on which
+//! neither end sends anything. As long as that is open, neither end takes the connection for idle. A
+//! stranger can keep a connection open so, too; how many there are is bounded by the limits of
 //! connections.
 
 use std::collections::BTreeSet;
@@ -25,15 +25,15 @@ use libp2p::swarm::{
 use libp2p::{PeerId, StreamProtocol};
 
 /// The protocol's name.
-pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery/hold/1");
+pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery/keep-alive/1");
 
-/// Holds the connections with some peers, and lets others hold theirs.
+/// Keeps the connections with some peers, and lets others keep theirs.
 pub struct Behaviour {
     peers: BTreeSet<PeerId>,
 }
 
 impl Behaviour {
-    /// Holds every connection with one of `peers`, whoever dialled.
+    /// Keeps every connection with one of `peers`, whichever end dialled.
     pub fn new(peers: BTreeSet<PeerId>) -> Self {
         Self { peers }
     }
@@ -92,7 +92,7 @@ impl NetworkBehaviour for Behaviour {
 
 /// One connection.
 pub struct Handler {
-    /// Whether we hold it. A peer that does not speak the protocol may let it go, we do not.
+    /// Whether we keep it. A peer that does not speak the protocol may close it, we do not.
     known: bool,
     /// Whether our substream has to be opened.
     due: bool,
