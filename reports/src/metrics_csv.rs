@@ -9,23 +9,29 @@ use crate::{
     stats::{Shares, Stat, Zeros, metric_value},
 };
 
-/// The table: scenario, variant, fidelity, seed, metric, labels, stat, value, unit.
+/// Columns of every table.
+const COLUMNS: [&str; 9] = [
+    "scenario", "variant", "fidelity", "seed", "metric", "labels", "stat", "value", "unit",
+];
+
+/// The table: scenario, variant, fidelity, seed, metric, labels, stat, value, unit; and for each
+/// dimension of a grid `grid_` with its label, which has the cell's value.
 ///
 /// Lines are ordered by variant as in the record, seed, metric and statistic. Seeds that ended
-/// early are included. Counts of what did not happen in a seed are 0. Figures are written to the last digit, not rounded for people.
+/// early are included. Counts of what did not happen in a seed are 0. Figures are written to the
+/// last digit, not rounded for people.
 ///
 /// # Errors
 /// [`Error::Csv`] only where memory does not suffice.
 pub fn table(record: &Record) -> Result<String, Error> {
     let (shares, zeros) = (Shares::of(record), Zeros::of(record));
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
-    writer.write_record([
-        "scenario", "variant", "fidelity", "seed", "metric", "labels", "stat", "value", "unit",
-    ])?;
+    let of_grid = record.grid.iter().map(|it| format!("grid_{}", it.label));
+    writer.write_record(COLUMNS.map(str::to_owned).into_iter().chain(of_grid))?;
     for variant in &record.variants {
         for seed in &variant.seeds {
             for line in lines(seed, &shares, &zeros) {
-                writer.write_record([
+                let cells = [
                     record.scenario.as_str(),
                     &variant.name,
                     variant.fidelity.name(),
@@ -35,7 +41,10 @@ pub fn table(record: &Record) -> Result<String, Error> {
                     &line.stat.map_or(Cow::Borrowed("value"), Stat::name),
                     &line.figure.to_string(),
                     line.unit,
-                ])?;
+                ];
+                let of_grid = record.grid.iter();
+                let of_grid = of_grid.map(|it| line.key.label(&it.label).unwrap_or_default());
+                writer.write_record(cells.into_iter().chain(of_grid))?;
             }
         }
     }

@@ -9,6 +9,7 @@ use orrery_reports::{
     html,
     key::Key,
     matrix::{PAGE_MAX, PANELS_MAX, matrices},
+    metrics_csv,
     record::Metric,
     stats, summary_md,
     table::{Colour, table},
@@ -211,6 +212,18 @@ fn zeros_of_what_nothing_produces_are_left_out() {
     }
     stats::summarise(&mut record).expect("valid histograms");
     assert!(!shown(&record));
+}
+
+#[test]
+fn a_grids_values_are_columns_of_the_table() {
+    let csv = metrics_csv::table(&holes(2, &["quic"], 1)).expect("fits");
+    let head = csv.lines().next().expect("a head");
+    assert!(
+        head.ends_with(",value,unit,grid_transport,grid_dialer,grid_listener"),
+        "{head}"
+    );
+    let cell = "connect.success,\"dialer=none,listener=eim-eif,transport=quic\",value,1,ratio,";
+    assert!(csv.contains(&format!("{cell}quic,none,eim-eif\n")), "{csv}");
 }
 
 #[test]
