@@ -15,6 +15,7 @@ fn main() {
         "src",
         "catalog",
         "profiles",
+        "costs.csv",
         "../node/src",
         "../sim/src",
         "../sim/exports.rs",
@@ -34,6 +35,9 @@ fn main() {
         .unwrap_or_else(|| format!("v{}", env!("CARGO_PKG_VERSION")));
     println!("cargo:rustc-env=ORRERY_COMMIT={commit}");
     println!("cargo:rustc-env=ORRERY_PROFILE={}", profile());
+    println!("cargo:rustc-env=ORRERY_COMPILER={}", compiler());
+    let target = std::env::var("TARGET").expect("cargo sets it");
+    println!("cargo:rustc-env=ORRERY_TARGET={target}");
 }
 
 /// The profile that this is built with: cargo tells scripts only which built-in one it stems from, so
@@ -47,6 +51,16 @@ fn profile() -> String {
         Some(name) if is_build => name.to_owned(),
         _ => String::new(),
     }
+}
+
+/// The compiler's version, such as `rustc 1.91.0 (…)`; empty if it does not tell.
+fn compiler() -> String {
+    let rustc = std::env::var_os("RUSTC").expect("cargo sets it");
+    let output = Command::new(rustc).arg("--version").output();
+    let text = output
+        .ok()
+        .and_then(|output| String::from_utf8(output.stdout).ok());
+    text.unwrap_or_default().trim().to_owned()
 }
 
 /// The trimmed output of a git command, if git and a repository are there.

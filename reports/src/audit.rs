@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    format::duration,
     in_cell::InCell,
     key::Key,
     record::{Metric, Producer, Record, Variant, Verdict},
@@ -207,10 +208,14 @@ pub fn seed_count(record: &Record) -> usize {
     seeds.map(|seed| &seed.seed).collect::<BTreeSet<_>>().len()
 }
 
-/// A verdict's word and what it means.
-pub fn verdict_words(verdict: Verdict) -> (&'static str, &'static str) {
-    match verdict {
+/// A record's verdict in a word, and what it means.
+pub fn verdict_words(record: &Record) -> (&'static str, String) {
+    let (word, meaning) = match record.verdict {
+        Verdict::Held if record.expectations.is_empty() => {
+            ("held", "nothing broke; the scenario expects nothing else")
+        }
         Verdict::Held => ("held", "every expectation held in every seed"),
+        Verdict::NotJudged => return ("not judged", not_judged(record)),
         Verdict::Failed => ("failed", "an expectation did not hold"),
         Verdict::Invariant => (
             "invariant broken",
@@ -218,5 +223,34 @@ pub fn verdict_words(verdict: Verdict) -> (&'static str, &'static str) {
         ),
         Verdict::Stalled => ("stalled", "the run made no progress"),
         Verdict::Irreproducible => ("irreproducible", "two runs of one seed differed"),
+    };
+    (word, meaning.to_owned())
+}
+
+fn not_judged(record: &Record) -> String {
+    let Some(until_s) = record.until_s else {
+        return "nothing that was played is what the expectations speak of".to_owned();
+    };
+    let measured_s = record.measured_s();
+    let measured = if measured_s > 0.0 {
+        format!("{} of it measured", duration(measured_s))
+    } else {
+        format!(
+            "nothing of it measured, for the warm-up lasts {}",
+            duration(record.warmup_s)
+        )
+    };
+    format!(
+        "the run ended at {} of simulated time, {measured}; expectations are judged at its end",
+        duration(until_s)
+    )
+}
+
+/// The sign beside a verdict's word.
+pub fn verdict_sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held => "✓",
+        Verdict::NotJudged => "–",
+        Verdict::Failed | Verdict::Invariant | Verdict::Stalled | Verdict::Irreproducible => "✗",
     }
 }

@@ -19,10 +19,14 @@
 //!     warmup_s: 0.0,
 //!     duration_s: 60.0,
 //!     drain_s: 0.0,
+//!     until_s: None,
+//!     origin: None,
 //!     marks: vec![],
 //!     definitions: Default::default(),
 //!     producers: Default::default(),
 //!     grid: vec![],
+//!     report: vec![],
+//!     charts: vec![],
 //!     variants: vec![Variant { name: "default".into(), ..Variant::default() }],
 //!     differences: vec![],
 //!     expectations: vec![],
@@ -49,6 +53,7 @@ pub mod index;
 pub mod key;
 pub mod matrix;
 pub mod metrics_csv;
+pub mod origin;
 pub mod record;
 pub mod schema;
 pub mod stats;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::in_cell::{Failure, InCell};
 use crate::key::Key;
+use crate::origin::Origin;
 
 /// Version of the schema below. It grows when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -40,6 +41,13 @@ pub struct Record {
     /// Drain after `duration_s`, in simulated seconds.
     #[serde(default)]
     pub drain_s: f64,
+    /// Where the run was ended before the scenario's end, in simulated seconds; absent if it was
+    /// not. Nothing that the scenario expects is judged then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_s: Option<f64>,
+    /// What was run, by what and when; absent in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Faults as declared, for marking timelines.
     #[serde(default)]
     pub marks: Vec<Mark>,
@@ -54,6 +62,12 @@ pub struct Record {
     /// among those of every metric.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grid: Vec<Dimension>,
+    /// The figures that answer the scenario's question, as it names them: reports show them first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub report: Vec<String>,
+    /// The charts that answer it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charts: Vec<Chart>,
     /// One entry a variant, in the scenario's order; `default` if it has none.
     pub variants: Vec<Variant>,
     /// Paired differences between variants.
@@ -73,6 +87,15 @@ impl Record {
 
 fn is_orrery(program: &str) -> bool {
     program == Record::orrery()
+}
+
+impl Record {
+    /// How much of each simulation was measured, in simulated seconds: from the end of the warm-up
+    /// until the workloads' end, or until the run was cut short.
+    pub fn measured_s(&self) -> f64 {
+        let end_s = self.until_s.unwrap_or(self.duration_s).min(self.duration_s);
+        (end_s - self.warmup_s).max(0.0)
+    }
 }
 
 /// What gives a metric its figures.
@@ -96,6 +119,18 @@ pub struct Dimension {
     pub label: String,
     /// Its values as they stand in keys, in the scenario's order.
     pub values: Vec<String>,
+}
+
+/// A chart that a scenario asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Chart {
+    /// What goes across: a label of the grid, or `variant`.
+    pub x: String,
+    /// The figure, `metric` or `metric.stat`.
+    pub y: String,
+    /// What has a line of its own each: another label of the grid, or `variant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// A stretch of time to be marked on timelines.
@@ -484,6 +519,10 @@ pub struct Judged {
 pub enum Verdict {
     /// Every expectation held.
     Held,
+    /// Nothing broke, but nothing that the scenario expects was judged: the run was cut short, or
+    /// what was played of it is not what expectations speak of.
+    #[serde(rename = "not-judged")]
+    NotJudged,
     /// An expectation failed.
     Failed,
     /// An invariant broke, a node panicked, or a declared fault never fired.

@@ -8,18 +8,14 @@ use crate::{
     format::{count, duration, interval_parts, markdown, plural},
     headline,
     matrix::{self, Matrix},
-    record::{Record, Verdict},
+    record::Record,
 };
 
 /// The summary in GitHub-flavoured Markdown, ending in a newline.
 pub fn summary(record: &Record) -> String {
     let mut lines = Vec::new();
-    let (word, meaning) = audit::verdict_words(record.verdict);
-    let sign = if record.verdict == Verdict::Held {
-        "✓"
-    } else {
-        "✗"
-    };
+    let (word, meaning) = audit::verdict_words(record);
+    let sign = audit::verdict_sign(record.verdict);
     lines.push(format!("### {}: {sign} {word}", markdown(&record.scenario)));
     lines.push(String::new());
     if !record.summary.is_empty() {
@@ -29,7 +25,7 @@ pub fn summary(record: &Record) -> String {
     lines.push(format!(
         "{}, {} of measured time each, engine {}, fidelity {}, commit {}; {meaning}.",
         plural(audit::seed_count(record), "seed"),
-        duration(record.duration_s - record.warmup_s),
+        duration(record.measured_s()),
         markdown(&record.engine),
         markdown(&audit::fidelity(record)),
         markdown(&record.commit),

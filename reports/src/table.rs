@@ -41,18 +41,13 @@ pub fn table(record: &Record, colour: Colour) -> String {
             printable(&record.commit)
         ),
     );
-    let cost = record.variants.iter().map(audit::cost);
-    let (simulated, wall) = cost.fold((0.0, 0.0), |sum, c| {
-        (sum.0 + c.simulated_s, sum.1 + c.wall_s)
-    });
     line(
         &mut out,
         &format!(
-            "engine {}, fidelity {}, {} simulated in {} of wall time, all workers together",
+            "engine {}, fidelity {}, {}",
             printable(&record.engine),
             printable(&audit::fidelity(record)),
-            duration(simulated),
-            figure(wall, "s"),
+            cost(record),
         ),
     );
     if record.grid.is_empty() {
@@ -68,17 +63,33 @@ pub fn table(record: &Record, colour: Colour) -> String {
             &format!("\n{} {warning}", paint.yellow("warning:")),
         );
     }
-    let (word, meaning) = audit::verdict_words(record.verdict);
-    let word = if record.verdict == Verdict::Held {
-        paint.green(word)
-    } else {
-        paint.red(word)
+    let (word, meaning) = audit::verdict_words(record);
+    let word = match record.verdict {
+        Verdict::Held => paint.green(word),
+        Verdict::NotJudged => paint.yellow(word),
+        Verdict::Failed | Verdict::Invariant | Verdict::Stalled | Verdict::Irreproducible => {
+            paint.red(word)
+        }
     };
     line(&mut out, &format!("\nverdict: {word} ({meaning})"));
     if record.verdict != Verdict::Held {
         line(&mut out, &format!("repeat: {}", command::failure(record)));
     }
     out
+}
+
+/// What the run took. The workers' wall times add up to more than passed, as they run side by side.
+fn cost(record: &Record) -> String {
+    let costs = record.variants.iter().map(audit::cost);
+    let (simulated, cpu) = costs.fold((0.0, 0.0), |sum, cost| {
+        (sum.0 + cost.simulated_s, sum.1 + cost.cpu_s)
+    });
+    let (simulated, cpu) = (duration(simulated), figure(cpu, "s"));
+    let wall_s = record.origin.as_ref().and_then(|origin| origin.wall_s);
+    match wall_s.map(|wall_s| figure(wall_s, "s")) {
+        Some(wall) => format!("{simulated} simulated in {wall} of wall time, {cpu} of CPU time"),
+        None => format!("{simulated} simulated in {cpu} of CPU time"),
+    }
 }
 
 fn headlines(out: &mut String, record: &Record, paint: Paint) {

@@ -24,6 +24,7 @@ mod built_in;
 mod by_kind;
 pub mod catalog;
 pub mod cli;
+mod costs;
 pub mod engine;
 mod fairness;
 pub mod fault;

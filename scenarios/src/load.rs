@@ -4,19 +4,24 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use orrery_reports::origin::Origin;
+use orrery_reports::record::Record;
+
 use crate::catalog;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::tree::Table;
 use crate::format::scenario::plan::FILE_BYTES_MAX;
 use crate::format::{Plan, Scenario, read_checked};
+use crate::output;
+use crate::profiles::Profiles;
 
 /// A scenario cannot be found or read, or is not sound; tells all that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LoadError(String);
 
-/// Reads the scenario that `name` means: an entry of the catalog, else a file. `settings` are
-/// the `path=value` of `--set`.
+/// Reads the scenario that `name` means: an entry of the catalog, else a file, which may be the
+/// result of a run. `settings` are the `path=value` of `--set`.
 ///
 /// # Errors
 /// [`LoadError`] with all that is wrong with it.
@@ -34,15 +39,69 @@ pub fn load_checked(
     check: &dyn Fn(&Table, &Scenario, &mut Problems),
 ) -> Result<Plan, LoadError> {
     let path = Path::new(name);
+    if let Some(record) = load_record(name)? {
+        return from_record(name, &record, settings, check);
+    }
     let (shown, text, folder) = match catalog::find(name) {
         Some(entry) => (format!("catalog/{name}.toml"), entry.text.to_owned(), None),
         None => (name.to_owned(), read_file(name)?, path.parent()),
     };
-    read_checked(&shown, &text, folder, settings, check).map_err(|problems| {
-        let count = problems.sorted().len();
-        let noun = if count == 1 { "problem" } else { "problems" };
-        LoadError(format!("{count} {noun} in the scenario\n\n{problems}"))
+    let profiles = Profiles::new(folder);
+    read_checked(&shown, &text, profiles, settings, check).map_err(told)
+}
+
+/// The text of the scenario that `name` means, as [`load`] finds it.
+///
+/// # Errors
+/// It cannot be found or read.
+pub fn text_of(name: &str) -> Result<String, LoadError> {
+    match (load_record(name)?, catalog::find(name)) {
+        (Some(record), _) => Ok(origin_of(name, &record)?.text.clone()),
+        (None, Some(entry)) => Ok(entry.text.to_owned()),
+        (None, None) => read_file(name),
+    }
+}
+
+/// The result that `name` means, if it means one: `result.json`, or whatever it is called now.
+///
+/// # Errors
+/// It cannot be read.
+pub fn load_record(name: &str) -> Result<Option<Record>, LoadError> {
+    let path = Path::new(name);
+    if path.extension().is_none_or(|ending| ending != "json") {
+        return Ok(None);
+    }
+    let read = output::read(path).map_err(|error| LoadError(error.to_string()));
+    read.map(Some)
+}
+
+/// The scenario that a result tells, with the profiles of its time.
+fn from_record(
+    name: &str,
+    record: &Record,
+    settings: &[String],
+    check: &dyn Fn(&Table, &Scenario, &mut Problems),
+) -> Result<Plan, LoadError> {
+    let origin = origin_of(name, record)?;
+    let shown = format!("{name} (the scenario in it)");
+    let profiles = Profiles::of_record(&origin.profiles);
+    let settings = [&origin.settings, settings].concat();
+    read_checked(&shown, &origin.text, profiles, &settings, check).map_err(told)
+}
+
+fn origin_of<'a>(name: &str, record: &'a Record) -> Result<&'a Origin, LoadError> {
+    record.origin.as_ref().ok_or_else(|| {
+        LoadError(format!(
+            "{name}: the result does not tell what was run, as it was written by an older version: \
+             play the scenario itself"
+        ))
     })
+}
+
+fn told(problems: Problems) -> LoadError {
+    let count = problems.sorted().len();
+    let noun = if count == 1 { "problem" } else { "problems" };
+    LoadError(format!("{count} {noun} in the scenario\n\n{problems}"))
 }
 
 fn read_file(name: &str) -> Result<String, LoadError> {

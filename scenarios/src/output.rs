@@ -1,11 +1,10 @@
 //! Hands a record to the reports: the only place of this crate that knows their functions.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use orrery_reports::record::Record;
 use orrery_reports::table::{Colour, table};
-use orrery_reports::{Error, command, stats, write};
+use orrery_reports::{Error, audit, command, stats, write};
 
 /// Fills the record's summaries and differences.
 ///
@@ -20,12 +19,25 @@ pub fn text(record: &Record, colour: bool) -> String {
     table(record, if colour { Colour::Ansi } else { Colour::Never })
 }
 
+/// What the record's verdict means.
+pub fn verdict_meaning(record: &Record) -> String {
+    audit::verdict_words(record).1
+}
+
 /// The record as JSON, as `result.json` holds it.
 ///
 /// # Errors
 /// A figure is not finite.
 pub fn json(record: &Record) -> Result<String, Error> {
     write::to_json(record)
+}
+
+/// Reads a record from a `result.json`.
+///
+/// # Errors
+/// It cannot be read, or is none of this version.
+pub fn read(path: &Path) -> Result<Record, Error> {
+    write::read(path)
 }
 
 /// Writes all files of a record into `folder`.
@@ -44,13 +56,4 @@ pub fn command_of_seed(record: &Record, variant: &str, seed: &str) -> String {
 /// The command that repeats what failed worst.
 pub fn command_of_failure(record: &Record) -> String {
     command::failure(record)
-}
-
-/// Makes `folder` and proves that it can be written to, before anything is simulated.
-///
-/// # Errors
-/// It cannot be made or written to.
-pub fn prepare(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    tempfile::NamedTempFile::new_in(folder).map(drop)
 }

@@ -1,5 +1,8 @@
 //! Plain text for terminals: wrapping. Owns no wording.
 
+/// Characters of a line that every terminal shows.
+pub const WIDTH: usize = 80;
+
 /// Lines of at most `width` characters, broken at spaces.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();

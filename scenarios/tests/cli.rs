@@ -34,18 +34,35 @@ fn check(arguments: &[&str], code: i32, expected: &str) -> Output {
 #[test]
 fn the_catalog_is_listed() {
     let output = check(&["list"], 0, "");
-    insta::assert_snapshot!(text(&output.stdout).lines().take(4).collect::<Vec<_>>().join("\n"), @"
-    bench/gossip-100          What do 100 gossiping nodes cost, and does every message reach everybody?
-                              100 nodes, 1m37s simulated, 1 seed
-    bench/gossip-1000         What do 1,000 gossiping nodes cost, and does every message reach everybody?
-                              1000 nodes, 1m37s simulated, 1 seed
-    ");
+    let listed = text(&output.stdout);
+    assert!(
+        listed.contains("\nfeed/quiet\n    ") && listed.contains("20 hosts, "),
+        "{listed}"
+    );
+    assert!(listed.lines().all(|line| line.chars().count() <= 80));
+    let some = text(&check(&["list", "RELAY", "crash"], 0, "").stdout);
+    assert!(
+        some.starts_with("relay/crash\n") && !some.contains("feed/"),
+        "{some}"
+    );
+    check(&["list", "xyzzy"], 0, "no scenario has xyzzy in its name");
     let output = check(&["list", "--format", "json"], 0, "");
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     let all = list.as_array().expect("it is a list");
     let named = |scenario: &&serde_json::Value| scenario["name"] == "feed/skewed-clocks";
     let skewed = all.iter().find(named).expect("it is in the catalog");
     assert_eq!(skewed["variants"][0], "after_ts");
+    assert_eq!(skewed["simulations"], 20);
+}
+
+#[test]
+fn a_scenario_of_the_catalog_is_shown_to_start_from() {
+    let shown = check(&["show", "feed/quiet"], 0, "").stdout;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("mine.toml"), &shown).expect("it can be written");
+    let output = orrery(&["check", "mine.toml"], folder.path());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    check(&["show", "feed/quite"], 2, "did you mean \"feed/quiet\"?");
 }
 
 #[test]
@@ -53,10 +70,10 @@ fn fields_metrics_and_profiles_are_explained() {
     let said = |topic: &str| text(&check(&["explain", topic], 0, "").stdout);
     insta::assert_snapshot!(said("fault.power-cut"), @"
     fault.power-cut
-        Hosts lose power: memory and everything not yet synced to disk is gone. A host is off while
-        any power cut is in force, and its programs start once, when the last power cut and stop has
-        ended. An effect is a host whose programs it ends or keeps from running, alone or with
-        others.
+        Hosts lose power: memory and everything not yet synced to disk is gone. A
+        host is off while any power cut is in force, and its programs start once,
+        when the last power cut and stop has ended. An effect is a host whose
+        programs it ends or keeps from running, alone or with others.
 
     fault.power-cut.at (required)
         When; `each uniform(a, b)` draws a time for each host.
@@ -82,23 +99,6 @@ fn fields_metrics_and_profiles_are_explained() {
         &["explain", "group.cuont"],
         2,
         "did you mean \"group.count\"?",
-    );
-}
-
-#[test]
-fn the_scenario_of_the_overview_is_sound() {
-    let overview = text(&check(&["explain"], 0, "").stdout);
-    let scenario: String = overview
-        .lines()
-        .skip_while(|line| !line.starts_with("  name"))
-        .take_while(|line| line.is_empty() || line.starts_with("  "))
-        .fold(String::new(), |all, line| all + line.trim_start() + "\n");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    std::fs::write(folder.path().join("first.toml"), scenario).expect("it can be written");
-    let output = orrery(&["check", "first.toml"], folder.path());
-    assert_eq!(
-        text(&output.stdout),
-        "first.toml: sound: 10 nodes, 1 variant, 1 expectation\n"
     );
 }
 
@@ -239,7 +239,7 @@ fn captures_lie_beside_the_results_and_change_nothing() {
         let arguments = [&SMALL[..], &["--seeds", "2", "--out", "out"], more].concat();
         let output = orrery(&arguments, folder.path());
         let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        assert_eq!(output.status.code(), Some(7), "{stderr}");
         let path = folder.path().join("out/result.json");
         let result = std::fs::read_to_string(path).expect("it was written");
         let result: serde_json::Value = serde_json::from_str(&result).expect("it is JSON");
@@ -273,4 +273,128 @@ fn a_capture_that_cannot_be_written_ends_with_6() {
     let expected = format!("error: variant cursor, seed 1: cannot write the capture {taken}");
     assert!(stderr.contains(&expected), "{stderr}");
     assert!(!folder.path().join("out/result.json").exists());
+}
+
+#[test]
+fn what_is_cut_short_is_not_judged_and_earlier_results_are_set_aside() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |more: &[&str]| {
+        let arguments = [&SMALL[..], &["--seed", "1", "--out", "out"], more].concat();
+        let output = orrery(&arguments, folder.path());
+        assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+        output
+    };
+    let first = run(&[]);
+    let said = text(&first.stdout);
+    assert!(
+        said.contains("verdict: not judged (the run ended at 40 s"),
+        "{said}"
+    );
+    assert!(text(&first.stderr).contains("not judged: "));
+    let read = |path: &str| {
+        let path = folder.path().join(path);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{path:?}"));
+        serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON")
+    };
+    let result = read("out/result.json");
+    assert_eq!(result["verdict"], "not-judged");
+    assert_eq!(result["until_s"], 40.0);
+    let second = run(&[]);
+    let stderr = text(&second.stderr);
+    assert!(stderr.contains("is now in out/earlier/1"), "{stderr}");
+    assert_eq!(read("out/earlier/1/result.json"), result);
+    assert!(!folder.path().join("out/unfinished").exists());
+}
+
+#[test]
+fn a_result_is_played_again_from_itself() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let scenario = "\
+name = 'again'\nduration = '20s'\ndrain = '30s'\nseeds = 1\n[network]\ndelays = 'mine.toml'\n\
+[[group]]\nname = 'g'\ncount = 3\nfriends = { graph = 'ring' }\nnode = { sync.pull_interval = '5s' }\n\
+[[workload]]\nkind = 'post'\nfrom = 'g'\nrate = '600/h'\n";
+    let profile = "name = 'mine'\nsummary = 's'\nsource = 'q'\nkind = 'rtt'\nunit = 'ms'\nfile = 'mine.csv'\n";
+    for (name, text) in [
+        ("again.toml", scenario),
+        ("mine.toml", profile),
+        ("mine.csv", "ms,a\na,20\n"),
+    ] {
+        std::fs::write(folder.path().join(name), text).expect("it can be written");
+    }
+    let arguments = [
+        "run",
+        "again.toml",
+        "--set",
+        "group.g.count=4",
+        "--out",
+        "out",
+    ];
+    let first = orrery(&arguments, folder.path());
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+    // Neither the scenario nor its profile is needed any more.
+    for name in ["again.toml", "mine.toml", "mine.csv"] {
+        std::fs::remove_file(folder.path().join(name)).expect("it is ours");
+    }
+    let again = orrery(&["run", "out/result.json", "--out", "two"], folder.path());
+    let stderr = text(&again.stderr);
+    assert_eq!(again.status.code(), Some(0), "{stderr}");
+    assert!(
+        stderr.contains("the same as the earlier result: all 1 trace hashes are equal"),
+        "{stderr}"
+    );
+    let shown = orrery(&["show", "two/result.json"], folder.path());
+    assert_eq!(text(&shown.stdout), scenario);
+}
+
+#[test]
+fn an_interrupted_run_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let more = ["--seeds", "20", "--jobs", "1", "--out", "out"];
+    let arguments = [&SMALL[..], &more].concat();
+    let child = Command::new(env!("CARGO_BIN_EXE_orrery"))
+        .args(&arguments)
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    let kept = || {
+        let items = std::fs::read_dir(folder.path().join("out/unfinished"));
+        let names = items.into_iter().flatten().flatten();
+        let is_whole = |name: &std::fs::DirEntry| name.path().extension().is_some();
+        names.filter(is_whole).count()
+    };
+    while kept() < 2 {
+        std::thread::yield_now();
+    }
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status();
+    assert!(killed.expect("there is a kill").success());
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(
+        stderr.contains("of 20 simulations had ended and are kept"),
+        "{stderr}"
+    );
+    assert!(!folder.path().join("out/result.json").exists());
+
+    let output = orrery(&arguments, folder.path());
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{stderr}");
+    assert!(
+        stderr.contains("of 20 simulations had ended when this run was"),
+        "{stderr}"
+    );
+    let record = std::fs::read_to_string(folder.path().join("out/result.json"));
+    let record: serde_json::Value =
+        serde_json::from_str(&record.expect("it was written")).expect("it is JSON");
+    let seeds = record["variants"][0]["seeds"].as_array().expect("a list");
+    assert_eq!(seeds.len(), 20);
+    assert_eq!(
+        record["origin"]["wall_s"],
+        serde_json::Value::Null,
+        "it was not one run"
+    );
+    assert!(!folder.path().join("out/unfinished").exists());
 }

@@ -9,6 +9,7 @@
 )]
 
 mod ci;
+mod costs;
 mod determinism;
 mod fuzz;
 mod goldens;
@@ -70,6 +71,8 @@ enum Command {
     Pages,
     /// The example of other people's programs: builds it and plays its scenario
     Outside,
+    /// What scenarios cost, for `orrery list`: measures and writes scenarios/costs.csv
+    Costs(costs::Options),
     /// Each validation row fails once its model is broken on purpose
     Mutants,
     /// Fuzz targets, each for a few seconds
@@ -106,6 +109,7 @@ fn run(command: Command) -> Result<()> {
         Command::Mutants => validation::mutants(&workspace),
         Command::Outside => outside::run(&workspace).map(drop),
         Command::Program => program::run(&workspace).map(|_| ()),
+        Command::Costs(options) => costs::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
     }
 }

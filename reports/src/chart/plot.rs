@@ -379,6 +379,8 @@ mod tests {
             arguments: Vec::new(),
             warmup_s: 0.0,
             duration_s: 1_000.0,
+            until_s: None,
+            origin: None,
             drain_s: 0.0,
             marks: vec![
                 mark(0.0, 900.0),
@@ -391,6 +393,8 @@ mod tests {
             definitions: std::collections::BTreeMap::new(),
             producers: std::collections::BTreeMap::new(),
             grid: vec![],
+            report: vec![],
+            charts: vec![],
             variants: Vec::new(),
             differences: Vec::new(),
             expectations: Vec::new(),

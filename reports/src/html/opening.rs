@@ -40,14 +40,16 @@ pub(super) fn what_was_run(record: &Record) -> String {
 }
 
 fn verdict(record: &Record) -> String {
-    let (word, meaning) = audit::verdict_words(record.verdict);
-    let (class, sign) = if record.verdict == Verdict::Held {
-        ("good", "✓")
+    let (word, meaning) = audit::verdict_words(record);
+    let sign = audit::verdict_sign(record.verdict);
+    let class = if record.verdict == Verdict::Held {
+        "good"
     } else {
-        ("bad", "✗")
+        "bad"
     };
     format!(
-        "<div class=\"verdict {class}\"><strong>{sign} {word}</strong><span>{meaning}</span></div>\n"
+        "<div class=\"verdict {class}\"><strong>{sign} {word}</strong><span>{}</span></div>\n",
+        html(&meaning)
     )
 }
 

@@ -5,10 +5,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::check::Check;
 use super::explain::Explain;
 use super::first_difference::FirstDifference;
+use super::import::Import;
 use super::list::List;
 use super::new::New;
 use super::report::Report;
 use super::run::Run;
+use super::show::Show;
 use super::validation::Validation;
 
 /// Plays scenarios of a peer-to-peer network: real nodes, simulated world.
@@ -20,14 +22,17 @@ use super::validation::Validation;
 Examples:
   orrery list                               what ships with the tool
   orrery run feed/quiet                     play a scenario of the catalog
-  orrery run my.toml --seed 7 --variant b   one seed of one variant of a file
+  orrery show feed/quiet > my.toml          its text, to start from
+  orrery run my.toml --seed 7 --variant cursor   one seed of one variant of a file
+  orrery run result.json                    what a result is of, again
   orrery explain fault.partition            what can be written into a file
   orrery check *.toml                       are these files sound?
   orrery new ../mine                        a program with kinds of your own
 
 Exit codes: 0 held, 1 an expectation failed, 2 bad usage or input, 3 an invariant broke, a node
 panicked or a declared fault never fired, 4 no progress, 5 not reproducible, 6 the tool itself
-failed. Where several apply, the highest."
+failed, 7 nothing went wrong but nothing that the scenario expects was judged (--until), 130
+interrupted: what had ended is kept. Of 1 and 3 to 6, the highest that applies."
 )]
 pub struct Arguments {
     /// What to do.
@@ -42,12 +47,16 @@ pub enum Command {
     Run(Run),
     /// List the scenarios of the catalog
     List(List),
-    /// Explain a field, a metric, the profiles, or how a scenario is written
+    /// Print a scenario of the catalog, to start from
+    Show(Show),
+    /// Explain a field, a metric, a profile, a setting, or how a scenario is written
     Explain(Explain),
     /// Make the pages of results anew, and an index of them
     Report(Report),
     /// Check scenario files without playing them
     Check(Check),
+    /// Make a profile of a table from elsewhere
+    Import(Import),
     /// Make a crate with workloads, faults and scenarios of your own
     New(New),
     /// Compare the simulator with exact, analytic and measured figures

@@ -1,4 +1,7 @@
-//! `orrery explain`: the format, its fields, metrics and profiles.
+//! `orrery explain`: the format, its fields, metrics, profiles and settings of the node.
+//!
+//! Owns which of them a word means, and what is told of the format as a whole. What each thing is,
+//! its own file knows.
 
 use std::fmt::Write as _;
 
@@ -8,6 +11,7 @@ use super::{CliError, give};
 use crate::format::documentation;
 use crate::format::reading::problem::{quoted, suggestion};
 use crate::format::scenario::{node_settings, program};
+use crate::text::{WIDTH, wrap};
 use crate::{metrics, profiles};
 
 /// `orrery explain`
@@ -17,21 +21,36 @@ Examples:
   orrery explain                    how a scenario is written
   orrery explain group.friends      a field and what is below it
   orrery explain metrics            all metrics with their units
-  orrery explain feed.missed_forever
+  orrery explain feed.delivery.latency.p99
   orrery explain profiles           delay and access profiles with their sources
+  orrery explain dsl                one profile: rates, delays, losses, source
+  orrery explain sync.engine        a setting of the node
+  orrery explain random-regular     a value of a choice
   orrery explain schema             the JSON Schema, for an editor
   orrery explain access-schema      the one of access profiles")]
 pub struct Explain {
-    /// A field, a metric, `metrics`, `profiles` or `schema`
+    /// A field, a value of a field, a metric, a profile, a setting of the node, or one of
+    /// `metrics`, `profiles`, `node`, `grid`, `hostile`, `schema` and `access-schema`
     pub topic: Option<String>,
 }
+
+/// What is told as a whole.
+const WHOLES: [&str; 7] = [
+    "metrics",
+    "profiles",
+    "schema",
+    "access-schema",
+    "node",
+    "grid",
+    "hostile",
+];
 
 /// Explains a topic, or how a scenario is written.
 pub fn run(explain: &Explain) -> Result<u8, CliError> {
     let text = match explain.topic.as_deref() {
         None => overview(),
         Some("metrics") => metrics::explain(),
-        Some("profiles") => profiles::explain(),
+        Some("profiles") => profiles::explain::all(),
         Some("schema") => documentation::schema_text(),
         Some("access-schema") => profiles::access::schema_text(),
         Some("node") => node_settings::explain(),
@@ -43,29 +62,43 @@ pub fn run(explain: &Explain) -> Result<u8, CliError> {
     Ok(0)
 }
 
+/// All that a word means.
 fn topic_text(topic: &str) -> Result<String, CliError> {
-    if let Some(metric) = metrics::find(topic) {
-        return Ok(metrics::describe(metric));
+    let meanings = [
+        metrics::explain_one(topic),
+        documentation::explain(topic).map(|text| text + &below(topic)),
+        profiles::explain::one(topic),
+        node_settings::explain_one(topic),
+        documentation::explain_value(topic),
+    ];
+    let known: Vec<String> = meanings.into_iter().flatten().collect();
+    if !known.is_empty() {
+        return Ok(known.join("\n"));
     }
-    documentation::explain(topic).ok_or_else(|| {
-        let fields = documentation::all();
-        let mut names: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
-        names.extend(metrics::METRICS.iter().map(|metric| metric.name));
-        names.extend([
-            "metrics",
-            "profiles",
-            "schema",
-            "access-schema",
-            "node",
-            "grid",
-            "hostile",
-        ]);
-        CliError::Input(format!(
-            "there is no field, metric or topic {}; {}",
-            quoted(topic),
-            suggestion(topic, names.iter().copied())
-        ))
-    })
+    if let Some(text) = documentation::mentions(topic) {
+        return Ok(text);
+    }
+    let fields = documentation::all().into_iter().map(|field| field.path);
+    let metrics = metrics::METRICS.iter().map(|metric| metric.name);
+    let named = metrics.chain(profiles::explain::names()).chain(WHOLES);
+    let names: Vec<String> = fields
+        .chain(named.map(str::to_owned))
+        .chain(node_settings::paths())
+        .collect();
+    Err(CliError::Input(format!(
+        "there is no field, value, metric, profile, setting or topic {}; {}",
+        quoted(topic),
+        suggestion(topic, names.iter().map(String::as_str))
+    )))
+}
+
+/// What lies below a field whose value is a profile.
+fn below(topic: &str) -> String {
+    match topic {
+        "group.access" | "access" => format!("\n{}", profiles::explain::own_access()),
+        "group.nat" | "nat" => format!("\n{}", profiles::explain::own_nat()),
+        _ => String::new(),
+    }
 }
 
 /// What a grid is, with a scenario that has one.
@@ -84,7 +117,11 @@ fn grid() -> String {
 }
 
 fn overview() -> String {
-    let mut out = String::from(INTRODUCTION);
+    let mut out = format!("{INTRODUCTION}{FIRST_INTRODUCTION}");
+    for line in FIRST_EXAMPLE.lines() {
+        let _ = writeln!(out, "{}", format!("  {line}").trim_end());
+    }
+    out.push_str(UNITS);
     for field in documentation::all() {
         let depth = field.path.matches('.').count();
         if depth > 1 {
@@ -99,43 +136,33 @@ fn overview() -> String {
         let first = first.trim_end_matches('.');
         let need = if field.required { " (required)" } else { "" };
         let name = field.path.rsplit('.').next().unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "{:indent$}{name}{need}: {first}",
-            "",
-            indent = 2 + depth * 2
-        );
+        let indent = 2 + depth * 2;
+        let text = format!("{name}{need}: {first}");
+        for (place, line) in wrap(&text, WIDTH - indent - 4).iter().enumerate() {
+            let indent = if place == 0 { indent } else { indent + 4 };
+            let _ = writeln!(out, "{:indent$}{line}", "");
+        }
     }
     out.push_str(CLOSING);
     out
 }
 
 const INTRODUCTION: &str = "\
-A scenario is one TOML file: groups of hosts, what people do on them, what goes wrong, and what
-must hold. The shortest one that does something:
+A scenario is one TOML file: groups of hosts, what their people do, what goes
+wrong, and what must hold. ";
 
-  name     = \"my/first\"
-  duration = \"5m\"
+const FIRST_INTRODUCTION: &str = "\
+The shortest one that does something:
 
-  [network]
-  delays = \"aws-21\"
+";
 
-  [[group]]
-  name    = \"home\"
-  count   = 10
-  friends = { graph = \"ring\" }
-  regions = { eu-central-1 = 0.5, us-east-1 = 0.5 }
+/// A whole scenario that holds.
+const FIRST_EXAMPLE: &str = include_str!("first.toml");
 
-  [[workload]]
-  kind = \"post\"
-  from = \"home\"
-  rate = \"30/h\"
-
-  [expect]
-  \"feed.missed_forever\" = \"== 0\"
-
-Times are written 20m or 1.5s, rates 30/h, link rates 20Mbit/s, sizes 64KiB, shares 0.2 or 20%.
-Drawn amounts are uniform(a, b), normal(mean, deviation) and exponential(mean).
+const UNITS: &str = "
+Times are written 20m or 1.5s, rates 30/h, link rates 20Mbit/s, sizes 64KiB,
+shares 0.2 or 20%. Drawn amounts are uniform(a, b), normal(mean, deviation) and
+exponential(mean).
 
 Fields:
 ";
@@ -143,13 +170,15 @@ Fields:
 const CLOSING: &str = "
 orrery explain <field> tells more, such as: orrery explain group.friends
 orrery explain metrics | profiles | grid | hostile | node | schema | access-schema
+orrery show <name> prints a scenario of the catalog, to start from
 ";
 
 const GRID_INTRODUCTION: &str = "\
-A grid plays a scenario once for every combination of some values: its cells. Each line of [grid]
-is a dimension. Its key is a label of your choice; \"set\" names one path or several, as in
-a variant's \"set\"; \"to\" lists the values that go there, and every cell is played with all
-seeds. This one has 2 x 3 = 6 cells:
+A grid plays a scenario once for every combination of some values: its cells.
+Each line of [grid] is a dimension. Its key is a label of your choice; \"set\"
+names one path or several, as in a variant's \"set\"; \"to\" lists the values
+that go there, and every cell is played with all seeds. This one has
+2 x 3 = 6 cells:
 
 ";
 
@@ -157,12 +186,13 @@ seeds. This one has 2 x 3 = 6 cells:
 const GRID_EXAMPLE: &str = include_str!("grid.toml");
 
 const GRID_EXPECTATIONS: &str = "
-Labels become labels of all metrics: flow.completion{delay=50ms,loss=1%}. So an expectation speaks
+Labels become labels of all metrics: flow.completion{delay=50ms,loss=1%}. So an
+expectation speaks
   of all cells           if it names no label of the grid,
   of a row or a column   if it names some, such as {loss=0%},
   of one cell            if it names all of them.
-It has to hold in each cell of which it speaks, in every seed. What differs from cell to cell can be
-written as a matrix of marks, the last dimension across:
+It has to hold in each cell of which it speaks, in every seed. What differs from
+cell to cell can be written as a matrix of marks, the last dimension across:
 
 ";
 
@@ -175,12 +205,13 @@ rows    = { 10ms = \"fast fast fast\", 50ms = \"fast fast slow\" }
 ";
 
 const GRID_CLOSING: &str = "
-Reports draw a matrix for each figure that expectations name, and for others that the
-workloads produce: the last dimension across, the one before it downwards, and a panel for each
-combination of the rest. A cell shows the mean over seeds and its interval, and \u{2713} or
-\u{2717} where the file expects something of it. A metric with two labels of its own, such as
-from and to, is drawn so without any grid. A grid has at most 100 cells; variants meet each
-other cell by cell.
+Reports draw a matrix for each figure that expectations name, and for others
+that the workloads produce: the last dimension across, the one before it
+downwards, and a panel for each combination of the rest. A cell shows the mean
+over seeds and its interval, and \u{2713} or \u{2717} where the file expects something
+of it. A metric with two labels of its own, such as from and to, is drawn so
+without any grid. A grid has at most 100 cells; variants meet each other cell by
+cell.
 
 ";
 
@@ -212,8 +243,41 @@ mod tests {
         let text = grid();
         assert!(text.contains("\n  [grid]\n") && text.contains("2 x 3 = 6 cells"));
         assert!(
-            text.lines().all(|line| line.chars().count() <= 110),
+            text.lines().all(|line| line.chars().count() <= WIDTH),
             "{text}"
         );
+    }
+
+    #[test]
+    fn whatever_one_looks_up_is_told_in_80_columns() {
+        let check = |topic: &str, expected: &str| {
+            let text = topic_text(topic).unwrap_or_else(|error| panic!("{error}"));
+            assert!(text.contains(expected), "{topic}: {text}");
+            for line in text.lines() {
+                assert!(line.chars().count() <= WIDTH, "{topic}: {line}");
+            }
+        };
+        check("group.friends", "group.friends.degree");
+        check("group.access", "up.rate");
+        check("access", "up.loss_bursts.r");
+        check("group.nat", "nat.mapping");
+        check("dsl", "source: ");
+        check("aws-21", "21 regions");
+        check("sync.engine", "sync.engine = \"cursor\"");
+        check("node.sync.engine", "sync.engine = \"cursor\"");
+        check("gossip", "gossip.max_message_bytes = ");
+        check("feed.delivery.latency.p99", "p99: ");
+        check("within", "share of its samples");
+        check("random-regular", "group.friends.graph");
+        check("new-reno", "congestion");
+        check("power-cut", "Hosts lose power");
+        let text = overview();
+        for line in text.lines() {
+            assert!(line.chars().count() <= WIDTH + 5, "{line}");
+        }
+        let error = topic_text("group.cuont")
+            .expect_err("there is none")
+            .to_string();
+        assert!(error.contains("did you mean \"group.count\"?"), "{error}");
     }
 }

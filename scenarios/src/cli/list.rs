@@ -1,18 +1,31 @@
-//! `orrery list`: the catalog.
+//! `orrery list`: the catalog, with what each scenario costs.
 
 use std::fmt::Write as _;
 
 use clap::Args;
 
 use super::arguments::Format;
-use super::{CliError, give};
+use super::{CliError, give, tell};
 use crate::catalog;
+use crate::costs::{self, Cost};
 use crate::format::reading::quantity::show_time;
 use crate::format::{Plan, read};
+use crate::text::{WIDTH, wrap};
 
 /// `orrery list`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  orrery list               the whole catalog
+  orrery list nat           scenarios with these letters in their name or summary
+  orrery list relay crash   those with all of them
+
+CPU time and memory are those of a whole run, measured or estimated from a part of
+it on one machine: compare them with each other, and expect half or twice as much.")]
 pub struct List {
+    /// Only scenarios that have all of these in their names or summaries
+    #[arg(value_name = "WORD")]
+    pub words: Vec<String>,
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -26,6 +39,16 @@ pub fn run(list: &List) -> Result<u8, CliError> {
                 .map_err(|problems| CliError::Tool(problems.to_string()))
         })
         .collect::<Result<_, _>>()?;
+    let plans: Vec<&Plan> = plans
+        .iter()
+        .filter(|plan| has_all(plan, &list.words))
+        .collect();
+    if plans.is_empty() {
+        tell(&format!(
+            "no scenario has {} in its name or summary",
+            list.words.join(" and ")
+        ));
+    }
     give(&match list.format {
         Format::Text => text(&plans),
         Format::Json => json(&plans),
@@ -33,37 +56,86 @@ pub fn run(list: &List) -> Result<u8, CliError> {
     Ok(0)
 }
 
-fn text(plans: &[Plan]) -> String {
-    let width = plans.iter().map(|plan| plan.name.len()).max().unwrap_or(0);
+fn has_all(plan: &Plan, words: &[String]) -> bool {
+    let text = format!("{} {}", plan.name, plan.summary).to_lowercase();
+    words.iter().all(|word| text.contains(&word.to_lowercase()))
+}
+
+fn text(plans: &[&Plan]) -> String {
     let mut out = String::new();
     for plan in plans {
-        let _ = writeln!(out, "{:width$}  {}", plan.name, plan.summary);
-        let _ = writeln!(out, "{:width$}  {}", "", size(plan));
+        let _ = writeln!(out, "{}", plan.name);
+        for line in wrap(&plan.summary, WIDTH - 4) {
+            let _ = writeln!(out, "    {line}");
+        }
+        for line in wrap(&size(plan), WIDTH - 4) {
+            let _ = writeln!(out, "    {line}");
+        }
     }
     out
 }
 
+/// How many cells its grid has; 1 without one.
+fn cells(plan: &Plan) -> usize {
+    plan.grid
+        .iter()
+        .map(|dimension| dimension.values.len())
+        .product()
+}
+
+/// How many simulations a run of it plays.
+fn simulations(plan: &Plan) -> usize {
+    plan.cases.len() * plan.seeds as usize
+}
+
 fn size(plan: &Plan) -> String {
-    let scenario = &plan.cases[0].scenario;
-    let variants: Vec<&str> = plan.variants().collect();
-    let counted =
-        |count: u32, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let mut size = format!(
-        "{}, {} simulated, {}",
-        counted(scenario.hosts(), "node"),
-        show_time(scenario.end_ns() as i64),
-        counted(plan.seeds, "seed"),
-    );
-    if variants.len() > 1 {
-        let _ = write!(size, ", variants {}", variants.join(" and "));
+    let counted = |count: usize, noun: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        format!("{count} {noun}{plural}")
+    };
+    let hosts = plan.cases.iter().map(|case| case.scenario.hosts());
+    let (least, most) = (hosts.clone().min().unwrap_or(0), hosts.max().unwrap_or(0));
+    let mut size = if least == most {
+        counted(most as usize, "host")
+    } else {
+        format!("{least} to {most} hosts")
+    };
+    let end_ns = plan.cases[0].scenario.end_ns();
+    let _ = write!(size, ", {} simulated, ", show_time(end_ns as i64));
+    let parts: Vec<String> = [
+        (plan.variants().count(), "variant"),
+        (cells(plan), "cell"),
+        (plan.seeds as usize, "seed"),
+    ]
+    .iter()
+    .filter(|(count, noun)| *count > 1 || *noun == "seed")
+    .map(|(count, noun)| counted(*count, noun))
+    .collect();
+    size += &parts.join(" x ");
+    if let Some(cost) = costs::of(&plan.name) {
+        let _ = write!(size, "; {}", cost_in_words(&cost, simulations(plan)));
     }
     size
 }
 
-fn json(plans: &[Plan]) -> String {
+fn cost_in_words(cost: &Cost, simulations: usize) -> String {
+    let cpu_s = (cost.cpu_s * simulations as f64).max(1.0);
+    let time = if cpu_s < 100.0 {
+        format!("{cpu_s:.0}s")
+    } else if cpu_s < 7_200.0 {
+        format!("{:.0}m", cpu_s / 60.0)
+    } else {
+        format!("{:.0}h", cpu_s / 3_600.0)
+    };
+    format!("some {time} of CPU time, {} MB each", cost.memory_mb)
+}
+
+fn json(plans: &[&Plan]) -> String {
     let list: Vec<serde_json::Value> = plans
         .iter()
         .map(|plan| {
+            let cost = costs::of(&plan.name);
+            let simulations = simulations(plan);
             serde_json::json!({
                 "name": plan.name,
                 "summary": plan.summary,
@@ -71,6 +143,10 @@ fn json(plans: &[Plan]) -> String {
                 "hosts": plan.cases[0].scenario.hosts(),
                 "simulated_s": plan.cases[0].scenario.end_ns() as f64 / 1e9,
                 "variants": plan.variants().collect::<Vec<_>>(),
+                "cells": cells(plan),
+                "simulations": simulations,
+                "cpu_s": cost.map(|cost| cost.cpu_s * simulations as f64),
+                "memory_bytes": cost.map(|cost| cost.memory_mb * 1_000_000),
             })
         })
         .collect();

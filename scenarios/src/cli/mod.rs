@@ -8,12 +8,15 @@ mod check;
 mod ending;
 mod explain;
 mod first_difference;
+mod folder;
+mod import;
 mod list;
 mod new;
 mod progress;
 mod report;
 mod run;
 mod selection;
+mod show;
 mod validation;
 mod worker;
 
@@ -39,9 +42,9 @@ pub enum CliError {
     /// The tool itself failed: disk, permissions, processes.
     #[error("{0}")]
     Tool(String),
-    /// The user stopped it.
-    #[error("interrupted: nothing was written")]
-    Interrupted,
+    /// The user stopped it; what is left of it is told behind a colon.
+    #[error("interrupted{0}")]
+    Interrupted(String),
 }
 
 impl CliError {
@@ -50,7 +53,7 @@ impl CliError {
         match self {
             Self::Input(_) => 2,
             Self::Tool(_) => 6,
-            Self::Interrupted => 130,
+            Self::Interrupted(_) => 130,
         }
     }
 }
@@ -70,8 +73,9 @@ impl From<NoVariant> for CliError {
 impl From<ExperimentError> for CliError {
     fn from(error: ExperimentError) -> Self {
         match error {
-            ExperimentError::Pool(PoolError::Interrupted) => Self::Interrupted,
+            ExperimentError::Pool(PoolError::Interrupted) => Self::Interrupted(String::new()),
             error @ (ExperimentError::Folder { .. }
+            | ExperimentError::Unkept { .. }
             | ExperimentError::Pool(PoolError::Start(_) | PoolError::Unwritten { .. })
             | ExperimentError::Summary(_)
             | ExperimentError::Scratch(_)) => Self::Tool(error.to_string()),
@@ -166,9 +170,11 @@ fn answer(program: &'static str, command: Command) -> ExitCode {
     let answer = match command {
         Command::Run(asked) => run::run(program, &asked),
         Command::List(asked) => list::run(&asked),
+        Command::Show(asked) => show::run(&asked),
         Command::Explain(asked) => explain::run(&asked),
         Command::Report(asked) => report::run(&asked),
         Command::Check(asked) => check::run(&asked),
+        Command::Import(asked) => import::run(&asked),
         Command::New(asked) => new::run(&asked),
         Command::Validation(asked) => validation::run(&asked),
         Command::FirstDifference(asked) => first_difference::run(&asked),

@@ -1,5 +1,6 @@
-//! A progress bar with simulated time, events a second and time left, on a terminal only; and the
-//! hint at another build, once it shows that the run takes long.
+//! How far a run is: a progress bar with simulated time, events a second and time left on a
+//! terminal, a plain line now and then elsewhere; and the hint at another build, once it shows that
+//! the run takes long.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -11,12 +12,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::build_hint::{SoFar, hint};
 use super::tell;
 use crate::engine::{Job, Played, Progress, Watcher};
+use crate::format::reading::quantity::show_time;
 
 /// Shows how far a run is.
 pub struct Bar {
     bar: ProgressBar,
+    is_on_terminal: bool,
     state: Mutex<State>,
 }
+
+/// Wall time between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 struct State {
@@ -27,12 +33,15 @@ struct State {
     failed: usize,
     /// The hint at another build is told once.
     is_hinted: bool,
+    /// Plain lines that were told.
+    lines: u32,
 }
 
 impl Bar {
-    /// A bar without jobs yet; invisible off a terminal.
+    /// A bar without jobs yet; invisible off a terminal, where lines take its place.
     pub fn new() -> Self {
-        let target = if std::io::stderr().is_terminal() {
+        let is_on_terminal = std::io::stderr().is_terminal();
+        let target = if is_on_terminal {
             ProgressDrawTarget::stderr_with_hz(8)
         } else {
             ProgressDrawTarget::hidden()
@@ -45,6 +54,7 @@ impl Bar {
         bar.enable_steady_tick(Duration::from_millis(500));
         Self {
             bar,
+            is_on_terminal,
             state: Mutex::default(),
         }
     }
@@ -72,20 +82,39 @@ impl Bar {
             self.bar.suspend(|| tell(&hint));
         }
         let events: u64 = state.so_far.values().map(|progress| progress.events).sum();
-        let wall_s = self.bar.elapsed().as_secs_f64().max(0.001);
+        let wall = self.bar.elapsed();
+        let wall_s = wall.as_secs_f64().max(0.001);
         self.bar.set_position(simulated_ns / 1_000_000);
         let failed = match state.failed {
             0 => String::new(),
             count => format!(", {count} failed"),
         };
-        self.bar.set_message(format!(
-            "{}/{} seeds{failed}  {:.1} simulated min  {:.0} k events/s",
+        let message = format!(
+            "{}/{} simulations{failed}  {:.1} simulated min  {:.0} k events/s",
             state.ended,
             state.ends_ns.len(),
             simulated_ns as f64 / 60e9,
             events as f64 / wall_s / 1e3,
-        ));
+        );
+        if !self.is_on_terminal && wall >= LINE_EVERY * (state.lines + 1) {
+            state.lines = (wall.as_secs() / LINE_EVERY.as_secs()) as u32;
+            tell(&plain_line(so_far, wall, &message));
+        }
+        self.bar.set_message(message);
     }
+}
+
+/// What is told where there is no terminal.
+fn plain_line(so_far: SoFar, wall: Duration, message: &str) -> String {
+    let share = so_far.simulated_ns as f64 / so_far.end_ns.max(1) as f64;
+    let left_s = wall.as_secs_f64() * (1.0 / share.max(1e-3) - 1.0).max(0.0);
+    let shown = |s: u64| show_time((s * 1_000_000_000) as i64);
+    format!(
+        "{:.0} % after {} (wall), some {} left: {message}",
+        share * 100.0,
+        shown(wall.as_secs()),
+        shown(left_s as u64)
+    )
 }
 
 impl Watcher for Bar {
@@ -118,5 +147,24 @@ impl Watcher for Bar {
         state.ended += 1;
         state.failed += usize::from(played.failure.is_some());
         self.show(&mut state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_tells_how_much_is_left() {
+        let so_far = SoFar {
+            cpu_ns: 0,
+            simulated_ns: 25,
+            end_ns: 100,
+        };
+        let line = plain_line(so_far, Duration::from_secs(30), "1/4 simulations");
+        assert_eq!(
+            line,
+            "25 % after 30s (wall), some 1m30s left: 1/4 simulations"
+        );
     }
 }

@@ -8,15 +8,17 @@ use orrery_reports::record::Record;
 
 use super::arguments::Format;
 use super::ending;
+use super::folder::Folder;
 use super::progress::Bar;
 use super::selection::{Selection, Workers, unavailable};
 use super::{CliError, give, tell};
-use crate::engine::{self, Engine, Experiment, Keep, LogTo};
+use crate::engine::{self, Engine, Experiment, ExperimentError, Keep, Kept, LogTo};
 use crate::format::reading::problem::quoted;
+use crate::load::load_record;
 use crate::output;
 
 /// `orrery run`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   orrery run feed/skewed-clocks
@@ -25,8 +27,10 @@ Examples:
   orrery run feed/quiet --seed 1 --variant cursor --until 2m --pcap
   orrery run feed/quiet --verify --format json > result.json
 
-The same seed of the same build gives the same run, event by event. Results go to target/orrery/<scenario>/ unless
---out says otherwise: report.html, summary.md, metrics.csv and result.json.")]
+The same seed of the same build gives the same run, event by event. Results go to
+target/orrery/<scenario>/ unless --out says otherwise: report.html, summary.md, metrics.csv
+and result.json. What an earlier run left there is moved to earlier/<number>/. A run that was
+interrupted goes on where it stopped when the same command is given again.")]
 pub struct Run {
     /// What is played
     #[command(flatten)]
@@ -62,6 +66,14 @@ pub struct Run {
 
 /// Plays a scenario and reports.
 pub fn run(program: &str, run: &Run) -> Result<u8, CliError> {
+    let again = load_record(&run.selection.scenario)?;
+    let run = &match &again {
+        Some(record) => Run {
+            selection: run.selection.as_in(record)?,
+            ..run.clone()
+        },
+        None => run.clone(),
+    };
     run.refuse_what_is_not_there()?;
     let plan = run.selection.plan()?;
     let out = run
@@ -69,29 +81,33 @@ pub fn run(program: &str, run: &Run) -> Result<u8, CliError> {
         .clone()
         .unwrap_or_else(|| Path::new("target/orrery").join(&plan.name));
     let mut experiment = run.selection.experiment(program, &plan)?;
-    experiment = experiment.keeping(run.keep(&out)?);
+    let mut keep = run.keep(&out)?;
     if run.verify {
         experiment = experiment.also_repeated_by("--verify");
     }
-    output::prepare(&out).map_err(|error| {
-        let folder = out.display();
-        CliError::Tool(format!(
-            "cannot write to the output folder {folder}: {error}; choose another by --out"
-        ))
-    })?;
+    let folder = Folder::open(&out)?;
     let workers = Workers::new(&run.selection)?;
+    let kept = folder.kept(workers.program())?;
+    keep.results = Some(kept.clone());
+    experiment = experiment.keeping(keep);
     tell_beginning(&experiment);
+    tell_earlier(&folder, &kept, &experiment)?;
     let bar = Bar::new();
     let pool = workers.pool(&bar);
-    let (record, differences) = if run.verify {
-        let (record, differences) = experiment.play_twice(&pool)?;
-        (record, Some(differences))
+    let played = if run.verify {
+        let twice = experiment.play_twice(&pool);
+        twice.map(|(record, differences)| (record, Some(differences)))
     } else {
-        (experiment.play(&pool)?, None)
+        experiment.play(&pool).map(|record| (record, None))
     };
     bar.clear();
-    run.report(&record, &out)?;
-    ending::tell_ending(&experiment, &record, differences.as_deref());
+    let (record, differences) = played.map_err(|error| interrupted(error, &kept, &experiment))?;
+    run.report(&record, folder.path())?;
+    folder.finish()?;
+    if let Some(earlier) = again {
+        ending::tell_whether_same(&earlier, &record);
+    }
+    ending::tell_ending(&record, differences.as_deref());
     Ok(engine::exit_code(record.verdict))
 }
 
@@ -125,6 +141,7 @@ impl Run {
             }),
             captures: self.pcap.then(|| out.join("captures")),
             events: self.record.clone(),
+            results: None,
         })
     }
 
@@ -140,6 +157,43 @@ impl Run {
             tell(&format!("report: {}", report.display()));
         }
         Ok(())
+    }
+}
+
+/// Tells what of earlier runs lies in the folder: this one's own parts, with which it goes on, or
+/// another's, which is set aside.
+fn tell_earlier(folder: &Folder, kept: &Kept, experiment: &Experiment<'_>) -> Result<(), CliError> {
+    let jobs = experiment.jobs();
+    if let Some(aside) = folder.set_aside(kept, &jobs)? {
+        let aside = aside.display();
+        tell(&format!(
+            "note: what an earlier run left here is now in {aside}"
+        ));
+    }
+    let ended = kept.count(&jobs);
+    if ended > 0 {
+        tell(&format!(
+            "goes on: {ended} of {} simulations had ended when this run was interrupted",
+            jobs.len()
+        ));
+    }
+    Ok(())
+}
+
+/// The error of an experiment; one that was interrupted tells what is kept of it.
+fn interrupted(error: ExperimentError, kept: &Kept, experiment: &Experiment<'_>) -> CliError {
+    let error = CliError::from(error);
+    let jobs = experiment.jobs();
+    match (error, kept.count(&jobs)) {
+        (CliError::Interrupted(_), 0) => {
+            CliError::Interrupted(": no simulation had ended".to_owned())
+        }
+        (CliError::Interrupted(_), ended) => CliError::Interrupted(format!(
+            ": {ended} of {} simulations had ended and are kept; the same command goes on with the \
+             rest",
+            jobs.len()
+        )),
+        (error @ (CliError::Input(_) | CliError::Tool(_)), _) => error,
     }
 }
 
@@ -169,4 +223,11 @@ fn tell_beginning(experiment: &Experiment<'_>) {
         experiment.plan().name,
         engine::COMMIT
     ));
+    if experiment.plan().gone > 0 {
+        tell(&format!(
+            "note: {} of the scenario's expectations are of cells that --set took away: they are not \
+             judged",
+            experiment.plan().gone
+        ));
+    }
 }

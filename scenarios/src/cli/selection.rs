@@ -3,9 +3,10 @@
 //! Owns those arguments, what is said of them when they make no sense, and the way from them to
 //! an [`Experiment`]. It plays nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use orrery_reports::record::Record;
 
 use super::CliError;
 use crate::engine::{self, Experiment, Pool, Stop};
@@ -16,9 +17,9 @@ use crate::load::{load, load_checked};
 use crate::play;
 
 /// What of a scenario is played.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Selection {
-    /// A scenario of the catalog (`orrery list`) or a file
+    /// A scenario of the catalog (`orrery list`), a file, or the result.json of a run, to play that again
     #[arg(value_name = "FILE|NAME")]
     pub scenario: String,
     /// Play this one seed
@@ -39,7 +40,7 @@ pub struct Selection {
     /// What plays the scenario
     #[arg(long, value_enum, default_value_t = Engine::Sim)]
     pub engine: Engine,
-    /// Stop at this simulated time, such as 90s; expectations are not judged then
+    /// Stop at this simulated time, such as 90s; expectations are not judged then (exit code 7)
     #[arg(long, value_name = "T")]
     pub until: Option<String>,
 }
@@ -79,6 +80,33 @@ impl Engine {
 }
 
 impl Selection {
+    /// Whatever is not asked is as in the run that `record` tells.
+    pub fn as_in(&self, record: &Record) -> Result<Self, CliError> {
+        let mut asked = self.clone();
+        if asked.seed.is_none() && asked.seeds.is_none() {
+            let seeds = record.variants.first().map(|variant| &variant.seeds[..]);
+            match seeds.unwrap_or_default() {
+                [one] => asked.seed = one.seed.parse().ok(),
+                seeds => asked.seeds = Some(seeds.len() as u32),
+            }
+        }
+        if let ([only], None) = (&record.variants[..], &asked.variant) {
+            asked.variant = Some(only.name.clone());
+        }
+        if let (Some(until_s), None) = (record.until_s, &asked.until) {
+            asked.until = Some(format!("{}ns", (until_s * 1e9).round()));
+        }
+        let engine = Engine::value_variants().iter();
+        let mut engine = engine.filter(|engine| engine.name() == record.engine);
+        asked.engine = *engine.next().ok_or_else(|| {
+            let engine = quoted(&record.engine);
+            CliError::Input(format!(
+                "the result is of an engine {engine}, which is not known"
+            ))
+        })?;
+        Ok(asked)
+    }
+
     /// The engine, unless it is not there yet.
     pub fn engine(&self) -> Result<engine::Engine, CliError> {
         self.engine
@@ -187,6 +215,11 @@ impl Workers {
             stop,
             at_once: selection.at_once(),
         })
+    }
+
+    /// The file of the program.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// The pool of them.

@@ -21,12 +21,17 @@
 //! ```
 
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Instant, SystemTime};
 
+use orrery_reports::origin::Origin;
 use orrery_reports::record::{Record, Verdict};
 
+use super::kept::Keeper;
+use super::origin::origin;
 use super::record::assemble;
 use super::verify::{Difference, compare, locate};
-use super::{COMMIT, Engine, Job, LogTo, Played, Pool, PoolError};
+use super::{COMMIT, Engine, Job, Kept, LogTo, Played, Pool, PoolError};
 use crate::format::reading::problem::{quoted, suggestion};
 use crate::format::{Case, Plan};
 use crate::output;
@@ -40,6 +45,9 @@ pub struct Keep {
     pub captures: Option<PathBuf>,
     /// Records of every event; the folder gets a file for each simulation.
     pub events: Option<PathBuf>,
+    /// The results themselves, as soon as each is there: those that are there already are not
+    /// played again.
+    pub results: Option<Kept>,
 }
 
 /// Why an experiment has no record.
@@ -48,6 +56,14 @@ pub enum ExperimentError {
     /// A folder for what is kept could not be made.
     #[error("cannot make {}: {source}", folder.display())]
     Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A result could not be kept.
+    #[error("cannot keep a result in {}: {source}", folder.display())]
+    Unkept {
         /// The folder.
         folder: PathBuf,
         /// What the system said.
@@ -180,9 +196,13 @@ impl<'a> Experiment<'a> {
         self.engine
     }
 
-    /// Whether each simulation ends before the scenario does.
-    pub fn is_cut_short(&self) -> bool {
-        self.until_ns.is_some()
+    /// Where simulations end before the scenario does; `None` if all are played to their end.
+    fn cut_short_ns(&self) -> Option<u64> {
+        let ends_before = |until_ns: &u64| {
+            let mut cases = self.cases.iter();
+            cases.any(|case| *until_ns < case.scenario.end_ns())
+        };
+        self.until_ns.filter(ends_before)
     }
 
     /// One job for each variant, cell and seed, in the record's order.
@@ -218,8 +238,9 @@ impl<'a> Experiment<'a> {
     /// As [`ExperimentError`] says; a simulation that fails is no error but part of the record.
     pub fn play(&self, pool: &Pool<'_>) -> Result<Record, ExperimentError> {
         self.make_folders()?;
-        let played = pool.play(&self.jobs())?;
-        self.record(played, &[])
+        let clock = Clock::start();
+        let (played, is_whole) = self.play_what_is_left(pool, &self.jobs())?;
+        self.record(played, &[], &clock.origin(self, pool, is_whole))
     }
 
     /// Plays every job twice, in separate processes, and compares: the record of the first time,
@@ -233,8 +254,9 @@ impl<'a> Experiment<'a> {
         pool: &Pool<'_>,
     ) -> Result<(Record, Vec<Difference>), ExperimentError> {
         self.make_folders()?;
+        let clock = Clock::start();
         let jobs = self.jobs();
-        let first = pool.play(&jobs)?;
+        let (first, is_whole) = self.play_what_is_left(pool, &jobs)?;
         // The logs and captures of the first time stay.
         let again: Vec<Job> = jobs
             .into_iter()
@@ -258,7 +280,46 @@ impl<'a> Experiment<'a> {
             }
             differences.push(difference);
         }
-        Ok((self.record(first, &differences)?, differences))
+        let origin = clock.origin(self, pool, is_whole);
+        Ok((self.record(first, &differences, &origin)?, differences))
+    }
+
+    /// Plays the jobs of which no result is kept, and keeps theirs; tells whether these were all.
+    fn play_what_is_left(
+        &self,
+        pool: &Pool<'_>,
+        jobs: &[Job],
+    ) -> Result<(Vec<Played>, bool), ExperimentError> {
+        let Some(kept) = &self.keep.results else {
+            return Ok((pool.play(jobs)?, true));
+        };
+        let mut results: Vec<Option<Played>> = jobs.iter().map(|job| kept.find(job)).collect();
+        let left: Vec<Job> = (jobs.iter().zip(&results))
+            .filter(|(_, result)| result.is_none())
+            .map(|(job, _)| job.clone())
+            .collect();
+        let keeper = Keeper {
+            kept,
+            jobs: &left,
+            watcher: pool.watcher,
+            stop: pool.stop,
+            trouble: Mutex::default(),
+        };
+        let keeping = Pool {
+            watcher: &keeper,
+            ..*pool
+        };
+        let played = keeping.play(&left);
+        if let Some(source) = keeper.into_trouble() {
+            let folder = kept.folder().to_owned();
+            return Err(ExperimentError::Unkept { folder, source });
+        }
+        let mut played = played?.into_iter();
+        for result in results.iter_mut().filter(|result| result.is_none()) {
+            *result = played.next();
+        }
+        let is_whole = left.len() == jobs.len();
+        Ok((results.into_iter().flatten().collect(), is_whole))
     }
 
     fn make_folders(&self) -> Result<(), ExperimentError> {
@@ -277,6 +338,7 @@ impl<'a> Experiment<'a> {
         &self,
         played: Vec<Played>,
         differences: &[Difference],
+        origin: &Origin,
     ) -> Result<Record, ExperimentError> {
         let mut played = played.into_iter();
         let by_case = self.cases.iter();
@@ -290,14 +352,39 @@ impl<'a> Experiment<'a> {
             by_case,
             COMMIT,
             self.arguments.clone(),
-            self.until_ns,
+            self.cut_short_ns(),
         );
         record.program.clone_from(&self.repeated_by);
+        record.origin = Some(origin.clone());
         if !differences.is_empty() {
             record.verdict = Verdict::Irreproducible;
         }
         output::summarise(&mut record)?;
         Ok(record)
+    }
+}
+
+/// When an experiment was begun.
+struct Clock {
+    begun: SystemTime,
+    since: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            begun: SystemTime::now(),
+            since: Instant::now(),
+        }
+    }
+
+    /// What was run; how long that took is known only if this was the `whole` of it.
+    fn origin(&self, experiment: &Experiment<'_>, pool: &Pool<'_>, whole: bool) -> Origin {
+        let (plan, cases) = (experiment.plan, &experiment.cases);
+        Origin {
+            wall_s: whole.then(|| self.since.elapsed().as_secs_f64()),
+            ..origin(plan, cases, pool.program, self.begun)
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use orrery_reports::record::{Record, SeedResult, Verdict};
 
 /// The worst that happened in a record, reproducibility apart. Whether a simulation `stalled`
-/// is told beside it, for the record has failures as text only.
-pub fn verdict(record: &Record, stalled: bool) -> Verdict {
+/// is told beside it, for the record has failures as text only; and whether what the scenario
+/// expects `is_judged`, for that it expects nothing is another thing.
+pub fn verdict(record: &Record, stalled: bool, is_judged: bool) -> Verdict {
     let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
     if stalled {
         Verdict::Stalled
@@ -16,6 +17,8 @@ pub fn verdict(record: &Record, stalled: bool) -> Verdict {
         .any(|expectation| !expectation.held)
     {
         Verdict::Failed
+    } else if !is_judged {
+        Verdict::NotJudged
     } else {
         Verdict::Held
     }
@@ -48,6 +51,7 @@ pub fn exit_code(verdict: Verdict) -> u8 {
         Verdict::Invariant => 3,
         Verdict::Stalled => 4,
         Verdict::Irreproducible => 5,
+        Verdict::NotJudged => 7,
     }
 }
 

@@ -42,7 +42,7 @@ pub enum PoolError {
         why: String,
     },
     /// The run was interrupted.
-    #[error("interrupted: nothing was written")]
+    #[error("interrupted")]
     Interrupted,
 }
 

@@ -15,7 +15,7 @@ use crate::format::{Case, Plan};
 use crate::metrics;
 
 /// Merges results into a record. `results` holds the seeds of each of `cases`, in the same order.
-/// `until_ns` marks a run that was cut short: its expectations are not judged.
+/// `until_ns` is where a run was cut short: its expectations are not judged.
 pub fn assemble(
     engine: Engine,
     plan: &Plan,
@@ -43,6 +43,8 @@ pub fn assemble(
         warmup_s: seconds(scenario.map(|scenario| scenario.warmup_ns)),
         duration_s: seconds(scenario.map(|scenario| scenario.duration_ns)),
         drain_s: seconds(scenario.map(|scenario| scenario.drain_ns)),
+        until_s: until_ns.map(|ns| ns as f64 / 1e9),
+        origin: None,
         marks: scenario.map_or(Vec::new(), |scenario| {
             let end_ns = scenario.duration_ns;
             scenario
@@ -56,6 +58,8 @@ pub fn assemble(
             .collect(),
         producers: producers(cases),
         grid: plan.grid.clone(),
+        report: plan.report.clone(),
+        charts: plan.charts.clone(),
         expectations: Vec::new(),
         variants,
         differences: Vec::new(),
@@ -64,7 +68,8 @@ pub fn assemble(
     if until_ns.is_none() {
         record.expectations = judge(plan, cases, &record.variants);
     }
-    record.verdict = verdict(&record, stalled);
+    let is_judged = until_ns.is_none() && (!plan.expects || !record.expectations.is_empty());
+    record.verdict = verdict(&record, stalled, is_judged);
     record
 }
 

@@ -6,7 +6,7 @@ use schemars::Schema;
 use serde_json::Value;
 
 use super::scenario::ScenarioFields;
-use crate::text::wrap;
+use crate::text::{WIDTH, wrap};
 
 /// The format's JSON Schema, for editors.
 pub fn schema() -> Schema {
@@ -32,8 +32,8 @@ pub struct Field {
     pub meaning: String,
     /// Whether it must be there.
     pub required: bool,
-    /// Names that it may have, if it is a choice.
-    pub choices: Vec<String>,
+    /// Names that it may have and what each means, if it is a choice.
+    pub choices: Vec<(String, String)>,
 }
 
 /// All fields in the order of the format.
@@ -76,16 +76,66 @@ pub fn explain(wanted: &str) -> Option<String> {
         if index > 0 {
             out.push('\n');
         }
-        let need = if field.required { " (required)" } else { "" };
-        let _ = writeln!(out, "{}{need}", field.path);
-        for line in wrap(&field.meaning, 92) {
-            let _ = writeln!(out, "    {line}");
-        }
-        if !field.choices.is_empty() {
-            let _ = writeln!(out, "    one of: {}", field.choices.join(", "));
-        }
+        describe(field, &mut out);
     }
     Some(out)
+}
+
+/// A field with its meaning, and its choices.
+fn describe(field: &Field, out: &mut String) {
+    let need = if field.required { " (required)" } else { "" };
+    let _ = writeln!(out, "{}{need}", field.path);
+    let names: Vec<&str> = field
+        .choices
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let one_of = (!names.is_empty()).then(|| format!("one of: {}", names.join(", ")));
+    for text in [Some(field.meaning.clone()), one_of].into_iter().flatten() {
+        for line in wrap(&text, WIDTH - 4) {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+}
+
+/// Explains a value of a choice: what it means in each field that may have it.
+pub fn explain_value(value: &str) -> Option<String> {
+    let mut out = String::new();
+    for field in all() {
+        let mut choices = field.choices.iter();
+        let Some((_, meaning)) = choices.find(|(name, _)| name == value) else {
+            continue;
+        };
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        let _ = writeln!(out, "{} = \"{value}\"", field.path);
+        let meaning = if meaning.is_empty() {
+            &field.meaning
+        } else {
+            meaning
+        };
+        for line in wrap(meaning, WIDTH - 4) {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// The fields whose documentation names a word, such as a value that a text may be.
+pub fn mentions(word: &str) -> Option<String> {
+    let marks = [format!("`{word}`"), format!("\"{word}\"")];
+    let mut out = String::new();
+    for field in all() {
+        if !marks.iter().any(|mark| field.meaning.contains(mark)) {
+            continue;
+        }
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        describe(&field, &mut out);
+    }
+    (!out.is_empty()).then_some(out)
 }
 
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
@@ -160,17 +210,17 @@ fn collect(root: &Value, schema: &Value, prefix: &str, fields: &mut Vec<Field>) 
     }
 }
 
-fn choices(schema: &Value) -> Vec<String> {
+fn choices(schema: &Value) -> Vec<(String, String)> {
     let members = schema.get("oneOf").and_then(Value::as_array);
     members
         .into_iter()
         .flatten()
         .filter_map(|member| {
-            member
+            let name = member
                 .get("const")
                 .or_else(|| member.pointer("/properties/kind/const"))?
-                .as_str()
-                .map(str::to_owned)
+                .as_str()?;
+            Some((name.to_owned(), meaning(member)))
         })
         .collect()
 }

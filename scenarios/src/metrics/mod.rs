@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use orrery_reports::key::Key;
 use orrery_reports::record::Producer;
 
+use crate::text::{WIDTH, wrap};
 use crate::workload;
 
 pub(crate) mod hostile;
@@ -257,19 +258,74 @@ pub fn find(name: &str) -> Option<&'static Definition> {
 /// The registry as text for people.
 pub fn explain() -> String {
     let mut out = String::from(
-        "Metrics of a result, with unit and definition. An expectation names a statistic of a\n",
+        "Metrics of a result, with unit and definition. An expectation names a statistic\n\
+         of a distribution, and a value by its name alone. The statistics:\n\n",
     );
-    out.push_str("distribution (");
-    out.push_str(&STATS.join(", "));
-    out.push_str(
-        ",\nor within(T): the share of its samples up to T, such as within(30s), to 0.1 % of T), and a\n\
-         value by its name alone.\n",
-    );
+    for (stat, meaning) in STAT_MEANINGS {
+        out.push_str(&told(&format!("{stat}: {meaning}")));
+    }
     for metric in METRICS.iter() {
         out.push('\n');
         out.push_str(&describe(metric));
     }
     out
+}
+
+/// What each statistic of a distribution is.
+const STAT_MEANINGS: [(&str, &str); 9] = [
+    ("count", "how many samples there are"),
+    ("mean", "their arithmetic mean"),
+    ("min", "the least of them"),
+    ("p50", "the median: half of them are at most this"),
+    ("p90", "nine tenths of them are at most this"),
+    ("p95", "95 of a hundred of them are at most this"),
+    ("p99", "99 of a hundred of them are at most this"),
+    ("max", "the greatest of them"),
+    (
+        "within(T)",
+        "the share of its samples up to T, such as within(30s), to 0.1 % of T",
+    ),
+];
+
+/// A line of a list, wrapped.
+fn told(text: &str) -> String {
+    let lines = wrap(text, WIDTH - 8).into_iter().enumerate();
+    let indented = lines.map(|(place, line)| {
+        let indent = if place == 0 { "    " } else { "        " };
+        format!("{indent}{line}\n")
+    });
+    indented.collect()
+}
+
+/// Explains a metric, a metric with a statistic, or a statistic.
+pub fn explain_one(topic: &str) -> Option<String> {
+    if let Some(metric) = find(topic) {
+        return Some(describe(metric));
+    }
+    let meaning = |stat: &str| {
+        let name = stat.split('(').next().unwrap_or_default();
+        let of = |(known, _): &&(&str, &str)| known.split('(').next() == Some(name);
+        let found = STAT_MEANINGS.iter().find(of);
+        found.map(|(known, meaning)| told(&format!("{known}: {meaning}")))
+    };
+    if let Some(text) = meaning(topic) {
+        return Some(format!("A statistic of distributions\n{text}"));
+    }
+    // With the labels of a key or without.
+    let plain = match (topic.find('{'), topic.rfind('}')) {
+        (Some(from), Some(to)) if from < to => format!("{}{}", &topic[..from], &topic[to + 1..]),
+        _ => topic.to_owned(),
+    };
+    if let Some(metric) = find(&plain) {
+        return Some(describe(metric));
+    }
+    let metric = METRICS.iter().find(|metric| {
+        let rest = plain.strip_prefix(metric.name);
+        rest.and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(|stat| meaning(stat).is_some())
+    })?;
+    let stat = &plain[metric.name.len() + 1..];
+    Some(describe(metric) + &meaning(stat)?)
 }
 
 /// One metric as text for people.
@@ -285,16 +341,18 @@ pub fn describe(metric: &Definition) -> String {
     };
     let mut lines = vec![format!("{} ({shape}, {unit})", metric.name)];
     lines.extend(
-        crate::text::wrap(metric.meaning, 92)
+        wrap(metric.meaning, WIDTH - 4)
             .into_iter()
             .map(|line| format!("    {line}")),
     );
     if !metric.labels.is_empty() {
-        lines.push(format!("    labels: {}", metric.labels.join(", ")));
+        let labels = format!("labels: {}", metric.labels.join(", "));
+        let wrapped = wrap(&labels, WIDTH - 4).into_iter();
+        lines.extend(wrapped.map(|line| format!("    {line}")));
     }
     for (value, meaning) in metric.values {
         let text = format!("{value}: {meaning}");
-        let wrapped = crate::text::wrap(&text, 86).into_iter().enumerate();
+        let wrapped = wrap(&text, WIDTH - 10).into_iter().enumerate();
         lines.extend(wrapped.map(|(place, line)| {
             let indent = if place == 0 { "      " } else { "          " };
             format!("{indent}{line}")
@@ -332,6 +390,15 @@ mod tests {
             let (_, last) = metric.name.rsplit_once('.').expect("an area and a thing");
             assert_eq!(Stat::read(last), None, "{}", metric.name);
         }
+    }
+
+    #[test]
+    fn every_statistic_is_explained() {
+        let explained: Vec<&str> = STAT_MEANINGS.iter().map(|(stat, _)| *stat).collect();
+        for stat in STATS {
+            assert!(explained.contains(&stat), "{stat}");
+        }
+        assert_eq!(explained.len(), STATS.len() + 1, "and within(T)");
     }
 
     #[test]

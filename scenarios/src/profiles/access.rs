@@ -9,7 +9,7 @@ use crate::format::reading::amount::Amount;
 
 mod file;
 
-pub(super) use file::parse;
+pub(super) use file::{Wrong, parse, parse_own};
 pub use file::{schema, schema_text};
 
 /// An access link, up and down apart.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ProfileError, from_toml, table};
 use crate::format::reading::quantity::TIME_MAX_NS;
 
-/// One-way delays between regions, the same in both directions.
+/// One-way delays between regions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DelayProfile {
     /// Its name.
@@ -16,12 +16,12 @@ pub struct DelayProfile {
     pub source: String,
     /// The regions, in the table's order.
     pub regions: Vec<String>,
-    /// One-way delay in nanoseconds by place of the two regions; symmetric.
+    /// One-way delay in nanoseconds by place of the two regions: from the first to the second.
     pub one_way_ns: Vec<Vec<u64>>,
 }
 
 impl DelayProfile {
-    /// One-way delay in nanoseconds between two regions by their places.
+    /// One-way delay in nanoseconds from one region to another, by their places.
     ///
     /// # Panics
     /// If there is no such region.
@@ -45,9 +45,12 @@ struct File {
     name: String,
     summary: String,
     source: String,
-    #[serde(default, rename = "observed_on")]
-    _observed_on: Option<String>,
+    publisher: Option<String>,
+    observed_on: Option<String>,
+    licence: Option<String>,
     kind: Kind,
+    #[serde(default)]
+    directions: Directions,
     unit: Unit,
     #[serde(rename = "file")]
     table: String,
@@ -64,6 +67,17 @@ enum Kind {
     OneWay,
 }
 
+/// What becomes of two figures for one pair.
+#[derive(Deserialize, Clone, Copy, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Directions {
+    /// Both directions have their mean.
+    #[default]
+    Averaged,
+    /// Each is as it was measured, which only one-way delays tell.
+    Kept,
+}
+
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "kebab-case")]
 enum Unit {
@@ -72,7 +86,7 @@ enum Unit {
 }
 
 /// Regions at most; the matrix grows with the square.
-const REGIONS_MAX: usize = 1_000;
+pub(super) const REGIONS_MAX: usize = 1_000;
 
 /// Reads a delay profile; `table` gives the text of the CSV file that it names.
 pub(super) fn parse(
@@ -89,26 +103,40 @@ pub(super) fn parse(
     let read = read_table(&table, raw.unit, &raw.extra_rows).map_err(wrong)?;
     let matrix = completed(&read).map_err(wrong)?;
     let (regions, _) = read;
-    // A round trip goes there and back, and both directions were measured: the mean of the two
-    // round trips, halved.
-    let parts = match raw.kind {
-        Kind::Rtt => 4,
-        Kind::OneWay => 2,
+    let one_way = |a: usize, b: usize| match (raw.kind, raw.directions) {
+        // A round trip goes there and back, and both directions were measured: the mean of the two
+        // round trips, halved.
+        (Kind::Rtt, _) => (matrix[a][b] + matrix[b][a]) / 4,
+        (Kind::OneWay, Directions::Averaged) => (matrix[a][b] + matrix[b][a]) / 2,
+        (Kind::OneWay, Directions::Kept) => matrix[a][b],
     };
-    let one_way_ns = (0..regions.len())
-        .map(|a| {
-            (0..regions.len())
-                .map(|b| (matrix[a][b] + matrix[b][a]) / parts)
-                .collect()
-        })
+    if matches!((raw.kind, raw.directions), (Kind::Rtt, Directions::Kept)) {
+        return Err(ProfileError {
+            message: format!("profile {file}: \"directions\" cannot be kept of round trips"),
+            help: Some("say kind = \"one-way\", or leave \"directions\" out".to_owned()),
+        });
+    }
+    let places = 0..regions.len();
+    let one_way_ns = places
+        .clone()
+        .map(|a| places.clone().map(|b| one_way(a, b)).collect())
         .collect();
     Ok(DelayProfile {
         name: raw.name,
         summary: raw.summary,
-        source: raw.source,
+        source: cited(raw.source, [raw.publisher, raw.observed_on, raw.licence]),
         regions,
         one_way_ns,
     })
+}
+
+/// Where the figures are from, with publisher, date and licence as far as they are known.
+fn cited(source: String, [publisher, observed_on, licence]: [Option<String>; 3]) -> String {
+    let mut parts = vec![source];
+    parts.extend(publisher.map(|publisher| format!("published by {publisher}")));
+    parts.extend(observed_on.map(|date| format!("measured {date}")));
+    parts.extend(licence.map(|licence| format!("licence {licence}")));
+    parts.join("; ")
 }
 
 /// What a table should look like, for those that do not.
@@ -307,5 +335,25 @@ mod tests {
         check("ms,a,b\na,1,-2\nb,1,2\n", "column \"b\"");
         check("ms,a,b\na,1,2\na,1,2\n", "two rows");
         check("ms,a,b\na,1,2\nc,1,2\n", "\"c\" is no column");
+    }
+
+    #[test]
+    fn one_way_delays_are_kept_by_direction_where_the_profile_says_so() {
+        let read = |more: &str| {
+            let text = format!(
+                "name='x'\nsummary='s'\nsource='q'\npublisher='P'\nobserved_on='2026-03'\n\
+                 licence='CC0-1.0'\nunit='ms'\nfile='x.csv'\n{more}"
+            );
+            parse("x", &text, |_| Ok("ms,a,b\na,,30\nb,80,\n".to_owned()))
+        };
+        let delays = |profile: &DelayProfile| [profile.delay_ns(0, 1), profile.delay_ns(1, 0)];
+        let kept = read("kind='one-way'\ndirections='kept'").expect("it is sound");
+        assert_eq!(delays(&kept), [30_000_000, 80_000_000]);
+        let cited = "q; published by P; measured 2026-03; licence CC0-1.0";
+        assert_eq!(kept.source, cited);
+        let averaged = read("kind='one-way'").expect("it is sound");
+        assert_eq!(delays(&averaged), [55_000_000, 55_000_000]);
+        let error = read("kind='rtt'\ndirections='kept'").expect_err("nobody knows them");
+        assert!(error.message.contains("cannot be kept of round trips"));
     }
 }

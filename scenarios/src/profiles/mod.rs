@@ -6,12 +6,19 @@
 pub mod access;
 pub mod delay;
 pub mod egress;
+pub mod explain;
+mod figures;
+pub mod import;
 pub mod nat;
 pub mod nat_mix;
 pub mod rate_trace;
 mod table;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use orrery_reports::origin::Profile as Used;
 
 pub use access::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
 pub use delay::DelayProfile;
@@ -19,8 +26,8 @@ pub use nat::NatProfile;
 pub use nat_mix::NatMix;
 
 use crate::built_in::{ACCESSES, BuiltIn, DELAYS, NAT_MIXES, NATS};
-use crate::format::documentation;
 use crate::format::reading::problem::{quoted, suggestion};
+use crate::format::reading::tree::path_at;
 
 /// Why a profile cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +39,15 @@ pub struct ProfileError {
     pub help: Option<String>,
 }
 
+/// What is wrong with a profile that a scenario writes out, and below which keys; none for the whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misplaced {
+    /// Keys from the outermost inwards.
+    pub path: Vec<String>,
+    /// What is wrong there.
+    pub error: ProfileError,
+}
+
 impl ProfileError {
     fn new(message: String) -> Self {
         Self {
@@ -41,22 +57,77 @@ impl ProfileError {
     }
 }
 
-/// A profile's file, or the table beside it, at most.
+/// Kinds of profiles, as records name them.
+const DELAY: &str = "delay";
+const ACCESS: &str = "access";
+const NAT: &str = "nat";
+const NAT_MIX: &str = "nat-mix";
+const TRACE: &str = "trace";
+
+/// A profile's file at most.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A matrix of delays at most: a thousand regions.
+const TABLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A trace of rates at most: hours of mahimahi's form.
 const TRACE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Where profiles come from.
-#[derive(Debug, Clone, Copy)]
+/// A table that a profile names is kept in records up to this size.
+const KEPT_BYTES_MAX: usize = 256 * 1024;
+
+/// Where profiles come from, and which of them were asked for.
+#[derive(Debug)]
 pub struct Profiles<'a> {
     folder: Option<&'a Path>,
+    /// Those of a record, which go before all others.
+    kept: &'a [Used],
+    used: RefCell<BTreeMap<(String, String), Used>>,
+}
+
+/// A profile's file, wherever it lies.
+struct Found {
+    /// For messages.
+    shown: String,
+    text: String,
+    /// Where the tables lie that it names.
+    tables: Tables,
+    /// Tables that it was seen to name.
+    named: RefCell<BTreeMap<String, String>>,
+}
+
+/// Where the tables of a profile lie.
+enum Tables {
+    /// Built in beside it.
+    BuiltIn(&'static str),
+    /// In a folder.
+    Folder(PathBuf),
+    /// In a record, by name.
+    Kept(BTreeMap<String, String>),
 }
 
 impl<'a> Profiles<'a> {
     /// The built-in profiles, and files relative to `folder` if there is one.
     pub fn new(folder: Option<&'a Path>) -> Self {
-        Self { folder }
+        Self {
+            folder,
+            kept: &[],
+            used: RefCell::default(),
+        }
+    }
+
+    /// Those that a record has kept, whatever is built in or lies about by now; else the built-in
+    /// ones.
+    pub fn of_record(kept: &'a [Used]) -> Self {
+        Self {
+            kept,
+            ..Self::new(None)
+        }
+    }
+
+    /// Those that were asked for and found, by kind and name.
+    pub fn into_used(self) -> Vec<Used> {
+        self.used.into_inner().into_values().collect()
     }
 
     /// A delay profile by name or file.
@@ -64,14 +135,12 @@ impl<'a> Profiles<'a> {
     /// # Errors
     /// It is unknown, unreadable or wrong.
     pub fn delay(&self, name: &str) -> Result<DelayProfile, ProfileError> {
-        if let Some(found) = DELAYS.iter().find(|profile| profile.name == name) {
-            return delay::parse(name, found.text, |_| Ok(found.table.to_owned()));
-        }
-        let (path, text) = self.file("delay", name, DELAYS)?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        delay::parse(&path.display().to_string(), &text, |table| {
-            read(&folder.join(table))
-        })
+        let found = self.find(DELAY, name, DELAYS)?;
+        let profile = delay::parse(&found.shown, &found.text, |table| {
+            found.table(table, TABLE_BYTES_MAX)
+        })?;
+        self.note(DELAY, name, found, || figures::delay(&profile));
+        Ok(profile)
     }
 
     /// An access profile by name or file.
@@ -79,13 +148,12 @@ impl<'a> Profiles<'a> {
     /// # Errors
     /// It is unknown, unreadable or wrong.
     pub fn access(&self, name: &str) -> Result<AccessProfile, ProfileError> {
-        if let Some(found) = ACCESSES.iter().find(|profile| profile.name == name) {
-            return access::parse(name, found.text, &|trace| trace_text(None, trace));
-        }
-        let (path, text) = self.file("access", name, ACCESSES)?;
-        access::parse(&path.display().to_string(), &text, &|trace| {
-            trace_text(path.parent(), trace)
-        })
+        let found = self.find(ACCESS, name, ACCESSES)?;
+        let profile = access::parse(&found.shown, &found.text, &|trace| {
+            found.table(trace, TRACE_BYTES_MAX)
+        })?;
+        self.note(ACCESS, name, found, || figures::access(&profile));
+        Ok(profile)
     }
 
     /// A NAT profile by name or file.
@@ -93,11 +161,10 @@ impl<'a> Profiles<'a> {
     /// # Errors
     /// It is unknown, unreadable or wrong.
     pub fn nat(&self, name: &str) -> Result<NatProfile, ProfileError> {
-        if let Some(found) = NATS.iter().find(|profile| profile.name == name) {
-            return nat::parse(name, found.text);
-        }
-        let (path, text) = self.file("NAT", name, NATS)?;
-        nat::parse(&path.display().to_string(), &text)
+        let found = self.find(NAT, name, NATS)?;
+        let profile = nat::parse(&found.shown, &found.text)?;
+        self.note(NAT, name, found, || figures::nat(&profile));
+        Ok(profile)
     }
 
     /// A mix of NATs by name.
@@ -105,20 +172,22 @@ impl<'a> Profiles<'a> {
     /// # Errors
     /// It is unknown.
     pub fn nat_mix(&self, name: &str) -> Result<NatMix, ProfileError> {
-        match NAT_MIXES.iter().find(|mix| mix.name == name) {
-            Some(found) => nat_mix::parse(name, found.text),
-            None => Err(ProfileError {
-                message: format!("unknown NAT mix {}", quoted(name)),
-                help: Some(suggestion(name, NAT_MIXES.iter().map(|mix| mix.name))),
-            }),
-        }
+        // A mix cannot be a file beside the scenario: its parts are named in the catalog of NATs.
+        let built_in = Self {
+            folder: None,
+            ..Self::of_record(self.kept)
+        };
+        let found = built_in.find(NAT_MIX, name, NAT_MIXES)?;
+        let mix = nat_mix::parse(name, &found.text)?;
+        self.note(NAT_MIX, name, found, || figures::nat_mix(&mix));
+        Ok(mix)
     }
 
     /// An access profile that a scenario writes out itself, as a profile's file does.
     ///
     /// # Errors
-    /// It is wrong.
-    pub fn own_access(&self, mut table: toml::Table) -> Result<AccessProfile, ProfileError> {
+    /// It is wrong, and where.
+    pub fn own_access(&self, mut table: toml::Table) -> Result<AccessProfile, Misplaced> {
         for (key, text) in [
             ("name", "own"),
             ("summary", "written out in the scenario"),
@@ -127,49 +196,152 @@ impl<'a> Profiles<'a> {
             table.entry(key).or_insert_with(|| text.into());
         }
         let text = table.to_string();
-        access::parse("of the scenario", &text, &|trace| {
-            trace_text(self.folder, trace)
+        access::parse_own(&text, &|trace| self.own_trace(trace)).map_err(|wrong| match wrong {
+            access::Wrong::At(byte, message) => Misplaced {
+                path: path_at(&text, byte),
+                error: ProfileError::new(message),
+            },
+            access::Wrong::Elsewhere(error) => Misplaced {
+                path: Vec::new(),
+                error,
+            },
         })
     }
 
-    fn file(
+    /// The file of a profile.
+    fn find(
         &self,
         kind: &str,
         name: &str,
-        known: &[BuiltIn],
-    ) -> Result<(PathBuf, String), ProfileError> {
+        known: &'static [BuiltIn],
+    ) -> Result<Found, ProfileError> {
+        let kept = self.kept.iter();
+        let mut kept = kept.filter(|kept| kept.kind == kind && kept.name == name);
+        if let Some(kept) = kept.next() {
+            let tables = Tables::Kept(kept.tables.clone());
+            return Ok(Found::new(name, &kept.text, tables));
+        }
+        if let Some(found) = known.iter().find(|profile| profile.name == name) {
+            let tables = Tables::BuiltIn(found.table);
+            return Ok(Found::new(name, found.text, tables));
+        }
         let is_file = Path::new(name)
             .extension()
             .is_some_and(|ending| ending == "toml");
         let Some(folder) = self.folder.filter(|_| is_file) else {
+            let shown = if kind == NAT { "NAT" } else { kind };
             return Err(ProfileError {
-                message: format!("unknown {kind} profile {}", quoted(name)),
+                message: match kind {
+                    NAT_MIX => format!("unknown NAT mix {}", quoted(name)),
+                    _ => format!("unknown {shown} profile {}", quoted(name)),
+                },
                 help: Some(suggestion(name, known.iter().map(|profile| profile.name))),
             });
         };
         let path = folder.join(name);
-        let text = read(&path)?;
-        Ok((path, text))
+        let text = read_up_to(&path, FILE_BYTES_MAX)?;
+        let tables = Tables::Folder(path.parent().unwrap_or(Path::new("")).to_owned());
+        Ok(Found::new(&path.display().to_string(), &text, tables))
+    }
+
+    /// The text of a trace of rates that the scenario itself names.
+    fn own_trace(&self, trace: &str) -> Result<String, ProfileError> {
+        let text = self.find_own_trace(trace)?;
+        let found = Found::new(trace, &text, Tables::BuiltIn(""));
+        self.note(TRACE, trace, found, || "a trace of rates".to_owned());
+        Ok(text)
+    }
+
+    fn find_own_trace(&self, trace: &str) -> Result<String, ProfileError> {
+        let is_kept = |kept: &&Used| kept.kind == TRACE && kept.name == trace;
+        if let Some(kept) = self.kept.iter().find(is_kept) {
+            return Ok(kept.text.clone());
+        }
+        let path = self.folder.map(|folder| folder.join(trace));
+        match (path, built_in_trace(trace)) {
+            (Some(path), None) => read_up_to(&path, TRACE_BYTES_MAX),
+            (Some(path), _) if path.exists() => read_up_to(&path, TRACE_BYTES_MAX),
+            (_, Some(text)) => Ok(text.to_owned()),
+            (None, None) => Err(no_trace(trace)),
+        }
+    }
+
+    /// Remembers that a profile was asked for.
+    fn note(&self, kind: &str, name: &str, found: Found, figures: impl FnOnce() -> String) {
+        let key = (kind.to_owned(), name.to_owned());
+        let mut used = self.used.borrow_mut();
+        used.entry(key).or_insert_with(|| {
+            let mut tables = found.named.into_inner();
+            tables.retain(|_, text| text.len() <= KEPT_BYTES_MAX);
+            let is_kept = found.text.len() <= KEPT_BYTES_MAX;
+            Used {
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+                figures: figures(),
+                text: if is_kept { found.text } else { String::new() },
+                tables,
+            }
+        });
     }
 }
 
-/// The text of a trace of rates: a file in `folder`, or one that is built in.
-fn trace_text(folder: Option<&Path>, trace: &str) -> Result<String, ProfileError> {
+impl Found {
+    fn new(shown: &str, text: &str, tables: Tables) -> Self {
+        Self {
+            shown: shown.to_owned(),
+            text: text.to_owned(),
+            tables,
+            named: RefCell::default(),
+        }
+    }
+
+    /// The text of a table that the profile names.
+    fn table(&self, name: &str, bytes_max: u64) -> Result<String, ProfileError> {
+        let text = match &self.tables {
+            Tables::BuiltIn("") => {
+                let text = built_in_trace(name);
+                text.ok_or_else(|| no_trace(name))?.to_owned()
+            }
+            Tables::BuiltIn(table) => (*table).to_owned(),
+            Tables::Folder(folder) => {
+                let path = folder.join(name);
+                let built_in = built_in_trace(name).filter(|_| !path.exists());
+                match built_in {
+                    Some(text) => text.to_owned(),
+                    None => read_up_to(&path, bytes_max)?,
+                }
+            }
+            Tables::Kept(tables) => match tables.get(name) {
+                Some(text) => text.clone(),
+                None => {
+                    return Err(ProfileError::new(format!(
+                        "the record has not kept the table {} of the profile {}: it is larger than \
+                         {} KiB",
+                        quoted(name),
+                        self.shown,
+                        KEPT_BYTES_MAX >> 10
+                    )));
+                }
+            },
+        };
+        let mut named = self.named.borrow_mut();
+        named.insert(name.to_owned(), text.clone());
+        Ok(text)
+    }
+}
+
+/// The text of a trace of rates that is built in.
+fn built_in_trace(trace: &str) -> Option<&'static str> {
     let is_of = |built_in: &&BuiltIn| trace.strip_suffix(".csv") == Some(built_in.name);
-    let built_in = ACCESSES.iter().find(is_of).map(|built_in| built_in.table);
-    match (folder.map(|folder| folder.join(trace)), built_in) {
-        (Some(path), _) if path.exists() => read_up_to(&path, TRACE_BYTES_MAX),
-        (_, Some(table)) if !table.is_empty() => Ok(table.to_owned()),
-        (Some(path), _) => read_up_to(&path, TRACE_BYTES_MAX),
-        (None, _) => Err(ProfileError::new(format!(
-            "the rate trace {} is not built in, and there is no folder to look for it",
-            quoted(trace)
-        ))),
-    }
+    let built_in = ACCESSES.iter().find(is_of)?;
+    (!built_in.table.is_empty()).then_some(built_in.table)
 }
 
-fn read(path: &Path) -> Result<String, ProfileError> {
-    read_up_to(path, FILE_BYTES_MAX)
+fn no_trace(trace: &str) -> ProfileError {
+    ProfileError::new(format!(
+        "the rate trace {} is not built in, and there is no folder to look for it",
+        quoted(trace)
+    ))
 }
 
 fn read_up_to(path: &Path, bytes_max: u64) -> Result<String, ProfileError> {
@@ -185,71 +357,24 @@ fn read_up_to(path: &Path, bytes_max: u64) -> Result<String, ProfileError> {
 
 /// Parses a profile's TOML; the error says where.
 fn from_toml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ProfileError> {
-    toml::from_str(text).map_err(|error| {
-        let line = line(text, error.span().map_or(0, |span| span.start));
-        let message = error.message().lines().next().unwrap_or("not valid TOML");
+    from_toml_at(text).map_err(|(byte, message)| {
+        let line = line(text, byte);
         ProfileError::new(format!("profile {file}, line {line}: {message}"))
+    })
+}
+
+/// Parses a profile's TOML; the error is a byte of the text, and what is wrong there.
+fn from_toml_at<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, (usize, String)> {
+    toml::from_str(text).map_err(|error| {
+        let message = error.message().lines().next().unwrap_or("not valid TOML");
+        let byte = error.span().map_or(0, |span| span.start);
+        (byte, message.to_owned())
     })
 }
 
 /// The line, from 1, that the byte of `text` is on.
 fn line(text: &str, byte: usize) -> usize {
     text.get(..byte).unwrap_or("").matches('\n').count() + 1
-}
-
-/// The built-in profiles for people: names, what they are and where from.
-pub fn explain() -> String {
-    use std::fmt::Write as _;
-    let profiles = Profiles::new(None);
-    let mut out = String::from("Delay profiles (network.delays):\n");
-    for built_in in DELAYS {
-        if let Ok(profile) = profiles.delay(built_in.name) {
-            let _ = writeln!(out, "\n  {}: {}", profile.name, profile.summary);
-            describe(&mut out, &format!("source: {}.", profile.source));
-            describe(
-                &mut out,
-                &format!("regions: {}", profile.regions.join(", ")),
-            );
-        }
-    }
-    out.push_str("\nAccess profiles (group.access):\n");
-    for built_in in ACCESSES {
-        if let Ok(profile) = profiles.access(built_in.name) {
-            let _ = writeln!(out, "\n  {}: {}", profile.name, profile.summary);
-            describe(&mut out, &format!("source: {}.", profile.source));
-        }
-    }
-    out.push_str("\nNAT profiles (group.nat):\n");
-    for built_in in NATS {
-        if let Ok(profile) = profiles.nat(built_in.name) {
-            let _ = writeln!(out, "\n  {}: {}", profile.name, profile.summary);
-            describe(&mut out, &format!("source: {}.", profile.source));
-        }
-    }
-    out.push_str("\nNAT mixes (group.nat.mix):\n");
-    for built_in in NAT_MIXES {
-        if let Ok(mix) = profiles.nat_mix(built_in.name) {
-            let _ = writeln!(out, "\n  {}: {}", mix.name, mix.summary);
-            describe(&mut out, &format!("source: {}.", mix.source));
-        }
-    }
-    for (kind, schema) in [("an access", access::schema()), ("a NAT", nat::schema())] {
-        let _ = writeln!(out, "\nFields of {kind} profile, a TOML file of one's own:");
-        for field in documentation::of(&schema) {
-            let need = if field.required { " (required)" } else { "" };
-            let _ = writeln!(out, "\n  {}{need}", field.path);
-            describe(&mut out, &field.meaning);
-        }
-    }
-    out
-}
-
-fn describe(out: &mut String, text: &str) {
-    for line in crate::text::wrap(text, 92) {
-        out.push_str("    ");
-        out.push_str(&line);
-        out.push('\n');
-    }
 }
 
 #[cfg(test)]

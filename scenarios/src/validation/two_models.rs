@@ -9,6 +9,7 @@ use orrery_reports::record::Metric;
 use super::{Measured, Row};
 use crate::engine::{Engine, Job};
 use crate::format::Scenario;
+use crate::profiles::Profiles;
 use crate::{catalog, format, play};
 
 /// Our core takes twice as long as turmoil's links.
@@ -71,7 +72,7 @@ fn scenario() -> Result<Scenario, String> {
     let plan = format::read_checked(
         "real/feed",
         entry.text,
-        None,
+        Profiles::new(None),
         &small,
         &play::refuse_what_it_lacks,
     );

@@ -240,6 +240,60 @@ impl Decimal {
     }
 }
 
+/// How to write a number that lacks its unit, so that `read` takes it: `write "50ms" or "50s"`.
+pub fn with_unit<T>(number: &str, read: impl Fn(&str) -> Result<T, Expected>) -> Option<String> {
+    let units = ["ms", "s", "Mbit/s", "KiB", "ppm", "/h", "/s"];
+    let written = units.map(|unit| format!("{number}{unit}"));
+    let fit = written.iter().filter(|text| read(text).is_ok());
+    let ways: Vec<String> = fit.take(2).map(|text| format!("\"{text}\"")).collect();
+    (!ways.is_empty()).then(|| format!("write {}", ways.join(" or ")))
+}
+
+/// A link's rate for people: `20Mbit/s`.
+pub fn show_bits(bits_per_second: u64) -> String {
+    show_in(
+        bits_per_second,
+        &[
+            ("Gbit/s", 1_000_000_000),
+            ("Mbit/s", 1_000_000),
+            ("kbit/s", 1_000),
+            ("bit/s", 1),
+        ],
+    )
+}
+
+/// A size for people: `64KiB`, `1.5kB`.
+pub fn show_bytes(bytes: u64) -> String {
+    let whole = [("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let found = whole
+        .iter()
+        .find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+    match found {
+        Some((unit, factor)) => format!("{}{unit}", bytes / factor),
+        None => show_in(bytes, &[("MB", 1_000_000), ("B", 1)]),
+    }
+}
+
+/// A share for people: `1.5%`.
+pub fn show_share(ppm: u32) -> String {
+    show_in(u64::from(ppm) * 100, &[("%", 1_000_000)])
+}
+
+/// A number in the first unit that is not larger than it, exact to six places.
+fn show_in(number: u64, units: &[(&str, u64)]) -> String {
+    let fits = units.iter().find(|(_, factor)| number >= *factor);
+    let Some((unit, factor)) = fits.or(units.last()) else {
+        return number.to_string();
+    };
+    let whole = number / factor;
+    let rest = u128::from(number % factor) * 1_000_000 / u128::from(*factor);
+    let fraction = format!("{rest:06}");
+    match fraction.trim_end_matches('0') {
+        "" => format!("{whole}{unit}"),
+        fraction => format!("{whole}.{fraction}{unit}"),
+    }
+}
+
 /// A time for people: `20m`, `1.5s`, `1h30m`.
 pub fn show_time(ns: i64) -> String {
     let sign = if ns < 0 { "-" } else { "" };
@@ -314,6 +368,20 @@ mod tests {
         check("0/h", None);
         check("-3/h", None);
         check("5000/s", None);
+    }
+
+    #[test]
+    fn rates_sizes_and_shares_are_shown_as_they_are_read() {
+        for text in ["20Mbit/s", "1.5kbit/s", "1Gbit/s", "2.048Mbit/s"] {
+            assert_eq!(bits_per_second(text).map(show_bits).as_deref(), Ok(text));
+        }
+        for text in ["64KiB", "1500B", "2MiB", "3MB", "0B"] {
+            let shown = bytes(text).map(|bytes| show_bytes(bytes as u64));
+            assert_eq!(shown.as_deref(), Ok(text));
+        }
+        for text in ["1%", "0.05%", "100%", "0%", "0.0001%"] {
+            assert_eq!(share_ppm(text).map(show_share).as_deref(), Ok(text));
+        }
     }
 
     #[test]

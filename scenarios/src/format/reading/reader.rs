@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use super::amount::Amount;
 use super::problem::{Problems, quoted, suggestion};
-use super::quantity::{Expected, share_ppm};
+use super::quantity::{Expected, share_ppm, with_unit};
 use super::source::Span;
 use super::tree::{Kind, Table, Value};
 
@@ -151,10 +151,9 @@ impl<'a> Reader<'a> {
         match result {
             Ok(quantity) => Some(quantity),
             Err((expected, found)) => {
-                problems.push(
-                    value.span,
-                    format!("\"{key}\": {}, found {found}", expected.0),
-                );
+                let message = format!("\"{key}\": {}, found {found}", expected.0);
+                let help = value.number().and_then(|number| with_unit(&number, read));
+                problems.push_with_help(value.span, message, help);
                 None
             }
         }
@@ -173,7 +172,8 @@ impl<'a> Reader<'a> {
                 .err()
                 .map_or("expected a string", |expected| expected.0);
             let message = format!("\"{key}\": {expected}, found {}", value.description());
-            problems.push(value.span, message);
+            let help = value.number().and_then(|number| with_unit(&number, unit));
+            problems.push_with_help(value.span, message, help);
             return None;
         };
         match Amount::read(text, unit) {

@@ -51,6 +51,17 @@ impl Value {
         }
     }
 
+    /// A number as it is written, or nearly so.
+    pub fn number(&self) -> Option<String> {
+        match self.kind {
+            Kind::Integer(number) => Some(number?.to_string()),
+            Kind::Float(number) => Some(number.to_string()),
+            Kind::Text(_) | Kind::Boolean(_) | Kind::Datetime | Kind::Array(_) | Kind::Table(_) => {
+                None
+            }
+        }
+    }
+
     /// The table, if it is one.
     pub fn as_table(&self) -> Option<&Table> {
         match &self.kind {
@@ -110,6 +121,30 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The table as JSON. What JSON has no word for is null.
+    pub fn to_json(&self) -> serde_json::Value {
+        let entries = self.entries.iter();
+        entries
+            .map(|entry| (entry.key.clone(), entry.value.to_json()))
+            .collect()
+    }
+}
+
+impl Value {
+    fn to_json(&self) -> serde_json::Value {
+        match &self.kind {
+            Kind::Text(text) => text.as_str().into(),
+            Kind::Integer(number) => (*number).into(),
+            Kind::Float(number) => (*number).into(),
+            Kind::Boolean(is) => (*is).into(),
+            Kind::Datetime => serde_json::Value::Null,
+            Kind::Array(items) => items.iter().map(Self::to_json).collect(),
+            Kind::Table(table) => table.to_json(),
+        }
+    }
+}
+
 /// Parses the text of source 0. All syntax errors are noted.
 pub fn parse(text: &str, problems: &mut Problems) -> Option<Table> {
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -132,6 +167,24 @@ pub fn parse(text: &str, problems: &mut Problems) -> Option<Table> {
         end: range.end,
     };
     Some(table(document.get_ref(), span))
+}
+
+/// The path to what stands at a byte of a text: the innermost key whose name or value does.
+pub fn path_at(text: &str, byte: usize) -> Vec<String> {
+    let root = parse(text, &mut Problems::default());
+    root.map_or_else(Vec::new, |root| deepest(&root, byte))
+}
+
+fn deepest(table: &Table, byte: usize) -> Vec<String> {
+    let is_in = |span: Span| (span.start..span.end.max(span.start + 1)).contains(&byte);
+    let paths = table.entries.iter().filter_map(|entry| {
+        // A table with a header of its own does not span what stands below it.
+        let inside = entry.value.as_table().map(|inner| deepest(inner, byte));
+        let inside = inside.unwrap_or_default();
+        let is_here = is_in(entry.key_span) || is_in(entry.value.span) || !inside.is_empty();
+        is_here.then(|| [vec![entry.key.clone()], inside].concat())
+    });
+    paths.max_by_key(Vec::len).unwrap_or_default()
 }
 
 /// Parses the value of a `--set` argument; what is no TOML value is a string,

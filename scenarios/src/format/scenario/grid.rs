@@ -172,7 +172,11 @@ fn read_paths(value: &Value, problems: &mut Problems) -> Vec<(String, Span)> {
             continue;
         };
         let first = tree::split_path(path).remove(0);
-        if ["name", "seeds", "variant", "expect", "grid"].contains(&first.as_str()) {
+        if [
+            "name", "seeds", "variant", "expect", "grid", "report", "chart",
+        ]
+        .contains(&first.as_str())
+        {
             let message =
                 format!("a grid cannot change \"{first}\": it belongs to the whole scenario");
             problems.push(item.span, message);
@@ -302,6 +306,37 @@ mod tests {
             "'flow.goodput{los=1%}' = '> 0bit/s'",
             "has no label \"los=1%\"",
         );
+    }
+
+    #[test]
+    fn expectations_of_cells_that_settings_took_away_are_left_out() {
+        let text = "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+             [[group]]\nname='g'\ncount=2\nprogram='none'\naccess={ up = {} }\n\
+             [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\nat='1s'\n\
+             [grid]\nloss = { set = 'group.g.access.up.loss', to = ['1%', '2%'] }\n\
+             cc = { set = 'network.tcp.congestion', to = ['cubic', 'new-reno'] }\n\
+             [expect]\n'flow.goodput{loss=1%}' = '> 1kbit/s'\n'flow.goodput' = '> 0bit/s'\n\
+             'flow.goodput{cc=cubic,loss=2%}' = '> 2kbit/s'\n\
+             [expect.'flow.failed']\nmarks = { '+' = '== 0' }\ncolumns = ['cubic', 'new-reno']\n\
+             rows = { '1%' = '+ +', '2%' = '+ +' }\n";
+        let read = |setting: &str| {
+            let settings = [setting.to_owned()];
+            let settings = if setting.is_empty() {
+                &[][..]
+            } else {
+                &settings
+            };
+            let plan = read("t", text, None, settings).unwrap_or_else(|wrong| panic!("{wrong}"));
+            (plan.expectations.len(), plan.gone, plan.expects)
+        };
+        assert_eq!(read(""), (7, 0, true));
+        assert_eq!(read("grid.loss.to=['2%']"), (4, 1, true));
+        assert_eq!(read("grid.loss.to=['2%', '7%']"), (4, 1, true));
+        let settings = ["grid.loss.to=['7%']".to_owned()];
+        let wrong = text.replace("{loss=1%}", "{loss=3%}");
+        let problems = super::super::plan::read("t", &wrong, None, &settings);
+        let problems = problems.expect_err("3% never was").to_string();
+        assert!(problems.contains("no cell with loss=3%"), "{problems}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod possible;
 pub mod program;
 pub mod region_path;
+pub mod report;
 pub mod selector;
 pub mod tcp_settings;
 pub mod variant;
@@ -41,6 +42,7 @@ use matrix::ExpectText;
 use network::{Network, NetworkFields};
 use possible::note_impossible;
 use program::Program;
+use report::ChartFields;
 use variant::VariantFields;
 use workload::{ACTIONS_MAX, Workload};
 
@@ -75,6 +77,11 @@ pub struct ScenarioFields {
     /// "5%"] }`. Every combination of values is played with all seeds, and its figures have the
     /// values as labels.
     pub grid: Option<BTreeMap<String, DimensionFields>>,
+    /// The figures that answer its question, which reports show first, such as
+    /// `["feed.missed_forever", "feed.delivery.latency.p99"]`.
+    pub report: Option<Vec<String>>,
+    /// Charts that reports show first.
+    pub chart: Option<Vec<ChartFields>>,
     /// What must hold in every seed: `"variant: metric.stat" = "< 3m"`; without `variant:` it
     /// must hold in all of them, and in every cell of a grid that has the labels it names. A table says
     /// it of each cell: `orrery explain grid`. `orrery explain metrics` lists the metrics.

@@ -12,6 +12,7 @@ use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::reader::Reader;
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Kind, Table, Value};
+use crate::text::{WIDTH, wrap};
 
 /// Reads a group's `node`. Nested tables and dotted keys mean the same.
 pub fn read(group: &Reader<'_>, problems: &mut Problems) -> BTreeMap<String, toml::Value> {
@@ -155,20 +156,24 @@ What stands here, or in a group, is in force in a run, but for this:
     listen.addresses has no address of QUIC with --engine turmoil, which has no UDP.
 ";
 
-/// All settings of the node with their defaults and documentation, as text for people.
-pub fn explain() -> String {
+/// A setting of the node: its path, default and documentation.
+struct Setting {
+    path: String,
+    default: String,
+    meaning: String,
+}
+
+/// All settings, by section and name.
+fn settings() -> Vec<Setting> {
     let schema = schemars::schema_for!(Config);
     let root = schema.as_value();
     let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
-    let mut out =
-        String::from("Settings of the node, by dotted path, with their defaults. In a group:\n");
-    out.push_str("node = { \"sync.engine\" = \"cursor\" }\n");
-    out.push_str(SET_BY_THE_TOOL);
     let empty = serde_json::Map::new();
     let properties = |schema: &serde_json::Value| {
         let found = schema.get("properties").and_then(|found| found.as_object());
         found.unwrap_or(&empty).clone()
     };
+    let mut all = Vec::new();
     for (section, property) in properties(root) {
         let reference = property
             .get("$ref")
@@ -180,13 +185,57 @@ pub fn explain() -> String {
             let default = defaults
                 .get(&section)
                 .and_then(|section| section.get(&field));
-            let default = default.map_or("unset".to_owned(), ToString::to_string);
-            let _ = write!(out, "\n{section}.{field} = {default}\n");
             let meaning = property.get("description").and_then(|text| text.as_str());
-            for line in crate::text::wrap(meaning.unwrap_or_default(), 92) {
-                let _ = writeln!(out, "    {line}");
-            }
+            all.push(Setting {
+                path: format!("{section}.{field}"),
+                default: default.map_or("unset".to_owned(), ToString::to_string),
+                meaning: meaning.unwrap_or_default().to_owned(),
+            });
         }
+    }
+    all
+}
+
+impl Setting {
+    fn describe(&self) -> String {
+        let mut out = format!("{} = {}\n", self.path, self.default);
+        for line in wrap(&self.meaning, WIDTH - 4) {
+            let _ = writeln!(out, "    {line}");
+        }
+        out
+    }
+}
+
+/// Paths of all settings.
+pub fn paths() -> Vec<String> {
+    settings().into_iter().map(|setting| setting.path).collect()
+}
+
+/// Explains a setting, or all of a section, with their defaults; `None` if there is none of that
+/// path. `node.` or `group.node.` may stand before it.
+pub fn explain_one(topic: &str) -> Option<String> {
+    let path = topic.strip_prefix("group.").unwrap_or(topic);
+    let path = path.strip_prefix("node.").unwrap_or(path);
+    let of_section = format!("{path}.");
+    let named = |setting: &Setting| setting.path == path || setting.path.starts_with(&of_section);
+    let found: Vec<String> = settings()
+        .iter()
+        .filter(|setting| named(setting))
+        .map(Setting::describe)
+        .collect();
+    let how = "In a group: node = { \"PATH\" = VALUE }; these are the defaults.\n\n";
+    (!found.is_empty()).then(|| format!("Settings of the node. {how}{}", found.join("\n")))
+}
+
+/// All settings of the node with their defaults and documentation, as text for people.
+pub fn explain() -> String {
+    let mut out =
+        String::from("Settings of the node, by dotted path, with their defaults. In a group:\n");
+    out.push_str("node = { \"sync.engine\" = \"cursor\" }\n");
+    out.push_str(SET_BY_THE_TOOL);
+    for setting in settings() {
+        out.push('\n');
+        out.push_str(&setting.describe());
     }
     out
 }

@@ -1,20 +1,23 @@
 //! A whole scenario file, read: its variants, resolved, and its expectations.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use orrery_reports::key::Labels;
-use orrery_reports::record::Dimension;
+use orrery_reports::origin::Profile;
+use orrery_reports::record::{Chart, Dimension};
 use serde::{Deserialize, Serialize};
 
 use super::Scenario;
 use super::expectation::Expectation;
 use super::grid::Grid;
 use super::matrix;
+use super::report;
 use super::variant::Variant;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::reader::Reader;
 use crate::format::reading::source::Span;
-use crate::format::reading::tree::{self, Table};
+use crate::format::reading::tree::{self, Entry, Table};
 use crate::profiles::Profiles;
 
 /// A scenario file, read and found sound.
@@ -30,8 +33,31 @@ pub struct Plan {
     pub cases: Vec<Case>,
     /// The dimensions of its grid, in the file's order; empty without one.
     pub grid: Vec<Dimension>,
+    /// The figures that its report shows first.
+    pub report: Vec<String>,
+    /// The charts that its report shows first.
+    pub charts: Vec<Chart>,
     /// What it expects.
     pub expectations: Vec<Expectation>,
+    /// Whether its file expects anything, be it of cells that are played or not.
+    pub expects: bool,
+    /// How many of the file's expectations are of cells that settings have taken away.
+    pub gone: usize,
+    /// What it was read from.
+    pub written: Written,
+}
+
+/// What a plan was read from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// The file's text.
+    pub text: String,
+    /// The `path=value` of `--set`, in their order.
+    pub settings: Vec<String>,
+    /// By variant: what it changes, as the file says it.
+    pub variants: BTreeMap<String, serde_json::Value>,
+    /// The profiles that it asks for, with their files.
+    pub profiles: Vec<Profile>,
 }
 
 /// A variant, resolved.
@@ -92,10 +118,11 @@ pub fn read(
     folder: Option<&Path>,
     settings: &[String],
 ) -> Result<Plan, Problems> {
-    read_checked(name, text, folder, settings, &|_, _, _| ())
+    let profiles = Profiles::new(folder);
+    read_checked(name, text, profiles, settings, &|_, _, _| ())
 }
 
-/// As [`read`], and `check` may note more about each sound variant: it is given the text's tree
+/// As [`read`], with profiles from wherever they come, and `check` may note more about each sound variant: it is given the text's tree
 /// with the variant's own changes, and the scenario that was read from it.
 ///
 /// # Errors
@@ -103,7 +130,7 @@ pub fn read(
 pub fn read_checked(
     name: &str,
     text: &str,
-    folder: Option<&Path>,
+    profiles: Profiles<'_>,
     settings: &[String],
     check: &dyn Fn(&Table, &Scenario, &mut Problems),
 ) -> Result<Plan, Problems> {
@@ -132,11 +159,12 @@ pub fn read_checked(
     };
     // What is missing from the whole file is told at its first line.
     root.span = start;
+    // What is wrong with it is told once the settings are made.
+    let declared = Grid::read(&root, &mut Problems::default()).dimensions;
     for setting in settings {
         apply_setting(&mut root, setting, &mut problems);
     }
     let variants = Variant::read_all(&root, &mut problems);
-    let profiles = Profiles::new(folder);
     let mut cases: Vec<Case> = Vec::new();
     let before_grid = problems.len();
     let Grid { dimensions, cells } = Grid::read(&root, &mut problems);
@@ -161,7 +189,13 @@ pub fn read_checked(
             });
         }
     }
-    let plan = read_rest(&root, cases, dimensions, &mut problems);
+    let mut plan = read_rest(&root, cases, (dimensions, &declared), &mut problems);
+    plan.written = Written {
+        text: text.to_owned(),
+        settings: settings.to_vec(),
+        variants: variants.iter().map(Variant::written).collect(),
+        profiles: profiles.into_used(),
+    };
     if problems.is_empty() {
         Ok(plan)
     } else {
@@ -172,7 +206,7 @@ pub fn read_checked(
 fn read_rest(
     root: &Table,
     cases: Vec<Case>,
-    grid: Vec<Dimension>,
+    (grid, declared): (Vec<Dimension>, &[Dimension]),
     problems: &mut Problems,
 ) -> Plan {
     let reader = Reader {
@@ -183,21 +217,26 @@ fn read_rest(
     let seeds = reader
         .whole("seeds", 1..=i64::from(SEEDS_MAX), problems)
         .unwrap_or(1);
+    let (figures, charts) = report::read(root, &cases, &grid, problems);
     let expect = reader.table("expect", problems);
     let sound = problems.is_empty();
     // Where a workload could not be read, what it would have produced is unknown.
-    let declared = reader
+    let workloads = reader
         .tables("workload", usize::MAX, &mut Problems::default())
         .len();
     let complete = cases
         .iter()
-        .all(|case| case.scenario.workloads.len() >= declared);
-    let expectations = expect
+        .all(|case| case.scenario.workloads.len() >= workloads);
+    let lasting = lasting(&grid, declared);
+    let mut asked: Vec<Entry> = expect
         .into_iter()
         .flat_map(|table| &table.entries)
         .take(1_000)
-        .flat_map(|entry| matrix::expand(entry, &grid, problems))
-        .collect::<Vec<_>>()
+        .flat_map(|entry| matrix::expand(entry, &lasting, problems))
+        .collect();
+    let all = asked.len();
+    asked.retain(|entry| !is_of_gone_cell(&entry.key, &grid, declared));
+    let expectations = asked
         .iter()
         .filter_map(|entry| Expectation::read(entry, &cases, (complete, sound), problems))
         .collect();
@@ -211,8 +250,47 @@ fn read_rest(
         seeds: seeds as u32,
         cases,
         grid,
+        report: figures,
+        charts,
         expectations,
+        expects: expect.is_some_and(|table| !table.entries.is_empty()),
+        gone: all - asked.len(),
+        written: Written::default(),
     }
+}
+
+/// The grid as far as its file declares it: a matrix of expectations cannot speak of what settings
+/// have added, and need not speak of what they have taken away.
+fn lasting(grid: &[Dimension], declared: &[Dimension]) -> Vec<Dimension> {
+    let lasts = |label: &str, value: &String| {
+        let mut declared = declared.iter().filter(|dimension| dimension.label == label);
+        declared
+            .next()
+            .is_none_or(|dimension| dimension.values.contains(value))
+    };
+    let mut lasting = grid.to_vec();
+    for dimension in &mut lasting {
+        let label = &dimension.label;
+        dimension.values.retain(|value| lasts(label, value));
+    }
+    lasting
+}
+
+/// Whether an expectation names a value of the file's grid that settings have taken away.
+fn is_of_gone_cell(key: &str, grid: &[Dimension], declared: &[Dimension]) -> bool {
+    let has = |grid: &[Dimension], label: &str, value: &str| {
+        let mut of_label = grid.iter().filter(|dimension| dimension.label == label);
+        of_label.any(|dimension| dimension.values.iter().any(|known| known == value))
+    };
+    let figure = key.split_once(':').map_or(key, |(_, figure)| figure);
+    let Some((_, rest)) = figure.split_once('{') else {
+        return false;
+    };
+    let labels = rest.split('}').next().unwrap_or_default().split(',');
+    labels
+        .filter_map(|label| label.split_once('='))
+        .map(|(label, value)| (label.trim(), value.trim()))
+        .any(|(label, value)| has(declared, label, value) && !has(grid, label, value))
 }
 
 fn apply_setting(root: &mut Table, setting: &str, problems: &mut Problems) {

@@ -63,6 +63,17 @@ pub enum Program {
     Hostile(Hostile),
 }
 
+impl Program {
+    /// Its name in scenarios.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::None => "none",
+            Self::Hostile(_) => "hostile",
+        }
+    }
+}
+
 /// What hostile peers do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hostile {
@@ -200,7 +211,7 @@ pub fn explain() -> String {
     out.push_str("\nMisbehaviours:\n");
     for kind in Kind::ALL {
         let _ = writeln!(out, "  {}", kind.name());
-        for line in crate::text::wrap(kind.meaning(), 90) {
+        for line in crate::text::wrap(kind.meaning(), crate::text::WIDTH - 6) {
             let _ = writeln!(out, "      {line}");
         }
     }

@@ -97,6 +97,16 @@ impl<'a> Variant<'a> {
         variants
     }
 
+    /// Its name, and what it changes as the file says it.
+    pub fn written(&self) -> (String, serde_json::Value) {
+        let own = self.own.map(Table::to_json);
+        let mut own = own.unwrap_or_else(|| serde_json::json!({}));
+        if let Some(fields) = own.as_object_mut() {
+            fields.remove("name");
+        }
+        (self.name.to_owned(), own)
+    }
+
     /// The scenario's text with this variant's changes.
     pub fn apply(&self, root: &Table, problems: &mut Problems) -> Table {
         let mut changed = root.clone();
@@ -104,7 +114,7 @@ impl<'a> Variant<'a> {
         self.add(&mut changed, problems);
         for entry in self.changes.into_iter().flat_map(|table| &table.entries) {
             let first = crate::format::reading::tree::split_path(&entry.key).remove(0);
-            if ["name", "seeds", "variant", "expect"].contains(&first.as_str()) {
+            if ["name", "seeds", "variant", "expect", "report", "chart"].contains(&first.as_str()) {
                 let message = format!(
                     "a variant cannot change \"{first}\": it belongs to the whole scenario"
                 );

@@ -236,6 +236,7 @@ fn tables<'a>(root: &'a Table, key: &str) -> impl Iterator<Item = &'a Table> {
 mod tests {
     use super::*;
     use crate::format::read_checked;
+    use crate::profiles::Profiles;
 
     const SOUND: &str = "\
 name = 't'
@@ -257,7 +258,8 @@ rate = '6/min'
 
     fn refusals(text: &str, settings: &[&str]) -> String {
         let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
-        match read_checked("t.toml", text, None, &settings, &refuse_what_it_lacks) {
+        let profiles = Profiles::new(None);
+        match read_checked("t.toml", text, profiles, &settings, &refuse_what_it_lacks) {
             Ok(_) => String::new(),
             Err(problems) => problems.to_string(),
         }

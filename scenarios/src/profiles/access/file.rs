@@ -10,7 +10,7 @@ use super::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
 use crate::format::reading::amount::Amount;
 use crate::format::reading::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
 use crate::profiles::rate_trace::{self, SharedTrace};
-use crate::profiles::{ProfileError, from_toml, line};
+use crate::profiles::{ProfileError, from_toml_at, line};
 
 /// Largest burst of a policer.
 const BURST_BYTES_MAX: u64 = 1 << 30;
@@ -162,7 +162,15 @@ pub fn schema_text() -> String {
 }
 
 /// Something wrong with a value: where in the text, and what.
-type Wrong = (usize, String);
+type WrongAt = (usize, String);
+
+/// What is wrong with a profile.
+pub enum Wrong {
+    /// Something in its text, at this byte.
+    At(usize, String),
+    /// Something in a file that it names.
+    Elsewhere(ProfileError),
+}
 
 /// The text of a trace beside the profile.
 pub type TraceText<'a> = &'a dyn Fn(&str) -> Result<String, ProfileError>;
@@ -176,15 +184,27 @@ pub fn parse(
     text: &str,
     trace_text: TraceText<'_>,
 ) -> Result<AccessProfile, ProfileError> {
-    let raw: File = from_toml(file, text)?;
-    let traces = [
-        trace("up", &raw.up, trace_text)?,
-        trace("down", &raw.down, trace_text)?,
-    ];
-    read(raw, traces).map_err(|(byte, message)| {
-        let line = line(text, byte);
-        ProfileError::new(format!("profile {file}, line {line}: {message}"))
+    parse_own(text, trace_text).map_err(|wrong| match wrong {
+        Wrong::At(byte, message) => {
+            let line = line(text, byte);
+            ProfileError::new(format!("profile {file}, line {line}: {message}"))
+        }
+        Wrong::Elsewhere(error) => error,
     })
+}
+
+/// As [`parse`], of a text that is no file.
+///
+/// # Errors
+/// It is wrong, or a trace of it.
+pub fn parse_own(text: &str, trace_text: TraceText<'_>) -> Result<AccessProfile, Wrong> {
+    let at = |(byte, message)| Wrong::At(byte, message);
+    let raw: File = from_toml_at(text).map_err(at)?;
+    let traces = [
+        trace("up", &raw.up, trace_text).map_err(Wrong::Elsewhere)?,
+        trace("down", &raw.down, trace_text).map_err(Wrong::Elsewhere)?,
+    ];
+    read(raw, traces).map_err(at)
 }
 
 /// The trace of a direction, if it has one.
@@ -209,7 +229,7 @@ fn trace(
     Ok(Some(trace))
 }
 
-fn read(raw: File, [up, down]: [Option<SharedTrace>; 2]) -> Result<AccessProfile, Wrong> {
+fn read(raw: File, [up, down]: [Option<SharedTrace>; 2]) -> Result<AccessProfile, WrongAt> {
     let mtu_bytes = raw.mtu.as_ref().map_or(1500, |mtu| *mtu.get_ref());
     if let Some(mtu) = &raw.mtu {
         // RFC 8200: a link of IPv6 carries at least 1280 bytes.
@@ -236,7 +256,7 @@ fn direction(
     text: &DirectionText,
     trace: Option<SharedTrace>,
     mtu_bytes: u32,
-) -> Result<Direction, Wrong> {
+) -> Result<Direction, WrongAt> {
     let mut direction = Direction {
         rate_trace: trace,
         ..Direction::default()
@@ -299,7 +319,7 @@ fn direction(
     Ok(direction)
 }
 
-fn codel(text: &CodelText) -> Result<Queueing, Wrong> {
+fn codel(text: &CodelText) -> Result<Queueing, WrongAt> {
     // RFC 8289 §4.2 and §4.3.
     let mut codel = Queueing {
         target_ns: 5_000_000,
@@ -314,7 +334,7 @@ fn codel(text: &CodelText) -> Result<Queueing, Wrong> {
     Ok(codel)
 }
 
-fn loss_bursts(text: &LossBurstsText) -> Result<LossBursts, Wrong> {
+fn loss_bursts(text: &LossBurstsText) -> Result<LossBursts, WrongAt> {
     let share = |field: &str, text: &Option<Text>, default| {
         text.as_ref()
             .map_or(Ok(default), |text| text.read(field, share_ppm))
@@ -334,16 +354,16 @@ fn loss_bursts(text: &LossBurstsText) -> Result<LossBursts, Wrong> {
 }
 
 impl Text {
-    fn wrong(&self, message: &str) -> Wrong {
+    fn wrong(&self, message: &str) -> WrongAt {
         (self.0.span().start, message.to_owned())
     }
 
-    fn read<T>(&self, field: &str, unit: fn(&str) -> Result<T, Expected>) -> Result<T, Wrong> {
+    fn read<T>(&self, field: &str, unit: fn(&str) -> Result<T, Expected>) -> Result<T, WrongAt> {
         unit(self.0.get_ref()).map_err(|expected| self.wrong(&format!("{field}: {}", expected.0)))
     }
 
     /// A time of at least `least_ns`.
-    fn time(&self, field: &str, least_ns: i64) -> Result<u64, Wrong> {
+    fn time(&self, field: &str, least_ns: i64) -> Result<u64, WrongAt> {
         let time = self.read(field, time_ns)?;
         if time < least_ns {
             let least = if least_ns == 0 {
@@ -356,7 +376,7 @@ impl Text {
         Ok(time as u64)
     }
 
-    fn amount(&self, field: &str) -> Result<Amount, Wrong> {
+    fn amount(&self, field: &str) -> Result<Amount, WrongAt> {
         let amount = Amount::read(self.0.get_ref(), time_ns)
             .map_err(|expected| self.wrong(&format!("{field}: {expected}")))?;
         if amount.bounds().is_some_and(|(low, _)| low < 0) {

@@ -1,0 +1,46 @@
+//! What a simulation of each scenario of the catalog costs, as `cargo xtask costs` has measured it.
+//!
+//! Owns reading the table; measuring is the check's.
+
+/// The table: `scenario,cpu_s,memory_mb`, after comments that say when and on what.
+const TABLE: &str = include_str!("../costs.csv");
+
+/// What one simulation costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// CPU seconds.
+    pub cpu_s: f64,
+    /// Peak resident memory of its process, in megabytes.
+    pub memory_mb: u64,
+}
+
+/// What a simulation of a scenario of the catalog costs; `None` if it was not measured.
+pub fn of(scenario: &str) -> Option<Cost> {
+    let rows = TABLE.lines().filter(|line| !line.starts_with('#'));
+    let mut rows = rows.map(|line| line.split(','));
+    let mut row = rows.find_map(|mut cells| (cells.next() == Some(scenario)).then_some(cells))?;
+    Some(Cost {
+        cpu_s: row.next()?.parse().ok()?,
+        memory_mb: row.next()?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog;
+
+    #[test]
+    fn every_line_is_of_a_scenario_and_can_be_read() {
+        let mut lines = TABLE.lines().filter(|line| !line.starts_with('#'));
+        assert_eq!(lines.next(), Some("scenario,cpu_s,memory_mb"));
+        for line in lines {
+            let name = line.split(',').next().unwrap_or_default();
+            assert!(
+                catalog::find(name).is_some(),
+                "{name} is not in the catalog"
+            );
+            assert!(of(name).is_some_and(|cost| cost.cpu_s >= 0.0), "{line}");
+        }
+    }
+}
