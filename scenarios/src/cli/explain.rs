@@ -169,7 +169,7 @@ Fields:
 
 const CLOSING: &str = "
 orrery explain <field> tells more, such as: orrery explain group.friends
-orrery explain metrics | profiles | grid | hostile | node | schema | access-schema
+orrery explain metrics, or profiles, grid, hostile, node, schema, access-schema
 orrery show <name> prints a scenario of the catalog, to start from
 ";
 
@@ -273,7 +273,7 @@ mod tests {
         check("power-cut", "Hosts lose power");
         let text = overview();
         for line in text.lines() {
-            assert!(line.chars().count() <= WIDTH + 5, "{line}");
+            assert!(line.chars().count() <= WIDTH, "{line}");
         }
         let error = topic_text("group.cuont")
             .expect_err("there is none")

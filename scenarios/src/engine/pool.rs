@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -150,8 +151,10 @@ fn play_one(
     stop: &Stop,
     progress: &dyn Fn(Progress),
 ) -> Result<Played, PoolError> {
+    // Ctrl-C is for this process, which ends its workers: what kills them is no failure of theirs.
     let mut child = Command::new(program)
         .arg("worker")
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

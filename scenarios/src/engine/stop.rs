@@ -1,4 +1,4 @@
-//! Stopping early: when asked to (Ctrl-C), all workers are killed and nothing is written.
+//! Stopping early: when asked to (Ctrl-C), all workers are killed, and the run has no record.
 
 use std::collections::BTreeMap;
 use std::process::Child;

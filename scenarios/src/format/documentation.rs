@@ -58,7 +58,7 @@ pub fn explain(wanted: &str) -> Option<String> {
     if found.is_empty() {
         found = fields
             .iter()
-            .filter(|field| field.path.ends_with(&tail))
+            .filter(|field| field.path.ends_with(&tail) && !is_repeated(field))
             .collect();
     }
     let first = found.first()?;
@@ -81,6 +81,12 @@ pub fn explain(wanted: &str) -> Option<String> {
     Some(out)
 }
 
+/// Whether a field is what a variant may add of what stands in the file itself.
+fn is_repeated(field: &Field) -> bool {
+    let lists = ["variant.group", "variant.workload", "variant.fault"];
+    lists.iter().any(|list| field.path.starts_with(list))
+}
+
 /// A field with its meaning, and its choices.
 fn describe(field: &Field, out: &mut String) {
     let need = if field.required { " (required)" } else { "" };
@@ -101,7 +107,13 @@ fn describe(field: &Field, out: &mut String) {
 /// Explains a value of a choice: what it means in each field that may have it.
 pub fn explain_value(value: &str) -> Option<String> {
     let mut out = String::new();
-    for field in all() {
+    let fields = all();
+    for field in fields.iter().filter(|field| !is_repeated(field)) {
+        // A kind has fields of its own, and is explained with them.
+        let kind = format!("{}.{value}", field.path);
+        if fields.iter().any(|other| other.path == kind) {
+            continue;
+        }
         let mut choices = field.choices.iter();
         let Some((_, meaning)) = choices.find(|(name, _)| name == value) else {
             continue;
@@ -127,7 +139,7 @@ pub fn mentions(word: &str) -> Option<String> {
     let marks = [format!("`{word}`"), format!("\"{word}\"")];
     let mut out = String::new();
     for field in all() {
-        if !marks.iter().any(|mark| field.meaning.contains(mark)) {
+        if is_repeated(&field) || !marks.iter().any(|mark| field.meaning.contains(mark)) {
             continue;
         }
         if !out.is_empty() {

@@ -89,7 +89,11 @@ fn shipped() -> Vec<Shipped> {
 
 impl Shipped {
     fn describe(&self, out: &mut String) {
-        let _ = writeln!(out, "{}: {}", self.name, self.summary);
+        let title = format!("{}: {}", self.name, self.summary);
+        for (place, line) in wrap(&title, WIDTH - 4).iter().enumerate() {
+            let indent = if place == 0 { "" } else { "    " };
+            let _ = writeln!(out, "{indent}{line}");
+        }
         let mut say = |text: &str| {
             for line in wrap(text, WIDTH - 4) {
                 let _ = writeln!(out, "    {line}");

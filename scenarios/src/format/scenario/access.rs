@@ -191,7 +191,10 @@ mod tests {
             let problems = plan(access, &[]).expect_err(access);
             assert!(problems.contains(expected), "{access}: {problems}");
         };
-        check("{ upp = {} }", "unknown field `upp`");
+        check(
+            "{ upp = {} }",
+            "no field \"upp\" here; did you mean \"up\"?",
+        );
         check(
             "{ up = { rate = 'fast' } }",
             "up.rate: expected a link rate",

@@ -315,7 +315,7 @@ mod tests {
              [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\nat='1s'\n\
              [grid]\nloss = { set = 'group.g.access.up.loss', to = ['1%', '2%'] }\n\
              cc = { set = 'network.tcp.congestion', to = ['cubic', 'new-reno'] }\n\
-             [expect]\n'flow.goodput{loss=1%}' = '> 1kbit/s'\n'flow.goodput' = '> 0bit/s'\n\
+             [expect]\n'flow.goodput{loss=1%}' = '> 1kbit/s'\n'flow.goodput' = '> 1kbit/s'\n\
              'flow.goodput{cc=cubic,loss=2%}' = '> 2kbit/s'\n\
              [expect.'flow.failed']\nmarks = { '+' = '== 0' }\ncolumns = ['cubic', 'new-reno']\n\
              rows = { '1%' = '+ +', '2%' = '+ +' }\n";

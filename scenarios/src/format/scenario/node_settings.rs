@@ -223,8 +223,9 @@ pub fn explain_one(topic: &str) -> Option<String> {
         .filter(|setting| named(setting))
         .map(Setting::describe)
         .collect();
-    let how = "In a group: node = { \"PATH\" = VALUE }; these are the defaults.\n\n";
-    (!found.is_empty()).then(|| format!("Settings of the node. {how}{}", found.join("\n")))
+    let how = "Settings of the node, with their defaults. In a group:\n\
+               node = { \"PATH\" = VALUE }\n\n";
+    (!found.is_empty()).then(|| format!("{how}{}", found.join("\n")))
 }
 
 /// All settings of the node with their defaults and documentation, as text for people.
