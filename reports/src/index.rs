@@ -51,11 +51,12 @@ pub fn page(title: &str, entries: &[Entry]) -> String {
 
 fn row(entry: &Entry) -> Vec<String> {
     let record = &entry.record;
-    let (word, _) = audit::verdict_words(record.verdict);
-    let (class, sign) = if record.verdict == Verdict::Held {
-        ("is-good", "✓")
+    let (word, _) = audit::verdict_words(record);
+    let sign = audit::verdict_sign(record.verdict);
+    let class = if record.verdict == Verdict::Held {
+        "is-good"
     } else {
-        ("is-bad", "✗")
+        "is-bad"
     };
     let found = headline::sentences(record)
         .into_iter()
