@@ -1,6 +1,8 @@
 //! Files are whole or not there, and read back as they were written.
 
 mod fixture;
+#[path = "fixture/grid.rs"]
+mod grid;
 
 use std::fs;
 
@@ -49,6 +51,27 @@ fn a_result_of_an_older_program_is_written_as_it_was_read() {
     assert_eq!(asked.stat(), Some(&Stat::Within("1s".into())));
     let text = fs::read_to_string(golden).expect("there");
     assert!(to_json(&record).expect("finite") == text);
+}
+
+/// So every number of theirs is in the file, or follows from it.
+#[test]
+fn reports_are_made_of_what_the_file_has_and_of_nothing_else() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (nth, record) in [
+        fixture::skewed_clocks(7),
+        grid::holes(3, &["quic", "tcp"], 2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [first, again] = ["a", "b"].map(|name| dir.path().join(format!("{name}{nth}")));
+        write_all(&record, &first).expect("writable");
+        write_all(&read(&first).expect("readable"), &again).expect("writable");
+        for name in ["report.html", "summary.md", "metrics.csv", "result.json"] {
+            let texts = [&first, &again].map(|place| fs::read(place.join(name)).expect("there"));
+            assert!(texts[0] == texts[1], "{name}");
+        }
+    }
 }
 
 #[test]
