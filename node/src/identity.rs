@@ -13,6 +13,7 @@ use data_encoding::BASE32_NOPAD;
 use libp2p::PeerId;
 use libp2p::identity::{PublicKey, ed25519};
 
+use crate::api::text::written_as_text;
 use crate::codec::DecodeError;
 
 /// A person: an Ed25519 public key. Shown as lower-case base32 without padding.
@@ -30,6 +31,12 @@ impl fmt::Debug for IdentityId {
         write!(f, "IdentityId({self})")
     }
 }
+
+written_as_text!(
+    IdentityId,
+    "Identity",
+    "A person: the Ed25519 public key in lower-case base32 without padding."
+);
 
 impl FromStr for IdentityId {
     type Err = DecodeError;

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 
+use crate::api::text::written_as_text;
 use crate::body::BODY_BYTES_MAX;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::Delegation;
@@ -48,6 +49,12 @@ impl fmt::Debug for OpId {
         write!(f, "OpId({self})")
     }
 }
+
+written_as_text!(
+    OpId,
+    "Op",
+    "An op: BLAKE3 of its header in lower-case hexadecimal."
+);
 
 impl FromStr for OpId {
     type Err = DecodeError;

@@ -1,9 +1,13 @@
 //! What a node tells of itself.
 
+use libp2p::PeerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IdentityName, Miss, NoMapping, OpName, Path, Payload, Rung, Transport, Unreached};
+use super::text;
+use super::{Miss, NoMapping, Path, Payload, Rung, Transport, Unreached};
+use crate::identity::IdentityId;
+use crate::op::OpId;
 
 /// What a node tells of itself, as it happens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -17,35 +21,45 @@ pub enum Event {
     /// A connection is up.
     Connected {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Whether we dialled.
         dialer: bool,
     },
     /// A connection is gone.
     Disconnected {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Why.
         reason: String,
     },
     /// A dial failed.
     DialFailed {
         /// libp2p peer id, if known.
-        peer: Option<String>,
+        #[serde(with = "text::option")]
+        #[schemars(with = "Option<String>")]
+        peer: Option<PeerId>,
         /// Why.
         reason: String,
     },
     /// A peer announces itself on the local network.
     NeighbourFound {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Multiaddr that ends in the peer's name.
         address: String,
     },
     /// A peer has not announced itself on the local network any more.
     NeighbourGone {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// The address with which it was found.
         address: String,
     },
@@ -69,25 +83,29 @@ pub enum Event {
     /// A rendezvous point tells whoever asks for us where we are.
     Registered {
         /// Its libp2p peer id.
-        point: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        point: PeerId,
         /// For so many seconds, by its word.
         ttl_s: u64,
     },
     /// A rung of the ladder has found somebody.
     Found {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
         /// Which rung.
         by: Rung,
         /// Their libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Multiaddrs, with or without the peer's name at the end.
         addresses: Vec<String>,
     },
     /// A rung of the ladder has not found somebody.
     NotFound {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
         /// Which rung.
         by: Rung,
         /// Why.
@@ -96,9 +114,11 @@ pub enum Event {
     /// Somebody is connected, as `Command::Reach` asked.
     Reached {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
         /// Their libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// How they are connected now.
         path: Path,
         /// What carries that connection.
@@ -111,7 +131,7 @@ pub enum Event {
     /// Somebody was not reached, as `Command::Reach` asked.
     ReachFailed {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
         /// Why.
         reason: Unreached,
         /// What the last dial failed of, if there was one.
@@ -120,21 +140,27 @@ pub enum Event {
     /// We dial a peer directly with whom a relay connects us, as it dials us.
     HolePunching {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Which attempt over this relayed connection, from 1.
         attempt: u32,
     },
     /// A hole punch failed for good: the connection stays relayed.
     HolePunchFailed {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Why.
         reason: String,
     },
     /// A direct connection takes the place of a relayed one.
     Upgraded {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// What it is: `hole-punched`, or `direct` over a local network that both are on.
         path: Path,
         /// What carries it.
@@ -154,7 +180,9 @@ pub enum Event {
         /// Whose address or which service it is about.
         about: String,
         /// Peers of the own table that it begins with, the nearest first.
-        known: Vec<String>,
+        #[serde(with = "text::list")]
+        #[schemars(with = "Vec<String>")]
+        known: Vec<PeerId>,
     },
     /// A Kademlia query of this node ended.
     QueryEnded {
@@ -172,7 +200,9 @@ pub enum Event {
         timed_out: bool,
         /// Peers at which it ended: those who gave the newest record, the nearest ones, or
         /// the providers. Publishing ends at nobody in particular.
-        peers: Vec<String>,
+        #[serde(with = "text::list")]
+        #[schemars(with = "Vec<String>")]
+        peers: Vec<PeerId>,
     },
     /// The own addresses were published.
     AddressPublished {
@@ -184,47 +214,51 @@ pub enum Event {
     /// A connected peer answered a ping.
     Pinged {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Round trip in microseconds.
         rtt_us: u64,
     },
     /// A connected peer proved which identity it speaks for.
     Authenticated {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Its identity.
-        identity: IdentityName,
+        identity: IdentityId,
     },
     /// Somebody followed uses other keys than before: what is posted to them from now on is sealed
     /// to the new one.
     CertificateChanged {
         /// Whose.
-        identity: IdentityName,
+        identity: IdentityId,
         /// The serial of their new certificate.
         serial: u64,
     },
     /// An own post is durable, and was acknowledged.
     Posted {
         /// Its name.
-        op: OpName,
+        op: OpId,
         /// Its stamp.
         stamp_ms: u64,
         /// Its readers, resolved; empty for public.
-        readers: Vec<IdentityName>,
+        readers: Vec<IdentityId>,
     },
     /// An own post was opened to one more reader, durably.
     Granted {
         /// Its name.
-        op: OpName,
+        op: OpId,
         /// The new reader.
-        reader: IdentityName,
+        reader: IdentityId,
     },
     /// A post of somebody else is stored durably and readable here.
     Received {
         /// Its name.
-        op: OpName,
+        op: OpId,
         /// Its author.
-        author: IdentityName,
+        author: IdentityId,
         /// Its stamp.
         stamp_ms: u64,
     },
@@ -235,23 +269,31 @@ pub enum Event {
         /// Its name: author and number.
         message: String,
         /// The author's libp2p peer id, which the signature proves if messages are signed.
-        author: Option<String>,
+        #[serde(with = "text::option")]
+        #[schemars(with = "Option<String>")]
+        author: Option<PeerId>,
         /// The libp2p peer id of the connected peer that handed it to us.
-        from: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        from: PeerId,
         /// The message.
         data: Payload,
     },
     /// A connected peer takes part in a group.
     GroupJoined {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// The group's topic.
         topic: String,
     },
     /// A connected peer takes part in a group no longer.
     GroupLeft {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// The group's topic.
         topic: String,
     },
@@ -261,14 +303,18 @@ pub enum Event {
         /// The group's topic.
         topic: String,
         /// Their libp2p peer ids, all of them.
-        peers: Vec<String>,
+        #[serde(with = "text::list")]
+        #[schemars(with = "Vec<String>")]
+        peers: Vec<PeerId>,
     },
     /// Messages to a connected peer were dropped before they left, because it takes them too
     /// slowly: they had waited too long, or there was no room for them. Told with the next
     /// heartbeat.
     GossipDropped {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Messages, and offers of or requests for such.
         messages: u64,
         /// Others, that keep up the mesh.
@@ -278,7 +324,9 @@ pub enum Event {
     /// the peer sends after it is heard.
     GossipRefused {
         /// The libp2p peer id of the one who sent it, not of the messages' author.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// `too-large` for more than `gossip.max_message_bytes`, `unreadable` for what is not as
         /// the protocol wants it or holds more than we take at once.
         reason: String,
@@ -289,12 +337,14 @@ pub enum Event {
     /// another one.
     GossipStreamReset {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
     },
     /// A pull ended.
     PullEnded {
         /// From whom.
-        from: IdentityName,
+        from: IdentityId,
         /// Items that were new.
         items: u64,
         /// Microseconds from asking to the end of the answer, with all its items stored.
@@ -303,14 +353,16 @@ pub enum Event {
     /// A pull failed.
     PullFailed {
         /// From whom.
-        from: IdentityName,
+        from: IdentityId,
         /// Why.
         reason: String,
     },
     /// We refused a request.
     Refused {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Protocol.
         protocol: String,
         /// Typed reason, kebab-case.
@@ -319,7 +371,7 @@ pub enum Event {
     /// Two different headers for one place in a log: the log is frozen there.
     Forked {
         /// The author.
-        author: IdentityName,
+        author: IdentityId,
         /// Place in the log.
         seq: u64,
     },
@@ -327,7 +379,7 @@ pub enum Event {
     /// asked for again. Told when the number changes.
     PostsMissing {
         /// The author.
-        author: IdentityName,
+        author: IdentityId,
         /// How many.
         missing: u64,
     },
@@ -365,14 +417,18 @@ pub enum Event {
         /// Multiaddr.
         address: String,
         /// libp2p peer id.
-        by: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        by: PeerId,
         /// Whether it reached us. Otherwise it could not, or would not, dial.
         reachable: bool,
     },
     /// A relay holds a place for us: others reach us through it.
     RelayReserved {
         /// libp2p peer id.
-        relay: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        relay: PeerId,
         /// Microseconds from asking to the answer; absent when a place is renewed, which is
         /// done in the background.
         took_us: Option<u64>,
@@ -382,14 +438,18 @@ pub enum Event {
     /// A relay has not given us a place.
     RelayReservationFailed {
         /// libp2p peer id.
-        relay: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        relay: PeerId,
         /// Typed reason, kebab-case.
         reason: String,
     },
     /// A relay holds our place no longer.
     RelayReservationLost {
         /// libp2p peer id.
-        relay: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        relay: PeerId,
         /// Typed reason, kebab-case.
         reason: String,
         /// Whether it was the only place that we had.
@@ -398,41 +458,59 @@ pub enum Event {
     /// As a relay, we hold a place for somebody, or go on doing so.
     RelayGranted {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Whether a place was renewed.
         renewal: bool,
     },
     /// As a relay, we have not given somebody a place.
     RelayRefused {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Typed reason, kebab-case.
         reason: String,
     },
     /// As a relay, we hold somebody's place no longer.
     RelayReleased {
         /// libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Typed reason, kebab-case.
         reason: String,
     },
     /// A connection through a relay is up: told by the relay and by both ends.
     CircuitOpened {
         /// The relay's libp2p peer id, if it is known.
-        relay: Option<String>,
+        #[serde(with = "text::option")]
+        #[schemars(with = "Option<String>")]
+        relay: Option<PeerId>,
         /// The libp2p peer id of the end that dialled.
-        from: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        from: PeerId,
         /// The libp2p peer id of the other end.
-        to: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        to: PeerId,
     },
     /// A connection through a relay is gone: told by the relay and by both ends.
     CircuitClosed {
         /// The relay's libp2p peer id, if it is known.
-        relay: Option<String>,
+        #[serde(with = "text::option")]
+        #[schemars(with = "Option<String>")]
+        relay: Option<PeerId>,
         /// The libp2p peer id of the end that dialled.
-        from: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        from: PeerId,
         /// The libp2p peer id of the other end.
-        to: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        to: PeerId,
         /// Typed reason, kebab-case. Only the relay knows which of its limits was reached.
         reason: String,
     },
@@ -440,11 +518,17 @@ pub enum Event {
     /// dialled.
     CircuitDenied {
         /// The relay's libp2p peer id, if it is known.
-        relay: Option<String>,
+        #[serde(with = "text::option")]
+        #[schemars(with = "Option<String>")]
+        relay: Option<PeerId>,
         /// The libp2p peer id of the end that dialled.
-        from: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        from: PeerId,
         /// The libp2p peer id of the other end, if it is known.
-        to: Option<String>,
+        #[serde(with = "text::option")]
+        #[schemars(with = "Option<String>")]
+        to: Option<PeerId>,
         /// Typed reason, kebab-case.
         reason: String,
     },
@@ -483,9 +567,9 @@ pub enum Event {
     /// is known of them.
     ReaderLeftOut {
         /// The post's name.
-        op: OpName,
+        op: OpId,
         /// The friend.
-        reader: IdentityName,
+        reader: IdentityId,
     },
     /// A friend holds a newer certificate of this identity than these keys have: they were restored
     /// from before a rotation. What friends seal to the newer keys cannot be read here until they are
@@ -496,4 +580,58 @@ pub enum Event {
         /// The serial of the one that the friend holds.
         newer: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_their_text_and_read_from_nothing_else() {
+        let peer: PeerId = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
+            .parse()
+            .expect("a peer");
+        let identity = IdentityId([0x9d; 32]);
+        let check = |event: &Event, expected: String| {
+            let text = serde_json::to_string(event).map_err(|error| error.to_string());
+            assert_eq!(text.as_ref(), Ok(&expected));
+            let read = serde_json::from_str(&expected).map_err(|error| error.to_string());
+            assert_eq!(read.as_ref(), Ok(event));
+        };
+        let proved = Event::Authenticated { peer, identity };
+        let text =
+            format!(r#"{{"event":"authenticated","peer":"{peer}","identity":"{identity}"}}"#);
+        check(&proved, text.clone());
+        let refused = |text: String| {
+            let read: Result<Event, _> = serde_json::from_str(&text);
+            read.map_err(|error| error.to_string())
+                .expect_err("no name")
+        };
+        assert!(refused(text.replace(&identity.to_string(), "x")).contains("identity: not"));
+        refused(text.replace(&peer.to_string(), "x"));
+        let unknown = Event::DialFailed {
+            peer: None,
+            reason: "r".to_owned(),
+        };
+        let failed = r#"{"event":"dial-failed","peer":null,"reason":"r"}"#;
+        check(&unknown, failed.to_owned());
+        let named = Event::DialFailed {
+            peer: Some(peer),
+            reason: "r".to_owned(),
+        };
+        check(&named, failed.replace("null", &format!("\"{peer}\"")));
+        let mesh = Event::MeshChanged {
+            topic: "t".to_owned(),
+            peers: vec![peer],
+        };
+        let text = format!(r#"{{"event":"mesh-changed","topic":"t","peers":["{peer}"]}}"#);
+        check(&mesh, text);
+        let granted = Event::Granted {
+            op: OpId([0xab; 32]),
+            reader: identity,
+        };
+        let op = "ab".repeat(32);
+        let text = format!(r#"{{"event":"granted","op":"{op}","reader":"{identity}"}}"#);
+        check(&granted, text);
+    }
 }

@@ -9,6 +9,7 @@ mod event;
 mod payload;
 mod reach;
 mod reply;
+pub(crate) mod text;
 
 pub use command::{Audience, Command};
 pub use event::Event;

@@ -128,7 +128,7 @@ impl Context {
     /// Tells that a request was turned down.
     pub fn refused(&self, peer: &PeerId, protocol: &str, reason: Reason) {
         self.outlet.emit(&Event::Refused {
-            peer: peer.to_string(),
+            peer: *peer,
             protocol: protocol.to_owned(),
             reason: reason.name().to_owned(),
         });

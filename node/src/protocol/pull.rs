@@ -299,10 +299,9 @@ async fn ask_for_missing(
 ) -> Result<(), PullError> {
     let news = context.gaps.misses(author, missing);
     if news.changed && missing > 0 {
-        context.outlet.emit(&Event::PostsMissing {
-            author: author.to_string(),
-            missing,
-        });
+        context
+            .outlet
+            .emit(&Event::PostsMissing { author, missing });
     }
     if news.ask_again && engine == Engine::Cursor {
         context
@@ -353,20 +352,17 @@ async fn keep(
 fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
     for received in &ingested.new {
         context.outlet.emit(&Event::Received {
-            op: received.op.to_string(),
-            author: received.author.to_string(),
+            op: received.op,
+            author: received.author,
             stamp_ms: received.stamp_ms,
         });
     }
     for seq in &ingested.forks {
-        context.outlet.emit(&Event::Forked {
-            author: author.to_string(),
-            seq: *seq,
-        });
+        context.outlet.emit(&Event::Forked { author, seq: *seq });
     }
     if let Some(certificate) = &ingested.certificate {
         context.outlet.emit(&Event::CertificateChanged {
-            identity: author.to_string(),
+            identity: author,
             serial: certificate.term.serial,
         });
     }

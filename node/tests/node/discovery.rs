@@ -33,7 +33,11 @@ async fn finds(node: &TestNode, whom: &str, rung: Rung, at: &str) {
             by,
             addresses,
             ..
-        } => identity == whom && *by == rung && addresses.iter().any(|address| address == at),
+        } => {
+            identity.to_string() == whom
+                && *by == rung
+                && addresses.iter().any(|address| address == at)
+        }
         _ => false,
     };
     node.seen.wait("somebody is found", fits).await;
@@ -41,7 +45,7 @@ async fn finds(node: &TestNode, whom: &str, rung: Rung, at: &str) {
 
 async fn misses(node: &TestNode, whom: &str, rung: Rung, why: Miss) {
     let expected = Event::NotFound {
-        identity: whom.to_owned(),
+        identity: whom.parse().expect("an identity"),
         by: rung,
         reason: why,
     };

@@ -85,8 +85,8 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
             .wait("the message comes", |event| {
                 matches!(event, Event::GossipReceived { topic, message, author, from, data }
                     if topic == "lunch" && *message == name && data.0 == b"at noon?"
-                        && author.as_deref() == Some(alice.keys.peer().to_string().as_str())
-                        && *from == before.keys.peer().to_string())
+                        && *author == Some(alice.keys.peer())
+                        && *from == before.keys.peer())
             })
             .await;
         assert_eq!(node.seen.count(|event| is_text(event, "at noon?")), 1);
@@ -98,7 +98,7 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
     }
     let joined = |event: &Event, who: &TestNode, what: &str| {
         matches!(event, Event::GroupJoined { peer, topic }
-            if *peer == who.keys.peer().to_string() && topic == what)
+            if *peer == who.keys.peer() && topic == what)
     };
     let dines = |event: &Event| joined(event, &dave, "dinner");
     alice.seen.wait("dave dines", dines).await;
@@ -106,7 +106,7 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
     assert_eq!(bob.seen.count(lunches), 1);
     let has_carol = |event: &Event| {
         matches!(event, Event::MeshChanged { topic, peers }
-            if topic == "lunch" && peers.contains(&carol.keys.peer().to_string()))
+            if topic == "lunch" && peers.contains(&carol.keys.peer()))
     };
     assert_eq!(
         bob.seen.count(has_carol),
@@ -245,7 +245,7 @@ async fn a_dial_to_a_connected_peer_changes_nothing_and_a_failed_one_is_told() {
     let address = format!("/memory/999999999/p2p/{}", Keys::generate(None).peer());
     let done = alice.handle.command(Command::dial(address)).await;
     assert_eq!(done, Ok(Reply::Done));
-    let failed = |event: &Event| matches!(event, Event::DialFailed { peer: Some(peer), .. } if *peer != gone.to_string());
+    let failed = |event: &Event| matches!(event, Event::DialFailed { peer: Some(peer), .. } if *peer != gone);
     alice.seen.wait("the dial fails", failed).await;
     assert_eq!(alice.seen.count(up), 1);
 }
@@ -370,7 +370,7 @@ async fn a_message_beyond_the_bound_is_not_taken_and_the_node_goes_on() {
 /// Whether a node told that it has left out something too large of `peer`.
 fn too_large_of(event: &Event, peer: &Keys) -> bool {
     matches!(event, Event::GossipRefused { peer: of, reason, bytes }
-        if *of == peer.peer().to_string() && reason == "too-large" && *bytes > 65_536)
+        if *of == peer.peer() && reason == "too-large" && *bytes > 65_536)
 }
 
 #[tokio::test]
@@ -450,7 +450,7 @@ async fn what_is_no_transmission_costs_a_stream_and_many_streams_a_bound() {
         let _ = stream.write_all(&[0xff; 30]).await;
         let _ = stream.flush().await;
     }
-    let peer = keys.peer().to_string();
+    let peer = keys.peer();
     let reset =
         |event: &Event| matches!(event, Event::GossipStreamReset { peer: of } if *of == peer);
     node.seen.wait("a stream is reset", reset).await;

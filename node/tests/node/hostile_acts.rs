@@ -184,8 +184,7 @@ async fn no_card_is_taken_that_names_anothers_peer() {
             wait: false,
         };
         assert_eq!(node.handle.command(asked).await, Ok(Reply::Done));
-        let fits =
-            |event: &Event| matches!(event, Event::NotFound { identity, .. } if *identity == whom);
+        let fits = |event: &Event| matches!(event, Event::NotFound { identity, .. } if identity.to_string() == whom);
         node.seen.wait("the card is refused", fits).await;
     };
     let (effect, ()) = futures::join!(peer.act(Kind::ForgedCards, 0), ask);

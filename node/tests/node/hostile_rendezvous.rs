@@ -161,7 +161,7 @@ async fn seek(node: &TestNode, whom: &Keys) {
 
 async fn misses(node: &TestNode, whom: &Keys, reason: Miss) {
     let expected = Event::NotFound {
-        identity: whom.identity().to_string(),
+        identity: whom.identity(),
         by: Rung::Rendezvous,
         reason,
     };

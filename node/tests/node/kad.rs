@@ -60,7 +60,7 @@ async fn look_up(node: &TestNode, identity: String) {
 async fn finds(node: &TestNode, whom: &str, at: &Multiaddr) {
     let found = |event: &Event| {
         matches!(event, Event::Found { identity, by: Rung::Kad, addresses, .. }
-            if identity == whom && addresses.iter().any(|told| at.to_string().starts_with(told)))
+            if identity.to_string() == whom && addresses.iter().any(|told| at.to_string().starts_with(told)))
     };
     node.seen.wait("the address is found", found).await;
 }
@@ -68,7 +68,7 @@ async fn finds(node: &TestNode, whom: &str, at: &Multiaddr) {
 async fn misses(node: &TestNode, whom: &str, why: Miss) {
     let missed = |event: &Event| {
         matches!(event, Event::NotFound { identity, reason, .. }
-            if identity == whom && *reason == why)
+            if identity.to_string() == whom && *reason == why)
     };
     node.seen.wait("nothing is found", missed).await;
 }
@@ -400,8 +400,7 @@ async fn a_peer_that_names_peers_who_do_not_exist_costs_a_bounded_time() {
     let before = asked.load(Ordering::Relaxed);
     let whom = Keys::generate(None).identity().to_string();
     look_up(searcher, whom.clone()).await;
-    let ended =
-        |event: &Event| matches!(event, Event::NotFound { identity, .. } if *identity == whom);
+    let ended = |event: &Event| matches!(event, Event::NotFound { identity, .. } if identity.to_string() == whom);
     searcher.seen.wait("the look-up ends", ended).await;
     assert!(asked.load(Ordering::Relaxed) > before);
     assert_ne!(searcher.seen.count(dial_failed), 0);

@@ -72,7 +72,7 @@ impl RealNode {
     }
 
     async fn sees(&self, other: &Self) {
-        let name = other.keys.peer().to_string();
+        let name = other.keys.peer();
         let fits = |event: &Event| {
             matches!(event, Event::NeighbourFound { peer, address }
                 if *peer == name && address.starts_with("/ip4/127.0.0.1/tcp/"))
@@ -81,7 +81,7 @@ impl RealNode {
     }
 
     async fn meets(&self, other: &Self) {
-        let name = other.keys.identity().to_string();
+        let name = other.keys.identity();
         let fits = |event: &Event| matches!(event, Event::Authenticated { identity, .. } if *identity == name);
         self.seen.wait("the friend is here", fits).await;
     }

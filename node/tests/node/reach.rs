@@ -31,7 +31,7 @@ fn misses(node: &TestNode, whom: &str) -> Vec<(Rung, Miss)> {
             by,
             reason,
         } = event
-            && identity == whom
+            && identity.to_string() == whom
         {
             misses.push((*by, *reason));
         }
@@ -49,9 +49,9 @@ async fn a_friend_is_found_by_the_first_rung_that_knows_and_no_other_is_asked() 
     assert_eq!(begun, Ok(Reply::Done));
     let card: Card = bob.card.parse().expect("a card");
     let expected = Event::Found {
-        identity: bob.identity(),
+        identity: bob.keys.identity(),
         by: Rung::Known,
-        peer: card.peer.to_string(),
+        peer: card.peer,
         addresses: vec![card.addresses[0].to_string()],
     };
     alice

@@ -1,7 +1,7 @@
 //! Reservations, circuits, and what becomes of both when relays fail or lie.
 
-use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
 use orrery_node::api::{Command, Event, Reply};
 use orrery_node::card::Card;
 
@@ -49,8 +49,8 @@ fn address(node: &TestNode) -> Multiaddr {
     address.clone().with_p2p(card.peer).expect("its own")
 }
 
-fn name(node: &TestNode) -> String {
-    node.keys.peer().to_string()
+fn name(node: &TestNode) -> PeerId {
+    node.keys.peer()
 }
 
 /// Dials `to` through `relay`.

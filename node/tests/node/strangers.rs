@@ -86,7 +86,7 @@ async fn silent_connections_over_tcp_take_no_places_of_quic() {
 }
 
 fn gone(peer: &Peer) -> impl Fn(&Event) -> bool {
-    let name = peer.keys.peer().to_string();
+    let name = peer.keys.peer();
     move |event| matches!(event, Event::Disconnected { peer, .. } if *peer == name)
 }
 

@@ -274,14 +274,14 @@ impl TestNode {
         self.seen
             .wait(
                 "the post came",
-                |event| matches!(event, Event::Received { op, .. } if op == name),
+                |event| matches!(event, Event::Received { op, .. } if op.to_string() == name),
             )
             .await;
     }
 
     /// Waits until `other` has proved itself.
     pub async fn meets(&self, other: &Self) {
-        let name = other.identity();
+        let name = other.keys.identity();
         self.seen
             .wait(
                 "the peer is known",

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_node::api::OpName;
+use orrery_node::op::OpId;
 use orrery_reports::stats::Recorder;
 
 /// A post that its author's node acknowledged.
@@ -38,22 +38,22 @@ pub struct Fate {
 /// All posts of a run.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    entries: BTreeMap<OpName, Entry>,
+    entries: BTreeMap<OpId, Entry>,
     /// Who blocked whom.
     blocks: BTreeSet<(u32, u32)>,
     /// By post, hosts that stored it though they may not read it.
-    leaks: BTreeSet<(OpName, u32)>,
+    leaks: BTreeSet<(OpId, u32)>,
     /// When a relay could not carry the next post of an author to a reader, the last time.
     too_large_ns: BTreeMap<(u32, u32), u64>,
     /// Deliveries that were told before the post's acknowledgement.
-    early: BTreeMap<OpName, Vec<(u32, u64)>>,
+    early: BTreeMap<OpId, Vec<(u32, u64)>>,
 }
 
 impl Ledger {
     /// A node acknowledged a post. `readers` are hosts.
     pub fn posted(
         &mut self,
-        op: &OpName,
+        op: OpId,
         author: u32,
         now_ns: u64,
         stamp_ms: u64,
@@ -73,15 +73,15 @@ impl Ledger {
             readers,
             public,
         };
-        self.entries.insert(op.clone(), entry);
-        for (reader, at_ns) in self.early.remove(op).unwrap_or_default() {
+        self.entries.insert(op, entry);
+        for (reader, at_ns) in self.early.remove(&op).unwrap_or_default() {
             self.received(op, reader, at_ns);
         }
     }
 
     /// A post was opened to one more reader.
-    pub fn granted(&mut self, op: &OpName, reader: u32, now_ns: u64) {
-        if let Some(entry) = self.entries.get_mut(op) {
+    pub fn granted(&mut self, op: OpId, reader: u32, now_ns: u64) {
+        if let Some(entry) = self.entries.get_mut(&op) {
             let fate = Fate {
                 since_ns: now_ns,
                 delivered_ns: None,
@@ -92,14 +92,11 @@ impl Ledger {
     }
 
     /// A post is stored durably at a reader.
-    pub fn received(&mut self, op: &OpName, reader: u32, now_ns: u64) {
-        let Some(entry) = self.entries.get_mut(op) else {
+    pub fn received(&mut self, op: OpId, reader: u32, now_ns: u64) {
+        let Some(entry) = self.entries.get_mut(&op) else {
             // The author's power may fail between a durable post and its
             // acknowledgement; such a post is nobody's promise.
-            self.early
-                .entry(op.clone())
-                .or_default()
-                .push((reader, now_ns));
+            self.early.entry(op).or_default().push((reader, now_ns));
             return;
         };
         match entry.readers.get_mut(&reader) {
@@ -108,7 +105,7 @@ impl Ledger {
             }
             None if entry.public || entry.author == reader => {}
             None => {
-                self.leaks.insert((op.clone(), reader));
+                self.leaks.insert((op, reader));
             }
         }
     }
@@ -140,7 +137,7 @@ impl Ledger {
     }
 
     /// What is readable on a host's disk at the end.
-    pub fn found(&mut self, host: u32, ops: &BTreeSet<OpName>) {
+    pub fn found(&mut self, host: u32, ops: &BTreeSet<OpId>) {
         for (op, entry) in &mut self.entries {
             if !ops.contains(op) {
                 continue;
@@ -149,18 +146,18 @@ impl Ledger {
                 Some(fate) => fate.held = true,
                 None if entry.public || entry.author == host => {}
                 None => {
-                    self.leaks.insert((op.clone(), host));
+                    self.leaks.insert((*op, host));
                 }
             }
         }
     }
 
     /// Acknowledged posts of `author` that are not among `ops`.
-    pub fn lost_by_author(&self, author: u32, ops: &BTreeSet<OpName>) -> Vec<OpName> {
+    pub fn lost_by_author(&self, author: u32, ops: &BTreeSet<OpId>) -> Vec<OpId> {
         self.entries
             .iter()
             .filter(|(op, entry)| entry.author == author && !ops.contains(*op))
-            .map(|(op, _)| op.clone())
+            .map(|(op, _)| *op)
             .collect()
     }
 
@@ -174,7 +171,7 @@ impl Ledger {
     pub fn due(
         &self,
         window_ns: std::ops::Range<u64>,
-    ) -> impl Iterator<Item = (&OpName, &Entry, u32, Fate)> {
+    ) -> impl Iterator<Item = (OpId, &Entry, u32, Fate)> {
         self.entries.iter().flat_map(move |(op, entry)| {
             let window_ns = window_ns.clone();
             entry
@@ -185,7 +182,7 @@ impl Ledger {
                         && !self.has_blocked(entry.author, **reader)
                         && !self.has_blocked(**reader, entry.author)
                 })
-                .map(move |(reader, fate)| (op, entry, *reader, *fate))
+                .map(move |(reader, fate)| (*op, entry, *reader, *fate))
         })
     }
 
@@ -222,29 +219,31 @@ mod tests {
     use super::*;
 
     const S: u64 = 1_000_000_000;
+    const A: OpId = OpId([1; 32]);
+    const B: OpId = OpId([2; 32]);
 
     fn ledger() -> Ledger {
         let mut ledger = Ledger::default();
-        ledger.posted(&"a".into(), 0, 10 * S, 100, [1, 2], false);
-        ledger.posted(&"b".into(), 0, 20 * S, 90, [1, 2], false);
+        ledger.posted(A, 0, 10 * S, 100, [1, 2], false);
+        ledger.posted(B, 0, 20 * S, 90, [1, 2], false);
         ledger
     }
 
-    fn missing(ledger: &Ledger) -> Vec<(String, u32)> {
+    fn missing(ledger: &Ledger) -> Vec<(OpId, u32)> {
         ledger
             .due(0..100 * S)
             .filter(|(_, _, _, fate)| fate.delivered_ns.is_none() && !fate.held)
-            .map(|(op, _, reader, _)| (op.clone(), reader))
+            .map(|(op, _, reader, _)| (op, reader))
             .collect()
     }
 
     #[test]
     fn each_intended_reader_has_a_fate_of_its_own() {
         let mut ledger = ledger();
-        ledger.received(&"a".into(), 1, 11 * S);
-        ledger.received(&"a".into(), 1, 50 * S);
-        ledger.found(2, &BTreeSet::from(["a".into()]));
-        assert_eq!(missing(&ledger), [("b".into(), 1), ("b".into(), 2)]);
+        ledger.received(A, 1, 11 * S);
+        ledger.received(A, 1, 50 * S);
+        ledger.found(2, &BTreeSet::from([A]));
+        assert_eq!(missing(&ledger), [(B, 1), (B, 2)]);
         assert_eq!(ledger.latencies(0..100 * S).count(), 1);
         assert_eq!(ledger.highest_stamp_ms(0, 1), Some(100));
         assert_eq!(ledger.highest_stamp_ms(1, 0), None);
@@ -262,22 +261,22 @@ mod tests {
     fn a_blocked_reader_is_intended_no_more_and_a_stranger_is_a_leak() {
         let mut ledger = ledger();
         ledger.blocked(0, 1);
-        assert_eq!(missing(&ledger), [("a".into(), 2), ("b".into(), 2)]);
+        assert_eq!(missing(&ledger), [(A, 2), (B, 2)]);
         ledger.blocked(2, 0);
         assert!(
             missing(&ledger).is_empty(),
             "a reader who blocks the author waits for nothing"
         );
-        ledger.received(&"a".into(), 7, 30 * S);
-        ledger.found(7, &BTreeSet::from(["a".into()]));
+        ledger.received(A, 7, 30 * S);
+        ledger.found(7, &BTreeSet::from([A]));
         assert_eq!(ledger.leaks(), 1);
     }
 
     #[test]
     fn a_grant_starts_its_own_wait() {
         let mut ledger = ledger();
-        ledger.granted(&"a".into(), 3, 60 * S);
-        ledger.received(&"a".into(), 3, 61 * S);
+        ledger.granted(A, 3, 60 * S);
+        ledger.received(A, 3, 61 * S);
         assert_eq!(ledger.leaks(), 0);
         assert_eq!(ledger.due(60 * S..61 * S).count(), 1);
     }
@@ -285,16 +284,16 @@ mod tests {
     #[test]
     fn a_delivery_before_the_acknowledgement_counts() {
         let mut ledger = Ledger::default();
-        ledger.received(&"a".into(), 1, 9 * S);
-        ledger.posted(&"a".into(), 0, 10 * S, 100, [1], false);
+        ledger.received(A, 1, 9 * S);
+        ledger.posted(A, 0, 10 * S, 100, [1], false);
         assert!(missing(&ledger).is_empty());
     }
 
     #[test]
     fn a_post_that_left_its_authors_disk_is_found_out() {
         let ledger = ledger();
-        let kept = BTreeSet::from(["b".to_owned()]);
-        assert_eq!(ledger.lost_by_author(0, &kept), ["a"]);
+        let kept = BTreeSet::from([B]);
+        assert_eq!(ledger.lost_by_author(0, &kept), [A]);
         assert!(ledger.lost_by_author(1, &kept).is_empty());
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use libp2p::PeerId;
 use orrery_node::api::Event;
 
 use super::machine::State;
@@ -101,7 +102,7 @@ impl Links {
 impl State {
     /// Takes note of what the node on `machine` tells of its connections.
     pub fn links_change(&mut self, machine: u32, now_ns: u64, event: &Event) {
-        let of_peer = |peer: &str| self.names.of_peer(peer);
+        let of_peer = |peer: &PeerId| self.names.of_peer(peer);
         match event {
             Event::Connected { peer, .. } => {
                 let Some(peer) = of_peer(peer) else { return };

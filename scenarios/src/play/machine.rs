@@ -127,13 +127,6 @@ impl Machines {
                 Person::new(its_keys.clone(), addresses, plan.card_outdated)
             })
             .collect();
-        let index = |name: fn(&Person) -> String| {
-            people
-                .iter()
-                .map(name)
-                .zip(0..)
-                .collect::<BTreeMap<String, u32>>()
-        };
         let state = State {
             nodes: people.iter().map(|_| None).collect(),
             running: vec![false; people.len()],
@@ -155,8 +148,16 @@ impl Machines {
             last_rounds: BTreeMap::new(),
             last_received_ns: BTreeMap::new(),
             names: Names {
-                by_identity: index(|person| person.identity.clone()),
-                by_peer: index(|person| person.keys.peer().to_string()),
+                by_identity: people
+                    .iter()
+                    .map(|person| person.keys.identity())
+                    .zip(0..)
+                    .collect(),
+                by_peer: people
+                    .iter()
+                    .map(|person| person.keys.peer())
+                    .zip(0..)
+                    .collect(),
             },
         };
         Arc::new(Self {
@@ -442,7 +443,7 @@ impl State {
 
     /// The machine of a person.
     pub fn host_of(&self, identity: &str) -> Option<u32> {
-        self.names.of_identity(identity)
+        self.names.of_identity(&identity.parse().ok()?)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use libp2p::PeerId;
 use orrery_node::api::Event;
 
 use super::conditions::Down;
@@ -153,7 +154,7 @@ impl Overlay {
         host: u32,
         now_ns: u64,
         event: &Event,
-        host_of: impl Fn(&str) -> Option<u32>,
+        host_of: impl Fn(&PeerId) -> Option<u32>,
     ) {
         match event {
             Event::Connected { peer, .. } => {
@@ -220,7 +221,7 @@ impl Overlay {
             }
             Event::MeshChanged { topic, peers } => {
                 let topic = self.topic_entry(topic);
-                let peers = peers.iter().filter_map(|peer| host_of(peer)).collect();
+                let peers = peers.iter().filter_map(&host_of).collect();
                 let meshes = self.meshes.entry((host, topic)).or_default();
                 meshes.push(Mesh {
                     since_ns: now_ns,
@@ -371,9 +372,9 @@ impl Overlay {
 /// The end of a circuit that is not at `host`, if one is.
 fn other_end(
     host: u32,
-    from: &str,
-    to: &str,
-    host_of: &impl Fn(&str) -> Option<u32>,
+    from: &PeerId,
+    to: &PeerId,
+    host_of: &impl Fn(&PeerId) -> Option<u32>,
 ) -> Option<u32> {
     let (from, to) = (host_of(from)?, host_of(to)?);
     match host {

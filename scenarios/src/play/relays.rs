@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use libp2p::PeerId;
 use orrery_node::NodeHandle;
 use orrery_node::api::Event;
 use orrery_node::relay::CIRCUIT_BYTES;
@@ -74,7 +75,7 @@ impl Relays {
         now_ns: u64,
         measured: bool,
         event: &Event,
-        host_of: impl Fn(&str) -> Option<u32>,
+        host_of: impl Fn(&PeerId) -> Option<u32>,
     ) {
         let count = |counts: &mut BTreeMap<String, u64>, reason: &str| {
             if measured {
@@ -110,11 +111,11 @@ impl Relays {
                 }
             }
             Event::RelayRefused { reason, .. } => count(&mut self.refused, reason),
-            Event::CircuitOpened { relay, .. } if is_at(machine, relay.as_deref(), &host_of) => {
+            Event::CircuitOpened { relay, .. } if is_at(machine, relay.as_ref(), &host_of) => {
                 self.opened += u64::from(measured);
             }
             Event::CircuitClosed { relay, reason, .. }
-                if is_at(machine, relay.as_deref(), &host_of) =>
+                if is_at(machine, relay.as_ref(), &host_of) =>
             {
                 count(&mut self.ended, reason);
             }
@@ -174,7 +175,7 @@ pub fn circuit_bytes(node: &NodeHandle) -> u64 {
 }
 
 /// Whether `relay` is the one on `machine`, so that each circuit is counted once.
-fn is_at(machine: u32, relay: Option<&str>, host_of: impl Fn(&str) -> Option<u32>) -> bool {
+fn is_at(machine: u32, relay: Option<&PeerId>, host_of: impl Fn(&PeerId) -> Option<u32>) -> bool {
     relay.and_then(host_of) == Some(machine)
 }
 
@@ -184,13 +185,19 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    fn host_of(name: &str) -> Option<u32> {
-        name.parse().ok()
+    /// The peer of a host: its number hashed by the identity's multihash.
+    fn peer(host: u32) -> PeerId {
+        let bytes = [&[0, 4][..], &host.to_be_bytes()].concat();
+        PeerId::from_bytes(&bytes).expect("a multihash of four bytes")
+    }
+
+    fn host_of(of: &PeerId) -> Option<u32> {
+        (0..8).find(|host| peer(*host) == *of)
     }
 
     fn reserved(relay: u32) -> Event {
         Event::RelayReserved {
-            relay: relay.to_string(),
+            relay: peer(relay),
             took_us: Some(5),
             renewal: false,
         }
@@ -209,7 +216,7 @@ mod tests {
         relays.host_down(1, 12 * S);
         assert_eq!(relays.without(), 1);
         let noticed = Event::RelayReservationLost {
-            relay: "1".to_owned(),
+            relay: peer(1),
             reason: "connection-closed".to_owned(),
             last: true,
         };
@@ -252,14 +259,14 @@ mod tests {
     fn each_circuit_is_counted_once_though_three_tell_of_it() {
         let mut relays = Relays::new(3);
         let opened = Event::CircuitOpened {
-            relay: Some("0".to_owned()),
-            from: "1".to_owned(),
-            to: "2".to_owned(),
+            relay: Some(peer(0)),
+            from: peer(1),
+            to: peer(2),
         };
         let denied = Event::CircuitDenied {
-            relay: Some("0".to_owned()),
-            from: "1".to_owned(),
-            to: Some("2".to_owned()),
+            relay: Some(peer(0)),
+            from: peer(1),
+            to: Some(peer(2)),
             reason: "no-reservation".to_owned(),
         };
         for machine in 0..3 {

@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use libp2p::PeerId;
 use orrery_node::api::Event;
 use orrery_node::environment::Observer;
 use orrery_node::protocol::{FEED_PROTOCOL, Reason};
@@ -83,16 +84,16 @@ impl Machines {
                 };
                 state
                     .ledger
-                    .posted(op, machine, now_ns, *stamp_ms, readers, public);
+                    .posted(*op, machine, now_ns, *stamp_ms, readers, public);
             }
             Event::Granted { op, reader } => {
                 if let Some(reader) = state.names.of_identity(reader) {
-                    state.ledger.granted(op, reader, now_ns);
+                    state.ledger.granted(*op, reader, now_ns);
                 }
             }
             Event::Received { op, .. } => {
                 state.last_received_ns.insert(machine, now_ns);
-                state.ledger.received(op, machine, now_ns);
+                state.ledger.received(*op, machine, now_ns);
             }
             // What comes with each message is of no concern to anything below.
             Event::GossipReceived { .. } => {}
@@ -119,7 +120,7 @@ impl Machines {
             Event::NeighbourGone { .. } if measured => state.neighbourhood.gone += 1,
             other => {
                 state.tally.note(machine, now_ns, measured, other);
-                let host_of = |peer: &str| state.names.of_peer(peer);
+                let host_of = |peer: &PeerId| state.names.of_peer(peer);
                 state.relays.note(machine, now_ns, measured, other, host_of);
                 state.overlay.note(machine, now_ns, other, host_of);
                 if self.follows_links() {
@@ -132,7 +133,7 @@ impl Machines {
 
 impl State {
     /// The node on `machine` has turned a request down.
-    fn refuses(&mut self, machine: u32, peer: &str, [protocol, reason]: [&str; 2], now_ns: u64) {
+    fn refuses(&mut self, machine: u32, peer: &PeerId, [protocol, reason]: [&str; 2], now_ns: u64) {
         if protocol == FEED_PROTOCOL.as_ref()
             && reason == Reason::TooLargeForRelay.name()
             && let Some(reader) = self.names.of_peer(peer)

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use libp2p::PeerId;
 use orrery_node::NodeHandle;
 use orrery_node::api::Event;
+use orrery_node::identity::IdentityId;
 use orrery_reports::record::SeedResult;
 use orrery_sim::watch::Watch;
 
@@ -109,19 +111,19 @@ impl Planned<'_> {
 #[derive(Debug, Default)]
 pub struct Names {
     /// Hosts by the identities of the people at them.
-    pub by_identity: BTreeMap<String, u32>,
-    /// Hosts by the names of their peers.
-    pub by_peer: BTreeMap<String, u32>,
+    pub by_identity: BTreeMap<IdentityId, u32>,
+    /// Hosts by their peers.
+    pub by_peer: BTreeMap<PeerId, u32>,
 }
 
 impl Names {
     /// The host of a person.
-    pub fn of_identity(&self, identity: &str) -> Option<u32> {
+    pub fn of_identity(&self, identity: &IdentityId) -> Option<u32> {
         self.by_identity.get(identity).copied()
     }
 
     /// The host of a peer.
-    pub fn of_peer(&self, peer: &str) -> Option<u32> {
+    pub fn of_peer(&self, peer: &PeerId) -> Option<u32> {
         self.by_peer.get(peer).copied()
     }
 }

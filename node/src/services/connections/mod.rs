@@ -121,7 +121,7 @@ impl Connections {
         since: Instant,
     ) {
         core.emit(&Event::Connected {
-            peer: peer.to_string(),
+            peer,
             dialer: endpoint.is_dialer(),
         });
         let local = is_on_local_network(core, &peer, endpoint.get_remote_address());
@@ -175,7 +175,7 @@ impl Connections {
             self.timers.cancel(Timer::CloseSurplus(other));
         }
         core.emit(&Event::Disconnected {
-            peer: peer.to_string(),
+            peer,
             reason: reason.to_owned(),
         });
         core.raise(Signal::Disconnected {
@@ -201,7 +201,7 @@ impl Connections {
         }) = upgrade
         {
             core.emit(&Event::Upgraded {
-                peer: peer.to_string(),
+                peer,
                 path,
                 transport,
                 attempts,
@@ -249,7 +249,7 @@ impl Connections {
             && !is_direct
         {
             core.emit(&Event::HolePunchFailed {
-                peer: peer.to_string(),
+                peer,
                 reason: error.to_string(),
             });
         }
@@ -282,7 +282,6 @@ impl Connections {
             Ok(rtt) => {
                 core.links.hears(connection, false);
                 core.raise(Signal::Measured { peer, rtt });
-                let peer = core.names.of(peer).to_owned();
                 core.emit(&Event::Pinged {
                     peer,
                     rtt_us: micros(rtt),
@@ -309,10 +308,7 @@ fn close_surplus(core: &mut Core, connection: ConnectionId) {
 /// those who are connected.
 fn on_behaviour_dials(core: &mut Core, peer: PeerId) {
     if let Some(attempt) = core.links.punch(&peer) {
-        core.emit(&Event::HolePunching {
-            peer: peer.to_string(),
-            attempt,
-        });
+        core.emit(&Event::HolePunching { peer, attempt });
     }
 }
 

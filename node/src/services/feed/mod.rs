@@ -330,7 +330,7 @@ impl Feed {
     ) {
         let order = pulling.order;
         let identity = order.author;
-        let from = identity.to_string();
+        let from = identity;
         core.raise(Signal::FeedPulled);
         match result {
             Ok(pulled) if !pulled.more || pulling.relayed => {
@@ -451,10 +451,7 @@ fn on_proved(core: &mut Core, peer: PeerId, connection: ConnectionId, identity: 
         connection,
         identity,
     });
-    core.emit(&Event::Authenticated {
-        peer: peer.to_string(),
-        identity: identity.to_string(),
-    });
+    core.emit(&Event::Authenticated { peer, identity });
     // The identity may have been blocked while the proof was on its way.
     if core.context.is_blocked(&identity) {
         return core.raise(Signal::Unwanted { peer, identity });

@@ -199,7 +199,7 @@ impl Friends {
         friends.retain(|friend| !core.reaching.contains(friend));
         if friends.is_empty() {
             core.emit(&Event::DialFailed {
-                peer: peer.map(|peer| peer.to_string()),
+                peer,
                 reason: reason.to_owned(),
             });
         }
@@ -258,7 +258,7 @@ fn friend_not_dialled(core: &mut Core, identity: IdentityId, reason: &str) {
         return;
     };
     core.emit(&Event::DialFailed {
-        peer: Some(card.peer.to_string()),
+        peer: Some(card.peer),
         reason: reason.to_owned(),
     });
     core.raise(Signal::FriendNotDialled {

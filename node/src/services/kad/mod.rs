@@ -153,7 +153,7 @@ fn release(core: &mut Core, peer: &PeerId) {
 /// Tells that something of Kademlia was not taken.
 fn refused(core: &Core, peer: &PeerId, reason: &str) {
     core.emit(&Event::Refused {
-        peer: peer.to_string(),
+        peer: *peer,
         protocol: core.context.config.kad.protocol.clone(),
         reason: reason.to_owned(),
     });

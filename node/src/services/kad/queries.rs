@@ -128,9 +128,9 @@ impl Kad {
         }
         let key = KBucketKey::new(key);
         let nearest = table.get_closest_local_peers(&key);
-        let known: Vec<String> = nearest
+        let known: Vec<PeerId> = nearest
             .take(kad::K_VALUE.get())
-            .map(|peer| peer.preimage().to_string())
+            .map(|peer| *peer.preimage())
             .collect();
         let Ok(id) = start(table, key.into_preimage()) else {
             core.context.limit_reached("own-records");
@@ -321,7 +321,7 @@ impl Kad {
             requests: stats.num_requests(),
             answers,
             timed_out,
-            peers: query.peers.iter().map(ToString::to_string).collect(),
+            peers: query.peers.clone(),
         });
         let peers = || Reply::Peers {
             peers: query.peers.iter().map(ToString::to_string).collect(),

@@ -54,7 +54,7 @@ impl Mdns {
                     }
                     peers.insert(peer);
                     core.emit(&Event::NeighbourFound {
-                        peer: peer.to_string(),
+                        peer,
                         address: address.to_string(),
                     });
                 }
@@ -67,7 +67,7 @@ impl Mdns {
                 for (peer, address) in gone {
                     if core.neighbours.remove(peer, &address) {
                         core.emit(&Event::NeighbourGone {
-                            peer: peer.to_string(),
+                            peer,
                             address: address.to_string(),
                         });
                     }

@@ -51,14 +51,14 @@ impl Posts {
             move |store| store.post(body, &to, wall_ms),
             |_: &mut Self, core, reply, posted| {
                 core.emit(&Event::Posted {
-                    op: posted.op.to_string(),
+                    op: posted.op,
                     stamp_ms: posted.stamp_ms,
-                    readers: posted.readers.iter().map(ToString::to_string).collect(),
+                    readers: posted.readers.clone(),
                 });
                 for reader in &posted.left_out {
                     core.emit(&Event::ReaderLeftOut {
-                        op: posted.op.to_string(),
-                        reader: reader.to_string(),
+                        op: posted.op,
+                        reader: *reader,
                     });
                 }
                 let done = Reply::Posted {
@@ -84,10 +84,7 @@ impl Posts {
             move |store| store.grant(op, reader),
             move |_: &mut Self, core, reply, granted| {
                 if granted == Granted::New {
-                    core.emit(&Event::Granted {
-                        op: op.to_string(),
-                        reader: reader.to_string(),
-                    });
+                    core.emit(&Event::Granted { op, reader });
                 }
                 answer(reply, Ok(Reply::Done));
             },

@@ -162,9 +162,9 @@ impl Reach {
             addresses.truncate(ADDRESSES_MAX);
         }
         core.emit(&Event::Found {
-            identity: identity.to_string(),
+            identity,
             by,
-            peer: peer.to_string(),
+            peer,
             addresses: addresses.iter().map(ToString::to_string).collect(),
         });
         if self.lookup_waits_for(identity, by)
@@ -191,7 +191,7 @@ impl Reach {
             return;
         }
         core.emit(&Event::NotFound {
-            identity: identity.to_string(),
+            identity,
             by,
             reason,
         });

@@ -300,7 +300,7 @@ impl Reach {
         };
         core.reaching.remove(&identity);
         core.emit(&Event::ReachFailed {
-            identity: identity.to_string(),
+            identity,
             reason,
             last_error: climb.last_error.clone(),
         });
@@ -333,10 +333,10 @@ fn reached(
 ) {
     let path = core.links.path(&peer).unwrap_or(Path::Direct);
     let transport = core.links.transport(&peer).unwrap_or(Transport::Other);
-    let (peer, took_us) = (peer.to_string(), micros(took));
+    let took_us = micros(took);
     core.emit(&Event::Reached {
-        identity: identity.to_string(),
-        peer: peer.clone(),
+        identity,
+        peer,
         path,
         transport,
         by,
@@ -344,7 +344,7 @@ fn reached(
     });
     if let Some(reply) = reply {
         let reached = Reply::Reached {
-            peer,
+            peer: peer.to_string(),
             path,
             transport,
             by,

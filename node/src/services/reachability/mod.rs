@@ -46,7 +46,7 @@ impl Reachability {
     pub fn on_tested(&mut self, core: &mut Core, test: client::Event) {
         core.emit(&Event::AddressTested {
             address: test.tested_addr.to_string(),
-            by: test.server.to_string(),
+            by: test.server,
             reachable: test.result.is_ok(),
         });
     }

@@ -307,7 +307,7 @@ impl Relays {
     fn place_granted(&mut self, core: &mut Core, relay: &PeerId, renewal: bool) {
         match self.auto.granted(*relay, Instant::now()) {
             Ok(took) => core.emit(&Event::RelayReserved {
-                relay: relay.to_string(),
+                relay: *relay,
                 took_us: took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
                 renewal,
             }),
@@ -347,7 +347,7 @@ impl Relays {
     }
 
     fn reservation_ended(&mut self, core: &mut Core, ended: &Ended) {
-        let relay = ended.relay.to_string();
+        let relay = ended.relay;
         let reason = ended.reason.as_str().to_owned();
         core.emit(&if ended.granted {
             Event::RelayReservationLost {
@@ -394,11 +394,7 @@ impl Relays {
             });
         }
         let circuit = Circuit { relay, from, to };
-        core.emit(&Event::CircuitOpened {
-            relay: relay.map(|relay| relay.to_string()),
-            from: from.to_string(),
-            to: to.to_string(),
-        });
+        core.emit(&Event::CircuitOpened { relay, from, to });
         self.circuits.insert(connection, circuit);
     }
 
@@ -407,9 +403,9 @@ impl Relays {
         self.dialled.remove(&connection);
         if let Some(circuit) = self.circuits.remove(&connection) {
             core.emit(&Event::CircuitClosed {
-                relay: circuit.relay.map(|relay| relay.to_string()),
-                from: circuit.from.to_string(),
-                to: circuit.to.to_string(),
+                relay: circuit.relay,
+                from: circuit.from,
+                to: circuit.to,
                 reason: CircuitEnd::ConnectionClosed.as_str().to_owned(),
             });
         }
@@ -424,9 +420,9 @@ fn circuit_denied(core: &Core, peer: Option<PeerId>, error: &DialError) {
     for (address, error) in attempts {
         if is_circuit(address) {
             core.emit(&Event::CircuitDenied {
-                relay: relay_of(address).map(|relay| relay.to_string()),
-                from: core.swarm.local_peer_id().to_string(),
-                to: peer.map(|peer| peer.to_string()),
+                relay: relay_of(address),
+                from: *core.swarm.local_peer_id(),
+                to: peer,
                 reason: CircuitDenial::of_dial(error).as_str().to_owned(),
             });
         }

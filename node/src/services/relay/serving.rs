@@ -61,7 +61,7 @@ impl Relays {
                     self.write_on_board();
                 }
                 core.emit(&Event::RelayGranted {
-                    peer: peer.to_string(),
+                    peer,
                     renewal: renewed,
                 });
             }
@@ -69,7 +69,7 @@ impl Relays {
                 src_peer_id: peer,
                 status,
             } => core.emit(&Event::RelayRefused {
-                peer: peer.to_string(),
+                peer,
                 reason: self.reason(RequestKind::Reserve, peer, &status).to_owned(),
             }),
             Happened::ReservationTimedOut { src_peer_id: peer } => {
@@ -86,18 +86,18 @@ impl Relays {
                 src_peer_id: from,
                 dst_peer_id: to,
             } => core.emit(&Event::CircuitOpened {
-                relay: Some(core.swarm.local_peer_id().to_string()),
-                from: from.to_string(),
-                to: to.to_string(),
+                relay: Some(*core.swarm.local_peer_id()),
+                from,
+                to,
             }),
             Happened::CircuitReqDenied {
                 src_peer_id: from,
                 dst_peer_id: to,
                 status,
             } => core.emit(&Event::CircuitDenied {
-                relay: Some(core.swarm.local_peer_id().to_string()),
-                from: from.to_string(),
-                to: Some(to.to_string()),
+                relay: Some(*core.swarm.local_peer_id()),
+                from,
+                to: Some(to),
                 reason: self.reason(RequestKind::Connect, from, &status).to_owned(),
             }),
             Happened::CircuitClosed {
@@ -105,9 +105,9 @@ impl Relays {
                 dst_peer_id: to,
                 error,
             } => core.emit(&Event::CircuitClosed {
-                relay: Some(core.swarm.local_peer_id().to_string()),
-                from: from.to_string(),
-                to: to.to_string(),
+                relay: Some(*core.swarm.local_peer_id()),
+                from,
+                to,
                 reason: CircuitEnd::of_relay(error.as_ref()).as_str().to_owned(),
             }),
             _ => {}
@@ -142,7 +142,7 @@ impl Relays {
         if self.granted.keep_at_most(&peer, left) {
             self.write_on_board();
             core.emit(&Event::RelayReleased {
-                peer: peer.to_string(),
+                peer,
                 reason: reason.to_owned(),
             });
         }

@@ -117,10 +117,7 @@ impl Points {
     ) {
         let (registered, after) = match answer {
             Ok(Response::Registered { ttl_s }) => {
-                core.emit(&Event::Registered {
-                    point: point.to_string(),
-                    ttl_s,
-                });
+                core.emit(&Event::Registered { point, ttl_s });
                 let after = renew_after(ttl_s, &core.context.config.rendezvous);
                 (Registered::Yes, after)
             }

@@ -107,16 +107,14 @@ impl Topics {
             GroupsEvent::Gossipsub(event) => self.gossipsub_event(core, event),
             GroupsEvent::Refused { peer, why, bytes } => {
                 let event = Event::GossipRefused {
-                    peer: core.names.of(peer).to_owned(),
+                    peer,
                     reason: why.as_str().to_owned(),
                     bytes,
                 };
                 core.emit(&event);
             }
             GroupsEvent::StreamReset { peer } => {
-                let event = Event::GossipStreamReset {
-                    peer: core.names.of(peer).to_owned(),
-                };
+                let event = Event::GossipStreamReset { peer };
                 core.emit(&event);
             }
             GroupsEvent::TooManyStreams { peer } => {
@@ -134,25 +132,22 @@ impl Topics {
                 message,
             } => {
                 self.tell_mesh(core, &message.topic);
-                let names = &mut core.names;
                 let event = Event::GossipReceived {
                     topic: message.topic.into_string(),
-                    message: message_name(&message_id, names),
-                    author: message.source.map(|author| names.of(author).to_owned()),
-                    from: names.of(propagation_source).to_owned(),
+                    message: message_name(&message_id, &mut core.names),
+                    author: message.source,
+                    from: propagation_source,
                     data: Payload(message.data),
                 };
                 core.emit(&event);
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
                 core.raise(Signal::Needed(peer_id));
-                let peer = core.names.of(peer_id).to_owned();
-                let topic = topic.into_string();
+                let (peer, topic) = (peer_id, topic.into_string());
                 core.emit(&Event::GroupJoined { peer, topic });
             }
             gossipsub::Event::Unsubscribed { peer_id, topic } => {
-                let peer = core.names.of(peer_id).to_owned();
-                let topic = topic.into_string();
+                let (peer, topic) = (peer_id, topic.into_string());
                 core.emit(&Event::GroupLeft { peer, topic });
             }
             gossipsub::Event::SlowPeer {
@@ -162,7 +157,7 @@ impl Topics {
                 tracing::info!(%peer_id, "a peer takes messages too slowly; some were dropped");
                 core.context.limit_reached("gossip-queue");
                 let event = Event::GossipDropped {
-                    peer: core.names.of(peer_id).to_owned(),
+                    peer: peer_id,
                     messages: failed_messages.non_priority as u64,
                     control: failed_messages.priority as u64,
                 };
@@ -180,13 +175,9 @@ impl Topics {
         let Some(peers) = self.meshes.changed(topic, || groups.mesh_peers(topic)) else {
             return;
         };
-        let names = &mut core.names;
         let event = Event::MeshChanged {
             topic: topic.to_string(),
-            peers: peers
-                .iter()
-                .map(|&peer| names.of(peer).to_owned())
-                .collect(),
+            peers: peers.to_vec(),
         };
         core.emit(&event);
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use orrery_node::engine::Engine;
+use orrery_node::op::OpId;
 use orrery_node::store::Store;
 use orrery_reports::record::{Invariant, SeedResult};
 use orrery_sim::{HostId, kernel};
@@ -46,11 +47,11 @@ pub fn judge(
             entry,
             reader,
             fate,
-            lost_by_authors.contains(op),
+            lost_by_authors.contains(&op),
         );
         *missed.entry(cause).or_insert(0) += 1;
         let lost = Lost {
-            item: op.clone(),
+            item: op.to_string(),
             author: entry.author,
             reader,
             at_ns: fate.since_ns,
@@ -76,7 +77,7 @@ pub fn judge(
 }
 
 fn invariants(
-    lost_by_authors: &BTreeSet<String>,
+    lost_by_authors: &BTreeSet<OpId>,
     leaks: usize,
     causes: &BTreeMap<String, u64>,
     whole: bool,
@@ -204,7 +205,7 @@ pub const MEANINGS: &[(&str, &str)] = &[
 
 /// Pulls every machine's plug, and reads from its disk what its node would find
 /// at the next start. Returns the acknowledged posts that authors have lost.
-fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
+fn inspect(machines: &Machines) -> Result<BTreeSet<OpId>, String> {
     let mut lost = BTreeSet::new();
     for plan in &machines.world.hosts {
         machines.testbed.pull_plug(plan.host);
@@ -215,14 +216,12 @@ fn inspect(machines: &Machines) -> Result<BTreeSet<String>, String> {
         let disk = machines.testbed.storage(plan.host);
         let read = || -> Result<_, orrery_node::store::StoreError> {
             let store = Store::open(disk.files(), machines.keys(plan.host).clone())?;
-            let own: BTreeSet<String> = store
-                .owned_ops()?
-                .into_iter()
-                .map(|(op, _)| op.to_string())
-                .collect();
-            let readable = store.readable_ops()?;
-            let readable = readable.iter().map(ToString::to_string);
-            Ok((own, readable.collect::<BTreeSet<String>>()))
+            let own = store.owned_ops()?.into_iter().map(|(op, _)| op);
+            let own: BTreeSet<OpId> = own.collect();
+            Ok((
+                own,
+                store.readable_ops()?.into_iter().collect::<BTreeSet<_>>(),
+            ))
         };
         let mut found = None;
         machines

@@ -5,7 +5,7 @@
 //! one that such a peer has named has depth 1, and so on. Nothing but numbers comes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Debug, Write};
+use std::fmt::{self, Debug, Display, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use orrery_sim::kernel;
@@ -40,22 +40,25 @@ struct Followed {
 impl Depths {
     /// A query of `host` begins with the peers `known`. Of others nothing is noted: what tables
     /// ask to refresh themselves is many times more.
-    pub fn follow(&self, host: u32, query: u64, known: &[String]) {
+    pub fn follow(&self, host: u32, query: u64, known: &[impl Display]) {
         let mut told = self.told();
-        let known = known.iter().map(|name| told.number(name)).collect();
+        let known = known
+            .iter()
+            .map(|peer| told.number(&peer.to_string()))
+            .collect();
         let named = BTreeMap::new();
         let followed = Followed { known, named };
         told.queries.insert((host, query), followed);
     }
 
     /// A query has ended at `peers`: their depths. A peer that nobody named was known.
-    pub fn end(&self, host: u32, query: u64, peers: &[String]) -> Vec<u32> {
+    pub fn end(&self, host: u32, query: u64, peers: &[impl Display]) -> Vec<u32> {
         let mut told = self.told();
         let Some(followed) = told.queries.remove(&(host, query)) else {
             return Vec::new();
         };
-        let mut depth = |name: &String| followed.depth(told.number(name));
-        peers.iter().map(&mut depth).collect()
+        let mut depth = |peer: &dyn Display| followed.depth(told.number(&peer.to_string()));
+        peers.iter().map(|peer| depth(peer)).collect()
     }
 
     /// The host has lost its power; its next life numbers its queries anew.
@@ -217,8 +220,9 @@ mod tests {
         depths.named(3, 1, "c", "a");
         assert!(!depths.follows(3, 1));
         assert!(depths.end(3, 1, &["c".to_owned()]).is_empty());
-        depths.follow(3, 1, &[]);
-        depths.follow(3, 2, &[]);
+        let none: [&str; 0] = [];
+        depths.follow(3, 1, &none);
+        depths.follow(3, 2, &none);
         depths.named(3, 1, "c", "a");
         assert_eq!(depths.end(3, 1, &["c".to_owned()]), [1]);
         depths.forget(4);

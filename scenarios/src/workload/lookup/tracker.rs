@@ -8,8 +8,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use libp2p::PeerId;
 use orrery_node::CommandError;
 use orrery_node::api::{Command, Event, Miss, Reply, Rung};
+use orrery_node::identity::IdentityId;
 use orrery_reports::stats::Recorder;
 use orrery_sim::kernel;
 use orrery_sim::watch::Watch;
@@ -112,7 +114,7 @@ struct Walk<'a> {
     /// Requests sent.
     requests: u32,
     /// Peers at which it ended.
-    peers: &'a [String],
+    peers: &'a [PeerId],
 }
 
 /// All look-ups of a run.
@@ -203,7 +205,7 @@ impl Lookups {
     }
 
     /// A Kademlia query of `host` has begun with the peers `known` of its table.
-    fn walks(&mut self, host: u32, query: u64, known: &[String]) {
+    fn walks(&mut self, host: u32, query: u64, known: &[PeerId]) {
         if let Some(depths) = &self.depths {
             depths.follow(host, query, known);
         }
@@ -364,7 +366,8 @@ impl Tracker for Lookups {
                 peers,
                 ..
             } => {
-                let whom = told.names.of_identity(about);
+                let about: Option<IdentityId> = about.parse().ok();
+                let whom = about.and_then(|about| told.names.of_identity(&about));
                 if let (Some(sought), Some(whom), Ok(query)) =
                     (sought(purpose), whom, query.parse())
                 {
