@@ -1,12 +1,10 @@
 //! Audiences: who may read a post, and which log it therefore goes to.
 //!
-//! Owns the turning of names into identities and the name of a distinct
-//! audience. Who is a friend at a moment is told by the store.
+//! Owns the name of a distinct audience. Who is a friend at a moment is told by the store.
 
 use std::collections::BTreeSet;
 
 use crate::api;
-use crate::codec::DecodeError;
 use crate::identity::IdentityId;
 
 /// Most readers of one post: each costs an HPKE wrap of about 90 bytes.
@@ -23,20 +21,13 @@ pub enum Audience {
     Only(BTreeSet<IdentityId>),
 }
 
-impl TryFrom<&api::Audience> for Audience {
-    type Error = DecodeError;
-
-    fn try_from(audience: &api::Audience) -> Result<Self, DecodeError> {
-        Ok(match audience {
+impl From<api::Audience> for Audience {
+    fn from(audience: api::Audience) -> Self {
+        match audience {
             api::Audience::Public => Self::Public,
             api::Audience::Friends => Self::Friends,
-            api::Audience::Only(names) => Self::Only(
-                names
-                    .iter()
-                    .map(|name| name.parse())
-                    .collect::<Result<_, _>>()?,
-            ),
-        })
+            api::Audience::Only(readers) => Self::Only(readers.into_iter().collect()),
+        }
     }
 }
 
@@ -87,14 +78,9 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_interface_become_identities() {
+    fn who_is_named_twice_reads_once() {
         let id = IdentityId([7; 32]);
-        let named = api::Audience::Only(vec![id.to_string()]);
-        assert_eq!(
-            Audience::try_from(&named),
-            Ok(Audience::Only(BTreeSet::from([id])))
-        );
-        let wrong = api::Audience::Only(vec!["nobody".into()]);
-        assert!(Audience::try_from(&wrong).is_err());
+        let named = api::Audience::Only(vec![id, id]);
+        assert_eq!(Audience::from(named), Audience::Only(BTreeSet::from([id])));
     }
 }

@@ -1,9 +1,12 @@
 //! What one asks of a node.
 
+use libp2p::PeerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IdentityName, OpName, Payload, Rung};
+use super::{Payload, Rung, text};
+use crate::identity::IdentityId;
+use crate::op::OpId;
 
 /// Who may read a post.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +17,7 @@ pub enum Audience {
     /// Everybody this identity follows, at the moment of posting.
     Friends,
     /// These identities. Their cards must be known.
-    Only(Vec<IdentityName>),
+    Only(Vec<IdentityId>),
 }
 
 /// What one can ask of a node.
@@ -42,7 +45,7 @@ pub enum Command {
     /// Call somebody by a name of one's own, which nobody else is told.
     Name {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
         /// What; nothing any more if absent.
         name: Option<String>,
     },
@@ -51,36 +54,36 @@ pub enum Command {
     /// Stop pulling the feed of `identity` and leave it out of the friends audience.
     Unfollow {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
     },
     /// Refuse every request of `identity` and deny its peers.
     Block {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
     },
     /// Undo `Block`.
     Unblock {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
     },
     /// Let `reader` read an earlier post of ours.
     Grant {
         /// Which post.
-        op: OpName,
+        op: OpId,
         /// The new reader.
-        reader: IdentityName,
+        reader: IdentityId,
     },
     /// Pull now, from one followed identity or from all.
     Pull {
         /// From whom; everybody followed if absent.
-        from: Option<IdentityName>,
+        from: Option<IdentityId>,
     },
     /// The newest readable posts first.
     Timeline {
         /// At most this many.
         limit: u32,
         /// Only of this author.
-        author: Option<IdentityName>,
+        author: Option<IdentityId>,
     },
     /// Rebuild the index from the post files and compare state hashes.
     Reindex,
@@ -110,10 +113,11 @@ pub enum Command {
     /// rung that does not know, `Event::Found` of the one that does, with which it ends.
     Lookup {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
         /// Their libp2p peer id, if it is known: some rungs find only peers.
-        #[serde(default)]
-        peer: Option<String>,
+        #[serde(default, with = "text::option")]
+        #[schemars(with = "Option<String>")]
+        peer: Option<PeerId>,
         /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
         by: Vec<Rung>,
         /// Reply at the end instead, with `Reply::Found` or `Reply::NotFound`. No rung takes
@@ -126,9 +130,11 @@ pub enum Command {
     /// tell the outcome.
     Reach {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
         /// Their libp2p peer id, if it is known.
-        peer: Option<String>,
+        #[serde(default, with = "text::option")]
+        #[schemars(with = "Option<String>")]
+        peer: Option<PeerId>,
         /// Multiaddrs at which that peer may be.
         addresses: Vec<String>,
         /// Reply at the end instead, with `Reply::Reached` or `Reply::NotReached`, within
@@ -139,7 +145,7 @@ pub enum Command {
     /// Ask Kademlia for the peers nearest to where somebody's record lies.
     Closest {
         /// Whose record.
-        identity: IdentityName,
+        identity: IdentityId,
     },
     /// Name this node as one that offers a service, until it stops.
     Provide {
@@ -193,38 +199,49 @@ impl Command {
 mod tests {
     use super::*;
 
+    const NOBODY: IdentityId = IdentityId([0x9d; 32]);
+
     #[test]
     fn who_does_not_ask_to_wait_does_not() {
         let check = |text: &str, expected: Command| {
-            let command = serde_json::from_str(text).map_err(|error| error.to_string());
+            let command = serde_json::from_str(&text.replace("WHO", &NOBODY.to_string()))
+                .map_err(|error| error.to_string());
             assert_eq!(command, Ok(expected), "{text}");
         };
         check(
-            r#"{"command": "lookup", "identity": "x", "by": ["kad"]}"#,
+            r#"{"command": "lookup", "identity": "WHO", "by": ["kad"]}"#,
             Command::Lookup {
-                identity: "x".to_owned(),
+                identity: NOBODY,
                 peer: None,
                 by: vec![Rung::Kad],
                 wait: false,
             },
         );
         check(
-            r#"{"command": "reach", "identity": "x", "addresses": []}"#,
+            r#"{"command": "reach", "identity": "WHO", "addresses": []}"#,
             Command::Reach {
-                identity: "x".to_owned(),
+                identity: NOBODY,
                 peer: None,
                 addresses: vec![],
                 wait: false,
             },
         );
         check(
-            r#"{"command": "lookup", "identity": "x", "by": [], "wait": true}"#,
+            r#"{"command": "lookup", "identity": "WHO", "by": [], "wait": true}"#,
             Command::Lookup {
-                identity: "x".to_owned(),
+                identity: NOBODY,
                 peer: None,
                 by: vec![],
                 wait: true,
             },
         );
+    }
+
+    #[test]
+    fn what_is_no_identity_is_refused_at_reading() {
+        let text = r#"{"command": "block", "identity": "nobody"}"#;
+        let read: Result<Command, _> = serde_json::from_str(text);
+        let error = read.expect_err("no identity").to_string();
+        assert!(error.contains("identity: not base32"), "{error}");
     }
 }

@@ -16,8 +16,3 @@ pub use event::Event;
 pub use payload::Payload;
 pub use reach::{Miss, Missed, NoMapping, Path, Rung, Transport, Unreached};
 pub use reply::{Contact, Friend, FriendLink, Post, Reachability, Reply};
-
-/// A person: the Ed25519 public key in lower-case base32 without padding.
-pub type IdentityName = String;
-/// An operation: BLAKE3 of its header, lower-case hexadecimal.
-pub type OpName = String;

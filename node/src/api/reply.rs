@@ -1,9 +1,12 @@
 //! What a node answers.
 
+use libp2p::PeerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IdentityName, Missed, OpName, Path, Rung, Transport, Unreached};
+use super::{Missed, Path, Rung, Transport, Unreached, text};
+use crate::identity::IdentityId;
+use crate::op::OpId;
 
 /// What a node answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,14 +17,14 @@ pub enum Reply {
     /// A post is durable.
     Posted {
         /// Its name.
-        op: OpName,
+        op: OpId,
         /// Place in its log, from 0.
         seq: u64,
     },
     /// Somebody is followed.
     Followed {
         /// Whom.
-        identity: IdentityName,
+        identity: IdentityId,
         /// How they are connected, if they are.
         link: Option<FriendLink>,
         /// Why they are not, in plain words; it is tried again.
@@ -40,12 +43,16 @@ pub enum Reply {
     /// Peers that Kademlia has named.
     Peers {
         /// libp2p peer ids; of the nearest, the nearest first.
-        peers: Vec<String>,
+        #[serde(with = "text::list")]
+        #[schemars(with = "Vec<String>")]
+        peers: Vec<PeerId>,
     },
     /// A peer is connected, as `Command::Dial` asked.
     Dialled {
         /// Its libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// How it is connected now.
         path: Path,
         /// What carries that connection.
@@ -63,7 +70,9 @@ pub enum Reply {
         /// By which rung.
         by: Rung,
         /// Their libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Multiaddrs, each of which can be dialled by itself: they end in a peer's name.
         addresses: Vec<String>,
     },
@@ -75,7 +84,9 @@ pub enum Reply {
     /// Somebody is connected.
     Reached {
         /// Their libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// How they are connected now.
         path: Path,
         /// What carries that connection.
@@ -100,7 +111,7 @@ pub enum Reply {
         /// New items, over all peers asked.
         items: u64,
         /// Peers that could not be pulled, with the reason.
-        failed: Vec<(IdentityName, String)>,
+        failed: Vec<(IdentityId, String)>,
     },
     /// Posts, newest first.
     Timeline {
@@ -124,13 +135,17 @@ pub enum Reply {
     /// How the node is.
     Status {
         /// Own identity.
-        identity: IdentityName,
+        identity: IdentityId,
         /// Own libp2p peer id.
-        peer: String,
+        #[serde(with = "text::one")]
+        #[schemars(with = "String")]
+        peer: PeerId,
         /// Addresses listened on.
         listening: Vec<String>,
         /// Connected peers.
-        connections: Vec<String>,
+        #[serde(with = "text::list")]
+        #[schemars(with = "Vec<String>")]
+        connections: Vec<PeerId>,
         /// Counters by name, sorted.
         counters: std::collections::BTreeMap<String, u64>,
         /// Whether the node runs; otherwise it was started for this reply alone.
@@ -146,8 +161,9 @@ pub enum Reply {
         #[serde(default)]
         friends: Vec<Friend>,
         /// The libp2p peer ids of relays that hold a place for us, sorted.
-        #[serde(default)]
-        reservations: Vec<String>,
+        #[serde(default, with = "text::list")]
+        #[schemars(with = "Vec<String>")]
+        reservations: Vec<PeerId>,
         /// Who can reach us, as far as that is known.
         #[serde(default)]
         reachability: Reachability,
@@ -174,11 +190,13 @@ pub enum Reachability {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Friend {
     /// Who.
-    pub identity: IdentityName,
+    pub identity: IdentityId,
     /// What the owner calls them.
     pub name: Option<String>,
     /// Their libp2p peer id.
-    pub peer: String,
+    #[serde(with = "text::one")]
+    #[schemars(with = "String")]
+    pub peer: PeerId,
     /// How they are connected, if they are.
     pub link: Option<FriendLink>,
     /// When they were last seen connected since the node was started, by its wall clock, in
@@ -199,11 +217,13 @@ pub struct FriendLink {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Contact {
     /// Who.
-    pub identity: IdentityName,
+    pub identity: IdentityId,
     /// What the owner calls them.
     pub name: Option<String>,
     /// Their libp2p peer id, if their card was ever seen.
-    pub peer: Option<String>,
+    #[serde(default, with = "text::option")]
+    #[schemars(with = "Option<String>")]
+    pub peer: Option<PeerId>,
     /// Whether the owner follows them.
     pub followed: bool,
     /// Whether the owner blocks them.
@@ -214,9 +234,9 @@ pub struct Contact {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Post {
     /// Its name.
-    pub op: OpName,
+    pub op: OpId,
     /// Who wrote it.
-    pub author: IdentityName,
+    pub author: IdentityId,
     /// What the owner calls them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author_name: Option<String>,

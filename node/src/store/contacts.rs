@@ -110,9 +110,9 @@ impl Store {
             let card = contact.card.as_deref().map(Card::decode_kept);
             let card = card.transpose().map_err(StoreError::DamagedEntry)?;
             Ok(api::Contact {
-                identity: identity.to_string(),
+                identity,
                 name: contact.name.as_ref().map(ToString::to_string),
-                peer: card.map(|card| card.peer.to_string()),
+                peer: card.map(|card| card.peer),
                 followed: contact.followed,
                 blocked: contact.blocked,
             })

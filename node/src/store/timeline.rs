@@ -153,8 +153,8 @@ fn shown(
     }
     let body_bytes = body.text.len() + body.values() * VALUE_BYTES;
     let post = api::Post {
-        op: op.to_string(),
-        author: record.author.to_string(),
+        op,
+        author: record.author,
         author_name: None,
         stamp_ms,
         stamp_ahead: record.is_ahead(stamp_ms),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use orrery_node::api::{Audience, Event, Reply};
 use orrery_node::keys::Keys;
+use orrery_node::op::OpId;
 
 use crate::world::TestNode;
 
@@ -44,7 +45,7 @@ async fn behind(relay: &TestNode, seed: u8) -> TestNode {
 }
 
 /// Posts so many that are as large as can be.
-async fn posts(author: &TestNode, count: usize) -> Vec<String> {
+async fn posts(author: &TestNode, count: usize) -> Vec<OpId> {
     let mut names = Vec::new();
     for number in 0..count {
         let text = format!("{number}{}", "x".repeat(POST_BYTES));

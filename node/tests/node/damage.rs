@@ -13,6 +13,7 @@ use orrery_node::api::{Audience, Command, Event};
 use orrery_node::config::Config;
 use orrery_node::environment::{ByteStream, Environment, Observer, Wire};
 use orrery_node::keys::Keys;
+use orrery_node::op::OpId;
 use orrery_node::real::{FolderDisk, StorageThread, TokioExecutor};
 use orrery_node::{CommandError, Ending, Node};
 use serde_json::json;
@@ -170,16 +171,12 @@ async fn a_node_that_is_told_to_stop_has_stopped() {
 }
 
 /// Puts what cannot be read in the place of an own post in the index below `folder`.
-fn damage_entry(folder: &std::path::Path, op: &str) {
-    let mut name = [0; 32];
-    for (at, byte) in name.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&op[2 * at..2 * at + 2], 16).expect("hexadecimal");
-    }
+fn damage_entry(folder: &std::path::Path, op: &OpId) {
     let ops = redb::TableDefinition::<&[u8; 32], &[u8]>::new("ops");
     let index = redb::Database::create(folder.join("index.redb")).expect("opens");
     let txn = index.begin_write().expect("begins");
     let mut table = txn.open_table(ops).expect("is there");
-    assert!(table.insert(&name, &b"?"[..]).expect("writes").is_some());
+    assert!(table.insert(&op.0, &b"?"[..]).expect("writes").is_some());
     drop(table);
     txn.commit().expect("commits");
 }

@@ -14,7 +14,7 @@ use crate::world::TestNode;
 
 const FRIENDS: &str = "friends_lookup.enabled = true\n";
 
-async fn look_up(node: &TestNode, identity: String, rung: Rung) {
+async fn look_up(node: &TestNode, identity: IdentityId, rung: Rung) {
     let by = vec![rung];
     let command = Command::Lookup {
         identity,
@@ -26,26 +26,22 @@ async fn look_up(node: &TestNode, identity: String, rung: Rung) {
     assert_eq!(begun, Ok(Reply::Done));
 }
 
-async fn finds(node: &TestNode, whom: &str, rung: Rung, at: &str) {
+async fn finds(node: &TestNode, whom: &IdentityId, rung: Rung, at: &str) {
     let fits = |event: &Event| match event {
         Event::Found {
             identity,
             by,
             addresses,
             ..
-        } => {
-            identity.to_string() == whom
-                && *by == rung
-                && addresses.iter().any(|address| address == at)
-        }
+        } => identity == whom && *by == rung && addresses.iter().any(|address| address == at),
         _ => false,
     };
     node.seen.wait("somebody is found", fits).await;
 }
 
-async fn misses(node: &TestNode, whom: &str, rung: Rung, why: Miss) {
+async fn misses(node: &TestNode, whom: &IdentityId, rung: Rung, why: Miss) {
     let expected = Event::NotFound {
-        identity: whom.parse().expect("an identity"),
+        identity: *whom,
         by: rung,
         reason: why,
     };
@@ -86,8 +82,8 @@ async fn a_friends_friend_is_found_through_the_friend() {
     // Carol answered herself: bob asked her.
     let sent = bob.handle.counters().get("friends-questions-sent").copied();
     assert_eq!(sent, Some(1));
-    let nobody = Keys::generate(Some([9; 32])).identity().to_string();
-    look_up(&alice, nobody.clone(), Rung::Friends).await;
+    let nobody = Keys::generate(Some([9; 32])).identity();
+    look_up(&alice, nobody, Rung::Friends).await;
     misses(&alice, &nobody, Rung::Friends, Miss::Absent).await;
 }
 
@@ -190,7 +186,7 @@ async fn a_friend_who_asks_without_end_is_told_to_stop() {
 #[tokio::test]
 async fn a_friend_who_answers_with_lies_is_found_out() {
     let (node, mut peer) = false_friend(FRIENDS).await;
-    let sought = Keys::generate(Some([5; 32])).identity().to_string();
+    let sought = Keys::generate(Some([5; 32])).identity();
     let other = Keys::generate(Some([6; 32])).card(&[]).expect("signs");
     let lies = [
         (Answer::Here(Box::new(other)).encode(), "forged"),
@@ -199,7 +195,7 @@ async fn a_friend_who_answers_with_lies_is_found_out() {
     ];
     let mut asked = peer.control.accept(PROTOCOL).expect("nobody else accepts");
     for (lie, reason) in lies {
-        look_up(&node, sought.clone(), Rung::Friends).await;
+        look_up(&node, sought, Rung::Friends).await;
         let (_, mut stream) = asked.next().await.expect("it is asked");
         // The node may turn away while it is being written.
         let _ = stream.write_all(&framed(&lie)).await;
@@ -241,8 +237,8 @@ async fn whoever_is_registered_is_found_and_nobody_else() {
     finds(&alice, &bob.identity(), Rung::Rendezvous, THERE).await;
     look_up(&alice, carol.identity(), Rung::Rendezvous).await;
     misses(&alice, &carol.identity(), Rung::Rendezvous, Miss::Absent).await;
-    let stranger = Keys::generate(Some([9; 32])).identity().to_string();
-    look_up(&alice, stranger.clone(), Rung::Rendezvous).await;
+    let stranger = Keys::generate(Some([9; 32])).identity();
+    look_up(&alice, stranger, Rung::Rendezvous).await;
     misses(&alice, &stranger, Rung::Rendezvous, Miss::Absent).await;
 }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use orrery_node::CommandError;
 use orrery_node::api::{Audience, Command, Event, Reply};
+use orrery_node::op::OpId;
 
 use crate::world::TestNode;
 
@@ -50,7 +51,7 @@ async fn an_earlier_post_comes_once_it_is_granted() {
         })
     );
     let grant = Command::Grant {
-        op: post.clone(),
+        op: post,
         reader: carol.identity(),
     };
     assert_eq!(alice.handle.command(grant).await, Ok(Reply::Done));
@@ -86,9 +87,7 @@ async fn a_blocked_peer_is_cut_off_and_comes_back_when_unblocked() {
     let first = alice.post("before", Audience::Public).await;
     bob.received(&first).await;
     let identity = bob.identity();
-    let block = Command::Block {
-        identity: identity.clone(),
-    };
+    let block = Command::Block { identity: identity };
     assert_eq!(alice.handle.command(block).await, Ok(Reply::Done));
     let second = alice.post("while blocked", Audience::Public).await;
     alice.seen.refusal("connection", "blocked").await;
@@ -156,26 +155,18 @@ async fn a_pull_from_an_absent_friend_fails_with_the_reason() {
 async fn commands_that_make_no_sense_are_refused() {
     let alice = TestNode::start(1, QUICK).await;
     let card = alice.card.clone();
-    let nobody = "nobody".to_owned();
     let stranger = TestNode::start(2, QUICK).await.identity();
     for command in [
         Command::follow(card),
         Command::follow("orrery1".to_owned()),
-        Command::Unfollow {
-            identity: stranger.clone(),
-        },
-        Command::Unblock {
-            identity: stranger.clone(),
-        },
-        Command::Block {
-            identity: nobody.clone(),
-        },
+        Command::Unfollow { identity: stranger },
+        Command::Unblock { identity: stranger },
         Command::Pull {
-            from: Some(stranger.clone()),
+            from: Some(stranger),
         },
         Command::Grant {
-            op: nobody,
-            reader: stranger.clone(),
+            op: OpId([1; 32]),
+            reader: stranger,
         },
         Command::Post {
             body: serde_json::json!("no object"),

@@ -171,20 +171,21 @@ async fn no_card_is_taken_that_names_anothers_peer() {
     let node = TestNode::start(1, "friends_lookup.enabled = true").await;
     let peer = hostile(9, &[&node], Duration::from_secs(5));
     let card = peer.keys.card(&[]).expect("it signs").to_string();
-    let whom = peer.keys.identity().to_string();
+    let whom = peer.keys.identity();
     let followed = node.handle.command(Command::follow(card)).await;
     assert_eq!(followed, Ok(Reply::Done));
     let ask = async {
         let here = |event: &Event| matches!(event, Event::Authenticated { .. });
         node.seen.wait("the liar is here", here).await;
         let asked = Command::Lookup {
-            identity: whom.clone(),
+            identity: whom,
             peer: None,
             by: vec![Rung::Friends],
             wait: false,
         };
         assert_eq!(node.handle.command(asked).await, Ok(Reply::Done));
-        let fits = |event: &Event| matches!(event, Event::NotFound { identity, .. } if identity.to_string() == whom);
+        let fits =
+            |event: &Event| matches!(event, Event::NotFound { identity, .. } if *identity == whom);
         node.seen.wait("the card is refused", fits).await;
     };
     let (effect, ()) = futures::join!(peer.act(Kind::ForgedCards, 0), ask);

@@ -151,8 +151,8 @@ fn somebody(seed: u8) -> Keys {
 
 async fn seek(node: &TestNode, whom: &Keys) {
     let command = Command::Reach {
-        identity: whom.identity().to_string(),
-        peer: Some(whom.peer().to_string()),
+        identity: whom.identity(),
+        peer: Some(whom.peer()),
         addresses: vec![],
         wait: false,
     };

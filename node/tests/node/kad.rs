@@ -16,6 +16,7 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol, Transport, identify, noise, yamu
 use orrery_node::CommandError;
 use orrery_node::api::{Command, Event, Miss, Reply, Rung};
 use orrery_node::card::Card;
+use orrery_node::identity::IdentityId;
 use orrery_node::kad::{AddressRecord, address_key};
 use orrery_node::keys::Keys;
 
@@ -44,7 +45,7 @@ async fn neighbours(count: u8, settings: &str) -> Vec<TestNode> {
     nodes
 }
 
-async fn look_up(node: &TestNode, identity: String) {
+async fn look_up(node: &TestNode, identity: IdentityId) {
     let by = vec![Rung::Kad];
     let command = Command::Lookup {
         identity,
@@ -57,18 +58,18 @@ async fn look_up(node: &TestNode, identity: String) {
 }
 
 /// Waits until `node` has found `whom` at `peer`.
-async fn finds(node: &TestNode, whom: &str, at: &Multiaddr) {
+async fn finds(node: &TestNode, whom: &IdentityId, at: &Multiaddr) {
     let found = |event: &Event| {
         matches!(event, Event::Found { identity, by: Rung::Kad, addresses, .. }
-            if identity.to_string() == whom && addresses.iter().any(|told| at.to_string().starts_with(told)))
+            if identity == whom && addresses.iter().any(|told| at.to_string().starts_with(told)))
     };
     node.seen.wait("the address is found", found).await;
 }
 
-async fn misses(node: &TestNode, whom: &str, why: Miss) {
+async fn misses(node: &TestNode, whom: &IdentityId, why: Miss) {
     let missed = |event: &Event| {
         matches!(event, Event::NotFound { identity, reason, .. }
-            if identity.to_string() == whom && *reason == why)
+            if identity == whom && *reason == why)
     };
     node.seen.wait("nothing is found", missed).await;
 }
@@ -95,19 +96,19 @@ async fn who_has_published_is_found_by_who_has_never_met_them() {
     let (searcher, sought) = (&nodes[1], &nodes[3]);
     look_up(searcher, sought.identity()).await;
     finds(searcher, &sought.identity(), &address_of(sought)).await;
-    let stranger = Keys::generate(None).identity().to_string();
-    look_up(searcher, stranger.clone()).await;
+    let stranger = Keys::generate(None).identity();
+    look_up(searcher, stranger).await;
     misses(searcher, &stranger, Miss::Absent).await;
 }
 
 #[tokio::test]
 async fn a_node_alone_has_nobody_to_ask_and_one_that_does_not_walk_says_so() {
     let alone = TestNode::start(1, WALK).await;
-    let whom = Keys::generate(None).identity().to_string();
-    look_up(&alone, whom.clone()).await;
+    let whom = Keys::generate(None).identity();
+    look_up(&alone, whom).await;
     misses(&alone, &whom, Miss::NobodyToAsk).await;
     let still = TestNode::start(2, "kad.enabled = true").await;
-    look_up(&still, whom.clone()).await;
+    look_up(&still, whom).await;
     misses(&still, &whom, Miss::Off).await;
     let service = "echo".to_owned();
     let refused = still.handle.command(Command::Providers { service }).await;
@@ -158,7 +159,7 @@ async fn services_are_offered_and_found() {
         }
     };
     assert_eq!(offered, Ok(Reply::Done));
-    let peer = nodes[1].keys.peer().to_string();
+    let peer = nodes[1].keys.peer();
     let found = loop {
         match ask(&nodes[2], Command::Providers { service: service() }).await {
             Err(CommandError::Invalid { .. }) => tokio::task::yield_now().await,
@@ -398,9 +399,10 @@ async fn a_peer_that_names_peers_who_do_not_exist_costs_a_bounded_time() {
     let (nodes, asked) = deceived(65, 1).await;
     let searcher = &nodes[1];
     let before = asked.load(Ordering::Relaxed);
-    let whom = Keys::generate(None).identity().to_string();
-    look_up(searcher, whom.clone()).await;
-    let ended = |event: &Event| matches!(event, Event::NotFound { identity, .. } if identity.to_string() == whom);
+    let whom = Keys::generate(None).identity();
+    look_up(searcher, whom).await;
+    let ended =
+        |event: &Event| matches!(event, Event::NotFound { identity, .. } if *identity == whom);
     searcher.seen.wait("the look-up ends", ended).await;
     assert!(asked.load(Ordering::Relaxed) > before);
     assert_ne!(searcher.seen.count(dial_failed), 0);
@@ -417,12 +419,12 @@ async fn an_answer_beyond_the_bound_is_not_read() {
     let (nodes, asked) = deceived(66, 100).await;
     let searcher = &nodes[1];
     let before = asked.load(Ordering::Relaxed);
-    let whom = Keys::generate(None).identity().to_string();
-    look_up(searcher, whom.clone()).await;
+    let whom = Keys::generate(None).identity();
+    look_up(searcher, whom).await;
     // The liar is asked, and what it says is no answer; nobody that it names is dialled.
     let ended = |event: &Event| {
         matches!(event, Event::QueryEnded { about, requests, answers, .. }
-            if *about == whom && answers < requests)
+            if *about == whom.to_string() && answers < requests)
     };
     searcher.seen.wait("the query ends", ended).await;
     assert!(asked.load(Ordering::Relaxed) > before);

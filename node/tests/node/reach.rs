@@ -5,6 +5,7 @@ use libp2p::core::transport::{ListenerId, MemoryTransport};
 use orrery_node::CommandError;
 use orrery_node::api::{Command, Event, Miss, Path, Reply, Rung, Unreached};
 use orrery_node::card::Card;
+use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
 
 use crate::world::TestNode;
@@ -12,7 +13,11 @@ use crate::world::TestNode;
 /// Friends are dialled late, so that nothing but the look-up makes events.
 const CALM: &str = "dial.backoff_first = \"1h\"\ndial.backoff_max = \"1h\"";
 
-async fn look_up(node: &TestNode, identity: String, by: &[Rung]) -> Result<Reply, CommandError> {
+async fn look_up(
+    node: &TestNode,
+    identity: IdentityId,
+    by: &[Rung],
+) -> Result<Reply, CommandError> {
     let by = by.to_vec();
     let command = Command::Lookup {
         identity,
@@ -23,7 +28,7 @@ async fn look_up(node: &TestNode, identity: String, by: &[Rung]) -> Result<Reply
     node.handle.command(command).await
 }
 
-fn misses(node: &TestNode, whom: &str) -> Vec<(Rung, Miss)> {
+fn misses(node: &TestNode, whom: &IdentityId) -> Vec<(Rung, Miss)> {
     let mut misses = Vec::new();
     node.seen.each(|event| {
         if let Event::NotFound {
@@ -31,7 +36,7 @@ fn misses(node: &TestNode, whom: &str) -> Vec<(Rung, Miss)> {
             by,
             reason,
         } = event
-            && identity.to_string() == whom
+            && identity == whom
         {
             misses.push((*by, *reason));
         }
@@ -69,8 +74,8 @@ async fn every_rung_of_the_configuration_says_why_it_does_not_know_a_stranger() 
     let settings = format!("{CALM}\nreach.ladder = [\"relay\", \"known\"]");
     let settings = format!("{settings}\nrelay_client.enabled = true");
     let alice = TestNode::start(1, &settings).await;
-    let stranger = Keys::generate(None).identity().to_string();
-    let begun = look_up(&alice, stranger.clone(), &[]).await;
+    let stranger = Keys::generate(None).identity();
+    let begun = look_up(&alice, stranger, &[]).await;
     assert_eq!(begun, Ok(Reply::Done));
     let last = |event: &Event| {
         matches!(
@@ -111,12 +116,12 @@ async fn look_ups_are_bounded_and_a_second_one_of_the_same_is_refused() {
     let alice = TestNode::start(1, &format!("{CALM}\nreach.max_lookups = 1")).await;
     let [first, second] = [1, 2].map(|seed| {
         let keys = Keys::generate(Some([seed + 10; 32]));
-        keys.identity().to_string()
+        keys.identity()
     });
     // A stranger's card is asked of the disk, which takes longer than the next commands.
     let handle = &alice.handle;
-    let command = |identity: &String| {
-        let identity = identity.clone();
+    let command = |identity: &IdentityId| {
+        let identity = *identity;
         let by = vec![Rung::Known];
         handle.command(Command::Lookup {
             identity,
@@ -140,8 +145,8 @@ async fn look_ups_are_bounded_and_a_second_one_of_the_same_is_refused() {
 
 async fn reach(node: &TestNode, other: &Keys, addresses: &[&str]) {
     let command = Command::Reach {
-        identity: other.identity().to_string(),
-        peer: Some(other.peer().to_string()),
+        identity: other.identity(),
+        peer: Some(other.peer()),
         addresses: addresses.iter().map(|&text| text.to_owned()).collect(),
         wait: false,
     };
@@ -179,7 +184,7 @@ async fn reaching_tells_why_it_has_failed() {
     let stranger = Keys::generate(None);
     reach(&alice, &stranger, &[]).await;
     fails(&alice, Unreached::NotFound, "").await;
-    let whom = stranger.identity().to_string();
+    let whom = stranger.identity();
     assert_eq!(
         misses(&alice, &whom),
         [(Rung::Known, Miss::NoAddress), (Rung::Kad, Miss::Off)]
@@ -199,7 +204,7 @@ async fn reaching_is_bounded_in_time_and_number() {
     memory.listen_on(ListenerId::next(), port).expect("free");
     reach(&alice, &first, &["/memory/999999996"]).await;
     let again = |keys: &Keys| Command::Reach {
-        identity: keys.identity().to_string(),
+        identity: keys.identity(),
         peer: None,
         addresses: vec![],
         wait: false,

@@ -9,6 +9,7 @@ use orrery_node::CommandError;
 use orrery_node::api::{self, Command, Event, Miss, Missed, Path, Reply, Rung, Unreached};
 use orrery_node::card::Card;
 use orrery_node::discovery::friends::PROTOCOL;
+use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
 
 use crate::discovery::false_friend;
@@ -18,9 +19,9 @@ use crate::world::{PATIENCE, TestNode};
 /// Friends are dialled late, so that nothing but the search makes connections.
 const CALM: &str = "dial.backoff_first = \"1h\"\ndial.backoff_max = \"1h\"";
 
-fn look_up(identity: &str, by: &[Rung]) -> Command {
+fn look_up(identity: &IdentityId, by: &[Rung]) -> Command {
     Command::Lookup {
-        identity: identity.to_owned(),
+        identity: *identity,
         peer: None,
         by: by.to_vec(),
         wait: true,
@@ -29,8 +30,8 @@ fn look_up(identity: &str, by: &[Rung]) -> Command {
 
 fn reach(other: &Keys, addresses: &[&str]) -> Command {
     Command::Reach {
-        identity: other.identity().to_string(),
-        peer: Some(other.peer().to_string()),
+        identity: other.identity(),
+        peer: Some(other.peer()),
         addresses: addresses.iter().map(|&text| text.to_owned()).collect(),
         wait: true,
     }
@@ -71,7 +72,7 @@ async fn who_waits_is_told_where_somebody_is_and_can_dial_that() {
     let card: Card = bob.card.parse().expect("a card");
     let expected = Reply::Found {
         by: Rung::Known,
-        peer: card.peer.to_string(),
+        peer: card.peer,
         addresses: vec![format!("{}/p2p/{}", card.addresses[0], card.peer)],
     };
     let command = look_up(&bob.identity(), &[Rung::Kad, Rung::Known, Rung::Mdns]);
@@ -83,7 +84,7 @@ async fn who_waits_is_told_where_somebody_is_and_can_dial_that() {
 async fn who_waits_is_told_why_each_rung_does_not_know() {
     let settings = format!("{CALM}\nreach.ladder = [\"relay\", \"known\"]");
     let alice = TestNode::start(1, &settings).await;
-    let whom = stranger(5).identity().to_string();
+    let whom = stranger(5).identity();
     let reply = alice.handle.command(look_up(&whom, &[])).await;
     let misses = missed(&[(Rung::Relay, Miss::Off), (Rung::Known, Miss::Absent)]);
     assert_eq!(reply, Ok(Reply::NotFound { missed: misses }));
@@ -99,7 +100,7 @@ async fn who_waits_is_told_why_each_rung_does_not_know() {
 async fn searches_that_are_waited_for_are_bounded() {
     let settings = format!("{CALM}\nreach.max_lookups = 1");
     let alice = TestNode::start(1, &settings).await;
-    let [first, second] = [5, 6].map(|seed| stranger(seed).identity().to_string());
+    let [first, second] = [5, 6].map(|seed| stranger(seed).identity());
     let ask = |whom| alice.handle.command(look_up(whom, &[Rung::Known]));
     // A stranger's card is asked of the disk, which takes longer than the next commands.
     let (waiting, again, other) = tokio::join!(ask(&first), ask(&first), ask(&second));
@@ -120,7 +121,7 @@ async fn a_rung_that_does_not_answer_keeps_nobody_waiting_for_longer_than_its_ti
         .control
         .accept(PROTOCOL)
         .expect("nobody else accepts");
-    let whom = stranger(5).identity().to_string();
+    let whom = stranger(5).identity();
     let rungs = [Rung::Friends, Rung::Known];
     let (reply, question) = tokio::join!(node.handle.command(look_up(&whom, &rungs)), asked.next());
     assert!(question.is_some());
@@ -145,7 +146,7 @@ async fn who_waits_is_told_how_somebody_was_reached() {
     else {
         panic!("{reached:?}");
     };
-    assert_eq!(peer, card.peer.to_string());
+    assert_eq!(peer, card.peer);
     assert!(took_us > 0);
     // What the reply says, the event says, too.
     let told =
@@ -212,7 +213,7 @@ async fn who_waits_hears_that_the_node_stops() {
         .expect("nobody else accepts");
     let _silent = silent("/memory/999999991");
     let [sought, wanted] = [5, 6].map(stranger);
-    let sought = sought.identity().to_string();
+    let sought = sought.identity();
     let both = async {
         tokio::join!(
             node.handle.command(reach(&wanted, &["/memory/999999991"])),

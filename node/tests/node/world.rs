@@ -10,7 +10,9 @@ use libp2p::core::transport::MemoryTransport;
 use orrery_node::api::{Audience, Command, Event, Post, Reply};
 use orrery_node::config::Config;
 use orrery_node::environment::{ByteStream, Environment, Observer, Wire};
+use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
+use orrery_node::op::OpId;
 use orrery_node::real::{FolderDisk, StorageThread, TokioExecutor};
 use orrery_node::{CommandError, Node, NodeHandle};
 use serde_json::json;
@@ -222,8 +224,8 @@ impl TestNode {
         }
     }
 
-    pub fn identity(&self) -> String {
-        self.keys.identity().to_string()
+    pub fn identity(&self) -> IdentityId {
+        self.keys.identity()
     }
 
     pub async fn follow(&self, other: &Self) {
@@ -233,7 +235,7 @@ impl TestNode {
     }
 
     /// Posts a note and returns its name.
-    pub async fn post(&self, text: &str, to: Audience) -> String {
+    pub async fn post(&self, text: &str, to: Audience) -> OpId {
         let body = json!({"type": "note/1", "text": text});
         match self.handle.command(Command::Post { body, to }).await {
             Ok(Reply::Posted { op, .. }) => op,
@@ -270,11 +272,11 @@ impl TestNode {
     }
 
     /// Waits until a post has been received.
-    pub async fn received(&self, name: &str) {
+    pub async fn received(&self, name: &OpId) {
         self.seen
             .wait(
                 "the post came",
-                |event| matches!(event, Event::Received { op, .. } if op.to_string() == name),
+                |event| matches!(event, Event::Received { op, .. } if op == name),
             )
             .await;
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures_timer::Delay;
 use orrery_node::api::{Command, Reply};
+use orrery_node::identity::IdentityId;
 use orrery_node::protocol::{PullError, Reason};
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId};
@@ -81,7 +82,7 @@ impl Machines {
             return false;
         };
         let mut state = self.state();
-        let must_fail = |identity: &str, reason: &str| {
+        let must_fail = |identity: &IdentityId, reason: &str| {
             let friend = state.host_of(identity);
             reason == too_large_for_relay()
                 || friend.is_some_and(|friend| {

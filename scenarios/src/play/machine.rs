@@ -10,6 +10,7 @@ use orrery_node::api::Command;
 use orrery_node::config::{Config, Gossip};
 use orrery_node::engine::Engine;
 use orrery_node::environment::{Observer, Storage, Wire};
+use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
 use orrery_sim::kernel;
@@ -186,9 +187,9 @@ impl Machines {
         self.testbed.is_up(machine) && self.state().running[machine as usize]
     }
 
-    /// The name of the person at a machine.
-    pub fn identity(&self, machine: u32) -> &str {
-        &self.people[machine as usize].identity
+    /// The person at a machine.
+    pub fn identity(&self, machine: u32) -> IdentityId {
+        self.people[machine as usize].keys.identity()
     }
 
     /// The keys of the person at a machine.
@@ -442,8 +443,8 @@ impl State {
     }
 
     /// The machine of a person.
-    pub fn host_of(&self, identity: &str) -> Option<u32> {
-        self.names.of_identity(&identity.parse().ok()?)
+    pub fn host_of(&self, identity: &IdentityId) -> Option<u32> {
+        self.names.of_identity(identity)
     }
 }
 

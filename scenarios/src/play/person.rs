@@ -17,7 +17,6 @@ pub struct Person {
     /// through its group's `bootstrap`; none if its settings are wrong.
     pub addresses: Vec<Multiaddr>,
     pub card: String,
-    pub identity: String,
 }
 
 impl Person {
@@ -29,11 +28,9 @@ impl Person {
             addresses.clone()
         };
         let card = keys.card_at(&told, 0).expect("keys in memory always sign");
-        let identity = keys.identity().to_string();
         Self {
             addresses,
             card: card.to_string(),
-            identity,
             keys,
         }
     }

@@ -7,15 +7,18 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use orrery_node::DecodeError;
 use orrery_node::api::{Audience, Command, Contact, Event, FriendLink, Payload, Reply};
 use orrery_node::environment::Observer;
+use orrery_node::identity::IdentityId;
 use orrery_node::real;
 use serde_json::json;
 
 use super::Failure;
 use super::args::{Action, Format};
 use super::folder::{Folder, Network};
-use super::{names, print, search};
+use super::names::{self, identity};
+use super::{print, search};
 
 /// Longest file that is read as a post; the node's own bound is smaller.
 const POST_BYTES_MAX: u64 = 1024 * 1024;
@@ -120,9 +123,7 @@ pub async fn alone(folder: &Folder, mut command: Command) -> Result<Reply, Failu
         | Command::Join { .. }
         | Command::Leave { .. }
         | Command::Publish { .. } => {
-            return Err(Failure::Other(
-                "the node does not run; start it with `run`".to_owned(),
-            ));
+            return Err(not_running());
         }
         _ => Network::None,
     };
@@ -141,6 +142,11 @@ pub async fn alone(folder: &Folder, mut command: Command) -> Result<Reply, Failu
         }
     }
     Ok(reply?)
+}
+
+/// What is asked needs a node that runs.
+pub fn not_running() -> Failure {
+    Failure::Other("the node does not run; start it with `run`".to_owned())
 }
 
 /// Logs what a short-lived node does.
@@ -170,16 +176,36 @@ fn command_of(action: Action) -> Result<Command, Failure> {
             name,
             wait: true,
         },
-        Action::Name { id, name } => Command::Name { identity: id, name },
+        Action::Name { id, name } => Command::Name {
+            identity: identity(&id)?,
+            name,
+        },
         Action::Following { .. } | Action::Blocked { .. } | Action::Contacts { .. } => {
             Command::Contacts
         }
-        Action::Unfollow { id } => Command::Unfollow { identity: id },
-        Action::Block { id } => Command::Block { identity: id },
-        Action::Unblock { id } => Command::Unblock { identity: id },
-        Action::Grant { op, reader } => Command::Grant { op, reader },
-        Action::Pull { id } => Command::Pull { from: id },
-        Action::Timeline { limit, author, .. } => Command::Timeline { limit, author },
+        Action::Unfollow { id } => Command::Unfollow {
+            identity: identity(&id)?,
+        },
+        Action::Block { id } => Command::Block {
+            identity: identity(&id)?,
+        },
+        Action::Unblock { id } => Command::Unblock {
+            identity: identity(&id)?,
+        },
+        Action::Grant { op, reader } => Command::Grant {
+            op: op
+                .trim()
+                .parse()
+                .map_err(|error: DecodeError| Failure::Input(error.to_string()))?,
+            reader: identity(&reader)?,
+        },
+        Action::Pull { id } => Command::Pull {
+            from: id.as_deref().map(identity).transpose()?,
+        },
+        Action::Timeline { limit, author, .. } => Command::Timeline {
+            limit,
+            author: author.as_deref().map(identity).transpose()?,
+        },
         Action::Reindex { .. } => Command::Reindex,
         Action::BeginLogs => Command::BeginLogs,
         Action::Status { .. } => Command::Status,
@@ -187,9 +213,11 @@ fn command_of(action: Action) -> Result<Command, Failure> {
             address,
             wait: true,
         },
-        Action::Lookup { who, by, .. } => search::look_up(who, by)?,
-        Action::Reach { who, .. } => search::reach(who)?,
-        Action::Closest { id } => Command::Closest { identity: id },
+        Action::Lookup { who, by, .. } => search::look_up(&who, by)?,
+        Action::Reach { who, .. } => search::reach(&who)?,
+        Action::Closest { id } => Command::Closest {
+            identity: identity(&id)?,
+        },
         Action::Provide { service } => Command::Provide { service },
         Action::Providers { service } => Command::Providers { service },
         Action::Join { topic } => Command::Join { topic },
@@ -217,7 +245,8 @@ fn audience(mut to: Vec<String>) -> Result<Audience, Failure> {
     }
     to.sort();
     to.dedup();
-    Ok(Audience::Only(to))
+    let readers = to.iter().map(|who| identity(who));
+    Ok(Audience::Only(readers.collect::<Result<_, _>>()?))
 }
 
 /// At most so many bytes of a file, or of standard input for `-`.
@@ -251,14 +280,16 @@ fn read_post(path: &Path) -> Result<serde_json::Value, Failure> {
 }
 
 /// What pulls have brought where some have failed, by the names of those that have.
-fn show_pulled(reply: &Reply, called: &BTreeMap<String, String>) -> Result<(), Failure> {
+fn show_pulled(reply: &Reply, called: &BTreeMap<IdentityId, String>) -> Result<(), Failure> {
     let Reply::Pulled { items, failed } = reply else {
         return Ok(());
     };
     print::print_line(&format!("{items} new"))?;
     for (who, why) in failed {
         // The exit code tells, too.
-        print::tell(&format!("{}: {why}", called.get(who).unwrap_or(who)));
+        let name = called.get(who).cloned();
+        let name = name.unwrap_or_else(|| who.to_string());
+        print::tell(&format!("{name}: {why}"));
     }
     Err(Failure::Other(format!(
         "{} could not be pulled",
@@ -282,10 +313,13 @@ fn show_followed(link: Option<FriendLink>, reason: Option<&str>) -> Result<(), F
 fn show(reply: Reply, format: Format, wanted: Wanted) -> Result<(), Failure> {
     match reply {
         Reply::Done => Ok(()),
-        Reply::Posted { op, .. } => print::print_line(&op),
+        Reply::Posted { op, .. } => print::print_line(&op.to_string()),
         Reply::Published { message } => print::print_line(&message),
         Reply::Card { card } => print::print_line(&card),
-        Reply::Peers { peers } => peers.iter().try_for_each(|peer| print::print_line(peer)),
+        Reply::Peers { peers } => {
+            let mut peers = peers.iter();
+            peers.try_for_each(|peer| print::print_line(&peer.to_string()))
+        }
         Reply::Timeline { posts } => match format {
             Format::Json => print::print_json(&posts),
             Format::Text => print::print_posts(&posts),

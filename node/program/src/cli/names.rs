@@ -11,14 +11,13 @@ use orrery_node::real;
 
 use super::Failure;
 use super::args::Action;
-use super::ask::alone;
+use super::ask::{alone, not_running};
 use super::folder::Folder;
 
 /// How a card begins, which no identity does.
 const CARD_PREFIX: &str = "orrery1";
 
-/// Puts identities in the place of names in `action`. Where a node would have to run for it and does
-/// not, it stays as it is: that is told of later.
+/// Puts identities in the place of names in `action`.
 pub async fn resolve(folder: &Folder, action: &mut Action) -> Result<(), Failure> {
     let needs_running = matches!(
         action,
@@ -31,7 +30,7 @@ pub async fn resolve(folder: &Folder, action: &mut Action) -> Result<(), Failure
     }
     let known = match real::ask(folder.path(), &Command::Contacts).await? {
         Some(answer) => of_reply(answer?),
-        None if needs_running => return Ok(()),
+        None if needs_running => return Err(not_running()),
         None => of_reply(alone(folder, Command::Contacts).await?),
     };
     for name in names {
@@ -42,7 +41,7 @@ pub async fn resolve(folder: &Folder, action: &mut Action) -> Result<(), Failure
                 "`{name}` is no identity, and nobody is called so; `contacts` lists whom you know"
             ))
         })?;
-        name.clone_from(&found.identity);
+        *name = found.identity.to_string();
     }
     Ok(())
 }
@@ -55,7 +54,7 @@ fn of_reply(reply: Reply) -> Vec<Contact> {
 }
 
 /// What those are called whom the owner has named, as far as a node that runs tells.
-pub async fn called(folder: &Folder) -> BTreeMap<String, String> {
+pub async fn called(folder: &Folder) -> BTreeMap<IdentityId, String> {
     let asked = real::ask(folder.path(), &Command::Contacts).await;
     let contacts = asked.ok().flatten().and_then(Result::ok).map(of_reply);
     let named = contacts.into_iter().flatten();
@@ -102,6 +101,12 @@ fn words(action: &mut Action) -> Vec<&mut String> {
 /// Whether a word can only be what the owner calls somebody.
 fn is_name(word: &str) -> bool {
     !word.trim().starts_with(CARD_PREFIX) && word.trim().parse::<IdentityId>().is_err()
+}
+
+/// The identity that `word` is.
+pub fn identity(word: &str) -> Result<IdentityId, Failure> {
+    let parsed = word.trim().parse::<IdentityId>();
+    parsed.map_err(|error| Failure::Input(error.to_string()))
 }
 
 /// The card that `word` is, if it begins like one.

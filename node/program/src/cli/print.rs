@@ -42,7 +42,7 @@ pub fn print_posts(posts: &[Post]) -> Result<(), Failure> {
     for post in posts {
         let author = match &post.author_name {
             Some(name) => name.clone(),
-            None => post.author.chars().take(SHORT).collect(),
+            None => post.author.to_string().chars().take(SHORT).collect(),
         };
         let ahead = if post.stamp_ahead {
             " (clock ahead)"
@@ -113,8 +113,8 @@ fn status_lines(status: &Reply) -> Vec<String> {
         line("running", "no; start it with `run`");
     }
     line("version", version);
-    line("identity", identity);
-    line("peer", peer);
+    line("identity", &identity.to_string());
+    line("peer", &peer.to_string());
     for address in listening {
         line("listening", address);
     }
@@ -122,13 +122,13 @@ fn status_lines(status: &Reply) -> Vec<String> {
         line("reachable", &reachable(*reachability, reachable_at));
     }
     for relay in reservations {
-        line("reservation", relay);
+        line("reservation", &relay.to_string());
     }
     for one in friends {
         line("friend", &friend(one));
     }
     for connection in connections {
-        line("connected", connection);
+        line("connected", &connection.to_string());
     }
     for (name, count) in counters {
         lines.push(format!("{name:<20} {count}"));
@@ -146,7 +146,8 @@ fn reachable(reachability: Reachability, at: &[String]) -> String {
 }
 
 fn friend(friend: &Friend) -> String {
-    let who = friend.name.as_deref().unwrap_or(&friend.identity);
+    let who = friend.name.clone();
+    let who = who.unwrap_or_else(|| friend.identity.to_string());
     match (friend.link, friend.last_seen_ms) {
         (Some(link), _) => format!("{who}  {} over {}", way(link.path), link.transport.name()),
         (None, Some(seen)) => format!("{who}  not connected, last seen {}", utc(seen)),
@@ -224,6 +225,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
     use orrery_node::api::{FriendLink, Path, Transport};
+    use orrery_node::keys::Keys;
 
     #[test]
     fn dates_are_those_of_the_calendar() {
@@ -252,10 +254,11 @@ mod tests {
 
     #[test]
     fn friends_show_by_name_with_the_way_to_them() {
+        let keys = Keys::generate(Some([1; 32]));
         let mut ada = Friend {
-            identity: "xyz".to_owned(),
+            identity: keys.identity(),
             name: Some("Ada".to_owned()),
-            peer: "p".to_owned(),
+            peer: keys.peer(),
             link: Some(FriendLink {
                 path: Path::HolePunched,
                 transport: Transport::Quic,
@@ -270,7 +273,8 @@ mod tests {
         );
         ada.name = None;
         ada.last_seen_ms = None;
-        assert_eq!(friend(&ada), "xyz  not connected, not seen since the start");
+        let never = format!("{}  not connected, not seen since the start", ada.identity);
+        assert_eq!(friend(&ada), never);
     }
 
     #[test]

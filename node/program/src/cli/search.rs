@@ -7,14 +7,14 @@ use orrery_node::api::{Command, Miss, Missed, Path, Reply, Rung, Unreached};
 
 use super::Failure;
 use super::args::Format;
-use super::names::card;
+use super::names::{card, identity};
 use super::print::{print_json, print_line, tell};
 
 /// Has a node find `who`, an identity or a card.
-pub fn look_up(who: String, by: Vec<Rung>) -> Result<Command, Failure> {
-    let (identity, peer) = match card(&who)? {
-        Some(card) => (card.identity().to_string(), Some(card.peer.to_string())),
-        None => (who, None),
+pub fn look_up(who: &str, by: Vec<Rung>) -> Result<Command, Failure> {
+    let (identity, peer) = match card(who)? {
+        Some(card) => (card.identity(), Some(card.peer)),
+        None => (identity(who)?, None),
     };
     Ok(Command::Lookup {
         identity,
@@ -25,14 +25,14 @@ pub fn look_up(who: String, by: Vec<Rung>) -> Result<Command, Failure> {
 }
 
 /// Has a node connect to `who`, an identity or a card.
-pub fn reach(who: String) -> Result<Command, Failure> {
-    let (identity, peer, addresses) = match card(&who)? {
+pub fn reach(who: &str) -> Result<Command, Failure> {
+    let (identity, peer, addresses) = match card(who)? {
         Some(card) => (
-            card.identity().to_string(),
-            Some(card.peer.to_string()),
+            card.identity(),
+            Some(card.peer),
             card.addresses.iter().map(ToString::to_string).collect(),
         ),
-        None => (who, None, Vec::new()),
+        None => (identity(who)?, None, Vec::new()),
     };
     Ok(Command::Reach {
         identity,
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn cards_stand_for_whom_they_name() {
         let check = |who: &str, expected: &str| {
-            for command in [look_up(who.to_owned(), vec![]), reach(who.to_owned())] {
+            for command in [look_up(who, vec![]), reach(who)] {
                 let error = command.expect_err(who);
                 assert_eq!(error.exit_code(), 2);
                 assert!(error.to_string().contains(expected), "{who}: {error}");
@@ -196,20 +196,20 @@ mod tests {
         let address = "/ip4/192.0.2.7/tcp/4150";
         let card = keys.card(&[address.parse().expect("an address")]);
         let card = card.expect("keys in memory always sign").to_string();
-        let identity = keys.identity().to_string();
+        let identity = keys.identity();
         let found = Command::Lookup {
-            identity: identity.clone(),
-            peer: Some(keys.peer().to_string()),
+            identity,
+            peer: Some(keys.peer()),
             by: vec![],
             wait: true,
         };
-        assert_eq!(look_up(card.clone(), vec![]).ok(), Some(found));
+        assert_eq!(look_up(&card, vec![]).ok(), Some(found));
         let expected = Command::Reach {
             identity,
-            peer: Some(keys.peer().to_string()),
+            peer: Some(keys.peer()),
             addresses: vec![address.to_owned()],
             wait: true,
         };
-        assert_eq!(reach(card).ok(), Some(expected));
+        assert_eq!(reach(&card).ok(), Some(expected));
     }
 }

@@ -60,7 +60,7 @@ impl AwaitedDials {
     pub(super) fn connected(&mut self, core: &Core, connection: ConnectionId, peer: PeerId) {
         for awaited in self.take(connection, Some(peer)) {
             let dialled = Reply::Dialled {
-                peer: peer.to_string(),
+                peer,
                 path: core.links.path(&peer).unwrap_or(Path::Direct),
                 transport: core.links.transport(&peer).unwrap_or(Transport::Other),
                 took_us: super::micros(awaited.since.elapsed()),

@@ -16,7 +16,7 @@ use crate::api::Event;
 use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::core::CommandError;
-use crate::core::replies::{ReplySender, answer, parsed_or_answer};
+use crate::core::replies::{ReplySender, answer};
 use crate::core::signal::Signal;
 use crate::core::timers::Timers;
 use crate::core::{Core, JOBS_MAX};
@@ -129,7 +129,7 @@ impl Service for Feed {
 
 impl Feed {
     /// Pulls now, from one friend or from all.
-    pub fn pull(&mut self, core: &mut Core, from: Option<String>, reply: ReplySender) {
+    pub fn pull(&mut self, core: &mut Core, from: Option<IdentityId>, reply: ReplySender) {
         if self.waiters.len() >= JOBS_MAX {
             core.context.limit_reached("commands");
             return answer(reply, Err(CommandError::Busy));
@@ -139,10 +139,7 @@ impl Feed {
         };
         let (friends, reply) = match from {
             None => (core.friends.identities().collect(), reply),
-            Some(name) => {
-                let Some((friend, reply)) = parsed_or_answer::<IdentityId>(&name, reply) else {
-                    return;
-                };
+            Some(friend) => {
                 if !core.friends.contains(&friend) {
                     let error = format!("{friend} is not followed, or is blocked");
                     return answer(reply, Err(CommandError::invalid(&error)));
@@ -552,7 +549,7 @@ mod tests {
         let ada = fake::friend(&mut core, fake::card(1, None));
         feed.on_signal(&mut core, &Signal::FriendAdded(ada));
         let (reply, mut replied) = fake::caller();
-        feed.pull(&mut core, Some(ada.to_string()), reply);
+        feed.pull(&mut core, Some(ada), reply);
         let raised = fake::raised(&mut core);
         assert!(matches!(raised[..], [Signal::FriendWanted(who)] if who == ada));
         assert_eq!(fake::reply(&mut replied), None);
@@ -561,7 +558,7 @@ mod tests {
             reason: "no way".to_owned(),
         };
         feed.on_signal(&mut core, &away);
-        let failed = vec![(ada.to_string(), "cannot connect: no way".to_owned())];
+        let failed = vec![(ada, "cannot connect: no way".to_owned())];
         let answered = fake::reply(&mut replied).expect("answered");
         assert_eq!(answered, Ok(Reply::Pulled { items: 0, failed }));
     }

@@ -102,15 +102,10 @@ impl Waiters {
             .collect();
         for mut waiter in finished.iter().filter_map(|name| self.waiting.remove(name)) {
             waiter.failed.sort();
-            let failed = waiter
-                .failed
-                .into_iter()
-                .map(|(friend, reason)| (friend.to_string(), reason))
-                .collect();
             // The caller may have gone; the pulls were made all the same.
             let _ = waiter.reply.send(Ok(Reply::Pulled {
                 items: waiter.items,
-                failed,
+                failed: waiter.failed,
             }));
         }
     }

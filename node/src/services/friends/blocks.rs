@@ -8,7 +8,7 @@ use crate::api::Reply;
 use crate::card::Card;
 use crate::core::CommandError;
 use crate::core::Core;
-use crate::core::replies::{ReplySender, answer, parsed_or_answer};
+use crate::core::replies::{ReplySender, answer};
 use crate::identity::IdentityId;
 
 use super::Friends;
@@ -19,10 +19,7 @@ const DENIED_MAX: usize = 64;
 
 impl Friends {
     /// Refuses every request of `identity` and denies its peers.
-    pub fn block(&mut self, core: &mut Core, identity: String, reply: ReplySender) {
-        let Some((identity, reply)) = parsed_or_answer::<IdentityId>(&identity, reply) else {
-            return;
-        };
+    pub fn block(&mut self, core: &mut Core, identity: IdentityId, reply: ReplySender) {
         core.store_job(
             "blocking",
             reply,
@@ -42,10 +39,7 @@ impl Friends {
     }
 
     /// Undoes [`Self::block`].
-    pub fn unblock(&mut self, core: &mut Core, identity: String, reply: ReplySender) {
-        let Some((identity, reply)) = parsed_or_answer::<IdentityId>(&identity, reply) else {
-            return;
-        };
+    pub fn unblock(&mut self, core: &mut Core, identity: IdentityId, reply: ReplySender) {
         core.store_job(
             "unblocking",
             reply,

@@ -111,13 +111,10 @@ impl Friends {
     pub fn call(
         &mut self,
         core: &mut Core,
-        identity: String,
+        identity: IdentityId,
         name: Option<String>,
         reply: ReplySender,
     ) {
-        let Some((identity, reply)) = parsed_or_answer::<IdentityId>(&identity, reply) else {
-            return;
-        };
         let name = match name.as_deref().map(parsed::<Petname>).transpose() {
             Ok(name) => name,
             Err(error) => return answer(reply, Err(error)),
@@ -144,7 +141,7 @@ impl Friends {
 /// How it stands with a friend.
 fn followed(core: &Core, identity: IdentityId, reason: Option<&str>) -> Reply {
     Reply::Followed {
-        identity: identity.to_string(),
+        identity,
         link: core.link_with(identity),
         reason: reason.map(str::to_owned),
     }

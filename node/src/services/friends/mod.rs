@@ -22,7 +22,7 @@ use crate::core::CommandError;
 use crate::core::Core;
 use crate::core::dial_failure;
 use crate::core::friends::FRIENDS_MAX;
-use crate::core::replies::{ReplySender, answer, parsed_or_answer};
+use crate::core::replies::{ReplySender, answer};
 use crate::core::signal::Signal;
 use crate::core::timers::Timers;
 use crate::identity::IdentityId;
@@ -103,10 +103,7 @@ impl Service for Friends {
 
 impl Friends {
     /// Follows somebody no longer.
-    pub fn unfollow(&mut self, core: &mut Core, identity: String, reply: ReplySender) {
-        let Some((identity, reply)) = parsed_or_answer::<IdentityId>(&identity, reply) else {
-            return;
-        };
+    pub fn unfollow(&mut self, core: &mut Core, identity: IdentityId, reply: ReplySender) {
         core.store_job(
             "unfollowing",
             reply,

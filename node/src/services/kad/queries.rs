@@ -16,7 +16,7 @@ use libp2p::kad::{
 use crate::api::{Event, Miss, Reply, Rung};
 use crate::core::CommandError;
 use crate::core::Core;
-use crate::core::replies::{ReplySender, answer, parsed_or_answer};
+use crate::core::replies::{ReplySender, answer};
 use crate::core::signal::Signal;
 use crate::identity::IdentityId;
 use crate::kad::{AddressRecord, Kademlia, address_key, service_key};
@@ -179,10 +179,7 @@ impl Kad {
     }
 
     /// Asks for the peers nearest to a record.
-    pub fn closest(&mut self, core: &mut Core, identity: String, reply: ReplySender) {
-        let Some((identity, reply)) = parsed_or_answer::<IdentityId>(&identity, reply) else {
-            return;
-        };
+    pub fn closest(&mut self, core: &mut Core, identity: IdentityId, reply: ReplySender) {
         let (purpose, about) = (Purpose::Closest(reply), identity.to_string());
         let begun = self.begin(
             core,
@@ -324,7 +321,7 @@ impl Kad {
             peers: query.peers.clone(),
         });
         let peers = || Reply::Peers {
-            peers: query.peers.iter().map(ToString::to_string).collect(),
+            peers: query.peers.clone(),
         };
         match query.purpose {
             Purpose::Find(identity) => {

@@ -2,14 +2,11 @@
 //!
 //! A reply is given when the job has ended, and only then.
 
-use std::collections::BTreeMap;
-
 use crate::api::{self, Event, Reply};
 use crate::audience::Audience;
 use crate::config::Config;
-use crate::core::CommandError;
 use crate::core::Core;
-use crate::core::replies::{ReplySender, answer, parsed_or_answer};
+use crate::core::replies::{ReplySender, answer};
 use crate::identity::IdentityId;
 use crate::op::OpId;
 use crate::protocol::tell_ended;
@@ -40,10 +37,7 @@ impl Posts {
         to: api::Audience,
         reply: ReplySender,
     ) {
-        let to = match Audience::try_from(&to) {
-            Ok(to) => to,
-            Err(error) => return answer(reply, Err(CommandError::invalid(&error))),
-        };
+        let to = Audience::from(to);
         let wall_ms = wall_clock_ms();
         core.store_job(
             "posting",
@@ -62,7 +56,7 @@ impl Posts {
                     });
                 }
                 let done = Reply::Posted {
-                    op: posted.op.to_string(),
+                    op: posted.op,
                     seq: posted.seq,
                 };
                 answer(reply, Ok(done));
@@ -71,13 +65,7 @@ impl Posts {
     }
 
     /// Lets `reader` read an earlier post of ours.
-    pub fn grant(&mut self, core: &mut Core, op: String, reader: String, reply: ReplySender) {
-        let Some((op, reply)) = parsed_or_answer::<OpId>(&op, reply) else {
-            return;
-        };
-        let Some((reader, reply)) = parsed_or_answer::<IdentityId>(&reader, reply) else {
-            return;
-        };
+    pub fn grant(&mut self, core: &mut Core, op: OpId, reader: IdentityId, reply: ReplySender) {
         core.store_job(
             "granting",
             reply,
@@ -96,16 +84,9 @@ impl Posts {
         &mut self,
         core: &mut Core,
         limit: u32,
-        author: Option<String>,
+        author: Option<IdentityId>,
         reply: ReplySender,
     ) {
-        let (author, reply) = match author {
-            None => (None, reply),
-            Some(name) => match parsed_or_answer::<IdentityId>(&name, reply) {
-                Some((author, reply)) => (Some(author), reply),
-                None => return,
-            },
-        };
         core.store_job(
             "reading the timeline",
             reply,
@@ -113,8 +94,6 @@ impl Posts {
                 let limit = limit.min(TIMELINE_MAX);
                 let mut shown = store.timeline_at(limit, author, wall_clock_ms())?;
                 let names = store.names()?;
-                let names = names.iter().map(|(who, name)| (who.to_string(), name));
-                let names: BTreeMap<_, _> = names.collect();
                 for post in &mut shown.posts {
                     let name = names.get(&post.author);
                     post.author_name = name.map(ToString::to_string);

@@ -13,7 +13,7 @@ use libp2p::{Multiaddr, PeerId};
 use crate::api::{Event, Miss, Missed, Reply, Rung};
 use crate::core::CommandError;
 use crate::core::Core;
-use crate::core::replies::{ReplySender, answer, now_or_then, parsed};
+use crate::core::replies::{ReplySender, answer, now_or_then};
 use crate::core::signal::{Signal, Whereabouts};
 use crate::identity::IdentityId;
 
@@ -58,19 +58,14 @@ impl Reach {
     pub fn look_up(
         &mut self,
         core: &mut Core,
-        identity: String,
-        peer: Option<String>,
+        identity: IdentityId,
+        peer: Option<PeerId>,
         by: Vec<Rung>,
         wait: bool,
         reply: ReplySender,
     ) {
-        let peer = peer.as_deref().map(parsed::<PeerId>).transpose();
-        let wanted = peer.and_then(|peer| {
-            let (identity, rungs) = self.may_look_up(core, &identity, by)?;
-            Ok((identity, peer, rungs))
-        });
-        let (identity, peer, rungs) = match wanted {
-            Ok(wanted) => wanted,
+        let rungs = match self.may_look_up(core, identity, by) {
+            Ok(rungs) => rungs,
             Err(error) => return answer(reply, Err(error)),
         };
         let (now, then) = now_or_then(reply, wait);
@@ -87,14 +82,13 @@ impl Reach {
         }
     }
 
-    /// Whom to look up by which rungs, if that can begin.
+    /// By which rungs to look `identity` up, if that can begin.
     fn may_look_up(
         &self,
         core: &Core,
-        identity: &str,
+        identity: IdentityId,
         by: Vec<Rung>,
-    ) -> Result<(IdentityId, VecDeque<Rung>), CommandError> {
-        let identity: IdentityId = parsed(identity)?;
+    ) -> Result<VecDeque<Rung>, CommandError> {
         let config = &core.context.config.reach;
         let by = if by.is_empty() {
             config.ladder.clone()
@@ -112,7 +106,7 @@ impl Reach {
             core.context.limit_reached("lookups");
             return Err(CommandError::Busy);
         }
-        Ok((identity, by.into()))
+        Ok(by.into())
     }
 
     /// Asks the rung at which the look-up of `identity` stands; the look-up ends after the last.
@@ -172,7 +166,7 @@ impl Reach {
         {
             lookup.ends(|_| Reply::Found {
                 by,
-                peer: peer.to_string(),
+                peer,
                 addresses: dialable(peer, &addresses),
             });
         }
@@ -282,14 +276,7 @@ mod tests {
         let identity = IdentityId([1; 32]);
         let by = vec![Rung::Mdns, Rung::Kad];
         let (reply, mut replied) = fake::caller();
-        reach.look_up(
-            &mut core,
-            identity.to_string(),
-            None,
-            by.clone(),
-            true,
-            reply,
-        );
+        reach.look_up(&mut core, identity, None, by.clone(), true, reply);
         for by in by {
             let raised = fake::raised(&mut core);
             let asked =

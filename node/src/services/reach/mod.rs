@@ -117,14 +117,14 @@ impl Reach {
     pub fn reach(
         &mut self,
         core: &mut Core,
-        identity: String,
-        peer: Option<String>,
+        identity: IdentityId,
+        peer: Option<PeerId>,
         addresses: Vec<String>,
         wait: bool,
         reply: ReplySender,
     ) {
-        let (identity, given) = match whereabouts(&identity, peer.as_deref(), &addresses) {
-            Ok(wanted) => wanted,
+        let given = match whereabouts(peer, &addresses) {
+            Ok(given) => given,
             Err(error) => return answer(reply, Err(error)),
         };
         let connected = core
@@ -344,7 +344,7 @@ fn reached(
     });
     if let Some(reply) = reply {
         let reached = Reply::Reached {
-            peer: peer.to_string(),
+            peer,
             path,
             transport,
             by,
@@ -384,14 +384,11 @@ impl Climbs {
     }
 }
 
-/// Whom to reach, and where they may be.
+/// Where somebody may be, as the command says.
 fn whereabouts(
-    identity: &str,
-    peer: Option<&str>,
+    peer: Option<PeerId>,
     addresses: &[String],
-) -> Result<(IdentityId, Option<Whereabouts>), CommandError> {
-    let identity: IdentityId = parsed(identity)?;
-    let peer = peer.map(parsed::<PeerId>).transpose()?;
+) -> Result<Option<Whereabouts>, CommandError> {
     if addresses.len() > ADDRESSES_MAX {
         let error = format!("at most {ADDRESSES_MAX} addresses can be given");
         return Err(CommandError::invalid(&error));
@@ -401,7 +398,7 @@ fn whereabouts(
     if peer.is_none() && !addresses.is_empty() {
         return Err(CommandError::invalid(&"addresses need the peer's name"));
     }
-    Ok((identity, peer.map(|peer| (peer, addresses))))
+    Ok(peer.map(|peer| (peer, addresses)))
 }
 
 fn micros(time: Duration) -> u64 {

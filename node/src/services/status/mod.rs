@@ -79,14 +79,11 @@ impl Status {
 
     fn told(&self, core: &Core, names: &BTreeMap<IdentityId, Petname>) -> Reply {
         let (swarm, context) = (&core.swarm, &core.context);
-        let mut connections: Vec<_> = swarm.connected_peers().map(ToString::to_string).collect();
-        connections.sort();
+        let mut connections: Vec<_> = swarm.connected_peers().copied().collect();
+        connections.sort_by_cached_key(ToString::to_string);
         let relays = swarm.listeners().filter(|address| is_circuit(address));
-        let mut reservations: Vec<_> = relays
-            .filter_map(relay_of)
-            .map(|relay| relay.to_string())
-            .collect();
-        reservations.sort();
+        let mut reservations: Vec<_> = relays.filter_map(relay_of).collect();
+        reservations.sort_by_cached_key(ToString::to_string);
         reservations.dedup();
         let reachable_at: Vec<_> = swarm.external_addresses().collect();
         let reachability = if reachable_at.iter().any(|address| !is_circuit(address)) {
@@ -97,8 +94,8 @@ impl Status {
             Reachability::Relayed
         };
         Reply::Status {
-            identity: context.keys.identity().to_string(),
-            peer: context.keys.peer().to_string(),
+            identity: context.keys.identity(),
+            peer: context.keys.peer(),
             listening: swarm.listeners().map(ToString::to_string).collect(),
             connections,
             counters: context.outlet.counters(),
@@ -119,9 +116,9 @@ impl Status {
             .map(|(identity, card)| {
                 let link = core.link_with(identity);
                 Friend {
-                    identity: identity.to_string(),
+                    identity,
                     name: names.get(&identity).map(ToString::to_string),
-                    peer: card.peer.to_string(),
+                    peer: card.peer,
                     link,
                     last_seen_ms: match link {
                         Some(_) => Some(wall_clock_ms()),

@@ -206,8 +206,8 @@ fn reach(machines: &Arc<Machines>, connect: &Connect, from: u32, Act { to, attem
     );
     let addresses = machines.addresses(to).iter().map(ToString::to_string);
     let command = Command::Reach {
-        identity: machines.identity(to).to_owned(),
-        peer: Some(machines.keys(to).peer().to_string()),
+        identity: machines.identity(to),
+        peer: Some(machines.keys(to).peer()),
         addresses: addresses.collect(),
         wait: false,
     };

@@ -83,7 +83,7 @@ impl Kind for Block {
 
     fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
         machines.state().ledger.blocked(actor.host, act.whom);
-        let identity = machines.identity(act.whom).to_owned();
+        let identity = machines.identity(act.whom);
         command::<Self>(machines, actor.host, Command::Block { identity });
     }
 

@@ -111,7 +111,7 @@ impl Kind for LateGrant {
             Act::Post { post, except } => {
                 let friends = machines.world.friends.of(actor.host).iter();
                 let others = friends.filter(|&&friend| friend != except);
-                let others = others.map(|&friend| machines.identity(friend).to_owned());
+                let others = others.map(|&friend| machines.identity(friend));
                 let to = Audience::Only(others.collect());
                 write::<Self>(machines, actor.host, to, post);
             }
@@ -122,12 +122,12 @@ impl Kind for LateGrant {
                     .get::<Post>()
                     .ops
                     .get(&ticket)
-                    .cloned();
+                    .copied();
                 let Some(op) = op else {
                     let not_done = &mut machines.state().not_done;
                     return not_done.add(Self::NAME, Reason::NoPost);
                 };
-                let reader = machines.identity(reader).to_owned();
+                let reader = machines.identity(reader);
                 command::<Self>(machines, actor.host, Command::Grant { op, reader });
             }
         }

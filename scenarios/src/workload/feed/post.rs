@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use orrery_node::api::{Audience, Command, OpName, Reply};
+use orrery_node::api::{Audience, Command, Reply};
+use orrery_node::op::OpId;
 use orrery_reports::stats::Recorder;
 use orrery_sim::kernel;
 use schemars::JsonSchema;
@@ -173,7 +174,7 @@ fn note(ticket: u32, size_bytes: u32) -> serde_json::Value {
 #[derive(Debug)]
 pub struct Posts {
     /// Names of posts by their tickets.
-    pub(super) ops: BTreeMap<u32, OpName>,
+    pub(super) ops: BTreeMap<u32, OpId>,
     /// From command to acknowledgement of measured posts.
     latencies: Recorder,
     /// Measured commands that were not acknowledged.

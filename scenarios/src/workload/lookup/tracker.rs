@@ -445,7 +445,7 @@ pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
         }
     }
     let Some(node) = node else { return };
-    let identity = machines.identity(whom).to_owned();
+    let identity = machines.identity(whom);
     let command = match sought {
         Sought::Address(rung) => Command::Lookup {
             identity,
