@@ -47,7 +47,7 @@ pub fn load_checked(
         None => (name.to_owned(), read_file(name)?, path.parent()),
     };
     let profiles = Profiles::new(folder);
-    read_checked(&shown, &text, profiles, settings, check).map_err(told)
+    read_checked(&shown, &text, profiles, settings, check).map_err(|problems| told(&problems))
 }
 
 /// The text of the scenario that `name` means, as [`load`] finds it.
@@ -86,7 +86,8 @@ fn from_record(
     let shown = format!("{name} (the scenario in it)");
     let profiles = Profiles::of_record(&origin.profiles);
     let settings = [&origin.settings, settings].concat();
-    read_checked(&shown, &origin.text, profiles, &settings, check).map_err(told)
+    read_checked(&shown, &origin.text, profiles, &settings, check)
+        .map_err(|problems| told(&problems))
 }
 
 fn origin_of<'a>(name: &str, record: &'a Record) -> Result<&'a Origin, LoadError> {
@@ -98,7 +99,7 @@ fn origin_of<'a>(name: &str, record: &'a Record) -> Result<&'a Origin, LoadError
     })
 }
 
-fn told(problems: Problems) -> LoadError {
+fn told(problems: &Problems) -> LoadError {
     let count = problems.sorted().len();
     let noun = if count == 1 { "problem" } else { "problems" };
     LoadError(format!("{count} {noun} in the scenario\n\n{problems}"))

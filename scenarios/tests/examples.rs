@@ -179,7 +179,8 @@ fn commands_in_help_and_documents_are_understood() {
     for command in commands {
         let mut asked: Vec<&str> = command.iter().map(String::as_str).collect();
         match asked[0] {
-            "run" if asked[1].ends_with("result.json") => continue,
+            "new" => continue,
+            "run" | "show" if asked[1].ends_with("result.json") => continue,
             // Playing all of them would take an hour: an unknown variant is told after all else.
             "run" => {
                 let mut words = asked.clone();
@@ -201,9 +202,7 @@ fn commands_in_help_and_documents_are_understood() {
                 );
                 continue;
             }
-            "show" if asked[1].ends_with("result.json") => continue,
             "check" => asked = vec!["check", "my.toml"],
-            "new" => continue,
             _ => {}
         }
         let output = orrery(&asked, folder.path());

@@ -16,7 +16,7 @@ use crate::format::reading::quantity::show_time;
 
 /// Shows how far a run is.
 pub struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     is_on_terminal: bool,
     state: Mutex<State>,
 }
@@ -53,7 +53,7 @@ impl Bar {
         }
         bar.enable_steady_tick(Duration::from_millis(500));
         Self {
-            bar,
+            drawn: bar,
             is_on_terminal,
             state: Mutex::default(),
         }
@@ -61,7 +61,7 @@ impl Bar {
 
     /// Takes the bar away.
     pub fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 
     fn show(&self, state: &mut State) {
@@ -79,12 +79,12 @@ impl Bar {
             && let Some(hint) = hint(so_far)
         {
             state.is_hinted = true;
-            self.bar.suspend(|| tell(&hint));
+            self.drawn.suspend(|| tell(&hint));
         }
         let events: u64 = state.so_far.values().map(|progress| progress.events).sum();
-        let wall = self.bar.elapsed();
+        let wall = self.drawn.elapsed();
         let wall_s = wall.as_secs_f64().max(0.001);
-        self.bar.set_position(simulated_ns / 1_000_000);
+        self.drawn.set_position(simulated_ns / 1_000_000);
         let failed = match state.failed {
             0 => String::new(),
             count => format!(", {count} failed"),
@@ -100,7 +100,7 @@ impl Bar {
             state.lines = (wall.as_secs() / LINE_EVERY.as_secs()) as u32;
             tell(&plain_line(so_far, wall, &message));
         }
-        self.bar.set_message(message);
+        self.drawn.set_message(message);
     }
 }
 
@@ -121,9 +121,9 @@ impl Watcher for Bar {
     fn started(&self, jobs: &[Job]) {
         let ends_ns: Vec<u64> = jobs.iter().map(Job::end_ns).collect();
         // The length is in simulated milliseconds over all jobs.
-        self.bar
+        self.drawn
             .set_length(ends_ns.iter().map(|ns| ns / 1_000_000).sum());
-        self.bar.reset();
+        self.drawn.reset();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State {
             ends_ns,

@@ -107,7 +107,7 @@ pub(super) fn parse(
         // A round trip goes there and back, and both directions were measured: the mean of the two
         // round trips, halved.
         (Kind::Rtt, _) => (matrix[a][b] + matrix[b][a]) / 4,
-        (Kind::OneWay, Directions::Averaged) => (matrix[a][b] + matrix[b][a]) / 2,
+        (Kind::OneWay, Directions::Averaged) => u64::midpoint(matrix[a][b], matrix[b][a]),
         (Kind::OneWay, Directions::Kept) => matrix[a][b],
     };
     if matches!((raw.kind, raw.directions), (Kind::Rtt, Directions::Kept)) {

@@ -267,7 +267,7 @@ pub fn show_bytes(bytes: u64) -> String {
     let whole = [("MiB", 1 << 20), ("KiB", 1 << 10)];
     let found = whole
         .iter()
-        .find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     match found {
         Some((unit, factor)) => format!("{}{unit}", bytes / factor),
         None => show_in(bytes, &[("MB", 1_000_000), ("B", 1)]),

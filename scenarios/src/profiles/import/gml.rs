@@ -217,8 +217,7 @@ impl<'a> Parser<'a> {
         };
         loop {
             let key = match (self.word(), depth) {
-                (Some("]"), 1..) => return Ok(list),
-                (None, 0) => return Ok(list),
+                (Some("]"), 1..) | (None, 0) => return Ok(list),
                 (None, _) => {
                     return Err(format!("line {}: the file ends within a list", self.line));
                 }
@@ -248,7 +247,7 @@ impl<'a> Parser<'a> {
                 c if c.is_whitespace() => self.skip(char::is_whitespace),
                 '[' | ']' => {
                     self.rest.next();
-                    return Some(&self.text[start..start + 1]);
+                    return Some(&self.text[start..=start]);
                 }
                 '"' => {
                     self.rest.next();
