@@ -152,12 +152,11 @@ impl Connections {
         peer: Option<PeerId>,
         error: &Arc<DialError>,
     ) {
-        match self.dials_again(core, connection, peer, error) {
-            Some(second) => self.awaited_dials.goes_on(connection, second),
-            None => {
-                self.awaited_dials.failed(connection, peer, error);
-                core.dial_failed(peer, Arc::clone(error));
-            }
+        if let Some(second) = self.dials_again(core, connection, peer, error) {
+            self.awaited_dials.goes_on(connection, second);
+        } else {
+            self.awaited_dials.failed(connection, peer, error);
+            core.dial_failed(peer, Arc::clone(error));
         }
     }
 

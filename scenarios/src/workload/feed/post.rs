@@ -149,7 +149,7 @@ pub(super) fn write<K: Kind>(machines: &Arc<Machines>, author: u32, to: Audience
         let posts = state.trackers.get::<Post>();
         match &reply {
             Ok(Reply::Posted { op, .. }) => {
-                posts.ops.insert(act.ticket, op.clone());
+                posts.ops.insert(act.ticket, *op);
             }
             Ok(_) => {}
             Err(error) => state.not_done.add(K::NAME, error.into()),
