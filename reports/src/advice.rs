@@ -235,7 +235,7 @@ fn undecided(record: &Record, all: &mut Vec<String>) {
     for row in headline::rows(record) {
         for difference in row.differences.iter().flatten() {
             let finding = Finding::of(difference);
-            if finding != Finding::Undecided || row.expected.is_none() {
+            if finding != Finding::Undecided || row.named.is_none() {
                 continue;
             }
             let by_seed = |name: &str| figures.get(name).and_then(|f| f.get(&row.key));

@@ -1,24 +1,111 @@
-//! What a grid says in words: what becomes of a figure from one end of a numeric axis to the other.
+//! What a grid says in words: what variants differ in within its cells, and what becomes of a figure
+//! from one end of a numeric axis to the other.
 //!
 //! Owns nothing but the sentences. Which figures there are is [`crate::matrix`]'s, and what
 //! variants differ in [`crate::headline`]'s.
 
 use crate::{
-    format::{figure_beside, interval_parts},
+    fields::Fields,
+    format::{figure_beside, interval_parts, unit_of_difference},
+    headline::Finding,
+    key::Key,
     matrix::{Matrix, matrices, positions},
-    record::{Interval, Record},
+    record::{Difference, Interval, Record, Variant},
 };
 
 /// Sentences worth reading; the rest is in the charts.
 const SENTENCES_MAX: usize = 4;
 
-/// A sentence for each figure that a grid has along an axis of numbers, those that expectations
-/// name first: its means at both ends, and whether they differ. Ends whose intervals overlap are not
+/// Sentences on the figures that a scenario names: what variants differ in, then what becomes of each
+/// figure along an axis of numbers, by its means at both ends. Ends whose intervals overlap are not
 /// said to differ.
 pub fn sentences(record: &Record) -> Vec<String> {
+    if record.grid.is_empty() {
+        return Vec::new();
+    }
     let (all, _) = matrices(record);
-    let of_grid = all.iter().filter(|_| !record.grid.is_empty());
-    of_grid.flat_map(of_matrix).take(SENTENCES_MAX).collect()
+    let compared = all.iter().filter(|matrix| matrix.named);
+    let compared = compared.flat_map(|matrix| of_variants(record, &matrix.figure, &matrix.unit));
+    let along = all.iter().flat_map(of_matrix);
+    compared.chain(along).take(SENTENCES_MAX).collect()
+}
+
+/// What variants differ in, cell by cell, for a figure: a sentence for each further variant.
+fn of_variants(record: &Record, figure: &Key, unit: &str) -> Vec<String> {
+    let fields = Fields::of(record);
+    let Some(first) = record.variants.first() else {
+        return Vec::new();
+    };
+    let sentence = |further: &Variant| {
+        let of_pair = |d: &&Difference| d.a == first.name && d.b == further.name;
+        let differences: Vec<&Difference> = record
+            .differences
+            .iter()
+            .filter(of_pair)
+            .filter(|d| {
+                fields
+                    .locate(&d.metric)
+                    .is_some_and(|located| located.figure == *figure)
+            })
+            .collect();
+        in_cells(figure, unit, [&first.name, &further.name], &differences)
+    };
+    record
+        .variants
+        .iter()
+        .skip(1)
+        .filter_map(sentence)
+        .collect()
+}
+
+/// The sentence for one pair of variants. It says no more than the cells' intervals do: cells that
+/// are not shown to differ are counted apart.
+fn in_cells(
+    figure: &Key,
+    unit: &str,
+    [first, further]: [&str; 2],
+    differences: &[&Difference],
+) -> Option<String> {
+    let all = differences.len();
+    let count = |finding| {
+        let of_finding = differences.iter().filter(|d| Finding::of(d) == finding);
+        of_finding.count()
+    };
+    let means = differences.iter().map(|d| d.mean);
+    let (least, greatest) = means.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), mean| {
+        (low.min(mean), high.max(mean))
+    });
+    let unit = unit_of_difference(unit);
+    let shown = |mean: f64| interval_parts(mean, [mean; 2], unit, true).0;
+    let by = if all == 1 {
+        format!("by {}", shown(least))
+    } else {
+        format!("by {} to {}", shown(least), shown(greatest))
+    };
+    let whole = if all == 1 {
+        "the one cell".to_owned()
+    } else {
+        format!("all {all} cells")
+    };
+    let [higher, lower, equal] = [Finding::Higher, Finding::Lower, Finding::Equal].map(count);
+    Some(match (higher, lower) {
+        _ if all == 0 || count(Finding::TooFew) > 0 => return None,
+        _ if equal == all => format!("{figure} is the same with {further} and {first} in {whole}."),
+        (n, 0) if n == all => {
+            format!("{figure} is higher with {further} than with {first} in {whole}, {by}.")
+        }
+        (0, n) if n == all => {
+            format!("{figure} is lower with {further} than with {first} in {whole}, {by}.")
+        }
+        (0, 0) => {
+            format!("{figure} is not shown to differ between {further} and {first} in any cell.")
+        }
+        (higher, lower) => format!(
+            "{figure} with {further} against {first}: higher in {higher} of {all} cells, lower in \
+             {lower}, not shown to differ in {}.",
+            all - higher - lower
+        ),
+    })
 }
 
 fn of_matrix(matrix: &Matrix) -> Vec<String> {

@@ -19,8 +19,8 @@ pub struct Row {
     pub key: Key,
     /// Unit of its figures.
     pub unit: String,
-    /// The place of the first expectation that speaks of it, if one does.
-    pub expected: Option<usize>,
+    /// Its place among the figures that the scenario names, if it does.
+    pub named: Option<usize>,
     /// One entry a variant, in the record's order.
     pub cells: Vec<Option<Interval>>,
     /// Against the first variant; one entry a further variant.
@@ -33,10 +33,43 @@ const NOTHING: &str = "–";
 /// Figures of a distribution that are worth a headline.
 const SHOWN_STATS: [Stat; 3] = [Stat::P50, Stat::P95, Stat::P99];
 
-/// Rows for metrics without labels: what expectations speak of first, in their order, then by
-/// name.
+/// The figures that a scenario names: those of its `report`, of its charts, and of its
+/// expectations, in this order.
+pub fn named(record: &Record) -> Vec<Key> {
+    let mut all = asked(record);
+    for key in record.expectations.iter().filter_map(Expectation::subject) {
+        if !all.contains(&key) {
+            all.push(key);
+        }
+    }
+    all
+}
+
+/// The figures of its `report` and of its charts.
+pub fn asked(record: &Record) -> Vec<Key> {
+    let charts = record.charts.iter().map(|chart| &chart.y);
+    let mut all: Vec<Key> = Vec::new();
+    for figure in record.report.iter().chain(charts) {
+        let key = Key::read(figure);
+        if !all.contains(&key) {
+            all.push(key);
+        }
+    }
+    all
+}
+
+/// How many of the figures that a scenario names answer its question: those that it asks for, or
+/// else all of which it expects something.
+fn answers(record: &Record) -> usize {
+    match asked(record).len() {
+        0 => usize::MAX,
+        asked => asked,
+    }
+}
+
+/// Rows for metrics without labels: what the scenario names first, in its order, then by name.
 ///
-/// A labelled metric, or a statistic not usually shown, is a row only if an expectation names it
+/// A labelled metric, or a statistic not usually shown, is a row only if the scenario names it
 /// and no matrix shows it.
 pub fn rows(record: &Record) -> Vec<Row> {
     let drawn = Drawn::of(record);
@@ -44,11 +77,11 @@ pub fn rows(record: &Record) -> Vec<Row> {
         .into_iter()
         .filter(|row| {
             let is_in_matrix = drawn.has(&row.key);
-            (row.expected.is_some() && !is_in_matrix)
+            (row.named.is_some() && !is_in_matrix)
                 || (is_usual(&row.key) && row.key.labels().is_empty() && tells(record, row))
         })
         .collect();
-    rows.sort_by_key(|row| row.expected.unwrap_or(usize::MAX));
+    rows.sort_by_key(|row| row.named.unwrap_or(usize::MAX));
     rows
 }
 
@@ -98,7 +131,7 @@ pub fn labelled_rows(record: &Record) -> Vec<Row> {
     let drawn = Drawn::of(record);
     let shown = |row: &Row| {
         !row.key.labels().is_empty()
-            && row.expected.is_none()
+            && row.named.is_none()
             && tells(record, row)
             && !drawn.has(&row.key)
             && is_usual(&row.key)
@@ -339,11 +372,13 @@ pub fn plain_difference(compared: &Compared) -> String {
     parts.join(" ")
 }
 
-/// What the differences say about the figures that expectations speak of, a sentence each. Where
+/// What the differences say about the figures that answer the scenario's question, a sentence each. Where
 /// seeds are too few to say anything, a sentence gives the figures and says nothing of them.
 pub fn sentences(record: &Record) -> Vec<String> {
     let mut all = Vec::new();
-    for row in rows(record).iter().filter(|row| row.expected.is_some()) {
+    let answers = answers(record);
+    let is_answer = |row: &&Row| row.named.is_some_and(|place| place < answers);
+    for row in rows(record).iter().filter(is_answer) {
         for place in 1..record.variants.len() {
             all.extend(sentence(record, row, place));
         }
@@ -393,10 +428,8 @@ fn all_rows(record: &Record) -> Vec<Row> {
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    let expected: Vec<Key> = record
-        .expectations
-        .iter()
-        .filter_map(Expectation::subject)
+    let named: Vec<Key> = named(record)
+        .into_iter()
         .filter(|key| keys.binary_search(&key).is_ok())
         .collect();
     let first = record
@@ -413,7 +446,7 @@ fn all_rows(record: &Record) -> Vec<Row> {
         .map(|key| Row {
             key: (*key).clone(),
             unit: unit_of(record, key),
-            expected: expected.iter().position(|named| named == *key),
+            named: named.iter().position(|named| named == *key),
             cells: record
                 .variants
                 .iter()

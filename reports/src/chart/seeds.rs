@@ -33,7 +33,7 @@ fn figures(record: &Record) -> Vec<Figure> {
     }
     headline::rows(record)
         .into_iter()
-        .filter(|row| row.expected.is_some())
+        .filter(|row| row.named.is_some())
         .take(METRICS_MAX)
         .map(|row| figure_of(record, &row))
         .collect()

@@ -4,7 +4,7 @@ use super::{Part, Results, concat};
 use crate::{
     chart::lines,
     format::{figure, figure_beside, html, html_key, plural},
-    matrix::{Asked, Cell, Matrix, PAGE_MAX, Panel, STEPS, matrices},
+    matrix::{Asked, Cell, Matrix, PAGE_MAX, Panel, STEPS, charts, matrices},
     record::{Interval, Record},
 };
 
@@ -21,9 +21,13 @@ pub(super) fn section(record: &Record) -> Results {
             body: "<p>No seed left a figure.</p>\n".to_owned(),
         };
     }
-    let first = all.iter().position(|matrix| matrix.alike().is_none());
     let intro = intro(record, &all);
-    let named = all.iter().any(|matrix| matrix.expected);
+    let named = all.iter().any(|matrix| matrix.named);
+    // Charts that are asked for stand in the place of what they draw.
+    let asked = charts(record);
+    all.retain(|matrix| asked.iter().all(|chart| chart.figure != matrix.figure));
+    all.splice(0..0, asked);
+    let first = all.iter().position(|matrix| matrix.alike().is_none());
     let lead = first.map(|first| markup(&all.remove(first)));
     Results {
         lead,
@@ -49,7 +53,7 @@ fn intro(record: &Record, all: &[Matrix]) -> String {
 /// Figures by pairs of labels, of a record without a grid. Folded unless an expectation names any.
 pub(super) fn pairs(record: &Record) -> Part {
     let (all, left_out) = matrices(record);
-    let expected = all.iter().any(|matrix| matrix.expected);
+    let expected = all.iter().any(|matrix| matrix.named);
     Part {
         folded: !expected,
         ..Part::open("pairs", "By pair", pairs_body(record, &all, left_out))
@@ -63,7 +67,7 @@ fn pairs_body(record: &Record, all: &[Matrix], left_out: usize) -> String {
     format!(
         "<p class=\"note\">{}</p>\n{}",
         means(all),
-        figures(all, left_out, all.iter().any(|matrix| matrix.expected)),
+        figures(all, left_out, all.iter().any(|matrix| matrix.named)),
     )
 }
 
@@ -89,9 +93,8 @@ fn means(all: &[Matrix]) -> String {
 
 /// All figures; those that no expectation names are folded where it names others (`named`).
 fn figures(all: &[Matrix], left_out: usize, named: bool) -> String {
-    let (expected, others): (Vec<&Matrix>, Vec<&Matrix>) =
-        all.iter().partition(|matrix| matrix.expected);
-    let mut out = arranged(&expected);
+    let (first, others): (Vec<&Matrix>, Vec<&Matrix>) = all.iter().partition(|matrix| matrix.named);
+    let mut out = arranged(&first);
     if !named {
         out.push_str(&arranged(&others));
     } else if !others.is_empty() {

@@ -35,13 +35,13 @@ pub(super) fn headline(record: &Record) -> Results {
             ""
         }
     );
-    let (expected, others): (Vec<Row>, Vec<Row>) =
-        rows.into_iter().partition(|row| row.expected.is_some());
+    let (named, others): (Vec<Row>, Vec<Row>) =
+        rows.into_iter().partition(|row| row.named.is_some());
     let (constant, telling): (Vec<Row>, Vec<Row>) = others.into_iter().partition(is_constant);
-    if expected.is_empty() {
+    if named.is_empty() {
         out.push_str(&rows_table(record, &telling));
     } else {
-        out.push_str(&rows_table(record, &expected));
+        out.push_str(&rows_table(record, &named));
         out.push_str(&folded(record, &telling, ""));
     }
     let same = if record.variants.len() > 1 {

@@ -8,7 +8,7 @@ use crate::{
     fields::Fields,
     headline,
     key::Key,
-    record::{Dimension, Interval, Producer, Record},
+    record::{Chart, Dimension, Interval, Producer, Record},
     stats::Stat,
 };
 
@@ -22,16 +22,35 @@ const STAT: Stat = Stat::P50;
 pub fn matrices(record: &Record) -> (Vec<Matrix>, usize) {
     let fields = Fields::of(record);
     let found = by_figure(record, &fields);
-    let (chosen, expected) = chosen(record, &fields, &found);
+    let (chosen, named) = chosen(record, &fields, &found);
     let shown = chosen.iter().take(PAGE_MAX).enumerate();
     let all = shown.map(|(place, figure)| {
-        let matrix = matrix(record, &fields, figure, &found[figure]);
+        let axes = Axes::of(record, fields.dimensions(figure));
+        let matrix = matrix(record, &fields, figure, &found[figure], &axes);
         Matrix {
-            expected: place < expected,
+            named: place < named,
             ..matrix
         }
     });
     (all.collect(), chosen.len().saturating_sub(PAGE_MAX))
+}
+
+/// The charts that the scenario asks for, as matrices: what goes across as columns, what has a line
+/// of its own each as rows. One whose figure no seed has is left out.
+pub fn charts(record: &Record) -> Vec<Matrix> {
+    let fields = Fields::of(record);
+    let found = by_figure(record, &fields);
+    let charts = record.charts.iter();
+    let drawn = charts.filter_map(|chart| {
+        let figure = Key::read(&chart.y);
+        let axes = Axes::asked(record, fields.dimensions(&figure), chart)?;
+        let matrix = matrix(record, &fields, &figure, found.get(&figure)?, &axes);
+        Some(Matrix {
+            named: true,
+            ..matrix
+        })
+    });
+    drawn.collect()
 }
 
 /// By place: the variant, then each dimension of the grid.
@@ -62,12 +81,13 @@ fn by_figure(record: &Record, fields: &Fields<'_>) -> BTreeMap<Key, Found> {
     all
 }
 
-/// The figures worth a matrix, and how many of them, at the begin, expectations name.
+/// The figures worth a matrix, and how many of them, at the start, the scenario names.
 fn chosen(record: &Record, fields: &Fields<'_>, found: &BTreeMap<Key, Found>) -> (Vec<Key>, usize) {
     let mut chosen: Vec<Key> = Vec::new();
-    for judged in record.expectations.iter().filter_map(|e| e.figures.first()) {
-        let figure = fields.locate(&judged.key).map(|key| key.figure);
-        if let Some(figure) = figure.filter(|f| found.contains_key(f) && !chosen.contains(f)) {
+    let expected = record.expectations.iter().filter_map(|e| e.figures.first());
+    let expected = expected.filter_map(|judged| Some(fields.locate(&judged.key)?.figure));
+    for figure in headline::asked(record).into_iter().chain(expected) {
+        if found.contains_key(&figure) && !chosen.contains(&figure) {
             chosen.push(figure);
         }
     }
@@ -115,6 +135,34 @@ struct Axes {
 
 impl Axes {
     fn of(record: &Record, dimensions: &[Dimension]) -> Self {
+        let mut all = Self::all(record, dimensions);
+        // A dimension of one value has nothing to show side by side.
+        all.sort_by_key(|(_, dimension)| dimension.values.len() > 1);
+        let several = all.iter().filter(|(_, d)| d.values.len() > 1).count();
+        let inner = all.split_off(all.len() - several.clamp(1, 2));
+        Self { panels: all, inner }
+    }
+
+    /// As a chart asks; nothing if it names what the figure does not vary along.
+    fn asked(record: &Record, dimensions: &[Dimension], chart: &Chart) -> Option<Self> {
+        let mut all = Self::all(record, dimensions);
+        let mut take = |label: &str| {
+            let place = all
+                .iter()
+                .position(|(_, dimension)| dimension.label == label)?;
+            Some(all.remove(place))
+        };
+        let x = take(&chart.x)?;
+        let by = chart.by.as_ref().map(|by| take(by));
+        let inner = match by {
+            None => vec![x],
+            Some(by) => vec![by?, x],
+        };
+        Some(Self { panels: all, inner })
+    }
+
+    /// The variants, if there are several, and all dimensions.
+    fn all(record: &Record, dimensions: &[Dimension]) -> Vec<(usize, Dimension)> {
         let mut all = Vec::new();
         if record.variants.len() > 1 {
             let names = record.variants.iter().map(|variant| variant.name.clone());
@@ -126,11 +174,7 @@ impl Axes {
         }
         let dimensions = dimensions.iter().cloned().enumerate();
         all.extend(dimensions.map(|(place, dimension)| (place + 1, dimension)));
-        // A dimension of one value has nothing to show side by side.
-        all.sort_by_key(|(_, dimension)| dimension.values.len() > 1);
-        let several = all.iter().filter(|(_, d)| d.values.len() > 1).count();
-        let inner = all.split_off(all.len() - several.clamp(1, 2));
-        Self { panels: all, inner }
+        all
     }
 
     /// All combinations of the panels' values, the last changing fastest.
@@ -148,9 +192,14 @@ impl Axes {
     }
 }
 
-fn matrix(record: &Record, fields: &Fields<'_>, figure: &Key, found: &Found) -> Matrix {
+fn matrix(
+    record: &Record,
+    fields: &Fields<'_>,
+    figure: &Key,
+    found: &Found,
+    axes: &Axes,
+) -> Matrix {
     let dimensions = fields.dimensions(figure);
-    let axes = Axes::of(record, dimensions);
     let (everywhere, asked) = asked_of(record, fields, figure);
     let nameless = Dimension {
         label: String::new(),
@@ -193,7 +242,7 @@ fn matrix(record: &Record, fields: &Fields<'_>, figure: &Key, found: &Found) -> 
         left_out: combinations.len().saturating_sub(PANELS_MAX),
         scale: Scale::of(&means, &found.unit),
         everywhere,
-        expected: false,
+        named: false,
         played: record.variants.iter().map(whole_seeds).max().unwrap_or(0) as u32,
         rows,
         columns,

@@ -9,7 +9,7 @@ mod build;
 mod text;
 
 pub use axis::positions;
-pub use build::matrices;
+pub use build::{charts, matrices};
 pub use text::{Text, text};
 
 use crate::{
@@ -49,8 +49,8 @@ pub struct Matrix {
     pub scale: Scale,
     /// What is expected of every cell alike.
     pub everywhere: Vec<Asked>,
-    /// Whether an expectation names the figure.
-    pub expected: bool,
+    /// Whether the scenario names the figure.
+    pub named: bool,
     /// Seeds that were played to their end.
     pub played: u32,
 }

@@ -27,7 +27,7 @@ pub fn text(record: &Record) -> Text {
     let (all, left_out) = matrices(record);
     let (all, others): (Vec<_>, Vec<_>) = all
         .into_iter()
-        .partition(|matrix| matrix.expected || !record.grid.is_empty());
+        .partition(|matrix| matrix.named || !record.grid.is_empty());
     let (alike, mut differing): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|matrix| matrix.alike().is_some());
     let are_lists = differing.iter().all(Matrix::is_line);
