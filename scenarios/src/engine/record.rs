@@ -78,11 +78,14 @@ fn judge(plan: &Plan, cases: &[&Case], variants: &[Variant]) -> Vec<Expectation>
     plan.expectations
         .iter()
         .filter_map(|expectation| {
+            if !expectation.can_judge(variants) {
+                return None;
+            }
             let concerned = cases
                 .iter()
                 .filter(|case| expectation.concerns(&case.name, &case.cell));
             let figures: Vec<Judged> = concerned
-                .filter_map(|case| Some(expectation.judge(variant_of(case)?, &case.cell)))
+                .filter_map(|case| Some(expectation.judge(variants, variant_of(case)?, &case.cell)))
                 .collect();
             // What is expected of a variant that was not played is not judged.
             if figures.is_empty() {

@@ -27,8 +27,20 @@ pub struct Expectation {
     pub grid: Vec<String>,
     /// How to compare.
     pub comparison: Comparison,
-    /// With what, in the metric's unit.
+    /// With what, in the metric's unit; or with so many times the figure that it is held against.
     pub bound: f64,
+    /// The figure that it is held against, seed by seed, if with one.
+    #[serde(default)]
+    pub against: Option<Against>,
+}
+
+/// A figure that another is held against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Against {
+    /// Its variant; the one that is judged if absent.
+    pub variant: Option<String>,
+    /// The figure, in a grid with those labels of cells alone that it names.
+    pub key: Key,
 }
 
 /// How a figure is compared with its bound.
@@ -94,47 +106,89 @@ impl Expectation {
         self.variant.as_ref().is_none_or(|name| name == variant) && self.grid.iter().all(has)
     }
 
-    /// Judges one figure in all seeds of a variant: in the cell that `cell` names, which is empty
-    /// without a grid. A seed without the figure did not hold it.
-    pub fn judge(&self, variant: &Variant, cell: &Labels) -> Judged {
+    /// Whether what it holds a figure against is among these variants.
+    pub fn can_judge(&self, variants: &[Variant]) -> bool {
+        let named = self
+            .against
+            .as_ref()
+            .and_then(|other| other.variant.as_ref());
+        named.is_none_or(|name| variants.iter().any(|variant| variant.name == *name))
+    }
+
+    /// Judges one figure in all seeds of a variant, one of `variants`: in the cell that `cell` names,
+    /// which is empty without a grid. A seed without the figure did not hold it.
+    pub fn judge(&self, variants: &[Variant], variant: &Variant, cell: &Labels) -> Judged {
         let key = self.key.clone().within(cell);
-        let metric = key.without_stat();
-        let mut worst: Option<f64> = None;
+        // The figure and its bound.
+        let mut worst: Option<(f64, f64)> = None;
         let mut worst_seed = None;
         let mut first_missing = None;
+        let mut held = !variant.seeds.is_empty();
         let mut missing = 0;
-        for seed in &variant.seeds {
-            let found = seed.metrics.get(&*metric);
-            let found = found.and_then(|found| stats::metric_value(found, key.stat()));
-            let Some(value) = found.or_else(|| self.none_counted(seed, cell)) else {
+        for (place, seed) in variant.seeds.iter().enumerate() {
+            let value = self.figure(&self.key, &key, seed, cell);
+            let bound = self.bound_in(variants, variant, place, cell);
+            let (Some(value), Some(bound)) = (value, bound) else {
+                held = false;
                 first_missing.get_or_insert(&seed.seed);
                 missing += 1;
                 continue;
             };
-            let of_all = self.worse(worst, Some(value));
-            if !self.comparison.holds(value, self.bound) && of_all != worst {
-                worst_seed = Some(&seed.seed);
+            held &= self.comparison.holds(value, bound);
+            let badness = |(value, bound): (f64, f64)| self.comparison.badness(value - bound, 0.0);
+            if worst.is_none_or(|worst| badness((value, bound)) > badness(worst)) {
+                worst = Some((value, bound));
+                let holds = self.comparison.holds(value, bound);
+                worst_seed = (!holds).then(|| seed.seed.clone());
             }
-            worst = of_all;
         }
-        let held = !variant.seeds.is_empty() && missing == 0 && worst_seed.is_none();
-        drop(metric);
         Judged {
             variant: variant.name.clone(),
             key,
-            value: worst,
+            value: worst.map(|(value, _)| value),
+            worst_seed: worst_seed.or_else(|| first_missing.cloned()),
             held,
             seeds: variant.seeds.len() as u32,
             missing,
-            worst_seed: worst_seed.or(first_missing).cloned(),
         }
+    }
+
+    /// The bound of a seed, by its place in the variant that is judged; `None` if the figure that it
+    /// comes of is missing there.
+    fn bound_in(
+        &self,
+        variants: &[Variant],
+        judged: &Variant,
+        place: usize,
+        cell: &Labels,
+    ) -> Option<f64> {
+        let Some(Against { variant, key }) = &self.against else {
+            return Some(self.bound);
+        };
+        let other = match variant {
+            None => judged,
+            Some(name) => variants.iter().find(|variant| variant.name == *name)?,
+        };
+        let seed = &judged.seeds[place].seed;
+        let seed = other.seeds.iter().find(|other| other.seed == *seed)?;
+        // A cell that it names is that one, whichever is judged.
+        let whole = key.clone().within(cell).within(key.labels());
+        let figure = self.figure(key, &whole, seed, cell)?;
+        Some(self.bound * figure)
+    }
+
+    /// A figure of a seed: `asked`, which is `whole` with the labels of the cell.
+    fn figure(&self, asked: &Key, whole: &Key, seed: &SeedResult, cell: &Labels) -> Option<f64> {
+        let found = seed.metrics.get(&*whole.without_stat());
+        let found = found.and_then(|found| stats::metric_value(found, whole.stat()));
+        found.or_else(|| self.none_counted(asked, seed, cell))
     }
 
     /// Nothing, if it asks for a count by cause, by reason or by group in a seed that has the count
     /// over all: what did not happen is told under no such label.
-    fn none_counted(&self, seed: &SeedResult, cell: &Labels) -> Option<f64> {
-        let definition = metrics::find(self.key.metric())?;
-        let asked = self.key.labels();
+    fn none_counted(&self, key: &Key, seed: &SeedResult, cell: &Labels) -> Option<f64> {
+        let definition = metrics::find(key.metric())?;
+        let asked = key.labels();
         let rest = asked.filtered(|label| !definition.counts_by(label));
         if rest.len() == asked.len() {
             return None;
@@ -191,7 +245,18 @@ impl Expectation {
         if complete {
             note_unmeasured(definition, &concerned, sound, entry, problems);
         }
-        let (comparison, bound) = read_comparison(right, definition, key.stat(), entry, problems)?;
+        let (comparison, bound, against) = match against::split(right) {
+            Some(given) => {
+                let (bound, other) =
+                    against::read(&given, (definition, &key), cases, entry, problems)?;
+                (given.comparison, bound, Some(other))
+            }
+            None => {
+                let read = read_comparison(right, definition, key.stat(), entry, problems);
+                let (comparison, bound) = read?;
+                (comparison, bound, None)
+            }
+        };
         Some(Self {
             expr: format!("{} {}", entry.key, right.trim()),
             asked: right.trim().to_owned(),
@@ -205,6 +270,7 @@ impl Expectation {
             }),
             comparison,
             bound,
+            against,
         })
     }
 }
@@ -464,5 +530,6 @@ pub fn definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
         .map(|metric| (metric.name, metric.meaning))
 }
 
+mod against;
 #[cfg(test)]
 mod tests;

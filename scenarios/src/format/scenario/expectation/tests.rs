@@ -33,6 +33,7 @@ fn expectation(metric: &str, grid: &[&str], comparison: Comparison) -> Expectati
         grid: grid.iter().map(|label| (*label).to_owned()).collect(),
         comparison,
         bound: 2.0,
+        against: None,
     }
 }
 
@@ -40,7 +41,7 @@ fn expectation(metric: &str, grid: &[&str], comparison: Comparison) -> Expectati
 fn the_worst_seed_decides() {
     let check = |comparison, values: &[f64], expected| {
         let values: Vec<(&str, f64)> = values.iter().map(|value| ("m", *value)).collect();
-        let judged = expectation("m", &[], comparison).judge(&variant(&values), &Labels::NONE);
+        let judged = expectation("m", &[], comparison).judge(&[], &variant(&values), &Labels::NONE);
         assert_eq!(
             (judged.value, judged.held),
             expected,
@@ -60,7 +61,7 @@ fn the_worst_seed_decides() {
 #[test]
 fn a_failure_names_the_seed_that_misses_by_most() {
     let check = |comparison, values: &[(&str, f64)], expected: Option<&str>| {
-        let judged = expectation("m", &[], comparison).judge(&variant(values), &Labels::NONE);
+        let judged = expectation("m", &[], comparison).judge(&[], &variant(values), &Labels::NONE);
         assert_eq!(judged.worst_seed.as_deref(), expected, "{values:?}");
     };
     check(
@@ -86,11 +87,11 @@ fn a_failure_names_the_seed_that_misses_by_most() {
 #[test]
 fn a_seed_without_the_figure_does_not_hold() {
     let expectation = expectation("other", &[], Comparison::Below);
-    let judged = expectation.judge(&variant(&[("m", 0.0)]), &Labels::NONE);
+    let judged = expectation.judge(&[], &variant(&[("m", 0.0)]), &Labels::NONE);
     assert_eq!((judged.value, judged.held), (None, false));
     assert_eq!((judged.seeds, judged.missing), (1, 1));
     let some = variant(&[("m", 0.0), ("other", 1.0), ("m", 0.0)]);
-    let judged = expectation.judge(&some, &Labels::NONE);
+    let judged = expectation.judge(&[], &some, &Labels::NONE);
     assert_eq!((judged.value, judged.held), (Some(1.0), false));
     assert_eq!((judged.seeds, judged.missing), (3, 2));
 }
@@ -99,7 +100,7 @@ fn a_seed_without_the_figure_does_not_hold() {
 fn what_did_not_happen_is_counted_as_none() {
     let seeds = variant(&[("gossip.lost", 3.0), ("gossip.lost{cause=no-path}", 3.0)]);
     let judge = |metric: &str, cell: &Labels| {
-        let judged = expectation(metric, &["size"], Comparison::Equal).judge(&seeds, cell);
+        let judged = expectation(metric, &["size"], Comparison::Equal).judge(&[], &seeds, cell);
         (judged.value, judged.missing)
     };
     let all = Labels::NONE;
@@ -114,7 +115,7 @@ fn what_did_not_happen_is_counted_as_none() {
         &[],
         Comparison::Equal,
     );
-    assert_eq!(by_both.judge(&failed, &all).value, None);
+    assert_eq!(by_both.judge(&[], &failed, &all).value, None);
 }
 
 #[test]
@@ -209,13 +210,82 @@ fn a_cell_is_judged_by_its_own_figure() {
     let cell = |loss: &str| Labels::from([("loss", loss)]);
     let of_all = expectation("m{to=x}", &["loss"], Comparison::Below);
     let played = variant(&[("m{loss=1%,to=x}", 1.0)]);
-    let judged = of_all.judge(&played, &cell("1%"));
+    let judged = of_all.judge(&[], &played, &cell("1%"));
     assert_eq!(
         (judged.key.as_str(), judged.value, judged.held),
         ("m{loss=1%,to=x}", Some(1.0), true)
     );
     // A cell that has nothing to show did not hold, whatever the others have.
-    assert!(!of_all.judge(&played, &cell("2%")).held);
+    assert!(!of_all.judge(&[], &played, &cell("2%")).held);
     let of_one = expectation("m{loss=1%}", &["loss"], Comparison::Below);
     assert!(of_one.concerns("v", &cell("1%")) && !of_one.concerns("v", &cell("2%")));
+}
+
+#[test]
+fn a_figure_is_held_against_that_of_another_variant_seed_by_seed() {
+    let text = "name='t'\nduration='1m'\n[network]\ndelays='ibm-10'\n\
+         [[group]]\nname='g'\ncount=2\nprogram='none'\n\
+         [[workload]]\nkind='flow'\nfrom='g[0]'\nto='g[1]'\nat='1s'\n\
+         [[variant]]\nname='10s'\n[[variant]]\nname='60s'\n[expect]\n";
+    let read = |expect: &str| {
+        let text = format!("{text}{expect}\n");
+        let plan = crate::format::read("t", &text, None, &[]);
+        plan.map_err(|problems| problems.to_string())
+    };
+    let plan = read("'60s: net.bytes' = '< 0.5 * 10s: net.bytes'");
+    let plan = plan.unwrap_or_else(|problems| panic!("{problems}"));
+    let seeds = |name: &str, values: &[f64]| Variant {
+        name: name.to_owned(),
+        seeds: (values.iter().zip(1..))
+            .map(|(value, seed)| SeedResult {
+                seed: u64::to_string(&seed),
+                metrics: [(
+                    Key::of("net.bytes"),
+                    Metric::Value {
+                        unit: "B".into(),
+                        value: *value,
+                    },
+                )]
+                .into(),
+                ..SeedResult::default()
+            })
+            .collect(),
+        ..Variant::default()
+    };
+    let judge = |often: &[f64], seldom: &[f64]| {
+        let variants = [seeds("10s", often), seeds("60s", seldom)];
+        let expectation = &plan.expectations[0];
+        assert!(expectation.can_judge(&variants) && !expectation.can_judge(&variants[1..]));
+        let judged = expectation.judge(&variants, &variants[1], &Labels::NONE);
+        (judged.held, judged.value, judged.missing)
+    };
+    assert_eq!(judge(&[10.0, 20.0], &[4.0, 9.0]), (true, Some(4.0), 0));
+    // Each seed by its own bound: 9 is less than half of 20, 6 is not of 10.
+    assert_eq!(judge(&[20.0, 10.0], &[9.0, 6.0]), (false, Some(6.0), 0));
+    assert_eq!(judge(&[20.0], &[9.0, 1.0]), (false, Some(9.0), 1));
+
+    let check = |expect: &str, expected: &str| {
+        let told = read(expect).expect_err(expect);
+        assert!(told.contains(expected), "{expect}: {told}");
+    };
+    check(
+        "'60s: net.bytes' = '< 10: net.bytes'",
+        "there is no variant \"10\"",
+    );
+    check(
+        "'60s: net.bytes' = '< -1 * 10s: net.bytes'",
+        "a factor above 0",
+    );
+    check(
+        "'60s: net.bytes' = '< 10s: net.byte'",
+        "unknown metric \"net.byte\"",
+    );
+    check(
+        "'60s: net.bytes' = '< 10s: flow.completion.p50'",
+        "not measured in the same unit",
+    );
+    check(
+        "'60s: net.bytes' = '< 10s: flow.completion'",
+        "add a statistic",
+    );
 }
