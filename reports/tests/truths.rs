@@ -254,7 +254,7 @@ proptest! {
     #[test]
     fn no_statement_contradicts_its_interval_and_no_seed_is_missing_in_silence(record in record()) {
         let rows = headline::rows(&record);
-        let rows: Vec<Row> = rows.into_iter().filter(|row| row.expected.is_some()).collect();
+        let rows: Vec<Row> = rows.into_iter().filter(|row| row.named.is_some()).collect();
         check_sentences(&record, &rows);
         check_words(&record, &rows);
         check_missing(&record, &rows);

@@ -15,6 +15,7 @@ mod figures;
 mod ledger;
 mod matrices;
 mod opening;
+mod origin;
 mod runs;
 mod tables;
 

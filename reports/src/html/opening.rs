@@ -1,6 +1,6 @@
 //! The top of the page: what was run, what came of it, and how to do it again.
 
-use super::concat;
+use super::{concat, origin};
 use crate::{
     advice::advice,
     answer, audit,
@@ -32,10 +32,11 @@ pub(super) fn opening(record: &Record, lead: &str) -> String {
 /// Terms of the run, and the command that repeats it.
 pub(super) fn what_was_run(record: &Record) -> String {
     format!(
-        "{}<p class=\"note\">Repeat this run, at commit {}:</p>\n<pre>{}</pre>\n",
+        "{}<p class=\"note\">Repeat this run, at commit {}:</p>\n<pre>{}</pre>\n{}",
         facts(record),
         html(&record.commit),
-        html(&command::whole(record))
+        html(&command::whole(record)),
+        origin::origin(record),
     )
 }
 

@@ -84,7 +84,9 @@ pub struct ScenarioFields {
     pub chart: Option<Vec<ChartFields>>,
     /// What must hold in every seed: `"variant: metric.stat" = "< 3m"`; without `variant:` it
     /// must hold in all of them, and in every cell of a grid that has the labels it names. A table says
-    /// it of each cell: `orrery explain grid`. `orrery explain metrics` lists the metrics.
+    /// it of each cell: `orrery explain grid`. The right side may be another figure, or another
+    /// variant's, and a factor: `"60s: net.bytes" = "< 0.5 * 10s: net.bytes"`. `orrery explain
+    /// metrics` lists the metrics.
     pub expect: Option<BTreeMap<String, ExpectText>>,
 }
 
