@@ -87,7 +87,7 @@ fn fields_metrics_and_profiles_are_explained() {
     fault.power-cut.hosts (required)
         Who.
     ");
-    assert!(said("feed.missed_forever").contains("still absent at the end"));
+    assert!(said("feed.missed_forever").contains("absent at the end of the drain"));
     assert!(said("metrics").contains("ping.rtt (distribution, ms)"));
     assert!(said("profiles").contains("aws-21: Round-trip times between 21 regions"));
     assert!(said("node").contains("sync.pull_interval = \"30s\""));

@@ -22,7 +22,7 @@ use crate::output;
 #[command(after_help = "\
 Examples:
   orrery run feed/skewed-clocks
-  orrery run feed/skewed-clocks --seeds 3 --set group.home.count=8 --set group.home.friends.degree=4
+  orrery run feed/skewed-clocks --seeds 3 --set group.home.friends.degree=4
   orrery run feed/skewed-clocks --seed 4 --variant after_ts --log orrery_node=debug
   orrery run feed/quiet --seed 1 --variant cursor --until 2m --pcap
   orrery run feed/quiet --verify --format json > result.json

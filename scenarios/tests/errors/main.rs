@@ -152,7 +152,7 @@ fn wrong_values_say_what_was_expected() {
     check(
         "\"10m\"",
         "10",
-        r#"t.toml:2:12: "duration": expected a time such as "20m" or "1.5s" (units ns, us, ms, s, m, h, d), found a number without a unit"#,
+        r#"t.toml:2:12: "duration": expected a time such as "20m" or "1.5s" (units ns, us, ms, s, m, h, d), found a number without a unit; write "10ms" or "10s""#,
     );
     check(
         "count = 10",
