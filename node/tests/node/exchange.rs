@@ -87,7 +87,7 @@ async fn a_blocked_peer_is_cut_off_and_comes_back_when_unblocked() {
     let first = alice.post("before", Audience::Public).await;
     bob.received(&first).await;
     let identity = bob.identity();
-    let block = Command::Block { identity: identity };
+    let block = Command::Block { identity };
     assert_eq!(alice.handle.command(block).await, Ok(Reply::Done));
     let second = alice.post("while blocked", Audience::Public).await;
     alice.seen.refusal("connection", "blocked").await;

@@ -245,17 +245,14 @@ impl Expectation {
         if complete {
             note_unmeasured(definition, &concerned, sound, entry, problems);
         }
-        let (comparison, bound, against) = match against::split(right) {
-            Some(given) => {
-                let (bound, other) =
-                    against::read(&given, (definition, &key), cases, entry, problems)?;
-                (given.comparison, bound, Some(other))
-            }
-            None => {
-                let read = read_comparison(right, definition, key.stat(), entry, problems);
-                let (comparison, bound) = read?;
-                (comparison, bound, None)
-            }
+        let (comparison, bound, against) = if let Some(given) = against::split(right) {
+            let about = (definition, &key);
+            let (bound, other) = against::read(&given, about, cases, entry, problems)?;
+            (given.comparison, bound, Some(other))
+        } else {
+            let read = read_comparison(right, definition, key.stat(), entry, problems);
+            let (comparison, bound) = read?;
+            (comparison, bound, None)
         };
         Some(Self {
             expr: format!("{} {}", entry.key, right.trim()),
