@@ -134,8 +134,10 @@ fn commands() -> Vec<Vec<String>> {
             continue;
         };
         let words = words(rest);
-        let is_name =
-            |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+        let is_name = |word: &String| {
+            let word = word.split('.').next().unwrap_or_default();
+            word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase())
+        };
         if words.iter().any(is_name) || words.len() < 2 {
             continue;
         }

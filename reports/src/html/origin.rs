@@ -18,11 +18,12 @@ pub(super) fn origin(record: &Record) -> String {
         html(&origin.text)
     );
     let figures = format!(
-        "<details><summary>Hosts and profiles</summary>\n{}{}</details>\n",
+        "<details><summary>Hosts, profiles and changes to the text</summary>\n{}{}{}</details>\n",
+        changes(origin),
         hosts(origin),
         profiles(origin)
     );
-    changes(origin) + &figures + &text + &program(origin)
+    figures + &text + &program(origin)
 }
 
 fn hosts(origin: &Origin) -> String {
