@@ -36,13 +36,14 @@ fn root() -> PathBuf {
 }
 
 /// Documents for people, with paths from the root.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CONTRIBUTING.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "sim/LIMITS.md",
     "bench/README.md",
+    "scenarios/TUTORIAL.md",
     "scenarios/catalog/nat/README.md",
 ];
 
@@ -175,7 +176,14 @@ fn commands_in_help_and_documents_are_understood() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let own = indented_example(&said(&["explain", "grid"]));
     let own = own + "[[variant]]\nname = 'b'\n[[variant]]\nname = 'cursor'\n";
-    std::fs::write(folder.path().join("my.toml"), own).expect("it can be written");
+    let tutorial = root().join("scenarios/TUTORIAL.md");
+    let tutorial = blocks(
+        &std::fs::read_to_string(tutorial).expect("it is there"),
+        "toml",
+    );
+    for (name, text) in [("my.toml", &own), ("pull.toml", &tutorial[0])] {
+        std::fs::write(folder.path().join(name), text).expect("it can be written");
+    }
     let commands = commands();
     assert!(commands.len() > 20, "{commands:?}");
     for command in commands {
@@ -207,7 +215,7 @@ fn commands_in_help_and_documents_are_understood() {
                 );
                 continue;
             }
-            "check" => asked = vec!["check", "my.toml"],
+            "check" if asked[1] != "pull.toml" => asked = vec!["check", "my.toml"],
             _ => {}
         }
         let output = orrery(&asked, folder.path());
@@ -219,12 +227,9 @@ fn commands_in_help_and_documents_are_understood() {
 /// Variants of a scenario, by the list of the catalog or by what its file says.
 fn variants(scenario: &str, folder: &Path) -> Vec<String> {
     if let Ok(text) = std::fs::read_to_string(folder.join(scenario)) {
-        let names = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("name = '"));
-        return names
-            .map(|name| name.trim_end_matches('\'').to_owned())
-            .collect();
+        let names = text.lines().filter_map(|line| line.strip_prefix("name = "));
+        let unquoted = names.map(|name| name.trim_matches(['\'', '"']).to_owned());
+        return unquoted.collect();
     }
     let list: serde_json::Value =
         serde_json::from_str(&said(&["list", "--format", "json"])).expect("it is JSON");
