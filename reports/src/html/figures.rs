@@ -21,37 +21,36 @@ pub(super) fn section(record: &Record, section: Section) -> String {
     body + &folded(&others)
 }
 
-/// Every seed's figures, but for the one that the page leads with.
-pub(super) fn seed_by_seed(record: &Record) -> String {
-    let mut figures = of_headline(record);
-    if let Some(place) = lead_of(record, &figures) {
-        figures.remove(place);
-    }
-    concat(figures.iter().map(markup))
+/// Every seed's figures, drawn once.
+pub(super) struct SeedBySeed {
+    /// What the page leads with where it has no matrix: of the figures that the scenario names, the
+    /// first in which variants differ.
+    pub lead: Option<String>,
+    /// The others.
+    pub others: String,
 }
 
-/// What the page leads with where it has no matrix: of the figures that are expected, the first in
-/// which variants differ, seed by seed.
-pub(super) fn lead(record: &Record) -> Option<String> {
-    let figures = of_headline(record);
-    lead_of(record, &figures).map(|place| markup(&figures[place]))
-}
-
-fn lead_of(record: &Record, figures: &[Figure]) -> Option<usize> {
-    let is_compared = record.grid.is_empty() && record.variants.len() > 1;
-    let differs = |figure: &Figure| {
-        let mut values = figure.data.rows.iter().filter_map(|row| row.get(2));
-        let first = values.next();
-        values.any(|value| Some(value) != first)
-    };
-    is_compared.then(|| figures.iter().position(differs))?
-}
-
-fn of_headline(record: &Record) -> Vec<Figure> {
+pub(super) fn seed_by_seed(record: &Record) -> SeedBySeed {
     let charts = CHARTS
         .iter()
         .filter(|chart| chart.section == Section::Headline);
-    charts.flat_map(|chart| (chart.figures)(record)).collect()
+    let mut figures: Vec<Figure> = charts.flat_map(|chart| (chart.figures)(record)).collect();
+    let is_compared = record.grid.is_empty() && record.variants.len() > 1;
+    let place = figures
+        .iter()
+        .position(|figure| is_compared && differs(figure));
+    let lead = place.map(|place| markup(&figures.remove(place)));
+    SeedBySeed {
+        lead,
+        others: concat(figures.iter().map(markup)),
+    }
+}
+
+/// Whether seeds or variants have different values.
+fn differs(figure: &Figure) -> bool {
+    let mut values = figure.data.rows.iter().filter_map(|row| row.get(2));
+    let first = values.next();
+    values.any(|value| Some(value) != first)
 }
 
 fn folded(figures: &[Figure]) -> String {

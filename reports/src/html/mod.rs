@@ -51,16 +51,13 @@ pub fn page(record: &Record) -> Result<String, Error> {
     } else {
         matrices::section(record)
     };
-    let lead = results.lead.or_else(|| figures::lead(record));
+    let by_seed = figures::seed_by_seed(record);
+    let lead = results.lead.or(by_seed.lead);
     let lead = lead.unwrap_or_default();
     let parts = [
         Part::open("results", "Results", results.body),
         matrices::pairs(record),
-        Part::folded(
-            "seed-by-seed",
-            "Seed by seed",
-            figures::seed_by_seed(record),
-        ),
+        Part::folded("seed-by-seed", "Seed by seed", by_seed.others),
         Part::open(
             "latency",
             "Latency",

@@ -27,7 +27,7 @@ use std::time::{Instant, SystemTime};
 use orrery_reports::origin::Origin;
 use orrery_reports::record::{Record, Verdict};
 
-use super::kept::Keeper;
+use super::kept::{Keeper, hash_of_file};
 use super::origin::origin;
 use super::record::assemble;
 use super::verify::{Difference, compare, locate};
@@ -381,9 +381,14 @@ impl Clock {
     /// What was run; how long that took is known only if this was the `whole` of it.
     fn origin(&self, experiment: &Experiment<'_>, pool: &Pool<'_>, whole: bool) -> Origin {
         let (plan, cases) = (experiment.plan, &experiment.cases);
+        // The program's file may have been replaced since the run began.
+        let build = match &experiment.keep.results {
+            Some(kept) => kept.build().to_owned(),
+            None => hash_of_file(pool.program).unwrap_or_default(),
+        };
         Origin {
             wall_s: whole.then(|| self.since.elapsed().as_secs_f64()),
-            ..origin(plan, cases, pool.program, self.begun)
+            ..origin(plan, cases, build, self.begun)
         }
     }
 }

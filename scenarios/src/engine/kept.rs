@@ -36,6 +36,11 @@ impl Kept {
         &self.folder
     }
 
+    /// BLAKE3 of the program that plays them, as it was when the run began.
+    pub(super) fn build(&self) -> &str {
+        &self.build
+    }
+
     /// How many of `jobs` have ended.
     pub fn count(&self, jobs: &[Job]) -> usize {
         jobs.iter().filter(|job| self.path(job).exists()).count()

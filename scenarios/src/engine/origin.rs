@@ -3,18 +3,17 @@
 //! Nothing of it decides a simulation, and nothing here is part of a trace hash.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use orrery_reports::origin::{Hosts, Origin, Program};
 
-use super::{PROFILE, hash_of_file};
+use super::PROFILE;
 use crate::format::scenario::group::Group;
 use crate::format::scenario::nat::{Homes, PUBLIC};
 use crate::format::{Case, Plan};
 
-/// What was run: `cases` of a plan, by the program at `program`, from `begun` on.
-pub fn origin(plan: &Plan, cases: &[&Case], program: &Path, begun: SystemTime) -> Origin {
+/// What was run: `cases` of a plan, by the program whose BLAKE3 is `build`, from `begun` on.
+pub fn origin(plan: &Plan, cases: &[&Case], build: String, begun: SystemTime) -> Origin {
     let written = &plan.written;
     let mut topology: BTreeMap<String, Vec<Hosts>> = BTreeMap::new();
     for case in cases {
@@ -34,7 +33,7 @@ pub fn origin(plan: &Plan, cases: &[&Case], program: &Path, begun: SystemTime) -
             profile: PROFILE.to_owned(),
             compiler: env!("ORRERY_COMPILER").to_owned(),
             target: env!("ORRERY_TARGET").to_owned(),
-            hash: hash_of_file(program).unwrap_or_default(),
+            hash: build,
         },
         begun: rfc_3339(begun),
         wall_s: None,
@@ -122,7 +121,7 @@ mod tests {
         let settings = ["group.g.access=fibre".to_owned()];
         let plan = read("t", text, None, &settings).unwrap_or_else(|wrong| panic!("{wrong}"));
         let cases: Vec<&Case> = plan.cases.iter().collect();
-        let origin = origin(&plan, &cases, Path::new("/nonexistent"), UNIX_EPOCH);
+        let origin = origin(&plan, &cases, String::new(), UNIX_EPOCH);
         assert_eq!((&*origin.text, &*origin.settings), (text, &settings[..]));
         let hosts = &origin.topology["b"][0];
         assert_eq!((hosts.count, &*hosts.access), (3, "fibre"));

@@ -2,6 +2,25 @@
 
 use super::{Definition, latency, value};
 
+/// Why a relay grants no reservation, or opens no circuit.
+const REFUSALS: &[&str] = &[
+    "address-rate",
+    "connection-closed",
+    "connection-failed",
+    "handshake-failed",
+    "hourly-quota",
+    "malformed",
+    "no-friend",
+    "no-reservation",
+    "not-listed",
+    "peer-rate",
+    "permission-denied",
+    "relay-unreachable",
+    "resource-limit-exceeded",
+    "timed-out",
+    "unsupported",
+];
+
 crate::metrics! {
     pub(crate) METRICS {
         RELAY_BYTES = value(
@@ -24,23 +43,7 @@ crate::metrics! {
         );
         RELAY_CIRCUITS_DENIED = Definition {
             labels: &["reason"],
-            cases: &[
-                "address-rate",
-                "connection-closed",
-                "connection-failed",
-                "handshake-failed",
-                "hourly-quota",
-                "malformed",
-                "no-friend",
-                "no-reservation",
-                "not-listed",
-                "peer-rate",
-                "permission-denied",
-                "relay-unreachable",
-                "resource-limit-exceeded",
-                "timed-out",
-                "unsupported",
-            ],
+            cases: REFUSALS,
             ..value(
                 "relay.circuits.denied",
                 "1",
@@ -103,23 +106,7 @@ crate::metrics! {
         );
         RELAY_REFUSED = Definition {
             labels: &["reason"],
-            cases: &[
-                "address-rate",
-                "connection-closed",
-                "connection-failed",
-                "handshake-failed",
-                "hourly-quota",
-                "malformed",
-                "no-friend",
-                "no-reservation",
-                "not-listed",
-                "peer-rate",
-                "permission-denied",
-                "relay-unreachable",
-                "resource-limit-exceeded",
-                "timed-out",
-                "unsupported",
-            ],
+            cases: REFUSALS,
             ..value(
                 "relay.refused",
                 "1",
