@@ -1,25 +1,37 @@
 //! What happened so far, as numbers, and the one place where events leave the node.
 //!
-//! Every event is counted before it is shown, so that counters and events
-//! never disagree. Owns no behaviour.
+//! Every event is counted before it is shown, so that counters and events never disagree: by its
+//! kind, and under the figures that `api/measure.rs` declares of it. Owns no behaviour.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::api::Event;
+use libp2p::PeerId;
+
+use crate::api::{Event, MEASURES, MeasureKind, Sample};
 use crate::environment::Observer;
 
-/// Shows events to the observer and counts them by kind.
+/// Shows events to the observer and counts them.
 #[derive(Clone)]
 pub struct Outlet {
+    me: PeerId,
     observer: Arc<dyn Observer>,
-    counters: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+    counters: Arc<Mutex<Counters>>,
+}
+
+#[derive(Default)]
+struct Counters {
+    /// Events by their kind, and what no event stands for.
+    plain: BTreeMap<&'static str, u64>,
+    /// Declared figures by name and the value of their label.
+    labelled: BTreeMap<(&'static str, String), u64>,
 }
 
 impl Outlet {
-    /// An outlet to `observer`, all counters absent.
-    pub fn new(observer: Arc<dyn Observer>) -> Self {
+    /// An outlet of the node of the peer `me` to `observer`, all counters absent.
+    pub fn new(me: PeerId, observer: Arc<dyn Observer>) -> Self {
         Self {
+            me,
             observer,
             counters: Arc::default(),
         }
@@ -28,6 +40,16 @@ impl Outlet {
     /// Counts `event` and shows it.
     pub fn emit(&self, event: &Event) {
         self.add(event.name(), 1);
+        event.measure(&self.me, &mut |measure, sample| {
+            if measure.kind == MeasureKind::Count {
+                self.add(measure.name, 1);
+            }
+            if let Sample::Labelled(value) = sample {
+                let mut counters = self.lock();
+                let key = (measure.name, value.to_owned());
+                *counters.labelled.entry(key).or_default() += 1;
+            }
+        });
         self.observer.event(event);
     }
 
@@ -36,81 +58,60 @@ impl Outlet {
         if amount == 0 {
             return;
         }
-        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let value = counters.entry(counter).or_insert(0);
+        let mut counters = self.lock();
+        let value = counters.plain.entry(counter).or_insert(0);
         *value = value.saturating_add(amount);
     }
 
-    /// All counters that are not zero, sorted by name.
+    /// All counters that are not zero, by name: `relay-refused`, `relay.refused`, and
+    /// `relay.refused{reason=no-friend}`.
     pub fn counters(&self) -> BTreeMap<String, u64> {
-        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        counters
-            .iter()
+        let counters = self.lock();
+        let plain = counters.plain.iter();
+        let labelled = counters.labelled.iter().map(|((name, value), count)| {
+            let measure = MEASURES.iter().find(|measure| measure.name == *name);
+            let label = measure.and_then(|measure| measure.label);
+            let label = label.map_or("", |(label, _)| label);
+            (format!("{name}{{{label}={value}}}"), *count)
+        });
+        plain
             .map(|(name, value)| ((*name).to_owned(), *value))
+            .chain(labelled)
             .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Event {
-    /// The name of an event's kind, by which it is counted.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Event::Listening { .. } => "listening",
-            Event::Connected { .. } => "connected",
-            Event::Disconnected { .. } => "disconnected",
-            Event::DialFailed { .. } => "dial-failed",
-            Event::NeighbourFound { .. } => "neighbour-found",
-            Event::NeighbourGone { .. } => "neighbour-gone",
-            Event::PortMapped { .. } => "port-mapped",
-            Event::PortUnmapped { .. } => "port-unmapped",
-            Event::PortMappingFailed { .. } => "port-mapping-failed",
-            Event::Registered { .. } => "registered",
-            Event::Found { .. } => "found",
-            Event::NotFound { .. } => "not-found",
-            Event::Reached { .. } => "reached",
-            Event::ReachFailed { .. } => "reach-failed",
-            Event::HolePunching { .. } => "hole-punching",
-            Event::HolePunchFailed { .. } => "hole-punch-failed",
-            Event::Upgraded { .. } => "upgraded",
-            Event::QueryBegan { .. } => "query-began",
-            Event::QueryEnded { .. } => "query-ended",
-            Event::AddressPublished { .. } => "address-published",
-            Event::Pinged { .. } => "pinged",
-            Event::Authenticated { .. } => "authenticated",
-            Event::CertificateChanged { .. } => "certificate-changed",
-            Event::Posted { .. } => "posted",
-            Event::Granted { .. } => "granted",
-            Event::Received { .. } => "received",
-            Event::GossipReceived { .. } => "gossip-received",
-            Event::GroupJoined { .. } => "group-joined",
-            Event::GroupLeft { .. } => "group-left",
-            Event::MeshChanged { .. } => "mesh-changed",
-            Event::GossipDropped { .. } => "gossip-dropped",
-            Event::GossipRefused { .. } => "gossip-refused",
-            Event::GossipStreamReset { .. } => "gossip-stream-reset",
-            Event::PullEnded { .. } => "pull-ended",
-            Event::PullFailed { .. } => "pull-failed",
-            Event::Refused { .. } => "refused",
-            Event::Forked { .. } => "forked",
-            Event::PostsMissing { .. } => "posts-missing",
-            Event::OwnLogEnded { .. } => "own-log-ended",
-            Event::IndexRebuilt { .. } => "index-rebuilt",
-            Event::AddressTested { .. } => "address-tested",
-            Event::RelayReserved { .. } => "relay-reserved",
-            Event::RelayReservationFailed { .. } => "relay-reservation-failed",
-            Event::RelayReservationLost { .. } => "relay-reservation-lost",
-            Event::RelayGranted { .. } => "relay-granted",
-            Event::RelayRefused { .. } => "relay-refused",
-            Event::RelayReleased { .. } => "relay-released",
-            Event::CircuitOpened { .. } => "circuit-opened",
-            Event::CircuitClosed { .. } => "circuit-closed",
-            Event::CircuitDenied { .. } => "circuit-denied",
-            Event::ListeningEnded { .. } => "listening-ended",
-            Event::LimitReached { .. } => "limit-reached",
-            Event::StorageFailed { .. } => "storage-failed",
-            Event::PostSetAside { .. } => "post-set-aside",
-            Event::ReaderLeftOut { .. } => "reader-left-out",
-            Event::KeysAreOld { .. } => "keys-are-old",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn event(&self, _: &Event) {}
+    }
+
+    #[test]
+    fn events_are_counted_by_kind_and_under_the_figures_declared_of_them() {
+        let me = PeerId::random();
+        let outlet = Outlet::new(me, Arc::new(Deaf));
+        for reason in ["no-friend", "no-friend", "not-listed"] {
+            outlet.emit(&Event::RelayRefused {
+                peer: me,
+                reason: reason.to_owned(),
+            });
         }
+        let expected = [
+            ("relay-refused", 3),
+            ("relay.refused", 3),
+            ("relay.refused{reason=no-friend}", 2),
+            ("relay.refused{reason=not-listed}", 1),
+        ];
+        let expected = expected.map(|(name, count)| (name.to_owned(), count));
+        assert_eq!(outlet.counters(), expected.into());
     }
 }

@@ -26,6 +26,7 @@ pub mod keep_alive;
 pub mod keys;
 #[cfg(test)]
 mod memory_disk;
+mod named;
 pub mod node;
 pub mod op;
 mod peer_names;

@@ -115,8 +115,7 @@ pub enum Command {
         /// Whom.
         identity: IdentityId,
         /// Their libp2p peer id, if it is known: some rungs find only peers.
-        #[serde(default, with = "text::option")]
-        #[schemars(with = "Option<String>")]
+        #[serde(default, with = "text::Maybe")]
         peer: Option<PeerId>,
         /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
         by: Vec<Rung>,
@@ -132,8 +131,7 @@ pub enum Command {
         /// Whom.
         identity: IdentityId,
         /// Their libp2p peer id, if it is known.
-        #[serde(default, with = "text::option")]
-        #[schemars(with = "Option<String>")]
+        #[serde(default, with = "text::Maybe")]
         peer: Option<PeerId>,
         /// Multiaddrs at which that peer may be.
         addresses: Vec<String>,

@@ -9,115 +9,129 @@ use super::{Miss, NoMapping, Path, Payload, Rung, Transport, Unreached};
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
+/// Declares the kinds of event, each with its name.
+macro_rules! events {
+    ($(#[$meta:meta])* pub enum Event {
+        $($(#[$about:meta])* $kind:ident = $name:literal { $($fields:tt)* })+
+    }) => {
+        $(#[$meta])*
+        pub enum Event {
+            $($(#[$about])* #[serde(rename = $name)] $kind { $($fields)* },)+
+        }
+
+        impl Event {
+            /// The name of an event's kind: it is told by it in JSON, and counted by it.
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind { .. } => $name,)+
+                }
+            }
+        }
+    };
+}
+
+events! {
 /// What a node tells of itself, as it happens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "event", rename_all = "kebab-case")]
+#[serde(tag = "event")]
 pub enum Event {
     /// The node listens on a new address.
-    Listening {
+    Listening = "listening" {
         /// Multiaddr.
         address: String,
-    },
+    }
     /// A connection is up.
-    Connected {
+    Connected = "connected" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Whether we dialled.
         dialer: bool,
-    },
+    }
     /// A connection is gone.
-    Disconnected {
+    Disconnected = "disconnected" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Why.
         reason: String,
-    },
+    }
     /// A dial failed.
-    DialFailed {
+    DialFailed = "dial-failed" {
         /// libp2p peer id, if known.
-        #[serde(with = "text::option")]
-        #[schemars(with = "Option<String>")]
+        #[serde(with = "text::Maybe")]
         peer: Option<PeerId>,
         /// Why.
         reason: String,
-    },
+    }
     /// A peer announces itself on the local network.
-    NeighbourFound {
+    NeighbourFound = "neighbour-found" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Multiaddr that ends in the peer's name.
         address: String,
-    },
+    }
     /// A peer has not announced itself on the local network any more.
-    NeighbourGone {
+    NeighbourGone = "neighbour-gone" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// The address with which it was found.
         address: String,
-    },
+    }
     /// The router of the local network passes on to us what is sent to an address of its own.
-    PortMapped {
+    PortMapped = "port-mapped" {
         /// Multiaddr of the router's.
         address: String,
         /// The multiaddr listened on to which that leads.
         listening: String,
-    },
+    }
     /// What is sent to the router's address reaches us no longer.
-    PortUnmapped {
+    PortUnmapped = "port-unmapped" {
         /// Multiaddr of the router's.
         address: String,
-    },
+    }
     /// The router of the local network will not be asked for ports.
-    PortMappingFailed {
+    PortMappingFailed = "port-mapping-failed" {
         /// Why.
         reason: NoMapping,
-    },
+    }
     /// A rendezvous point tells whoever asks for us where we are.
-    Registered {
+    Registered = "registered" {
         /// Its libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         point: PeerId,
         /// For so many seconds, by its word.
         ttl_s: u64,
-    },
+    }
     /// A rung of the ladder has found somebody.
-    Found {
+    Found = "found" {
         /// Whom.
         identity: IdentityId,
         /// Which rung.
         by: Rung,
         /// Their libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Multiaddrs, with or without the peer's name at the end.
         addresses: Vec<String>,
-    },
+    }
     /// A rung of the ladder has not found somebody.
-    NotFound {
+    NotFound = "not-found" {
         /// Whom.
         identity: IdentityId,
         /// Which rung.
         by: Rung,
         /// Why.
         reason: Miss,
-    },
+    }
     /// Somebody is connected, as `Command::Reach` asked.
-    Reached {
+    Reached = "reached" {
         /// Whom.
         identity: IdentityId,
         /// Their libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// How they are connected now.
         path: Path,
@@ -127,39 +141,36 @@ pub enum Event {
         by: Option<Rung>,
         /// Microseconds since that was asked.
         took_us: u64,
-    },
+    }
     /// Somebody was not reached, as `Command::Reach` asked.
-    ReachFailed {
+    ReachFailed = "reach-failed" {
         /// Whom.
         identity: IdentityId,
         /// Why.
         reason: Unreached,
         /// What the last dial failed of, if there was one.
         last_error: Option<String>,
-    },
+    }
     /// We dial a peer directly with whom a relay connects us, as it dials us.
-    HolePunching {
+    HolePunching = "hole-punching" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Which attempt over this relayed connection, from 1.
         attempt: u32,
-    },
+    }
     /// A hole punch failed for good: the connection stays relayed.
-    HolePunchFailed {
+    HolePunchFailed = "hole-punch-failed" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Why.
         reason: String,
-    },
+    }
     /// A direct connection takes the place of a relayed one.
-    Upgraded {
+    Upgraded = "upgraded" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// What it is: `hole-punched`, or `direct` over a local network that both are on.
         path: Path,
@@ -169,9 +180,9 @@ pub enum Event {
         attempts: u32,
         /// Microseconds since the relayed connection was up.
         took_us: u64,
-    },
+    }
     /// A Kademlia query of this node began.
-    QueryBegan {
+    QueryBegan = "query-began" {
         /// Its number among those of the node's life.
         query: String,
         /// What it is for: `find-address`, `renew-address`, `publish-address`, `closest`,
@@ -180,12 +191,11 @@ pub enum Event {
         /// Whose address or which service it is about.
         about: String,
         /// Peers of the own table that it begins with, the nearest first.
-        #[serde(with = "text::list")]
-        #[schemars(with = "Vec<String>")]
+        #[serde(with = "text::Several")]
         known: Vec<PeerId>,
-    },
+    }
     /// A Kademlia query of this node ended.
-    QueryEnded {
+    QueryEnded = "query-ended" {
         /// Its number, as when it began.
         query: String,
         /// What it was for, as when it began.
@@ -200,193 +210,181 @@ pub enum Event {
         timed_out: bool,
         /// Peers at which it ended: those who gave the newest record, the nearest ones, or
         /// the providers. Publishing ends at nobody in particular.
-        #[serde(with = "text::list")]
-        #[schemars(with = "Vec<String>")]
+        #[serde(with = "text::Several")]
         peers: Vec<PeerId>,
-    },
+    }
     /// The own addresses were published.
-    AddressPublished {
+    AddressPublished = "address-published" {
         /// The record's version.
         version: u64,
         /// Multiaddrs.
         addresses: Vec<String>,
-    },
+    }
     /// A connected peer answered a ping.
-    Pinged {
+    Pinged = "pinged" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Round trip in microseconds.
         rtt_us: u64,
-    },
+    }
     /// A connected peer proved which identity it speaks for.
-    Authenticated {
+    Authenticated = "authenticated" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Its identity.
         identity: IdentityId,
-    },
+    }
     /// Somebody followed uses other keys than before: what is posted to them from now on is sealed
     /// to the new one.
-    CertificateChanged {
+    CertificateChanged = "certificate-changed" {
         /// Whose.
         identity: IdentityId,
         /// The serial of their new certificate.
         serial: u64,
-    },
+    }
     /// An own post is durable, and was acknowledged.
-    Posted {
+    Posted = "posted" {
         /// Its name.
         op: OpId,
         /// Its stamp.
         stamp_ms: u64,
         /// Its readers, resolved; empty for public.
         readers: Vec<IdentityId>,
-    },
+    }
     /// An own post was opened to one more reader, durably.
-    Granted {
+    Granted = "granted" {
         /// Its name.
         op: OpId,
         /// The new reader.
         reader: IdentityId,
-    },
+    }
     /// A post of somebody else is stored durably and readable here.
-    Received {
+    Received = "received" {
         /// Its name.
         op: OpId,
         /// Its author.
         author: IdentityId,
         /// Its stamp.
         stamp_ms: u64,
-    },
+    }
     /// A message of a group came, for the first time. Nothing keeps it.
-    GossipReceived {
+    GossipReceived = "gossip-received" {
         /// The group's topic.
         topic: String,
         /// Its name: author and number.
         message: String,
         /// The author's libp2p peer id, which the signature proves if messages are signed.
-        #[serde(with = "text::option")]
-        #[schemars(with = "Option<String>")]
+        #[serde(with = "text::Maybe")]
         author: Option<PeerId>,
         /// The libp2p peer id of the connected peer that handed it to us.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         from: PeerId,
         /// The message.
         data: Payload,
-    },
+    }
     /// A connected peer takes part in a group.
-    GroupJoined {
+    GroupJoined = "group-joined" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// The group's topic.
         topic: String,
-    },
+    }
     /// A connected peer takes part in a group no longer.
-    GroupLeft {
+    GroupLeft = "group-left" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// The group's topic.
         topic: String,
-    },
+    }
     /// The peers to which we hand on a group's messages unasked are others than before. Told
     /// with the next message that we send or get.
-    MeshChanged {
+    MeshChanged = "mesh-changed" {
         /// The group's topic.
         topic: String,
         /// Their libp2p peer ids, all of them.
-        #[serde(with = "text::list")]
-        #[schemars(with = "Vec<String>")]
+        #[serde(with = "text::Several")]
         peers: Vec<PeerId>,
-    },
+    }
     /// Messages to a connected peer were dropped before they left, because it takes them too
     /// slowly: they had waited too long, or there was no room for them. Told with the next
     /// heartbeat.
-    GossipDropped {
+    GossipDropped = "gossip-dropped" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Messages, and offers of or requests for such.
         messages: u64,
         /// Others, that keep up the mesh.
         control: u64,
-    },
+    }
     /// A peer sent groups' messages in one transmission that we do not take. It was left out; what
     /// the peer sends after it is heard.
-    GossipRefused {
+    GossipRefused = "gossip-refused" {
         /// The libp2p peer id of the one who sent it, not of the messages' author.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// `too-large` for more than `gossip.max_message_bytes`, `unreadable` for what is not as
         /// the protocol wants it or holds more than we take at once.
         reason: String,
         /// Bytes of the transmission, as the peer says.
         bytes: u64,
-    },
+    }
     /// What a peer sent for groups were no transmissions: the stream was reset. The peer may open
     /// another one.
-    GossipStreamReset {
+    GossipStreamReset = "gossip-stream-reset" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
-    },
+    }
     /// A pull ended.
-    PullEnded {
+    PullEnded = "pull-ended" {
         /// From whom.
         from: IdentityId,
         /// Items that were new.
         items: u64,
         /// Microseconds from asking to the end of the answer, with all its items stored.
         took_us: u64,
-    },
+    }
     /// A pull failed.
-    PullFailed {
+    PullFailed = "pull-failed" {
         /// From whom.
         from: IdentityId,
         /// Why.
         reason: String,
-    },
+    }
     /// We refused a request.
-    Refused {
+    Refused = "refused" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Protocol.
         protocol: String,
         /// Typed reason, kebab-case.
         reason: String,
-    },
+    }
     /// Two different headers for one place in a log: the log is frozen there.
-    Forked {
+    Forked = "forked" {
         /// The author.
         author: IdentityId,
         /// Place in the log.
         seq: u64,
-    },
+    }
     /// Posts of somebody we follow exist for us, by their signed heads, and are not here: they are
     /// asked for again. Told when the number changes.
-    PostsMissing {
+    PostsMissing = "posts-missing" {
         /// The author.
         author: IdentityId,
         /// How many.
         missing: u64,
-    },
+    }
     /// An own log is written no more, because others hold more of it, or something else: the next
     /// post to its readers begins another one. It happens after a restore from a copy, and when
     /// two programs post with the same keys.
-    OwnLogEnded {
+    OwnLogEnded = "own-log-ended" {
         /// The log.
         log: String,
         /// Place in it.
@@ -394,10 +392,10 @@ pub enum Event {
         /// `others-hold-more`, `forked`, `old-copy` (another log showed that the store is behind) or
         /// `asked`.
         reason: String,
-    },
+    }
     /// The index was missing or damaged, and was made anew from the files; others' posts are
     /// pulled again.
-    IndexRebuilt {
+    IndexRebuilt = "index-rebuilt" {
         /// What was wrong.
         reason: String,
         /// Contacts that are known.
@@ -411,227 +409,161 @@ pub enum Event {
         /// damaged: until they are pulled again, posts are sealed to the keys on their cards.
         #[serde(default)]
         proofs_lost: bool,
-    },
+    }
     /// A peer has tried to dial one of our addresses, at our request.
-    AddressTested {
+    AddressTested = "address-tested" {
         /// Multiaddr.
         address: String,
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         by: PeerId,
         /// Whether it reached us. Otherwise it could not, or would not, dial.
         reachable: bool,
-    },
+    }
     /// A relay holds a place for us: others reach us through it.
-    RelayReserved {
+    RelayReserved = "relay-reserved" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         relay: PeerId,
         /// Microseconds from asking to the answer; absent when a place is renewed, which is
         /// done in the background.
         took_us: Option<u64>,
         /// Whether a place that we had was renewed.
         renewal: bool,
-    },
+    }
     /// A relay has not given us a place.
-    RelayReservationFailed {
+    RelayReservationFailed = "relay-reservation-failed" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         relay: PeerId,
         /// Typed reason, kebab-case.
         reason: String,
-    },
+    }
     /// A relay holds our place no longer.
-    RelayReservationLost {
+    RelayReservationLost = "relay-reservation-lost" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         relay: PeerId,
         /// Typed reason, kebab-case.
         reason: String,
         /// Whether it was the only place that we had.
         last: bool,
-    },
+    }
     /// As a relay, we hold a place for somebody, or go on doing so.
-    RelayGranted {
+    RelayGranted = "relay-granted" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Whether a place was renewed.
         renewal: bool,
-    },
+    }
     /// As a relay, we have not given somebody a place.
-    RelayRefused {
+    RelayRefused = "relay-refused" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Typed reason, kebab-case.
         reason: String,
-    },
+    }
     /// As a relay, we hold somebody's place no longer.
-    RelayReleased {
+    RelayReleased = "relay-released" {
         /// libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Typed reason, kebab-case.
         reason: String,
-    },
+    }
     /// A connection through a relay is up: told by the relay and by both ends.
-    CircuitOpened {
+    CircuitOpened = "circuit-opened" {
         /// The relay's libp2p peer id, if it is known.
-        #[serde(with = "text::option")]
-        #[schemars(with = "Option<String>")]
+        #[serde(with = "text::Maybe")]
         relay: Option<PeerId>,
         /// The libp2p peer id of the end that dialled.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         from: PeerId,
         /// The libp2p peer id of the other end.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         to: PeerId,
-    },
+    }
     /// A connection through a relay is gone: told by the relay and by both ends.
-    CircuitClosed {
+    CircuitClosed = "circuit-closed" {
         /// The relay's libp2p peer id, if it is known.
-        #[serde(with = "text::option")]
-        #[schemars(with = "Option<String>")]
+        #[serde(with = "text::Maybe")]
         relay: Option<PeerId>,
         /// The libp2p peer id of the end that dialled.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         from: PeerId,
         /// The libp2p peer id of the other end.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         to: PeerId,
         /// Typed reason, kebab-case. Only the relay knows which of its limits was reached.
         reason: String,
-    },
+    }
     /// A connection through a relay has not come about: told by the relay and by the end that
     /// dialled.
-    CircuitDenied {
+    CircuitDenied = "circuit-denied" {
         /// The relay's libp2p peer id, if it is known.
-        #[serde(with = "text::option")]
-        #[schemars(with = "Option<String>")]
+        #[serde(with = "text::Maybe")]
         relay: Option<PeerId>,
         /// The libp2p peer id of the end that dialled.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         from: PeerId,
         /// The libp2p peer id of the other end, if it is known.
-        #[serde(with = "text::option")]
-        #[schemars(with = "Option<String>")]
+        #[serde(with = "text::Maybe")]
         to: Option<PeerId>,
         /// Typed reason, kebab-case.
         reason: String,
-    },
+    }
     /// The node does not accept connections at an address of its configuration; it is tried again
     /// after a pause.
-    ListeningEnded {
+    ListeningEnded = "listening-ended" {
         /// The address as it is configured.
         address: String,
         /// Why.
         reason: String,
-    },
+    }
     /// A bound was reached.
-    LimitReached {
+    LimitReached = "limit-reached" {
         /// Which, kebab-case.
         limit: String,
-    },
+    }
     /// The disk refused us; the operation was not acknowledged.
-    StorageFailed {
+    StorageFailed = "storage-failed" {
         /// What was being done.
         doing: String,
         /// Why.
         reason: String,
-    },
+    }
     /// The files of an own post are not as they were written, and no index knows it: the post is not
     /// there any more, its files lie where they were under another name, and its log is written no
     /// more.
-    PostSetAside {
+    PostSetAside = "post-set-aside" {
         /// The log.
         log: String,
         /// Place in it.
         seq: u64,
         /// Which file, and what is wrong with it.
         reason: String,
-    },
+    }
     /// A friend is no reader of an own post to friends, since nothing can be sealed to the key that
     /// is known of them.
-    ReaderLeftOut {
+    ReaderLeftOut = "reader-left-out" {
         /// The post's name.
         op: OpId,
         /// The friend.
         reader: IdentityId,
-    },
+    }
     /// A friend holds a newer certificate of this identity than these keys have: they were restored
     /// from before a rotation. What friends seal to the newer keys cannot be read here until they are
     /// changed once more, by `keys rotate`. Told once.
-    KeysAreOld {
+    KeysAreOld = "keys-are-old" {
         /// The serial of the certificate in use.
         serial: u64,
         /// The serial of the one that the friend holds.
         newer: u64,
-    },
+    }
+}
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_written_as_their_text_and_read_from_nothing_else() {
-        let peer: PeerId = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
-            .parse()
-            .expect("a peer");
-        let identity = IdentityId([0x9d; 32]);
-        let check = |event: &Event, expected: String| {
-            let text = serde_json::to_string(event).map_err(|error| error.to_string());
-            assert_eq!(text.as_ref(), Ok(&expected));
-            let read = serde_json::from_str(&expected).map_err(|error| error.to_string());
-            assert_eq!(read.as_ref(), Ok(event));
-        };
-        let proved = Event::Authenticated { peer, identity };
-        let text =
-            format!(r#"{{"event":"authenticated","peer":"{peer}","identity":"{identity}"}}"#);
-        check(&proved, text.clone());
-        let refused = |text: String| {
-            let read: Result<Event, _> = serde_json::from_str(&text);
-            read.map_err(|error| error.to_string())
-                .expect_err("no name")
-        };
-        assert!(refused(text.replace(&identity.to_string(), "x")).contains("identity: not"));
-        refused(text.replace(&peer.to_string(), "x"));
-        let unknown = Event::DialFailed {
-            peer: None,
-            reason: "r".to_owned(),
-        };
-        let failed = r#"{"event":"dial-failed","peer":null,"reason":"r"}"#;
-        check(&unknown, failed.to_owned());
-        let named = Event::DialFailed {
-            peer: Some(peer),
-            reason: "r".to_owned(),
-        };
-        check(&named, failed.replace("null", &format!("\"{peer}\"")));
-        let mesh = Event::MeshChanged {
-            topic: "t".to_owned(),
-            peers: vec![peer],
-        };
-        let text = format!(r#"{{"event":"mesh-changed","topic":"t","peers":["{peer}"]}}"#);
-        check(&mesh, text);
-        let granted = Event::Granted {
-            op: OpId([0xab; 32]),
-            reader: identity,
-        };
-        let op = "ab".repeat(32);
-        let text = format!(r#"{{"event":"granted","op":"{op}","reader":"{identity}"}}"#);
-        check(&granted, text);
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 
 mod command;
 mod event;
+pub mod measure;
 mod payload;
 mod reach;
 mod reply;
@@ -13,6 +14,7 @@ pub(crate) mod text;
 
 pub use command::{Audience, Command};
 pub use event::Event;
+pub use measure::{MEASURES, Measure, MeasureKind, Sample};
 pub use payload::Payload;
 pub use reach::{Miss, Missed, NoMapping, Path, Rung, Transport, Unreached};
 pub use reply::{Contact, Friend, FriendLink, Post, Reachability, Reply};

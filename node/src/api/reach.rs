@@ -5,64 +5,46 @@ use libp2p::multiaddr::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A way to learn where somebody is.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rung {
-    /// Their card, and the configuration.
-    Known,
-    /// Who announces itself on the local network.
-    Mdns,
-    /// A signed record in the Kademlia table.
-    Kad,
-    /// A rendezvous server.
-    Rendezvous,
-    /// Friends, and their friends.
-    Friends,
-    /// A relay that both ends know.
-    Relay,
-}
+use crate::named::named;
 
-impl Rung {
-    /// All of them, nearest and cheapest first.
-    pub const ALL: [Self; 6] = [
-        Self::Known,
-        Self::Mdns,
-        Self::Kad,
-        Self::Rendezvous,
-        Self::Friends,
-        Self::Relay,
-    ];
-
-    /// The name in the configuration and on the command line, kebab-case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Known => "known",
-            Self::Mdns => "mdns",
-            Self::Kad => "kad",
-            Self::Rendezvous => "rendezvous",
-            Self::Friends => "friends",
-            Self::Relay => "relay",
-        }
+named! {
+    /// A way to learn where a person is. The declaration has the nearest and cheapest first.
+    #[derive(
+        Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    )]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Rung {
+        /// Their card, and the configuration.
+        Known = "known",
+        /// Who announces itself on the local network.
+        Mdns = "mdns",
+        /// A signed record in the Kademlia table.
+        Kad = "kad",
+        /// A rendezvous server.
+        Rendezvous = "rendezvous",
+        /// Friends, and their friends.
+        Friends = "friends",
+        /// A relay that both ends know.
+        Relay = "relay",
     }
 }
 
-/// What carries a connection.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// TCP.
-    Tcp,
-    /// QUIC.
-    Quic,
-    /// A relay, however that is reached.
-    Circuit,
-    /// What an environment has beside them.
-    Other,
+named! {
+    /// What carries a connection.
+    #[derive(
+        Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    )]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Transport {
+        /// TCP.
+        Tcp = "tcp",
+        /// QUIC.
+        Quic = "quic",
+        /// A relay, however that is reached.
+        Circuit = "circuit",
+        /// What an environment has beside them.
+        Other = "other",
+    }
 }
 
 impl Transport {
@@ -78,16 +60,6 @@ impl Transport {
             }
         }
         carrier
-    }
-
-    /// The name in events and figures, kebab-case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Quic => "quic",
-            Self::Circuit => "circuit",
-            Self::Other => "other",
-        }
     }
 }
 

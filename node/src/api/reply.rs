@@ -43,15 +43,13 @@ pub enum Reply {
     /// Peers that Kademlia has named.
     Peers {
         /// libp2p peer ids; of the nearest, the nearest first.
-        #[serde(with = "text::list")]
-        #[schemars(with = "Vec<String>")]
+        #[serde(with = "text::Several")]
         peers: Vec<PeerId>,
     },
     /// A peer is connected, as `Command::Dial` asked.
     Dialled {
         /// Its libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// How it is connected now.
         path: Path,
@@ -70,8 +68,7 @@ pub enum Reply {
         /// By which rung.
         by: Rung,
         /// Their libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Multiaddrs, each of which can be dialled by itself: they end in a peer's name.
         addresses: Vec<String>,
@@ -84,8 +81,7 @@ pub enum Reply {
     /// Somebody is connected.
     Reached {
         /// Their libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// How they are connected now.
         path: Path,
@@ -137,14 +133,12 @@ pub enum Reply {
         /// Own identity.
         identity: IdentityId,
         /// Own libp2p peer id.
-        #[serde(with = "text::one")]
-        #[schemars(with = "String")]
+        #[serde(with = "text::One")]
         peer: PeerId,
         /// Addresses listened on.
         listening: Vec<String>,
         /// Connected peers.
-        #[serde(with = "text::list")]
-        #[schemars(with = "Vec<String>")]
+        #[serde(with = "text::Several")]
         connections: Vec<PeerId>,
         /// Counters by name, sorted.
         counters: std::collections::BTreeMap<String, u64>,
@@ -161,8 +155,7 @@ pub enum Reply {
         #[serde(default)]
         friends: Vec<Friend>,
         /// The libp2p peer ids of relays that hold a place for us, sorted.
-        #[serde(default, with = "text::list")]
-        #[schemars(with = "Vec<String>")]
+        #[serde(default, with = "text::Several")]
         reservations: Vec<PeerId>,
         /// Who can reach us, as far as that is known.
         #[serde(default)]
@@ -194,8 +187,7 @@ pub struct Friend {
     /// What the owner calls them.
     pub name: Option<String>,
     /// Their libp2p peer id.
-    #[serde(with = "text::one")]
-    #[schemars(with = "String")]
+    #[serde(with = "text::One")]
     pub peer: PeerId,
     /// How they are connected, if they are.
     pub link: Option<FriendLink>,
@@ -221,8 +213,7 @@ pub struct Contact {
     /// What the owner calls them.
     pub name: Option<String>,
     /// Their libp2p peer id, if their card was ever seen.
-    #[serde(default, with = "text::option")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, with = "text::Maybe")]
     pub peer: Option<PeerId>,
     /// Whether the owner follows them.
     pub followed: bool,

@@ -1,10 +1,13 @@
-//! Names as text in JSON: how serde writes and reads what is a value in memory.
+//! Names as text in JSON: how serde and schemas write and read what is a value in memory, as
+//! `#[serde(with = "text::One")]` asks for it.
 //!
 //! What is no name of its kind is refused at reading, with what is wrong with it.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serializer, de};
 
 /// Reads a name.
@@ -13,9 +16,9 @@ fn parsed<T: FromStr<Err: Display>, E: de::Error>(text: &str) -> Result<T, E> {
 }
 
 /// A name by itself.
-pub(crate) mod one {
-    use super::{Deserialize, Deserializer, Display, FromStr, Serializer, parsed};
+pub(crate) struct One;
 
+impl One {
     pub(crate) fn serialize<T: Display, S: Serializer>(name: &T, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(name)
     }
@@ -28,9 +31,9 @@ pub(crate) mod one {
 }
 
 /// A name that may be absent.
-pub(crate) mod option {
-    use super::{Deserialize, Deserializer, Display, FromStr, Serializer, parsed};
+pub(crate) struct Maybe;
 
+impl Maybe {
     #[expect(clippy::ref_option, reason = "serde hands it over so")]
     pub(crate) fn serialize<T: Display, S: Serializer>(
         name: &Option<T>,
@@ -51,9 +54,9 @@ pub(crate) mod option {
 }
 
 /// Several names.
-pub(crate) mod list {
-    use super::{Deserialize, Deserializer, Display, FromStr, Serializer, parsed};
+pub(crate) struct Several;
 
+impl Several {
     pub(crate) fn serialize<T: Display, S: Serializer>(
         names: &[T],
         to: S,
@@ -69,18 +72,39 @@ pub(crate) mod list {
     }
 }
 
+/// Schemas of fields that are written so: they are those of texts.
+macro_rules! in_schemas {
+    ($($with:ident: $text:ty),+) => {
+        $(impl JsonSchema for $with {
+            fn inline_schema() -> bool {
+                <$text>::inline_schema()
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                <$text>::schema_name()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                <$text>::json_schema(generator)
+            }
+        })+
+    };
+}
+
+in_schemas!(One: String, Maybe: Option<String>, Several: Vec<String>);
+
 /// Lets a type with a text be written as that text, also in schemas.
 macro_rules! written_as_text {
     ($type:ty, $name:literal, $what:literal) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                crate::api::text::one::serialize(self, to)
+                crate::api::text::One::serialize(self, to)
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                crate::api::text::one::deserialize(from)
+                crate::api::text::One::deserialize(from)
             }
         }
 

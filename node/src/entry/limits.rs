@@ -313,7 +313,7 @@ mod tests {
 
     impl World {
         fn new(places: u32, served: Served) -> Self {
-            let outlet = Outlet::new(Arc::new(Deaf));
+            let outlet = Outlet::new(PeerId::random(), Arc::new(Deaf));
             let limits = Limits::new(ConnectionLimits::default(), places, served, outlet);
             Self { limits, next: 1 }
         }

@@ -27,6 +27,7 @@ use libp2p::swarm::{
 
 use super::Gossipsub;
 use super::frames::{Frame, Frames, NoFrame};
+use crate::named::named;
 
 /// Streams that a peer may open on one connection, one after the other.
 const STREAMS_MAX: u32 = 32;
@@ -94,22 +95,14 @@ impl Voice {
     }
 }
 
-/// Why a transmission was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// It is larger than `gossip.max_message_bytes`.
-    TooLarge,
-    /// It is not as the protocol wants it, or holds more than we take at once.
-    Unreadable,
-}
-
-impl Refusal {
-    /// Its name, kebab-case.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TooLarge => "too-large",
-            Self::Unreadable => "unreadable",
-        }
+named! {
+    /// Why a transmission was not taken.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Refusal {
+        /// It is larger than `gossip.max_message_bytes`.
+        TooLarge = "too-large",
+        /// It is not as the protocol wants it, or holds more than we take at once.
+        Unreadable = "unreadable",
     }
 }
 

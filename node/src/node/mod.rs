@@ -51,7 +51,7 @@ impl Node {
         keys: Keys,
         environment: Environment,
     ) -> Result<NodeHandle, StartError> {
-        let outlet = Outlet::new(Arc::clone(&environment.observer));
+        let outlet = Outlet::new(keys.peer(), Arc::clone(&environment.observer));
         let executor = Arc::clone(&environment.executor);
         let message_bytes_max = config.gossip.data_bytes_max();
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);

@@ -2,55 +2,43 @@
 
 use std::fmt;
 
-/// A typed refusal. The number is what goes over the wire and never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Reason {
-    /// The peer has not proved whom it speaks for.
-    Unauthenticated = 1,
-    /// Requests of this identity are not wanted.
-    Blocked = 2,
-    /// A signature is not by the stated key, or not over this connection.
-    Forged = 3,
-    /// The request is not in the protocol's format, or out of its order.
-    Malformed = 4,
-    /// The request is longer than the protocol allows.
-    Oversized = 5,
-    /// The request did not come in time.
-    TooSlow = 6,
-    /// Too many requests at once.
-    Busy = 7,
-    /// The request is in the name of somebody else than the connection.
-    WrongViewer = 8,
-    /// The responder's own storage failed.
-    Storage = 9,
-    /// The responder does not have the feed that is asked for.
-    NotServed = 10,
-    /// Only friends are answered.
-    Stranger = 11,
-    /// The circuit has carried what its relay allows; a new one carries more.
-    CircuitSpent = 12,
-    /// What comes next is larger than all that the relay allows a circuit.
-    TooLargeForRelay = 13,
+use crate::named::named;
+
+named! {
+    /// A typed refusal. The number is what goes over the wire and never changes.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    #[repr(u8)]
+    pub enum Reason {
+        /// The peer has not proved whom it speaks for.
+        Unauthenticated(1) = "unauthenticated",
+        /// Requests of this identity are not wanted.
+        Blocked(2) = "blocked",
+        /// A signature is not by the stated key, or not over this connection.
+        Forged(3) = "forged",
+        /// The request is not in the protocol's format, or out of its order.
+        Malformed(4) = "malformed",
+        /// The request is longer than the protocol allows.
+        Oversized(5) = "oversized",
+        /// The request did not come in time.
+        TooSlow(6) = "too-slow",
+        /// Too many requests at once.
+        Busy(7) = "busy",
+        /// The request is in the name of somebody else than the connection.
+        WrongViewer(8) = "wrong-viewer",
+        /// The responder's own storage failed.
+        Storage(9) = "storage",
+        /// The responder does not have the feed that is asked for.
+        NotServed(10) = "not-served",
+        /// Only friends are answered.
+        Stranger(11) = "stranger",
+        /// The circuit has carried what its relay allows; a new one carries more.
+        CircuitSpent(12) = "circuit-spent",
+        /// What comes next is larger than all that the relay allows a circuit.
+        TooLargeForRelay(13) = "too-large-for-relay",
+    }
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
-        Self::Unauthenticated,
-        Self::Blocked,
-        Self::Forged,
-        Self::Malformed,
-        Self::Oversized,
-        Self::TooSlow,
-        Self::Busy,
-        Self::WrongViewer,
-        Self::Storage,
-        Self::NotServed,
-        Self::Stranger,
-        Self::CircuitSpent,
-        Self::TooLargeForRelay,
-    ];
-
     /// The number on the wire.
     pub const fn code(self) -> u8 {
         self as u8
@@ -58,28 +46,8 @@ impl Reason {
 
     /// The reason with this number, if there is one.
     pub fn from_code(code: u64) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|reason| u64::from(reason.code()) == code)
-    }
-
-    /// The name in events, kebab-case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unauthenticated => "unauthenticated",
-            Self::Blocked => "blocked",
-            Self::Forged => "forged",
-            Self::Malformed => "malformed",
-            Self::Oversized => "oversized",
-            Self::TooSlow => "too-slow",
-            Self::Busy => "busy",
-            Self::WrongViewer => "wrong-viewer",
-            Self::Storage => "storage",
-            Self::NotServed => "not-served",
-            Self::Stranger => "stranger",
-            Self::CircuitSpent => "circuit-spent",
-            Self::TooLargeForRelay => "too-large-for-relay",
-        }
+        let mut all = Self::ALL.into_iter();
+        all.find(|reason| u64::from(reason.code()) == code)
     }
 }
 

@@ -17,9 +17,8 @@ use libp2p::{Multiaddr, PeerId};
 use crate::config::{Listed, Relay, RelayAccess};
 use crate::entry::Origin;
 use crate::identity::IdentityId;
+use crate::named::named;
 use crate::window_counts::{WhenFull, WindowCounts};
-
-use super::reason::CircuitDenial;
 
 /// Peers whose circuits of the last hour are counted. When all places are taken, a peer that has
 /// none is turned away: the quota is for relays that serve few.
@@ -32,35 +31,23 @@ const PLACE_SHARE: usize = 4;
 const NET_SHARE: usize = 16;
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Why a relay has refused a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// Not on the list.
-    NotListed,
-    /// Not followed by the relay's owner.
-    NoFriend,
-    /// As many circuits in this hour as the relay allows.
-    HourlyQuota,
-    /// Requests of this peer come too fast.
-    PeerRate,
-    /// Requests from this IP address come too fast.
-    AddressRate,
-    /// No place is left for strangers, or none for those of this machine or network.
-    Full,
-}
-
-impl Refusal {
-    /// In kebab-case, as events tell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotListed => "not-listed",
-            Self::NoFriend => "no-friend",
-            Self::HourlyQuota => "hourly-quota",
-            Self::PeerRate => "peer-rate",
-            Self::AddressRate => "address-rate",
-            // As libp2p's own status is told, which means the same.
-            Self::Full => CircuitDenial::ResourceLimitExceeded.as_str(),
-        }
+named! {
+    /// Why a relay has refused a peer.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Refusal {
+        /// Not on the list.
+        NotListed = "not-listed",
+        /// Not followed by the relay's owner.
+        NoFriend = "no-friend",
+        /// As many circuits in this hour as the relay allows.
+        HourlyQuota = "hourly-quota",
+        /// Requests of this peer come too fast.
+        PeerRate = "peer-rate",
+        /// Requests from this IP address come too fast.
+        AddressRate = "address-rate",
+        /// No place is left for strangers, or none for those of this machine or network: told as
+        /// libp2p's own status, which means the same.
+        Full = "resource-limit-exceeded",
     }
 }
 

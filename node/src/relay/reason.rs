@@ -11,24 +11,27 @@ use libp2p::relay::client::transport;
 use libp2p::relay::outbound::hop::{ConnectError, ReserveError};
 
 use crate::causes::inside;
+use crate::named::named;
 
-/// Why a reservation was not granted, or is held no longer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReservationEnd {
-    /// The relay does not want us.
-    Refused,
-    /// The relay is full, or grants us no more for now.
-    ResourceLimitExceeded,
-    /// The peer does not relay (any more).
-    Unsupported,
-    /// No answer in the minute that libp2p waits.
-    TimedOut,
-    /// An answer that is none.
-    Malformed,
-    /// The connection with the relay has ended.
-    ConnectionClosed,
-    /// The relay would have it renewed again and again.
-    RenewedTooOften,
+named! {
+    /// Why a reservation was not granted, or is held no longer.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum ReservationEnd {
+        /// The relay does not want us.
+        Refused = "refused",
+        /// The relay is full, or grants us no more for now.
+        ResourceLimitExceeded = "resource-limit-exceeded",
+        /// The peer does not relay (any more).
+        Unsupported = "unsupported",
+        /// No answer in the minute that libp2p waits.
+        TimedOut = "timed-out",
+        /// An answer that is none.
+        Malformed = "malformed",
+        /// The connection with the relay has ended.
+        ConnectionClosed = "connection-closed",
+        /// The relay would have it renewed again and again.
+        RenewedTooOften = "renewed-too-often",
+    }
 }
 
 impl ReservationEnd {
@@ -54,44 +57,33 @@ impl ReservationEnd {
     pub fn is_refusal(self) -> bool {
         !matches!(self, Self::TimedOut | Self::ConnectionClosed)
     }
-
-    /// In kebab-case, as events tell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::ResourceLimitExceeded => "resource-limit-exceeded",
-            Self::Unsupported => "unsupported",
-            Self::TimedOut => "timed-out",
-            Self::Malformed => "malformed",
-            Self::ConnectionClosed => "connection-closed",
-            Self::RenewedTooOften => "renewed-too-often",
-        }
-    }
 }
 
-/// Why a circuit was not opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CircuitDenial {
-    /// The relay has no circuit left for us.
-    ResourceLimitExceeded,
-    /// The relay could not reach the destination, which holds a reservation.
-    ConnectionFailed,
-    /// The destination holds no reservation there.
-    NoReservation,
-    /// The relay does not connect us.
-    PermissionDenied,
-    /// The peer does not relay.
-    Unsupported,
-    /// No answer in the minute that libp2p waits.
-    TimedOut,
-    /// An answer that is none.
-    Malformed,
-    /// The connection with the relay has ended.
-    ConnectionClosed,
-    /// There is no connection with the relay, and none comes about.
-    RelayUnreachable,
-    /// The circuit was opened, but no secured connection came about on it.
-    HandshakeFailed,
+named! {
+    /// Why a circuit was not opened.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum CircuitDenial {
+        /// The relay has no circuit left for us.
+        ResourceLimitExceeded = "resource-limit-exceeded",
+        /// The relay could not reach the destination, which holds a reservation.
+        ConnectionFailed = "connection-failed",
+        /// The destination holds no reservation there.
+        NoReservation = "no-reservation",
+        /// The relay does not connect us.
+        PermissionDenied = "permission-denied",
+        /// The peer does not relay.
+        Unsupported = "unsupported",
+        /// No answer in the minute that libp2p waits.
+        TimedOut = "timed-out",
+        /// An answer that is none.
+        Malformed = "malformed",
+        /// The connection with the relay has ended.
+        ConnectionClosed = "connection-closed",
+        /// There is no connection with the relay, and none comes about.
+        RelayUnreachable = "relay-unreachable",
+        /// The circuit was opened, but no secured connection came about on it.
+        HandshakeFailed = "handshake-failed",
+    }
 }
 
 impl CircuitDenial {
@@ -128,37 +120,23 @@ impl CircuitDenial {
             StatusCode::MalformedMessage | StatusCode::UnexpectedMessage => Self::Malformed,
         }
     }
-
-    /// In kebab-case, as events tell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ResourceLimitExceeded => "resource-limit-exceeded",
-            Self::ConnectionFailed => "connection-failed",
-            Self::NoReservation => "no-reservation",
-            Self::PermissionDenied => "permission-denied",
-            Self::Unsupported => "unsupported",
-            Self::TimedOut => "timed-out",
-            Self::Malformed => "malformed",
-            Self::ConnectionClosed => "connection-closed",
-            Self::RelayUnreachable => "relay-unreachable",
-            Self::HandshakeFailed => "handshake-failed",
-        }
-    }
 }
 
-/// How an open circuit ended, as its relay sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CircuitEnd {
-    /// Both ends closed it.
-    Finished,
-    /// It carried as many bytes as it may.
-    MaxBytes,
-    /// It lasted as long as it may.
-    MaxDuration,
-    /// The connection with one of its ends has gone.
-    ConnectionClosed,
-    /// Reading from or writing to one of its ends failed.
-    Failed,
+named! {
+    /// How an open circuit ended, as its relay sees it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum CircuitEnd {
+        /// Both ends closed it.
+        Finished = "finished",
+        /// It carried as many bytes as it may.
+        MaxBytes = "max-bytes",
+        /// It lasted as long as it may.
+        MaxDuration = "max-duration",
+        /// The connection with one of its ends has gone.
+        ConnectionClosed = "connection-closed",
+        /// Reading from or writing to one of its ends failed.
+        Failed = "failed",
+    }
 }
 
 impl CircuitEnd {
@@ -175,17 +153,6 @@ impl CircuitEnd {
                 Self::MaxBytes
             }
             _ => Self::Failed,
-        }
-    }
-
-    /// In kebab-case, as events tell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::MaxBytes => "max-bytes",
-            Self::MaxDuration => "max-duration",
-            Self::ConnectionClosed => "connection-closed",
-            Self::Failed => "failed",
         }
     }
 }

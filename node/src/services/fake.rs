@@ -80,7 +80,7 @@ pub fn core(config: Config) -> (Core, Arc<Told>) {
     let peer = keys.peer();
     let told = Arc::new(Told::default());
     let observer: Arc<dyn Observer> = told.clone();
-    let outlet = Outlet::new(observer);
+    let outlet = Outlet::new(peer, observer);
     let storage = Arc::new(Inline(MemoryDisk::default().disk()));
     let shelf = Shelf::new(storage, keys.clone(), outlet.clone(), 1 << 20);
     let client = config.relay_client.enabled;

@@ -21,34 +21,25 @@ use crate::codec::{DecodeError, Reader};
 use crate::delegation::Delegation;
 use crate::entropy;
 use crate::identity::IdentityId;
+use crate::named::named;
 use crate::op::{LogId, OpId, SignedHeader};
 use crate::pull::{End, HEADS_MAX, Lapsed, PullPage, PullRequest};
 
 /// Most ops looked at to find devices of an author beside those that its certificates name.
 const LOOKED_AT_MAX: usize = 16;
 
-/// Why an own log was ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
-    /// Somebody holds posts of it that are not here.
-    OthersHoldMore,
-    /// Somebody holds another post in one of its places.
-    Forked,
-    /// Another log showed that this store is an old copy, so that this one may be behind as well.
-    OldCopy,
-    /// The owner wanted it.
-    Asked,
-}
-
-impl EndReason {
-    /// The reason in one kebab-case word, for events.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::OthersHoldMore => "others-hold-more",
-            Self::Forked => "forked",
-            Self::OldCopy => "old-copy",
-            Self::Asked => "asked",
-        }
+named! {
+    /// Why an own log was ended.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum EndReason {
+        /// Somebody holds posts of it that are not here.
+        OthersHoldMore = "others-hold-more",
+        /// Somebody holds another post in one of its places.
+        Forked = "forked",
+        /// Another log showed that this store is an old copy, so that this one may be behind as well.
+        OldCopy = "old-copy",
+        /// The owner wanted it.
+        Asked = "asked",
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns names, units and definitions. It measures nothing. A new metric is one entry in the file
 //! of its area, or in the room of the kind of workload that it is about: there [`crate::metrics!`]
-//! makes the handle by which its figures are recorded. A new area is a file, and a line in `AREAS`.
+//! makes the handle by which its figures are recorded. What single events of nodes give is declared
+//! beside the events, in the node. A new area is a file, and a line in `AREAS`.
 
 use std::sync::LazyLock;
 
@@ -14,6 +15,7 @@ use crate::workload;
 
 pub(crate) mod hostile;
 pub(crate) mod node;
+mod of_events;
 pub(crate) mod relay;
 pub(crate) mod world;
 
@@ -244,7 +246,8 @@ pub static METRICS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
         of_area.map(move |metric| Definition { of_nodes, ..metric })
     });
     let of_kinds = workload::kinds().flat_map(|kind| kind.metrics).copied();
-    let mut all: Vec<Definition> = areas.chain(of_kinds).collect();
+    let all = areas.chain(of_events::definitions()).chain(of_kinds);
+    let mut all: Vec<Definition> = all.collect();
     all.sort_unstable_by_key(|metric| metric.name);
     all
 });

@@ -31,12 +31,6 @@ crate::metrics! {
             &[],
             "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each.",
         );
-        NODE_NEIGHBOURS_GONE = value(
-            "node.neighbours.gone",
-            "1",
-            &[],
-            "Times that a node forgot an address of a neighbour, since nothing on the local network had told it again for as long as it holds.",
-        );
         NODE_NEIGHBOURS_TIME = latency(
             "node.neighbours.time",
             &[],

@@ -22,6 +22,7 @@ use super::drain::LastRound;
 use super::hostile::Acts;
 use super::ledger::Ledger;
 use super::links::Links;
+use super::measured::Measured;
 use super::neighbourhood::Neighbourhood;
 use super::overlay::Overlay;
 use super::person::{Person, addresses, circuits, keys};
@@ -66,6 +67,8 @@ pub struct State {
     pub tally: Tally,
     /// What hosts sent by the ends of the measured time.
     pub traffic: Window,
+    /// What single events give.
+    pub measured: Measured,
     /// Places on relays.
     pub relays: Relays,
     /// Who found whom on local networks.
@@ -137,6 +140,7 @@ impl Machines {
             tally: Tally::new(people.len()),
             traffic: Window::default(),
             neighbourhood: Neighbourhood::new(people.len()),
+            measured: Measured::default(),
             relays: Relays::new(people.len()),
             trackers,
             links: Links::default(),
@@ -307,6 +311,11 @@ impl Machines {
     pub fn uses_relays(&self) -> bool {
         let uses = |config: &Config| config.relay.enabled || config.relay_client.enabled;
         self.configs.iter().flatten().any(uses)
+    }
+
+    /// The settings of each group's nodes that can be read.
+    pub fn configs(&self) -> impl Iterator<Item = &Config> + Clone {
+        self.configs.iter().flatten()
     }
 
     /// Whether any node asks friends where somebody is.

@@ -33,6 +33,7 @@ mod ledger;
 mod links;
 mod local;
 pub mod machine;
+mod measured;
 mod neighbourhood;
 mod on_turmoil;
 pub(crate) mod overlay;

@@ -1,4 +1,4 @@
-//! How soon nodes on one local network find each other, and whom they lose sight of.
+//! How soon nodes on one local network find each other.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,6 @@ pub struct Neighbourhood {
     seen: BTreeSet<(u32, u32)>,
     /// From the later of both nodes' start until one has found the other.
     pub times: Recorder,
-    /// Addresses that were not announced any more.
-    pub gone: u64,
 }
 
 impl Neighbourhood {
@@ -24,7 +22,6 @@ impl Neighbourhood {
             started_ns: vec![0; machines],
             seen: BTreeSet::new(),
             times: Recorder::of_microseconds(),
-            gone: 0,
         }
     }
 

@@ -1,10 +1,10 @@
-//! What nodes tell of relays: places asked for, granted, refused, lost and found again, and
-//! circuits with their ends.
+//! What nodes tell of relays: on which of them places are held, lost and found again.
 //!
-//! Owns counts by reason and the times without a place. A relay that loses power is lost to its
+//! Owns who holds a place where, and the times without one. Counts and times of single events are
+//! `measured`. A relay that loses power is lost to its
 //! clients at once, though they notice it later.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use libp2p::PeerId;
 use orrery_node::NodeHandle;
@@ -12,33 +12,17 @@ use orrery_node::api::Event;
 use orrery_node::relay::CIRCUIT_BYTES;
 use orrery_reports::stats::Recorder;
 
-/// Everything counted of relays in a run.
+/// Places on relays in a run.
 #[derive(Debug)]
 pub struct Relays {
     /// Whose places each machine holds, and since when it has held none after it had some.
     clients: Vec<Client>,
-    /// From asking a relay for a place to its answer.
-    pub reservation_times: Recorder,
     /// From the start of a node to its first place; those of the warm-up too.
     pub join_times: Recorder,
     /// From the loss of the last place to the next one.
     pub recovery_times: Recorder,
-    /// Measured first requests that were not granted, by what the client knows of the reason.
-    pub failed: BTreeMap<String, u64>,
-    /// Measured refusals, by what the relay knows of the reason.
-    pub refused: BTreeMap<String, u64>,
-    /// Measured places that were lost, by reason.
-    pub lost: BTreeMap<String, u64>,
-    /// Measured renewals.
-    pub renewed: u64,
-    /// Measured circuits that relays opened.
-    pub opened: u64,
     /// Bytes that nodes had sent into circuits when their machines lost power.
     pub bytes_before_cuts: u64,
-    /// Measured circuits that did not come about, by what the dialer knows of the reason.
-    pub denied: BTreeMap<String, u64>,
-    /// Measured circuits that ended, by what the relay knows of the reason.
-    pub ended: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -54,17 +38,9 @@ impl Relays {
     pub fn new(machines: usize) -> Self {
         Self {
             clients: (0..machines).map(|_| Client::default()).collect(),
-            reservation_times: Recorder::of_microseconds(),
             join_times: Recorder::of_microseconds(),
             recovery_times: Recorder::of_microseconds(),
-            failed: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            renewed: 0,
-            opened: 0,
             bytes_before_cuts: 0,
-            denied: BTreeMap::new(),
-            ended: BTreeMap::new(),
         }
     }
 
@@ -77,11 +53,6 @@ impl Relays {
         event: &Event,
         host_of: impl Fn(&PeerId) -> Option<u32>,
     ) {
-        let count = |counts: &mut BTreeMap<String, u64>, reason: &str| {
-            if measured {
-                *counts.entry(reason.to_owned()).or_default() += 1;
-            }
-        };
         match event {
             // The first that a node tells.
             Event::Listening { .. } => {
@@ -90,37 +61,15 @@ impl Relays {
                     client.started_ns.get_or_insert(now_ns);
                 }
             }
-            Event::RelayReserved {
-                relay,
-                took_us,
-                renewal,
-            } => {
-                if let (Some(took_us), true) = (took_us, measured) {
-                    self.reservation_times.record(now_ns, *took_us);
-                }
-                self.renewed += u64::from(*renewal && measured);
+            Event::RelayReserved { relay, .. } => {
                 if let Some(relay) = host_of(relay) {
                     self.found(machine, relay, now_ns, measured);
                 }
             }
-            Event::RelayReservationFailed { reason, .. } => count(&mut self.failed, reason),
-            Event::RelayReservationLost { relay, reason, .. } => {
-                count(&mut self.lost, reason);
+            Event::RelayReservationLost { relay, .. } => {
                 if let Some(relay) = host_of(relay) {
                     self.clients[machine as usize].lose(relay, now_ns);
                 }
-            }
-            Event::RelayRefused { reason, .. } => count(&mut self.refused, reason),
-            Event::CircuitOpened { relay, .. } if is_at(machine, relay.as_ref(), &host_of) => {
-                self.opened += u64::from(measured);
-            }
-            Event::CircuitClosed { relay, reason, .. }
-                if is_at(machine, relay.as_ref(), &host_of) =>
-            {
-                count(&mut self.ended, reason);
-            }
-            Event::CircuitDenied { from, reason, .. } if host_of(from) == Some(machine) => {
-                count(&mut self.denied, reason);
             }
             _ => {}
         }
@@ -174,11 +123,6 @@ pub fn circuit_bytes(node: &NodeHandle) -> u64 {
     node.counters().get(CIRCUIT_BYTES).copied().unwrap_or(0)
 }
 
-/// Whether `relay` is the one on `machine`, so that each circuit is counted once.
-fn is_at(machine: u32, relay: Option<&PeerId>, host_of: impl Fn(&PeerId) -> Option<u32>) -> bool {
-    relay.and_then(host_of) == Some(machine)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +169,6 @@ mod tests {
         assert_eq!(relays.without(), 0);
         assert_eq!(relays.held().collect::<Vec<_>>(), [2]);
         assert_eq!(relays.recovery_times.count(), 1);
-        assert_eq!(relays.lost["connection-closed"], 1);
         let recovery = format!("{:?}", relays.recovery_times.finish());
         assert!(recovery.contains("20000"), "{recovery}");
     }
@@ -243,7 +186,6 @@ mod tests {
         assert_eq!(relays.join_times.count(), 1);
         let joined = format!("{:?}", relays.join_times.finish());
         assert!(joined.contains("3000"), "{joined}");
-        assert_eq!(relays.reservation_times.count(), 0);
     }
 
     #[test]
@@ -253,27 +195,5 @@ mod tests {
         relays.host_down(1, 2 * S);
         relays.host_down(0, 3 * S);
         assert_eq!(relays.without(), 0);
-    }
-
-    #[test]
-    fn each_circuit_is_counted_once_though_three_tell_of_it() {
-        let mut relays = Relays::new(3);
-        let opened = Event::CircuitOpened {
-            relay: Some(peer(0)),
-            from: peer(1),
-            to: peer(2),
-        };
-        let denied = Event::CircuitDenied {
-            relay: Some(peer(0)),
-            from: peer(1),
-            to: Some(peer(2)),
-            reason: "no-reservation".to_owned(),
-        };
-        for machine in 0..3 {
-            relays.note(machine, S, true, &opened, host_of);
-            relays.note(machine, S, true, &denied, host_of);
-        }
-        assert_eq!(relays.opened, 1);
-        assert_eq!(relays.denied["no-reservation"], 1);
     }
 }

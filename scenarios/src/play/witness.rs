@@ -57,6 +57,10 @@ impl Machines {
         let mut state = self.state();
         let state = &mut *state;
         state.tally.told(machine);
+        if measured {
+            let me = self.keys(machine).peer();
+            state.measured.note(&me, now_ns, event);
+        }
         state.trackers.on_event(&Told {
             host: machine,
             now_ns,
@@ -117,7 +121,6 @@ impl Machines {
                 state.tally.note(machine, now_ns, measured, event);
                 state.refuses(machine, peer, [protocol, reason], now_ns);
             }
-            Event::NeighbourGone { .. } if measured => state.neighbourhood.gone += 1,
             other => {
                 state.tally.note(machine, now_ns, measured, other);
                 let host_of = |peer: &PeerId| state.names.of_peer(peer);

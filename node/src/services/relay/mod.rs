@@ -348,7 +348,7 @@ impl Relays {
 
     fn reservation_ended(&mut self, core: &mut Core, ended: &Ended) {
         let relay = ended.relay;
-        let reason = ended.reason.as_str().to_owned();
+        let reason = ended.reason.name().to_owned();
         core.emit(&if ended.granted {
             Event::RelayReservationLost {
                 relay,
@@ -406,7 +406,7 @@ impl Relays {
                 relay: circuit.relay,
                 from: circuit.from,
                 to: circuit.to,
-                reason: CircuitEnd::ConnectionClosed.as_str().to_owned(),
+                reason: CircuitEnd::ConnectionClosed.name().to_owned(),
             });
         }
     }
@@ -423,7 +423,7 @@ fn circuit_denied(core: &Core, peer: Option<PeerId>, error: &DialError) {
                 relay: relay_of(address),
                 from: *core.swarm.local_peer_id(),
                 to: peer,
-                reason: CircuitDenial::of_dial(error).as_str().to_owned(),
+                reason: CircuitDenial::of_dial(error).name().to_owned(),
             });
         }
     }

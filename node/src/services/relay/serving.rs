@@ -108,7 +108,7 @@ impl Relays {
                 relay: Some(*core.swarm.local_peer_id()),
                 from,
                 to,
-                reason: CircuitEnd::of_relay(error.as_ref()).as_str().to_owned(),
+                reason: CircuitEnd::of_relay(error.as_ref()).name().to_owned(),
             }),
             _ => {}
         }
@@ -120,10 +120,7 @@ impl Relays {
             StatusCode::ResourceLimitExceeded => self.policy.refusal(request, peer),
             _ => None,
         };
-        known.map_or_else(
-            || CircuitDenial::of_status(status).as_str(),
-            Refusal::as_str,
-        )
+        known.map_or_else(|| CircuitDenial::of_status(status).name(), Refusal::name)
     }
 
     /// Tells the policy whom this node follows.

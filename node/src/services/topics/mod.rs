@@ -108,7 +108,7 @@ impl Topics {
             GroupsEvent::Refused { peer, why, bytes } => {
                 let event = Event::GossipRefused {
                     peer,
-                    reason: why.as_str().to_owned(),
+                    reason: why.name().to_owned(),
                     bytes,
                 };
                 core.emit(&event);

@@ -22,8 +22,8 @@ use crate::engine::{self, Failure, Job, Played};
 use crate::format::scenario::group::Group;
 use crate::metrics::Definition;
 use crate::metrics::node::{
-    NODE_CONNECTIONS, NODE_CROSSING_DIALS, NODE_FRIENDS_QUESTIONS, NODE_NEIGHBOURS_GONE,
-    NODE_NEIGHBOURS_TIME, NODE_SECOND_DIALS, PING_RTT,
+    NODE_CONNECTIONS, NODE_CROSSING_DIALS, NODE_FRIENDS_QUESTIONS, NODE_NEIGHBOURS_TIME,
+    NODE_SECOND_DIALS, PING_RTT,
 };
 use crate::metrics::world::{
     NET_BYTES, NET_DROPS, NET_HOST_RATE, NET_PACKETS, NET_RUN_BYTES, NET_RUN_DROPS, NET_RUN_PACKETS,
@@ -147,14 +147,7 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     metrics.ratio(&PULL_SUCCESS, &[], tally.pulls.count(), tally.pulls_failed);
     let neighbourhood = &state.neighbourhood;
     metrics.samples(&NODE_NEIGHBOURS_TIME, &[], &neighbourhood.times);
-    if machines
-        .scenario
-        .groups
-        .iter()
-        .any(|group| group.lan.is_some() || group.interfaces.iter().any(|it| it.lan.is_some()))
-    {
-        metrics.count(&NODE_NEIGHBOURS_GONE, &[], neighbourhood.gone);
-    }
+    state.measured.collect(machines.configs(), metrics);
     if machines.asks_friends() {
         let nodes = state.nodes.iter().flatten();
         let questions: u64 = nodes

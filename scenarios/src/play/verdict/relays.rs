@@ -1,10 +1,11 @@
 //! What became of places on relays, and of circuits.
 
+use orrery_node::api::measure::{RELAY_RESERVATION_FAILED, RELAY_RESERVATION_TIME};
+
 use super::metrics::Metrics;
 use crate::metrics::relay::{
-    RELAY_BYTES, RELAY_BYTES_SHARE, RELAY_CIRCUITS, RELAY_CIRCUITS_DENIED, RELAY_CIRCUITS_ENDED,
-    RELAY_HELD, RELAY_JOIN_TIME, RELAY_LOST, RELAY_RECOVERY_TIME, RELAY_REFUSED, RELAY_RENEWED,
-    RELAY_RESERVATION_FAILED, RELAY_RESERVATION_SUCCESS, RELAY_RESERVATION_TIME, RELAY_WITHOUT,
+    RELAY_BYTES, RELAY_BYTES_SHARE, RELAY_HELD, RELAY_JOIN_TIME, RELAY_RECOVERY_TIME,
+    RELAY_RESERVATION_SUCCESS, RELAY_WITHOUT,
 };
 use crate::metrics::world::NET_RUN_BYTES;
 use crate::play::machine::Machines;
@@ -17,7 +18,6 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics) {
     }
     let state = machines.state();
     let relays = &state.relays;
-    metrics.samples(&RELAY_RESERVATION_TIME, &[], &relays.reservation_times);
     metrics.samples(&RELAY_JOIN_TIME, &[], &relays.join_times);
     metrics.samples(&RELAY_RECOVERY_TIME, &[], &relays.recovery_times);
     metrics.count(&RELAY_WITHOUT, &[], relays.without() as u64);
@@ -36,21 +36,8 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics) {
             metrics.count(&RELAY_HELD, &[("group", &group.name)], held as u64);
         }
     }
-    metrics.count(&RELAY_RENEWED, &[], relays.renewed);
-    metrics.count(&RELAY_CIRCUITS, &[], relays.opened);
-    let failed = relays.failed.values().sum();
-    let granted = relays.reservation_times.count();
+    let measured = &state.measured;
+    let failed = measured.count(&RELAY_RESERVATION_FAILED);
+    let granted = measured.count(&RELAY_RESERVATION_TIME);
     metrics.ratio(&RELAY_RESERVATION_SUCCESS, &[], granted, failed);
-    for (metric, counts) in [
-        (&RELAY_RESERVATION_FAILED, &relays.failed),
-        (&RELAY_REFUSED, &relays.refused),
-        (&RELAY_LOST, &relays.lost),
-        (&RELAY_CIRCUITS_DENIED, &relays.denied),
-        (&RELAY_CIRCUITS_ENDED, &relays.ended),
-    ] {
-        metrics.count(metric, &[], counts.values().sum::<u64>());
-        for (reason, count) in counts {
-            metrics.count(metric, &[("reason", reason)], *count);
-        }
-    }
 }
