@@ -116,8 +116,13 @@ impl Store {
     ) -> Result<Self, StoreError> {
         match Self::open_once(disk, keys.clone(), trust, because) {
             Err(error) if error.is_damage_of_index() && trust != Trust::Nothing => {
-                tracing::warn!(%error, "the index is not as it was written");
-                Self::open_because(disk, keys, trust.less(), Some(&error.to_string()))
+                let trust = trust.less();
+                if trust == Trust::Checked {
+                    tracing::warn!(%error, "the index is read whole, to check it");
+                } else {
+                    tracing::warn!(%error, "the index is made anew from the files");
+                }
+                Self::open_because(disk, keys, trust, Some(&error.to_string()))
             }
             result => result,
         }
@@ -273,11 +278,17 @@ impl Store {
             }
         } else {
             if !self.is_checked {
-                return Err(corrupted(
-                    "the contacts in it are not those that were noted",
-                ));
+                return Err(corrupted(if mark.is_some() {
+                    "the contacts in it are not those that were noted"
+                } else {
+                    "it has no note of its contacts"
+                }));
             }
-            tracing::warn!("an older program has changed the contacts in the index");
+            if mark.is_some() {
+                tracing::warn!("an older program has changed the contacts in the index");
+            } else {
+                tracing::info!("the contacts in the index get a file of their own");
+            }
             match of_file {
                 Ok(Some((contacts, _))) => {
                     of_index.check_cards()?;
