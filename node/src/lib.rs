@@ -34,6 +34,7 @@ pub mod petname;
 pub mod protocol;
 pub mod pull;
 pub mod quic;
+#[cfg(feature = "real")]
 pub mod real;
 pub mod relay;
 pub mod revocation;

@@ -1,8 +1,8 @@
 //! The example of other people's programs: its own workspace, built and played.
 //!
 //! `orrery new` writes it under another name, so that what is checked here is what people
-//! begin with. It shares the target folder, and what is built for it with the debug build of
-//! `orrery`.
+//! begin with. Crates of others are those of the release build of `orrery`, which other checks need
+//! too; ours have another path from there, so they are built once more, without optimisation.
 
 use anyhow::Result;
 
@@ -11,8 +11,7 @@ use crate::workspace::{Workspace, run as run_command, run_and_keep};
 /// The manifest, from the root.
 const MANIFEST: &str = "scenarios/outside/Cargo.toml";
 
-/// What is built from sources of ours: there it is built as in the root workspace, whose
-/// members they are, and so only once.
+/// What is built from sources of ours.
 const OURS: [&str; 7] = [
     "ed25519-dalek",
     "futures-timer",
@@ -34,13 +33,12 @@ pub fn run(workspace: &Workspace) -> Result<Vec<String>> {
             .args(["fmt", "--manifest-path", MANIFEST, "--", "--check"]),
     )?;
     let mut test = workspace.cargo();
-    test.args(["test", "--locked", "--manifest-path", MANIFEST]);
+    test.args(["test", "--release", "--locked"]);
+    test.args(["--manifest-path", MANIFEST]);
     test.arg("--target-dir").arg(&workspace.target);
     for package in OURS {
-        for setting in ["opt-level=0", "debug='line-tables-only'"] {
-            test.arg("--config");
-            test.arg(format!("profile.dev.package.{package}.{setting}"));
-        }
+        test.arg("--config");
+        test.arg(format!("profile.release.package.{package}.opt-level=0"));
     }
     run_and_keep(&mut test, |line| {
         line.starts_with("test result") && !line.contains(" 0 passed")

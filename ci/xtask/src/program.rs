@@ -6,7 +6,6 @@
 //! ran with, and runs the program's own lints and tests.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -46,22 +45,24 @@ pub fn run(workspace: &Workspace) -> Result<Vec<String>> {
     })
 }
 
-/// `cargo STEP` on the program, in a target folder that CI keeps with the others.
+/// `cargo STEP` on the program, in the root's target folder and with crates of others built as
+/// there: what does not stand on a stand-in is built once for both.
 fn cargo(workspace: &Workspace, step: &str) -> Command {
     let mut command = workspace.cargo();
-    command.args([
-        step,
-        "--locked",
-        "--manifest-path",
-        MANIFEST,
-        "--target-dir",
-    ]);
-    command.arg(target(workspace));
+    command.args([step, "--locked", "--manifest-path", MANIFEST]);
+    command.arg("--target-dir").arg(&workspace.target);
+    for setting in [
+        "'*'.opt-level=1",
+        "redb.opt-level=1",
+        "redb.debug-assertions=false",
+    ] {
+        command.args(["--config", &format!("profile.dev.package.{setting}")]);
+    }
+    for package in OURS {
+        command.arg("--config");
+        command.arg(format!("profile.dev.package.{package}.opt-level=0"));
+    }
     command
-}
-
-fn target(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("program")
 }
 
 /// What the lock file says of each package: where it comes from, and its versions.

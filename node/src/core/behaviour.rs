@@ -8,10 +8,10 @@ use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::autonat::v2;
 use libp2p::connection_limits::ConnectionLimits;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{PeerId, dcutr, identify, mdns, ping, relay, rendezvous, upnp};
+use libp2p::{PeerId, dcutr, identify, ping, relay, rendezvous};
 
 use crate::config::Config;
-use crate::discovery::local::{self, LocalDiscovery};
+use crate::discovery::local::{self, LocalDiscovery, stock};
 use crate::discovery::{self, friends};
 use crate::entry::Limits;
 use crate::gossip::{self, Groups};
@@ -23,6 +23,7 @@ use crate::relay::{AdmissionPolicy, server};
 
 use super::apart::{Apart, Optional, optional};
 use super::error::StartError;
+use super::router;
 use super::told::Told;
 
 /// What identify calls the family of nodes that understand each other.
@@ -47,7 +48,7 @@ pub struct NodeBehaviour {
     /// Tests addresses for others.
     pub autonat_server: Optional<v2::server::Behaviour>,
     /// Has the router map ports.
-    pub upnp: Optional<upnp::tokio::Behaviour>,
+    pub upnp: Optional<router::Behaviour>,
     /// A table of peers, and lookups in it.
     pub kad: Optional<kad::Bounded>,
     /// Carries connections between others.
@@ -63,7 +64,7 @@ pub struct NodeBehaviour {
     /// Registers others.
     pub rendezvous_server: Optional<rendezvous::server::Behaviour>,
     /// Finds neighbours, as libp2p has it.
-    pub mdns: Optional<mdns::tokio::Behaviour>,
+    pub mdns: Optional<stock::Behaviour>,
     /// The same over sockets of the environment.
     pub local: Optional<local::Behaviour>,
     /// Direct connections in place of circuits.
@@ -152,8 +153,9 @@ impl NodeBehaviour {
         let (mdns, local) =
             neighbours(context, surroundings.local).map_err(StartError::LocalNetwork)?;
         let upnp = match (context.config.upnp.enabled, surroundings.upnp) {
+            (false, _) => None,
+            (true, true) => Some(router::behaviour().ok_or(StartError::NoUpnp)?),
             (true, false) => return Err(StartError::NoUpnp),
-            (enabled, _) => enabled.then(upnp::tokio::Behaviour::default),
         };
         let protocol = feed
             .enabled
@@ -200,7 +202,7 @@ impl NodeBehaviour {
 }
 
 /// One of the two ways in which neighbours are found, or none.
-type Finders = (Option<mdns::tokio::Behaviour>, Option<local::Behaviour>);
+type Finders = (Option<stock::Behaviour>, Option<local::Behaviour>);
 
 fn neighbours(context: &Context, found: Option<LocalDiscovery>) -> io::Result<Finders> {
     let (config, us) = (&context.config.mdns, context.keys.peer());
@@ -209,14 +211,7 @@ fn neighbours(context: &Context, found: Option<LocalDiscovery>) -> io::Result<Fi
     }
     match found {
         None => Err(io::ErrorKind::Unsupported.into()),
-        Some(LocalDiscovery::Stock) => {
-            let settings = mdns::Config {
-                ttl: config.ttl.get(),
-                query_interval: config.query_interval.get(),
-                enable_ipv6: false,
-            };
-            Ok((Some(mdns::tokio::Behaviour::new(settings, us)?), None))
-        }
+        Some(LocalDiscovery::Stock) => Ok((Some(stock::behaviour(config, us)?), None)),
         Some(LocalDiscovery::Own(network)) => {
             let outlet = context.outlet.clone();
             let own = local::Behaviour::new(config.settings(), us, network, outlet)?;

@@ -15,6 +15,7 @@ pub(crate) mod links;
 pub(crate) mod neighbours;
 pub(crate) mod offer;
 pub(crate) mod replies;
+pub(crate) mod router;
 pub(crate) mod signal;
 pub(crate) mod timers;
 mod told;

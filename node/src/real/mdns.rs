@@ -7,13 +7,12 @@ use std::task::{Context, Poll};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use libp2p::mdns::IPV4_MDNS_MULTICAST_ADDRESS as GROUP;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 use crate::config::{Mdns, MdnsImplementation};
-use crate::discovery::local::{LocalDiscovery, LocalNetwork, LocalSocket};
+use crate::discovery::local::{GROUP, LocalDiscovery, LocalNetwork, LocalSocket};
 use crate::quic::{InterfaceChange, UdpNetwork};
 
 use super::quic::SystemUdp;

@@ -116,7 +116,7 @@ services! {
     }
     /// Neighbours on the local network.
     mdns: mdns::Mdns {
-        events { Mdns => on_neighbours, Local => on_neighbours }
+        events { Mdns => on_stock, Local => on_neighbours }
     }
     /// Queries of Kademlia, and the own record there.
     kad: kad::Kad {

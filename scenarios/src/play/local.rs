@@ -10,8 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use libp2p::mdns::IPV4_MDNS_MULTICAST_ADDRESS as GROUP;
-use orrery_node::discovery::local::{LocalNetwork, LocalSocket};
+use orrery_node::discovery::local::{GROUP, LocalNetwork, LocalSocket};
 use orrery_node::quic::{InterfaceChange, UdpNetwork};
 use orrery_sim::net::lan::LanSpec;
 use orrery_sim::net::udp::UdpSocket;

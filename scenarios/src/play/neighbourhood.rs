@@ -49,9 +49,9 @@ mod tests {
     use bytes::Bytes;
     use futures::FutureExt;
     use libp2p::PeerId;
-    use libp2p::mdns::IPV4_MDNS_MULTICAST_ADDRESS as GROUP;
     use orrery_node::api::{Command, Event};
     use orrery_node::config::Config;
+    use orrery_node::discovery::local::GROUP;
     use orrery_node::discovery::local::{NEIGHBOURS_MAX, answer, question};
     use orrery_node::environment::{Executor, Observer};
     use orrery_node::keys::Keys;

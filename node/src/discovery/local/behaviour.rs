@@ -12,7 +12,6 @@ use futures::{FutureExt, StreamExt};
 use futures_timer::Delay;
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
-use libp2p::mdns::Event;
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, ListenAddresses, NetworkBehaviour, THandler,
     THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
@@ -25,6 +24,7 @@ use crate::api;
 use crate::counters::Outlet;
 use crate::quic::InterfaceChange;
 
+use super::Seen;
 use super::interface::{Happened, Interface, Told};
 use super::neighbours::{Found, Neighbours, Noted};
 use super::network::LocalNetwork;
@@ -57,7 +57,7 @@ pub struct Behaviour {
     neighbours: Neighbours,
     /// Rings when the first neighbour's time is over.
     expiry: Option<(Instant, Delay)>,
-    queue: VecDeque<Event>,
+    queue: VecDeque<Seen>,
 }
 
 impl Behaviour {
@@ -182,7 +182,7 @@ impl Behaviour {
             let now = Instant::now();
             let gone = self.neighbours.expire(now);
             if !gone.is_empty() {
-                self.queue.push_back(Event::Expired(gone));
+                self.queue.push_back(Seen::Expired(gone));
                 continue;
             }
             if self.expiry.as_ref().is_none_or(|(at, _)| *at != next) {
@@ -208,15 +208,15 @@ impl Behaviour {
 
 /// What is told of new neighbours, and of those whose places they took: whoever listens may have as
 /// many places as there are here, so who goes, goes first.
-fn told(new: Vec<Found>, pushed_out: Vec<Found>) -> impl Iterator<Item = Event> {
-    let gone = (!pushed_out.is_empty()).then_some(Event::Expired(pushed_out));
-    let new = (!new.is_empty()).then_some(Event::Discovered(new));
+fn told(new: Vec<Found>, pushed_out: Vec<Found>) -> impl Iterator<Item = Seen> {
+    let gone = (!pushed_out.is_empty()).then_some(Seen::Expired(pushed_out));
+    let new = (!new.is_empty()).then_some(Seen::Discovered(new));
     gone.into_iter().chain(new)
 }
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = dummy::ConnectionHandler;
-    type ToSwarm = Event;
+    type ToSwarm = Seen;
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -279,8 +279,8 @@ mod tests {
             vec![(PeerId::random(), address)]
         };
         let mut events = told(found(), found());
-        assert!(matches!(events.next(), Some(Event::Expired(_))));
-        assert!(matches!(events.next(), Some(Event::Discovered(_))));
+        assert!(matches!(events.next(), Some(Seen::Expired(_))));
+        assert!(matches!(events.next(), Some(Seen::Discovered(_))));
         assert_eq!(told(found(), Vec::new()).count(), 1);
         assert_eq!(told(Vec::new(), Vec::new()).count(), 0);
     }

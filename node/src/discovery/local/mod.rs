@@ -11,9 +11,26 @@ mod interface;
 mod neighbours;
 mod network;
 mod packet;
+pub mod stock;
 
 pub use behaviour::{Behaviour, Settings};
 pub use neighbours::NEIGHBOURS_MAX;
 pub use network::{LocalDiscovery, LocalNetwork, LocalSocket};
 #[doc(hidden)]
 pub use packet::{Packet, answer, question};
+
+use std::net::Ipv4Addr;
+
+use libp2p::{Multiaddr, PeerId};
+
+/// The group of multicast DNS (RFC 6762 §3).
+pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+
+/// What local discovery has seen: peers, and where they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// They have announced themselves.
+    Discovered(Vec<(PeerId, Multiaddr)>),
+    /// They have not for so long that they are taken to be gone.
+    Expired(Vec<(PeerId, Multiaddr)>),
+}

@@ -7,14 +7,15 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use libp2p::PeerId;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::{PeerId, mdns};
 
 use crate::api::{Event, Miss, Path, Rung};
 use crate::config::Config;
 use crate::core::Core;
 use crate::core::signal::{Signal, Whereabouts};
+use crate::discovery::local::{Seen, stock};
 use crate::identity::IdentityId;
 
 use super::Service;
@@ -42,10 +43,15 @@ impl Service for Mdns {
 }
 
 impl Mdns {
+    /// As [`Self::on_neighbours`], for what libp2p-mdns tells.
+    pub fn on_stock(&mut self, core: &mut Core, event: stock::Event) {
+        self.on_neighbours(core, stock::seen(event));
+    }
+
     /// Acts on what local discovery has seen.
-    pub fn on_neighbours(&mut self, core: &mut Core, event: mdns::Event) {
-        match event {
-            mdns::Event::Discovered(found) => {
+    pub fn on_neighbours(&mut self, core: &mut Core, seen: Seen) {
+        match seen {
+            Seen::Discovered(found) => {
                 let mut peers = BTreeSet::new();
                 for (peer, address) in found {
                     if !core.neighbours.add(peer, address.clone()) {
@@ -63,7 +69,7 @@ impl Mdns {
                     bypass_relay(core, peer);
                 }
             }
-            mdns::Event::Expired(gone) => {
+            Seen::Expired(gone) => {
                 for (peer, address) in gone {
                     if core.neighbours.remove(peer, &address) {
                         core.emit(&Event::NeighbourGone {
@@ -157,7 +163,7 @@ mod tests {
             let card = fake::card(seed, None);
             let (peer, identity) = (card.peer, fake::friend(&mut core, card));
             let found = vec![(peer, fake::address("/ip4/192.168.1.7/tcp/4150"))];
-            Mdns.on_neighbours(&mut core, mdns::Event::Discovered(found));
+            Mdns.on_neighbours(&mut core, Seen::Discovered(found));
             let waits = us > peer.to_bytes();
             let raised = fake::raised(&mut core);
             match raised[..] {

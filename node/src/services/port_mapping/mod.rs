@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use libp2p::{Multiaddr, upnp};
+use libp2p::Multiaddr;
 
 use crate::api::{Event, NoMapping};
 use crate::config::Config;
 use crate::core::Core;
+use crate::core::router::{self, Told};
 use crate::core::signal::Signal;
 
 use super::Service;
@@ -22,30 +23,30 @@ pub struct PortMappings(BTreeMap<Multiaddr, Multiaddr>);
 
 impl PortMappings {
     /// Takes note of what libp2p tells, and says it in the node's own words.
-    fn told(&mut self, event: upnp::Event) -> Event {
-        match event {
-            upnp::Event::NewExternalAddr {
-                local_addr,
-                external_addr,
+    fn told(&mut self, told: Told) -> Event {
+        match told {
+            Told::Mapped {
+                listening,
+                external,
             } => {
                 let mapped = Event::PortMapped {
-                    address: external_addr.to_string(),
-                    listening: local_addr.to_string(),
+                    address: external.to_string(),
+                    listening: listening.to_string(),
                 };
-                self.0.insert(local_addr, external_addr);
+                self.0.insert(listening, external);
                 mapped
             }
-            upnp::Event::ExpiredExternalAddr {
-                local_addr,
-                external_addr,
+            Told::Unmapped {
+                listening,
+                external,
             } => {
-                self.0.remove(&local_addr);
-                unmapped(&external_addr)
+                self.0.remove(&listening);
+                unmapped(&external)
             }
-            upnp::Event::GatewayNotFound => Event::PortMappingFailed {
+            Told::NoRouter => Event::PortMappingFailed {
                 reason: NoMapping::NoRouter,
             },
-            upnp::Event::NonRoutableGateway => Event::PortMappingFailed {
+            Told::NotPublic => Event::PortMappingFailed {
                 reason: NoMapping::NotPublic,
             },
         }
@@ -78,8 +79,12 @@ impl Service for PortMappings {
 impl PortMappings {
     /// Acts on what the router has done, or is missing. Addresses come and go by the swarm's own
     /// events.
-    pub fn on_upnp(&mut self, core: &mut Core, event: upnp::Event) {
-        let event = self.told(event);
+    pub fn on_upnp(&mut self, core: &mut Core, event: router::Event) {
+        self.on_told(core, router::told(event));
+    }
+
+    fn on_told(&mut self, core: &mut Core, told: Told) {
+        let event = self.told(told);
         core.emit(&event);
     }
 
@@ -104,33 +109,30 @@ mod tests {
 
     #[test]
     fn each_outcome_is_told_by_kind() {
-        let local_addr = address("/ip4/192.168.1.2/tcp/4150");
-        let external_addr = address("/ip4/192.0.2.1/tcp/4150");
+        let listening = address("/ip4/192.168.1.2/tcp/4150");
+        let external = address("/ip4/192.0.2.1/tcp/4150");
         let mut mappings = PortMappings::default();
         let mut check = |event, expected| assert_eq!(mappings.told(event), expected);
         check(
-            upnp::Event::NewExternalAddr {
-                local_addr: local_addr.clone(),
-                external_addr: external_addr.clone(),
+            Told::Mapped {
+                listening: listening.clone(),
+                external: external.clone(),
             },
             Event::PortMapped {
-                address: external_addr.to_string(),
-                listening: local_addr.to_string(),
+                address: external.to_string(),
+                listening: listening.to_string(),
             },
         );
         check(
-            upnp::Event::ExpiredExternalAddr {
-                local_addr,
-                external_addr: external_addr.clone(),
+            Told::Unmapped {
+                listening,
+                external: external.clone(),
             },
-            unmapped(&external_addr),
+            unmapped(&external),
         );
         let failed = |reason| Event::PortMappingFailed { reason };
-        check(upnp::Event::GatewayNotFound, failed(NoMapping::NoRouter));
-        check(
-            upnp::Event::NonRoutableGateway,
-            failed(NoMapping::NotPublic),
-        );
+        check(Told::NoRouter, failed(NoMapping::NoRouter));
+        check(Told::NotPublic, failed(NoMapping::NotPublic));
     }
 
     #[test]
@@ -141,22 +143,22 @@ mod tests {
             address("/ip4/192.168.1.2/udp/4150/quic-v1"),
         );
         let mapped = address("/ip4/192.0.2.1/tcp/4150");
-        mappings.told(upnp::Event::NewExternalAddr {
-            local_addr: tcp.clone(),
-            external_addr: mapped.clone(),
+        mappings.told(Told::Mapped {
+            listening: tcp.clone(),
+            external: mapped.clone(),
         });
         assert_eq!(mappings.close(&quic), None);
         assert_eq!(mappings.close(&tcp), Some(mapped.clone()));
         assert_eq!(mappings.close(&tcp), None);
         // What the router has let go is withdrawn by libp2p.
         for event in [
-            upnp::Event::NewExternalAddr {
-                local_addr: tcp.clone(),
-                external_addr: mapped.clone(),
+            Told::Mapped {
+                listening: tcp.clone(),
+                external: mapped.clone(),
             },
-            upnp::Event::ExpiredExternalAddr {
-                local_addr: tcp.clone(),
-                external_addr: mapped,
+            Told::Unmapped {
+                listening: tcp.clone(),
+                external: mapped,
             },
         ] {
             mappings.told(event);
@@ -172,11 +174,11 @@ mod tests {
             address("/ip4/192.168.1.2/tcp/4150"),
             address("/ip4/192.0.2.1/tcp/4150"),
         );
-        let new = upnp::Event::NewExternalAddr {
-            local_addr: listening.clone(),
-            external_addr: mapped.clone(),
+        let new = Told::Mapped {
+            listening: listening.clone(),
+            external: mapped.clone(),
         };
-        mappings.on_upnp(&mut core, new);
+        mappings.on_told(&mut core, new);
         core.swarm.add_external_address(mapped);
         mappings.on_signal(&mut core, &Signal::ListenAddressRemoved(listening));
         assert_eq!(core.swarm.external_addresses().count(), 0);
