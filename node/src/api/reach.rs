@@ -5,9 +5,9 @@ use libp2p::multiaddr::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::named::named;
+use crate::named::{listed, named};
 
-named! {
+listed! {
     /// A way to learn where a person is. The declaration has the nearest and cheapest first.
     #[derive(
         Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::named::named;
+use crate::named::listed;
 
-named! {
+listed! {
     /// A typed refusal. The number is what goes over the wire and never changes.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     #[repr(u8)]

@@ -17,7 +17,7 @@ use libp2p::{Multiaddr, PeerId};
 use crate::config::{Listed, Relay, RelayAccess};
 use crate::entry::Origin;
 use crate::identity::IdentityId;
-use crate::named::named;
+use crate::named::listed;
 use crate::window_counts::{WhenFull, WindowCounts};
 
 /// Peers whose circuits of the last hour are counted. When all places are taken, a peer that has
@@ -31,7 +31,7 @@ const PLACE_SHARE: usize = 4;
 const NET_SHARE: usize = 16;
 const HOUR: Duration = Duration::from_hours(1);
 
-named! {
+listed! {
     /// Why a relay has refused a peer.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Refusal {

@@ -11,9 +11,9 @@ use libp2p::relay::client::transport;
 use libp2p::relay::outbound::hop::{ConnectError, ReserveError};
 
 use crate::causes::inside;
-use crate::named::named;
+use crate::named::listed;
 
-named! {
+listed! {
     /// Why a reservation was not granted, or is held no longer.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum ReservationEnd {
@@ -59,7 +59,7 @@ impl ReservationEnd {
     }
 }
 
-named! {
+listed! {
     /// Why a circuit was not opened.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum CircuitDenial {
@@ -122,7 +122,7 @@ impl CircuitDenial {
     }
 }
 
-named! {
+listed! {
     /// How an open circuit ended, as its relay sees it.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum CircuitEnd {
