@@ -17,6 +17,7 @@ pub mod engine;
 mod entropy;
 pub mod entry;
 pub mod environment;
+pub mod extension;
 mod files;
 mod forward;
 mod gossip;

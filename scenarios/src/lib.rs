@@ -7,7 +7,8 @@
 //! ([`cli`]). It is the only crate in which the node and the simulator meet, and it holds no
 //! protocol and no network model of its own.
 //!
-//! A program of other people has the same command line with kinds and scenarios of its own:
+//! A program of other people has the same command line with services of the node, kinds and scenarios
+//! of its own:
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
@@ -34,6 +35,7 @@ pub mod metrics;
 mod output;
 pub mod play;
 pub mod profiles;
+mod services;
 mod text;
 pub mod validation;
 pub mod workload;

@@ -1,5 +1,7 @@
 //! What a node tells of itself.
 
+use std::collections::BTreeMap;
+
 use libp2p::PeerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -561,6 +563,15 @@ pub enum Event {
         serial: u64,
         /// The serial of the one that the friend holds.
         newer: u64,
+    }
+    /// A service that the node's program has added tells something.
+    ServiceTold = "service-told" {
+        /// The service's name.
+        service: String,
+        /// What, kebab-case.
+        what: String,
+        /// More of it, by name.
+        fields: BTreeMap<String, String>,
     }
 }
 }

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::discovery::local::{self, LocalDiscovery, stock};
 use crate::discovery::{self, friends};
 use crate::entry::Limits;
+use crate::extension::behaviour::{Added, Behaviours};
 use crate::gossip::{self, Groups};
 use crate::kad;
 use crate::keep_alive;
@@ -73,14 +74,18 @@ pub struct NodeBehaviour {
     pub gossip: Optional<Groups>,
     /// The node's own protocols.
     pub protocol: Optional<protocol::Behaviour>,
+    /// Those of services that the node's program has added.
+    pub extensions: Optional<Behaviours>,
 }
 
-/// What the environment knows of the local network.
+/// What is known where the node is started, beside its configuration.
 pub struct Surroundings {
     /// How neighbours are found, if they can be.
     pub local: Option<LocalDiscovery>,
     /// Whether a router may be asked for ports.
     pub upnp: bool,
+    /// The behaviours of services that the node's program adds.
+    pub added: Added,
 }
 
 impl NodeBehaviour {
@@ -197,6 +202,7 @@ impl NodeBehaviour {
             hole_punch: optional(hole_punch),
             gossip: optional(groups),
             protocol: optional(protocol),
+            extensions: optional(Behaviours::of_added(surroundings.added)),
         })
     }
 }

@@ -27,6 +27,7 @@ use crate::core::{CommandError, Completion, Core, JOBS_MAX, Raised, StartError};
 use crate::counters::Outlet;
 use crate::entry::Acquaintances;
 use crate::environment::{Environment, Executor};
+use crate::extension::{Call, StartedService};
 use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::protocol::{Context, within};
@@ -93,7 +94,7 @@ impl Driver {
         config: Config,
         keys: Keys,
         environment: Environment,
-        outlet: Outlet,
+        (outlet, added): (Outlet, Vec<StartedService>),
         inbox: mpsc::Receiver<Request>,
     ) -> Result<Self, StartError> {
         let shelf = Shelf::new(
@@ -122,7 +123,9 @@ impl Driver {
             transport::Bounds::of(&config),
             &acquaintances,
         )?;
-        let services = Services::new(&config);
+        let mut services = Services::new(&config);
+        let (added, behaviours) = added.into_iter().map(StartedService::into_parts).unzip();
+        services.extensions.set(added);
         let known_nodes = KnownNodes::new(&config.bootstrap.peers, peer);
         let executor = environment.executor;
         let panicked = executor.panicked().fuse();
@@ -139,6 +142,7 @@ impl Driver {
         let surroundings = Surroundings {
             local: environment.local,
             upnp: environment.upnp,
+            added: behaviours,
         };
         let serving = services.relay.serving();
         let held = known_nodes.peers().collect();
@@ -184,6 +188,7 @@ impl Driver {
             select_biased! {
                 request = self.inbox.next() => match request {
                     Some(Request::Command(command, reply)) => self.command(command, reply),
+                    Some(Request::Call(call)) => self.call(call),
                     Some(Request::Stop(done)) => return (Ending::Stopped, Some(done)),
                     None => return (Ending::Stopped, None),
                 },
@@ -223,6 +228,12 @@ impl Driver {
             return answer(reply, Err(CommandError::Busy));
         }
         self.services.on_command(&mut self.core, command, reply);
+        self.settle();
+    }
+
+    /// Has one of the services that the program has added act.
+    fn call(&mut self, call: Call) {
+        self.services.extensions.call(&mut self.core, call);
         self.settle();
     }
 

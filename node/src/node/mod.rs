@@ -20,6 +20,7 @@ use crate::core::replies::ReplySender;
 use crate::core::{CommandError, StartError};
 use crate::counters::Outlet;
 use crate::environment::Environment;
+use crate::extension::{Call, NodeService, ServiceNode, StartedService};
 use crate::keys::Keys;
 
 use driver::Driver;
@@ -31,6 +32,8 @@ const REQUESTS_MAX: usize = 256;
 enum Request {
     /// Do this, and answer there.
     Command(Command, ReplySender),
+    /// Do this with a service that the program has added.
+    Call(Call),
     /// Close everything, then answer.
     Stop(oneshot::Sender<()>),
 }
@@ -51,11 +54,25 @@ impl Node {
         keys: Keys,
         environment: Environment,
     ) -> Result<NodeHandle, StartError> {
+        Self::start_with(config, keys, environment, Vec::new()).await
+    }
+
+    /// As [`Self::start`], with services of the program's own: see [`NodeService`].
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start_with(
+        config: Config,
+        keys: Keys,
+        environment: Environment,
+        services: Vec<StartedService>,
+    ) -> Result<NodeHandle, StartError> {
         let outlet = Outlet::new(keys.peer(), Arc::clone(&environment.observer));
         let executor = Arc::clone(&environment.executor);
         let message_bytes_max = config.gossip.data_bytes_max();
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
-        let driver = Driver::build(config, keys, environment, outlet.clone(), inbox).await?;
+        let driver =
+            Driver::build(config, keys, environment, (outlet.clone(), services), inbox).await?;
         let (ended, ending) = oneshot::channel();
         executor.spawn("node", driver.run(ended).boxed());
         Ok(NodeHandle {
@@ -100,6 +117,24 @@ impl NodeHandle {
         let (reply, replied) = oneshot::channel();
         self.send(Request::Command(command, reply))?;
         replied.await.map_err(|_| CommandError::Stopped)?
+    }
+
+    /// Calls `act` in the node's loop with the service `S`, which its program has added, and waits
+    /// for what it gives.
+    ///
+    /// # Errors
+    /// [`CommandError::Busy`], or [`CommandError::Stopped`] if the node has ended or has no such
+    /// service.
+    pub async fn with_service<S: NodeService, T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut S, &mut ServiceNode<'_, S>) -> T + Send + 'static,
+    ) -> Result<T, CommandError> {
+        let (done, given) = oneshot::channel();
+        self.send(Request::Call(Call::new(move |service, node| {
+            // The caller may have gone.
+            let _unheard = done.send(act(service, node));
+        })))?;
+        given.await.map_err(|_| CommandError::Stopped)
     }
 
     /// Waits until the node has ended, and says how.

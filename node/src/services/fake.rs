@@ -101,6 +101,7 @@ pub fn core(config: Config) -> (Core, Arc<Told>) {
     let surroundings = Surroundings {
         local: None,
         upnp: false,
+        added: Vec::new(),
     };
     let held = known.peers().collect();
     let serving = relays.serving();

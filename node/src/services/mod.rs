@@ -16,6 +16,7 @@
 mod registry;
 
 mod connections;
+mod extensions;
 #[cfg(test)]
 mod fake;
 mod feed;
@@ -176,4 +177,8 @@ services! {
     }
     /// Dropping what authors want forgotten.
     forgetting: forgetting::Forgetting {}
+    /// What the node's program has added.
+    extensions: extensions::Extensions {
+        events { Extensions => on_event }
+    }
 }

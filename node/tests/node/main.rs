@@ -7,6 +7,7 @@ mod dial_backs;
 mod discovery;
 mod exchange;
 mod expiry;
+mod extensions;
 mod flaky;
 mod groups;
 mod hostile;

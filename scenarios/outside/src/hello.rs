@@ -1,26 +1,25 @@
-//! The workload `hello`: hosts visit another one and say hello.
+//! The workload `hello`: nodes visit others by the service [`Greeter`].
 
 use std::sync::Arc;
 
-use futures::{FutureExt, StreamExt};
-use libp2p::core::upgrade::Version;
-use libp2p::identity::Keypair;
-use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, Swarm, Transport, noise, swarm, yamux};
+use futures::FutureExt;
 use orrery::format::reading::problem::Problems;
 use orrery::format::scenario::pace::PaceFields;
 use orrery::format::scenario::selector::{self, Hosts};
 use orrery::format::scenario::workload::HostsText;
 use orrery::metrics::{Definition, latency, not_done, value};
 use orrery::play::machine::Machines;
-use orrery::workload::{Actor, Drawing, Ended, Kind, Planned, Reading, Results, Tracker, Turn};
+use orrery::workload::not_done::Reason;
+use orrery::workload::{
+    Actor, Drawing, Ended, Kind, Planned, Reading, Results, Told, Tracker, Turn,
+};
+use orrery_node::api::Event;
+use orrery_node::extension::NodeService;
 use orrery_reports::stats::Recorder;
-use orrery_sim::transport::SimTcp;
-use orrery_sim::{HostId, host, kernel};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::Behaviour;
+use crate::greeter::Greeter;
 
 orrery::metrics! {
     METRICS {
@@ -32,7 +31,7 @@ orrery::metrics! {
         TIME = latency(
             "hello.time",
             &["hello"],
-            "From a guest's dial until it is greeted.",
+            "From the moment a guest sets out until it is greeted.",
         );
         UNANSWERED = value(
             "hello.unanswered",
@@ -43,10 +42,7 @@ orrery::metrics! {
     }
 }
 
-/// Where hosts wait for guests.
-const PORT: u16 = 7_001;
-
-/// Hosts visit others and say hello over `/hello/1`: how long it takes until they are greeted.
+/// Nodes visit others and say hello over `/hello/1`: how long it takes until they are greeted.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct Fields {
@@ -81,7 +77,7 @@ impl Kind for Hello {
     const NAME: &'static str = "hello";
     const METRICS: &'static [Definition] = METRICS;
     const NOT_DONE: &'static Definition = &NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = Some("no workload \"hello\" on turmoil");
+    const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let to = selector::read(&reading.reader, "to", reading.groups, problems)?;
@@ -100,40 +96,19 @@ impl Kind for Hello {
         drawing.act::<Self>(turn.at_ns, turn.host, to);
     }
 
-    fn serve(machines: &Arc<Machines>, host: u32) {
-        if machines
-            .scenario
-            .workloads_of::<Self>()
-            .any(|hello| hello.to.contains(host))
-        {
-            let mut swarm = swarm(host, false);
-            let here = address(host);
-            let wait = async move {
-                swarm.listen_on(here).expect("the port is free");
-                while swarm.next().await.is_some() {}
-            };
-            machines.testbed.spawn(host, wait.boxed());
-        }
-    }
-
     fn perform(&self, machines: &Arc<Machines>, actor: Actor, to: &u32) {
-        if !machines.runs(actor.host) {
-            return;
-        }
-        let (running, begin_ns) = (Arc::clone(machines), kernel::now().as_nanos());
+        let Some(node) = machines.node(actor.host) else {
+            return machines.state().not_done.add(Self::NAME, Reason::HostDown);
+        };
         machines.state().trackers.get::<Self>().paid += 1;
-        let (mut swarm, there) = (swarm(actor.host, true), address(*to));
+        let peer = machines.keys(*to).peer();
+        let addresses = machines.addresses(*to).to_vec();
         let visit = async move {
-            swarm.dial(there).expect("it is an address of TCP");
-            loop {
-                if let SwarmEvent::Behaviour(_greeted_by) = swarm.select_next_some().await {
-                    let took_us = (kernel::now().as_nanos() - begin_ns) / 1_000;
-                    let mut state = running.state();
-                    let visits = state.trackers.get::<Self>();
-                    let times = visits.times.get_or_insert_with(Recorder::of_microseconds);
-                    return times.record(begin_ns, took_us);
-                }
-            }
+            let visiting = node.with_service(move |greeter: &mut Greeter, node| {
+                greeter.visit(node, peer, addresses);
+            });
+            // A node that has ended meanwhile pays no visit; the guest is not greeted.
+            let _ended = visiting.await;
         };
         machines.testbed.spawn(actor.host, visit.boxed());
     }
@@ -144,6 +119,21 @@ impl Kind for Hello {
 }
 
 impl Tracker for Visits {
+    fn on_event(&mut self, told: &Told<'_>) {
+        if let Event::ServiceTold {
+            service,
+            what,
+            fields,
+        } = told.event
+            && service == Greeter::NAME
+            && what == "greeted"
+            && let Some(took_us) = fields.get("took_us").and_then(|took| took.parse().ok())
+        {
+            let times = self.times.get_or_insert_with(Recorder::of_microseconds);
+            times.record(told.now_ns, took_us);
+        }
+    }
+
     fn collect(&mut self, _: &Ended<'_>, results: &mut Results<'_>) {
         if self.paid > 0 {
             let times = self.times.take().unwrap_or_else(Recorder::of_microseconds);
@@ -152,27 +142,4 @@ impl Tracker for Visits {
             results.metrics.count(&UNANSWERED, &[], unanswered);
         }
     }
-}
-
-/// A swarm on a host: its transport is the host's TCP, its tasks are the host's.
-fn swarm(of: u32, is_guest: bool) -> Swarm<Behaviour> {
-    let keys = Keypair::generate_ed25519();
-    let secure = noise::Config::new(&keys).expect("any key is good for Noise");
-    let transport = SimTcp::new(HostId(of))
-        .upgrade(Version::V1)
-        .authenticate(secure)
-        .multiplex(yamux::Config::default())
-        .boxed();
-    let config = swarm::Config::with_executor(move |task| host::executor(HostId(of)).spawn(task));
-    Swarm::new(
-        transport,
-        Behaviour::new(is_guest),
-        keys.public().to_peer_id(),
-        config,
-    )
-}
-
-fn address(of: u32) -> Multiaddr {
-    let text = format!("/ip4/{}/tcp/{PORT}", host::v4(HostId(of)));
-    text.parse().expect("it is written so")
 }

@@ -1,6 +1,6 @@
-//! The protocol `/hello/1`: a guest says hello when it has connected, and the other side says it back.
+//! The protocol `/hello/1`: one side says hello, and the other says it back.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, FutureExt};
@@ -67,22 +67,25 @@ pub enum Said {
 
 type Handler = OneShotHandler<Greeting, Greeting, Said>;
 
-/// A guest, which says hello first, or else who answers. Its event is a peer that has said hello.
+/// Says hello, and answers those who do. Its event is a peer that has answered.
+#[derive(Default)]
 pub struct Behaviour {
-    is_guest: bool,
+    /// Who was greeted and has not answered.
+    greeted: BTreeSet<PeerId>,
     queue: VecDeque<ToSwarm<PeerId, Greeting>>,
 }
 
 impl Behaviour {
-    pub fn new(is_guest: bool) -> Self {
-        let queue = VecDeque::new();
-        Self { is_guest, queue }
+    /// Says hello to a connected peer.
+    pub fn greet(&mut self, peer: PeerId) {
+        self.greeted.insert(peer);
+        self.say(peer);
     }
 
-    fn greet(&mut self, peer_id: PeerId, connection: ConnectionId) {
+    fn say(&mut self, peer_id: PeerId) {
         self.queue.push_back(ToSwarm::NotifyHandler {
             peer_id,
-            handler: NotifyHandler::One(connection),
+            handler: NotifyHandler::Any,
             event: Greeting,
         });
     }
@@ -114,23 +117,24 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if let FromSwarm::ConnectionEstablished(new) = event
-            && self.is_guest
+        if let FromSwarm::ConnectionClosed(closed) = event
+            && closed.remaining_established == 0
         {
-            self.greet(new.peer_id, new.connection_id);
+            self.greeted.remove(&closed.peer_id);
         }
     }
 
     fn on_connection_handler_event(
         &mut self,
         peer: PeerId,
-        connection: ConnectionId,
+        _: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
         if let Ok(Said::ByThem) = event {
-            self.queue.push_back(ToSwarm::GenerateEvent(peer));
-            if !self.is_guest {
-                self.greet(peer, connection);
+            if self.greeted.remove(&peer) {
+                self.queue.push_back(ToSwarm::GenerateEvent(peer));
+            } else {
+                self.say(peer);
             }
         }
     }

@@ -26,7 +26,23 @@ fn guests_are_greeted_and_the_run_is_reproducible() {
 }
 
 #[test]
-fn the_workload_is_explained_like_those_that_ship() {
+fn workload_and_settings_are_explained_like_those_that_ship() {
     let (code, text) = orrery(&["explain", "workload.hello"]);
     assert!(code == Some(0) && text.contains("say hello over"), "{text}");
+    let (code, text) = orrery(&["explain", "node.greeter.patience"]);
+    assert!(
+        code == Some(0) && text.contains("How long a guest waits"),
+        "{text}"
+    );
+}
+
+#[test]
+fn settings_of_the_service_are_checked_where_they_stand() {
+    let refused = |setting: &str, expected: &str| {
+        let of = format!("group.guests.node.'greeter.{setting}");
+        let (code, text) = orrery(&["run", "hello", "--set", &of]);
+        assert!(code == Some(2) && text.contains(expected), "{text}");
+    };
+    refused("patience'='long'", "does not start with a number");
+    refused("patients'='2s'", "unknown field");
 }

@@ -23,6 +23,7 @@ mod worker;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+use orrery_node::extension::{NodeService, ServiceKind};
 
 use crate::built_in::BuiltIn;
 use crate::catalog;
@@ -30,6 +31,7 @@ use crate::engine::{ExperimentError, NoVariant, PoolError};
 use crate::fault::{self, FaultKind};
 use crate::format::reading::problem::quoted;
 use crate::load::LoadError;
+use crate::services;
 use crate::workload;
 use arguments::{Arguments, Command};
 
@@ -87,6 +89,7 @@ impl From<ExperimentError> for CliError {
 pub fn cli() -> Cli {
     Cli {
         name: "orrery",
+        services: Vec::new(),
         workloads: Vec::new(),
         faults: Vec::new(),
         scenarios: Vec::new(),
@@ -97,6 +100,7 @@ pub fn cli() -> Cli {
 #[must_use]
 pub struct Cli {
     name: &'static str,
+    services: Vec<ServiceKind>,
     workloads: Vec<workload::Entry>,
     faults: Vec<fault::Kind>,
     scenarios: Vec<BuiltIn>,
@@ -106,6 +110,13 @@ impl Cli {
     /// The program's name, `orrery` otherwise: in its help, and in the commands that repeat a run.
     pub fn named(mut self, name: &'static str) -> Self {
         self.name = name;
+        self
+    }
+
+    /// A service with a protocol of its own, in each simulated node whose settings do not switch it
+    /// off.
+    pub fn service<S: NodeService>(mut self) -> Self {
+        self.services.push(ServiceKind::of::<S>());
         self
     }
 
@@ -137,6 +148,7 @@ impl Cli {
     /// If a program was run before in this process.
     pub fn run(self) -> ExitCode {
         let added = [
+            ("services of the node", services::add(self.services)),
             ("kinds of workload", workload::add(self.workloads)),
             ("kinds of fault", fault::add(self.faults)),
             ("scenarios", catalog::add(self.scenarios)),

@@ -17,7 +17,7 @@ Examples:
   orrery new ../mine
   cd ../mine && cargo run --release -- run hello
 
-The crate has a protocol, a workload, a scenario and a test of its own to begin with, and all commands of
+The crate has a protocol, a service of the node, a workload, a scenario and a test of its own to begin with, and all commands of
 this program. Its README.md says what is where.")]
 pub struct New {
     /// The folder, which must not be there yet; its last part names the crate
@@ -29,7 +29,7 @@ pub struct New {
 }
 
 /// The files of the example, by their paths in it.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     (".gitignore", include_str!("../../outside/.gitignore")),
     ("Cargo.lock", include_str!("../../outside/Cargo.lock")),
     ("Cargo.toml", include_str!("../../outside/Cargo.toml")),
@@ -38,6 +38,10 @@ const FILES: [(&str, &str); 10] = [
     (
         "scenarios/hello.toml",
         include_str!("../../outside/scenarios/hello.toml"),
+    ),
+    (
+        "src/greeter.rs",
+        include_str!("../../outside/src/greeter.rs"),
     ),
     ("src/hello.rs", include_str!("../../outside/src/hello.rs")),
     ("src/main.rs", include_str!("../../outside/src/main.rs")),

@@ -33,6 +33,7 @@ use super::traffic::{Traffic, Window};
 use super::witness::Witness;
 use crate::format::Scenario;
 use crate::format::scenario::group::Group;
+use crate::services;
 use crate::workload::not_done::NotDone;
 use crate::workload::{self, Gone, HostDown, Names, Trackers};
 use crate::world::World;
@@ -261,7 +262,9 @@ impl Machines {
         self.state().neighbourhood.starts(machine, now_ns);
         self.state().overlay.starts(machine, now_ns);
         let environment = self.testbed.environment(machine, &config, observer);
-        let node = Node::start(config, keys, environment)
+        let [_, of_services] = self.scenario.group_of(machine).node_tables();
+        let services = services::start(&of_services, keys.peer())?;
+        let node = Node::start_with(config, keys, environment, services)
             .await
             .map_err(|error| error.to_string())?;
         self.state().nodes[machine as usize] = Some(node.clone());
@@ -459,7 +462,8 @@ impl State {
 
 /// The configuration of a group's nodes: its settings, and the node's own defaults.
 fn config(group: &Group, testbed: &dyn Testbed) -> Result<Config, String> {
-    let mut config = Config::from_table(group.node_table()).map_err(|error| error.to_string())?;
+    let [own, _] = group.node_tables();
+    let mut config = Config::from_table(own).map_err(|error| error.to_string())?;
     testbed.restrict(&mut config);
     Ok(config)
 }

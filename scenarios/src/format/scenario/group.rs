@@ -189,14 +189,10 @@ impl Group {
         }
     }
 
-    /// The node's settings as nested tables, ready to be laid over a default configuration.
-    /// Paths never contradict each other: `read` refuses that.
-    pub fn node_table(&self) -> toml::Table {
-        let mut root = toml::Table::new();
-        for (path, value) in &self.node {
-            node_settings::insert(&mut root, path, value.clone());
-        }
-        root
+    /// The node's settings as nested tables, ready to be laid over a default configuration, and
+    /// those of services that the program adds.
+    pub fn node_tables(&self) -> [toml::Table; 2] {
+        node_settings::tables(&self.node)
     }
 
     /// Whether its nodes take part in groups without storage.
@@ -218,7 +214,8 @@ impl Group {
 
     fn gossip(&self) -> Option<Gossip> {
         // Wrong settings are noted where they are read.
-        let config = Config::from_table(self.node_table()).ok()?;
+        let [own, _] = self.node_tables();
+        let config = Config::from_table(own).ok()?;
         Some(config.gossip).filter(|gossip| gossip.enabled)
     }
 

@@ -12,6 +12,7 @@ use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::reader::Reader;
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Kind, Table, Value};
+use crate::services;
 use crate::text::{WIDTH, wrap};
 
 /// Reads a group's `node`. Nested tables and dotted keys mean the same.
@@ -74,13 +75,24 @@ fn flatten(
 
 /// Asks the node's configuration whether the settings agree with one another.
 fn check_together(settings: &BTreeMap<String, toml::Value>, span: Span, problems: &mut Problems) {
-    let mut table = toml::Table::new();
-    for (path, value) in settings {
-        insert(&mut table, path, value.clone());
-    }
-    if let Err(error) = Config::from_table(table) {
+    let [own, of_services] = tables(settings);
+    if let Err(error) = Config::from_table(own) {
         problems.push(span, format!("the node's settings disagree: {error}"));
     }
+    if let Err(error) = services::check(&of_services) {
+        problems.push(span, format!("the node's settings: {error}"));
+    }
+}
+
+/// Settings as nested tables: the node's own, and those of services that the program adds. Paths
+/// never contradict each other: [`read`] refuses that.
+pub fn tables(settings: &BTreeMap<String, toml::Value>) -> [toml::Table; 2] {
+    let mut own = toml::Table::new();
+    for (path, value) in settings {
+        insert(&mut own, path, value.clone());
+    }
+    let of_services = services::take(&mut own);
+    [own, of_services]
 }
 
 struct Refusal {
@@ -92,6 +104,12 @@ struct Refusal {
 fn check(path: &str, value: &toml::Value) -> Result<(), Refusal> {
     let mut table = toml::Table::new();
     insert(&mut table, path, value.clone());
+    if services::of_path(path).is_some() {
+        return services::check(&table).map_err(|error| Refusal {
+            message: format!("the node's setting \"{path}\": {error}"),
+            help: None,
+        });
+    }
     match Config::from_table(table) {
         // Another setting may agree with it; `check_together` sees them all.
         Ok(_) | Err(ConfigError::Contradiction { .. }) => Ok(()),
@@ -131,7 +149,7 @@ fn plain(value: &Value, problems: &mut Problems) -> Option<toml::Value> {
 }
 
 /// Puts `value` at the dotted `path` below `root`.
-pub fn insert(root: &mut toml::Table, path: &str, value: toml::Value) {
+fn insert(root: &mut toml::Table, path: &str, value: toml::Value) {
     match path.split_once('.') {
         None => {
             root.insert(path.to_owned(), value);
@@ -181,22 +199,38 @@ fn settings() -> Vec<Setting> {
         let target = reference
             .and_then(|reference| reference.as_str())
             .and_then(|reference| root.pointer(reference.trim_start_matches('#')));
-        for (field, property) in properties(target.unwrap_or(&property)) {
-            let default = defaults
-                .get(&section)
-                .and_then(|section| section.get(&field));
-            let meaning = property.get("description").and_then(|text| text.as_str());
-            all.push(Setting {
-                path: format!("{section}.{field}"),
-                default: default.map_or("unset".to_owned(), ToString::to_string),
-                meaning: meaning.unwrap_or_default().to_owned(),
-            });
+        let defaults = defaults
+            .get(&section)
+            .and_then(|section| section.as_table());
+        for field in properties(target.unwrap_or(&property)) {
+            all.push(Setting::of(&section, defaults, field));
+        }
+    }
+    for kind in services::kinds() {
+        let schema = kind.schema(&mut schemars::SchemaGenerator::default());
+        for field in properties(schema.as_value()) {
+            all.push(Setting::of(kind.name, Some(&kind.defaults()), field));
         }
     }
     all
 }
 
 impl Setting {
+    /// A field of a section whose defaults are `defaults`.
+    fn of(
+        section: &str,
+        defaults: Option<&toml::Table>,
+        (field, property): (String, serde_json::Value),
+    ) -> Self {
+        let default = defaults.and_then(|section| section.get(&field));
+        let meaning = property.get("description").and_then(|text| text.as_str());
+        Self {
+            path: format!("{section}.{field}"),
+            default: default.map_or("unset".to_owned(), ToString::to_string),
+            meaning: meaning.unwrap_or_default().to_owned(),
+        }
+    }
+
     fn describe(&self) -> String {
         let mut out = format!("{} = {}\n", self.path, self.default);
         for line in wrap(&self.meaning, WIDTH - 4) {
