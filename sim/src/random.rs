@@ -14,6 +14,7 @@ use crate::time::saturating_nanos;
 use crate::units::Ratio;
 
 mod fixed;
+pub mod law;
 
 /// A stream of random integers, the same for the same seed, purpose and host.
 ///
