@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::StorageClosed;
-use crate::shelf::ShelfError;
 use crate::store::StoreError;
+use crate::store_handle::StoreHandleError;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -88,18 +88,20 @@ impl From<StoreError> for CommandError {
     }
 }
 
-impl From<ShelfError> for StartError {
-    fn from(error: ShelfError) -> Self {
+impl From<StoreHandleError> for StartError {
+    fn from(error: StoreHandleError) -> Self {
         match error {
-            ShelfError::Closed(error) => Self::Closed(error),
-            ShelfError::Open(error) => Self::Store(error),
-            error @ (ShelfError::Panicked | ShelfError::Lost) => Self::Storage(error.to_string()),
+            StoreHandleError::Closed(error) => Self::Closed(error),
+            StoreHandleError::Open(error) => Self::Store(error),
+            error @ (StoreHandleError::Panicked | StoreHandleError::Lost) => {
+                Self::Storage(error.to_string())
+            }
         }
     }
 }
 
-impl From<ShelfError> for CommandError {
-    fn from(error: ShelfError) -> Self {
+impl From<StoreHandleError> for CommandError {
+    fn from(error: StoreHandleError) -> Self {
         Self::Storage {
             reason: error.to_string(),
         }

@@ -177,8 +177,8 @@ impl Core {
         work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
         done: impl FnOnce(&mut S, &mut Self, ReplySender, T) + Send + 'static,
     ) {
-        let shelf = self.context.shelf.clone();
-        let job = async move { shelf.with(work).await };
+        let store = self.context.store.clone();
+        let job = async move { store.with(work).await };
         self.start_job(job, move |service, core, result| match result {
             Ok(Ok(value)) => done(service, core, reply, value),
             Ok(Err(error)) => {
@@ -211,8 +211,8 @@ impl Core {
         if !self.context.config.feed.enabled {
             return then(service, self, None);
         }
-        let shelf = self.context.shelf.clone();
-        let job = async move { shelf.with(move |store| store.card_of(identity)).await };
+        let store = self.context.store.clone();
+        let job = async move { store.with(move |store| store.card_of(identity)).await };
         self.start_job(job, move |service, core, read| {
             let doing = "reading a card";
             let card = match read {

@@ -32,8 +32,8 @@ use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::protocol::{Context, within};
 use crate::services::Services;
-use crate::shelf::Shelf;
 use crate::store::StoreError;
+use crate::store_handle::StoreHandle;
 use crate::transport;
 
 use super::{Ending, Request};
@@ -53,8 +53,8 @@ struct Known {
 }
 
 impl Known {
-    async fn load(shelf: &Shelf) -> Result<Self, StartError> {
-        let known = shelf
+    async fn load(store: &StoreHandle) -> Result<Self, StartError> {
+        let known = store
             .with(|store| {
                 let expiring = store.next_expiry()?.is_some();
                 let blocked: BTreeSet<_> = store.blocked()?.into_iter().collect();
@@ -97,14 +97,14 @@ impl Driver {
         (outlet, added): (Outlet, Vec<StartedService>),
         inbox: mpsc::Receiver<Request>,
     ) -> Result<Self, StartError> {
-        let shelf = Shelf::new(
+        let store = StoreHandle::new(
             environment.storage,
             keys.clone(),
             outlet.clone(),
             config.sync.max_bytes_per_author,
         );
         let known = if config.feed.enabled {
-            Known::load(&shelf).await?
+            Known::load(&store).await?
         } else {
             Known::default()
         };
@@ -133,7 +133,7 @@ impl Driver {
         let context = Arc::new(Context::new(
             keys,
             config,
-            shelf,
+            store,
             outlet,
             executor,
             known.blocked,
@@ -181,7 +181,7 @@ impl Driver {
     /// Does what comes, until the end; where that is awaited.
     async fn until_end(&mut self) -> (Ending, Option<oneshot::Sender<()>>) {
         loop {
-            if self.core.context.shelf.is_lost() {
+            if self.core.context.store.is_lost() {
                 return (Ending::StorageLost, None);
             }
             self.set_alarm();
@@ -289,7 +289,7 @@ impl Driver {
             self.complete(completion);
         }
         // Storage jobs run in order: when this one has run, so have all others.
-        if self.core.context.shelf.settle().await.is_err() {
+        if self.core.context.store.settle().await.is_err() {
             tracing::warn!("storage ended before the node");
         }
         drop(self);

@@ -14,8 +14,8 @@ use crate::entry::Served;
 use crate::environment::Executor;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
-use crate::shelf::Shelf;
 use crate::store::StoreError;
+use crate::store_handle::StoreHandle;
 
 use super::budgets::Budgets;
 use super::gaps::Gaps;
@@ -29,7 +29,7 @@ pub struct Context {
     /// What we were told to do.
     pub config: Config,
     /// The posts.
-    pub shelf: Shelf,
+    pub store: StoreHandle,
     /// Where events go.
     pub outlet: Outlet,
     /// What others hold that is not here.
@@ -57,7 +57,7 @@ impl Context {
     pub fn new(
         keys: Keys,
         config: Config,
-        shelf: Shelf,
+        store: StoreHandle,
         outlet: Outlet,
         executor: Arc<dyn Executor>,
         blocked: BTreeSet<IdentityId>,
@@ -67,7 +67,7 @@ impl Context {
             places: Arc::new(Places::new(config.serve.max_pulls)),
             keys,
             config,
-            shelf,
+            store,
             outlet,
             executor,
             served: Served::default(),
@@ -138,9 +138,9 @@ impl Context {
     /// next that needs it.
     pub fn storage_failed(&self, doing: &str, error: &StoreError) {
         self.storage_unreached(doing, &error.to_string());
-        let (shelf, cure) = (self.shelf.clone(), error.cure());
+        let (store, cure) = (self.store.clone(), error.cure());
         let close = async move {
-            if let Err(error) = shelf.close(cure).await {
+            if let Err(error) = store.close(cure).await {
                 tracing::warn!(%error, "the store could not be closed");
             }
         };

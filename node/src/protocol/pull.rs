@@ -17,8 +17,8 @@ use crate::environment::{Lane, StorageClosed};
 use crate::identity::IdentityId;
 use crate::op::OpRefusal;
 use crate::pull::{PullPage, PullRequest, Scope};
-use crate::shelf::ShelfError;
 use crate::store::{EndedLog, Ingested, StoreError};
+use crate::store_handle::StoreHandleError;
 use crate::wall_clock::wall_clock_ms;
 
 use super::context::Context;
@@ -118,8 +118,8 @@ impl From<PacedError> for PullError {
     }
 }
 
-impl From<ShelfError> for PullError {
-    fn from(error: ShelfError) -> Self {
+impl From<StoreHandleError> for PullError {
+    fn from(error: StoreHandleError) -> Self {
         Self::Closed(error.to_string())
     }
 }
@@ -181,7 +181,7 @@ async fn ask_own_heads<S: AsyncRead + AsyncWrite + Unpin>(
     hear_certificate(context, &certificate);
     if !heads.is_empty() {
         let heard = context
-            .shelf
+            .store
             .with_in(Lane::Intake, move |store| store.hear_heads(&heads))
             .await??;
         tell_ended(&context.outlet, &heard);
@@ -235,7 +235,7 @@ async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
     let sync = &context.config.sync;
     let (engine, overlap_ms, limit) = (sync.engine, sync.overlap.as_millis_u64(), sync.limit);
     let mut request = context
-        .shelf
+        .store
         .with_in(Lane::Intake, move |store| {
             store.pull_request(author, engine, overlap_ms, limit)
         })
@@ -305,7 +305,7 @@ async fn ask_for_missing(
     }
     if news.ask_again && engine == Engine::Cursor {
         context
-            .shelf
+            .store
             .with_in(Lane::Intake, move |store| store.ask_again(author))
             .await??;
     }
@@ -324,7 +324,7 @@ async fn keep(
     let shared = Arc::clone(context);
     let task = async move {
         let result = shared
-            .shelf
+            .store
             .with_in(Lane::Intake, move |store| {
                 store.ingest(author, &request, &page, wall_clock_ms())
             })
@@ -342,7 +342,7 @@ async fn keep(
     context.executor.spawn("ingest", task.boxed());
     let ingested = kept
         .await
-        .map_err(|_| ShelfError::Closed(StorageClosed))???;
+        .map_err(|_| StoreHandleError::Closed(StorageClosed))???;
     Ok(Kept {
         new: ingested.new.len() as u64,
         missing: ingested.missing,

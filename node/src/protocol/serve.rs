@@ -174,7 +174,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         let asked = request.clone();
         let fits = room.fits();
         let (answer, took) = context
-            .shelf
+            .store
             .with_in(Lane::Serve, move |store| {
                 let began = Instant::now();
                 let answer = store.answer_within(viewer, &asked, fits.page, wall_clock_ms());

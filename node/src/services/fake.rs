@@ -31,7 +31,7 @@ use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::memory_disk::MemoryDisk;
 use crate::protocol::Context;
-use crate::shelf::Shelf;
+use crate::store_handle::StoreHandle;
 use crate::transport;
 
 use super::{Service, relay::Relays};
@@ -82,7 +82,7 @@ pub fn core(config: Config) -> (Core, Arc<Told>) {
     let observer: Arc<dyn Observer> = told.clone();
     let outlet = Outlet::new(peer, observer);
     let storage = Arc::new(Inline(MemoryDisk::default().disk()));
-    let shelf = Shelf::new(storage, keys.clone(), outlet.clone(), 1 << 20);
+    let store = StoreHandle::new(storage, keys.clone(), outlet.clone(), 1 << 20);
     let client = config.relay_client.enabled;
     let (circuits, relay_client) = client.then(|| relay::client::new(peer)).unzip();
     let acquaintances = Acquaintances::new(config.quic.budget());
@@ -96,7 +96,7 @@ pub fn core(config: Config) -> (Core, Arc<Told>) {
     );
     let known = KnownNodes::new(&config.bootstrap.peers, peer);
     let relays = Relays::new(&config);
-    let context = Context::new(keys, config, shelf, outlet, Arc::new(NoTasks), [].into());
+    let context = Context::new(keys, config, store, outlet, Arc::new(NoTasks), [].into());
     let context = Arc::new(context);
     let surroundings = Surroundings {
         local: None,

@@ -63,9 +63,9 @@ impl Forgetting {
 
 /// Drops some of what is due, and plans the next round.
 fn forget(core: &mut Core) {
-    let shelf = core.context.shelf.clone();
+    let store = core.context.store.clone();
     let job = async move {
-        shelf
+        store
             .with_in(Lane::Intake, move |store| {
                 let wall_ms = wall_clock_ms();
                 let posts = store.forget_expired(wall_ms)?;

@@ -63,9 +63,9 @@ impl Status {
 
     /// Answers with addresses, connections, friends and counts.
     pub fn status(&mut self, core: &mut Core, reply: ReplySender) {
-        let shelf = core.context.shelf.clone();
+        let store = core.context.store.clone();
         let names = async move {
-            let names = within(NAMES_TIME, shelf.with(|store| store.names())).await;
+            let names = within(NAMES_TIME, store.with(|store| store.names())).await;
             // How the store fares is told by whoever needs it.
             match names {
                 Ok(Ok(Ok(names))) => names,

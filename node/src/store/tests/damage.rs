@@ -8,7 +8,7 @@ use crate::store::Trust;
 
 const PAGE_BYTES: usize = 4_096;
 
-/// Opens the store as a shelf does that meets panics: with less trust each time.
+/// Opens the store as its handle does that meets panics: with less trust each time.
 fn opened(disk: &MemoryDisk) -> Option<Person> {
     for trust in [Trust::Whole, Trust::Checked, Trust::Nothing] {
         let attempt = || {

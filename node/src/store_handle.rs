@@ -17,7 +17,7 @@ const REINDEXES_MAX: u32 = 3;
 
 /// Why no work could be done on the store.
 #[derive(Debug, thiserror::Error)]
-pub enum ShelfError {
+pub enum StoreHandleError {
     /// There is no disk any more.
     #[error(transparent)]
     Closed(#[from] StorageClosed),
@@ -32,7 +32,7 @@ pub enum ShelfError {
     Open(#[from] StoreError),
 }
 
-impl From<JobLost> for ShelfError {
+impl From<JobLost> for StoreHandleError {
     fn from(error: JobLost) -> Self {
         match error {
             JobLost::Closed(error) => Self::Closed(error),
@@ -43,7 +43,7 @@ impl From<JobLost> for ShelfError {
 
 /// A store behind the storage seam. Copies share one store.
 #[derive(Clone)]
-pub struct Shelf {
+pub struct StoreHandle {
     storage: Arc<dyn Storage>,
     keys: Keys,
     outlet: Outlet,
@@ -127,7 +127,7 @@ impl Place {
     }
 }
 
-impl Shelf {
+impl StoreHandle {
     /// The store of `keys` on the disk of `storage`. It is opened by the first
     /// work done on it, and keeps up to `author_bytes_max` of each author; an index that had to
     /// be made anew is told at `outlet`.
@@ -151,23 +151,23 @@ impl Shelf {
     /// pulls bring and others ask for.
     ///
     /// # Errors
-    /// [`ShelfError`]; `work` has not run then, or did not come to its end.
+    /// [`StoreHandleError`]; `work` has not run then, or did not come to its end.
     pub async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Store) -> T + Send + 'static,
-    ) -> Result<T, ShelfError> {
+    ) -> Result<T, StoreHandleError> {
         self.with_in(Lane::Owner, work).await
     }
 
-    /// As [`Shelf::with`], with the work of another lane.
+    /// As [`StoreHandle::with`], with the work of another lane.
     ///
     /// # Errors
-    /// As [`Shelf::with`].
+    /// As [`StoreHandle::with`].
     pub async fn with_in<T: Send + 'static>(
         &self,
         lane: Lane,
         work: impl FnOnce(&mut Store) -> T + Send + 'static,
-    ) -> Result<T, ShelfError> {
+    ) -> Result<T, StoreHandleError> {
         let (place, keys) = (Arc::clone(&self.place), self.keys.clone());
         let author_bytes_max = self.author_bytes_max;
         let done = self
@@ -177,7 +177,7 @@ impl Shelf {
                 let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
                 if std::mem::replace(&mut place.at_work, true) {
                     if place.trust == Some(Trust::Nothing) {
-                        return Err(ShelfError::Lost);
+                        return Err(StoreHandleError::Lost);
                     }
                     place.clear_away();
                 }
@@ -187,8 +187,8 @@ impl Shelf {
                         let value = work(store);
                         Ok((value, store.opened()))
                     }
-                    (Err(error), _) => Err(ShelfError::Open(error)),
-                    (Ok(()), None) => Err(ShelfError::Panicked),
+                    (Err(error), _) => Err(StoreHandleError::Open(error)),
+                    (Ok(()), None) => Err(StoreHandleError::Panicked),
                 };
                 place.at_work = false;
                 if result.is_ok() {
@@ -197,7 +197,7 @@ impl Shelf {
                 result
             })
             .await
-            .map_err(ShelfError::from)
+            .map_err(StoreHandleError::from)
             .flatten();
         match done {
             Ok((value, opened)) => {
@@ -205,7 +205,7 @@ impl Shelf {
                 Ok(value)
             }
             Err(error) => {
-                if matches!(error, ShelfError::Closed(_) | ShelfError::Lost) {
+                if matches!(error, StoreHandleError::Closed(_) | StoreHandleError::Lost) {
                     self.lost.store(true, Ordering::Relaxed);
                 }
                 Err(error)
