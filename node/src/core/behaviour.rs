@@ -22,7 +22,7 @@ use crate::protocol::{self, Context};
 use crate::relay::terms::{self, RelayLoad};
 use crate::relay::{AdmissionPolicy, server};
 
-use super::apart::{Apart, Optional, optional};
+use super::boxed::{Boxed, Optional, optional};
 use super::error::StartError;
 use super::router;
 use super::told::Told;
@@ -39,7 +39,7 @@ pub struct NodeBehaviour {
     /// Bounds the number of connections.
     pub limits: Limits,
     /// Tells peers our addresses and software.
-    pub identify: Apart<Told>,
+    pub identify: Boxed<Told>,
     /// Notices dead connections.
     pub ping: ping::Behaviour,
     /// Keeps connections with known nodes.
@@ -173,7 +173,7 @@ impl NodeBehaviour {
                 context.served.clone(),
                 context.outlet.clone(),
             ),
-            identify: Apart::new(Told::new(
+            identify: Boxed::new(Told::new(
                 &identify::Config::new(
                     PROTOCOL_VERSION.to_owned(),
                     context.keys.transport().public(),

@@ -5,8 +5,8 @@
 //! `services/`, each of which is handed the core whenever it is called.
 
 pub(crate) mod addresses;
-mod apart;
 pub(crate) mod behaviour;
+mod boxed;
 pub(crate) mod dial_failure;
 mod error;
 pub(crate) mod friends;

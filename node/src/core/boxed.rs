@@ -1,10 +1,10 @@
-//! Behaviours whose handlers and events lie apart from those of others.
+//! Behaviours whose handlers and events are in boxes.
 //!
 //! `libp2p-swarm` nests the handlers of all behaviours in one value for each connection, and their
 //! events in one enumeration. So a behaviour that is switched off keeps its handler's room in
 //! every connection, and a poll that only finds it off walks over that; and every event is as
 //! large as the largest of any behaviour, whenever one is moved, queued or merely looked for.
-//! [`Apart`] puts a behaviour's handlers and events into boxes: what is off is a null pointer
+//! [`Boxed`] puts a behaviour's handlers and events into boxes: what is off is a null pointer
 //! beside others.
 
 use std::ops::{Deref, DerefMut};
@@ -23,24 +23,24 @@ use libp2p::swarm::{
 use crate::forward::forward_to;
 
 /// A behaviour that may be switched off, at the price of a pointer for each connection.
-pub type Optional<B> = Toggle<Apart<B>>;
+pub type Optional<B> = Toggle<Boxed<B>>;
 
 /// `behaviour`, if it is switched on.
 pub fn optional<B>(behaviour: Option<B>) -> Optional<B> {
-    behaviour.map(Apart).into()
+    behaviour.map(Boxed).into()
 }
 
 /// A behaviour with its handlers and events in boxes.
-pub struct Apart<B>(B);
+pub struct Boxed<B>(B);
 
-impl<B> Apart<B> {
-    /// Puts `behaviour` apart.
+impl<B> Boxed<B> {
+    /// Boxes what `behaviour` makes.
     pub fn new(behaviour: B) -> Self {
         Self(behaviour)
     }
 }
 
-impl<B> Deref for Apart<B> {
+impl<B> Deref for Boxed<B> {
     type Target = B;
 
     fn deref(&self) -> &B {
@@ -48,13 +48,13 @@ impl<B> Deref for Apart<B> {
     }
 }
 
-impl<B> DerefMut for Apart<B> {
+impl<B> DerefMut for Boxed<B> {
     fn deref_mut(&mut self) -> &mut B {
         &mut self.0
     }
 }
 
-impl<B: NetworkBehaviour> NetworkBehaviour for Apart<B> {
+impl<B: NetworkBehaviour> NetworkBehaviour for Boxed<B> {
     type ConnectionHandler = Handler<THandler<B>>;
     type ToSwarm = Box<B::ToSwarm>;
 
