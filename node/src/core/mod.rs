@@ -7,13 +7,13 @@
 pub(crate) mod addresses;
 pub(crate) mod behaviour;
 mod boxed;
+pub(crate) mod cached_protocols;
 pub(crate) mod dial_failure;
 mod error;
 pub(crate) mod friends;
 pub(crate) mod known;
 pub(crate) mod links;
 pub(crate) mod neighbours;
-pub(crate) mod offer;
 pub(crate) mod replies;
 pub(crate) mod router;
 pub(crate) mod signal;
@@ -41,12 +41,12 @@ use crate::protocol::{Context, Reason};
 use crate::store::{Store, StoreError};
 
 use behaviour::NodeBehaviour;
+use cached_protocols::CachedProtocols;
 pub use error::{CommandError, StartError};
 use friends::Friends;
 use known::KnownNodes;
 use links::Links;
 use neighbours::Neighbours;
-use offer::Offering;
 use replies::{ReplySender, answer};
 use signal::{Signal, Whereabouts};
 
@@ -73,7 +73,7 @@ pub enum Raised {
 /// What services share.
 pub struct Core {
     /// All connections and behaviours.
-    pub swarm: Swarm<Offering<NodeBehaviour>>,
+    pub swarm: Swarm<CachedProtocols<NodeBehaviour>>,
     /// Who we are, what we were told to do, and the posts.
     pub context: Arc<Context>,
     /// The connections that are up.
@@ -100,7 +100,7 @@ pub struct Core {
 impl Core {
     /// A core without connections that knows `known` nodes and has nothing to do.
     pub fn new(
-        swarm: Swarm<Offering<NodeBehaviour>>,
+        swarm: Swarm<CachedProtocols<NodeBehaviour>>,
         context: Arc<Context>,
         acquaintances: Acquaintances,
         known: KnownNodes,

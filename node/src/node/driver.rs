@@ -19,8 +19,8 @@ use crate::api::Command;
 use crate::card::Card;
 use crate::config::Config;
 use crate::core::behaviour::{NodeBehaviour, NodeBehaviourEvent, Surroundings};
+use crate::core::cached_protocols::CachedProtocols;
 use crate::core::known::KnownNodes;
-use crate::core::offer::Offering;
 use crate::core::replies::{ReplySender, answer};
 use crate::core::signal::Signal;
 use crate::core::{CommandError, Completion, Core, JOBS_MAX, Raised, StartError};
@@ -147,7 +147,7 @@ impl Driver {
         let serving = services.relay.serving();
         let held = known_nodes.peers().collect();
         let behaviour = NodeBehaviour::new(&context, relay_client, serving, held, surroundings)?;
-        let behaviour = Offering::new(behaviour);
+        let behaviour = CachedProtocols::new(behaviour);
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {
             core: Core::new(swarm, context, acquaintances, known_nodes),

@@ -18,9 +18,9 @@ use crate::card::Card;
 use crate::config::Config;
 use crate::core::CommandError;
 use crate::core::behaviour::{NodeBehaviour, Surroundings};
+use crate::core::cached_protocols::CachedProtocols;
 use crate::core::known::KnownNodes;
 use crate::core::links::Link;
-use crate::core::offer::Offering;
 use crate::core::replies::ReplySender;
 use crate::core::signal::Signal;
 use crate::core::{Core, Raised, Registry};
@@ -108,7 +108,7 @@ pub fn core(config: Config) -> (Core, Arc<Told>) {
     let behaviour = NodeBehaviour::new(&context, relay_client, serving, held, surroundings);
     let swarm = Swarm::new(
         transport.expect("the key signs"),
-        Offering::new(behaviour.expect("the settings are sound")),
+        CachedProtocols::new(behaviour.expect("the settings are sound")),
         peer,
         swarm::Config::with_executor(|_| {}),
     );

@@ -3,7 +3,7 @@
 //! Whenever it has polled a connection, `libp2p-swarm` has the handler make its inbound upgrade,
 //! only to compare the names of the protocols in it with those of the last time
 //! (`Connection::poll`). With as many behaviours as a node has, making that upgrade costs more
-//! than the poll. [`Offering`] wraps all behaviours at once: its handlers ask for the names only
+//! than the poll. [`CachedProtocols`] wraps all behaviours at once: its handlers ask for the names only
 //! after they were told something, since no handler of the node changes its protocols of its own
 //! accord, and make the upgrade only for a stream that has come in and speaks one of them.
 
@@ -30,12 +30,12 @@ use libp2p::swarm::{
 use crate::forward::forward_to;
 
 /// Behaviours whose connections remember what they offer.
-pub struct Offering<B> {
+pub struct CachedProtocols<B> {
     behaviours: B,
     usual: Usual,
 }
 
-impl<B> Offering<B> {
+impl<B> CachedProtocols<B> {
     /// Wraps `behaviours`.
     pub fn new(behaviours: B) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl<B> Offering<B> {
     }
 }
 
-impl<B> Deref for Offering<B> {
+impl<B> Deref for CachedProtocols<B> {
     type Target = B;
 
     fn deref(&self) -> &B {
@@ -53,13 +53,13 @@ impl<B> Deref for Offering<B> {
     }
 }
 
-impl<B> DerefMut for Offering<B> {
+impl<B> DerefMut for CachedProtocols<B> {
     fn deref_mut(&mut self) -> &mut B {
         &mut self.behaviours
     }
 }
 
-impl<B: NetworkBehaviour> NetworkBehaviour for Offering<B> {
+impl<B: NetworkBehaviour> NetworkBehaviour for CachedProtocols<B> {
     type ConnectionHandler = Handler<THandler<B>>;
     type ToSwarm = B::ToSwarm;
 
