@@ -25,7 +25,7 @@ use crate::relay::{AdmissionPolicy, server};
 use super::boxed::{Boxed, Optional, optional};
 use super::error::StartError;
 use super::router;
-use super::told::Told;
+use super::scoped_identify::ScopedIdentify;
 
 /// What identify calls the family of nodes that understand each other.
 const PROTOCOL_VERSION: &str = "orrery/1";
@@ -39,7 +39,7 @@ pub struct NodeBehaviour {
     /// Bounds the number of connections.
     pub limits: Limits,
     /// Tells peers our addresses and software.
-    pub identify: Boxed<Told>,
+    pub identify: Boxed<ScopedIdentify>,
     /// Notices dead connections.
     pub ping: ping::Behaviour,
     /// Keeps connections with known nodes.
@@ -173,7 +173,7 @@ impl NodeBehaviour {
                 context.served.clone(),
                 context.outlet.clone(),
             ),
-            identify: Boxed::new(Told::new(
+            identify: Boxed::new(ScopedIdentify::new(
                 &identify::Config::new(
                     PROTOCOL_VERSION.to_owned(),
                     context.keys.transport().public(),

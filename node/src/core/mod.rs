@@ -16,9 +16,9 @@ pub(crate) mod links;
 pub(crate) mod neighbours;
 pub(crate) mod replies;
 pub(crate) mod router;
+mod scoped_identify;
 pub(crate) mod signal;
 pub(crate) mod timers;
-mod told;
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeSet;

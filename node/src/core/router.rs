@@ -17,7 +17,7 @@ pub use {libp2p::swarm::dummy::Behaviour, std::convert::Infallible as Event};
     expect(dead_code, reason = "only real networks have routers to ask")
 )]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum RouterEvent {
     /// The router has mapped `external` to `listening`.
     Mapped {
         /// Where the node listens.
@@ -52,29 +52,29 @@ pub fn behaviour() -> Option<Behaviour> {
 
 /// What `event` of the behaviour says.
 #[cfg(feature = "real")]
-pub fn told(event: Event) -> Told {
+pub fn told(event: Event) -> RouterEvent {
     match event {
         Event::NewExternalAddr {
             local_addr,
             external_addr,
-        } => Told::Mapped {
+        } => RouterEvent::Mapped {
             listening: local_addr,
             external: external_addr,
         },
         Event::ExpiredExternalAddr {
             local_addr,
             external_addr,
-        } => Told::Unmapped {
+        } => RouterEvent::Unmapped {
             listening: local_addr,
             external: external_addr,
         },
-        Event::GatewayNotFound => Told::NoRouter,
-        Event::NonRoutableGateway => Told::NotPublic,
+        Event::GatewayNotFound => RouterEvent::NoRouter,
+        Event::NonRoutableGateway => RouterEvent::NotPublic,
     }
 }
 
 /// What `event` of the behaviour says.
 #[cfg(not(feature = "real"))]
-pub fn told(event: Event) -> Told {
+pub fn told(event: Event) -> RouterEvent {
     match event {}
 }

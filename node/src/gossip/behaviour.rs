@@ -26,7 +26,7 @@ use libp2p::swarm::{
 use crate::forward::forward_to;
 
 use super::Gossipsub;
-use super::handler::{Handler, Refusal, Told, Voice};
+use super::handler::{Handler, HandlerEvent, Refusal, Voice};
 
 /// What the behaviour tells its service.
 #[derive(Debug)]
@@ -269,13 +269,15 @@ impl NetworkBehaviour for Behaviour {
         told: THandlerOutEvent<Self>,
     ) {
         match told {
-            Told::Inner(event) => {
+            HandlerEvent::Inner(event) => {
                 self.inner
                     .on_connection_handler_event(peer, connection, event);
             }
-            Told::Refused(why, bytes) => self.told.push_back(Event::Refused { peer, why, bytes }),
-            Told::Reset => self.told.push_back(Event::StreamReset { peer }),
-            Told::TooManyStreams => self.told.push_back(Event::TooManyStreams { peer }),
+            HandlerEvent::Refused(why, bytes) => {
+                self.told.push_back(Event::Refused { peer, why, bytes })
+            }
+            HandlerEvent::Reset => self.told.push_back(Event::StreamReset { peer }),
+            HandlerEvent::TooManyStreams => self.told.push_back(Event::TooManyStreams { peer }),
         }
     }
 

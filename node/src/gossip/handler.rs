@@ -112,7 +112,7 @@ named! {
     clippy::large_enum_variant,
     reason = "nearly all are of the large one, and the node puts events of groups in boxes"
 )]
-pub enum Told {
+pub enum HandlerEvent {
     /// What libp2p's handler would.
     Inner(InnerEvent),
     /// A transmission of so many bytes was left out.
@@ -132,7 +132,7 @@ pub struct Handler {
     streams: u32,
     /// Largest transmission, its length included.
     bytes_max: usize,
-    told: VecDeque<Told>,
+    told: VecDeque<HandlerEvent>,
 }
 
 /// A stream on which the peer speaks.
@@ -144,7 +144,7 @@ struct Heard {
 
 impl Heard {
     /// What is said or left out next; nothing once the peer has ended the stream.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Told>, NoFrame>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<HandlerEvent>, NoFrame>> {
         loop {
             if let Some(frame) = self.frames.next()? {
                 return Poll::Ready(Ok(Some(self.read(frame))));
@@ -158,18 +158,18 @@ impl Heard {
         }
     }
 
-    fn read(&mut self, frame: Frame) -> Told {
+    fn read(&mut self, frame: Frame) -> HandlerEvent {
         let mut frame = match frame {
             Frame::Whole(frame) => frame,
-            Frame::TooLarge(bytes) => return Told::Refused(Refusal::TooLarge, bytes),
+            Frame::TooLarge(bytes) => return HandlerEvent::Refused(Refusal::TooLarge, bytes),
         };
         let bytes = frame.len() as u64;
         match self.codec.decode(&mut frame) {
-            Ok(Some(event)) => Told::Inner(event),
-            Ok(None) => Told::Refused(Refusal::Unreadable, bytes),
+            Ok(Some(event)) => HandlerEvent::Inner(event),
+            Ok(None) => HandlerEvent::Refused(Refusal::Unreadable, bytes),
             Err(error) => {
                 tracing::debug!(%error, "a transmission cannot be read");
-                Told::Refused(Refusal::Unreadable, bytes)
+                HandlerEvent::Refused(Refusal::Unreadable, bytes)
             }
         }
     }
@@ -196,14 +196,15 @@ impl Handler {
     {
         self.streams += 1;
         if self.streams > STREAMS_MAX {
-            // Told once: what a peer does over and over must not fill a queue.
+            // HandlerEvent once: what a peer does over and over must not fill a queue.
             if self.streams == STREAMS_MAX + 1 {
-                self.told.push_back(Told::TooManyStreams);
+                self.told.push_back(HandlerEvent::TooManyStreams);
             }
             return;
         }
         if self.streams == 1 {
-            self.told.push_back(Told::Inner(InnerEvent::PeerKind(kind)));
+            self.told
+                .push_back(HandlerEvent::Inner(InnerEvent::PeerKind(kind)));
         }
         let parts = framed.into_parts();
         self.heard = Some(Heard {
@@ -217,7 +218,7 @@ impl Handler {
 impl ConnectionHandler for Handler {
     /// What libp2p's handler is told; nothing only has the handler polled.
     type FromBehaviour = Option<THandlerInEvent<Gossipsub>>;
-    type ToBehaviour = Told;
+    type ToBehaviour = HandlerEvent;
     type InboundProtocol = <Inner as ConnectionHandler>::InboundProtocol;
     type OutboundProtocol = <Inner as ConnectionHandler>::OutboundProtocol;
     type InboundOpenInfo = ();
@@ -234,7 +235,7 @@ impl ConnectionHandler for Handler {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Told>> {
+    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), HandlerEvent>> {
         if let Some(told) = self.told.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(told));
         }
@@ -242,7 +243,7 @@ impl ConnectionHandler for Handler {
         if self.voice.speaks()
             && let Poll::Ready(event) = self.inner.poll(cx)
         {
-            return Poll::Ready(event.map_custom(Told::Inner));
+            return Poll::Ready(event.map_custom(HandlerEvent::Inner));
         }
         let Some(heard) = &mut self.heard else {
             return Poll::Pending;
@@ -258,15 +259,15 @@ impl ConnectionHandler for Handler {
                 // Dropped rather than closed: a peer whose stream is reset notices at its next
                 // word, one that has not read our end never does.
                 self.heard = None;
-                Told::Reset
+                HandlerEvent::Reset
             }
         };
         Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(told))
     }
 
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
         let polled = self.inner.poll_close(cx);
-        polled.map(|event| event.map(Told::Inner))
+        polled.map(|event| event.map(HandlerEvent::Inner))
     }
 
     fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {

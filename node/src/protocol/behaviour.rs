@@ -22,14 +22,14 @@ use crate::identity::IdentityId;
 
 use super::auth::AuthError;
 use super::context::Context;
-use super::handler::{Handler, Order, Told};
+use super::handler::{Handler, HandlerEvent, Request};
 use super::pull::{PullError, PullOrder, Pulled};
 use super::role::{is_circuit, is_dialer};
 use super::room::{CircuitLimit, Room};
 
 /// What the node's loop is told.
 #[derive(Debug)]
-pub enum Happening {
+pub enum ProtocolEvent {
     /// A connection's proof of identity ended.
     Proved {
         /// The connection.
@@ -56,7 +56,7 @@ pub enum Happening {
 /// The node's protocols on all connections.
 pub struct Behaviour {
     context: Arc<Context>,
-    queue: VecDeque<ToSwarm<Happening, Order>>,
+    queue: VecDeque<ToSwarm<ProtocolEvent, Request>>,
 }
 
 impl Behaviour {
@@ -70,20 +70,20 @@ impl Behaviour {
 
     /// Pulls over `connection`, which leads to `peer`.
     pub fn pull(&mut self, peer: PeerId, connection: ConnectionId, order: PullOrder) {
-        self.tell(peer, connection, Order::Pull(order));
+        self.tell(peer, connection, Request::Pull(order));
     }
 
     /// Whether `connection` leads to a friend: then it stays, and otherwise as long as it is used.
     pub fn is_of_friend(&mut self, peer: PeerId, connection: ConnectionId, friend: bool) {
-        self.tell(peer, connection, Order::OfFriend(friend));
+        self.tell(peer, connection, Request::OfFriend(friend));
     }
 
     /// A relay lets `connection`, a circuit to `peer`, carry no more than this.
     pub fn limit(&mut self, peer: PeerId, connection: ConnectionId, limit: CircuitLimit) {
-        self.tell(peer, connection, Order::Limit(limit));
+        self.tell(peer, connection, Request::Limit(limit));
     }
 
-    fn tell(&mut self, peer: PeerId, connection: ConnectionId, order: Order) {
+    fn tell(&mut self, peer: PeerId, connection: ConnectionId, order: Request) {
         self.queue.push_back(ToSwarm::NotifyHandler {
             peer_id: peer,
             handler: NotifyHandler::One(connection),
@@ -94,7 +94,7 @@ impl Behaviour {
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = Handler;
-    type ToSwarm = Happening;
+    type ToSwarm = ProtocolEvent;
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -131,13 +131,13 @@ impl NetworkBehaviour for Behaviour {
         told: THandlerOutEvent<Self>,
     ) {
         self.queue.push_back(ToSwarm::GenerateEvent(match told {
-            Told::Proved(result) => Happening::Proved {
+            HandlerEvent::Proved(result) => ProtocolEvent::Proved {
                 connection,
                 peer,
                 result,
             },
-            Told::Pulled(order, result) => Happening::Pulled { order, result },
-            Told::RefusedTooOften => Happening::RefusedTooOften { connection },
+            HandlerEvent::Pulled(order, result) => ProtocolEvent::Pulled { order, result },
+            HandlerEvent::RefusedTooOften => ProtocolEvent::RefusedTooOften { connection },
         }));
     }
 

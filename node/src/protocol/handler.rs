@@ -39,7 +39,7 @@ const REFUSALS_IN_A_ROW_MAX: u32 = 64;
 
 /// What a handler tells its behaviour.
 #[derive(Debug)]
-pub enum Told {
+pub enum HandlerEvent {
     /// The proof of identity ended.
     Proved(Result<IdentityId, AuthError>),
     /// A pull ended.
@@ -50,7 +50,7 @@ pub enum Told {
 
 /// What a handler is told to do.
 #[derive(Debug)]
-pub enum Order {
+pub enum Request {
     /// Pull.
     Pull(PullOrder),
     /// Send no more than a relay allows.
@@ -117,7 +117,7 @@ pub struct Handler {
     refused_in_a_row: u32,
     refusing: FuturesUnordered<BoxFuture<'static, ()>>,
     pulling: FuturesUnordered<BoxFuture<'static, (PullOrder, Result<Pulled, PullError>)>>,
-    told: VecDeque<Told>,
+    told: VecDeque<HandlerEvent>,
 }
 
 impl Handler {
@@ -183,7 +183,7 @@ impl Handler {
             // Nobody may be waiting yet; the shared future keeps the answer.
             let _ = sender.send(*identity);
         }
-        self.told.push_back(Told::Proved(result));
+        self.told.push_back(HandlerEvent::Proved(result));
     }
 
     /// Whether this end sees to it that the two directions of a circuit do not use it at once:
@@ -271,7 +271,7 @@ impl Handler {
             ServeEnd::Refused => {
                 self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
                 if self.refused_in_a_row == REFUSALS_IN_A_ROW_MAX {
-                    self.told.push_back(Told::RefusedTooOften);
+                    self.told.push_back(HandlerEvent::RefusedTooOften);
                 }
             }
         }
@@ -306,7 +306,7 @@ impl Handler {
             (Purpose::Pull(order), _) => {
                 self.opening -= 1;
                 let failed = Err(PullError::NoStream(reason));
-                self.told.push_back(Told::Pulled(*order, failed));
+                self.told.push_back(HandlerEvent::Pulled(*order, failed));
             }
         }
     }
@@ -331,8 +331,8 @@ impl Handler {
 }
 
 impl ConnectionHandler for Handler {
-    type FromBehaviour = Order;
-    type ToBehaviour = Told;
+    type FromBehaviour = Request;
+    type ToBehaviour = HandlerEvent;
     type InboundProtocol = OneOf;
     type OutboundProtocol = OneOf;
     type InboundOpenInfo = ();
@@ -352,11 +352,11 @@ impl ConnectionHandler for Handler {
         stays || !matches!(self.auth, Auth::Over)
     }
 
-    fn on_behaviour_event(&mut self, order: Order) {
+    fn on_behaviour_event(&mut self, order: Request) {
         match order {
-            Order::Pull(order) => self.orders.push_back(order),
-            Order::Limit(limit) => self.room.limit(limit),
-            Order::OfFriend(friend) => {
+            Request::Pull(order) => self.orders.push_back(order),
+            Request::Limit(limit) => self.room.limit(limit),
+            Request::OfFriend(friend) => {
                 let patience = self.context.config.connections.stranger_timeout.get();
                 self.stays = if friend {
                     Stays::Always
@@ -370,10 +370,10 @@ impl ConnectionHandler for Handler {
     fn poll(
         &mut self,
         cx: &mut TaskContext<'_>,
-    ) -> Poll<ConnectionHandlerEvent<OneOf, Purpose, Told>> {
+    ) -> Poll<ConnectionHandlerEvent<OneOf, Purpose, HandlerEvent>> {
         self.poll_auth(cx);
         while let Poll::Ready(Some((order, result))) = self.pulling.poll_next_unpin(cx) {
-            self.told.push_back(Told::Pulled(order, result));
+            self.told.push_back(HandlerEvent::Pulled(order, result));
         }
         self.serve_waiting();
         while let Poll::Ready(Some(served)) = self.serving.poll_next_unpin(cx) {

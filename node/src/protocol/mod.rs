@@ -25,7 +25,7 @@ mod serve;
 mod streams;
 
 pub use auth::AuthError;
-pub(crate) use behaviour::{Behaviour, Happening};
+pub(crate) use behaviour::{Behaviour, ProtocolEvent};
 pub(crate) use context::Context;
 pub(crate) use deadline::within;
 pub use pull::PullError;

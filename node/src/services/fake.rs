@@ -41,16 +41,16 @@ pub type Replied = oneshot::Receiver<Result<Reply, CommandError>>;
 
 /// What a node has told.
 #[derive(Default)]
-pub struct Told(Mutex<Vec<Event>>);
+pub struct EventLog(Mutex<Vec<Event>>);
 
-impl Told {
+impl EventLog {
     /// All of it since the last time.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.0.lock().expect("no test panics with it"))
     }
 }
 
-impl Observer for Told {
+impl Observer for EventLog {
     fn event(&self, event: &Event) {
         let mut told = self.0.lock().expect("no test panics with it");
         told.push(event.clone());
@@ -75,10 +75,10 @@ impl Storage for Inline {
 }
 
 /// A core as `config` has it, and what it tells.
-pub fn core(config: Config) -> (Core, Arc<Told>) {
+pub fn core(config: Config) -> (Core, Arc<EventLog>) {
     let keys = Keys::generate(Some([9; 32]));
     let peer = keys.peer();
-    let told = Arc::new(Told::default());
+    let told = Arc::new(EventLog::default());
     let observer: Arc<dyn Observer> = told.clone();
     let outlet = Outlet::new(peer, observer);
     let storage = Arc::new(Inline(MemoryDisk::default().disk()));

@@ -25,7 +25,7 @@ use crate::counters::Outlet;
 use crate::quic::InterfaceChange;
 
 use super::Seen;
-use super::interface::{Happened, Interface, Told};
+use super::interface::{Announcement, Happened, Interface};
 use super::neighbours::{Found, Neighbours, Noted};
 use super::network::LocalNetwork;
 use super::packet::Neighbour;
@@ -124,7 +124,7 @@ impl Behaviour {
         let ttl_s = u32::try_from(self.settings.ttl.as_secs()).unwrap_or(u32::MAX);
         let mut happened = Vec::new();
         for (ip, interface) in &mut self.interfaces {
-            let told = || Told {
+            let told = || Announcement {
                 us: self.us,
                 name: &self.name,
                 listens: &listens,

@@ -33,7 +33,7 @@ const ANSWERS_MAX: u32 = 100;
 const ANSWER_EVERY: Duration = Duration::from_millis(100);
 
 /// What an interface's node tells of itself.
-pub struct Told<'a> {
+pub struct Announcement<'a> {
     /// Whom to name.
     pub us: PeerId,
     /// A name without meaning.
@@ -90,7 +90,7 @@ impl Interface {
     pub fn poll<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        told: impl Fn() -> Told<'a>,
+        told: impl Fn() -> Announcement<'a>,
     ) -> Poll<Happened> {
         for _ in 0..PACKETS_AT_ONCE {
             if let Some(neighbour) = self.found.pop_front() {
@@ -142,7 +142,7 @@ impl Interface {
         &mut self,
         packet: Packet,
         from: SocketAddr,
-        told: &impl Fn() -> Told<'a>,
+        told: &impl Fn() -> Announcement<'a>,
     ) -> Option<Happened> {
         match packet {
             Packet::Question { .. } | Packet::ServiceQuestion { .. } => {

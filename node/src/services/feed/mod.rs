@@ -23,7 +23,7 @@ use crate::core::{Core, JOBS_MAX};
 use crate::entry::Use;
 use crate::identity::IdentityId;
 use crate::protocol::{
-    AUTH_PROTOCOL, Asked, AuthError, Happening, PullError, PullOrder, Pulled, Reason,
+    AUTH_PROTOCOL, Asked, AuthError, ProtocolEvent, PullError, PullOrder, Pulled, Reason,
 };
 
 use super::Service;
@@ -162,9 +162,9 @@ impl Feed {
     }
 
     /// Acts on what the node's own protocols tell.
-    pub fn on_protocol(&mut self, core: &mut Core, happening: Happening) {
+    pub fn on_protocol(&mut self, core: &mut Core, happening: ProtocolEvent) {
         match happening {
-            Happening::Proved {
+            ProtocolEvent::Proved {
                 connection,
                 peer,
                 result,
@@ -172,8 +172,8 @@ impl Feed {
                 Ok(identity) => on_proved(core, peer, connection, identity),
                 Err(error) => on_not_proved(core, peer, connection, &error),
             },
-            Happening::Pulled { order, result } => self.pull_ended(core, order, &result),
-            Happening::RefusedTooOften { connection } => {
+            ProtocolEvent::Pulled { order, result } => self.pull_ended(core, order, &result),
+            ProtocolEvent::RefusedTooOften { connection } => {
                 core.context.limit_reached("refusals");
                 core.swarm.close_connection(connection);
             }

@@ -12,7 +12,7 @@ use libp2p::Multiaddr;
 use crate::api::{Event, NoMapping};
 use crate::config::Config;
 use crate::core::Core;
-use crate::core::router::{self, Told};
+use crate::core::router::{self, RouterEvent};
 use crate::core::signal::Signal;
 
 use super::Service;
@@ -23,9 +23,9 @@ pub struct PortMappings(BTreeMap<Multiaddr, Multiaddr>);
 
 impl PortMappings {
     /// Takes note of what libp2p tells, and says it in the node's own words.
-    fn told(&mut self, told: Told) -> Event {
+    fn told(&mut self, told: RouterEvent) -> Event {
         match told {
-            Told::Mapped {
+            RouterEvent::Mapped {
                 listening,
                 external,
             } => {
@@ -36,17 +36,17 @@ impl PortMappings {
                 self.0.insert(listening, external);
                 mapped
             }
-            Told::Unmapped {
+            RouterEvent::Unmapped {
                 listening,
                 external,
             } => {
                 self.0.remove(&listening);
                 unmapped(&external)
             }
-            Told::NoRouter => Event::PortMappingFailed {
+            RouterEvent::NoRouter => Event::PortMappingFailed {
                 reason: NoMapping::NoRouter,
             },
-            Told::NotPublic => Event::PortMappingFailed {
+            RouterEvent::NotPublic => Event::PortMappingFailed {
                 reason: NoMapping::NotPublic,
             },
         }
@@ -83,7 +83,7 @@ impl PortMappings {
         self.on_told(core, router::told(event));
     }
 
-    fn on_told(&mut self, core: &mut Core, told: Told) {
+    fn on_told(&mut self, core: &mut Core, told: RouterEvent) {
         let event = self.told(told);
         core.emit(&event);
     }
@@ -114,7 +114,7 @@ mod tests {
         let mut mappings = PortMappings::default();
         let mut check = |event, expected| assert_eq!(mappings.told(event), expected);
         check(
-            Told::Mapped {
+            RouterEvent::Mapped {
                 listening: listening.clone(),
                 external: external.clone(),
             },
@@ -124,15 +124,15 @@ mod tests {
             },
         );
         check(
-            Told::Unmapped {
+            RouterEvent::Unmapped {
                 listening,
                 external: external.clone(),
             },
             unmapped(&external),
         );
         let failed = |reason| Event::PortMappingFailed { reason };
-        check(Told::NoRouter, failed(NoMapping::NoRouter));
-        check(Told::NotPublic, failed(NoMapping::NotPublic));
+        check(RouterEvent::NoRouter, failed(NoMapping::NoRouter));
+        check(RouterEvent::NotPublic, failed(NoMapping::NotPublic));
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
             address("/ip4/192.168.1.2/udp/4150/quic-v1"),
         );
         let mapped = address("/ip4/192.0.2.1/tcp/4150");
-        mappings.told(Told::Mapped {
+        mappings.told(RouterEvent::Mapped {
             listening: tcp.clone(),
             external: mapped.clone(),
         });
@@ -152,11 +152,11 @@ mod tests {
         assert_eq!(mappings.close(&tcp), None);
         // What the router has let go is withdrawn by libp2p.
         for event in [
-            Told::Mapped {
+            RouterEvent::Mapped {
                 listening: tcp.clone(),
                 external: mapped.clone(),
             },
-            Told::Unmapped {
+            RouterEvent::Unmapped {
                 listening: tcp.clone(),
                 external: mapped,
             },
@@ -174,7 +174,7 @@ mod tests {
             address("/ip4/192.168.1.2/tcp/4150"),
             address("/ip4/192.0.2.1/tcp/4150"),
         );
-        let new = Told::Mapped {
+        let new = RouterEvent::Mapped {
             listening: listening.clone(),
             external: mapped.clone(),
         };

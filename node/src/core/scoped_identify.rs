@@ -18,12 +18,12 @@ use libp2p::{PeerId, identify};
 use crate::scope::Scope;
 
 /// Identify, by how far away a peer is.
-pub struct Told {
+pub struct ScopedIdentify {
     views: [identify::Behaviour; Scope::ALL.len()],
     of: BTreeMap<ConnectionId, Scope>,
 }
 
-impl Told {
+impl ScopedIdentify {
     /// Identify as `config` has it.
     pub fn new(config: &identify::Config) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Told {
     }
 }
 
-impl NetworkBehaviour for Told {
+impl NetworkBehaviour for ScopedIdentify {
     type ConnectionHandler = THandler<identify::Behaviour>;
     type ToSwarm = identify::Event;
 
