@@ -4,7 +4,7 @@ use libp2p::PeerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Payload, Rung, text};
+use super::{LookupMethod, Payload, text};
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
@@ -110,22 +110,22 @@ pub enum Command {
         addresses: Vec<String>,
     },
     /// Find out where somebody is. Done once that has begun; `Event::NotFound` tells of each
-    /// rung that does not know, `Event::Found` of the one that does, with which it ends.
+    /// method that does not know, `Event::Found` of the one that does, with which it ends.
     Lookup {
         /// Whom.
         identity: IdentityId,
-        /// Their libp2p peer id, if it is known: some rungs find only peers.
+        /// Their libp2p peer id, if it is known: some methods find only peers.
         #[serde(default, with = "text::Maybe")]
         peer: Option<PeerId>,
-        /// Rungs in the order in which they are asked; none means those of `reach.ladder`.
-        by: Vec<Rung>,
-        /// Reply at the end instead, with `Reply::Found` or `Reply::NotFound`. No rung takes
+        /// Methods in the order in which they are asked; none means those of `reach.ladder`.
+        by: Vec<LookupMethod>,
+        /// Reply at the end instead, with `Reply::Found` or `Reply::NotFound`. No method takes
         /// longer than `reach.rung_timeout`.
         #[serde(default)]
         wait: bool,
     },
-    /// Connect to somebody, wherever they are: by the addresses given, and then by what each rung
-    /// of the ladder finds. Done once that has begun; `Event::Reached` or `Event::ReachFailed`
+    /// Connect to somebody, wherever they are: by the addresses given, and then by what each lookup
+    /// method finds. Done once that has begun; `Event::Reached` or `Event::ReachFailed`
     /// tell the outcome.
     Reach {
         /// Whom.
@@ -211,7 +211,7 @@ mod tests {
             Command::Lookup {
                 identity: NOBODY,
                 peer: None,
-                by: vec![Rung::Kad],
+                by: vec![LookupMethod::Kad],
                 wait: false,
             },
         );

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text;
-use super::{Miss, NoMapping, Path, Payload, Rung, Transport, Unreached};
+use super::{LookupMethod, Miss, NoMapping, Path, Payload, Transport, Unreached};
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
@@ -107,24 +107,24 @@ pub enum Event {
         /// For so many seconds, by its word.
         ttl_s: u64,
     }
-    /// A rung of the ladder has found somebody.
+    /// A lookup method has found somebody.
     Found = "found" {
         /// Whom.
         identity: IdentityId,
-        /// Which rung.
-        by: Rung,
+        /// Which method.
+        by: LookupMethod,
         /// Their libp2p peer id.
         #[serde(with = "text::One")]
         peer: PeerId,
         /// Multiaddrs, with or without the peer's name at the end.
         addresses: Vec<String>,
     }
-    /// A rung of the ladder has not found somebody.
+    /// A lookup method has not found somebody.
     NotFound = "not-found" {
         /// Whom.
         identity: IdentityId,
-        /// Which rung.
-        by: Rung,
+        /// Which method.
+        by: LookupMethod,
         /// Why.
         reason: Miss,
     }
@@ -139,8 +139,8 @@ pub enum Event {
         path: Path,
         /// What carries that connection.
         transport: Transport,
-        /// The rung that had found them; none if they were connected already, or dialled us.
-        by: Option<Rung>,
+        /// The method that had found them; none if they were connected already, or dialled us.
+        by: Option<LookupMethod>,
         /// Microseconds since that was asked.
         took_us: u64,
     }

@@ -16,5 +16,5 @@ pub use command::{Audience, Command};
 pub use event::Event;
 pub use measure::{MEASURES, Measure, MeasureKind, Sample};
 pub use payload::Payload;
-pub use reach::{Miss, Missed, NoMapping, Path, Rung, Transport, Unreached};
+pub use reach::{LookupMethod, Miss, Missed, NoMapping, Path, Transport, Unreached};
 pub use reply::{Contact, Friend, FriendLink, Post, Reachability, Reply};

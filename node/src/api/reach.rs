@@ -13,7 +13,7 @@ listed! {
         Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
     )]
     #[serde(rename_all = "kebab-case")]
-    pub enum Rung {
+    pub enum LookupMethod {
         /// Their card, and the configuration.
         Known = "known",
         /// Who announces itself on the local network.
@@ -63,7 +63,7 @@ impl Transport {
     }
 }
 
-/// Why a rung has not found somebody.
+/// Why a method has not found somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Miss {
@@ -83,11 +83,11 @@ pub enum Miss {
     TimedOut,
 }
 
-/// A rung that has not found somebody.
+/// A method that has not found somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Missed {
     /// Which.
-    pub by: Rung,
+    pub by: LookupMethod,
     /// Why.
     pub reason: Miss,
 }
@@ -122,7 +122,7 @@ pub enum Path {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Unreached {
-    /// No rung of the ladder knew an address.
+    /// No lookup method knew an address.
     NotFound,
     /// No address that was found could be dialled.
     NotConnected,
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn rungs_are_called_by_the_name_by_which_they_are_configured() {
-        for rung in Rung::ALL {
-            let configured = serde_json::to_value(rung).map_err(|error| error.to_string());
-            assert_eq!(configured, Ok(rung.name().into()));
+        for method in LookupMethod::ALL {
+            let configured = serde_json::to_value(method).map_err(|error| error.to_string());
+            assert_eq!(configured, Ok(method.name().into()));
         }
     }
 }

@@ -4,7 +4,7 @@ use libp2p::PeerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Missed, Path, Rung, Transport, Unreached, text};
+use super::{LookupMethod, Missed, Path, Transport, Unreached, text};
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
@@ -65,8 +65,8 @@ pub enum Reply {
     },
     /// Somebody was found.
     Found {
-        /// By which rung.
-        by: Rung,
+        /// By which method.
+        by: LookupMethod,
         /// Their libp2p peer id.
         #[serde(with = "text::One")]
         peer: PeerId,
@@ -75,7 +75,7 @@ pub enum Reply {
     },
     /// Nobody knows where somebody is.
     NotFound {
-        /// The rungs that were asked, in their order.
+        /// The methods that were asked, in their order.
         missed: Vec<Missed>,
     },
     /// Somebody is connected.
@@ -87,9 +87,9 @@ pub enum Reply {
         path: Path,
         /// What carries that connection.
         transport: Transport,
-        /// The rung that had found them; none if they were connected already, or have been
+        /// The method that had found them; none if they were connected already, or have been
         /// meanwhile in another way.
-        by: Option<Rung>,
+        by: Option<LookupMethod>,
         /// Microseconds since the command; 0 if they were connected already.
         took_us: u64,
     },
@@ -97,7 +97,7 @@ pub enum Reply {
     NotReached {
         /// Why.
         reason: Unreached,
-        /// The rungs that have not found them, in their order.
+        /// The methods that have not found them, in their order.
         missed: Vec<Missed>,
         /// What the last dial failed of, if there was one.
         last_error: Option<String>,

@@ -7,7 +7,7 @@ mod autonat;
 mod discovery;
 mod groups;
 mod kad;
-mod ladder;
+mod lookup_order;
 mod overrides;
 mod quic;
 mod reach;
@@ -26,7 +26,7 @@ pub use autonat::Autonat;
 pub use discovery::{FriendsLookup, Mdns, MdnsImplementation, Rendezvous};
 pub use groups::{Gossip, GossipVersion};
 pub use kad::{Kad, KadMode};
-pub use ladder::{HolePunch, Reach};
+pub use lookup_order::{HolePunch, Reach};
 pub use quic::{Quic, QuicTransport};
 pub use reach::Bootstrap;
 pub use relay::{Listed, Relay, RelayAccess, RelayChoice, RelayClient, RelayWhen};
@@ -407,7 +407,7 @@ mod tests {
         check("[reach]\nladder = []", Err("`reach.ladder`: must name"));
         check(
             "[reach]\nladder = [\"kad\", \"kad\"]",
-            Err("`reach.ladder`: names a rung twice"),
+            Err("`reach.ladder`: names a method twice"),
         );
         check("sync = 3", Err("`sync`: is a section"));
         check("qqqq = 3", Err("unknown setting `qqqq`"));

@@ -13,7 +13,7 @@ use libp2p::core::transport::ListenerId;
 use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId, identify};
 
-use crate::api::{Miss, Rung};
+use crate::api::{LookupMethod, Miss};
 use crate::card::Card;
 use crate::identity::IdentityId;
 use crate::protocol::CircuitLimit;
@@ -179,7 +179,7 @@ pub enum Signal {
         /// Whom.
         identity: IdentityId,
         /// Which way.
-        by: Rung,
+        by: LookupMethod,
         /// Where the one who asks has said that they may be.
         given: Option<Whereabouts>,
     },
@@ -188,14 +188,14 @@ pub enum Signal {
         /// Whom it sought.
         identity: IdentityId,
         /// Which way.
-        by: Rung,
+        by: LookupMethod,
     },
     /// A way to look somebody up has found them.
     Found {
         /// Whom.
         identity: IdentityId,
         /// Which way.
-        by: Rung,
+        by: LookupMethod,
         /// Where they are.
         at: Whereabouts,
     },
@@ -204,7 +204,7 @@ pub enum Signal {
         /// Whom.
         identity: IdentityId,
         /// Which way.
-        by: Rung,
+        by: LookupMethod,
         /// Why.
         reason: Miss,
     },

@@ -1,7 +1,7 @@
 //! Finding people through friends and at rendezvous points, and what liars can do there.
 
 use futures::{AsyncWriteExt, StreamExt};
-use orrery_node::api::{Command, Event, Miss, Reply, Rung};
+use orrery_node::api::{Command, Event, LookupMethod, Miss, Reply};
 use orrery_node::card::Card;
 use orrery_node::discovery::friends::{ANSWER_BYTES_MAX, Answer, PROTOCOL, Question};
 use orrery_node::identity::IdentityId;
@@ -14,8 +14,8 @@ use crate::world::TestNode;
 
 const FRIENDS: &str = "friends_lookup.enabled = true\n";
 
-async fn look_up(node: &TestNode, identity: IdentityId, rung: Rung) {
-    let by = vec![rung];
+async fn look_up(node: &TestNode, identity: IdentityId, method: LookupMethod) {
+    let by = vec![method];
     let command = Command::Lookup {
         identity,
         peer: None,
@@ -26,23 +26,23 @@ async fn look_up(node: &TestNode, identity: IdentityId, rung: Rung) {
     assert_eq!(begun, Ok(Reply::Done));
 }
 
-async fn finds(node: &TestNode, whom: &IdentityId, rung: Rung, at: &str) {
+async fn finds(node: &TestNode, whom: &IdentityId, method: LookupMethod, at: &str) {
     let fits = |event: &Event| match event {
         Event::Found {
             identity,
             by,
             addresses,
             ..
-        } => identity == whom && *by == rung && addresses.iter().any(|address| address == at),
+        } => identity == whom && *by == method && addresses.iter().any(|address| address == at),
         _ => false,
     };
     node.seen.wait("somebody is found", fits).await;
 }
 
-async fn misses(node: &TestNode, whom: &IdentityId, rung: Rung, why: Miss) {
+async fn misses(node: &TestNode, whom: &IdentityId, method: LookupMethod, why: Miss) {
     let expected = Event::NotFound {
         identity: *whom,
-        by: rung,
+        by: method,
         reason: why,
     };
     let fits = |event: &Event| *event == expected;
@@ -71,11 +71,11 @@ async fn a_friends_friend_is_found_through_the_friend() {
     ];
     befriend(&alice, &bob).await;
     befriend(&bob, &carol).await;
-    look_up(&alice, carol.identity(), Rung::Friends).await;
+    look_up(&alice, carol.identity(), LookupMethod::Friends).await;
     finds(
         &alice,
         &carol.identity(),
-        Rung::Friends,
+        LookupMethod::Friends,
         &address_of(&carol),
     )
     .await;
@@ -83,8 +83,8 @@ async fn a_friends_friend_is_found_through_the_friend() {
     let sent = bob.handle.counters().get("friends-questions-sent").copied();
     assert_eq!(sent, Some(1));
     let nobody = Keys::generate(Some([9; 32])).identity();
-    look_up(&alice, nobody, Rung::Friends).await;
-    misses(&alice, &nobody, Rung::Friends, Miss::Absent).await;
+    look_up(&alice, nobody, LookupMethod::Friends).await;
+    misses(&alice, &nobody, LookupMethod::Friends, Miss::Absent).await;
 }
 
 #[tokio::test]
@@ -93,9 +93,9 @@ async fn who_is_asked_where_it_is_tells_no_private_address_to_be_handed_on() {
     let bob = TestNode::start(2, FRIENDS).await;
     let carol = TestNode::start(3, &format!("{FRIENDS}{announced}")).await;
     befriend(&bob, &carol).await;
-    look_up(&bob, carol.identity(), Rung::Friends).await;
+    look_up(&bob, carol.identity(), LookupMethod::Friends).await;
     let public = "/ip4/192.0.2.1/tcp/1";
-    finds(&bob, &carol.identity(), Rung::Friends, public).await;
+    finds(&bob, &carol.identity(), LookupMethod::Friends, public).await;
     let private = |event: &Event| {
         matches!(event, Event::Found { addresses, .. }
             if addresses.iter().any(|address| address.contains("192.168")))
@@ -111,11 +111,11 @@ async fn a_question_of_one_hop_gets_what_the_friend_has_and_reaches_nobody_else(
     let carol = TestNode::start(3, FRIENDS).await;
     befriend(&alice, &bob).await;
     befriend(&bob, &carol).await;
-    look_up(&alice, carol.identity(), Rung::Friends).await;
+    look_up(&alice, carol.identity(), LookupMethod::Friends).await;
     finds(
         &alice,
         &carol.identity(),
-        Rung::Friends,
+        LookupMethod::Friends,
         &address_of(&carol),
     )
     .await;
@@ -127,14 +127,20 @@ async fn who_has_no_friends_here_asks_nobody_and_who_is_none_is_told_nothing() {
     let eve = TestNode::start(1, FRIENDS).await;
     let bob = TestNode::start(2, FRIENDS).await;
     let carol = TestNode::start(3, FRIENDS).await;
-    look_up(&eve, carol.identity(), Rung::Friends).await;
-    misses(&eve, &carol.identity(), Rung::Friends, Miss::NobodyToAsk).await;
+    look_up(&eve, carol.identity(), LookupMethod::Friends).await;
+    misses(
+        &eve,
+        &carol.identity(),
+        LookupMethod::Friends,
+        Miss::NobodyToAsk,
+    )
+    .await;
     befriend(&bob, &carol).await;
     eve.follow(&bob).await;
     eve.meets(&bob).await;
-    look_up(&eve, carol.identity(), Rung::Friends).await;
+    look_up(&eve, carol.identity(), LookupMethod::Friends).await;
     bob.seen.refusal(PROTOCOL.as_ref(), "stranger").await;
-    misses(&eve, &carol.identity(), Rung::Friends, Miss::Absent).await;
+    misses(&eve, &carol.identity(), LookupMethod::Friends, Miss::Absent).await;
 }
 
 /// A node, and a friend of its who does what the test says.
@@ -195,13 +201,13 @@ async fn a_friend_who_answers_with_lies_is_found_out() {
     ];
     let mut asked = peer.control.accept(PROTOCOL).expect("nobody else accepts");
     for (lie, reason) in lies {
-        look_up(&node, sought, Rung::Friends).await;
+        look_up(&node, sought, LookupMethod::Friends).await;
         let (_, mut stream) = asked.next().await.expect("it is asked");
         // The node may turn away while it is being written.
         let _ = stream.write_all(&framed(&lie)).await;
         let _ = stream.close().await;
         node.seen.refusal(PROTOCOL.as_ref(), reason).await;
-        misses(&node, &sought, Rung::Friends, Miss::Absent).await;
+        misses(&node, &sought, LookupMethod::Friends, Miss::Absent).await;
     }
 }
 
@@ -233,13 +239,19 @@ async fn whoever_is_registered_is_found_and_nobody_else() {
     let registered = |event: &Event| matches!(event, Event::Registered { .. });
     bob.seen.wait("bob is registered", registered).await;
     alice.seen.wait("alice is registered", registered).await;
-    look_up(&alice, bob.identity(), Rung::Rendezvous).await;
-    finds(&alice, &bob.identity(), Rung::Rendezvous, THERE).await;
-    look_up(&alice, carol.identity(), Rung::Rendezvous).await;
-    misses(&alice, &carol.identity(), Rung::Rendezvous, Miss::Absent).await;
+    look_up(&alice, bob.identity(), LookupMethod::Rendezvous).await;
+    finds(&alice, &bob.identity(), LookupMethod::Rendezvous, THERE).await;
+    look_up(&alice, carol.identity(), LookupMethod::Rendezvous).await;
+    misses(
+        &alice,
+        &carol.identity(),
+        LookupMethod::Rendezvous,
+        Miss::Absent,
+    )
+    .await;
     let stranger = Keys::generate(Some([9; 32])).identity();
-    look_up(&alice, stranger, Rung::Rendezvous).await;
-    misses(&alice, &stranger, Rung::Rendezvous, Miss::Absent).await;
+    look_up(&alice, stranger, LookupMethod::Rendezvous).await;
+    misses(&alice, &stranger, LookupMethod::Rendezvous, Miss::Absent).await;
 }
 
 #[tokio::test]
@@ -251,7 +263,7 @@ async fn who_asks_a_rendezvous_point_without_end_is_disconnected() {
     bob.follow(&carol).await;
     let registered = |event: &Event| matches!(event, Event::Registered { .. });
     bob.seen.wait("bob is registered", registered).await;
-    look_up(&bob, carol.identity(), Rung::Rendezvous).await;
+    look_up(&bob, carol.identity(), LookupMethod::Rendezvous).await;
     let limit = |event: &Event| matches!(event, Event::LimitReached { limit } if limit == "rendezvous-requests");
     point.seen.wait("the bound is told", limit).await;
     let gone = |event: &Event| matches!(event, Event::Disconnected { .. });

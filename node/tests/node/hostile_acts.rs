@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libp2p::Transport;
 use libp2p::core::transport::MemoryTransport;
-use orrery_node::api::{Audience, Command, Event, Reply, Rung};
+use orrery_node::api::{Audience, Command, Event, LookupMethod, Reply};
 use orrery_node::environment::{ByteStream, Wire};
 use orrery_node::keys::Keys;
 use orrery_node_hostile::{Effect, Hostile, Kind, Plan, Target, Told, Wires, Witness};
@@ -180,7 +180,7 @@ async fn no_card_is_taken_that_names_anothers_peer() {
         let asked = Command::Lookup {
             identity: whom,
             peer: None,
-            by: vec![Rung::Friends],
+            by: vec![LookupMethod::Friends],
             wait: false,
         };
         assert_eq!(node.handle.command(asked).await, Ok(Reply::Done));

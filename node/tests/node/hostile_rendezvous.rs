@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libp2p::core::{PeerRecord, SignedEnvelope};
 use libp2p::identity::Keypair;
-use orrery_node::api::{Command, Event, Miss, Reply, Rung};
+use orrery_node::api::{Command, Event, LookupMethod, Miss, Reply};
 use orrery_node::discovery::rendezvous::{PROTOCOL, RESPONSE_BYTES_MAX};
 use orrery_node::keys::Keys;
 
@@ -162,7 +162,7 @@ async fn seek(node: &TestNode, whom: &Keys) {
 async fn misses(node: &TestNode, whom: &Keys, reason: Miss) {
     let expected = Event::NotFound {
         identity: whom.identity(),
-        by: Rung::Rendezvous,
+        by: LookupMethod::Rendezvous,
         reason,
     };
     let fits = |event: &Event| *event == expected;

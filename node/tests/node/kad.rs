@@ -14,7 +14,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Transport, identify, noise, yamux};
 use orrery_node::CommandError;
-use orrery_node::api::{Command, Event, Miss, Reply, Rung};
+use orrery_node::api::{Command, Event, LookupMethod, Miss, Reply};
 use orrery_node::card::Card;
 use orrery_node::identity::IdentityId;
 use orrery_node::kad::{AddressRecord, address_key};
@@ -46,7 +46,7 @@ async fn neighbours(count: u8, settings: &str) -> Vec<TestNode> {
 }
 
 async fn look_up(node: &TestNode, identity: IdentityId) {
-    let by = vec![Rung::Kad];
+    let by = vec![LookupMethod::Kad];
     let command = Command::Lookup {
         identity,
         peer: None,
@@ -60,7 +60,7 @@ async fn look_up(node: &TestNode, identity: IdentityId) {
 /// Waits until `node` has found `whom` at `peer`.
 async fn finds(node: &TestNode, whom: &IdentityId, at: &Multiaddr) {
     let found = |event: &Event| {
-        matches!(event, Event::Found { identity, by: Rung::Kad, addresses, .. }
+        matches!(event, Event::Found { identity, by: LookupMethod::Kad, addresses, .. }
             if identity == whom && addresses.iter().any(|told| at.to_string().starts_with(told)))
     };
     node.seen.wait("the address is found", found).await;

@@ -3,7 +3,7 @@
 use libp2p::Transport;
 use libp2p::core::transport::{ListenerId, MemoryTransport};
 use orrery_node::CommandError;
-use orrery_node::api::{Command, Event, Miss, Path, Reply, Rung, Unreached};
+use orrery_node::api::{Command, Event, LookupMethod, Miss, Path, Reply, Unreached};
 use orrery_node::card::Card;
 use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
@@ -16,7 +16,7 @@ const CALM: &str = "dial.backoff_first = \"1h\"\ndial.backoff_max = \"1h\"";
 async fn look_up(
     node: &TestNode,
     identity: IdentityId,
-    by: &[Rung],
+    by: &[LookupMethod],
 ) -> Result<Reply, CommandError> {
     let by = by.to_vec();
     let command = Command::Lookup {
@@ -28,7 +28,7 @@ async fn look_up(
     node.handle.command(command).await
 }
 
-fn misses(node: &TestNode, whom: &IdentityId) -> Vec<(Rung, Miss)> {
+fn misses(node: &TestNode, whom: &IdentityId) -> Vec<(LookupMethod, Miss)> {
     let mut misses = Vec::new();
     node.seen.each(|event| {
         if let Event::NotFound {
@@ -49,13 +49,13 @@ async fn a_friend_is_found_by_the_first_rung_that_knows_and_no_other_is_asked() 
     let alice = TestNode::start(1, CALM).await;
     let bob = TestNode::start(2, CALM).await;
     alice.follow(&bob).await;
-    let rungs = [Rung::Kad, Rung::Known, Rung::Mdns];
-    let begun = look_up(&alice, bob.identity(), &rungs).await;
+    let methods = [LookupMethod::Kad, LookupMethod::Known, LookupMethod::Mdns];
+    let begun = look_up(&alice, bob.identity(), &methods).await;
     assert_eq!(begun, Ok(Reply::Done));
     let card: Card = bob.card.parse().expect("a card");
     let expected = Event::Found {
         identity: bob.keys.identity(),
-        by: Rung::Known,
+        by: LookupMethod::Known,
         peer: card.peer,
         addresses: vec![card.addresses[0].to_string()],
     };
@@ -63,9 +63,12 @@ async fn a_friend_is_found_by_the_first_rung_that_knows_and_no_other_is_asked() 
         .seen
         .wait("the card is found", |event| *event == expected)
         .await;
-    assert_eq!(misses(&alice, &bob.identity()), [(Rung::Kad, Miss::Off)]);
+    assert_eq!(
+        misses(&alice, &bob.identity()),
+        [(LookupMethod::Kad, Miss::Off)]
+    );
     // The look-up has ended, so that there can be another.
-    let begun = look_up(&alice, bob.identity(), &[Rung::Known]).await;
+    let begun = look_up(&alice, bob.identity(), &[LookupMethod::Known]).await;
     assert_eq!(begun, Ok(Reply::Done));
 }
 
@@ -81,15 +84,18 @@ async fn every_rung_of_the_configuration_says_why_it_does_not_know_a_stranger() 
         matches!(
             event,
             Event::NotFound {
-                by: Rung::Known,
+                by: LookupMethod::Known,
                 ..
             }
         )
     };
-    alice.seen.wait("the last rung has answered", last).await;
+    alice.seen.wait("the last method has answered", last).await;
     assert_eq!(
         misses(&alice, &stranger),
-        [(Rung::Relay, Miss::Absent), (Rung::Known, Miss::Absent)]
+        [
+            (LookupMethod::Relay, Miss::Absent),
+            (LookupMethod::Known, Miss::Absent)
+        ]
     );
 }
 
@@ -103,11 +109,11 @@ async fn circuits_lead_through_the_nodes_of_the_configuration() {
     let alice = TestNode::start(1, &settings).await;
     let bob = TestNode::start(2, CALM).await;
     alice.follow(&bob).await;
-    let begun = look_up(&alice, bob.identity(), &[Rung::Relay]).await;
+    let begun = look_up(&alice, bob.identity(), &[LookupMethod::Relay]).await;
     assert_eq!(begun, Ok(Reply::Done));
     let peer = bob.keys.peer().to_string();
     let circuit = format!("/memory/999999998/p2p/{relay}/p2p-circuit/p2p/{peer}");
-    let found = |event: &Event| matches!(event, Event::Found { by: Rung::Relay, addresses, .. } if *addresses == [circuit.as_str()]);
+    let found = |event: &Event| matches!(event, Event::Found { by: LookupMethod::Relay, addresses, .. } if *addresses == [circuit.as_str()]);
     alice.seen.wait("a circuit is named", found).await;
 }
 
@@ -122,7 +128,7 @@ async fn look_ups_are_bounded_and_a_second_one_of_the_same_is_refused() {
     let handle = &alice.handle;
     let command = |identity: &IdentityId| {
         let identity = *identity;
-        let by = vec![Rung::Known];
+        let by = vec![LookupMethod::Known];
         handle.command(Command::Lookup {
             identity,
             peer: None,
@@ -169,9 +175,9 @@ async fn somebody_is_reached_where_the_command_says_and_found_connected_then() {
     let bob = TestNode::start(2, CALM).await;
     let card: Card = bob.card.parse().expect("a card");
     let address = card.addresses[0].to_string();
-    let reached = |by: Option<Rung>| move |event: &Event| matches!(event, Event::Reached { path: Path::Direct, by: found, .. } if *found == by);
+    let reached = |by: Option<LookupMethod>| move |event: &Event| matches!(event, Event::Reached { path: Path::Direct, by: found, .. } if *found == by);
     reach(&alice, &bob.keys, &[&address]).await;
-    let known = reached(Some(Rung::Known));
+    let known = reached(Some(LookupMethod::Known));
     alice.seen.wait("bob is reached", known).await;
     reach(&alice, &bob.keys, &[]).await;
     alice.seen.wait("bob is there", reached(None)).await;
@@ -187,7 +193,10 @@ async fn reaching_tells_why_it_has_failed() {
     let whom = stranger.identity();
     assert_eq!(
         misses(&alice, &whom),
-        [(Rung::Known, Miss::NoAddress), (Rung::Kad, Miss::Off)]
+        [
+            (LookupMethod::Known, Miss::NoAddress),
+            (LookupMethod::Kad, Miss::Off)
+        ]
     );
     reach(&alice, &stranger, &["/memory/999999997"]).await;
     fails(&alice, Unreached::NotConnected, "/memory/999999997").await;
@@ -250,7 +259,7 @@ async fn the_last_rung_leads_through_a_relay() {
             event,
             Event::Reached {
                 path: Path::Relayed,
-                by: Some(Rung::Relay),
+                by: Some(LookupMethod::Relay),
                 ..
             }
         )
@@ -274,7 +283,7 @@ async fn a_friend_whose_card_is_out_of_date_is_looked_for() {
         matches!(
             event,
             Event::Found {
-                by: Rung::Relay,
+                by: LookupMethod::Relay,
                 ..
             }
         )

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use libp2p::Transport;
 use libp2p::core::transport::{ListenerId, MemoryTransport};
 use orrery_node::CommandError;
-use orrery_node::api::{self, Command, Event, Miss, Missed, Path, Reply, Rung, Unreached};
+use orrery_node::api::{self, Command, Event, LookupMethod, Miss, Missed, Path, Reply, Unreached};
 use orrery_node::card::Card;
 use orrery_node::discovery::friends::PROTOCOL;
 use orrery_node::identity::IdentityId;
@@ -19,7 +19,7 @@ use crate::world::{PATIENCE, TestNode};
 /// Friends are dialled late, so that nothing but the search makes connections.
 const CALM: &str = "dial.backoff_first = \"1h\"\ndial.backoff_max = \"1h\"";
 
-fn look_up(identity: &IdentityId, by: &[Rung]) -> Command {
+fn look_up(identity: &IdentityId, by: &[LookupMethod]) -> Command {
     Command::Lookup {
         identity: *identity,
         peer: None,
@@ -37,7 +37,7 @@ fn reach(other: &Keys, addresses: &[&str]) -> Command {
     }
 }
 
-fn missed(misses: &[(Rung, Miss)]) -> Vec<Missed> {
+fn missed(misses: &[(LookupMethod, Miss)]) -> Vec<Missed> {
     let misses = misses.iter();
     misses.map(|&(by, reason)| Missed { by, reason }).collect()
 }
@@ -71,11 +71,14 @@ async fn who_waits_is_told_where_somebody_is_and_can_dial_that() {
     alice.follow(&bob).await;
     let card: Card = bob.card.parse().expect("a card");
     let expected = Reply::Found {
-        by: Rung::Known,
+        by: LookupMethod::Known,
         peer: card.peer,
         addresses: vec![format!("{}/p2p/{}", card.addresses[0], card.peer)],
     };
-    let command = look_up(&bob.identity(), &[Rung::Kad, Rung::Known, Rung::Mdns]);
+    let command = look_up(
+        &bob.identity(),
+        &[LookupMethod::Kad, LookupMethod::Known, LookupMethod::Mdns],
+    );
     let found = alice.handle.command(command).await;
     assert_eq!(found, Ok(expected));
 }
@@ -86,9 +89,12 @@ async fn who_waits_is_told_why_each_rung_does_not_know() {
     let alice = TestNode::start(1, &settings).await;
     let whom = stranger(5).identity();
     let reply = alice.handle.command(look_up(&whom, &[])).await;
-    let misses = missed(&[(Rung::Relay, Miss::Off), (Rung::Known, Miss::Absent)]);
+    let misses = missed(&[
+        (LookupMethod::Relay, Miss::Off),
+        (LookupMethod::Known, Miss::Absent),
+    ]);
     assert_eq!(reply, Ok(Reply::NotFound { missed: misses }));
-    let twice = look_up(&whom, &[Rung::Known, Rung::Known]);
+    let twice = look_up(&whom, &[LookupMethod::Known, LookupMethod::Known]);
     let refused = alice.handle.command(twice).await;
     assert!(
         matches!(&refused, Err(CommandError::Invalid { .. })),
@@ -101,10 +107,10 @@ async fn searches_that_are_waited_for_are_bounded() {
     let settings = format!("{CALM}\nreach.max_lookups = 1");
     let alice = TestNode::start(1, &settings).await;
     let [first, second] = [5, 6].map(|seed| stranger(seed).identity());
-    let ask = |whom| alice.handle.command(look_up(whom, &[Rung::Known]));
+    let ask = |whom| alice.handle.command(look_up(whom, &[LookupMethod::Known]));
     // A stranger's card is asked of the disk, which takes longer than the next commands.
     let (waiting, again, other) = tokio::join!(ask(&first), ask(&first), ask(&second));
-    let misses = missed(&[(Rung::Known, Miss::Absent)]);
+    let misses = missed(&[(LookupMethod::Known, Miss::Absent)]);
     assert_eq!(waiting, Ok(Reply::NotFound { missed: misses }));
     assert!(
         matches!(&again, Err(CommandError::Invalid { .. })),
@@ -122,10 +128,14 @@ async fn a_rung_that_does_not_answer_keeps_nobody_waiting_for_longer_than_its_ti
         .accept(PROTOCOL)
         .expect("nobody else accepts");
     let whom = stranger(5).identity();
-    let rungs = [Rung::Friends, Rung::Known];
-    let (reply, question) = tokio::join!(node.handle.command(look_up(&whom, &rungs)), asked.next());
+    let methods = [LookupMethod::Friends, LookupMethod::Known];
+    let (reply, question) =
+        tokio::join!(node.handle.command(look_up(&whom, &methods)), asked.next());
     assert!(question.is_some());
-    let misses = missed(&[(Rung::Friends, Miss::TimedOut), (Rung::Known, Miss::Absent)]);
+    let misses = missed(&[
+        (LookupMethod::Friends, Miss::TimedOut),
+        (LookupMethod::Known, Miss::Absent),
+    ]);
     assert_eq!(reply, Ok(Reply::NotFound { missed: misses }));
 }
 
@@ -140,7 +150,7 @@ async fn who_waits_is_told_how_somebody_was_reached() {
         peer,
         path: Path::Direct,
         transport: api::Transport::Other,
-        by: Some(Rung::Known),
+        by: Some(LookupMethod::Known),
         took_us,
     }) = reached
     else {
@@ -169,7 +179,10 @@ async fn who_waits_is_told_why_somebody_was_not_reached() {
     let alice = TestNode::start(1, &settings).await;
     let whom = stranger(5);
     let reply = alice.handle.command(reach(&whom, &[])).await;
-    let misses = [(Rung::Known, Miss::NoAddress), (Rung::Kad, Miss::Off)];
+    let misses = [
+        (LookupMethod::Known, Miss::NoAddress),
+        (LookupMethod::Kad, Miss::Off),
+    ];
     let expected = Reply::NotReached {
         reason: Unreached::NotFound,
         missed: missed(&misses),
@@ -187,7 +200,7 @@ async fn who_waits_is_told_why_somebody_was_not_reached() {
     else {
         panic!("{reply:?}");
     };
-    assert_eq!(misses, missed(&[(Rung::Kad, Miss::Off)]));
+    assert_eq!(misses, missed(&[(LookupMethod::Kad, Miss::Off)]));
     assert!(error.contains(nowhere), "{error}");
 
     let _silent = silent("/memory/999999992");
@@ -217,7 +230,8 @@ async fn who_waits_hears_that_the_node_stops() {
     let both = async {
         tokio::join!(
             node.handle.command(reach(&wanted, &["/memory/999999991"])),
-            node.handle.command(look_up(&sought, &[Rung::Friends])),
+            node.handle
+                .command(look_up(&sought, &[LookupMethod::Friends])),
         )
     };
     let stop = async {

@@ -148,7 +148,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use orrery_node::api::{Event, Miss, NoMapping, Path, Rung, Transport, Unreached};
+    use orrery_node::api::{Event, LookupMethod, Miss, NoMapping, Path, Transport, Unreached};
 
     use super::{Bytes, Hash, told};
 
@@ -163,8 +163,8 @@ mod tests {
     /// Fields are told by position: a choice that is added goes behind these.
     #[test]
     fn choices_within_events_keep_their_positions() {
+        use LookupMethod::{Friends, Kad, Known, Mdns, Relay, Rendezvous};
         use Miss::{Absent, Busy, NoAddress, NobodyToAsk, Off, Wrong};
-        use Rung::{Friends, Kad, Known, Mdns, Relay, Rendezvous};
         use Transport::{Circuit, Other, Quic, Tcp};
         use Unreached::{NotConnected, NotFound, TimedOut};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
-use orrery_node::api::Rung;
+use orrery_node::api::LookupMethod;
 use orrery_node::config::TimeSpan;
 
 const EXAMPLES: &str = "\
@@ -31,8 +31,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 6 the disk or a
 permission refused. `run` ends with 70 when the node has failed in itself,
 and with 74 when its store cannot be used any more: start it again.";
 
-const RUNGS: &str = "\
-Each rung is a way to know where somebody is, and needs its settings:
+const METHODS: &str = "\
+Each method is a way to know where somebody is, and needs its settings:
   known       the card of somebody you follow, and bootstrap.peers; nothing to set
   mdns        the local network: mdns.enabled, at both ends
   kad         their record in a table: kad.enabled and kad.walk here and there,
@@ -46,9 +46,9 @@ mdns, rendezvous and relay find only those whose card is kept here, or is given.
 `known` tells what is kept here; a card that is given says itself where it leads.";
 
 const LOOKUP_EXAMPLES: &str = "\
-The first rung that knows ends the search. Addresses are printed one a line, each
-fit for `dial`; which rung knew is told on standard error. If none does, each says
-why, and the exit code is 1. A rung may take reach.rung_timeout.
+The first method that knows ends the search. Addresses are printed one a line, each
+fit for `dial`; which method knew is told on standard error. If none does, each says
+why, and the exit code is 1. A method may take reach.rung_timeout.
 
 Examples:
   orrery-node lookup ID
@@ -56,8 +56,8 @@ Examples:
   orrery-node dial $(orrery-node lookup ID | head -n 1)";
 
 const REACH_EXAMPLES: &str = "\
-Prints how they are connected now (direct, hole-punched or relayed), which rung
-found them, and how long it took. What a rung finds is dialled; if that fails,
+Prints how they are connected now (direct, hole-punched or relayed), which method
+found them, and how long it took. What a method finds is dialled; if that fails,
 the next is asked. A relayed connection may be replaced by a hole-punched one
 later (hole_punch.enabled). It may all take reach.timeout; if it fails, the exit
 code is 1.
@@ -66,13 +66,13 @@ Examples:
   orrery-node reach ID
   orrery-node reach $(orrery-node --dir bob card)";
 
-/// The parser of a rung's name.
-fn rung() -> impl TypedValueParser<Value = Rung> {
-    let names = PossibleValuesParser::new(Rung::ALL.map(Rung::name));
+/// The parser of a method's name.
+fn method() -> impl TypedValueParser<Value = LookupMethod> {
+    let names = PossibleValuesParser::new(LookupMethod::ALL.map(LookupMethod::name));
     names.try_map(|name| {
-        let mut all = Rung::ALL.into_iter();
-        all.find(|rung| rung.name() == name)
-            .ok_or("there is no such rung")
+        let mut all = LookupMethod::ALL.into_iter();
+        all.find(|method| method.name() == name)
+            .ok_or("there is no such method")
     })
 }
 
@@ -308,22 +308,22 @@ this does so at once, without asking.")]
         /// A multiaddr, such as /ip4/192.0.2.7/tcp/4150, with /p2p/… if the peer is known
         address: String,
     },
-    /// Find out where somebody is, by the rungs of `reach.ladder` one after the other
-    #[command(after_help = format!("{LOOKUP_EXAMPLES}\n\n{RUNGS}"))]
+    /// Find out where somebody is, by the methods of `reach.ladder` one after the other
+    #[command(after_help = format!("{LOOKUP_EXAMPLES}\n\n{METHODS}"))]
     Lookup {
         /// Their identity, which `status` shows at theirs, what you call them, or a card of theirs,
         /// however old
         #[arg(value_name = "ID")]
         who: String,
-        /// Ask this rung instead; repeat for several, in their order
-        #[arg(long, value_name = "RUNG", value_parser = rung())]
-        by: Vec<Rung>,
+        /// Ask this method instead; repeat for several, in their order
+        #[arg(long, value_name = "METHOD", value_parser = method())]
+        by: Vec<LookupMethod>,
         /// How to print
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Connect the running node to somebody, wherever `reach.ladder` finds them
-    #[command(after_help = format!("{REACH_EXAMPLES}\n\n{RUNGS}"))]
+    #[command(after_help = format!("{REACH_EXAMPLES}\n\n{METHODS}"))]
     Reach {
         /// Their identity, which `status` shows at theirs, what you call them, or their contact card
         #[arg(value_name = "ID")]

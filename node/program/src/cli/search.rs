@@ -3,7 +3,7 @@
 //! Data, such as addresses, go to standard output; how they were found, and why
 //! nobody was, to standard error. As JSON, the whole outcome is data.
 
-use orrery_node::api::{Command, Miss, Missed, Path, Reply, Rung, Unreached};
+use orrery_node::api::{Command, Miss, Missed, Path, Reply, LookupMethod, Unreached};
 
 use super::Failure;
 use super::args::Format;
@@ -11,7 +11,7 @@ use super::names::{card, identity};
 use super::print::{print_json, print_line, tell};
 
 /// Has a node find `who`, an identity or a card.
-pub fn look_up(who: &str, by: Vec<Rung>) -> Result<Command, Failure> {
+pub fn look_up(who: &str, by: Vec<LookupMethod>) -> Result<Command, Failure> {
     let (identity, peer) = match card(who)? {
         Some(card) => (card.identity(), Some(card.peer)),
         None => (identity(who)?, None),
@@ -89,7 +89,7 @@ fn tell_why(missed: &[Missed]) {
     }
 }
 
-fn reached(path: Path, by: Option<Rung>, took_us: u64) -> String {
+fn reached(path: Path, by: Option<LookupMethod>, took_us: u64) -> String {
     let (path, took) = (way(path), millis(took_us));
     match by {
         Some(by) => format!("{path}, found by {}, in {took}", by.name()),
@@ -122,24 +122,24 @@ const fn unreached(reason: Unreached) -> &'static str {
 
 fn why(missed: Missed) -> String {
     let why = match (missed.by, missed.reason) {
-        (Rung::Known, Miss::Off) => "switched off",
-        (Rung::Mdns, Miss::Off) => "switched off; set mdns.enabled = true",
-        (Rung::Kad, Miss::Off) => "switched off; set kad.enabled = true and kad.walk = true",
-        (Rung::Rendezvous, Miss::Off) => "switched off; set rendezvous.client = true",
-        (Rung::Friends, Miss::Off) => "switched off; set friends_lookup.enabled = true",
-        (Rung::Relay, Miss::Off) => "switched off; set relay_client.enabled = true",
-        (Rung::Known, Miss::Absent) => "no card of theirs is kept here",
-        (Rung::Relay, Miss::Absent) => "no card of theirs is kept here, or given",
-        (Rung::Mdns | Rung::Rendezvous, Miss::Absent) => {
+        (LookupMethod::Known, Miss::Off) => "switched off",
+        (LookupMethod::Mdns, Miss::Off) => "switched off; set mdns.enabled = true",
+        (LookupMethod::Kad, Miss::Off) => "switched off; set kad.enabled = true and kad.walk = true",
+        (LookupMethod::Rendezvous, Miss::Off) => "switched off; set rendezvous.client = true",
+        (LookupMethod::Friends, Miss::Off) => "switched off; set friends_lookup.enabled = true",
+        (LookupMethod::Relay, Miss::Off) => "switched off; set relay_client.enabled = true",
+        (LookupMethod::Known, Miss::Absent) => "no card of theirs is kept here",
+        (LookupMethod::Relay, Miss::Absent) => "no card of theirs is kept here, or given",
+        (LookupMethod::Mdns | LookupMethod::Rendezvous, Miss::Absent) => {
             "they are not there, or no card of theirs is kept here, or given"
         }
-        (Rung::Kad | Rung::Friends, Miss::Absent) => "nobody who was asked knows them",
-        (Rung::Relay, Miss::NoAddress) => "no relay is known; name one in bootstrap.peers",
+        (LookupMethod::Kad | LookupMethod::Friends, Miss::Absent) => "nobody who was asked knows them",
+        (LookupMethod::Relay, Miss::NoAddress) => "no relay is known; name one in bootstrap.peers",
         (_, Miss::NoAddress) => "they are known, but none of their addresses",
-        (Rung::Kad | Rung::Rendezvous, Miss::NobodyToAsk) => {
+        (LookupMethod::Kad | LookupMethod::Rendezvous, Miss::NobodyToAsk) => {
             "nobody could be asked; name a node in bootstrap.peers"
         }
-        (Rung::Friends, Miss::NobodyToAsk) => "no friend is connected who could be asked",
+        (LookupMethod::Friends, Miss::NobodyToAsk) => "no friend is connected who could be asked",
         (_, Miss::NobodyToAsk) => "nobody could be asked",
         (_, Miss::Wrong) => "the answers were wrong, or not signed by them",
         (_, Miss::Busy) => "too much to do at this moment; try again",
@@ -156,9 +156,9 @@ mod tests {
     fn how_somebody_was_reached_is_one_line() {
         let check = |path, by, took_us, expected| assert_eq!(reached(path, by, took_us), expected);
         let direct = "direct, found by known, in 12.3 ms";
-        check(Path::Direct, Some(Rung::Known), 12_345, direct);
+        check(Path::Direct, Some(LookupMethod::Known), 12_345, direct);
         let relayed = "relayed, found by relay, in 1500.0 ms";
-        check(Path::Relayed, Some(Rung::Relay), 1_500_049, relayed);
+        check(Path::Relayed, Some(LookupMethod::Relay), 1_500_049, relayed);
         check(Path::Relayed, None, 0, "relayed, connected already");
         let punched = "hole-punched, connected meanwhile, in 0.4 ms";
         check(Path::HolePunched, None, 400, punched);
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_rung_that_is_off_names_its_setting() {
         let config = include_str!("config.toml");
-        for by in Rung::ALL.into_iter().filter(|by| *by != Rung::Known) {
+        for by in LookupMethod::ALL.into_iter().filter(|by| *by != LookupMethod::Known) {
             let reason = Miss::Off;
             let told = why(Missed { by, reason });
             let settings = told.split_once("set ").expect(&told).1;

@@ -14,7 +14,7 @@ use libp2p::request_response::{
     Event as RequestEvent, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 
-use crate::api::{Miss, Rung};
+use crate::api::{LookupMethod, Miss};
 use crate::card::Card;
 use crate::config::Config;
 use crate::core::Core;
@@ -39,7 +39,7 @@ type FriendsEvent = RequestEvent<Question, Answer>;
 
 /// Who waits for an inquiry.
 enum Asker {
-    /// The ladder.
+    /// A look-up.
     Ourselves,
     /// A friend, who gets the answer there.
     Friend(ResponseChannel<Answer>),
@@ -88,7 +88,7 @@ impl Service for Inquiries {
             Signal::FriendRemoved { identity, .. } => self.counts.forget(identity),
             Signal::Seek {
                 identity,
-                by: Rung::Friends,
+                by: LookupMethod::Friends,
                 ..
             } => self.seek(core, *identity),
             _ => {}
@@ -134,7 +134,7 @@ fn split(budget: u32, fanout: u32, friends: usize) -> (usize, u32) {
 }
 
 impl Inquiries {
-    /// The rung `friends`: everybody whom we follow and are connected with.
+    /// The method `friends`: everybody whom we follow and are connected with.
     fn seek(&mut self, core: &mut Core, identity: IdentityId) {
         let config = &core.context.config.friends_lookup;
         if !config.enabled {
@@ -389,7 +389,7 @@ impl Inquiries {
             (Asker::Ourselves, Answer::Here(card) | Answer::Heard(card)) => {
                 core.raise(Signal::Found {
                     identity: inquiry.whom,
-                    by: Rung::Friends,
+                    by: LookupMethod::Friends,
                     at: (card.peer, card.addresses),
                 });
             }
@@ -414,11 +414,11 @@ fn tell(core: &mut Core, asker: Asker, answer: Answer) {
     }
 }
 
-/// The rung has not found `identity`.
+/// The method has not found `identity`.
 fn missed(identity: IdentityId, reason: Miss) -> Signal {
     Signal::NotFound {
         identity,
-        by: Rung::Friends,
+        by: LookupMethod::Friends,
         reason,
     }
 }
@@ -478,7 +478,7 @@ mod tests {
             fake::friend(&mut core, fake::card(1, None));
             let seek = Signal::Seek {
                 identity: IdentityId([1; 32]),
-                by: Rung::Friends,
+                by: LookupMethod::Friends,
                 given: None,
             };
             Inquiries::new(&Config::default()).on_signal(&mut core, &seek);

@@ -13,7 +13,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, identify};
 
-use crate::api::{Event, Rung};
+use crate::api::{Event, LookupMethod};
 use crate::card::{CARD_ADDRESSES_MAX, fitting};
 use crate::config::Config;
 use crate::core::Core;
@@ -52,7 +52,7 @@ impl Service for Kad {
             | Signal::ReachChanged => self.addresses_changed(core),
             Signal::Seek {
                 identity,
-                by: Rung::Kad,
+                by: LookupMethod::Kad,
                 ..
             } => self.seek(core, *identity),
             _ => {}
@@ -237,7 +237,7 @@ mod tests {
         let (mut core, _) = fake::core(config);
         let seek = Signal::Seek {
             identity: IdentityId([1; 32]),
-            by: Rung::Kad,
+            by: LookupMethod::Kad,
             given: None,
         };
         Kad::default().on_signal(&mut core, &seek);

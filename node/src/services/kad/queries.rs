@@ -13,7 +13,7 @@ use libp2p::kad::{
     PeerRecord, QueryId, QueryResult, QueryStats, RecordKey,
 };
 
-use crate::api::{Event, Miss, Reply, Rung};
+use crate::api::{Event, LookupMethod, Miss, Reply};
 use crate::core::CommandError;
 use crate::core::Core;
 use crate::core::replies::{ReplySender, answer};
@@ -154,7 +154,7 @@ impl Kad {
         Ok(())
     }
 
-    /// The rung `kad`: a signed record under the identity's key.
+    /// The method `kad`: a signed record under the identity's key.
     pub(super) fn seek(&mut self, core: &mut Core, identity: IdentityId) {
         let (purpose, about) = (Purpose::Find(identity), identity.to_string());
         let begun = self.begin(
@@ -172,7 +172,7 @@ impl Kad {
             };
             core.raise(Signal::NotFound {
                 identity,
-                by: Rung::Kad,
+                by: LookupMethod::Kad,
                 reason: miss,
             });
         }
@@ -330,7 +330,7 @@ impl Kad {
                     Some(record) => {
                         return core.raise(Signal::Found {
                             identity,
-                            by: Rung::Kad,
+                            by: LookupMethod::Kad,
                             at: (record.peer, record.addresses.clone()),
                         });
                     }
@@ -341,7 +341,7 @@ impl Kad {
                 };
                 core.raise(Signal::NotFound {
                     identity,
-                    by: Rung::Kad,
+                    by: LookupMethod::Kad,
                     reason: miss,
                 });
             }

@@ -11,7 +11,7 @@ use libp2p::PeerId;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
-use crate::api::{Event, Miss, Path, Rung};
+use crate::api::{Event, LookupMethod, Miss, Path};
 use crate::config::Config;
 use crate::core::Core;
 use crate::core::signal::{Signal, Whereabouts};
@@ -34,7 +34,7 @@ impl Service for Mdns {
             Signal::Connected { peer, .. } => bypass_relay(core, *peer),
             Signal::Seek {
                 identity,
-                by: Rung::Mdns,
+                by: LookupMethod::Mdns,
                 given,
             } => self.seek(core, *identity, given.clone()),
             _ => {}
@@ -82,9 +82,9 @@ impl Mdns {
         }
     }
 
-    /// The rung `mdns`: whoever has announced themselves on the local network.
+    /// The method `mdns`: whoever has announced themselves on the local network.
     fn seek(&mut self, core: &mut Core, identity: IdentityId, given: Option<Whereabouts>) {
-        let by = Rung::Mdns;
+        let by = LookupMethod::Mdns;
         let miss = move |reason| Signal::NotFound {
             identity,
             by,

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use libp2p::{Multiaddr, PeerId};
 
-use crate::api::{Event, Miss, Missed, Reply, Rung};
+use crate::api::{Event, LookupMethod, Miss, Missed, Reply};
 use crate::core::CommandError;
 use crate::core::Core;
 use crate::core::replies::{ReplySender, answer, now_or_then};
@@ -19,22 +19,22 @@ use crate::identity::IdentityId;
 
 use super::{Reach, Timer};
 
-/// Most addresses that are taken of one rung's answer.
+/// Most addresses that are taken of one method's answer.
 const ADDRESSES_MAX: usize = 16;
 
 /// Who is being looked for.
 #[derive(Default)]
 pub(super) struct Lookups {
-    /// Rungs that have been asked and have not answered.
-    seeks: BTreeSet<(IdentityId, Rung)>,
+    /// Methods that have been asked and have not answered.
+    seeks: BTreeSet<(IdentityId, LookupMethod)>,
     /// Look-ups under way.
     under_way: BTreeMap<IdentityId, Lookup>,
 }
 
 /// A look-up under way.
 struct Lookup {
-    /// The rung that is being asked, and those after it.
-    rungs: VecDeque<Rung>,
+    /// The method that is being asked, and those after it.
+    methods: VecDeque<LookupMethod>,
     /// Those before it.
     missed: Vec<Missed>,
     /// Their peer, as given with the command.
@@ -52,7 +52,7 @@ impl Lookup {
 }
 
 impl Reach {
-    /// Begins to look `identity` up: `by` these rungs in their order, or by those of the
+    /// Begins to look `identity` up: `by` these methods in their order, or by those of the
     /// configuration if there are none, until one has found it. Answers at `reply` when that has
     /// begun, or when it has ended.
     pub fn look_up(
@@ -60,17 +60,17 @@ impl Reach {
         core: &mut Core,
         identity: IdentityId,
         peer: Option<PeerId>,
-        by: Vec<Rung>,
+        by: Vec<LookupMethod>,
         wait: bool,
         reply: ReplySender,
     ) {
-        let rungs = match self.may_look_up(core, identity, by) {
-            Ok(rungs) => rungs,
+        let methods = match self.may_look_up(core, identity, by) {
+            Ok(methods) => methods,
             Err(error) => return answer(reply, Err(error)),
         };
         let (now, then) = now_or_then(reply, wait);
         let lookup = Lookup {
-            rungs,
+            methods,
             missed: Vec::new(),
             peer,
             reply: then,
@@ -82,13 +82,13 @@ impl Reach {
         }
     }
 
-    /// By which rungs to look `identity` up, if that can begin.
+    /// By which methods to look `identity` up, if that can begin.
     fn may_look_up(
         &self,
         core: &Core,
         identity: IdentityId,
-        by: Vec<Rung>,
-    ) -> Result<VecDeque<Rung>, CommandError> {
+        by: Vec<LookupMethod>,
+    ) -> Result<VecDeque<LookupMethod>, CommandError> {
         let config = &core.context.config.reach;
         let by = if by.is_empty() {
             config.ladder.clone()
@@ -96,7 +96,7 @@ impl Reach {
             by
         };
         if BTreeSet::from_iter(&by).len() < by.len() {
-            return Err(CommandError::invalid(&"a rung is named twice"));
+            return Err(CommandError::invalid(&"a lookup method is named twice"));
         }
         if self.lookups.under_way.contains_key(&identity) {
             let error = format!("{identity} is being looked up");
@@ -109,43 +109,43 @@ impl Reach {
         Ok(by.into())
     }
 
-    /// Asks the rung at which the look-up of `identity` stands; the look-up ends after the last.
+    /// Asks the method at which the look-up of `identity` stands; the look-up ends after the last.
     fn ask_next(&mut self, core: &mut Core, identity: IdentityId) {
         let Some(lookup) = self.lookups.under_way.get(&identity) else {
             return;
         };
-        if let Some(rung) = lookup.rungs.front() {
-            self.seek(core, identity, *rung);
+        if let Some(method) = lookup.methods.front() {
+            self.seek(core, identity, *method);
         } else if let Some(lookup) = self.lookups.under_way.remove(&identity) {
             lookup.ends(|missed| Reply::NotFound { missed });
         }
     }
 
-    /// Asks one rung where `identity` is. Its answer goes to everybody who waits for it.
-    pub(super) fn seek(&mut self, core: &mut Core, identity: IdentityId, rung: Rung) {
-        if !self.lookups.seeks.insert((identity, rung)) {
+    /// Asks one method where `identity` is. Its answer goes to everybody who waits for it.
+    pub(super) fn seek(&mut self, core: &mut Core, identity: IdentityId, method: LookupMethod) {
+        if !self.lookups.seeks.insert((identity, method)) {
             return;
         }
         let patience = core.context.config.reach.rung_timeout.get();
         self.timers
-            .set(Timer::EndSeek(identity, rung), Instant::now() + patience);
-        if rung == Rung::Known {
+            .set(Timer::EndSeek(identity, method), Instant::now() + patience);
+        if method == LookupMethod::Known {
             return self.seek_known(core, identity);
         }
         core.raise(Signal::Seek {
             identity,
-            by: rung,
+            by: method,
             given: self.given(identity).or_else(|| self.peer_given(identity)),
         });
     }
 
-    /// A rung has found `identity` at `peer`; the addresses may end in its name, or not. An
+    /// A method has found `identity` at `peer`; the addresses may end in its name, or not. An
     /// answer that nobody waits for, such as a late one, is ignored.
     pub(super) fn found(
         &mut self,
         core: &mut Core,
         identity: IdentityId,
-        by: Rung,
+        by: LookupMethod,
         (peer, mut addresses): Whereabouts,
     ) {
         if !self.seek_ends(identity, by) {
@@ -170,15 +170,15 @@ impl Reach {
                 addresses: dialable(peer, &addresses),
             });
         }
-        self.climb_found(core, identity, by, peer, addresses);
+        self.attempt_found(core, identity, by, peer, addresses);
     }
 
-    /// A rung has not found `identity`. An answer that nobody waits for is ignored.
+    /// A method has not found `identity`. An answer that nobody waits for is ignored.
     pub(super) fn not_found(
         &mut self,
         core: &mut Core,
         identity: IdentityId,
-        by: Rung,
+        by: LookupMethod,
         reason: Miss,
     ) {
         if !self.seek_ends(identity, by) {
@@ -191,18 +191,18 @@ impl Reach {
         });
         if self.lookup_waits_for(identity, by) {
             if let Some(lookup) = self.lookups.under_way.get_mut(&identity) {
-                lookup.rungs.pop_front();
+                lookup.methods.pop_front();
                 lookup.missed.push(Missed { by, reason });
             }
             self.ask_next(core, identity);
         }
-        self.climb_not_found(core, identity, by, reason);
+        self.attempt_not_found(core, identity, by, reason);
     }
 
-    /// Whether the rung was being asked, which it is no longer.
-    fn seek_ends(&mut self, identity: IdentityId, rung: Rung) -> bool {
-        self.timers.cancel(Timer::EndSeek(identity, rung));
-        self.lookups.seeks.remove(&(identity, rung))
+    /// Whether the method was being asked, which it is no longer.
+    fn seek_ends(&mut self, identity: IdentityId, method: LookupMethod) -> bool {
+        self.timers.cancel(Timer::EndSeek(identity, method));
+        self.lookups.seeks.remove(&(identity, method))
     }
 
     /// The peer that was named to whoever looks `identity` up, without addresses: where a card says
@@ -212,24 +212,24 @@ impl Reach {
         Some((peer, Vec::new()))
     }
 
-    fn lookup_waits_for(&self, identity: IdentityId, rung: Rung) -> bool {
+    fn lookup_waits_for(&self, identity: IdentityId, method: LookupMethod) -> bool {
         let lookup = self.lookups.under_way.get(&identity);
-        lookup.and_then(|lookup| lookup.rungs.front()) == Some(&rung)
+        lookup.and_then(|lookup| lookup.methods.front()) == Some(&method)
     }
 
-    /// The rung `known`: the addresses that came with the command, or those of the card we hold,
+    /// The method `known`: the addresses that came with the command, or those of the card we hold,
     /// and the configuration's addresses of that peer.
     fn seek_known(&mut self, core: &mut Core, identity: IdentityId) {
         let given = self.given(identity);
         core.with_peer(self, identity, given, move |reach, core, known| {
             let Some((peer, mut addresses)) = known else {
-                return reach.not_found(core, identity, Rung::Known, Miss::Absent);
+                return reach.not_found(core, identity, LookupMethod::Known, Miss::Absent);
             };
             addresses.extend_from_slice(core.known.addresses(&peer));
             if addresses.is_empty() {
-                return reach.not_found(core, identity, Rung::Known, Miss::NoAddress);
+                return reach.not_found(core, identity, LookupMethod::Known, Miss::NoAddress);
             }
-            reach.found(core, identity, Rung::Known, (peer, addresses));
+            reach.found(core, identity, LookupMethod::Known, (peer, addresses));
         });
     }
 }
@@ -274,7 +274,7 @@ mod tests {
         let (mut core, told) = fake::core(Config::default());
         let mut reach = Reach::default();
         let identity = IdentityId([1; 32]);
-        let by = vec![Rung::Mdns, Rung::Kad];
+        let by = vec![LookupMethod::Mdns, LookupMethod::Kad];
         let (reply, mut replied) = fake::caller();
         reach.look_up(&mut core, identity, None, by.clone(), true, reply);
         for by in by {

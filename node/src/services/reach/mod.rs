@@ -12,7 +12,7 @@ use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId};
 
-use crate::api::{Event, Miss, Missed, Path, Reply, Rung, Transport, Unreached};
+use crate::api::{Event, LookupMethod, Miss, Missed, Path, Reply, Transport, Unreached};
 use crate::config::Config;
 use crate::core::CommandError;
 use crate::core::Core;
@@ -33,14 +33,14 @@ enum Timer {
     /// Stop reaching somebody.
     EndReach(IdentityId),
     /// Stop waiting for what a way to look somebody up finds.
-    EndSeek(IdentityId, Rung),
+    EndSeek(IdentityId, LookupMethod),
 }
 
 /// Who is being looked up, and who is being reached.
 #[derive(Default)]
 pub struct Reach {
     lookups: Lookups,
-    climbs: Climbs,
+    attempts: ReachAttempts,
     timers: Timers<Timer>,
 }
 
@@ -86,17 +86,17 @@ impl Service for Reach {
 
 /// Identities that are being reached.
 #[derive(Default)]
-struct Climbs(BTreeMap<IdentityId, Climb>);
+struct ReachAttempts(BTreeMap<IdentityId, ReachAttempt>);
 
 /// One of them.
-struct Climb {
+struct ReachAttempt {
     began: Instant,
     stage: Stage,
-    /// The rung that is being asked or whose addresses are dialled, and those after it.
-    rungs: VecDeque<Rung>,
+    /// The method that is being asked or whose addresses are dialled, and those after it.
+    methods: VecDeque<LookupMethod>,
     /// Where they may be, as given with the command.
     given: Option<Whereabouts>,
-    /// The rungs that have not found them.
+    /// The methods that have not found them.
     missed: Vec<Missed>,
     last_error: Option<String>,
     /// Who waits for its end.
@@ -105,7 +105,7 @@ struct Climb {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Stage {
-    /// Waiting for what a rung finds.
+    /// Waiting for what a method finds.
     Seeking,
     /// Waiting for a connection with this peer.
     Dialling(PeerId),
@@ -142,8 +142,8 @@ impl Reach {
         if let Some(peer) = connected {
             reached(core, identity, peer, None, Duration::ZERO, then);
         } else {
-            let rungs = core.context.config.reach.ladder.clone();
-            self.climb(core, identity, given, rungs.into(), then);
+            let methods = core.context.config.reach.ladder.clone();
+            self.start_attempt(core, identity, given, methods.into(), then);
         }
         if let Some(reply) = now {
             core.answer_then(reply, Ok(Reply::Done));
@@ -160,59 +160,61 @@ impl Reach {
             });
         }
         let others = core.context.config.reach.ladder.iter().copied();
-        let others = others.filter(|rung| *rung != Rung::Known).collect();
-        self.climb(core, identity, None, others, None);
+        let others = others
+            .filter(|method| *method != LookupMethod::Known)
+            .collect();
+        self.start_attempt(core, identity, None, others, None);
     }
 
     fn may_climb(&self, core: &Core, identity: IdentityId) -> Result<(), CommandError> {
-        if self.climbs.0.contains_key(&identity) {
+        if self.attempts.0.contains_key(&identity) {
             let error = format!("{identity} is being reached");
             return Err(CommandError::invalid(&error));
         }
-        if self.climbs.0.len() >= core.context.config.reach.max_lookups as usize {
+        if self.attempts.0.len() >= core.context.config.reach.max_lookups as usize {
             core.context.limit_reached("reaching");
             return Err(CommandError::Busy);
         }
         Ok(())
     }
 
-    fn climb(
+    fn start_attempt(
         &mut self,
         core: &mut Core,
         identity: IdentityId,
         given: Option<Whereabouts>,
-        rungs: VecDeque<Rung>,
+        methods: VecDeque<LookupMethod>,
         reply: Option<ReplySender>,
     ) {
         let began = Instant::now();
         let patience = core.context.config.reach.timeout.get();
         self.timers.set(Timer::EndReach(identity), began + patience);
-        let climb = Climb {
+        let attempt = ReachAttempt {
             began,
             stage: Stage::Seeking,
-            rungs,
+            methods,
             given,
             missed: Vec::new(),
             last_error: None,
             reply,
         };
-        self.climbs.0.insert(identity, climb);
+        self.attempts.0.insert(identity, attempt);
         core.reaching.insert(identity);
-        self.climb_on(core, identity);
+        self.next_method(core, identity);
     }
 
-    /// Asks the rung at which `identity` is being reached, or gives up after the last.
-    fn climb_on(&mut self, core: &mut Core, identity: IdentityId) {
-        let Some(climb) = self.climbs.0.get_mut(&identity) else {
+    /// Asks the method at which `identity` is being reached, or gives up after the last.
+    fn next_method(&mut self, core: &mut Core, identity: IdentityId) {
+        let Some(attempt) = self.attempts.0.get_mut(&identity) else {
             return;
         };
-        climb.stage = Stage::Seeking;
-        match climb.rungs.front() {
-            Some(rung) => {
-                let rung = *rung;
-                self.seek(core, identity, rung);
+        attempt.stage = Stage::Seeking;
+        match attempt.methods.front() {
+            Some(method) => {
+                let method = *method;
+                self.seek(core, identity, method);
             }
-            None if climb.last_error.is_some() => {
+            None if attempt.last_error.is_some() => {
                 self.not_reached(core, identity, Unreached::NotConnected);
             }
             None => self.not_reached(core, identity, Unreached::NotFound),
@@ -221,26 +223,26 @@ impl Reach {
 
     /// Where `identity` may be, as whoever wants to reach it has said.
     fn given(&self, identity: IdentityId) -> Option<Whereabouts> {
-        self.climbs.0.get(&identity)?.given.clone()
+        self.attempts.0.get(&identity)?.given.clone()
     }
 
-    /// Dials what `rung` has found, if `identity` is being reached by it, and where the peer has
+    /// Dials what `method` has found, if `identity` is being reached by it, and where the peer has
     /// announced itself on the local network: no way there is shorter.
-    fn climb_found(
+    fn attempt_found(
         &mut self,
         core: &mut Core,
         identity: IdentityId,
-        rung: Rung,
+        method: LookupMethod,
         peer: PeerId,
         addresses: Vec<Multiaddr>,
     ) {
-        let Some(climb) = self.climbs.0.get_mut(&identity) else {
+        let Some(attempt) = self.attempts.0.get_mut(&identity) else {
             return;
         };
-        if !climb.waits_for(rung) {
+        if !attempt.waits_for(method) {
             return;
         }
-        climb.stage = Stage::Dialling(peer);
+        attempt.stage = Stage::Dialling(peer);
         if core.links.has_peer(&peer) {
             self.climbs_arrive(core, peer);
             return;
@@ -258,61 +260,74 @@ impl Reach {
         }
     }
 
-    /// Goes on to the next rung, if `identity` is being reached by this one.
-    fn climb_not_found(&mut self, core: &mut Core, identity: IdentityId, rung: Rung, reason: Miss) {
-        if let Some(climb) = self.climbs.0.get_mut(&identity)
-            && climb.waits_for(rung)
+    /// Goes on to the next method, if `identity` is being reached by this one.
+    fn attempt_not_found(
+        &mut self,
+        core: &mut Core,
+        identity: IdentityId,
+        method: LookupMethod,
+        reason: Miss,
+    ) {
+        if let Some(attempt) = self.attempts.0.get_mut(&identity)
+            && attempt.waits_for(method)
         {
-            climb.rungs.pop_front();
-            climb.missed.push(Missed { by: rung, reason });
-            self.climb_on(core, identity);
+            attempt.methods.pop_front();
+            attempt.missed.push(Missed { by: method, reason });
+            self.next_method(core, identity);
         }
     }
 
-    /// A dial of `peer` failed: those who are reached there go on to their next rung.
+    /// A dial of `peer` failed: those who are reached there go on to their next method.
     fn climbs_fail(&mut self, core: &mut Core, peer: PeerId, error: &str) {
-        for identity in self.climbs.at(peer) {
-            if let Some(climb) = self.climbs.0.get_mut(&identity) {
-                climb.last_error = Some(error.to_owned());
-                climb.rungs.pop_front();
+        for identity in self.attempts.at(peer) {
+            if let Some(attempt) = self.attempts.0.get_mut(&identity) {
+                attempt.last_error = Some(error.to_owned());
+                attempt.methods.pop_front();
             }
-            self.climb_on(core, identity);
+            self.next_method(core, identity);
         }
     }
 
     /// There is a connection with `peer`: whoever is being reached there has been.
     fn climbs_arrive(&mut self, core: &mut Core, peer: PeerId) {
-        for (identity, climb) in self.climbs.take(peer) {
+        for (identity, attempt) in self.attempts.take(peer) {
             core.reaching.remove(&identity);
             self.timers.cancel(Timer::EndReach(identity));
-            let by = match climb.stage {
-                Stage::Dialling(_) => climb.rungs.front().copied(),
+            let by = match attempt.stage {
+                Stage::Dialling(_) => attempt.methods.front().copied(),
                 Stage::Seeking => None,
             };
-            reached(core, identity, peer, by, climb.began.elapsed(), climb.reply);
+            reached(
+                core,
+                identity,
+                peer,
+                by,
+                attempt.began.elapsed(),
+                attempt.reply,
+            );
         }
     }
 
     fn not_reached(&mut self, core: &mut Core, identity: IdentityId, reason: Unreached) {
         self.timers.cancel(Timer::EndReach(identity));
-        let Some(climb) = self.climbs.0.remove(&identity) else {
+        let Some(attempt) = self.attempts.0.remove(&identity) else {
             return;
         };
         core.reaching.remove(&identity);
         core.emit(&Event::ReachFailed {
             identity,
             reason,
-            last_error: climb.last_error.clone(),
+            last_error: attempt.last_error.clone(),
         });
-        if let Some(reply) = climb.reply {
+        if let Some(reply) = attempt.reply {
             let not_reached = Reply::NotReached {
                 reason,
-                missed: climb.missed,
-                last_error: climb.last_error.clone(),
+                missed: attempt.missed,
+                last_error: attempt.last_error.clone(),
             };
             answer(reply, Ok(not_reached));
         }
-        let why = climb
+        let why = attempt
             .last_error
             .unwrap_or_else(|| "no way to them is known".to_owned());
         core.raise(Signal::FriendAway {
@@ -327,7 +342,7 @@ fn reached(
     core: &Core,
     identity: IdentityId,
     peer: PeerId,
-    by: Option<Rung>,
+    by: Option<LookupMethod>,
     took: Duration,
     reply: Option<ReplySender>,
 ) {
@@ -354,9 +369,9 @@ fn reached(
     }
 }
 
-impl Climb {
-    fn waits_for(&self, rung: Rung) -> bool {
-        self.stage == Stage::Seeking && self.rungs.front() == Some(&rung)
+impl ReachAttempt {
+    fn waits_for(&self, method: LookupMethod) -> bool {
+        self.stage == Stage::Seeking && self.methods.front() == Some(&method)
     }
 
     /// Whether a connection with `peer` is what it wants.
@@ -366,20 +381,20 @@ impl Climb {
     }
 }
 
-impl Climbs {
+impl ReachAttempts {
     /// Those that dial `peer`.
     fn at(&self, peer: PeerId) -> Vec<IdentityId> {
         let dialling = self.0.iter();
         dialling
-            .filter(|(_, climb)| climb.stage == Stage::Dialling(peer))
+            .filter(|(_, attempt)| attempt.stage == Stage::Dialling(peer))
             .map(|(identity, _)| *identity)
             .collect()
     }
 
     /// Takes out those that want a connection with `peer`.
-    fn take(&mut self, peer: PeerId) -> Vec<(IdentityId, Climb)> {
+    fn take(&mut self, peer: PeerId) -> Vec<(IdentityId, ReachAttempt)> {
         self.0
-            .extract_if(.., |_, climb| climb.is_to(peer))
+            .extract_if(.., |_, attempt| attempt.is_to(peer))
             .collect()
     }
 }

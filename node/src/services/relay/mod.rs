@@ -17,7 +17,7 @@ use libp2p::relay::{self, HOP_PROTOCOL_NAME};
 use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId, identify};
 
-use crate::api::{Event, Miss, Rung};
+use crate::api::{Event, LookupMethod, Miss};
 use crate::config::{Config, RelayChoice};
 use crate::core::Core;
 use crate::core::addresses::relay_of;
@@ -141,7 +141,7 @@ impl Service for Relays {
             }
             Signal::Seek {
                 identity,
-                by: Rung::Relay,
+                by: LookupMethod::Relay,
                 given,
             } => self.seek(core, *identity, given.clone()),
             _ => {}
@@ -177,11 +177,11 @@ impl Relays {
         self.reserve(core, Instant::now());
     }
 
-    /// The rung `relay`: circuits to their peer, if it is known, through the nodes that we know
+    /// The method `relay`: circuits to their peer, if it is known, through the nodes that we know
     /// from the start. Whether any of them relays, and holds a reservation of the peer, a dial
     /// shows.
     fn seek(&mut self, core: &mut Core, identity: IdentityId, given: Option<Whereabouts>) {
-        let by = Rung::Relay;
+        let by = LookupMethod::Relay;
         let miss = move |reason| Signal::NotFound {
             identity,
             by,
@@ -457,13 +457,13 @@ mod tests {
     use super::*;
     use crate::services::fake;
 
-    /// What the rung answers for somebody whose peer is known.
+    /// What the method answers for somebody whose peer is known.
     fn sought(config: Config) -> Option<Signal> {
         let mut relays = Relays::new(&config);
         let (mut core, _) = fake::core(config);
         let seek = Signal::Seek {
             identity: IdentityId([1; 32]),
-            by: Rung::Relay,
+            by: LookupMethod::Relay,
             given: Some((PeerId::random(), Vec::new())),
         };
         relays.on_signal(&mut core, &seek);

@@ -15,7 +15,7 @@ use libp2p::request_response::{
 };
 use libp2p::{PeerId, identify};
 
-use crate::api::{Miss, Rung};
+use crate::api::{LookupMethod, Miss};
 use crate::causes::inside;
 use crate::config::Config;
 use crate::core::Core;
@@ -104,12 +104,12 @@ impl Service for Points {
             Signal::ReachChanged => self.register_everywhere(core),
             Signal::Seek {
                 identity,
-                by: Rung::Rendezvous,
+                by: LookupMethod::Rendezvous,
                 given,
             } => self.seek(core, *identity, given.clone()),
             Signal::SeekEnded {
                 identity,
-                by: Rung::Rendezvous,
+                by: LookupMethod::Rendezvous,
             } => self.seek_ends(*identity),
             _ => {}
         }
@@ -169,7 +169,7 @@ impl Points {
         }
     }
 
-    /// The rung `rendezvous`: all points that we are connected with.
+    /// The method `rendezvous`: all points that we are connected with.
     fn seek(&mut self, core: &mut Core, identity: IdentityId, given: Option<Whereabouts>) {
         if !core.context.config.rendezvous.client {
             return core.raise(missed(identity, Miss::Off));
@@ -365,7 +365,7 @@ impl Points {
                 self.seek_ends(whom);
                 core.raise(Signal::Found {
                     identity: whom,
-                    by: Rung::Rendezvous,
+                    by: LookupMethod::Rendezvous,
                     at: (peer, addresses),
                 });
                 Some(Miss::Absent)
@@ -433,11 +433,11 @@ impl Points {
     }
 }
 
-/// The rung has not found `identity`.
+/// The method has not found `identity`.
 fn missed(identity: IdentityId, reason: Miss) -> Signal {
     Signal::NotFound {
         identity,
-        by: Rung::Rendezvous,
+        by: LookupMethod::Rendezvous,
         reason,
     }
 }
@@ -510,7 +510,7 @@ mod tests {
             let (mut core, _) = fake::core(config);
             let seek = Signal::Seek {
                 identity: IdentityId([1; 32]),
-                by: Rung::Rendezvous,
+                by: LookupMethod::Rendezvous,
                 given,
             };
             let mut points = Points::new(&Config::default());

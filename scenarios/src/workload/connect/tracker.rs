@@ -26,7 +26,7 @@ pub enum Cause {
     TargetDown,
     /// The node refused: it was reaching them already, or too many.
     Refused,
-    /// No rung of the ladder knew an address.
+    /// No lookup method knew an address.
     NotFound,
     /// No address that was found could be dialled.
     NotConnected,

@@ -10,7 +10,7 @@ mod tracker;
 
 use std::sync::Arc;
 
-use orrery_node::api::Rung;
+use orrery_node::api::LookupMethod;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,8 +70,8 @@ pub enum SoughtName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sought {
-    /// Where somebody is reached, by this rung.
-    Address(Rung),
+    /// Where somebody is reached, by this method.
+    Address(LookupMethod),
     /// The peers nearest to the record of somebody's address.
     Peers,
 }
@@ -116,18 +116,18 @@ impl Kind for Lookup {
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let (reader, groups) = (&reading.reader, reading.groups);
-        let rungs = [
-            ("known", Rung::Known),
-            ("mdns", Rung::Mdns),
-            ("kad", Rung::Kad),
-            ("rendezvous", Rung::Rendezvous),
-            ("friends", Rung::Friends),
-            ("relay", Rung::Relay),
+        let methods = [
+            ("known", LookupMethod::Known),
+            ("mdns", LookupMethod::Mdns),
+            ("kad", LookupMethod::Kad),
+            ("rendezvous", LookupMethod::Rendezvous),
+            ("friends", LookupMethod::Friends),
+            ("relay", LookupMethod::Relay),
         ];
-        let by = reader.choice("by", &rungs, problems);
+        let by = reader.choice("by", &methods, problems);
         let what = [("address", false), ("peers", true)];
         let peers = reader.choice("what", &what, problems).unwrap_or(false);
-        if peers && by.is_some_and(|by| by != Rung::Kad) {
+        if peers && by.is_some_and(|by| by != LookupMethod::Kad) {
             let message = "\"by\": only Kademlia knows which peers are nearest to a record";
             problems.push(reader.span("by"), message);
         }
@@ -142,7 +142,7 @@ impl Kind for Lookup {
         let sought = if peers {
             Sought::Peers
         } else {
-            Sought::Address(by.unwrap_or(Rung::Kad))
+            Sought::Address(by.unwrap_or(LookupMethod::Kad))
         };
         Some(Self { to, sought })
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use libp2p::PeerId;
 use orrery_node::CommandError;
-use orrery_node::api::{Command, Event, Miss, Reply, Rung};
+use orrery_node::api::{Command, Event, LookupMethod, Miss, Reply};
 use orrery_node::identity::IdentityId;
 use orrery_reports::stats::Recorder;
 use orrery_sim::kernel;
@@ -193,9 +193,16 @@ impl Lookups {
         self.published.insert(host);
     }
 
-    /// A rung of `host` has an answer about `whom`.
-    fn answered(&mut self, host: u32, whom: u32, by: Rung, miss: Option<Miss>, now_ns: u64) {
-        let published = by != Rung::Kad || self.published.contains(&whom);
+    /// A method of `host` has an answer about `whom`.
+    fn answered(
+        &mut self,
+        host: u32,
+        whom: u32,
+        by: LookupMethod,
+        miss: Option<Miss>,
+        now_ns: u64,
+    ) {
+        let published = by != LookupMethod::Kad || self.published.contains(&whom);
         let fate = miss.map_or(Ok(()), |miss| Err(Cause::of(miss, published)));
         let open = self.open(host, whom, Sought::Address(by));
         let open: Vec<usize> = open.map(|(number, _)| number).collect();
@@ -421,7 +428,7 @@ impl Tracker for Lookups {
 /// asked for.
 fn sought(purpose: &str) -> Option<Sought> {
     match purpose {
-        "find-address" => Some(Sought::Address(Rung::Kad)),
+        "find-address" => Some(Sought::Address(LookupMethod::Kad)),
         "closest" => Some(Sought::Peers),
         _ => None,
     }
@@ -447,10 +454,10 @@ pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
     let Some(node) = node else { return };
     let identity = machines.identity(whom);
     let command = match sought {
-        Sought::Address(rung) => Command::Lookup {
+        Sought::Address(method) => Command::Lookup {
             identity,
             peer: None,
-            by: vec![rung],
+            by: vec![method],
             wait: false,
         },
         Sought::Peers => Command::Closest { identity },
@@ -503,7 +510,7 @@ count = 3
 "lookup.success" = "== 100%"
 "#;
 
-    const KAD: Sought = Sought::Address(Rung::Kad);
+    const KAD: Sought = Sought::Address(LookupMethod::Kad);
     const START_NS: u64 = 10_000_000_000;
 
     fn begun() -> Lookups {
@@ -537,19 +544,20 @@ count = 3
     #[test]
     fn a_look_up_is_answered_or_its_cause_is_known() {
         let then_ns = START_NS + 80_000_000;
-        let miss = |miss| move |l: &mut Lookups| l.answered(0, 1, Rung::Kad, Some(miss), then_ns);
-        check(|l| l.answered(0, 1, Rung::Kad, None, then_ns), None);
+        let miss =
+            |miss| move |l: &mut Lookups| l.answered(0, 1, LookupMethod::Kad, Some(miss), then_ns);
+        check(|l| l.answered(0, 1, LookupMethod::Kad, None, then_ns), None);
         check(miss(Miss::Absent), Some("not-published"));
         let published = |l: &mut Lookups| {
             l.published(1);
-            l.answered(0, 1, Rung::Kad, Some(Miss::Absent), then_ns);
+            l.answered(0, 1, LookupMethod::Kad, Some(Miss::Absent), then_ns);
         };
         check(published, Some("absent"));
         check(miss(Miss::TimedOut), Some("timed-out"));
         // Others' answers and others' losses of power are not ours.
         let others = |l: &mut Lookups| {
-            l.answered(1, 0, Rung::Kad, None, then_ns);
-            l.answered(0, 1, Rung::Friends, None, then_ns);
+            l.answered(1, 0, LookupMethod::Kad, None, then_ns);
+            l.answered(0, 1, LookupMethod::Friends, None, then_ns);
             l.host_down(1, then_ns, Down::LostPower);
         };
         check(others, Some("unfinished"));
@@ -572,7 +580,7 @@ count = 3
             for number in 0..3 {
                 l.entries.what(number).target_down = true;
             }
-            l.answered(0, 1, Rung::Kad, Some(Miss::Absent), START_NS + 1);
+            l.answered(0, 1, LookupMethod::Kad, Some(Miss::Absent), START_NS + 1);
         };
         check(&target_down, Reason::TargetDown);
     }
@@ -587,7 +595,7 @@ count = 3
         };
         lookups.walked(0, 1, KAD, &walk);
         lookups.walked(1, 0, KAD, &walk);
-        lookups.answered(0, 1, Rung::Kad, None, START_NS);
+        lookups.answered(0, 1, LookupMethod::Kad, None, START_NS);
         lookups.walked(0, 1, KAD, &walk);
         assert_eq!(lookups.messages.count(), 1);
     }

@@ -6,28 +6,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RelayClient, TimeSpan};
-use crate::api::Rung;
+use crate::api::LookupMethod;
 
 /// `[reach]`: how somebody is looked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reach {
     /// Ways to learn where somebody is, in the order in which they are tried.
-    pub ladder: Vec<Rung>,
+    pub ladder: Vec<LookupMethod>,
     /// How long one of them may take.
     pub rung_timeout: TimeSpan,
     /// Most look-ups at once, and most people being reached at once; more are refused.
     pub max_lookups: u32,
-    /// How long reaching somebody may take, over all rungs.
+    /// How long reaching somebody may take, over all methods.
     pub timeout: TimeSpan,
-    /// Whether friends who cannot be dialled are looked for by the other rungs.
+    /// Whether friends who cannot be dialled are looked for by the other methods.
     pub seek_friends: bool,
 }
 
 impl Default for Reach {
     fn default() -> Self {
         Self {
-            ladder: Rung::ALL.to_vec(),
+            ladder: LookupMethod::ALL.to_vec(),
             rung_timeout: TimeSpan::from_secs(30),
             max_lookups: 64,
             timeout: TimeSpan::from_secs(120),
@@ -37,17 +37,17 @@ impl Default for Reach {
 }
 
 impl Reach {
-    /// Checks the ladder.
+    /// Checks the order of methods.
     ///
     /// # Errors
     /// The field and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let wrong = |reason: &str| Err(("reach.ladder", reason.to_owned()));
         if self.ladder.is_empty() {
-            return wrong("must name at least one rung");
+            return wrong("must name at least one method");
         }
         if BTreeSet::from_iter(&self.ladder).len() < self.ladder.len() {
-            return wrong("names a rung twice");
+            return wrong("names a method twice");
         }
         Ok(())
     }
