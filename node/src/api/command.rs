@@ -117,10 +117,10 @@ pub enum Command {
         /// Their libp2p peer id, if it is known: some methods find only peers.
         #[serde(default, with = "text::Maybe")]
         peer: Option<PeerId>,
-        /// Methods in the order in which they are asked; none means those of `reach.ladder`.
+        /// Methods in the order in which they are asked; none means those of `reach.lookup_order`.
         by: Vec<LookupMethod>,
         /// Reply at the end instead, with `Reply::Found` or `Reply::NotFound`. No method takes
-        /// longer than `reach.rung_timeout`.
+        /// longer than `reach.method_timeout`.
         #[serde(default)]
         wait: bool,
     },

@@ -13,9 +13,9 @@ use crate::api::LookupMethod;
 #[serde(deny_unknown_fields, default)]
 pub struct Reach {
     /// Ways to learn where somebody is, in the order in which they are tried.
-    pub ladder: Vec<LookupMethod>,
+    pub lookup_order: Vec<LookupMethod>,
     /// How long one of them may take.
-    pub rung_timeout: TimeSpan,
+    pub method_timeout: TimeSpan,
     /// Most look-ups at once, and most people being reached at once; more are refused.
     pub max_lookups: u32,
     /// How long reaching somebody may take, over all methods.
@@ -27,8 +27,8 @@ pub struct Reach {
 impl Default for Reach {
     fn default() -> Self {
         Self {
-            ladder: LookupMethod::ALL.to_vec(),
-            rung_timeout: TimeSpan::from_secs(30),
+            lookup_order: LookupMethod::ALL.to_vec(),
+            method_timeout: TimeSpan::from_secs(30),
             max_lookups: 64,
             timeout: TimeSpan::from_secs(120),
             seek_friends: false,
@@ -42,11 +42,11 @@ impl Reach {
     /// # Errors
     /// The field and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let wrong = |reason: &str| Err(("reach.ladder", reason.to_owned()));
-        if self.ladder.is_empty() {
+        let wrong = |reason: &str| Err(("reach.lookup_order", reason.to_owned()));
+        if self.lookup_order.is_empty() {
             return wrong("must name at least one method");
         }
-        if BTreeSet::from_iter(&self.ladder).len() < self.ladder.len() {
+        if BTreeSet::from_iter(&self.lookup_order).len() < self.lookup_order.len() {
             return wrong("names a method twice");
         }
         Ok(())

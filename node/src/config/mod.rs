@@ -182,7 +182,7 @@ impl Config {
             ),
             ("quic.handshake_timeout", self.quic.handshake_timeout),
             ("quic.idle_timeout", self.quic.idle_timeout),
-            ("reach.rung_timeout", self.reach.rung_timeout),
+            ("reach.method_timeout", self.reach.method_timeout),
             ("reach.timeout", self.reach.timeout),
             ("dial.backoff_first", self.dial.backoff_first),
             ("dial.backoff_max", self.dial.backoff_max),
@@ -404,10 +404,13 @@ mod tests {
             "[hole_punch]\nenabled = true",
             Err("`hole_punch.enabled`: needs relay_client.enabled"),
         );
-        check("[reach]\nladder = []", Err("`reach.ladder`: must name"));
         check(
-            "[reach]\nladder = [\"kad\", \"kad\"]",
-            Err("`reach.ladder`: names a method twice"),
+            "[reach]\nlookup_order = []",
+            Err("`reach.lookup_order`: must name"),
+        );
+        check(
+            "[reach]\nlookup_order = [\"kad\", \"kad\"]",
+            Err("`reach.lookup_order`: names a method twice"),
         );
         check("sync = 3", Err("`sync`: is a section"));
         check("qqqq = 3", Err("unknown setting `qqqq`"));

@@ -153,7 +153,7 @@ impl NodeBehaviour {
         let points = &context.config.rendezvous;
         let rendezvous = points
             .client
-            .then(|| discovery::rendezvous::client(context.config.reach.rung_timeout.get()));
+            .then(|| discovery::rendezvous::client(context.config.reach.method_timeout.get()));
         let rendezvous_server = points.server.then(|| discovery::rendezvous::server(points));
         let (mdns, local) =
             neighbours(context, surroundings.local).map_err(StartError::LocalNetwork)?;

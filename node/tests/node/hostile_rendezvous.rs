@@ -123,7 +123,7 @@ async fn client(point: &Point, settings: &str) -> TestNode {
         "connections.idle_timeout" = "1m"
         "dial.backoff_first" = "10ms"
         "rendezvous.client" = true
-        "reach.ladder" = ["rendezvous"]
+        "reach.lookup_order" = ["rendezvous"]
         "listen.announce" = ["{THERE}"]
         "bootstrap.peers" = ["{}"]
         {settings}
@@ -267,7 +267,7 @@ async fn others_under_somebodys_name_are_not_taken_for_them() {
 #[tokio::test]
 async fn nobody_waits_in_line_at_a_point_that_never_answers() {
     let point = Point::of_others(|_| None);
-    let node = client(&point, "\"reach.rung_timeout\" = \"200ms\"").await;
+    let node = client(&point, "\"reach.method_timeout\" = \"200ms\"").await;
     is_registered(&node).await;
     for seed in 20..40 {
         seek(&node, &somebody(seed)).await;
@@ -299,7 +299,7 @@ async fn a_point_that_does_not_register_anybody_is_not_asked_all_the_time() {
     let refusal = framed(&[0x08, 1, 0x1a, 3, 0x08, 0x90, 3]);
     for answer in [None, Some(vec![]), Some(vec![0x7f; 300]), Some(refusal)] {
         let point = Point::of_us(move |_| answer.clone());
-        let often = "\"identify.interval\" = \"50ms\"\n\"reach.rung_timeout\" = \"200ms\"";
+        let often = "\"identify.interval\" = \"50ms\"\n\"reach.method_timeout\" = \"200ms\"";
         let node = client(&point, often).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let counters = node.handle.counters();

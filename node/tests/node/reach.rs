@@ -74,7 +74,7 @@ async fn a_friend_is_found_by_the_first_rung_that_knows_and_no_other_is_asked() 
 
 #[tokio::test]
 async fn every_rung_of_the_configuration_says_why_it_does_not_know_a_stranger() {
-    let settings = format!("{CALM}\nreach.ladder = [\"relay\", \"known\"]");
+    let settings = format!("{CALM}\nreach.lookup_order = [\"relay\", \"known\"]");
     let settings = format!("{settings}\nrelay_client.enabled = true");
     let alice = TestNode::start(1, &settings).await;
     let stranger = Keys::generate(None).identity();
@@ -185,7 +185,7 @@ async fn somebody_is_reached_where_the_command_says_and_found_connected_then() {
 
 #[tokio::test]
 async fn reaching_tells_why_it_has_failed() {
-    let settings = format!("{CALM}\nreach.ladder = [\"known\", \"kad\"]");
+    let settings = format!("{CALM}\nreach.lookup_order = [\"known\", \"kad\"]");
     let alice = TestNode::start(1, &settings).await;
     let stranger = Keys::generate(None);
     reach(&alice, &stranger, &[]).await;
@@ -249,8 +249,8 @@ async fn behind_a_relay() -> (TestNode, String, TestNode) {
 #[tokio::test]
 async fn the_last_rung_leads_through_a_relay() {
     let (_relay, knows_relay, bob) = behind_a_relay().await;
-    let ladder = "reach.ladder = [\"known\", \"relay\"]";
-    let alice = TestNode::start(3, &format!("{CALM}\n{knows_relay}\n{ladder}")).await;
+    let order = "reach.lookup_order = [\"known\", \"relay\"]";
+    let alice = TestNode::start(3, &format!("{CALM}\n{knows_relay}\n{order}")).await;
     let up = |event: &Event| matches!(event, Event::Connected { .. });
     alice.seen.wait("the relay is connected", up).await;
     reach(&alice, &bob.keys, &["/memory/999999995"]).await;
@@ -270,7 +270,7 @@ async fn the_last_rung_leads_through_a_relay() {
 #[tokio::test]
 async fn a_friend_whose_card_is_out_of_date_is_looked_for() {
     let (_relay, knows_relay, bob) = behind_a_relay().await;
-    let seeks = "reach.ladder = [\"relay\"]\nreach.seek_friends = true\n\
+    let seeks = "reach.lookup_order = [\"relay\"]\nreach.seek_friends = true\n\
                  dial.backoff_first = \"200ms\"";
     let alice = TestNode::start(3, &format!("{knows_relay}\n{seeks}")).await;
     let old = "/memory/999999994".parse().expect("an address");

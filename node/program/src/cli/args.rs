@@ -48,7 +48,7 @@ mdns, rendezvous and relay find only those whose card is kept here, or is given.
 const LOOKUP_EXAMPLES: &str = "\
 The first method that knows ends the search. Addresses are printed one a line, each
 fit for `dial`; which method knew is told on standard error. If none does, each says
-why, and the exit code is 1. A method may take reach.rung_timeout.
+why, and the exit code is 1. A method may take reach.method_timeout.
 
 Examples:
   orrery-node lookup ID
@@ -308,7 +308,7 @@ this does so at once, without asking.")]
         /// A multiaddr, such as /ip4/192.0.2.7/tcp/4150, with /p2p/… if the peer is known
         address: String,
     },
-    /// Find out where somebody is, by the methods of `reach.ladder` one after the other
+    /// Find out where somebody is, by the methods of `reach.lookup_order` one after the other
     #[command(after_help = format!("{LOOKUP_EXAMPLES}\n\n{METHODS}"))]
     Lookup {
         /// Their identity, which `status` shows at theirs, what you call them, or a card of theirs,
@@ -322,7 +322,7 @@ this does so at once, without asking.")]
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Connect the running node to somebody, wherever `reach.ladder` finds them
+    /// Connect the running node to somebody, wherever `reach.lookup_order` finds them
     #[command(after_help = format!("{REACH_EXAMPLES}\n\n{METHODS}"))]
     Reach {
         /// Their identity, which `status` shows at theirs, what you call them, or their contact card

@@ -91,7 +91,7 @@ impl Reach {
     ) -> Result<VecDeque<LookupMethod>, CommandError> {
         let config = &core.context.config.reach;
         let by = if by.is_empty() {
-            config.ladder.clone()
+            config.lookup_order.clone()
         } else {
             by
         };
@@ -126,7 +126,7 @@ impl Reach {
         if !self.lookups.seeks.insert((identity, method)) {
             return;
         }
-        let patience = core.context.config.reach.rung_timeout.get();
+        let patience = core.context.config.reach.method_timeout.get();
         self.timers
             .set(Timer::EndSeek(identity, method), Instant::now() + patience);
         if method == LookupMethod::Known {

@@ -142,7 +142,7 @@ impl Reach {
         if let Some(peer) = connected {
             reached(core, identity, peer, None, Duration::ZERO, then);
         } else {
-            let methods = core.context.config.reach.ladder.clone();
+            let methods = core.context.config.reach.lookup_order.clone();
             self.start_attempt(core, identity, given, methods.into(), then);
         }
         if let Some(reply) = now {
@@ -159,7 +159,7 @@ impl Reach {
                 reason: reason.to_owned(),
             });
         }
-        let others = core.context.config.reach.ladder.iter().copied();
+        let others = core.context.config.reach.lookup_order.iter().copied();
         let others = others
             .filter(|method| *method != LookupMethod::Known)
             .collect();

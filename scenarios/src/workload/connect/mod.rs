@@ -27,7 +27,7 @@ use crate::play::machine::Machines;
 use tracker::{Cause, Terms};
 
 /// Hosts connect to others, wherever these are: at the addresses that are known of them, or by
-/// what the methods of `reach.ladder` find. Of hosts behind NATs circuits through the relays of
+/// what the methods of `reach.lookup_order` find. Of hosts behind NATs circuits through the relays of
 /// their group's `bootstrap` are known, and nothing else.
 #[derive(JsonSchema)]
 pub struct Fields {
