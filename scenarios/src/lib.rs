@@ -2,7 +2,8 @@
 //!
 //! Owns everything between a scenario file and a run record: reading and checking ([`format`]),
 //! what ships with the tool ([`catalog`], [`profiles`], [`metrics`]), the kinds of work that hosts
-//! are given ([`workload`]), the world that a seed draws ([`world`]), playing one seed ([`play`]),
+//! are given ([`workload`]), the world that a seed draws ([`world`]), what its hosts stand on
+//! ([`testbed`]), playing one seed ([`play`]),
 //! many of them in worker processes and their record ([`engine::Experiment`]) and the command line
 //! ([`cli`]). It is the only crate in which the node and the simulator meet, and it holds no
 //! protocol and no network model of its own.
@@ -36,6 +37,7 @@ mod output;
 pub mod play;
 pub mod profiles;
 mod services;
+pub mod testbed;
 mod text;
 pub mod validation;
 pub mod workload;

@@ -95,7 +95,7 @@ fn what_turmoil_lacks_is_refused_before_anything_is_played() {
     let over_quic = "--set=group.home.node.listen.addresses=[\"/ip4/0.0.0.0/udp/1/quic-v1\"]";
     check(
         &with("real/feed", &[over_quic]),
-        "nodes on turmoil have TCP only",
+        "no listening by QUIC on turmoil: nodes have TCP only",
     );
     check(
         &with("real/feed", &["--log", "info"]),

@@ -13,12 +13,14 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::kernel::{self, HostId};
+
 /// Sees events of programs.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU32, Ordering};
-/// use orrery_sim::Simulation;
+/// use orrery_sim::{HostId, Simulation};
 /// use orrery_sim::watch::Watch;
 ///
 /// #[derive(Debug, Default)]
@@ -28,7 +30,7 @@ use tracing_subscriber::registry::LookupSpan;
 ///     fn wants(&self, metadata: &tracing::Metadata<'_>) -> bool {
 ///         metadata.target() == "greeting"
 ///     }
-///     fn event(&self, _: &tracing::Event<'_>) {
+///     fn event(&self, _: HostId, _: &tracing::Event<'_>) {
 ///         self.0.fetch_add(1, Ordering::Relaxed);
 ///     }
 /// }
@@ -46,8 +48,8 @@ pub trait Watch: Debug + Send + Sync {
     /// Whether events of this description are wanted. Asked once for each place in the
     /// code, so that all other events and spans cost what they cost unwatched.
     fn wants(&self, metadata: &Metadata<'_>) -> bool;
-    /// A wanted event, while the host that tells it is running.
-    fn event(&self, event: &Event<'_>);
+    /// A wanted event of a program on `host`, [`HostId::NONE`] outside all hosts.
+    fn event(&self, host: HostId, event: &Event<'_>);
 }
 
 /// A watch among the layers of a subscriber.
@@ -55,7 +57,7 @@ struct Watching<W>(W);
 
 impl<S: Subscriber, W: Watch + 'static> Layer<S> for Watching<W> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.0.event(event);
+        self.0.event(kernel::running_host(), event);
     }
 }
 
@@ -64,8 +66,8 @@ impl Watch for Arc<dyn Watch> {
         (**self).wants(metadata)
     }
 
-    fn event(&self, event: &Event<'_>) {
-        (**self).event(event);
+    fn event(&self, host: HostId, event: &Event<'_>) {
+        (**self).event(host, event);
     }
 }
 

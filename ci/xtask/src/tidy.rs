@@ -8,6 +8,7 @@ mod files;
 mod limits;
 mod rooms;
 mod rust;
+mod testbeds;
 mod text;
 
 use anyhow::{Result, bail};
@@ -51,6 +52,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     findings.extend(text::stale_exceptions(&files));
     findings.extend(limits::check(&files));
     findings.extend(rooms::check(&files));
+    findings.extend(testbeds::check(&files));
     for Finding {
         place,
         what,

@@ -77,7 +77,6 @@ impl Kind for Hello {
     const NAME: &'static str = "hello";
     const METRICS: &'static [Definition] = METRICS;
     const NOT_DONE: &'static Definition = &NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let to = selector::read(&reading.reader, "to", reading.groups, problems)?;

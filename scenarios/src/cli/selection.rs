@@ -13,8 +13,8 @@ use crate::engine::{self, Experiment, Pool, Stop};
 use crate::format::Plan;
 use crate::format::reading::problem::quoted;
 use crate::format::reading::quantity::time_ns;
-use crate::load::{load, load_checked};
-use crate::play;
+use crate::load::load_checked;
+use crate::testbed;
 
 /// What of a scenario is played.
 #[derive(Debug, Clone, Args)]
@@ -116,12 +116,8 @@ impl Selection {
 
     /// The scenario, read and found fit for the engine.
     pub fn plan(&self) -> Result<Plan, CliError> {
-        Ok(match self.engine()? {
-            engine::Engine::Sim => load(&self.scenario, &self.set)?,
-            engine::Engine::Turmoil => {
-                load_checked(&self.scenario, &self.set, &play::refuse_what_it_lacks)?
-            }
-        })
+        let lacking = testbed::lacking(self.engine()?);
+        Ok(load_checked(&self.scenario, &self.set, &lacking)?)
     }
 
     /// What of `plan` is played, and how `program` repeats it; nothing is kept of it yet.

@@ -3,7 +3,6 @@
 //! Owns the kinds of failure and their texts. The record has the text alone, so whatever has to
 //! tell failures apart does so before the record is made, and never reads a text back.
 
-use orrery_sim::kernel;
 use orrery_sim::time::SimTime;
 use serde::{Deserialize, Serialize};
 
@@ -62,8 +61,8 @@ pub enum Failure {
     },
 }
 
-impl From<kernel::Failure> for Failure {
-    fn from(failure: kernel::Failure) -> Self {
+impl From<orrery_sim::Failure> for Failure {
+    fn from(failure: orrery_sim::Failure) -> Self {
         Self::Panicked {
             host: failure.host,
             at_ns: failure.at.as_nanos(),
@@ -94,7 +93,7 @@ mod tests {
                 first: vec!["home[0]".into(), "home[3]".into()],
                 outlook: "nothing is under way".into(),
             },
-            Failure::from(kernel::Failure {
+            Failure::from(orrery_sim::Failure {
                 host: "home[1]".into(),
                 at: SimTime::from_nanos(1_500_000_000),
                 seed: 7,

@@ -1,6 +1,5 @@
 //! Faults that set wall clocks: `clock-step`.
 
-use orrery_sim::{HostId, host};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +9,7 @@ use crate::format::reading::problem::Problems;
 use crate::format::reading::quantity::time_ns;
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
+use crate::testbed::{Capability, Testbed};
 
 /// Wall clocks are set. Steps add up. An effect is a clock that is set.
 #[derive(JsonSchema)]
@@ -63,8 +63,12 @@ impl StrikesHost for ClockStep {
         Some(self.by_ns)
     }
 
-    fn strike(&self, host: HostId, by_ns: i64) -> u64 {
-        host::step_clock(host, by_ns);
+    fn needs(&self) -> Capability {
+        Capability::ClockSteps
+    }
+
+    fn strike(&self, testbed: &dyn Testbed, host: u32, by_ns: i64) -> u64 {
+        testbed.power().step_clock(host, by_ns);
         u64::from(by_ns != 0)
     }
 }

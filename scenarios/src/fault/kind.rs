@@ -7,8 +7,6 @@
 
 use std::fmt;
 
-use orrery_sim::HostId;
-use orrery_sim::net::nat::GatewayId;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,6 +19,7 @@ use crate::format::scenario::group::Group;
 use crate::format::scenario::nat::note_public;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::profiles::{AccessProfile, NatProfile, Profiles};
+use crate::testbed::{Capability, Testbed};
 
 /// A kind of fault: what a declared one of it is, as plain data that travels to workers.
 ///
@@ -59,14 +58,6 @@ pub trait FaultKind:
 
     /// Whom it concerns, and what it does to them.
     fn acts(&self) -> Acts<'_>;
-
-    /// Why turmoil cannot play it.
-    fn lacking_on_turmoil() -> String {
-        format!(
-            "no fault \"{}\" on turmoil: its hosts keep their power, links and clocks",
-            Self::NAME
-        )
-    }
 }
 
 /// Whether a kind of fault lasts.
@@ -133,11 +124,13 @@ pub struct Adds<'a> {
 pub struct OwnCondition {
     /// Its name, other than that of all others.
     pub name: &'static str,
+    /// What a testbed must be able to do for it.
+    pub needs: Capability,
     /// It begins to hold at a host, or ends.
-    pub set: fn(HostId, bool),
+    pub set: fn(&dyn Testbed, u32, bool),
     /// What it has met at a host so far, a number that only grows: the effects of a fault are what is
     /// added while it is in force.
-    pub met: fn(HostId) -> u64,
+    pub met: fn(&dyn Testbed, u32) -> u64,
 }
 
 /// A name and a meaning of one cause of losses for each place that a host may have on the way of a
@@ -168,14 +161,17 @@ pub trait StrikesHost: fmt::Debug {
     /// What is drawn for each strike at each host, if anything.
     fn amount(&self) -> Option<Amount>;
 
+    /// What a testbed must be able to do for it.
+    fn needs(&self) -> Capability;
+
     /// Strikes a host, with the amount drawn or 0. Returns the effects that it had.
-    fn strike(&self, host: HostId, amount: i64) -> u64;
+    fn strike(&self, testbed: &dyn Testbed, host: u32, amount: i64) -> u64;
 }
 
 /// What strikes NATs and firewalls.
 pub trait StrikesGateway: fmt::Debug {
-    /// Strikes a gateway. Returns the effects that it had.
-    fn strike(&self, gateway: GatewayId) -> u64;
+    /// Strikes a gateway, by its number in the world. Returns the effects that it had.
+    fn strike(&self, testbed: &dyn Testbed, gateway: usize) -> u64;
 }
 
 impl<'a> Acts<'a> {
@@ -223,6 +219,16 @@ impl<'a> Acts<'a> {
         }
     }
 
+    /// What a testbed must be able to do for it.
+    pub fn needs(self) -> Vec<Capability> {
+        match self {
+            Self::Parts(_) => vec![Capability::Partitions],
+            Self::OnHosts(_, adds) => adds.needs(),
+            Self::StrikesHosts(_, kind) => vec![kind.needs()],
+            Self::OnGateways(..) | Self::StrikesGateways(..) => vec![Capability::GatewayChanges],
+        }
+    }
+
     /// What is drawn for each strike, if anything.
     pub fn amount(self) -> Option<Amount> {
         match self {
@@ -239,6 +245,29 @@ impl Adds<'_> {
     /// Whether a host's programs do not run while it is in force.
     pub fn keeps_programs(&self) -> bool {
         self.cuts_power || self.ends_programs
+    }
+
+    /// What a testbed must be able to do for it.
+    fn needs(&self) -> Vec<Capability> {
+        let Self {
+            cuts_power,
+            ends_programs,
+            away,
+            access,
+            lan,
+            interface,
+            own,
+        } = self;
+        let changes_link = access.is_some() || lan.is_some();
+        let needs = [
+            cuts_power.then_some(Capability::PowerCuts),
+            ends_programs.then_some(Capability::Stops),
+            away.map(|_| Capability::Moves),
+            changes_link.then_some(Capability::LinkChanges),
+            interface.map(|_| Capability::InterfaceChanges),
+            own.map(|own| own.needs),
+        ];
+        needs.into_iter().flatten().collect()
     }
 
     /// Whether a link of the host is another one while it is in force.

@@ -1,6 +1,5 @@
 //! Faults that give NATs and firewalls another outside address: `nat-address`.
 
-use orrery_sim::net::nat::{self, GatewayId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +8,7 @@ use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
+use crate::testbed::Testbed;
 
 /// NATs and firewalls get another outside address, and keep their sessions. An effect is an
 /// address that changes.
@@ -47,8 +47,8 @@ impl FaultKind for NatAddress {
 
 impl StrikesGateway for NatAddress {
     /// An effect is an address that changes.
-    fn strike(&self, gateway: GatewayId) -> u64 {
-        nat::change_address(gateway);
+    fn strike(&self, testbed: &dyn Testbed, gateway: usize) -> u64 {
+        testbed.gateways().change_address(gateway);
         1
     }
 }

@@ -1,6 +1,6 @@
 //! Faults that start NATs and firewalls anew: `nat-restart`.
 
-use orrery_sim::net::nat::{self, GatewayId, OutsideAddress};
+use orrery_sim::net::nat::OutsideAddress;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
+use crate::testbed::Testbed;
 
 /// NATs and firewalls start again: they forget all sessions at once. Its effects are the
 /// sessions forgotten, and addresses that change.
@@ -66,16 +67,16 @@ impl FaultKind for NatRestart {
 
 impl StrikesGateway for NatRestart {
     /// Its effects are the sessions forgotten and an address that changes; without either, none.
-    fn strike(&self, gateway: GatewayId) -> u64 {
-        let before = nat::stats(gateway);
+    fn strike(&self, testbed: &dyn Testbed, gateway: usize) -> u64 {
+        let gateways = testbed.gateways();
+        let sessions = gateways.sessions(gateway);
         let address = if self.readdresses {
             OutsideAddress::Changed
         } else {
             OutsideAddress::Kept
         };
-        nat::restart(gateway, address);
-        let sessions = before.nat_sessions + before.firewall_sessions;
-        sessions as u64 + u64::from(self.readdresses)
+        gateways.restart(gateway, address);
+        sessions + u64::from(self.readdresses)
     }
 }
 

@@ -115,10 +115,4 @@ impl FaultKind for Partition {
             one_way: self.one_way,
         })
     }
-
-    fn lacking_on_turmoil() -> String {
-        "turmoil's TCP sends nothing again, so connections that meet a partition never recover, and \
-         it does not count what it drops"
-            .to_owned()
-    }
 }

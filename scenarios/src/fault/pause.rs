@@ -1,6 +1,5 @@
 //! Faults that let hosts' programs stand still: `pause`.
 
-use orrery_sim::host;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +8,7 @@ use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
+use crate::testbed::Capability;
 
 /// Programs of hosts stand still and then go on, as under SIGSTOP and SIGCONT: their timers fire
 /// late, and what comes meanwhile is theirs when they go on. The host's system runs: connections
@@ -40,8 +40,9 @@ pub struct Pause {
 
 const STANDS_STILL: OwnCondition = OwnCondition {
     name: "stands still",
-    set: host::set_paused,
-    met: host::held_turns,
+    needs: Capability::Pauses,
+    set: |testbed, host, is_paused| testbed.power().set_paused(host, is_paused),
+    met: |testbed, host| testbed.power().held_turns(host),
 };
 
 impl FaultKind for Pause {

@@ -140,11 +140,6 @@ impl AnyFault {
     pub fn losses(&self) -> Option<Losses> {
         self.0.losses()
     }
-
-    /// Why turmoil cannot play it.
-    pub fn lacking_on_turmoil(&self) -> String {
-        self.0.lacking()
-    }
 }
 
 impl fmt::Debug for AnyFault {
@@ -159,7 +154,6 @@ trait Erased: fmt::Debug + Send + Sync {
     fn timing(&self) -> Timing;
     fn does(&self) -> Acts<'_>;
     fn losses(&self) -> Option<Losses>;
-    fn lacking(&self) -> String;
     fn to_json(&self) -> serde_json::Result<Value>;
 }
 
@@ -178,10 +172,6 @@ impl<K: FaultKind> Erased for K {
 
     fn losses(&self) -> Option<Losses> {
         K::LOSSES
-    }
-
-    fn lacking(&self) -> String {
-        K::lacking_on_turmoil()
     }
 
     fn to_json(&self) -> serde_json::Result<Value> {

@@ -11,8 +11,6 @@ use futures::FutureExt;
 use futures::future::select;
 use futures_timer::Delay;
 use orrery_node_hostile::{Effect, Hostile, Kind, Plan, Target, Told, Wires, Witness};
-use orrery_sim::kernel;
-use orrery_sim::random::Stream;
 
 use super::machine::Machines;
 use crate::format::scenario::program::Program;
@@ -77,13 +75,14 @@ pub fn start(machines: &Arc<Machines>, machine: u32) {
     for &kind in &kinds {
         machines.state().hostile.entry(kind).or_default();
     }
-    let now_ns = kernel::now().as_nanos();
+    let now_ns = machines.now_ns();
     let left_ns = machines.scenario.duration_ns.saturating_sub(now_ns);
     let Some(wires) = machines.wires(machine).filter(|_| left_ns > 0) else {
         return;
     };
     let mut seed = [0; 32];
-    Stream::new(kernel::seed(), "hostile", machine).fill_bytes(&mut seed);
+    let mut stream = machines.testbed.stream("hostile", machine);
+    stream.fill_bytes(&mut seed);
     let targets = hostile.target.iter().filter(|&target| target != machine);
     let peer = Hostile {
         keys: machines.keys(machine).clone(),

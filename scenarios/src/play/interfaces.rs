@@ -1,43 +1,15 @@
 //! Further interfaces of a run's hosts.
 //!
-//! Owns where they come from and when they first come up and go for good; what faults do to them is
-//! [`super::conditions`]'s. They are hosts of the simulation behind all others and all gateways.
+//! Owns when they first come up and go for good; what faults do to them is
+//! [`super::conditions`]'s.
 
 use std::sync::Arc;
 
-use orrery_sim::net::multihomed::{self, InterfaceId, InterfaceSpec};
 use orrery_sim::time::SimTime;
-use orrery_sim::{Class, HostId, host};
+use orrery_sim::{Class, HostId};
 
+use super::conditions;
 use super::machine::Machines;
-use super::{conditions, steps, tcp_config};
-use crate::fault::LinkChange;
-
-/// Adds all further interfaces. Gateways are there already.
-pub fn furnish(machines: &Machines) {
-    for plan in &machines.world.hosts {
-        let group = &machines.scenario.groups[plan.group];
-        for (place, interface) in (1..).zip(&group.interfaces) {
-            let gateway = machines.world.gateways.of_interface(plan.host, place);
-            let added = multihomed::add(
-                HostId(plan.host),
-                InterfaceSpec {
-                    name: interface.name.clone(),
-                    access: steps::access(&interface.access, &LinkChange::default()),
-                    behind: gateway.map(|gateway| conditions::gateway(machines, gateway)),
-                },
-            );
-            let settings = group.tcp.over(&machines.scenario.network.tcp);
-            let mtu = interface.access.mtu_bytes as u16;
-            host::set_tcp(added.host(), tcp_config::resolve(&settings, mtu));
-        }
-    }
-}
-
-/// An interface of a host by its place, 0 for its own.
-pub fn of(host: u32, place: usize) -> InterfaceId {
-    multihomed::of(HostId(host))[place]
-}
 
 /// Schedules when interfaces come up first, and go down for good.
 pub fn schedule(machines: &Arc<Machines>) {

@@ -13,8 +13,6 @@ use orrery_node::environment::{Observer, Storage, Wire};
 use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
-use orrery_sim::kernel;
-use orrery_sim::net::nat::GatewayId;
 use orrery_sim::time::SimTime;
 
 use super::conditions::{Conditions, Down};
@@ -28,12 +26,12 @@ use super::overlay::Overlay;
 use super::person::{Person, addresses, circuits, keys};
 use super::relays::Relays;
 use super::tally::Tally;
-use super::testbed::Testbed;
-use super::traffic::{Traffic, Window};
+use super::traffic::Window;
 use super::witness::Witness;
 use crate::format::Scenario;
 use crate::format::scenario::group::Group;
 use crate::services;
+use crate::testbed::Testbed;
 use crate::workload::not_done::NotDone;
 use crate::workload::{self, Gone, HostDown, Names, Trackers};
 use crate::world::World;
@@ -84,8 +82,6 @@ pub struct State {
     pub hostile: Acts,
     /// Faults in force, and what of them is carried out.
     pub conditions: Conditions,
-    /// NATs and firewalls, by their numbers in the world.
-    pub gateways: Vec<GatewayId>,
     /// Effects of each fault.
     pub fired: Vec<u64>,
     /// Machines that pulled nothing new twice after the end.
@@ -99,12 +95,11 @@ pub struct State {
 }
 
 impl Machines {
-    /// The machines of `scenario` in the world that `seed` draws; nothing runs yet. `trackers` are
-    /// to follow its workloads.
+    /// The machines of `scenario` in its world; nothing runs yet. `trackers` are to follow its
+    /// workloads.
     pub fn new(
         scenario: Scenario,
         world: World,
-        seed: u64,
         testbed: Arc<dyn Testbed>,
         trackers: Trackers,
     ) -> Arc<Self> {
@@ -112,11 +107,12 @@ impl Machines {
         let configs: Vec<_> = configs.map(|group| config(group, &*testbed)).collect();
         let keys: Vec<Keys> = (0..)
             .zip(&world.hosts)
-            .map(|(host, _)| keys(seed, host))
+            .map(|(host, _)| keys(testbed.stream("identity", host)))
             .collect();
         let own = |host: u32| {
             let config = configs[world.hosts[host as usize].group].as_ref();
-            config.map_or_else(|_| Vec::new(), |config| addresses(host, &config.listen))
+            let home = testbed.home_addresses(host);
+            config.map_or_else(|_| Vec::new(), |config| addresses(home, &config.listen))
         };
         let people: Vec<Person> = (0..)
             .zip(&world.hosts)
@@ -148,7 +144,6 @@ impl Machines {
             not_done: NotDone::default(),
             hostile: Acts::default(),
             conditions: Conditions::new(people.len()),
-            gateways: Vec::new(),
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),
             last_rounds: BTreeMap::new(),
@@ -202,6 +197,11 @@ impl Machines {
         &self.people[machine as usize].keys
     }
 
+    /// The time of the run, in nanoseconds from its start.
+    pub fn now_ns(&self) -> u64 {
+        self.testbed.now().as_nanos()
+    }
+
     /// Whether `now_ns` is measured.
     pub fn is_measured(&self, now_ns: u64) -> bool {
         (self.scenario.warmup_ns..self.scenario.duration_ns).contains(&now_ns)
@@ -239,7 +239,7 @@ impl Machines {
     async fn start(self: &Arc<Self>, machine: u32) -> Result<(), String> {
         let storage = self.testbed.storage(machine);
         let keys = self.keys(machine).clone();
-        let keys = (&storage as &dyn Storage)
+        let keys = (&*storage as &dyn Storage)
             .run(move |disk| match Keys::load(disk)? {
                 Some(keys) => Ok(keys),
                 None => keys.save(disk).map(|()| keys),
@@ -258,7 +258,7 @@ impl Machines {
         let listed = self.scenario.group_of(machine).listed.iter();
         let listed = listed.map(|host| self.keys(host).peer().to_string());
         config.relay.listed.extend(listed);
-        let now_ns = kernel::now().as_nanos();
+        let now_ns = self.now_ns();
         self.state().neighbourhood.starts(machine, now_ns);
         self.state().overlay.starts(machine, now_ns);
         let environment = self.testbed.environment(machine, &config, observer);
@@ -395,20 +395,26 @@ impl Machines {
 
     /// Counts what hosts sent, if the measured time begins or ends now.
     pub fn count_traffic(&self) {
-        let now_ns = kernel::now().as_nanos();
-        let count = || Traffic::until_now(&self.world);
-        if now_ns == self.scenario.warmup_ns {
-            self.state().traffic.begins(count());
+        let now_ns = self.now_ns();
+        let (begins, ends) = (self.scenario.warmup_ns, self.scenario.duration_ns);
+        if now_ns != begins && now_ns != ends {
+            return;
         }
-        if now_ns == self.scenario.duration_ns {
-            self.state().traffic.ends(count());
+        let Some(traffic) = self.testbed.traffic() else {
+            return;
+        };
+        if now_ns == begins {
+            self.state().traffic.begins(traffic.clone());
+        }
+        if now_ns == ends {
+            self.state().traffic.ends(traffic);
         }
     }
 
     /// Notes how many connections each node has, every [`SAMPLE_NS`], if any kind of workload wants
     /// to see that.
     pub fn sample(&self) {
-        let now_ns = kernel::now().as_nanos();
+        let now_ns = self.now_ns();
         let mut state = self.state();
         let state = &mut *state;
         if !state.trackers.want_samples()

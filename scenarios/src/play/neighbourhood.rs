@@ -62,9 +62,9 @@ mod tests {
     use orrery_sim::time::SimTime;
     use orrery_sim::{HostId, HostSpec, Simulation, host, net};
 
-    use super::super::adapters::{self, HostExecutor};
     use crate::format::scenario::network::Fidelity;
     use crate::play;
+    use crate::testbed::sim::{HostExecutor, environment};
 
     /// Three homes on one local network and one on another, and this fault.
     fn run(more: &str) -> SeedResult {
@@ -126,7 +126,7 @@ mod tests {
         let run = async move {
             let mut config = Config::from_toml("mdns.enabled = true").expect("it is sound");
             config.listen.addresses = vec!["/ip4/0.0.0.0/tcp/4150".parse().expect("an address")];
-            let environment = adapters::environment(machine, Fidelity::Wire, &config, observer);
+            let environment = environment(machine, Fidelity::Wire, &config, observer);
             let keys = Keys::generate(Some([seed; 32]));
             let node = Node::start(config, keys, environment)
                 .await

@@ -6,8 +6,6 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use orrery_node::config::Listen;
 use orrery_node::keys::Keys;
-use orrery_sim::HostId;
-use orrery_sim::net::address;
 use orrery_sim::random::Stream;
 
 /// Who uses a machine.
@@ -36,10 +34,10 @@ impl Person {
     }
 }
 
-/// The keys of the person at a machine.
-pub fn keys(seed: u64, machine: u32) -> Keys {
+/// The keys of a person, drawn from `stream`.
+pub fn keys(mut stream: Stream) -> Keys {
     let mut secret = [0; 32];
-    Stream::new(seed, "identity", machine).fill_bytes(&mut secret);
+    stream.fill_bytes(&mut secret);
     Keys::generate(Some(secret))
 }
 
@@ -62,16 +60,15 @@ pub fn circuits(relays: impl Iterator<Item = (Vec<Multiaddr>, PeerId)>) -> Vec<M
 
 /// Where a machine's node is dialled: what it announces, or else where it listens, with the
 /// machine's own address for an unspecified one.
-pub fn addresses(machine: u32, listen: &Listen) -> Vec<Multiaddr> {
-    let host = HostId(machine);
+pub fn addresses((v4, v6): (Ipv4Addr, Ipv6Addr), listen: &Listen) -> Vec<Multiaddr> {
     let given = if listen.announce.is_empty() {
         &listen.addresses
     } else {
         &listen.announce
     };
     let own = |part: Protocol<'static>| match part {
-        Protocol::Ip4(ip) if ip.is_unspecified() => Protocol::Ip4(address::v4(host)),
-        Protocol::Ip6(ip) if ip.is_unspecified() => Protocol::Ip6(address::v6(host)),
+        Protocol::Ip4(ip) if ip.is_unspecified() => Protocol::Ip4(v4),
+        Protocol::Ip6(ip) if ip.is_unspecified() => Protocol::Ip6(v6),
         part => part,
     };
     given
@@ -122,7 +119,11 @@ mod tests {
                 addresses: parse(listens),
                 announce: parse(announces),
             };
-            assert_eq!(addresses(1, &listen), parse(expected));
+            let own = (
+                Ipv4Addr::new(11, 0, 0, 2),
+                "2600:b00::2".parse().expect("an address"),
+            );
+            assert_eq!(addresses(own, &listen), parse(expected));
         };
         check(
             &["/ip4/0.0.0.0/udp/4001/quic-v1", "/ip6/::/tcp/4150"],

@@ -2,21 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use orrery_node::NodeHandle;
-use orrery_sim::net::link::{Access, LinkSpec};
-use orrery_sim::net::stage::Spread;
 use orrery_sim::time::SimTime;
-use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{Class, HostId};
 
 use super::conditions;
-use super::impairments::impairments;
 use super::machine::Machines;
-use crate::fault::LinkChange;
-use crate::format::reading::amount::Draw;
-use crate::profiles::{AccessProfile, Direction};
 use crate::workload::Actor;
 use crate::world::Step;
 
@@ -76,44 +68,4 @@ pub fn copies(node: &NodeHandle) -> u64 {
 /// What a node has counted under a name.
 pub fn counter(node: &NodeHandle, name: &str) -> u64 {
     node.counters().get(name).copied().unwrap_or(0)
-}
-
-/// The access link of a profile, changed by a fault.
-pub fn access(profile: &AccessProfile, change: &LinkChange) -> Access {
-    let direction = |direction: &Direction, rate_bps: Option<u64>| {
-        let (least, jitter) = jitter(direction);
-        LinkSpec {
-            rate: rate_bps.or(direction.rate_bps).and_then(Rate::from_bps),
-            queue_bytes: direction.queue_bytes,
-            delay: Duration::from_nanos(change.delay_ns.unwrap_or(direction.delay_ns)) + least,
-            jitter,
-            loss: Ratio::from_ppm(change.loss_ppm.unwrap_or(direction.loss_ppm)),
-            mtu: profile.mtu_bytes as u16,
-            ..impairments(direction)
-        }
-    };
-    Access {
-        up: direction(&profile.up, change.up_bps),
-        down: direction(&profile.down, change.down_bps),
-    }
-}
-
-/// The least delay that a profile's jitter adds, and how it varies beyond.
-fn jitter(direction: &Direction) -> (Duration, Option<Spread>) {
-    let time = |ns: i64| Duration::from_nanos(ns.max(0) as u64);
-    match direction.jitter_ns.draw {
-        Draw::Constant(ns) => (time(ns), None),
-        Draw::Uniform(low, high) => {
-            let max = time(high - low);
-            (time(low), Some(Spread::Uniform { max }))
-        }
-        Draw::Normal(mean, deviation) => {
-            let (mean, deviation) = (time(mean), time(deviation));
-            (Duration::ZERO, Some(Spread::Normal { mean, deviation }))
-        }
-        Draw::Exponential(mean) => (
-            Duration::ZERO,
-            Some(Spread::Exponential { mean: time(mean) }),
-        ),
-    }
 }

@@ -3,51 +3,18 @@
 //! Owns the counts of the network at the two ends of the measured time. The network counts from its
 //! beginning and knows nothing of a measured time. Taking a count changes nothing of a run.
 
-use std::collections::BTreeMap;
+use crate::testbed::Traffic;
 
-use orrery_sim::{HostId, net};
-
-use crate::world::World;
-
-/// The network's counts at a moment, or what came between two.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Bytes of all packets that hosts sent, headers included.
-    pub bytes: u64,
-    /// Packets that hosts sent.
-    pub packets: u64,
-    /// Packets that were dropped, by reason.
-    pub drops: BTreeMap<&'static str, u64>,
-}
-
-impl Traffic {
-    /// All until now.
-    pub fn until_now(world: &World) -> Self {
-        let sent = world
-            .hosts
-            .iter()
-            .map(|plan| net::traffic(HostId(plan.host)));
-        let (bytes, packets) = sent.fold((0, 0), |sum, host| {
-            (sum.0 + host.sent_bytes, sum.1 + host.sent_packets)
-        });
-        Self {
-            bytes,
-            packets,
-            drops: net::drops(),
-        }
-    }
-
-    /// What came after `earlier`. Reasons for which nothing was dropped are left out.
-    fn since(&self, earlier: &Self) -> Self {
-        let drops = self.drops.iter().map(|(reason, count)| {
-            let before = earlier.drops.get(reason).copied().unwrap_or(0);
-            (*reason, count - before)
-        });
-        Self {
-            bytes: self.bytes - earlier.bytes,
-            packets: self.packets - earlier.packets,
-            drops: drops.filter(|(_, count)| *count > 0).collect(),
-        }
+/// What came after `earlier` until `now`. Reasons for which nothing was dropped are left out.
+fn since(now: &Traffic, earlier: &Traffic) -> Traffic {
+    let drops = now.drops.iter().map(|(reason, count)| {
+        let before = earlier.drops.get(reason).copied().unwrap_or(0);
+        (*reason, count - before)
+    });
+    Traffic {
+        bytes: now.bytes - earlier.bytes,
+        packets: now.packets - earlier.packets,
+        drops: drops.filter(|(_, count)| *count > 0).collect(),
     }
 }
 
@@ -73,7 +40,7 @@ impl Window {
     pub fn within(&self, whole: &Traffic) -> Traffic {
         let end = self.end.as_ref().unwrap_or(whole);
         let begin = self.begin.as_ref();
-        begin.map_or_else(Traffic::default, |begin| end.since(begin))
+        begin.map_or_else(Traffic::default, |begin| since(end, begin))
     }
 }
 

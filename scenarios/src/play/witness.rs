@@ -7,7 +7,6 @@ use libp2p::PeerId;
 use orrery_node::api::Event;
 use orrery_node::environment::Observer;
 use orrery_node::protocol::{FEED_PROTOCOL, Reason};
-use orrery_sim::kernel;
 
 use super::machine::{Machines, State};
 use crate::workload::Told;
@@ -52,7 +51,7 @@ impl Hasher for Bytes {
 
 impl Machines {
     fn note(&self, machine: u32, event: &Event) {
-        let now_ns = kernel::now().as_nanos();
+        let now_ns = self.now_ns();
         let measured = self.is_measured(now_ns);
         let mut state = self.state();
         let state = &mut *state;

@@ -25,7 +25,7 @@ use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{HostId, HostSpec, Simulation, SimulationError, World, host};
 
 use super::{Measured, Row};
-use crate::play::quic;
+use crate::testbed::sim::quic;
 
 pub const ROW: Row = Row {
     id: "V37-entropy",

@@ -21,7 +21,7 @@ use orrery_sim::units::Rate;
 use orrery_sim::{HostId, HostSpec, Simulation, host};
 
 use super::{Measured, Row, dial};
-use crate::play::quic;
+use crate::testbed::sim::quic;
 
 /// A dialer that waits for the listener's agreement on the multiplexer: a round trip more.
 const WAITING: &str = "flow-waits-for-the-multiplexer";

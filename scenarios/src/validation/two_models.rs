@@ -10,7 +10,7 @@ use super::{Measured, Row};
 use crate::engine::{Engine, Job};
 use crate::format::Scenario;
 use crate::profiles::Profiles;
-use crate::{catalog, format, play};
+use crate::{catalog, format, play, testbed};
 
 /// Our core takes twice as long as turmoil's links.
 const DOUBLED: &str = "delays-doubled-in-one-model";
@@ -74,7 +74,7 @@ fn scenario() -> Result<Scenario, String> {
         entry.text,
         Profiles::new(None),
         &small,
-        &play::refuse_what_it_lacks,
+        &testbed::lacking(Engine::Turmoil),
     );
     let plan = plan.map_err(|problems| problems.to_string())?;
     Ok(plan.cases[0].scenario.clone())

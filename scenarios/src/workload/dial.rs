@@ -67,7 +67,6 @@ impl Kind for Dial {
     const NAME: &'static str = "dial";
     const METRICS: &'static [Definition] = METRICS;
     const NOT_DONE: &'static Definition = &DIAL_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
     const FOLLOWS_LINKS: bool = true;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {

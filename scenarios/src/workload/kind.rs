@@ -17,6 +17,7 @@ use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::Hosts;
 use crate::metrics::Definition;
 use crate::play::machine::Machines;
+use crate::testbed::Capability;
 
 /// A kind of workload, as a scenario has given it.
 ///
@@ -42,8 +43,8 @@ pub trait Kind:
     const METRICS: &'static [Definition];
     /// The one of them that counts what was asked and not done: `<kind>.not_done`.
     const NOT_DONE: &'static Definition;
-    /// Why turmoil cannot play it; `None` if it can.
-    const TURMOIL_LACKS: Option<&'static str>;
+    /// What a testbed must be able to do for it, beside carrying nodes.
+    const NEEDS: &'static [Capability] = &[];
     /// Whether it matters which host has connections with which other.
     const FOLLOWS_LINKS: bool = false;
 

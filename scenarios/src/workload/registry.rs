@@ -24,6 +24,7 @@ use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::Hosts;
 use crate::metrics::Definition;
 use crate::play::machine::Machines;
+use crate::testbed::Capability;
 
 /// The kinds of workload that ship with the program, in the order of their documentation.
 const KINDS: &[Entry] = &[
@@ -150,9 +151,9 @@ impl Action {
         self.0.end_of(index)
     }
 
-    /// See [`Kind::TURMOIL_LACKS`].
-    pub fn turmoil_lacks(&self) -> Option<&'static str> {
-        self.0.lacking()
+    /// See [`Kind::NEEDS`].
+    pub fn needs(&self) -> &'static [Capability] {
+        self.0.wants()
     }
 
     /// See [`Kind::FOLLOWS_LINKS`].
@@ -181,7 +182,7 @@ trait Erased: Any + fmt::Debug + Send + Sync {
     fn longest(&self) -> Option<u64>;
     fn those(&self) -> Option<(&Hosts, &'static str)>;
     fn end_of(&self, index: u32) -> Option<u32>;
-    fn lacking(&self) -> Option<&'static str>;
+    fn wants(&self) -> &'static [Capability];
     fn sees_links(&self) -> bool;
     fn draw(&self, turn: &Turn, drawing: &mut Drawing<'_>);
     fn act(&self, machines: &Arc<Machines>, actor: Actor, act: &Act);
@@ -210,8 +211,8 @@ impl<K: Kind> Erased for K {
         self.concerns(index)
     }
 
-    fn lacking(&self) -> Option<&'static str> {
-        K::TURMOIL_LACKS
+    fn wants(&self) -> &'static [Capability] {
+        K::NEEDS
     }
 
     fn sees_links(&self) -> bool {

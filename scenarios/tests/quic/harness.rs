@@ -14,7 +14,7 @@ use libp2p::core::{Endpoint as Role, multiaddr::Protocol};
 use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId};
 use orrery_node::quic::{Connecting, Connection, Error, QuicTransport, Settings, Stream};
-use orrery_scenarios::play::quic;
+use orrery_scenarios::testbed::sim::quic;
 use orrery_sim::net::address;
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::{HostId, HostSpec, Outcome, Simulation, World, host, kernel};

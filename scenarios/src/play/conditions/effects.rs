@@ -3,16 +3,13 @@
 //! A fault that changes nothing for any packet, session or program has no effect, and its run
 //! fails. What several do together counts for each that would have done it alone.
 
-use orrery_sim::net::multihomed;
-use orrery_sim::net::nat::{self, Renewed};
+use orrery_sim::net::nat::Renewed;
 use orrery_sim::net::stage::LinkCounts;
-use orrery_sim::{HostId, host};
 
-use super::hosts::access_of;
+use super::hosts::{access_of, port_of};
 use super::sum::OfHost;
 use super::{gateways, on_gateway, on_host};
 use crate::fault::{Adds, LifetimeChange, LinkChange};
-use crate::play::local;
 use crate::play::machine::Machines;
 use crate::profiles::{AccessProfile, Direction};
 
@@ -63,10 +60,10 @@ fn credit(state: &mut crate::play::machine::State, host: u32, credited: &[usize]
 
 /// Counts packets that have met a host's links as faults changed them, until now.
 pub(super) fn count_of_links(machines: &Machines, host: u32) {
-    let of_access = counts_on_access(host);
-    let of_lan = counts_on_lan(host);
+    let links = machines.testbed.links();
+    let (of_access, of_lan) = (links.access_counts(host), links.port_counts(host));
     let profile = access_of(machines, host);
-    let port = local::port_of(machines, host);
+    let port = port_of(machines, host);
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     let seen = std::mem::replace(&mut of_host.seen, of_access);
@@ -93,11 +90,7 @@ pub(super) fn count_of_links(machines: &Machines, host: u32) {
 
 /// Counts what a host's interfaces have stopped while faults held them down, until now.
 pub(super) fn count_of_interfaces(machines: &Machines, host: u32) {
-    let stopped = multihomed::of(HostId(host)).into_iter().map(|interface| {
-        let stopped = multihomed::stopped(interface);
-        stopped.packets + stopped.connections
-    });
-    let stopped: Vec<u64> = stopped.collect();
+    let stopped = machines.testbed.interfaces().stopped(host);
     let group = machines.scenario.group_of(host);
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
@@ -123,7 +116,7 @@ pub(super) fn count_of_own(machines: &Machines, host: u32) {
     };
     let faults = on_host(&machines.scenario.faults, &of_host.in_force);
     let met: Vec<(usize, u64)> = faults
-        .filter_map(|(fault, adds)| Some((fault, (adds.own?.met)(HostId(host)))))
+        .filter_map(|(fault, adds)| Some((fault, (adds.own?.met)(&*machines.testbed, host))))
         .collect();
     for (fault, met) in met {
         let of_host = state.conditions.hosts.get_mut(&host);
@@ -164,21 +157,14 @@ fn affected_by(
 
 /// A host has other links now, which may count their losses anew.
 pub(super) fn link_was_set(machines: &Machines, host: u32) {
-    let counts = [counts_on_access(host), counts_on_lan(host)];
+    let links = machines.testbed.links();
+    let counts = [links.access_counts(host), links.port_counts(host)];
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     let seen = [&mut of_host.seen, &mut of_host.seen_on_lan];
     for (seen, now) in seen.into_iter().flatten().zip(counts.iter().flatten()) {
         seen.lost = seen.lost.min(now.lost);
     }
-}
-
-fn counts_on_access(host: u32) -> [LinkCounts; 2] {
-    host::link_counts(HostId(host))
-}
-
-fn counts_on_lan(host: u32) -> [LinkCounts; 2] {
-    host::lan_counts(HostId(host))
 }
 
 /// One of the two links.
@@ -234,7 +220,7 @@ fn affected(
 
 /// Counts sessions that began or were renewed with lifetimes that faults changed, until now.
 pub(super) fn count_of_sessions(machines: &Machines, gateway: usize) {
-    let renewed = nat::stats(gateways::id(machines, gateway)).renewed;
+    let renewed = machines.testbed.gateways().renewed(gateway);
     let (of_nat, of_firewall) = gateways::usual(machines, gateway);
     let mut state = machines.state();
     let of_gateway = state.conditions.gateways.entry(gateway).or_default();

@@ -1,7 +1,6 @@
 //! What faults in force make of NATs and firewalls.
 
-use orrery_sim::kernel;
-use orrery_sim::net::nat::{self, GatewayId, Lifetimes, Renewed};
+use orrery_sim::net::nat::{Lifetimes, Renewed};
 
 use super::{InForce, effects, on_gateway};
 use crate::fault::LifetimeChange;
@@ -21,9 +20,7 @@ pub(super) fn enter(machines: &Machines, gateway: usize, fault: usize, phase: Ph
     effects::count_of_sessions(machines, gateway);
     let mut state = machines.state();
     let of_gateway = state.conditions.gateways.entry(gateway).or_default();
-    of_gateway
-        .in_force
-        .enter(fault, phase, kernel::now().as_nanos());
+    of_gateway.in_force.enter(fault, phase, machines.now_ns());
 }
 
 /// Gives a gateway the lifetimes that the faults in force leave it.
@@ -39,8 +36,8 @@ pub(super) fn settle(machines: &Machines, gateway: usize) {
         let changed = |usual| LifetimeChange::sum_over(changes.clone(), usual);
         (changed(nat), changed(firewall))
     };
-    nat::set_lifetimes(id(machines, gateway), of_nat, of_firewall)
-        .expect("the faults' reader refuses contradictions, and sums make none");
+    let gateways = machines.testbed.gateways();
+    gateways.set_lifetimes(gateway, of_nat, of_firewall);
 }
 
 /// How long a gateway's NAT and its firewall remember sessions without faults.
@@ -51,9 +48,4 @@ pub(super) fn usual(machines: &Machines, gateway: usize) -> (Lifetimes, Lifetime
     let firewall = profile.firewall.as_ref();
     let firewall = firewall.map_or(usual, |firewall| firewall.lifetimes);
     (nat, firewall)
-}
-
-/// The simulator's gateway.
-pub(super) fn id(machines: &Machines, gateway: usize) -> GatewayId {
-    machines.state().gateways[gateway]
 }

@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_sim::net::multihomed;
 use orrery_sim::net::stage::LinkCounts;
-use orrery_sim::{HostId, host, kernel};
 
 use super::sum::OfHost;
 use super::{InForce, effects, life, on_host, sum};
 use crate::fault::OwnCondition;
-use crate::play::local;
 use crate::play::machine::Machines;
-use crate::play::steps;
 use crate::profiles::AccessProfile;
 use crate::world::Phase;
 
@@ -26,7 +22,7 @@ pub(super) struct State {
     pub(super) seen: [LinkCounts; 2],
     /// The same of its port on the local network.
     pub(super) seen_on_lan: [LinkCounts; 2],
-    /// Whether the simulator knows where it belongs.
+    /// Whether the testbed knows where it belongs.
     has_home: bool,
     /// What its interfaces had stopped when effects were counted last, by their places.
     pub(super) seen_stopped: Vec<u64>,
@@ -45,12 +41,12 @@ pub(super) fn enter(machines: &Machines, host: u32, fault: usize, phase: Phase) 
     effects::count_of_own(machines, host);
     let mut state = machines.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
-    of_host
-        .in_force
-        .enter(fault, phase, kernel::now().as_nanos());
+    of_host.in_force.enter(fault, phase, machines.now_ns());
     let adds = machines.scenario.faults[fault].acts().on_host();
     if let Some(own) = adds.and_then(|adds| adds.own) {
-        of_host.seen_own.insert(fault, (own.met)(HostId(host)));
+        of_host
+            .seen_own
+            .insert(fault, (own.met)(&*machines.testbed, host));
     }
 }
 
@@ -78,9 +74,9 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
         set_link(machines, host, &now);
     }
     if now.port != before.port
-        && let Some(profile) = local::port_of(machines, host)
+        && let Some(profile) = port_of(machines, host)
     {
-        host::set_lan_port(HostId(host), &steps::access(profile, &now.port));
+        machines.testbed.links().set_port(host, profile, &now.port);
         effects::link_was_set(machines, host);
     }
     if now.down != before.down {
@@ -88,7 +84,7 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
     }
     set_own(machines, host);
     if before.is_off && !now.is_off {
-        host::power_on(HostId(host));
+        machines.testbed.power().restore(host);
     }
     effects::count_of_host(machines, host, &before, &now);
     life::settle(machines, host);
@@ -109,7 +105,7 @@ fn set_own(machines: &Machines, host: u32) {
     let changed = |from: &[&'static OwnCondition], to: &[&'static OwnCondition], holds: bool| {
         for own in from {
             if to.iter().all(|other| other.name != own.name) {
-                (own.set)(HostId(host), holds);
+                (own.set)(&*machines.testbed, host, holds);
             }
         }
     };
@@ -136,8 +132,9 @@ fn set_interfaces(machines: &Machines, host: u32) {
         let of_host = state.conditions.hosts.entry(host).or_default();
         of_host.absent | of_host.applied.down
     };
-    for (place, interface) in multihomed::of(HostId(host)).into_iter().enumerate() {
-        multihomed::set_up(interface, down & 1 << place == 0);
+    let interfaces = machines.testbed.interfaces();
+    for place in 0..interfaces.count(host) {
+        interfaces.set_up(host, place, down & 1 << place == 0);
     }
 }
 
@@ -148,24 +145,31 @@ fn relocate(machines: &Machines, host: u32, away: Option<usize>) {
         let of_host = state.conditions.hosts.entry(host).or_default();
         !std::mem::replace(&mut of_host.has_home, true)
     };
+    let links = machines.testbed.links();
     if is_new {
-        host::set_home(HostId(host));
+        links.set_home(host);
     }
     match away {
         Some(fault) => {
             let gateway = machines.world.gateways.away(fault, host);
-            let id = gateway.map(|gateway| super::gateways::id(machines, gateway));
-            host::move_to(HostId(host), id);
+            links.move_to(host, gateway);
         }
-        None => host::return_home(HostId(host)),
+        None => links.return_home(host),
     }
 }
 
 /// Gives a host the access link of the network that it is in, as faults change it.
 fn set_link(machines: &Machines, host: u32, now: &OfHost) {
     let profile = profile_of(machines, host, now);
-    host::set_access(HostId(host), &steps::access(profile, &now.link));
+    let links = machines.testbed.links();
+    links.set_access(host, profile, &now.link);
     effects::link_was_set(machines, host);
+}
+
+/// What a host's port on its local network is without faults; `None` without such a network.
+pub(super) fn port_of(machines: &Machines, host: u32) -> Option<&AccessProfile> {
+    let lan = machines.scenario.group_of(host).lan.as_ref();
+    lan.map(|lan| &lan.port)
 }
 
 /// The access link of a host where it is now, without what faults change of it.

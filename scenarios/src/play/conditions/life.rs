@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use orrery_sim::{Class, HostId, host, kernel};
+use orrery_sim::{Class, HostId};
 
 use crate::play::machine::Machines;
 use crate::play::relays::circuit_bytes;
@@ -58,7 +58,7 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
     };
     if was_ending {
         // What has not ended by then is ended.
-        host::stop_programs(HostId(host));
+        machines.testbed.power().stop_programs(host);
     }
     machines.boot(host);
 }
@@ -66,7 +66,7 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
 /// A host loses its power.
 pub(super) fn power_goes(machines: &Machines, host: u32) {
     let node = goes_down(machines, host, Down::LostPower);
-    host::power_cut(HostId(host));
+    machines.testbed.power().cut(host);
     drop(node);
 }
 
@@ -91,7 +91,7 @@ pub(super) fn stop(machines: &Arc<Machines>, host: u32) {
         let testbed = Arc::clone(&stopping.testbed);
         // The task cannot end the life that it is part of.
         let finish = move || finish_stop(&stopping, host, ends);
-        testbed.call_at(kernel::now(), Class::World, HostId(host), Box::new(finish));
+        testbed.call_at(testbed.now(), Class::World, HostId(host), Box::new(finish));
     };
     machines.testbed.spawn(host, stop.boxed());
 }
@@ -102,12 +102,12 @@ fn finish_stop(machines: &Machines, host: u32, ends: u32) {
     if life.ends != ends || !std::mem::take(&mut life.is_ending) {
         return;
     }
-    host::stop_programs(HostId(host));
+    machines.testbed.power().stop_programs(host);
 }
 
 /// Tells everything that follows hosts that a host's programs end. Returns its node.
 fn goes_down(machines: &Machines, host: u32, how: Down) -> Option<orrery_node::NodeHandle> {
-    let now_ns = kernel::now().as_nanos();
+    let now_ns = machines.now_ns();
     let mut state = machines.state();
     let life = &mut state.conditions.lives[host as usize];
     life.ends += 1;

@@ -15,16 +15,11 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-use orrery_sim::net::nat::GatewayId;
-use orrery_sim::net::partition::PartitionId;
-use orrery_sim::{HostId, host, kernel};
 
 use super::machine::Machines;
 use crate::fault::{Acts, Adds, Fault, LifetimeChange, Sides};
-use crate::format::scenario::selector::Hosts;
 use crate::world::{Change, Phase, Target};
 
 pub use life::{Down, boot_is_due};
@@ -38,7 +33,7 @@ pub struct Conditions {
     /// What runs, by host.
     lives: Vec<life::Life>,
     /// Partitions in force, by fault.
-    partitions: BTreeMap<usize, PartitionId>,
+    partitions: BTreeSet<usize>,
 }
 
 impl Conditions {
@@ -48,7 +43,7 @@ impl Conditions {
             hosts: BTreeMap::new(),
             gateways: BTreeMap::new(),
             lives: vec![life::Life::default(); hosts],
-            partitions: BTreeMap::new(),
+            partitions: BTreeSet::new(),
         }
     }
 }
@@ -112,11 +107,11 @@ pub fn change(machines: &Arc<Machines>, fault: usize, change: &Change, is_last: 
             }
         }
         (Acts::StrikesHosts(_, kind), Target::Host(host), Phase::Strikes { amount }) => {
-            let fired = kind.strike(HostId(host), amount);
+            let fired = kind.strike(&*machines.testbed, host, amount);
             machines.state().fired[fault] += fired;
         }
         (Acts::StrikesGateways(_, kind), Target::Gateway(gateway), Phase::Strikes { .. }) => {
-            let fired = kind.strike(gateways::id(machines, gateway));
+            let fired = kind.strike(&*machines.testbed, gateway);
             machines.state().fired[fault] += fired;
         }
         (
@@ -136,18 +131,13 @@ pub fn interface_turns(machines: &Machines, host: u32, place: usize, is_there: b
     hosts::interface_turns(machines, host, place, is_there);
 }
 
-/// The simulator's gateway.
-pub fn gateway(machines: &Machines, gateway: usize) -> GatewayId {
-    gateways::id(machines, gateway)
-}
-
 /// Counts what faults that are still in force have done, at the end of a run.
 pub fn count_rest(machines: &Machines) {
     let (hosts, gateways, partitions) = {
         let conditions = &machines.state().conditions;
         let hosts: Vec<u32> = conditions.hosts.keys().copied().collect();
         let gateways: Vec<usize> = conditions.gateways.keys().copied().collect();
-        let partitions: Vec<usize> = conditions.partitions.keys().copied().collect();
+        let partitions: Vec<usize> = conditions.partitions.iter().copied().collect();
         (hosts, gateways, partitions)
     };
     for host in hosts {
@@ -165,20 +155,20 @@ pub fn count_rest(machines: &Machines) {
 
 /// From now on nothing passes between two sets of hosts.
 fn part(machines: &Machines, fault: usize, sides: &Sides<'_>) {
-    let ids = |hosts: &Hosts| hosts.iter().map(HostId).collect::<Vec<_>>();
-    match host::partition(&ids(sides.a), &ids(sides.b), !sides.one_way) {
-        Ok(id) => {
-            machines.state().conditions.partitions.insert(fault, id);
+    let links = machines.testbed.links();
+    match links.part(fault, sides.a, sides.b, !sides.one_way) {
+        Ok(()) => {
+            machines.state().conditions.partitions.insert(fault);
         }
-        Err(error) => kernel::fail(error.to_string()),
+        Err(error) => machines.testbed.fail(error),
     }
 }
 
 /// It passes again. Effects are the packets that were stopped.
 fn heal(machines: &Machines, fault: usize) {
     let mut state = machines.state();
-    if let Some(id) = state.conditions.partitions.remove(&fault) {
-        state.fired[fault] += host::heal(id);
+    if state.conditions.partitions.remove(&fault) {
+        state.fired[fault] += machines.testbed.links().heal(fault);
     }
 }
 

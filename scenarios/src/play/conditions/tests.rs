@@ -11,12 +11,13 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{HostId, Simulation, host};
 use proptest::prelude::*;
 
+use super::hosts::port_of;
 use crate::fault::LinkChange;
 use crate::format::read;
 use crate::format::scenario::network::Fidelity;
 use crate::play::machine::Machines;
-use crate::play::testbed::Simulated;
-use crate::play::{furnish, local, schedule, steps};
+use crate::play::{expect_changes, schedule};
+use crate::testbed::sim::{SimBed, access, build_topology};
 use crate::workload::{Planned, Trackers};
 use crate::world::World;
 
@@ -296,6 +297,7 @@ fn seen(number: usize, is_home: bool) -> Seen {
 /// What a schedule makes of one host, computed from what is written.
 struct Naive<'a> {
     machines: &'a Machines,
+    bed: &'a SimBed,
     faults: &'a [Written],
     first: &'a [Seen],
     usual: Lifetimes,
@@ -331,7 +333,7 @@ impl Naive<'_> {
         let gateway = away.map_or(world.gateways.at_home[host], |place| {
             world.gateways.away(place, number)
         });
-        let behind = gateway.map(|gateway| self.machines.state().gateways[gateway]);
+        let behind = gateway.map(|gateway| self.bed.gateway(gateway));
         let clock_ns = self.faults.iter().map(|fault| match fault.what {
             What::ClockStep { by_s } if fault.hosts.contains(&host) => {
                 let passed = fault.beginnings().into_iter().filter(|&at| at <= now_s);
@@ -362,8 +364,8 @@ impl Naive<'_> {
     }
 
     fn port(&self, host: usize, change: &LinkChange) -> Access {
-        let port = local::port_of(self.machines, host as u32);
-        port.map_or_else(Access::default, |port| steps::access(port, change))
+        let port = port_of(self.machines, host as u32);
+        port.map_or_else(Access::default, |port| access(port, change))
     }
 
     fn access(&self, host: usize, change: &LinkChange, away: Option<usize>) -> Access {
@@ -374,7 +376,7 @@ impl Naive<'_> {
             network.access.as_ref()
         });
         let usual = &scenario.group_of(host as u32).access;
-        steps::access(elsewhere.unwrap_or(usual), change)
+        access(elsewhere.unwrap_or(usual), change)
     }
 
     fn lifetimes(&self, gateway: usize, now_s: u64) -> Lifetimes {
@@ -438,7 +440,7 @@ impl Naive<'_> {
             }
         }
         for gateway in [0, 1] {
-            let id = self.machines.state().gateways[gateway];
+            let id = self.bed.gateway(gateway);
             let found = nat::lifetimes(id).0.expect("it is a NAT");
             assert_eq!(
                 found,
@@ -512,15 +514,16 @@ fn check(faults: &[Written]) {
         world: &world,
     });
     let run = Simulation::new(1).run(|simulated| {
-        let fidelity = Fidelity::Wire;
-        let testbed = Arc::new(Simulated { fidelity });
-        let machines = Machines::new(scenario, world, 1, testbed, trackers);
-        furnish(&machines);
+        let bed = Arc::new(SimBed::new(Fidelity::Wire));
+        build_topology(&bed, &scenario, &world);
+        let machines = Machines::new(scenario, world, Arc::clone(&bed) as _, trackers);
+        expect_changes(&machines);
         let first: Vec<Seen> = (0..HOSTS).map(|host| seen(host, true)).collect();
         schedule(&machines);
-        let gateway = machines.state().gateways[0];
+        let gateway = bed.gateway(0);
         let naive = Naive {
             machines: &machines,
+            bed: &bed,
             faults,
             first: &first,
             usual: nat::lifetimes(gateway).0.expect("it is a NAT"),

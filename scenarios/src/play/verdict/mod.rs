@@ -12,13 +12,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orrery_reports::record::{Fault, SeedResult};
-use orrery_sim::kernel;
 
 use super::conditions;
 use super::machine::Machines;
 use super::steps::{self, counter};
-use super::traffic::Traffic;
-use crate::engine::{self, Failure, Job, Played};
+use crate::engine::{Failure, Job, Played};
 use crate::format::scenario::group::Group;
 use crate::metrics::Definition;
 use crate::metrics::node::{
@@ -28,6 +26,7 @@ use crate::metrics::node::{
 use crate::metrics::world::{
     NET_BYTES, NET_DROPS, NET_HOST_RATE, NET_PACKETS, NET_RUN_BYTES, NET_RUN_DROPS, NET_RUN_PACKETS,
 };
+use crate::testbed::Traffic;
 use crate::workload::not_done::{NotDone, Reason};
 use crate::workload::told_by_nodes::{FEED_REFUSED, PULL_LATENCY, PULL_SUCCESS};
 use crate::workload::{self, Ended, Results};
@@ -54,9 +53,8 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> Played {
     };
     let whole = job.end_ns() == machines.scenario.end_ns();
     let mut metrics = Metrics::new(machines.scenario.workload_kinds());
-    // No other engine tells what its wires carried.
-    if job.engine == engine::Engine::Sim {
-        network(machines, &mut metrics);
+    if let Some(traffic) = machines.testbed.traffic() {
+        network(machines, &traffic, &mut metrics);
     }
     told(machines, &mut metrics);
     relays::judge(machines, &mut metrics);
@@ -69,7 +67,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> Played {
     let ended = Ended {
         machines,
         state: &state,
-        now_ns: kernel::now().as_nanos(),
+        now_ns: machines.now_ns(),
         end_ns: job.end_ns(),
         failed,
     };
@@ -112,12 +110,12 @@ fn faults(machines: &Machines) -> Vec<Fault> {
         .collect()
 }
 
-fn network(machines: &Machines, metrics: &mut Metrics) {
-    let whole = Traffic::until_now(&machines.world);
-    let measured = machines.state().traffic.within(&whole);
+/// What the wires carried, which is `whole` by now.
+fn network(machines: &Machines, whole: &Traffic, metrics: &mut Metrics) {
+    let measured = machines.state().traffic.within(whole);
     let hosts = machines.world.hosts.len() as f64;
     let scenario = &machines.scenario;
-    let end_ns = kernel::now().as_nanos().min(scenario.duration_ns);
+    let end_ns = machines.now_ns().min(scenario.duration_ns);
     let measured_ns = end_ns.saturating_sub(scenario.warmup_ns);
     if measured_ns > 0 {
         let bits = 8.0 * measured.bytes as f64;
@@ -126,7 +124,7 @@ fn network(machines: &Machines, metrics: &mut Metrics) {
     }
     for (traffic, bytes, packets, drops) in [
         (&measured, &NET_BYTES, &NET_PACKETS, &NET_DROPS),
-        (&whole, &NET_RUN_BYTES, &NET_RUN_PACKETS, &NET_RUN_DROPS),
+        (whole, &NET_RUN_BYTES, &NET_RUN_PACKETS, &NET_RUN_DROPS),
     ] {
         metrics.count(bytes, &[], traffic.bytes);
         metrics.count(packets, &[], traffic.packets);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use orrery_node::api::Command;
-use orrery_sim::{Class, HostId, kernel};
+use orrery_sim::{Class, HostId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,6 @@ impl Kind for Connect {
     const NAME: &'static str = "connect";
     const METRICS: &'static [Definition] = metrics::METRICS;
     const NOT_DONE: &'static Definition = &metrics::CONNECT_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
     const FOLLOWS_LINKS: bool = true;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
@@ -174,7 +173,7 @@ impl Kind for Connect {
 
 /// A host reaches another, if its node runs.
 fn reach(machines: &Arc<Machines>, connect: &Connect, from: u32, Act { to, attempt }: Act) {
-    let now = kernel::now();
+    let now = machines.testbed.now();
     let mut state = machines.state();
     let terms = Terms {
         wanted: connect.wanted,

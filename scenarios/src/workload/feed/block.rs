@@ -49,7 +49,6 @@ impl Kind for Block {
     const NAME: &'static str = "block";
     const METRICS: &'static [Definition] = metrics::BLOCK;
     const NOT_DONE: &'static Definition = &metrics::BLOCK_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read_pace(reading: &Reading<'_>, problems: &mut Problems) -> Pace {
         Pace::read_once(&reading.reader, reading.duration_ns, problems)

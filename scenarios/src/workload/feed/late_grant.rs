@@ -69,7 +69,6 @@ impl Kind for LateGrant {
     const NAME: &'static str = "late-grant";
     const METRICS: &'static [Definition] = metrics::LATE_GRANT;
     const NOT_DONE: &'static Definition = &metrics::LATE_GRANT_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         Some(Self {

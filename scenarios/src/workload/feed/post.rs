@@ -10,7 +10,6 @@ use futures::FutureExt;
 use orrery_node::api::{Audience, Command, Reply};
 use orrery_node::op::OpId;
 use orrery_reports::stats::Recorder;
-use orrery_sim::kernel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +94,6 @@ impl Kind for Post {
     const NAME: &'static str = "post";
     const METRICS: &'static [Definition] = metrics::POST;
     const NOT_DONE: &'static Definition = &metrics::POST_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let choices = [("friends", Readers::Friends), ("public", Readers::Public)];
@@ -142,9 +140,9 @@ pub(super) fn write<K: Kind>(machines: &Arc<Machines>, author: u32, to: Audience
     let testbed = Arc::clone(&machines.testbed);
     let machines = Arc::clone(machines);
     let posting = async move {
-        let asked = kernel::now();
+        let asked = machines.testbed.now();
         let reply = node.command(Command::Post { body, to }).await;
-        let took_us = (kernel::now() - asked).as_micros() as u64;
+        let took_us = (machines.testbed.now() - asked).as_micros() as u64;
         let state = &mut *machines.state();
         let posts = state.trackers.get::<Post>();
         match &reply {

@@ -37,7 +37,6 @@ impl Kind for Pull {
     const NAME: &'static str = "pull";
     const METRICS: &'static [Definition] = metrics::PULL;
     const NOT_DONE: &'static Definition = &metrics::PULL_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(_: &Reading<'_>, _: &mut Problems) -> Option<Self> {
         Some(Self)

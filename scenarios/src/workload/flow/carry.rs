@@ -1,4 +1,4 @@
-//! Sends and receives the flows of a run, over the simulator's sockets.
+//! Sends and receives the flows of a run.
 //!
 //! A flow begins with its number, so that the receiver knows whose bytes it reads. What
 //! happens is told to [`super::tracker`], which judges it.
@@ -12,22 +12,17 @@ use std::time::Duration;
 use futures::future::{Either, FutureExt, select};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use futures_timer::Delay;
-use orrery_sim::net::{TcpListener, TcpStream};
-use orrery_sim::{HostId, host, kernel};
 
 use super::tracker::Cause;
 use super::{Act, FLOW_BYTES_MIN, Flow, Load};
 use crate::play::machine::Machines;
+use crate::testbed::Connection;
 
 /// The port on which hosts take flows: iperf's.
 const PORT: u16 = 5201;
 
 /// Bytes written or read at once.
 const CHUNK_BYTES: usize = 64 << 10;
-
-fn now_ns() -> u64 {
-    kernel::now().as_nanos()
-}
 
 /// Takes flows on a machine, if any are sent to it.
 pub fn listen(machines: &Arc<Machines>, machine: u32) {
@@ -37,7 +32,7 @@ pub fn listen(machines: &Arc<Machines>, machine: u32) {
     }
     let listening = Arc::clone(machines);
     let listen = async move {
-        let listener = match TcpListener::bind(HostId(machine), PORT) {
+        let listener = match listening.testbed.sockets().listen(machine, PORT) {
             Ok(listener) => listener,
             Err(error) => {
                 let message = format!("cannot take flows: {error}");
@@ -55,27 +50,27 @@ pub fn listen(machines: &Arc<Machines>, machine: u32) {
 }
 
 /// Reads a flow to its end. What breaks it shows at the sender.
-async fn receive(machines: &Machines, mut stream: TcpStream) {
+async fn receive(machines: &Machines, mut stream: Box<dyn Connection>) {
     let mut number = [0; FLOW_BYTES_MIN as usize];
     if stream.read_exact(&mut number).await.is_err() {
         return;
     }
     let flow = u64::from_be_bytes(number) as usize;
-    let read = |stream: &TcpStream, bytes| {
+    let read = |stream: &dyn Connection, bytes| {
         let stats = stream.stats();
         let mut state = machines.state();
         let arrived = stats.bytes_received + stats.bytes_waiting;
         state
             .trackers
             .get::<Flow>()
-            .read(flow, bytes, arrived, now_ns());
+            .read(flow, bytes, arrived, machines.now_ns());
     };
-    read(&stream, FLOW_BYTES_MIN);
+    read(&*stream, FLOW_BYTES_MIN);
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         match stream.read(&mut buffer).await {
             Ok(0) => break,
-            Ok(length) => read(&stream, length as u64),
+            Ok(length) => read(&*stream, length as u64),
             Err(_) => return,
         }
     }
@@ -83,7 +78,7 @@ async fn receive(machines: &Machines, mut stream: TcpStream) {
         .state()
         .trackers
         .get::<Flow>()
-        .received(flow, now_ns());
+        .received(flow, machines.now_ns());
 }
 
 /// Begins a flow.
@@ -95,14 +90,14 @@ pub fn start(machines: &Arc<Machines>, how: &Flow, from: u32, act: Act) {
         return state
             .trackers
             .get::<Flow>()
-            .failed(flow, Cause::SenderDown, now_ns());
+            .failed(flow, Cause::SenderDown, machines.now_ns());
     }
     if !machines.runs(to) {
         machines.state().trackers.get::<Flow>().receiver_down(flow);
     }
     let until_ns = match load {
         Load::Bytes(_) => None,
-        Load::For(length_ns) => Some(now_ns().saturating_add(length_ns)),
+        Load::For(length_ns) => Some(machines.now_ns().saturating_add(length_ns)),
         Load::ToTheEnd => Some(machines.scenario.duration_ns),
     };
     let bytes = match load {
@@ -116,7 +111,7 @@ pub fn start(machines: &Arc<Machines>, how: &Flow, from: u32, act: Act) {
             state
                 .trackers
                 .get::<Flow>()
-                .failed(flow, Cause::of(&error), now_ns());
+                .failed(flow, Cause::of(&error), sending.now_ns());
         }
     };
     machines.testbed.spawn(from, send.boxed());
@@ -129,25 +124,26 @@ async fn send(
     bytes: u64,
     until_ns: Option<u64>,
 ) -> io::Result<()> {
-    let to = SocketAddr::new(host::v4(HostId(to)).into(), PORT);
-    let mut stream = TcpStream::connect(HostId(from), to, port).await?;
+    let sockets = machines.testbed.sockets();
+    let to = SocketAddr::new(sockets.v4(to).into(), PORT);
+    let mut stream = sockets.connect(from, to, port).await?;
     machines
         .state()
         .trackers
         .get::<Flow>()
-        .connected(flow, now_ns());
-    let writing = write(machines, &mut stream, flow, bytes);
+        .connected(flow, machines.now_ns());
+    let writing = write(machines, &mut *stream, flow, bytes);
     match until_ns {
         None => writing.await?,
         Some(until_ns) => {
-            let rest = Duration::from_nanos(until_ns.saturating_sub(now_ns()));
+            let rest = Duration::from_nanos(until_ns.saturating_sub(machines.now_ns()));
             match select(pin!(writing), pin!(Delay::new(rest))).await {
                 Either::Left((written, _)) => written?,
                 Either::Right(_) => machines
                     .state()
                     .trackers
                     .get::<Flow>()
-                    .time_is_up(flow, now_ns()),
+                    .time_is_up(flow, machines.now_ns()),
             }
         }
     }
@@ -165,7 +161,7 @@ async fn send(
 /// Writes the flow's number and whatever follows.
 async fn write(
     machines: &Machines,
-    stream: &mut TcpStream,
+    stream: &mut dyn Connection,
     flow: usize,
     bytes: u64,
 ) -> io::Result<()> {

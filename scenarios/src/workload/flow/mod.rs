@@ -21,6 +21,7 @@ use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
 use crate::play::machine::Machines;
+use crate::testbed::Capability;
 
 /// Hosts send bytes over TCP connections of their own, beside or without nodes.
 #[derive(JsonSchema)]
@@ -87,8 +88,7 @@ impl Kind for Flow {
     const NAME: &'static str = "flow";
     const METRICS: &'static [Definition] = metrics::METRICS;
     const NOT_DONE: &'static Definition = &metrics::FLOW_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> =
-        Some("no workload \"flow\" on turmoil: it would measure turmoil's own TCP");
+    const NEEDS: &'static [Capability] = &[Capability::TcpSockets];
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let reader = &reading.reader;

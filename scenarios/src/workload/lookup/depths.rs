@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Display, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use orrery_sim::kernel;
+use orrery_sim::HostId;
 use orrery_sim::watch::Watch;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata};
@@ -115,8 +115,7 @@ impl Watch for Depths {
             && ["peer", "source", "query"].into_iter().all(has)
     }
 
-    fn event(&self, event: &Event<'_>) {
-        let host = kernel::running_host().0;
+    fn event(&self, HostId(host): HostId, event: &Event<'_>) {
         // Names are long, and most events are of queries that nobody follows.
         let mut number = Number(None);
         event.record(&mut number);

@@ -112,7 +112,6 @@ impl Kind for Lookup {
     const NAME: &'static str = "lookup";
     const METRICS: &'static [Definition] = metrics::METRICS;
     const NOT_DONE: &'static Definition = &metrics::LOOKUP_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let (reader, groups) = (&reading.reader, reading.groups);

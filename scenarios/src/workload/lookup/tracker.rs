@@ -13,7 +13,6 @@ use orrery_node::CommandError;
 use orrery_node::api::{Command, Event, LookupMethod, Miss, Reply};
 use orrery_node::identity::IdentityId;
 use orrery_reports::stats::Recorder;
-use orrery_sim::kernel;
 use orrery_sim::watch::Watch;
 
 use super::depths::Depths;
@@ -437,7 +436,7 @@ fn sought(purpose: &str) -> Option<Sought> {
 /// A host looks another up, if its node runs.
 pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
     let (number, whom) = (act.ticket as usize, act.whom);
-    let now_ns = kernel::now().as_nanos();
+    let now_ns = machines.now_ns();
     let (node, target) = (machines.node(host), machines.node(whom));
     {
         let mut state = machines.state();
@@ -465,7 +464,7 @@ pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
     let asking = Arc::clone(machines);
     let looking = async move {
         let reply = node.command(command).await;
-        let now_ns = kernel::now().as_nanos();
+        let now_ns = asking.now_ns();
         let mut state = asking.state();
         let lookups = state.trackers.get::<Lookup>();
         match reply {

@@ -22,6 +22,7 @@ use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
 use crate::play::machine::Machines;
+use crate::testbed::Capability;
 
 /// Hosts send datagrams at a rate, over UDP and beside or without nodes: a plain source for
 /// queues and links. It ends when the sender loses power.
@@ -105,8 +106,7 @@ impl Kind for Packets {
     const NAME: &'static str = "packets";
     const METRICS: &'static [Definition] = metrics::METRICS;
     const NOT_DONE: &'static Definition = &metrics::PACKETS_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> =
-        Some("no workload \"packets\" on turmoil: it would measure turmoil's own network");
+    const NEEDS: &'static [Capability] = &[Capability::UdpSockets];
 
     fn read_pace(reading: &Reading<'_>, problems: &mut Problems) -> Pace {
         Pace::read_once(&reading.reader, reading.duration_ns, problems)

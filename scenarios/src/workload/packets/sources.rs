@@ -14,9 +14,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures_timer::Delay;
 use orrery_reports::stats::Recorder;
-use orrery_sim::net::udp::UdpSocket;
 use orrery_sim::random::Stream;
-use orrery_sim::{HostId, host, kernel};
 
 use super::{Arrivals, PAYLOAD_BYTES_MIN, Packets, figures};
 use crate::play::machine::Machines;
@@ -184,7 +182,7 @@ pub fn listen(machines: &Arc<Machines>, machine: u32) {
     }
     let listening = Arc::clone(machines);
     let listen = async move {
-        let socket = match UdpSocket::bind(HostId(machine), PORT) {
+        let socket = match listening.testbed.sockets().bind_udp(machine, PORT) {
             Ok(socket) => socket,
             Err(error) => {
                 let message = format!("cannot take packets: {error}");
@@ -192,10 +190,10 @@ pub fn listen(machines: &Arc<Machines>, machine: u32) {
             }
         };
         loop {
-            let next = std::future::poll_fn(|cx| socket.poll_recv_from(cx)).await;
+            let next = std::future::poll_fn(|cx| socket.poll_receive(cx)).await;
             let Ok((_, payload)) = next else { return };
             if let Some(label) = Label::read(&payload) {
-                let now_ns = kernel::now().as_nanos();
+                let now_ns = listening.now_ns();
                 listening
                     .state()
                     .trackers
@@ -228,7 +226,9 @@ pub fn start(machines: &Arc<Machines>, packets: &Packets, actor: Actor, to: u32)
             .not_done
             .add(Packets::NAME, Reason::TargetDown);
     }
-    let stream = Stream::new(kernel::seed(), &format!("packets {workload}"), from);
+    let stream = machines
+        .testbed
+        .stream(&format!("packets {workload}"), from);
     let (packets, sending) = (packets.clone(), Arc::clone(machines));
     let send = async move { send(&sending, &packets, (from, to), source, stream).await };
     machines.testbed.spawn(from, send.boxed());
@@ -242,10 +242,11 @@ async fn send(
     source: u32,
     mut stream: Stream,
 ) {
-    let Ok(socket) = UdpSocket::bind(HostId(from), 0) else {
+    let sockets = machines.testbed.sockets();
+    let Ok(socket) = sockets.bind_udp(from, 0) else {
         return;
     };
-    let start_ns = kernel::now().as_nanos();
+    let start_ns = machines.now_ns();
     let end_ns = packets
         .length_ns
         .map_or(u64::MAX, |length_ns| start_ns.saturating_add(length_ns))
@@ -263,11 +264,11 @@ async fn send(
         if due_ns >= end_ns {
             return;
         }
-        let now_ns = kernel::now().as_nanos();
+        let now_ns = machines.now_ns();
         if due_ns > now_ns {
             Delay::new(Duration::from_nanos(due_ns - now_ns)).await;
         }
-        let sent_ns = kernel::now().as_nanos();
+        let sent_ns = machines.now_ns();
         let label = Label {
             source,
             number,
@@ -278,7 +279,7 @@ async fn send(
             .trackers
             .get::<Packets>()
             .sent(source, sent_ns);
-        let to = SocketAddr::new(host::v4(HostId(to)).into(), PORT);
+        let to = SocketAddr::new(sockets.v4(to).into(), PORT);
         // What a link refuses is lost as what it drops; what the host has lost, ends it.
         let sent = socket.send_to(to, label.write(payload_bytes));
         if sent.is_err_and(|error| error.kind() == std::io::ErrorKind::NotConnected) {

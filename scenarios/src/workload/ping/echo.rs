@@ -1,4 +1,4 @@
-//! Echoes over the simulator's UDP sockets: what asks for one, and what answers.
+//! Echoes over UDP: what asks for one, and what answers.
 //!
 //! A packet begins with the number of its ping, so that an answer is known. What happens is told
 //! to [`super::tracker`], which judges it.
@@ -13,8 +13,6 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{Either, select};
 use futures_timer::Delay;
-use orrery_sim::net::udp::UdpSocket;
-use orrery_sim::{HostId, host, kernel};
 
 use super::tracker::Cause;
 use super::{Act, Ping};
@@ -32,7 +30,7 @@ pub fn answer(machines: &Arc<Machines>, host: u32) {
     }
     let answering = Arc::clone(machines);
     let answer = async move {
-        let socket = match UdpSocket::bind(HostId(host), PORT) {
+        let socket = match answering.testbed.sockets().bind_udp(host, PORT) {
             Ok(socket) => socket,
             Err(error) => {
                 return answering
@@ -40,7 +38,7 @@ pub fn answer(machines: &Arc<Machines>, host: u32) {
                     .fail(format!("cannot answer pings: {error}"));
             }
         };
-        while let Ok((from, payload)) = poll_fn(|cx| socket.poll_recv_from(cx)).await {
+        while let Ok((from, payload)) = poll_fn(|cx| socket.poll_receive(cx)).await {
             // What does not go out is as lost as what does not arrive.
             if let Err(error) = socket.send_to(from, payload) {
                 tracing::debug!(%error, %from, "an answer did not leave");
@@ -56,27 +54,28 @@ pub fn ask(machines: &Arc<Machines>, how: &Ping, from: u32, act: Act) {
     if !machines.runs(from) {
         let mut state = machines.state();
         let pings = state.trackers.get::<Ping>();
-        return pings.fails(number, now_ns(), Cause::SenderDown);
+        return pings.fails(number, machines.now_ns(), Cause::SenderDown);
     }
     let target_runs = machines.runs(act.to);
     let asking = Arc::clone(machines);
     let payload_bytes = (how.packet_bytes - HEADER_BYTES) as usize;
     let timeout = Duration::from_nanos(how.timeout_ns);
     let ask = async move {
-        let answered = exchange(from, act, payload_bytes);
+        let answered = exchange(&asking, from, act, payload_bytes);
         let is_answered = match select(pin!(answered), pin!(Delay::new(timeout))).await {
             Either::Left((is_answered, _)) => is_answered,
             Either::Right(_) => false,
         };
         let target_runs = target_runs && asking.runs(act.to);
+        let now_ns = asking.now_ns();
         let mut state = asking.state();
         let pings = state.trackers.get::<Ping>();
         if is_answered {
-            pings.answered(number, now_ns());
+            pings.answered(number, now_ns);
         } else if target_runs {
-            pings.fails(number, now_ns(), Cause::TimedOut);
+            pings.fails(number, now_ns, Cause::TimedOut);
         } else {
-            pings.fails(number, now_ns(), Cause::TargetDown);
+            pings.fails(number, now_ns, Cause::TargetDown);
         }
     };
     machines.state().trackers.get::<Ping>().sent(number);
@@ -85,15 +84,16 @@ pub fn ask(machines: &Arc<Machines>, how: &Ping, from: u32, act: Act) {
 
 /// Sends a packet and waits for its echo: whether one came. Only a host that goes down has no
 /// socket.
-async fn exchange(from: u32, act: Act, payload_bytes: usize) -> bool {
-    let Ok(socket) = UdpSocket::bind(HostId(from), 0) else {
+async fn exchange(machines: &Machines, from: u32, act: Act, payload_bytes: usize) -> bool {
+    let sockets = machines.testbed.sockets();
+    let Ok(socket) = sockets.bind_udp(from, 0) else {
         return std::future::pending().await;
     };
-    let to = SocketAddr::new(host::v4(HostId(act.to)).into(), PORT);
+    let to = SocketAddr::new(sockets.v4(act.to).into(), PORT);
     if let Err(error) = socket.send_to(to, write(act.ping, payload_bytes)) {
         tracing::debug!(%error, %to, "a ping did not leave");
     }
-    while let Ok((_, payload)) = poll_fn(|cx| socket.poll_recv_from(cx)).await {
+    while let Ok((_, payload)) = poll_fn(|cx| socket.poll_receive(cx)).await {
         if read(&payload) == Some(act.ping) {
             return true;
         }
@@ -111,8 +111,4 @@ fn read(payload: &[u8]) -> Option<u32> {
     payload
         .first_chunk()
         .map(|bytes| u32::from_be_bytes(*bytes))
-}
-
-fn now_ns() -> u64 {
-    kernel::now().as_nanos()
 }

@@ -19,6 +19,7 @@ use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
 use crate::play::machine::Machines;
+use crate::testbed::Capability;
 
 /// Hosts ask others for an echo, over UDP and beside or without nodes: how long packets take there
 /// and back, and how many are lost on the way.
@@ -75,8 +76,7 @@ impl Kind for Ping {
     const NAME: &'static str = "ping";
     const METRICS: &'static [Definition] = metrics::METRICS;
     const NOT_DONE: &'static Definition = &metrics::PING_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> =
-        Some("no workload \"ping\" on turmoil: it would measure turmoil's own network");
+    const NEEDS: &'static [Capability] = &[Capability::UdpSockets];
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let reader = &reading.reader;

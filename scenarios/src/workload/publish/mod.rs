@@ -13,7 +13,6 @@ use std::sync::Arc;
 use futures::FutureExt;
 use orrery_node::api::{Command, Event};
 use orrery_node::config::Gossip;
-use orrery_sim::kernel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +76,6 @@ impl Kind for Publish {
     const NAME: &'static str = "publish";
     const METRICS: &'static [Definition] = metrics::METRICS;
     const NOT_DONE: &'static Definition = &metrics::PUBLISH_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> = None;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         Some(Self {
@@ -128,7 +126,7 @@ impl Kind for Publish {
         } else {
             Sent::AuthorDown
         };
-        let now_ns = kernel::now().as_nanos();
+        let now_ns = machines.now_ns();
         let by = (actor.host, actor.workload);
         let mut state = machines.state();
         let messages = state.trackers.get::<Publish>();

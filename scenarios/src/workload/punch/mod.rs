@@ -25,6 +25,7 @@ use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
 use crate::play::machine::Machines;
+use crate::testbed::Capability;
 
 /// Hosts without nodes punch holes: each pair learns from a third host where it is seen, and
 /// then both send to each other at once.
@@ -139,8 +140,11 @@ impl Kind for Punch {
     const NAME: &'static str = "punch";
     const METRICS: &'static [Definition] = metrics::METRICS;
     const NOT_DONE: &'static Definition = &metrics::PUNCH_NOT_DONE;
-    const TURMOIL_LACKS: Option<&'static str> =
-        Some("no workload \"punch\" on turmoil: it has no NATs");
+    const NEEDS: &'static [Capability] = &[
+        Capability::Gateways,
+        Capability::UdpSockets,
+        Capability::TcpSockets,
+    ];
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let reader = &reading.reader;

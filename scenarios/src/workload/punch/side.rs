@@ -1,4 +1,4 @@
-//! Hole punching without nodes, over the simulator's sockets.
+//! Hole punching without nodes.
 //!
 //! Each pair of hosts registers with a third, the rendezvous, from the port that it will use, and
 //! is told where the other was seen once both have registered. Once both know that, they send
@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use orrery_sim::{HostId, host, kernel};
 
 use super::tracker::Cause;
 use super::{Act, Family, Protocol, Punch, tcp, udp};
@@ -27,17 +26,17 @@ pub(super) struct Side {
     pub(super) punch: u32,
     /// 0 or 1.
     pub(super) number: u8,
-    pub(super) host: HostId,
+    pub(super) host: u32,
     pub(super) how: Punch,
 }
 
 impl Side {
     /// Where the rendezvous is.
-    pub(super) fn rendezvous(&self) -> SocketAddr {
-        let via = HostId(self.how.via);
+    pub(super) fn rendezvous(&self, machines: &Machines) -> SocketAddr {
+        let (sockets, via) = (machines.testbed.sockets(), self.how.via);
         let ip = match self.how.family {
-            Family::Ipv4 => host::v4(via).into(),
-            Family::Ipv6 => host::v6(via).into(),
+            Family::Ipv4 => sockets.v4(via).into(),
+            Family::Ipv6 => sockets.v6(via).into(),
         };
         SocketAddr::new(ip, RENDEZVOUS_PORT)
     }
@@ -61,7 +60,7 @@ impl Side {
         state
             .trackers
             .get::<Punch>()
-            .begins(self.punch as usize, now_ns());
+            .begins(self.punch as usize, machines.now_ns());
     }
 
     pub(super) fn answered(&self, machines: &Machines) {
@@ -69,7 +68,7 @@ impl Side {
         state
             .trackers
             .get::<Punch>()
-            .answered(self.punch as usize, now_ns());
+            .answered(self.punch as usize, machines.now_ns());
     }
 
     pub(super) fn gives_up(&self, machines: &Machines) {
@@ -78,7 +77,7 @@ impl Side {
             .state()
             .trackers
             .get::<Punch>()
-            .gives_up(punch, side, now_ns());
+            .gives_up(punch, side, machines.now_ns());
     }
 
     pub(super) fn failed(&self, machines: &Machines, cause: Cause) {
@@ -86,12 +85,8 @@ impl Side {
         state
             .trackers
             .get::<Punch>()
-            .failed(self.punch as usize, cause, now_ns());
+            .failed(self.punch as usize, cause, machines.now_ns());
     }
-}
-
-fn now_ns() -> u64 {
-    kernel::now().as_nanos()
 }
 
 /// Lets a machine tell others where they are seen, if a workload wants that of it.
@@ -105,8 +100,8 @@ pub fn serve(machines: &Arc<Machines>, machine: u32) {
             let machines = Arc::clone(machines);
             let testbed = Arc::clone(&machines.testbed);
             let serving: BoxFuture<'static, ()> = match protocol {
-                Protocol::Udp => udp::serve(machines, HostId(machine)).boxed(),
-                Protocol::Tcp => tcp::serve(machines, HostId(machine)).boxed(),
+                Protocol::Udp => udp::serve(machines, machine).boxed(),
+                Protocol::Tcp => tcp::serve(machines, machine).boxed(),
             };
             testbed.spawn(machine, serving);
         }
@@ -119,7 +114,7 @@ pub fn start(machines: &Arc<Machines>, how: &Punch, host: u32, act: Act) {
         let side = Side {
             punch: act.punch,
             number,
-            host: HostId(machine),
+            host: machine,
             how: how.clone(),
         };
         if !machines.runs(machine) {

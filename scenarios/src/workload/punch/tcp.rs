@@ -11,8 +11,6 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use futures_timer::Delay;
-use orrery_sim::HostId;
-use orrery_sim::net::{TcpListener, TcpStream};
 
 use super::Punch;
 use super::message::{Kind, LENGTH, Message};
@@ -20,13 +18,16 @@ use super::side::{RENDEZVOUS_PORT, Side};
 use super::start::start;
 use super::tracker::Cause;
 use crate::play::machine::Machines;
+use crate::testbed::{Connection, Listener};
+
+type Stream = Box<dyn Connection>;
 
 /// Sides that have registered and wait for their others, by pair: no more than the world has.
-type Waiting = Arc<Mutex<BTreeMap<u32, [Option<TcpStream>; 2]>>>;
+type Waiting = Arc<Mutex<BTreeMap<u32, [Option<Stream>; 2]>>>;
 
 /// Tells both sides of each pair where the other is seen, once both have registered.
-pub(super) async fn serve(machines: Arc<Machines>, host: HostId) {
-    let listener = match TcpListener::bind(host, RENDEZVOUS_PORT) {
+pub(super) async fn serve(machines: Arc<Machines>, host: u32) {
+    let listener = match machines.testbed.sockets().listen(host, RENDEZVOUS_PORT) {
         Ok(listener) => listener,
         Err(error) => return machines.testbed.fail(format!("no rendezvous: {error}")),
     };
@@ -40,11 +41,11 @@ pub(super) async fn serve(machines: Arc<Machines>, host: HostId) {
                 tracing::debug!(%error, "a registration ended");
             }
         };
-        machines.testbed.spawn(host.0, registering.boxed());
+        machines.testbed.spawn(host, registering.boxed());
     }
 }
 
-async fn register(mut stream: TcpStream, waiting: &Waiting, pairs: usize) -> io::Result<()> {
+async fn register(mut stream: Stream, waiting: &Waiting, pairs: usize) -> io::Result<()> {
     let Some(message) = read(&mut stream).await? else {
         return Ok(());
     };
@@ -81,7 +82,7 @@ async fn register(mut stream: TcpStream, waiting: &Waiting, pairs: usize) -> io:
     Ok(())
 }
 
-async fn read(stream: &mut TcpStream) -> io::Result<Option<Message>> {
+async fn read(stream: &mut Stream) -> io::Result<Option<Message>> {
     let mut bytes = [0; LENGTH];
     stream.read_exact(&mut bytes).await?;
     Ok(Message::read(&bytes))
@@ -90,26 +91,27 @@ async fn read(stream: &mut TcpStream) -> io::Result<Option<Message>> {
 /// What a side waits for.
 enum Event {
     Tick,
-    Dialled(io::Result<TcpStream>),
-    Accepted(TcpStream),
+    Dialled(io::Result<Stream>),
+    Accepted(Stream),
     /// The other side is there, or not.
-    Greeted(io::Result<TcpStream>),
+    Greeted(io::Result<Stream>),
 }
 
 type Events<'a> = FuturesUnordered<BoxFuture<'a, Event>>;
 
 /// One side of a pair: registers, and dials the other until its tries are used up.
 pub(super) async fn side(machines: Arc<Machines>, side: Side) {
+    let sockets = machines.testbed.sockets();
     let listener = if side.how.listens {
-        let Ok(listener) = TcpListener::bind(side.host, 0) else {
+        let Ok(listener) = sockets.listen(side.host, 0) else {
             return side.failed(&machines, Cause::HostDown);
         };
         Some(listener)
     } else {
         None
     };
-    let port = listener.as_ref().map(TcpListener::port);
-    let introduced = introduce(&side, port).await;
+    let port = listener.as_ref().map(|listener| listener.port());
+    let introduced = introduce(&machines, &side, port).await;
     let (_rendezvous, port, other) = match introduced {
         Ok(introduced) => introduced,
         Err(error) => {
@@ -120,7 +122,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
     let mut events = Events::new();
     events.push(start(&machines, &side).map(|()| Event::Tick).boxed());
     if let Some(listener) = &listener {
-        events.push(accept(listener));
+        events.push(accept(&**listener));
     }
     let mut left = side.how.tries;
     let mut is_dialling = false;
@@ -135,7 +137,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
                 if !is_dialling && kept.is_none() {
                     is_dialling = true;
                     side.begins(&machines);
-                    let dialling = TcpStream::connect(side.host, other, Some(port));
+                    let dialling = sockets.connect(side.host, other, Some(port));
                     events.push(dialling.map(Event::Dialled).boxed());
                 }
             }
@@ -149,7 +151,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
             Event::Accepted(stream) => {
                 events.push(greet(stream, &side));
                 if let Some(listener) = &listener {
-                    events.push(accept(listener));
+                    events.push(accept(&**listener));
                 }
             }
             Event::Greeted(greeted) => {
@@ -164,8 +166,14 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
 
 /// Registers from `port` or a free one: the connection to the rendezvous, the port, and where the
 /// other side is seen.
-async fn introduce(side: &Side, port: Option<u16>) -> io::Result<(TcpStream, u16, SocketAddr)> {
-    let mut stream = TcpStream::connect(side.host, side.rendezvous(), port).await?;
+async fn introduce(
+    machines: &Machines,
+    side: &Side,
+    port: Option<u16>,
+) -> io::Result<(Stream, u16, SocketAddr)> {
+    let sockets = machines.testbed.sockets();
+    let to = side.rendezvous(machines);
+    let mut stream = sockets.connect(side.host, to, port).await?;
     stream.write_all(&message(side, Kind::Register)).await?;
     let told = read(&mut stream).await?;
     let port = stream.local().port();
@@ -191,17 +199,17 @@ fn tick<'a>(after: Duration) -> BoxFuture<'a, Event> {
     Delay::new(after).map(|()| Event::Tick).boxed()
 }
 
-fn accept(listener: &TcpListener) -> BoxFuture<'_, Event> {
+fn accept(listener: &dyn Listener) -> BoxFuture<'_, Event> {
     let accepting = poll_fn(|cx| listener.poll_accept(cx));
     accepting.map(Event::Accepted).boxed()
 }
 
 /// Finds out whether the other side is at the other end.
-fn greet(stream: TcpStream, side: &Side) -> BoxFuture<'_, Event> {
+fn greet(stream: Stream, side: &Side) -> BoxFuture<'_, Event> {
     async move { Event::Greeted(exchange(stream, side).await) }.boxed()
 }
 
-async fn exchange(mut stream: TcpStream, side: &Side) -> io::Result<TcpStream> {
+async fn exchange(mut stream: Stream, side: &Side) -> io::Result<Stream> {
     let asked = Kind::Ask(stream.remote());
     stream.write_all(&message(side, asked)).await?;
     let is_other = |other: Message| other.punch == side.punch && other.side != side.number;

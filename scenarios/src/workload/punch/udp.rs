@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, Either, FutureExt, select};
 use futures_timer::Delay;
-use orrery_sim::HostId;
-use orrery_sim::net::udp::UdpSocket;
 
 use super::Punch;
 use super::message::{Kind, Message};
@@ -17,20 +15,21 @@ use super::side::{RENDEZVOUS_PORT, Side};
 use super::start::start;
 use super::tracker::Cause;
 use crate::play::machine::Machines;
+use crate::testbed::Datagrams;
 
 /// Endpoints of the other side that a side sends to: where it is seen, and whence it was heard.
 const PATHS_MAX: usize = 8;
 
 /// Tells both sides of each pair where the other is seen, as often as they ask once both have.
-pub(super) async fn serve(machines: Arc<Machines>, host: HostId) {
-    let socket = match UdpSocket::bind(host, RENDEZVOUS_PORT) {
+pub(super) async fn serve(machines: Arc<Machines>, host: u32) {
+    let socket = match machines.testbed.sockets().bind_udp(host, RENDEZVOUS_PORT) {
         Ok(socket) => socket,
         Err(error) => return machines.testbed.fail(format!("no rendezvous: {error}")),
     };
     // No more pairs than the world has.
     let pairs = machines.state().trackers.get::<Punch>().len();
     let mut seen: BTreeMap<u32, [Option<SocketAddr>; 2]> = BTreeMap::new();
-    while let Ok((from, payload)) = poll_fn(|cx| socket.poll_recv_from(cx)).await {
+    while let Ok((from, payload)) = poll_fn(|cx| socket.poll_receive(cx)).await {
         let Some(message) = Message::read(&payload) else {
             continue;
         };
@@ -63,7 +62,7 @@ pub(super) async fn serve(machines: Arc<Machines>, host: HostId) {
 
 /// One side of a pair: registers, and sends to the other until its tries are used up.
 pub(super) async fn side(machines: Arc<Machines>, side: Side) {
-    let Ok(socket) = UdpSocket::bind(side.host, 0) else {
+    let Ok(socket) = machines.testbed.sockets().bind_udp(side.host, 0) else {
         return side.failed(&machines, Cause::HostDown);
     };
     let mut trying = Trying {
@@ -75,7 +74,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
     };
     let mut tick: BoxFuture<'static, ()> = std::future::ready(()).boxed();
     loop {
-        let receiving = poll_fn(|cx| trying.socket.poll_recv_from(cx));
+        let receiving = poll_fn(|cx| trying.socket.poll_receive(cx));
         match select(pin!(receiving), &mut tick).await {
             Either::Left((Ok((from, payload)), _)) => {
                 let Some(message) = Message::read(&payload) else {
@@ -100,7 +99,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
 struct Trying {
     machines: Arc<Machines>,
     side: Side,
-    socket: UdpSocket,
+    socket: Box<dyn Datagrams>,
     left: u32,
     /// Where to ask; unknown until the rendezvous has told.
     paths: Option<BTreeSet<SocketAddr>>,
@@ -114,7 +113,9 @@ impl Trying {
         }
         let is_other = message.side != self.side.number;
         match message.kind {
-            Kind::Seen(at) if from == self.side.rendezvous() && self.paths.is_none() => {
+            Kind::Seen(at)
+                if from == self.side.rendezvous(&self.machines) && self.paths.is_none() =>
+            {
                 self.paths = Some(BTreeSet::from([at]));
                 self.left = self.side.how.tries;
                 return true;
@@ -146,7 +147,7 @@ impl Trying {
         }
         self.left -= 1;
         match &self.paths {
-            None => self.send(self.side.rendezvous(), Kind::Register),
+            None => self.send(self.side.rendezvous(&self.machines), Kind::Register),
             Some(paths) => {
                 self.side.begins(&self.machines);
                 for &at in paths {

@@ -1,4 +1,4 @@
-//! The node's QUIC on the sockets of a simulated machine.
+//! The node's QUIC on the sockets of a simulated host.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use quinn::AsyncUdpSocket;
 
 use super::adapters::HostExecutor;
 
-/// The UDP of a machine.
+/// The UDP of a host.
 pub struct HostUdp(pub HostId);
 
 impl UdpNetwork for HostUdp {
@@ -35,7 +35,7 @@ impl UdpNetwork for HostUdp {
     }
 }
 
-/// Secrets of a machine's connections, beside its captured packets.
+/// Secrets of a host's connections, beside its captured packets.
 struct CapturedKeys(HostId);
 
 impl KeyLog for CapturedKeys {
@@ -44,15 +44,15 @@ impl KeyLog for CapturedKeys {
     }
 }
 
-/// The QUIC of a node that starts on `machine`.
-pub fn wire(machine: HostId, settings: Settings) -> Wire {
-    let network = Arc::new(HostUdp(machine));
-    orrery_node::quic::wire(network, Arc::new(HostExecutor::of(machine)), settings)
+/// The QUIC of a node that starts on `host`.
+pub fn wire(host: HostId, settings: Settings) -> Wire {
+    let network = Arc::new(HostUdp(host));
+    orrery_node::quic::wire(network, Arc::new(HostExecutor::of(host)), settings)
 }
 
 /// The same without a node around it, with the transport key `keys`.
-pub fn transport(machine: HostId, keys: &Keypair, settings: Settings) -> QuicTransport {
-    let network = Arc::new(HostUdp(machine));
-    let executor = Arc::new(HostExecutor::of(machine));
+pub fn transport(host: HostId, keys: &Keypair, settings: Settings) -> QuicTransport {
+    let network = Arc::new(HostUdp(host));
+    let executor = Arc::new(HostExecutor::of(host));
     QuicTransport::new(network, executor, keys.clone(), settings)
 }

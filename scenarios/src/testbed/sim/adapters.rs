@@ -1,4 +1,4 @@
-//! The node's environment, filled with a simulated machine.
+//! The node's environment, filled with a simulated host.
 //!
 //! Each type here turns one thing of the simulator into the node's trait for it
 //! and adds nothing of its own.
@@ -20,52 +20,53 @@ use orrery_sim::disk::{SimDisk, SimFile};
 use orrery_sim::transport::SimTcp;
 use orrery_sim::{HostId, executor, host, kernel, muxed};
 
-use super::local::HostLan;
+use super::lan::HostLan;
 use super::quic;
 use crate::format::scenario::network::Fidelity;
+use crate::testbed::HostDisk;
 
-/// The environment of a node that starts now on `machine` with `config`.
+/// The environment of a node that starts now on `host` with `config`.
 pub fn environment(
-    machine: HostId,
+    host: HostId,
     fidelity: Fidelity,
     config: &Config,
     observer: Arc<dyn Observer>,
 ) -> Environment {
     Environment {
-        wires: wires(machine, fidelity, config.quic.settings()),
-        executor: Arc::new(HostExecutor::of(machine)),
-        storage: Arc::new(HostStorage::of(machine)),
-        local: Some(LocalDiscovery::Own(Arc::new(HostLan(machine)))),
+        wires: wires(host, fidelity, config.quic.settings()),
+        executor: Arc::new(HostExecutor::of(host)),
+        storage: Arc::new(HostStorage::of(host)),
+        local: Some(LocalDiscovery::Own(Arc::new(HostLan(host)))),
         upnp: false,
         observer,
     }
 }
 
-/// What a program on `machine` speaks over: TCP, then QUIC.
-pub fn wires(machine: HostId, fidelity: Fidelity, quic: Settings) -> Vec<Wire> {
-    vec![wire(machine, fidelity), quic::wire(machine, quic)]
+/// What a program on `host` speaks over: TCP, then QUIC.
+pub fn wires(host: HostId, fidelity: Fidelity, quic: Settings) -> Vec<Wire> {
+    vec![wire(host, fidelity), quic::wire(host, quic)]
 }
 
-/// The machine's TCP: to which the node adds Noise and Yamux, or which stands in for them.
-fn wire(machine: HostId, fidelity: Fidelity) -> Wire {
+/// The host's TCP: to which the node adds Noise and Yamux, or which stands in for them.
+fn wire(host: HostId, fidelity: Fidelity) -> Wire {
     match fidelity {
         Fidelity::Wire => {
-            let tcp = SimTcp::new(machine).map(|stream, _| -> ByteStream { Box::pin(stream) });
+            let tcp = SimTcp::new(host).map(|stream, _| -> ByteStream { Box::pin(stream) });
             Wire::Stream(tcp.boxed())
         }
         Fidelity::Flow => Wire::Muxed(Box::new(move |keys, _| {
-            muxed::transport(machine, &keys.public(), muxed::Shape::default())
+            muxed::transport(host, &keys.public(), muxed::Shape::default())
         })),
     }
 }
 
-/// Runs tasks on a machine until they end or it goes down.
+/// Runs tasks on a host until they end or it goes down.
 pub struct HostExecutor(executor::Executor);
 
 impl HostExecutor {
-    /// The executor of `machine`.
-    pub fn of(machine: HostId) -> Self {
-        Self(host::executor(machine))
+    /// The executor of `host`.
+    pub fn of(host: HostId) -> Self {
+        Self(host::executor(host))
     }
 }
 
@@ -75,7 +76,7 @@ impl Executor for HostExecutor {
     }
 }
 
-/// Runs jobs on the machine's disk at once, and lets their disk time pass
+/// Runs jobs on the host's disk at once, and lets their disk time pass
 /// before it acknowledges them.
 pub struct HostStorage {
     disk: SimDisk,
@@ -83,9 +84,9 @@ pub struct HostStorage {
 }
 
 impl HostStorage {
-    /// The storage of one life of `machine`.
-    pub fn of(machine: HostId) -> Self {
-        Self::on(host::disk(machine))
+    /// The storage of one life of `host`.
+    pub fn of(host: HostId) -> Self {
+        Self::on(host::disk(host))
     }
 
     /// Storage on `disk`.
@@ -93,9 +94,10 @@ impl HostStorage {
         let files: Arc<dyn Disk> = Arc::new(Files(disk.clone()));
         Self { disk, files }
     }
+}
 
-    /// The files, for inspection without disk time.
-    pub fn files(&self) -> &Arc<dyn Disk> {
+impl HostDisk for HostStorage {
+    fn files(&self) -> &Arc<dyn Disk> {
         &self.files
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -17,14 +18,17 @@ use orrery_node::api::Transport;
 use orrery_node::config::Config;
 use orrery_node::environment::{ByteStream, Environment, Executor, Observer, Wire};
 use orrery_sim::disk::{DiskConfig, SimDisk};
+use orrery_sim::net::address;
+use orrery_sim::random::Stream;
 use orrery_sim::time::SimTime;
 use orrery_sim::trace::Trace;
 use orrery_sim::{Class, Failure, HostId, interpose, kernel, virtual_thread};
 use tokio::runtime::Handle;
 
+use super::CAPABILITIES;
 use super::transport::TurmoilTcp;
-use crate::play::adapters::HostStorage;
-use crate::play::testbed::Testbed;
+use crate::testbed::sim::HostStorage;
+use crate::testbed::{Capabilities, HostDisk, Testbed, Traffic};
 
 /// The hosts of one simulation. Clones are the same.
 #[derive(Clone)]
@@ -40,7 +44,7 @@ struct State {
     /// What is to be done, by moment, class, host and order of asking.
     due: BTreeMap<(SimTime, Class, HostId, u64), Action>,
     asked: u64,
-    /// The machine whose task runs at this moment.
+    /// The host whose task runs at this moment.
     running: Option<u32>,
     trace: Trace,
     failure: Option<Failure>,
@@ -116,15 +120,20 @@ impl TurmoilBed {
         Ok(hash)
     }
 
+    /// Storage on the disk of a host.
+    fn disk(&self, host: u32) -> HostStorage {
+        HostStorage::on(self.state().disks[host as usize].clone())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // One thread uses it; a panic on it ends the run anyway.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `task` as turmoil may poll it: by the machine's time, and with its panic told.
+    /// `task` as turmoil may poll it: by the host's time, and with its panic told.
     fn supervised(
         &self,
-        machine: u32,
+        host: u32,
         mut task: BoxFuture<'static, ()>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let bed = self.clone();
@@ -132,7 +141,7 @@ impl TurmoilBed {
             if let Some(elapsed) = turmoil::sim_elapsed() {
                 interpose::set_now(SimTime::ZERO + elapsed);
             }
-            let before = bed.state().running.replace(machine);
+            let before = bed.state().running.replace(host);
             let polled = catch_unwind(AssertUnwindSafe(|| task.poll_unpin(cx)));
             let poll = polled.unwrap_or_else(|panic| {
                 bed.fail(virtual_thread::describe_panic(panic.as_ref()));
@@ -145,16 +154,33 @@ impl TurmoilBed {
 }
 
 impl Testbed for TurmoilBed {
-    fn environment(&self, machine: u32, _: &Config, observer: Arc<dyn Observer>) -> Environment {
-        let own = orrery_sim::net::address::v4(HostId(machine));
+    fn capabilities(&self) -> &'static Capabilities {
+        &CAPABILITIES
+    }
+
+    fn now(&self) -> SimTime {
+        kernel::now()
+    }
+
+    fn stream(&self, purpose: &str, host: u32) -> Stream {
+        let seed = self.state().seed;
+        Stream::new(seed, purpose, host)
+    }
+
+    fn home_addresses(&self, host: u32) -> (Ipv4Addr, Ipv6Addr) {
+        (address::v4(HostId(host)), address::v6(HostId(host)))
+    }
+
+    fn environment(&self, host: u32, _: &Config, observer: Arc<dyn Observer>) -> Environment {
+        let own = address::v4(HostId(host));
         let tcp = TurmoilTcp::new(own).map(|stream, _| -> ByteStream { Box::pin(stream) });
         Environment {
             wires: vec![Wire::Stream(tcp.boxed())],
             executor: Arc::new(HostTasks {
                 bed: self.clone(),
-                machine,
+                host,
             }),
-            storage: Arc::new(self.storage(machine)),
+            storage: Arc::new(self.disk(host)),
             local: None,
             upnp: false,
             observer,
@@ -171,13 +197,13 @@ impl Testbed for TurmoilBed {
         config.listen.addresses.retain(|address| !of_quic(address));
     }
 
-    fn storage(&self, machine: u32) -> HostStorage {
-        HostStorage::on(self.state().disks[machine as usize].clone())
+    fn storage(&self, host: u32) -> Box<dyn HostDisk> {
+        Box::new(self.disk(host))
     }
 
-    fn spawn(&self, machine: u32, task: BoxFuture<'static, ()>) {
-        let runtime = self.state().runtimes[machine as usize].clone();
-        runtime.spawn(self.supervised(machine, task));
+    fn spawn(&self, host: u32, task: BoxFuture<'static, ()>) {
+        let runtime = self.state().runtimes[host as usize].clone();
+        runtime.spawn(self.supervised(host, task));
     }
 
     fn call_at(&self, at: SimTime, class: Class, host: HostId, action: Action) {
@@ -187,10 +213,10 @@ impl Testbed for TurmoilBed {
         state.due.insert(key, action);
     }
 
-    fn report(&self, machine: u32, told: &[u8]) {
+    fn report(&self, host: u32, told: &[u8]) {
         let now = kernel::now();
         let mut state = self.state();
-        let host = HostId(machine);
+        let host = HostId(host);
         state.trace.record(now, Class::Report, host, |hasher| {
             hasher.update(&(told.len() as u64).to_le_bytes());
             hasher.update(told);
@@ -201,7 +227,7 @@ impl Testbed for TurmoilBed {
         let mut state = self.state();
         let name = state
             .running
-            .and_then(|machine| state.names.get(machine as usize));
+            .and_then(|host| state.names.get(host as usize));
         let failure = Failure {
             host: name.map_or("world", String::as_str).to_owned(),
             at: kernel::now(),
@@ -211,31 +237,35 @@ impl Testbed for TurmoilBed {
         state.failure.get_or_insert(failure);
     }
 
-    /// Power cuts are refused, so all machines have power.
-    fn is_up(&self, _machine: u32) -> bool {
+    /// Power cuts are refused, so all hosts have power.
+    fn is_up(&self, _: u32) -> bool {
         true
     }
 
-    fn pull_plug(&self, machine: u32) {
-        let disk = self.state().disks[machine as usize].clone();
+    fn pull_plug(&self, host: u32) {
+        let disk = self.state().disks[host as usize].clone();
         disk.power_cut(kernel::now());
     }
 
     /// All clocks are true.
-    fn as_machine(&self, _machine: u32, f: &mut dyn FnMut()) {
+    fn as_host(&self, _: u32, f: &mut dyn FnMut()) {
         f();
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        None
     }
 }
 
 /// Starts the tasks of a node on its host.
 struct HostTasks {
     bed: TurmoilBed,
-    machine: u32,
+    host: u32,
 }
 
 impl Executor for HostTasks {
     fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
-        self.bed.spawn(self.machine, task);
+        self.bed.spawn(self.host, task);
     }
 }
 
