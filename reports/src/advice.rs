@@ -110,13 +110,27 @@ fn silent_faults(record: &Record, all: &mut Vec<String>) {
                 silent.entry(name).or_default().add(&seed.seed, cell);
             }
         }
-        for (kind, Where { seeds, cells }) in silent {
+        let mut of_kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        for (fault, Where { seeds, cells }) in silent {
+            let nth = of_kinds.entry(audit::kind_of(fault)).or_default();
+            *nth += 1;
+            if *nth > NAMES_MAX {
+                continue;
+            }
             all.push(format!(
                 "fault {} never fired in {}, {}{}: move it to where it meets traffic, or drop it",
-                printable(kind),
+                printable(fault),
                 printable(&variant.name),
                 seed_list(&seeds),
                 in_cells(&cells),
+            ));
+        }
+        for (kind, faults) in of_kinds.into_iter().filter(|(_, n)| *n > NAMES_MAX) {
+            all.push(format!(
+                "{} further faults {} never fired in {}: the report's fault audit counts them",
+                faults - NAMES_MAX,
+                printable(kind),
+                printable(&variant.name),
             ));
         }
     }
@@ -151,8 +165,8 @@ fn mishaps(record: &Record, all: &mut Vec<String>) {
                 .map(|(reason, count)| format!("{} {count}", printable(reason)))
                 .collect();
             all.push(format!(
-                "{} in {}: {}, in {}; what was asked there was not done: let the hosts start \
-                 earlier, or ask later",
+                "{} in {}: {}, in {}; that was asked and not done, and no other figure counts it. Where \
+                 no fault of the scenario explains it, let the hosts start earlier, or ask later",
                 printable(&name),
                 printable(&variant.name),
                 reasons.join(", "),

@@ -98,6 +98,87 @@ pub fn faults(record: &Record) -> BTreeMap<&str, Vec<FaultSum>> {
     all
 }
 
+/// A line of what is told of faults: one fault, or several of a kind together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultLine {
+    /// The fault's name, or the kind and how many they are.
+    pub name: String,
+    /// One entry a variant in the record's order. Of several faults, effects are added up; seeds are
+    /// those of one of them where all fired in all, and added up else.
+    pub sums: Vec<FaultSum>,
+}
+
+/// Faults of one kind that have a line each; more of them are told together.
+const FAULTS_APART: usize = 4;
+
+/// [`faults`] as reports show them: many of a kind are one line, but for the first that were silent.
+pub fn fault_lines(record: &Record) -> Vec<FaultLine> {
+    let mut kinds: Vec<(&str, Vec<(&str, Vec<FaultSum>)>)> = Vec::new();
+    for (name, sums) in faults(record) {
+        let kind = kind_of(name);
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, of_kind)) => of_kind.push((name, sums)),
+            None => kinds.push((kind, vec![(name, sums)])),
+        }
+    }
+    let mut lines = Vec::new();
+    for (kind, of_kind) in kinds {
+        if of_kind.len() <= FAULTS_APART {
+            lines.extend(of_kind.into_iter().map(|(name, sums)| apart(name, sums)));
+            continue;
+        }
+        let (silent, fired): (Vec<_>, Vec<_>) = of_kind
+            .into_iter()
+            .partition(|(_, sums)| sums.iter().any(|sum| sum.seeds_fired < sum.seeds));
+        let mut silent = silent.into_iter();
+        let told = silent.by_ref().take(FAULTS_APART);
+        lines.extend(told.map(|(name, sums)| apart(name, sums)));
+        lines.extend(together(
+            &format!("further {kind}"),
+            silent.collect(),
+            false,
+        ));
+        lines.extend(together(kind, fired, true));
+    }
+    lines
+}
+
+/// The kind of a fault, without its place in the scenario: `partition` of `partition#2`.
+pub fn kind_of(fault: &str) -> &str {
+    fault.split_once('#').map_or(fault, |(kind, _)| kind)
+}
+
+fn apart(name: &str, sums: Vec<FaultSum>) -> FaultLine {
+    let name = name.to_owned();
+    FaultLine { name, sums }
+}
+
+/// Several faults in one line; nothing if there are none.
+fn together(kind: &str, faults: Vec<(&str, Vec<FaultSum>)>, all_fired: bool) -> Option<FaultLine> {
+    let name = match &faults[..] {
+        [] => return None,
+        [(name, _)] => (*name).to_owned(),
+        several => format!("{kind}, {} faults", several.len()),
+    };
+    let mut sums: Vec<FaultSum> = Vec::new();
+    for (_, of_fault) in faults {
+        sums.resize(of_fault.len(), FaultSum::default());
+        for (sum, one) in sums.iter_mut().zip(of_fault) {
+            sum.declared += one.declared;
+            sum.fired += one.fired;
+            sum.silent_in.extend(one.silent_in);
+            if all_fired {
+                sum.seeds = sum.seeds.max(one.seeds);
+                sum.seeds_fired = sum.seeds_fired.max(one.seeds_fired);
+            } else {
+                sum.seeds += one.seeds;
+                sum.seeds_fired += one.seeds_fired;
+            }
+        }
+    }
+    Some(FaultLine { name, sums })
+}
+
 /// Losses by cause, then one entry a variant in the record's order.
 pub fn losses(record: &Record) -> BTreeMap<&str, Vec<u64>> {
     let mut all: BTreeMap<&str, Vec<u64>> = BTreeMap::new();

@@ -61,6 +61,27 @@ pub fn interval_parts(mean: f64, ci95: [f64; 2], unit: &str, signed: bool) -> (S
     )
 }
 
+/// A difference by what it differs from, in hundredths with its sign: `−92.7 %`, `+240 %`. Three digits at
+/// most, and no more than its interval supports.
+pub fn relative(mean: f64, ci95: [f64; 2]) -> String {
+    let [percent, low, high] = [mean, ci95[0], ci95[1]].map(|share| share * 100.0);
+    let brief = if percent.abs() >= 100.0 {
+        0
+    } else if percent.abs() >= 1.0 {
+        1
+    } else {
+        2
+    };
+    let half = (high - low) / 2.0;
+    let decimals = if half > 0.0 {
+        brief.min((1 - half.log10().floor() as i32).clamp(0, 2) as usize)
+    } else {
+        brief
+    };
+    let sign = if percent > 0.0 { "+" } else { "" };
+    format!("{sign}{} %", number(percent, decimals))
+}
+
 /// A mean and its interval as numbers in the unit that suits `greatest`, which [`suffix_beside`]
 /// names; the interval is empty where its ends are equal.
 pub fn numbers_beside(mean: f64, ci95: [f64; 2], greatest: f64, unit: &str) -> (String, String) {
@@ -349,6 +370,21 @@ mod tests {
         }
         let (signed, ends) = interval_parts(1.5, [-0.5, 3.5], "1", true);
         assert_eq!((signed.as_str(), ends.as_str()), ("+1.5", "[−0.5, +3.5]"));
+    }
+
+    #[test]
+    fn relative_differences_have_three_digits_at_most() {
+        let table = [
+            (-0.926_57, [-0.9266, -0.9265], "−92.7 %"),
+            (0.0034, [0.0033, 0.0035], "+0.34 %"),
+            (-0.034, [-0.09, 0.02], "−3 %"),
+            (2.4, [2.399, 2.401], "+240 %"),
+            (1.0, [1.0, 1.0], "+100 %"),
+            (12.345, [12.0, 13.0], "+1,234 %"),
+        ];
+        for (mean, ci95, expected) in table {
+            assert_eq!(relative(mean, ci95), expected);
+        }
     }
 
     #[test]

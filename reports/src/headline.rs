@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     advice::whole_seeds,
     fields::Fields,
-    format::{figure_beside, interval_parts, plural, unit_of_difference},
+    format::{self, figure_beside, interval_parts, plural, unit_of_difference},
     key::{Key, Labels},
     matrix::matrices,
     record::{Difference, Expectation, Interval, Metric, Producer, Record},
@@ -212,9 +212,21 @@ pub struct Compared {
 /// Differences of the first variant from further ones at one place of a row, in words.
 pub fn compared(record: &Record, row: &Row, place: usize) -> Option<Compared> {
     let difference = row.differences.get(place.checked_sub(1)?)?.as_ref()?;
-    let unit = unit_of_difference(&row.unit);
-    let (mean, ends) = interval_parts(difference.mean, difference.ci95, unit, true);
-    let played = pairs_played(record, place);
+    let of_a = row.cells.first()?.as_ref();
+    let played = pairs_played(record, 0, place);
+    Some(in_words(difference, &row.unit, of_a, played))
+}
+
+/// A difference of figures with this unit in words; `of_a` is the figure of its first variant, and
+/// `played` how many pairs of seeds there are at most.
+fn in_words(
+    difference: &Difference,
+    unit: &str,
+    of_a: Option<&Interval>,
+    played: usize,
+) -> Compared {
+    let shown = unit_of_difference(unit);
+    let (mean, ends) = interval_parts(difference.mean, difference.ci95, shown, true);
     let n = difference.n as usize;
     let word = match Finding::of(difference) {
         Finding::Equal => "equal",
@@ -230,31 +242,114 @@ pub fn compared(record: &Record, row: &Row, place: usize) -> Option<Compared> {
         String::new()
     };
     let words = [word, &fewer].into_iter().filter(|part| !part.is_empty());
-    Some(Compared {
-        relative: relative(row, difference),
+    Compared {
+        relative: of_a.and_then(|of_a| relative(unit, of_a, difference)),
         mean,
         ends,
         words: words.collect::<Vec<_>>().join(", "),
-    })
+    }
 }
 
-/// Seeds that both a variant and the first one have played to their end, at most.
-fn pairs_played(record: &Record, place: usize) -> usize {
-    let played = [0, place].map(|place| record.variants.get(place).map_or(0, whole_seeds));
+/// Pairs of seeds that two variants have played to their end, at most.
+fn pairs_played(record: &Record, a: usize, b: usize) -> usize {
+    let played = [a, b].map(|place| record.variants.get(place).map_or(0, whole_seeds));
     played[0].min(played[1])
 }
 
-/// A difference by the mean of the first variant. There is none of shares, of what is not above 0,
+/// A difference by the mean of its first variant. There is none of shares, of what is not above 0,
 /// and where the mean is over other seeds than the pairs.
-fn relative(row: &Row, difference: &Difference) -> Option<String> {
-    let of_a = row.cells.first()?.as_ref()?;
-    let comparable = row.unit != "ratio" && of_a.mean > 0.0 && of_a.n == difference.n;
+fn relative(unit: &str, of_a: &Interval, difference: &Difference) -> Option<String> {
+    let comparable = unit != "ratio" && of_a.mean > 0.0 && of_a.n == difference.n;
     if !comparable || difference.mean == 0.0 {
         return None;
     }
     let by = |value: f64| value / of_a.mean;
-    let (mean, _) = interval_parts(by(difference.mean), difference.ci95.map(by), "ratio", true);
-    Some(mean)
+    Some(format::relative(
+        by(difference.mean),
+        difference.ci95.map(by),
+    ))
+}
+
+/// A figure in two variants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// `metric` or `metric.stat`, with the labels of its cell.
+    pub key: Key,
+    /// Names of the two variants.
+    pub variants: [String; 2],
+    /// The figure in each, with its interval.
+    pub figures: [String; 2],
+    /// How the second differs from the first.
+    pub compared: Compared,
+}
+
+/// The figures that a scenario names, or all without labels where it names none, in each two of its
+/// variants. Nothing of fewer than three variants: of two, the headline tells all.
+pub fn pairs(record: &Record) -> Vec<Pair> {
+    if record.variants.len() < 3 {
+        return Vec::new();
+    }
+    let fields = Fields::of(record);
+    let figure_of = |key: &Key| {
+        fields
+            .locate(key)
+            .map_or_else(|| key.clone(), |it| it.figure)
+    };
+    let named = match &asked(record)[..] {
+        [] => self::named(record),
+        asked => asked.to_vec(),
+    };
+    let mut all: Vec<(usize, Pair)> = Vec::new();
+    for difference in &record.differences {
+        let figure = figure_of(&difference.metric);
+        let place = named.iter().position(|named| *named == figure);
+        let is_usual = is_usual(&difference.metric) && difference.metric.labels().is_empty();
+        let place = match place {
+            Some(place) => place,
+            None if named.is_empty() && is_usual => 0,
+            None => continue,
+        };
+        all.extend(pair(record, difference).map(|pair| (place, pair)));
+    }
+    all.sort_by(|(a, first), (b, second)| (a, &first.key).cmp(&(b, &second.key)));
+    all.into_iter().map(|(_, pair)| pair).collect()
+}
+
+fn pair(record: &Record, difference: &Difference) -> Option<Pair> {
+    let place = |name: &str| record.variants.iter().position(|it| it.name == name);
+    let (a, b) = (place(&difference.a)?, place(&difference.b)?);
+    let key = &difference.metric;
+    let unit = unit_of(record, key);
+    let of = |place: usize| record.variants[place].summary.get(key);
+    let figure = |place: usize| of(place).map_or(NOTHING.to_owned(), |it| plain_cell(it, &unit));
+    Some(Pair {
+        key: key.clone(),
+        variants: [difference.a.clone(), difference.b.clone()],
+        figures: [figure(a), figure(b)],
+        compared: in_words(difference, &unit, of(a), pairs_played(record, a, b)),
+    })
+}
+
+/// [`pairs`] as a table whose first line is its head.
+pub fn pairs_layout(pairs: &[Pair], writing: &Writing<'_>) -> Vec<Vec<String>> {
+    let head = ["figure", "variants", "figures", "second minus first"].map(str::to_owned);
+    let mut last = None;
+    let lines = pairs.iter().map(|pair| {
+        let is_new = last.replace(&pair.key) != Some(&pair.key);
+        let key = if is_new {
+            (writing.key)(pair.key.as_str())
+        } else {
+            String::new()
+        };
+        let [a, b] = &pair.variants;
+        vec![
+            key,
+            format!("{}, {}", (writing.name)(a), (writing.name)(b)),
+            pair.figures.join(", "),
+            (writing.difference)(&pair.compared),
+        ]
+    });
+    std::iter::once(head.to_vec()).chain(lines).collect()
 }
 
 /// How a report writes names and figures.
@@ -379,11 +474,29 @@ pub fn sentences(record: &Record) -> Vec<String> {
     let answers = answers(record);
     let is_answer = |row: &&Row| row.named.is_some_and(|place| place < answers);
     for row in rows(record).iter().filter(is_answer) {
+        if record.variants.len() == 1 && answers < usize::MAX {
+            all.extend(alone(record, row));
+        }
         for place in 1..record.variants.len() {
             all.extend(sentence(record, row, place));
         }
     }
     all
+}
+
+/// A figure of the only variant, of which nothing else can be said.
+fn alone(record: &Record, row: &Row) -> Option<String> {
+    let cell = row.cells.first()?.as_ref()?;
+    let seeds = match fewer_seeds(record, 0, cell) {
+        Some(words) => words,
+        None => format!("n = {}", plural(cell.n as usize, "seed")),
+    };
+    let figure = if cell.n > 1 {
+        plain_cell(cell, &row.unit)
+    } else {
+        format::figure(cell.mean, &row.unit)
+    };
+    Some(format!("{} is {figure}, {seeds}.", row.key))
 }
 
 fn sentence(record: &Record, row: &Row, place: usize) -> Option<String> {
@@ -393,7 +506,7 @@ fn sentence(record: &Record, row: &Row, place: usize) -> Option<String> {
     let ((first, of_a), (name, of_b)) = (a?, b?);
     let greatest = of_a.mean.abs().max(of_b.mean.abs());
     let [a, b] = [of_a, of_b].map(|i| figure_beside(i.mean, greatest, &row.unit));
-    let (n, played) = (difference.n as usize, pairs_played(record, place));
+    let (n, played) = (difference.n as usize, pairs_played(record, 0, place));
     let pairs = if n < played {
         format!(
             "n = {n} of {}, the others without an event",

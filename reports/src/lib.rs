@@ -27,6 +27,8 @@
 //!     grid: vec![],
 //!     report: vec![],
 //!     charts: vec![],
+//!     compare: Default::default(),
+//!     moments: Default::default(),
 //!     variants: vec![Variant { name: "default".into(), ..Variant::default() }],
 //!     differences: vec![],
 //!     expectations: vec![],

@@ -59,6 +59,13 @@ pub struct Profile {
     pub kind: String,
     /// As the scenario names it.
     pub name: String,
+    /// What it is, in a sentence; empty in records from before it was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// Where its figures are from, with publisher, date and licence as far as they are known; empty in
+    /// records from before it was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// Its figures, for people.
     pub figures: String,
     /// Its file; empty if that is too large to be kept.

@@ -68,6 +68,13 @@ pub struct Record {
     /// The charts that answer it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub charts: Vec<Chart>,
+    /// Which variants are compared on the reports' first screens.
+    #[serde(default, skip_serializing_if = "Compare::is_first")]
+    pub compare: Compare,
+    /// Which moment a sample of a distribution belongs to on a timeline, by its plain name; absent in
+    /// records from before it was told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moments: BTreeMap<String, Moment>,
     /// One entry a variant, in the scenario's order; `default` if it has none.
     pub variants: Vec<Variant>,
     /// Paired differences between variants.
@@ -110,6 +117,33 @@ pub enum Producer {
     Nothing,
     /// What should not happen: reports leave its zeros out, and warn of the rest.
     Mishap,
+}
+
+/// Which variants reports compare. Differences between each two are in the record whatever is chosen.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compare {
+    /// Each further one with the first.
+    #[default]
+    First,
+    /// Each with each.
+    All,
+}
+
+impl Compare {
+    fn is_first(&self) -> bool {
+        *self == Self::First
+    }
+}
+
+/// Which moment a sample belongs to on a timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Moment {
+    /// When what was timed or counted began.
+    Begin,
+    /// When it had ended, or was looked at.
+    End,
 }
 
 /// One dimension of a grid.

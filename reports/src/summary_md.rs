@@ -8,7 +8,7 @@ use crate::{
     format::{count, duration, interval_parts, markdown, plural},
     headline,
     matrix::{self, Matrix},
-    record::Record,
+    record::{Compare, Record},
 };
 
 /// The summary in GitHub-flavoured Markdown, ending in a newline.
@@ -43,6 +43,7 @@ pub fn summary(record: &Record) -> String {
         headlines(&mut lines, record);
     }
     cells(&mut lines, record);
+    every_pair(&mut lines, record);
     expectations(&mut lines, record);
     audits(&mut lines, record);
     let warnings = advice(record);
@@ -68,16 +69,26 @@ fn headlines(lines: &mut Vec<String>, record: &Record) {
     if rows.is_empty() {
         return;
     }
-    let writing = headline::Writing {
-        name: &markdown,
-        key: &markdown,
-        cell: &|cell, unit| {
-            let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
-            format!("**{mean}** {ends}")
-        },
-        difference: &headline::plain_difference,
-    };
-    table(lines, &headline::layout(record, &rows, &writing));
+    table(lines, &headline::layout(record, &rows, &WRITING));
+}
+
+/// How Markdown has names and figures.
+const WRITING: headline::Writing<'static> = headline::Writing {
+    name: &markdown,
+    key: &markdown,
+    cell: &|cell, unit| {
+        let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
+        format!("**{mean}** {ends}")
+    },
+    difference: &headline::plain_difference,
+};
+
+/// Each two variants, where the scenario asks for it.
+fn every_pair(lines: &mut Vec<String>, record: &Record) {
+    let pairs = headline::pairs(record);
+    if record.compare == Compare::All && !pairs.is_empty() {
+        table(lines, &headline::pairs_layout(&pairs, &WRITING));
+    }
 }
 
 fn cells(lines: &mut Vec<String>, record: &Record) {
@@ -160,11 +171,11 @@ fn audits(lines: &mut Vec<String>, record: &Record) {
             by_variant(record, &sums)
         ));
     }
-    for (kind, sums) in audit::faults(record) {
-        let fired: Vec<u64> = sums.iter().map(|sum| sum.fired).collect();
+    for fault in audit::fault_lines(record) {
+        let fired: Vec<u64> = fault.sums.iter().map(|sum| sum.fired).collect();
         all.push(format!(
             "- fault {} fired: {}",
-            markdown(kind),
+            markdown(&fault.name),
             by_variant(record, &fired)
         ));
     }

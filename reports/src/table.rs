@@ -10,7 +10,7 @@ use crate::{
     format::{count, duration, figure, plural, printable},
     headline,
     matrix::{self, Matrix},
-    record::{Record, Verdict},
+    record::{Compare, Record, Verdict},
 };
 
 /// Rows of the headline table before the rest is left to the report.
@@ -54,6 +54,7 @@ pub fn table(record: &Record, colour: Colour) -> String {
         headlines(&mut out, record, paint);
     }
     cells(&mut out, record, paint);
+    every_pair(&mut out, record, paint);
     expectations(&mut out, record, paint);
     faults(&mut out, record, paint);
     losses(&mut out, record);
@@ -98,14 +99,8 @@ fn headlines(out: &mut String, record: &Record, paint: Paint) {
         return;
     }
     let shown = &rows[..rows.len().min(ROWS_MAX)];
-    let writing = headline::Writing {
-        name: &printable,
-        key: &printable,
-        cell: &headline::plain_cell,
-        difference: &headline::plain_difference,
-    };
     let grid = Grid {
-        rows: headline::layout(record, shown, &writing),
+        rows: headline::layout(record, shown, &plain()),
     };
     out.push('\n');
     grid.print(out, paint);
@@ -114,6 +109,32 @@ fn headlines(out: &mut String, record: &Record, paint: Paint) {
             out,
             &format!("… and {} more in report.html", rows.len() - ROWS_MAX),
         );
+    }
+}
+
+/// Each two variants, where the scenario asks for it.
+fn every_pair(out: &mut String, record: &Record, paint: Paint) {
+    let pairs = headline::pairs(record);
+    if record.compare == Compare::First || pairs.is_empty() {
+        return;
+    }
+    let shown = &pairs[..pairs.len().min(ROWS_MAX)];
+    let rows = headline::pairs_layout(shown, &plain());
+    out.push('\n');
+    Grid { rows }.print(out, paint);
+    if pairs.len() > ROWS_MAX {
+        let rest = pairs.len() - ROWS_MAX;
+        line(out, &format!("… and {rest} more in report.html"));
+    }
+}
+
+/// How a terminal has names and figures.
+fn plain() -> headline::Writing<'static> {
+    headline::Writing {
+        name: &printable,
+        key: &printable,
+        cell: &headline::plain_cell,
+        difference: &headline::plain_difference,
     }
 }
 
@@ -187,7 +208,7 @@ fn expectations(out: &mut String, record: &Record, paint: Paint) {
 }
 
 fn faults(out: &mut String, record: &Record, paint: Paint) {
-    let faults = audit::faults(record);
+    let faults = audit::fault_lines(record);
     if faults.is_empty() {
         return;
     }
@@ -196,9 +217,9 @@ fn faults(out: &mut String, record: &Record, paint: Paint) {
     let mut head = vec!["faults: effects fired".to_owned()];
     head.extend(record.variants.iter().map(|v| printable(&v.name)));
     grid.rows.push(head);
-    for (kind, sums) in faults {
-        let mut cells = vec![printable(kind)];
-        cells.extend(sums.iter().map(|sum| {
+    for fault in faults {
+        let mut cells = vec![printable(&fault.name)];
+        cells.extend(fault.sums.iter().map(|sum| {
             let word = if sum.seeds_fired == sum.seeds {
                 "✓"
             } else {

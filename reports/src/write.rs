@@ -7,7 +7,12 @@ use std::{
 };
 
 use crate::{
-    Error, html, metrics_csv,
+    Error,
+    chart::{
+        self,
+        saved::{self, Ground},
+    },
+    html, metrics_csv,
     record::{Record, SCHEMA},
     summary_md,
 };
@@ -54,6 +59,27 @@ pub fn write_all(record: &Record, dir: &Path) -> Result<Vec<PathBuf>, Error> {
 /// As [`write_all`].
 pub fn page(record: &Record, dir: &Path) -> Result<PathBuf, Error> {
     text(dir, "report.html", &html::page(record)?)
+}
+
+/// Writes every chart of a result into `dir`, making it: as `NAME.svg` for a light ground, `NAME-dark.svg`
+/// for a dark one, and what it draws as `NAME.csv`. Returns their paths, in the order of the page.
+///
+/// # Errors
+/// [`Error::File`], and [`Error::Csv`] if the data of a chart cannot be written.
+pub fn charts(record: &Record, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    fs::create_dir_all(dir).map_err(file_error("create", dir))?;
+    let mut written = Vec::new();
+    for figure in chart::all(record) {
+        let name = saved::file_name(&figure.title);
+        for (ending, ground) in [(".svg", Ground::Light), ("-dark.svg", Ground::Dark)] {
+            let svg = saved::svg(&figure, ground);
+            written.push(text(dir, &format!("{name}{ending}"), &svg)?);
+        }
+        if !figure.data.rows.is_empty() {
+            written.push(text(dir, &format!("{name}.csv"), &figure.data.csv()?)?);
+        }
+    }
+    Ok(written)
 }
 
 /// Writes a file into `dir`, whole or not at all. Returns its path.

@@ -11,7 +11,7 @@ use orrery_reports::{
     key::Key,
     record::Metric,
     stats::Stat,
-    write::{read, to_json, write_all},
+    write::{self, read, to_json, write_all},
 };
 
 #[test]
@@ -171,4 +171,25 @@ fn what_is_not_a_record_is_refused_with_its_place() {
         read(dir.path()),
         Err(Error::File { action: "read", .. })
     ));
+}
+
+#[test]
+fn every_chart_becomes_two_drawings_and_a_table_under_a_name_of_its_own() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let record = fixture::skewed_clocks(3);
+    let written = write::charts(&record, folder.path()).expect("it can be written");
+    let names: Vec<_> = written.iter().filter_map(|path| path.file_name()).collect();
+    for name in [
+        "feed-missed-forever-seed-by-seed.svg",
+        "feed-missed-forever-seed-by-seed-dark.svg",
+        "feed-missed-forever-seed-by-seed.csv",
+        "feed-delivery-latency-share-at-or-below.svg",
+    ] {
+        assert!(
+            names.iter().any(|known| *known == name),
+            "{name}: {names:?}"
+        );
+    }
+    let different: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(different.len(), names.len());
 }

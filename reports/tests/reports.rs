@@ -6,7 +6,7 @@ use orrery_reports::{
     chart, html,
     key::Key,
     metrics_csv,
-    record::{Fidelity, Invariant, Loss, Mark, Record, Verdict},
+    record::{Compare, Fault, Fidelity, Invariant, Loss, Mark, Moment, Record, Verdict},
     schema, stats, summary_md,
     table::{Colour, table},
 };
@@ -355,4 +355,121 @@ fn the_committed_schema_is_current() {
         committed == schema::schema(),
         "run: cargo run -p orrery-reports --example schema > reports/schema/result.schema.json"
     );
+}
+
+#[test]
+fn many_faults_of_a_kind_are_one_line_and_the_silent_ones_are_named() {
+    let mut record = fixture::skewed_clocks(2);
+    for seed in record.variants.iter_mut().flat_map(|it| &mut it.seeds) {
+        seed.faults = (1..=120)
+            .map(|place| Fault {
+                kind: format!("partition#{place}").as_str().into(),
+                declared: 1,
+                fired: u64::from(place != 7),
+            })
+            .collect();
+    }
+    let reports = [
+        table(&record, Colour::Never),
+        summary_md::summary(&record),
+        html::page(&record).expect("valid"),
+    ];
+    for report in reports {
+        let report = report.replace('\\', "");
+        assert!(report.contains("partition, 119 faults"), "{report}");
+        assert!(report.contains("partition#7"), "{report}");
+        assert!(!report.contains("partition#8"), "{report}");
+    }
+    for seed in record.variants.iter_mut().flat_map(|it| &mut it.seeds) {
+        seed.faults.iter_mut().for_each(|fault| fault.fired = 0);
+    }
+    let text = table(&record, Colour::Never);
+    assert!(text.contains("further partition, 116 faults"), "{text}");
+    assert!(
+        text.contains("115 further faults partition never fired"),
+        "{text}"
+    );
+}
+
+/// The part of a page before its contents.
+fn first_screen(page: &str) -> &str {
+    page.split("<nav ").next().expect("it has contents")
+}
+
+#[test]
+fn one_variant_without_a_grid_leads_with_a_chart_of_what_its_scenario_names() {
+    let mut record = fixture::skewed_clocks(3);
+    record.variants.truncate(1);
+    record.expectations.clear();
+    let check = |report: &[&str], seeds: usize, expected: &str| {
+        let mut record = record.clone();
+        record.report = report.iter().map(|figure| (*figure).to_owned()).collect();
+        record.variants[0].seeds.truncate(seeds);
+        stats::summarise(&mut record).expect("valid histograms");
+        let page = html::page(&record).expect("valid");
+        let heading = format!("<h3>{expected}</h3>");
+        assert!(first_screen(&page).contains(&heading), "{expected}: {page}");
+        assert_eq!(
+            page.matches(&heading).count(),
+            1,
+            "{expected} is drawn once"
+        );
+    };
+    let curve = "feed.delivery.latency: share at or below";
+    check(&["feed.delivery.latency.p99", "net.bytes"], 3, curve);
+    check(
+        &["feed.missed_forever"],
+        3,
+        "feed.missed_forever, seed by seed",
+    );
+    // Equal in all seeds, or one seed: nothing to see seed by seed.
+    check(&["node.connections"], 3, curve);
+    check(&["feed.missed_forever"], 1, curve);
+    check(&[], 1, curve);
+    record.report = vec!["feed.delivery.latency.p99".into()];
+    let page = html::page(&record).expect("valid");
+    let sentence = "<li>feed.delivery.latency.p99 is ";
+    assert!(first_screen(&page).contains(sentence), "{page}");
+}
+
+#[test]
+fn each_two_of_three_variants_are_compared_where_the_scenario_asks_for_it() {
+    let mut record = fixture::skewed_clocks(6);
+    let mut third = record.variants[1].clone();
+    third.name = "third".into();
+    record.variants.push(third);
+    record.report = vec!["feed.missed_forever".into()];
+    stats::summarise(&mut record).expect("valid histograms");
+    let folded = html::page(&record).expect("valid");
+    assert!(folded.contains("<summary><h2>Each pair of variants</h2></summary>"));
+    assert!(!table(&record, Colour::Never).contains("cursor, third"));
+    record.compare = Compare::All;
+    let open = html::page(&record).expect("valid");
+    assert!(open.contains("<section id=\"every-pair\"><h2>Each pair of variants</h2>"));
+    for report in [table(&record, Colour::Never), summary_md::summary(&record)] {
+        let report = report.replace('\\', "");
+        assert!(report.contains("cursor, third"), "{report}");
+        assert!(report.contains("after_ts, third"), "{report}");
+    }
+    record.variants.truncate(2);
+    stats::summarise(&mut record).expect("valid histograms");
+    assert!(
+        !html::page(&record)
+            .expect("valid")
+            .contains("Each pair of variants")
+    );
+}
+
+#[test]
+fn timelines_say_which_moment_a_point_stands_for() {
+    let mut record = fixture::skewed_clocks(3);
+    for (moment, expected) in [
+        (Moment::Begin, "of what began in it"),
+        (Moment::End, "of what ended in it"),
+    ] {
+        let name = "feed.delivery.latency".to_owned();
+        record.moments.insert(name, moment);
+        let page = html::page(&record).expect("valid");
+        assert!(page.contains(expected), "{expected}");
+    }
 }

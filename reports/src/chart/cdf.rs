@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     format::count,
+    headline,
     key::Key,
     record::{Metric, Record},
     stats::{decode, interval, scale_of},
@@ -20,11 +21,17 @@ pub const CHART: Chart = Chart {
     figures,
 };
 
-fn figures(record: &Record) -> Vec<Figure> {
+/// The figures of all distributions that are worth one.
+pub(crate) fn figures(record: &Record) -> Vec<Figure> {
     distributions(record)
         .into_iter()
         .filter_map(|(name, unit)| figure_of(record, &name, &unit))
         .collect()
+}
+
+/// The figure of one distribution, if it has a sample.
+pub(crate) fn of(record: &Record, name: &Key) -> Option<Figure> {
+    figure_of(record, name, &headline::unit_of(record, name))
 }
 
 fn figure_of(record: &Record, name: &Key, unit: &str) -> Option<Figure> {

@@ -6,12 +6,12 @@
 
 pub mod bars;
 mod canvas;
-mod cdf;
+pub(crate) mod cdf;
 pub(crate) mod lines;
 mod losses;
 mod plot;
 pub mod saved;
-mod seeds;
+pub(crate) mod seeds;
 mod tail;
 mod timeline;
 
@@ -22,6 +22,7 @@ use saved::Data;
 use crate::{
     headline,
     key::Key,
+    matrix,
     record::{Metric, Record},
 };
 
@@ -78,6 +79,13 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// Whether the values that it draws, the third column of its data, are not all the same.
+    pub(crate) fn differs(&self) -> bool {
+        let mut values = self.data.rows.iter().filter_map(|row| row.get(2));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    }
+
     fn new(
         title: String,
         caption: String,
@@ -94,6 +102,22 @@ impl Figure {
             narrow: paint(Shape::NARROW),
         }
     }
+}
+
+/// All figures of a record: the matrices that are lines along an axis, and what each chart draws. No two
+/// have one title.
+pub fn all(record: &Record) -> Vec<Figure> {
+    let (matrices, _) = matrix::matrices(record);
+    let asked = matrix::charts(record);
+    let lines = asked.iter().chain(&matrices).filter_map(lines::figures);
+    let charts = CHARTS.iter().flat_map(|chart| (chart.figures)(record));
+    let mut all: Vec<Figure> = Vec::new();
+    for figure in lines.flatten().chain(charts) {
+        if all.iter().all(|known| known.title != figure.title) {
+            all.push(figure);
+        }
+    }
+    all
 }
 
 /// The merged distributions worth a chart, by name and unit: those that an expectation speaks of

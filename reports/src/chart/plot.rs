@@ -395,6 +395,8 @@ mod tests {
             grid: vec![],
             report: vec![],
             charts: vec![],
+            compare: crate::record::Compare::First,
+            moments: std::collections::BTreeMap::new(),
             variants: Vec::new(),
             differences: Vec::new(),
             expectations: Vec::new(),

@@ -2,6 +2,8 @@
 //!
 //! Both are links with their content within, so that a page saves them without a script.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{Figure, canvas::Shape};
@@ -45,26 +47,63 @@ impl Data {
     }
 }
 
-/// Colours of a drawing that has no page: those of the page in the light.
+/// What a drawing that has no page takes its colours from: `var(…)` are those of the page.
 const STYLE: &str = "text{font-family:system-ui,sans-serif}\
-.fill-text{fill:#16191d}.fill-muted{fill:#59626d}.fill-page{fill:#fff}\
-.fill-phase{fill:#6e7887;fill-opacity:.1}.fill-mark{fill:#d6a520;fill-opacity:.13}\
-.stroke-text{stroke:#16191d}.stroke-muted{stroke:#59626d}.stroke-grid{stroke:#e6e9ed}\
-.stroke-axis{stroke:#8b949e}.stroke-mark{stroke:#b58900}\
-.stroke-s0{stroke:#0a62b5}.fill-s0,.fill-b0{fill:#0a62b5}\
-.stroke-s1{stroke:#c2500a;stroke-dasharray:30 16}.fill-s1,.fill-b1{fill:#c2500a}\
-.stroke-s2{stroke:#0d7d6c;stroke-dasharray:8 12}.fill-s2,.fill-b2{fill:#0d7d6c}\
-.stroke-s3{stroke:#8e3ba8;stroke-dasharray:40 12 8 12}.fill-s3,.fill-b3{fill:#8e3ba8}\
-.stroke-s4{stroke:#8a6d00;stroke-dasharray:60 20}.fill-s4,.fill-b4{fill:#8a6d00}\
-.stroke-s5{stroke:#4b5563;stroke-dasharray:8 24}.fill-s5,.fill-b5{fill:#4b5563}\
+.fill-text{fill:var(--text)}.fill-muted{fill:var(--muted)}.fill-page{fill:var(--page)}\
+.fill-phase{fill:var(--phase-tint)}.fill-mark{fill:var(--mark-tint)}\
+.stroke-text{stroke:var(--text)}.stroke-muted{stroke:var(--muted)}.stroke-grid{stroke:var(--grid)}\
+.stroke-axis{stroke:var(--axis)}.stroke-mark{stroke:var(--mark)}\
+.stroke-s0{stroke:var(--s0)}.fill-s0,.fill-b0{fill:var(--s0)}\
+.stroke-s1{stroke:var(--s1);stroke-dasharray:30 16}.fill-s1,.fill-b1{fill:var(--s1)}\
+.stroke-s2{stroke:var(--s2);stroke-dasharray:8 12}.fill-s2,.fill-b2{fill:var(--s2)}\
+.stroke-s3{stroke:var(--s3);stroke-dasharray:40 12 8 12}.fill-s3,.fill-b3{fill:var(--s3)}\
+.stroke-s4{stroke:var(--s4);stroke-dasharray:60 20}.fill-s4,.fill-b4{fill:var(--s4)}\
+.stroke-s5{stroke:var(--s5);stroke-dasharray:8 24}.fill-s5,.fill-b5{fill:var(--s5)}\
 .fill-b0,.fill-b1,.fill-b2,.fill-b3,.fill-b4,.fill-b5{fill-opacity:.16}\
 circle.stroke-s4,line.stroke-s5{stroke-dasharray:none}";
+
+/// The style sheet of the page, which has the colours.
+const PAGE: &str = include_str!("../html/style.css");
+
+/// On what a drawing is to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// White, as paper and slides.
+    Light,
+    /// Dark, as a page in dark mode.
+    Dark,
+}
+
+/// The style of a drawing on its own, and the colour beneath it.
+fn style(ground: Ground) -> (String, &'static str) {
+    // The page has the colours for light first, and then those that differ in the dark.
+    let mut blocks = PAGE.split(":root {").skip(1);
+    let mut block = || colours(blocks.next().unwrap_or_default());
+    let (mut colours, dark) = (block(), block());
+    if ground == Ground::Dark {
+        colours.extend(dark);
+    }
+    let mut style = STYLE.to_owned();
+    for (name, colour) in &colours {
+        style = style.replace(&format!("var({name})"), colour);
+    }
+    (style, colours.get("--page").copied().unwrap_or("none"))
+}
+
+/// The colours by name that a block of the style sheet begins with.
+fn colours(block: &'static str) -> BTreeMap<&'static str, &'static str> {
+    let (block, _) = block.split_once('}').unwrap_or_default();
+    let pairs = block.split(';').filter_map(|pair| pair.split_once(':'));
+    let pairs = pairs.map(|(name, colour)| (name.trim(), colour.trim()));
+    pairs.filter(|(name, _)| name.starts_with("--")).collect()
+}
 
 /// Height of a line of words, in CSS pixels.
 const LINE_PX: f64 = 22.0;
 
 /// The figure as an SVG file: title, legend and drawing.
-pub fn svg(figure: &Figure) -> String {
+pub fn svg(figure: &Figure, ground: Ground) -> String {
+    let (style, beneath) = style(ground);
     let width = Shape::WIDE.width;
     let entries = figure.legend.len();
     let top = LINE_PX * (1.4 + entries as f64);
@@ -88,8 +127,8 @@ pub fn svg(figure: &Figure) -> String {
     let inner = figure.wide.svg.replacen("<svg ", &place, 1);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\"><title>{title}</title><style>{STYLE}</style>\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\
+         viewBox=\"0 0 {width} {height}\"><title>{title}</title><style>{style}</style>\
+         <rect width=\"100%\" height=\"100%\" fill=\"{beneath}\"/>\
          <text x=\"8\" y=\"20\" font-size=\"15\" font-weight=\"600\" class=\"fill-text\">{title}</text>\
          {}{inner}</svg>\n",
         legend.concat(),
@@ -106,7 +145,12 @@ pub(crate) fn links(figure: &Figure) -> String {
             STANDARD.encode(content)
         )
     };
-    let mut all = vec![link("svg", "image/svg+xml", &svg(figure), "SVG")];
+    let mut all = vec![link(
+        "svg",
+        "image/svg+xml",
+        &svg(figure, Ground::Light),
+        "SVG",
+    )];
     if !figure.data.rows.is_empty()
         && let Ok(csv) = figure.data.csv()
     {
@@ -115,8 +159,8 @@ pub(crate) fn links(figure: &Figure) -> String {
     format!("<p class=\"save\">Save: {}</p>\n", all.join(" · "))
 }
 
-/// Small letters, digits and hyphens.
-fn file_name(title: &str) -> String {
+/// A figure's file name without its ending, of its title: small letters, digits and hyphens.
+pub fn file_name(title: &str) -> String {
     let words = title.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<String> = words
         .filter(|word| !word.is_empty())
@@ -137,7 +181,11 @@ mod tests {
         });
         figure.data = Data::of(["loss", "mean"]);
         figure.data.row(["0,1 %".into(), "3".into()]);
-        let svg = svg(&figure);
+        let dark = svg(&figure, Ground::Dark);
+        assert!(dark.contains("fill=\"#101418\"") && dark.contains(".fill-text{fill:#e8ebee}"));
+        let svg = svg(&figure, Ground::Light);
+        assert!(svg.contains("fill=\"#ffffff\"") && svg.contains(".fill-text{fill:#16191d}"));
+        assert!(!svg.contains("var(") && !dark.contains("var("));
         assert!(svg.starts_with("<svg xmlns=") && svg.contains("A &lt;title&gt;"));
         assert!(svg.contains("one &amp; all") && svg.contains("<style>"));
         assert_eq!(

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     headline::{self, Row},
+    key::Key,
     record::Record,
     stats,
 };
@@ -21,22 +22,25 @@ pub const CHART: Chart = Chart {
 /// Height of a variant's strip in pixels.
 const STRIP_PX: f64 = 52.0;
 
-fn figures(record: &Record) -> Vec<Figure> {
-    let most = record
-        .variants
-        .iter()
-        .map(|v| v.seeds.len())
-        .max()
-        .unwrap_or(0);
-    if most < 2 {
+/// The figures of what the scenario names; none of a single seed.
+pub(crate) fn figures(record: &Record) -> Vec<Figure> {
+    let rows = drawn(record).into_iter().take(METRICS_MAX);
+    rows.map(|row| figure_of(record, &row)).collect()
+}
+
+/// The figure of one of them, if it is there.
+pub(crate) fn of(record: &Record, key: &Key) -> Option<Figure> {
+    let row = drawn(record).into_iter().find(|row| row.key == *key)?;
+    Some(figure_of(record, &row))
+}
+
+fn drawn(record: &Record) -> Vec<Row> {
+    let seeds = record.variants.iter().map(|v| v.seeds.len());
+    if seeds.max().unwrap_or(0) < 2 {
         return Vec::new();
     }
-    headline::rows(record)
-        .into_iter()
-        .filter(|row| row.named.is_some())
-        .take(METRICS_MAX)
-        .map(|row| figure_of(record, &row))
-        .collect()
+    let rows = headline::rows(record).into_iter();
+    rows.filter(|row| row.named.is_some()).collect()
 }
 
 fn figure_of(record: &Record, row: &Row) -> Figure {

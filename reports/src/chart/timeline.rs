@@ -12,7 +12,7 @@ use super::{
 use crate::{
     format::duration,
     key::Key,
-    record::{Metric, Record},
+    record::{Metric, Moment, Record},
 };
 
 /// The registry's entry.
@@ -48,9 +48,14 @@ fn figure_of(record: &Record, name: &Key, unit: &str) -> Option<Figure> {
         return None;
     }
     let title = format!("{name} over time");
+    let what = match record.moments.get(name.metric()) {
+        Some(Moment::Begin) => "of what began in it, whenever that ended",
+        Some(Moment::End) => "of what ended in it, or was looked at",
+        None => "of its samples",
+    };
     let caption = format!(
-        "Mean of {} columns over all seeds. The grey ends are warm-up, which is not measured, and \
-         drain.",
+        "A point stands for {} of simulated time: the mean, over all seeds, {what}. The grey ends are \
+         warm-up, which is not measured, and drain.",
         duration(width_s)
     );
     let known = legend(record, |place| {

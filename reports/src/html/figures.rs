@@ -8,12 +8,12 @@ use crate::{
 };
 
 /// The figures of a section: the first of each chart, and the others folded; nothing if there are
-/// none.
-pub(super) fn section(record: &Record, section: Section) -> String {
-    let charts = CHARTS.iter().filter(|chart| chart.section == section);
+/// none. The one with the title `drawn` stands elsewhere on the page.
+pub(super) fn section(record: &Record, section: Section, drawn: &str) -> String {
     let (mut first, mut others) = (Vec::new(), Vec::new());
-    for chart in charts {
-        let mut figures = (chart.figures)(record).into_iter();
+    for chart in CHARTS.iter().filter(|chart| chart.section == section) {
+        let figures = (chart.figures)(record);
+        let mut figures = figures.into_iter().filter(|it| it.title != drawn);
         first.extend(figures.next());
         others.extend(figures);
     }
@@ -21,36 +21,11 @@ pub(super) fn section(record: &Record, section: Section) -> String {
     body + &folded(&others)
 }
 
-/// Every seed's figures, drawn once.
-pub(super) struct SeedBySeed {
-    /// What the page leads with where it has no matrix: of the figures that the scenario names, the
-    /// first in which variants differ.
-    pub lead: Option<String>,
-    /// The others.
-    pub others: String,
-}
-
-pub(super) fn seed_by_seed(record: &Record) -> SeedBySeed {
-    let charts = CHARTS
-        .iter()
-        .filter(|chart| chart.section == Section::Headline);
-    let mut figures: Vec<Figure> = charts.flat_map(|chart| (chart.figures)(record)).collect();
-    let is_compared = record.grid.is_empty() && record.variants.len() > 1;
-    let place = figures
-        .iter()
-        .position(|figure| is_compared && differs(figure));
-    let lead = place.map(|place| markup(&figures.remove(place)));
-    SeedBySeed {
-        lead,
-        others: concat(figures.iter().map(markup)),
-    }
-}
-
-/// Whether seeds or variants have different values.
-fn differs(figure: &Figure) -> bool {
-    let mut values = figure.data.rows.iter().filter_map(|row| row.get(2));
-    let first = values.next();
-    values.any(|value| Some(value) != first)
+/// All figures of a section but the one with the title `drawn`.
+pub(super) fn all(record: &Record, section: Section, drawn: &str) -> String {
+    let charts = CHARTS.iter().filter(|chart| chart.section == section);
+    let figures = charts.flat_map(|chart| (chart.figures)(record));
+    concat(figures.filter(|it| it.title != drawn).map(|it| markup(&it)))
 }
 
 fn folded(figures: &[Figure]) -> String {

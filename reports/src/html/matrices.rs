@@ -1,25 +1,24 @@
 //! Matrices as tables whose cells have heat.
 
-use super::{Part, Results, concat};
+use super::{Part, concat};
 use crate::{
     chart::lines,
     format::{figure, figure_beside, html, html_key, plural},
+    key::Key,
     matrix::{Asked, Cell, Matrix, PAGE_MAX, Panel, STEPS, charts, matrices},
+    origin::Profile,
     record::{Interval, Record},
 };
 
 /// Columns from which a matrix takes the whole width, and its cells are set closer.
 const WIDE_FROM: usize = 6;
 
-/// The results of a grid, in place of the headline table. The page leads with the first figure that
-/// differs between cells.
-pub(super) fn section(record: &Record) -> Results {
+/// The results of a grid, in place of the headline table: what the page leads with, which is the first
+/// figure that differs between cells, and all else.
+pub(super) fn section(record: &Record) -> (String, String) {
     let (mut all, left_out) = matrices(record);
     if all.is_empty() {
-        return Results {
-            lead: None,
-            body: "<p>No seed left a figure.</p>\n".to_owned(),
-        };
+        return (String::new(), "<p>No seed left a figure.</p>\n".to_owned());
     }
     let intro = intro(record, &all);
     let named = all.iter().any(|matrix| matrix.named);
@@ -28,11 +27,45 @@ pub(super) fn section(record: &Record) -> Results {
     all.retain(|matrix| asked.iter().all(|chart| chart.figure != matrix.figure));
     all.splice(0..0, asked);
     let first = all.iter().position(|matrix| matrix.alike().is_none());
-    let lead = first.map(|first| markup(&all.remove(first)));
-    Results {
-        lead,
-        body: intro + &figures(&all, left_out, named),
+    let lead = first.map(|first| leading(record, &all.remove(first)));
+    let lead = lead.unwrap_or_default();
+    (lead, intro + &figures(&all, left_out, named))
+}
+
+/// A figure that varies along pairs of labels, in a record without a grid, with what it is of; nothing
+/// if all pairs are alike.
+pub(super) fn pair(record: &Record, figure: &Key) -> Option<(String, Key)> {
+    let (all, _) = matrices(record);
+    let is_it = |matrix: &Matrix| matrix.figure == *figure || matrix.is_of(figure);
+    let mut drawn = all.iter().filter(|matrix| is_it(matrix));
+    let matrix = drawn.find(|matrix| matrix.alike().is_none())?;
+    Some((leading(record, matrix), matrix.figure.clone()))
+}
+
+/// The matrix that a page leads with, and what the NATs are that its rows and columns name.
+fn leading(record: &Record, matrix: &Matrix) -> String {
+    markup(matrix) + &nats(record, matrix)
+}
+
+/// A list of the NATs among a matrix's rows and columns; nothing if they are something else.
+fn nats(record: &Record, matrix: &Matrix) -> String {
+    let profiles = record.origin.iter().flat_map(|origin| &origin.profiles);
+    let nats: Vec<&Profile> = profiles.filter(|profile| profile.kind == "nat").collect();
+    let values = matrix.rows.values.iter().chain(&matrix.columns.values);
+    let mut named: Vec<&Profile> = Vec::new();
+    for value in values {
+        let nat = nats.iter().find(|nat| nat.name == *value);
+        let is_new = |nat: &&&Profile| named.iter().all(|known| known.name != nat.name);
+        named.extend(nat.filter(is_new));
     }
+    let items = concat(named.iter().map(|nat| {
+        let (name, summary) = (html(&nat.name), html(&nat.summary));
+        format!("<div><dt class=\"code\">{name}</dt><dd>{summary}</dd></div>\n")
+    }));
+    if named.iter().all(|nat| nat.summary.is_empty()) {
+        return String::new();
+    }
+    format!("<dl class=\"nats\" aria-label=\"What the NATs are\">\n{items}</dl>\n")
 }
 
 /// What the figures of a grid are.
@@ -51,8 +84,10 @@ fn intro(record: &Record, all: &[Matrix]) -> String {
 }
 
 /// Figures by pairs of labels, of a record without a grid. Folded unless an expectation names any.
-pub(super) fn pairs(record: &Record) -> Part {
-    let (all, left_out) = matrices(record);
+/// The one that the page leads with is `drawn` already.
+pub(super) fn pairs(record: &Record, drawn: Option<&Key>) -> Part {
+    let (mut all, left_out) = matrices(record);
+    all.retain(|matrix| drawn != Some(&matrix.figure));
     let expected = all.iter().any(|matrix| matrix.named);
     Part {
         folded: !expected,

@@ -11,7 +11,9 @@ macro_rules! put {
     };
 }
 
+mod compared;
 mod figures;
+mod lead;
 mod ledger;
 mod matrices;
 mod opening;
@@ -25,6 +27,8 @@ use crate::{
     format::html,
     record::Record,
 };
+
+use lead::Lead;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -46,28 +50,30 @@ pub fn page(record: &Record) -> Result<String, Error> {
             crate::stats::decode(text)?;
         }
     }
-    let results = if record.grid.is_empty() {
-        tables::headline(record)
+    let (lead, results) = if record.grid.is_empty() {
+        (lead::of(record), tables::headline(record))
     } else {
-        matrices::section(record)
+        let (markup, results) = matrices::section(record);
+        let title = String::new();
+        let matrix = None;
+        (
+            Lead {
+                markup,
+                title,
+                matrix,
+            },
+            results,
+        )
     };
-    let by_seed = figures::seed_by_seed(record);
-    let lead = results.lead.or(by_seed.lead);
-    let lead = lead.unwrap_or_default();
+    let charts = |section| figures::section(record, section, &lead.title);
+    let by_seed = figures::all(record, Section::Headline, &lead.title);
     let parts = [
-        Part::open("results", "Results", results.body),
-        matrices::pairs(record),
-        Part::folded("seed-by-seed", "Seed by seed", by_seed.others),
-        Part::open(
-            "latency",
-            "Latency",
-            figures::section(record, Section::Latency),
-        ),
-        Part::open(
-            "time",
-            "Over simulated time",
-            figures::section(record, Section::Time),
-        ),
+        Part::open("results", "Results", results),
+        matrices::pairs(record, lead.matrix.as_ref()),
+        compared::every_pair(record),
+        Part::folded("seed-by-seed", "Seed by seed", by_seed),
+        Part::open("latency", "Latency", charts(Section::Latency)),
+        Part::open("time", "Over simulated time", charts(Section::Time)),
         ledger::ledger(record),
         tables::faults(record),
         tables::invariants(record),
@@ -83,7 +89,7 @@ pub fn page(record: &Record) -> Result<String, Error> {
     ];
     let parts: Vec<&Part> = parts.iter().filter(|part| !part.body.is_empty()).collect();
     let body = [
-        opening::opening(record, &lead),
+        opening::opening(record, &lead.markup),
         contents(&parts),
         concat(parts.iter().map(|part| part.markup())),
         FOOTER.to_owned(),
@@ -145,12 +151,6 @@ fn contents(parts: &[&Part]) -> String {
         "<nav aria-label=\"Contents\"><ul class=\"contents\">{}</ul></nav>\n",
         concat(parts.iter().map(link))
     )
-}
-
-/// The results: what shows first, on the first screen, and all else.
-struct Results {
-    lead: Option<String>,
-    body: String,
 }
 
 /// A page in the style of all pages, from its title as plain text and its body as markup.

@@ -68,7 +68,7 @@ fn profiles(origin: &Origin) -> String {
     if origin.profiles.is_empty() {
         return String::new();
     }
-    let head = ["profile", "name", "figures"].map(str::to_owned);
+    let head = ["profile", "name", "figures and source"].map(str::to_owned);
     let rows: Vec<Vec<String>> = origin
         .profiles
         .iter()
@@ -76,7 +76,11 @@ fn profiles(origin: &Origin) -> String {
             vec![
                 html(&profile.kind),
                 html(&profile.name),
-                format!("<span class=\"words\">{}</span>", html(&profile.figures)),
+                format!(
+                    "<span class=\"words\">{}<small>{}</small></span>",
+                    html(&profile.figures),
+                    html(&profile.source)
+                ),
             ]
         })
         .collect();

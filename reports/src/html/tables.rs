@@ -1,6 +1,6 @@
 //! Tables of figures over seeds: headline, labelled metrics, faults, invariants.
 
-use super::{Part, Results, table};
+use super::{Part, table};
 use crate::{
     audit,
     format::{count, html, html_key, interval_parts, plural},
@@ -11,13 +11,10 @@ use crate::{
 /// Rows of the table of labelled metrics before the rest is left to `metrics.csv`.
 const LABELLED_MAX: usize = 400;
 
-pub(super) fn headline(record: &Record) -> Results {
+pub(super) fn headline(record: &Record) -> String {
     let rows = headline::rows(record);
     if rows.is_empty() {
-        return Results {
-            lead: None,
-            body: "<p>No seed left a figure.</p>\n".to_owned(),
-        };
+        return "<p>No seed left a figure.</p>\n".to_owned();
     }
     let n = rows
         .iter()
@@ -50,10 +47,7 @@ pub(super) fn headline(record: &Record) -> Results {
         " that are the same in every seed"
     };
     out.push_str(&folded(record, &constant, same));
-    Results {
-        lead: None,
-        body: out,
-    }
+    out
 }
 
 /// Rows that show when they are asked for; nothing without any.
@@ -109,7 +103,7 @@ pub(super) fn faults(record: &Record) -> Part {
 }
 
 fn faults_body(record: &Record) -> String {
-    let faults = audit::faults(record);
+    let faults = audit::fault_lines(record);
     if faults.is_empty() {
         return String::new();
     }
@@ -118,9 +112,9 @@ fn faults_body(record: &Record) -> String {
     head.extend(record.variants.iter().map(|v| html(&v.name)));
     let rows: Vec<Vec<String>> = faults
         .iter()
-        .map(|(kind, sums)| {
-            let mut cells = vec![format!("<span class=\"code\">{}</span>", html(kind))];
-            cells.extend(sums.iter().map(|sum| {
+        .map(|fault| {
+            let mut cells = vec![format!("<span class=\"code\">{}</span>", html(&fault.name))];
+            cells.extend(fault.sums.iter().map(|sum| {
                 let (class, word, seeds) = match sum {
                     s if s.seeds == 0 => return "–".to_owned(),
                     s if s.seeds_fired == s.seeds => ("is-good", "✓ fired", sum.seeds_fired),
@@ -212,7 +206,17 @@ fn invariants_body(record: &Record) -> String {
 }
 
 fn rows_table(record: &Record, rows: &[Row]) -> String {
-    let writing = headline::Writing {
+    let lines = writing(|writing| headline::layout(record, rows, writing));
+    lines
+        .split_first()
+        .map_or_else(String::new, |(head, body)| table(head, body))
+}
+
+/// What is laid out in the way in which the page writes names and figures.
+pub(super) fn writing(
+    lay: impl Fn(&headline::Writing<'_>) -> Vec<Vec<String>>,
+) -> Vec<Vec<String>> {
+    lay(&headline::Writing {
         name: &|name| format!("<span class=\"name\">{}</span>", html(name)),
         key: &|key| format!("<span class=\"code\">{}</span>", html_key(key)),
         cell: &|cell, unit| {
@@ -234,9 +238,5 @@ fn rows_table(record: &Record, rows: &[Row]) -> String {
             };
             format!("{mean}{relative}{words}<small>{ends}</small>")
         },
-    };
-    let lines = headline::layout(record, rows, &writing);
-    lines
-        .split_first()
-        .map_or_else(String::new, |(head, body)| table(head, body))
+    })
 }

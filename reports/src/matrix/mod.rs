@@ -194,6 +194,13 @@ impl Matrix {
         }
     }
 
+    /// Whether its cells are those of a figure without labels: those that pairs of labels stand for.
+    pub(crate) fn is_of(&self, figure: &Key) -> bool {
+        figure.labels().is_empty()
+            && self.figure.metric() == figure.metric()
+            && self.figure.stat() == figure.stat()
+    }
+
     /// Whether there is but one column.
     pub fn is_list(&self) -> bool {
         self.columns.label.is_empty()

@@ -14,12 +14,17 @@ use super::{CliError, give};
 Examples:
   orrery report target/orrery             all results below it, and an index of them
   orrery report target/orrery/feed/quiet  one result
+  orrery report DIR --charts              each chart as files, too, below DIR/charts
 Each report.html is written anew beside its result.json, which stays as it is. Of a folder with
 several results an index.html is written, too: those that did not hold come first.")]
 pub struct Report {
     /// A folder with results, at any depth
     #[arg(value_name = "DIR", default_value = "target/orrery")]
     pub folder: PathBuf,
+    /// Write every chart, too, into the folder `charts` beside its report: as SVG, light and dark, and its
+    /// data as CSV
+    #[arg(long)]
+    pub charts: bool,
 }
 
 /// How deep results are looked for; a scenario's name has no more parts.
@@ -42,6 +47,12 @@ pub fn run(report: &Report) -> Result<u8, CliError> {
         let record = write::read(place).map_err(|error| CliError::Input(error.to_string()))?;
         let page = write::page(&record, place).map_err(|error| tool(&error))?;
         give(&format!("{}\n", page.display()))?;
+        if report.charts {
+            let charts = write::charts(&record, &place.join("charts"));
+            for chart in charts.map_err(|error| tool(&error))? {
+                give(&format!("{}\n", chart.display()))?;
+            }
+        }
         entries.push(Entry {
             link: link(folder, &page),
             record,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use orrery_reports::record::{
-    Expectation, Judged, Mark, Producer, Record, SCHEMA, Variant, Verdict,
+    Expectation, Judged, Mark, Metric, Moment, Producer, Record, SCHEMA, Variant, Verdict,
 };
 
 use super::{Engine, Failure, Played, cells, verdict};
@@ -60,6 +60,8 @@ pub fn assemble(
         grid: plan.grid.clone(),
         report: plan.report.clone(),
         charts: plan.charts.clone(),
+        compare: plan.compare,
+        moments: moments(&variants),
         expectations: Vec::new(),
         variants,
         differences: Vec::new(),
@@ -100,6 +102,17 @@ fn judge(plan: &Plan, cases: &[&Case], variants: &[Variant]) -> Vec<Expectation>
                 figures,
             })
         })
+        .collect()
+}
+
+/// Which moment the samples of each distribution that there is belong to.
+fn moments(variants: &[Variant]) -> BTreeMap<String, Moment> {
+    let seeds = variants.iter().flat_map(|variant| &variant.seeds);
+    let metrics = seeds.flat_map(|seed| &seed.metrics);
+    metrics
+        .filter(|(_, metric)| matches!(metric, Metric::Distribution { .. }))
+        .filter_map(|(key, _)| metrics::find(key.metric()))
+        .map(|definition| (definition.name.to_owned(), definition.moment))
         .collect()
 }
 

@@ -13,7 +13,7 @@ crate::metrics! {
                 "hostile.attempts",
                 "1",
                 &[],
-                "Acts that hostile peers began, also by misbehaviour.",
+                "Acts that hostile peers began in the whole run, also by misbehaviour.",
             )
         };
         HOSTILE_BORNE = Definition {
@@ -22,7 +22,7 @@ crate::metrics! {
                 "hostile.borne",
                 "1",
                 &[],
-                "Acts of hostile peers that lasted as long as they were to: their targets bore them to the end. Also by misbehaviour.",
+                "Acts of hostile peers that lasted as long as they were to: their targets bore them to the end. In the whole run, also by misbehaviour.",
             )
         };
         HOSTILE_LEFT_OUT = Definition {
@@ -31,7 +31,7 @@ crate::metrics! {
                 "hostile.left_out",
                 "1",
                 &[],
-                "Acts that hostile peers left out, since as many were under way as they may have at once; also by misbehaviour.",
+                "Acts that hostile peers left out in the whole run, since as many were under way as they may have at once; also by misbehaviour.",
             )
         };
         HOSTILE_REACHED = Definition {
@@ -40,7 +40,7 @@ crate::metrics! {
                 "hostile.reached",
                 "1",
                 &[],
-                "Attempts of hostile peers that came to their misbehaviour: a dial succeeded, or a friend asked. Also by misbehaviour; none of a kind fails the run.",
+                "Attempts of hostile peers that came to their misbehaviour: a dial succeeded, or a friend asked. In the whole run, also by misbehaviour; none of a kind fails the run.",
             )
         };
         HOSTILE_REFUSED = Definition {
@@ -49,7 +49,7 @@ crate::metrics! {
                 "hostile.refused",
                 "1",
                 &[],
-                "Acts of hostile peers that their targets ended: they closed the connection or the stream, or refused in words. Also by misbehaviour.",
+                "Acts of hostile peers that their targets ended: they closed the connection or the stream, or refused in words. In the whole run, also by misbehaviour.",
             )
         };
     }

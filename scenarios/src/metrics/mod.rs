@@ -8,7 +8,7 @@
 use std::sync::LazyLock;
 
 use orrery_reports::key::Key;
-use orrery_reports::record::Producer;
+use orrery_reports::record::{Moment, Producer};
 
 use crate::text::{WIDTH, wrap};
 use crate::workload;
@@ -82,6 +82,8 @@ pub struct Definition {
     pub needs: &'static [&'static str],
     /// What its figures come of.
     pub span: Span,
+    /// Which moment a sample of a distribution belongs to.
+    pub moment: Moment,
     /// Whether only hosts that run nodes give it figures, whatever it needs besides.
     pub of_nodes: bool,
 }
@@ -165,6 +167,7 @@ pub const fn value(
         cases: &[],
         needs,
         span: Span::Any,
+        moment: Moment::Begin,
         of_nodes: false,
     }
 }
@@ -185,6 +188,7 @@ pub const fn latency(
         cases: &[],
         needs,
         span: Span::Any,
+        moment: Moment::Begin,
         of_nodes: false,
     }
 }
@@ -235,6 +239,14 @@ pub const fn not_done(
 pub const fn measured(metric: Definition) -> Definition {
     Definition {
         span: Span::Measured,
+        ..metric
+    }
+}
+
+/// A distribution whose samples belong to the moment at which what they tell ended, or was looked at.
+pub const fn at_end(metric: Definition) -> Definition {
+    Definition {
+        moment: Moment::End,
         ..metric
     }
 }
@@ -384,6 +396,28 @@ mod tests {
         }
         assert!(METRICS.windows(2).all(|pair| pair[0].name < pair[1].name));
         assert!(METRICS.iter().all(|metric| metric.meaning.ends_with('.')));
+    }
+
+    /// Who reads a figure knows of which time it is, without looking at how it is made.
+    #[test]
+    fn definitions_say_of_which_time_their_figures_are() {
+        let words = [
+            "measured",
+            "whole run",
+            "warm-up included",
+            "of the warm-up included",
+            "in the end",
+            "at the end",
+            "when the run ended",
+            "at any one time",
+        ];
+        let silent: Vec<&str> = METRICS
+            .iter()
+            .filter(|metric| metric.span != Span::Measured)
+            .filter(|metric| !words.iter().any(|words| metric.meaning.contains(words)))
+            .map(|metric| metric.name)
+            .collect();
+        assert_eq!(silent, [""; 0]);
     }
 
     /// Else a key could be read in two ways.

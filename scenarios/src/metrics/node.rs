@@ -1,6 +1,6 @@
 //! What nodes tell, whatever they are asked: needs no workload.
 
-use super::{Definition, Span, latency, value};
+use super::{Definition, Span, at_end, latency, value};
 
 crate::metrics! {
     pub(crate) METRICS {
@@ -8,7 +8,7 @@ crate::metrics! {
             "node.connections",
             "1",
             &[],
-            "Most connections that any one node had at any one time.",
+            "Most connections that any one node had at any one time of the whole run.",
         );
         NODE_CROSSING_DIALS = Definition {
             span: Span::Mishaps,
@@ -16,33 +16,33 @@ crate::metrics! {
                 "node.crossing_dials",
                 "1",
                 &[],
-                "Times that a node had two connections with a peer since both had dialled at once, and gave up one of them later.",
+                "Times that a node had two connections with a peer since both had dialled at once, and gave up one of them later; in the whole run.",
             )
         };
         NODE_EVENTS = value(
             "node.events",
             "1",
             &[],
-            "Most events that any one node told, in scenarios with hostile peers: what strangers can make an operator read.",
+            "Most events that any one node told in the whole run, in scenarios with hostile peers: what strangers can make an operator read.",
         );
         NODE_FRIENDS_QUESTIONS = value(
             "node.friends.questions",
             "1",
             &[],
-            "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each.",
+            "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each; in the whole run.",
         );
-        NODE_NEIGHBOURS_TIME = latency(
+        NODE_NEIGHBOURS_TIME = at_end(latency(
             "node.neighbours.time",
             &[],
-            "From the later start of two nodes on one local network until one has found the other there; a sample for each direction and pair of lives.",
-        );
+            "From the later start of two nodes on one local network until one has found the other there, within the measured time; a sample for each direction and pair of lives.",
+        ));
         NODE_SECOND_DIALS = Definition {
             span: Span::Mishaps,
             ..value(
                 "node.second_dials",
                 "1",
                 &[],
-                "Times that a node dialled a peer once more, from another port, since both had dialled at once from the ports that they listen on, and TCP had made one connection of the two dials.",
+                "Times that a node dialled a peer once more, from another port, since both had dialled at once from the ports that they listen on, and TCP had made one connection of the two dials; in the whole run.",
             )
         };
         NODE_STORED = value(
@@ -51,13 +51,13 @@ crate::metrics! {
             &[],
             "Most bytes that the files of any one node have in the end, in scenarios with hostile peers.",
         );
-        PING_RTT = Definition {
+        PING_RTT = at_end(Definition {
             labels: &["from", "to"],
             ..latency(
                 "ping.rtt",
                 &[],
-                "Round-trip time that nodes measured over their connections (libp2p ping), also by the regions of the two ends.",
+                "Round-trip time that nodes measured within the measured time over their connections (libp2p ping), also by the regions of the two ends.",
             )
-        };
+        });
     }
 }

@@ -5,24 +5,20 @@
 
 use orrery_node::api::{MEASURES, Measure, MeasureKind};
 
-use super::{Definition, latency, value};
+use super::{Definition, at_end, latency, value};
 
 /// The metrics of all declared figures, by name.
 pub(super) fn definitions() -> impl Iterator<Item = Definition> {
     MEASURES.iter().copied().map(definition)
 }
 
-/// Counts are those of the measured time, and say so.
+/// Counts and times are those of the measured time, and say so; events tell times when they end.
 fn definition(measure: &Measure) -> Definition {
     let [what, closer] = measure.about;
+    let meaning = kept(format!("{what} within the measured time{closer}."));
     let counted = match measure.kind {
-        MeasureKind::Count => value(
-            measure.name,
-            "1",
-            &[],
-            kept(format!("{what} within the measured time{closer}.")),
-        ),
-        MeasureKind::Time => latency(measure.name, &[], kept(format!("{what}{closer}."))),
+        MeasureKind::Count => value(measure.name, "1", &[], meaning),
+        MeasureKind::Time => at_end(latency(measure.name, &[], meaning)),
     };
     let label = measure.label.map(|(label, _)| label);
     Definition {
@@ -45,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_say_of_which_time_they_are_and_times_are_latencies() {
+    fn counts_and_times_say_of_which_time_they_are() {
         let check = |measure: &Measure, meaning: &str, labels: &[&str]| {
             let definition = definition(measure);
             assert_eq!(definition.meaning, meaning);
@@ -63,7 +59,7 @@ mod tests {
         );
         check(
             &RELAY_RESERVATION_TIME,
-            "From asking a relay for a reservation until it was granted, renewals aside.",
+            "From asking a relay for a reservation until it was granted within the measured time, renewals aside.",
             &[],
         );
     }

@@ -96,6 +96,14 @@ struct Found {
     named: RefCell<BTreeMap<String, String>>,
 }
 
+/// What a profile tells people.
+#[derive(Default)]
+struct Told {
+    summary: String,
+    source: String,
+    figures: String,
+}
+
 /// Where the tables of a profile lie.
 enum Tables {
     /// Built in beside it.
@@ -139,7 +147,11 @@ impl<'a> Profiles<'a> {
         let profile = delay::parse(&found.shown, &found.text, |table| {
             found.table(table, TABLE_BYTES_MAX)
         })?;
-        self.note(DELAY, name, found, || figures::delay(&profile));
+        self.note(DELAY, name, found, || Told {
+            summary: profile.summary.clone(),
+            source: profile.source.clone(),
+            figures: figures::delay(&profile),
+        });
         Ok(profile)
     }
 
@@ -152,7 +164,11 @@ impl<'a> Profiles<'a> {
         let profile = access::parse(&found.shown, &found.text, &|trace| {
             found.table(trace, TRACE_BYTES_MAX)
         })?;
-        self.note(ACCESS, name, found, || figures::access(&profile));
+        self.note(ACCESS, name, found, || Told {
+            summary: profile.summary.clone(),
+            source: profile.source.clone(),
+            figures: figures::access(&profile),
+        });
         Ok(profile)
     }
 
@@ -163,7 +179,11 @@ impl<'a> Profiles<'a> {
     pub fn nat(&self, name: &str) -> Result<NatProfile, ProfileError> {
         let found = self.find(NAT, name, NATS)?;
         let profile = nat::parse(&found.shown, &found.text)?;
-        self.note(NAT, name, found, || figures::nat(&profile));
+        self.note(NAT, name, found, || Told {
+            summary: profile.summary.clone(),
+            source: profile.source.clone(),
+            figures: figures::nat(&profile),
+        });
         Ok(profile)
     }
 
@@ -179,7 +199,11 @@ impl<'a> Profiles<'a> {
         };
         let found = built_in.find(NAT_MIX, name, NAT_MIXES)?;
         let mix = nat_mix::parse(name, &found.text)?;
-        self.note(NAT_MIX, name, found, || figures::nat_mix(&mix));
+        self.note(NAT_MIX, name, found, || Told {
+            summary: mix.summary.clone(),
+            source: mix.source.clone(),
+            figures: figures::nat_mix(&mix),
+        });
         Ok(mix)
     }
 
@@ -248,7 +272,10 @@ impl<'a> Profiles<'a> {
     fn own_trace(&self, trace: &str) -> Result<String, ProfileError> {
         let text = self.find_own_trace(trace)?;
         let found = Found::new(trace, &text, Tables::BuiltIn(""));
-        self.note(TRACE, trace, found, || "a trace of rates".to_owned());
+        self.note(TRACE, trace, found, || Told {
+            figures: "a trace of rates".to_owned(),
+            ..Told::default()
+        });
         Ok(text)
     }
 
@@ -267,17 +294,24 @@ impl<'a> Profiles<'a> {
     }
 
     /// Remembers that a profile was asked for.
-    fn note(&self, kind: &str, name: &str, found: Found, figures: impl FnOnce() -> String) {
+    fn note(&self, kind: &str, name: &str, found: Found, told: impl FnOnce() -> Told) {
         let key = (kind.to_owned(), name.to_owned());
         let mut used = self.used.borrow_mut();
         used.entry(key).or_insert_with(|| {
             let mut tables = found.named.into_inner();
             tables.retain(|_, text| text.len() <= KEPT_BYTES_MAX);
             let is_kept = found.text.len() <= KEPT_BYTES_MAX;
+            let Told {
+                summary,
+                source,
+                figures,
+            } = told();
             Used {
                 kind: kind.to_owned(),
                 name: name.to_owned(),
-                figures: figures(),
+                summary,
+                source,
+                figures,
                 text: if is_kept { found.text } else { String::new() },
                 tables,
             }

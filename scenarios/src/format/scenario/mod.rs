@@ -29,6 +29,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use orrery_reports::record::Compare;
+
 use crate::fault::{Fault, FaultFields};
 use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::quantity::time_ns;
@@ -82,6 +84,9 @@ pub struct ScenarioFields {
     pub report: Option<Vec<String>>,
     /// Charts that reports show first.
     pub chart: Option<Vec<ChartFields>>,
+    /// Which variants reports compare: `first`, each further one with the first, which is so if absent;
+    /// or `all`, each with each.
+    pub compare: Option<Compare>,
     /// What must hold in every seed: `"variant: metric.stat" = "< 3m"`; without `variant:` it
     /// must hold in all of them, and in every cell of a grid that has the labels it names. A table says
     /// it of each cell: `orrery explain grid`. The right side may be another figure, or another

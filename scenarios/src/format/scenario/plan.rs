@@ -5,7 +5,7 @@ use std::path::Path;
 
 use orrery_reports::key::Labels;
 use orrery_reports::origin::Profile;
-use orrery_reports::record::{Chart, Dimension};
+use orrery_reports::record::{Chart, Compare, Dimension};
 use serde::{Deserialize, Serialize};
 
 use super::Scenario;
@@ -37,6 +37,8 @@ pub struct Plan {
     pub report: Vec<String>,
     /// The charts that its report shows first.
     pub charts: Vec<Chart>,
+    /// Which variants its report compares.
+    pub compare: Compare,
     /// What it expects.
     pub expectations: Vec<Expectation>,
     /// Whether its file expects anything, be it of cells that are played or not.
@@ -217,6 +219,8 @@ fn read_rest(
     let seeds = reader
         .whole("seeds", 1..=i64::from(SEEDS_MAX), problems)
         .unwrap_or(1);
+    let compare = [("first", Compare::First), ("all", Compare::All)];
+    let compare = reader.choice("compare", &compare, problems);
     let (figures, charts) = report::read(root, &cases, &grid, problems);
     let expect = reader.table("expect", problems);
     let sound = problems.is_empty();
@@ -252,6 +256,7 @@ fn read_rest(
         grid,
         report: figures,
         charts,
+        compare: compare.unwrap_or_default(),
         expectations,
         expects: expect.is_some_and(|table| !table.entries.is_empty()),
         gone: all - asked.len(),

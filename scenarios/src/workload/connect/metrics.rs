@@ -75,13 +75,13 @@ crate::metrics! {
             "holepunch.attempts",
             "1",
             CONNECT,
-            "Direct dials, over all nodes, with which they answered a relay's help to make a direct connection of a relayed one (DCUtR).",
+            "Direct dials, over all nodes and the whole run, with which they answered a relay's help to make a direct connection of a relayed one (DCUtR).",
         );
         HOLEPUNCH_FIRST = value(
             "holepunch.first",
             "ratio",
             CONNECT,
-            "Share of the hole punches that succeeded whose first attempt did.",
+            "Share of the hole punches that succeeded, in the whole run, whose first attempt did.",
         );
         HOLEPUNCH_TRANSPORT = Definition {
             labels: &["nat_a", "nat_b", "transport"],

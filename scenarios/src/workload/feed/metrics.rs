@@ -1,6 +1,6 @@
 //! Posts and pulls: what was asked of nodes, delivered, missed, and lost from disks.
 
-use crate::metrics::{Definition, latency, measured, not_done, value};
+use crate::metrics::{Definition, at_end, latency, measured, not_done, value};
 use crate::play::MISSED_MEANINGS;
 
 /// Kinds of workload that write posts.
@@ -30,7 +30,7 @@ crate::metrics! {
             "feed.leaked",
             "1",
             FEED,
-            "Pairs of a post and a host that can read it though it is not among its intended readers.",
+            "Pairs of a post and a host that can read it though it is not among its intended readers, in the whole run.",
         );
         FEED_MISSED_FOREVER = measured(Definition {
             labels: &["cause"],
@@ -46,7 +46,7 @@ crate::metrics! {
             "feed.refused",
             "1",
             &["post", "late-grant", "pull", "block"],
-            "Requests that nodes refused, for whatever reason.",
+            "Requests that nodes refused in the whole run, for whatever reason.",
         );
         POST_LATENCY = measured(latency(
             "post.latency",
@@ -70,11 +70,11 @@ crate::metrics! {
 crate::metrics! {
     /// Of pulls.
     pub(crate) PULL {
-        PULL_LATENCY = latency(
+        PULL_LATENCY = at_end(latency(
             "pull.latency",
             &["post", "pull", "late-grant"],
-            "From asking a friend to the end of the answer, with all its items stored.",
-        );
+            "From asking a friend to the end of the answer, with all its items stored; of pulls that ended within the measured time.",
+        ));
         PULL_NOT_DONE = not_done(
             "pull.not_done",
             &["pull"],

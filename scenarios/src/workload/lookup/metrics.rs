@@ -1,16 +1,16 @@
 //! Look-ups of others.
 
-use crate::metrics::{Definition, counts, latency, measured, not_done, value};
+use crate::metrics::{Definition, at_end, counts, latency, measured, not_done, value};
 
 const LOOKUP: &[&str] = &["lookup"];
 
 crate::metrics! {
     pub(super) METRICS {
-        LOOKUP_CONNECTIONS = counts(
+        LOOKUP_CONNECTIONS = at_end(counts(
             "lookup.connections",
             LOOKUP,
             "Open connections of each node, looked at every ten seconds of the measured time.",
-        );
+        ));
         LOOKUP_DEPTH = measured(Definition {
             labels: &["to"],
             ..counts(
