@@ -44,7 +44,8 @@ impl World {
         let friends = Friends::of_scenario(scenario, seed);
         let hosts = hosts::build(scenario, seed);
         let gateways = Gateways::build(scenario, &hosts, seed);
-        let (steps, in_vain) = schedule(scenario, &friends, &gateways, seed);
+        let boots_ns: Vec<u64> = hosts.iter().map(|host| host.boot_ns).collect();
+        let (steps, in_vain) = schedule(scenario, &friends, &gateways, &boots_ns, seed);
         Self {
             hosts,
             gateways,

@@ -17,13 +17,15 @@ use crate::format::scenario::pace::Pace;
 use crate::format::scenario::workload::Workload;
 use crate::workload::{Drawing, Plan, Turn};
 
-/// All steps of a seed, ascending in time; steps of one moment keep the scenario's order.
+/// All steps of a seed, ascending in time; steps of one moment keep the scenario's order. `boots_ns` has
+/// when each host starts.
 ///
 /// With them, by the place of a workload, how often it was to act where it has nobody to act on.
 pub fn build(
     scenario: &Scenario,
     friends: &Friends,
     gateways: &Gateways,
+    boots_ns: &[u64],
     seed: u64,
 ) -> (Vec<(u64, Step)>, BTreeMap<usize, u64>) {
     let mut builder = Builder {
@@ -31,6 +33,7 @@ pub fn build(
         duration_ns: scenario.duration_ns,
         friends,
         gateways,
+        boots_ns,
         plan: Plan::default(),
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
@@ -53,6 +56,7 @@ struct Builder<'a> {
     duration_ns: u64,
     friends: &'a Friends,
     gateways: &'a Gateways,
+    boots_ns: &'a [u64],
     plan: Plan,
 }
 
@@ -68,14 +72,27 @@ impl Builder<'_> {
     fn workload(&mut self, place: usize, workload: &Workload, host: u32, index: u64) {
         let kind = workload.action.kind();
         let times = self.times(workload.pace, place, kind, host, index);
-        let mut drawing = Drawing {
-            stream: self.stream("workload details", place, kind, host),
-            friends: self.friends,
-            duration_ns: self.duration_ns,
-            workload: place,
-            plan: &mut self.plan,
+        let mut stream = self.stream("workload details", place, kind, host);
+        // Work that goes on at a rate begins where the host does. What it would have done before is
+        // drawn all the same, so that what it does later is not another.
+        let starts_ns = match workload.pace {
+            Pace::Poisson { .. } | Pace::Every { .. } => self.boots_ns[host as usize],
+            Pace::At { .. } | Pace::Series { .. } => 0,
         };
+        let mut undone = Plan::default();
         for (number, at_ns) in (0..).zip(times) {
+            let is_before = at_ns < starts_ns;
+            let mut drawing = Drawing {
+                stream,
+                friends: self.friends,
+                duration_ns: self.duration_ns,
+                workload: place,
+                plan: if is_before {
+                    &mut undone
+                } else {
+                    &mut self.plan
+                },
+            };
             let turn = Turn {
                 at_ns,
                 host,
@@ -83,6 +100,7 @@ impl Builder<'_> {
                 number,
             };
             workload.action.plan(&turn, &mut drawing);
+            stream = drawing.stream;
         }
     }
 
@@ -133,11 +151,14 @@ const SHARED: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::format::{Plan, read};
     use crate::workload::Planned;
     use crate::workload::dial::Dial;
     use crate::workload::feed::late_grant::{self, LateGrant};
+    use crate::workload::feed::post::{self, Post};
     use crate::workload::publish::Publish;
     use crate::world::World;
 
@@ -247,6 +268,40 @@ name = "b"
         };
         assert!((60..140).contains(&acts(0)), "{}", acts(0));
         assert_eq!(acts(2), 4);
+    }
+
+    #[test]
+    fn work_at_a_rate_begins_with_its_host_and_later_work_stays_as_it_was() {
+        let late = TEXT.replacen("count = 10\n", "count = 10\nboot = \"5m\"\n", 1);
+        let late = read("t.toml", &late, None, &[]).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let early = plan();
+        let posts = |plan: &Plan| {
+            let scenario = &plan.cases[0].scenario;
+            let world = World::build(scenario, 1);
+            let planned = Planned {
+                scenario,
+                world: &world,
+            };
+            let acts = planned.acts::<Post>();
+            let acts: Vec<_> = acts.map(|(at, host, _, act)| (at, host, *act)).collect();
+            acts
+        };
+        let (early, late) = (posts(&early), posts(&late));
+        let five_minutes_ns = 300_000_000_000;
+        let numbers: BTreeSet<u32> = late.iter().map(|(_, _, act)| act.ticket).collect();
+        assert_eq!(numbers.len(), late.len());
+        assert_eq!(
+            numbers.last().map(|last| *last as usize + 1),
+            Some(late.len())
+        );
+        let of = |acts: &[(u64, u32, post::Act)]| {
+            let after = acts.iter().filter(|(at, ..)| *at >= five_minutes_ns);
+            let parts = after.map(|(at, host, act)| (*at, *host, act.size_bytes));
+            parts.collect::<Vec<_>>()
+        };
+        assert_eq!(of(&late), of(&early));
+        assert_eq!(of(&late).len(), late.len(), "nothing before the start");
+        assert!(early.len() > late.len());
     }
 
     #[test]

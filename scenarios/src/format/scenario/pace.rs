@@ -11,10 +11,10 @@ use crate::format::reading::reader::Reader;
 /// When a workload acts: one of `rate`, `every` and `at`, or `at` with `every`.
 #[derive(JsonSchema)]
 pub struct PaceFields {
-    /// How often each host acts on average, such as `30/h`, at random (Poisson).
+    /// How often each host acts on average, such as `30/h`, at random (Poisson), from its start on.
     pub rate: Option<String>,
     /// Time between a host's actions, which start at a random moment of the first interval, or at
-    /// `at` if that is given.
+    /// `at` if that is given; without `at`, those before the host's own start are left out.
     pub every: Option<String>,
     /// When to act; `each uniform(3m, 18m)` draws a time for each host.
     pub at: Option<AmountText>,
