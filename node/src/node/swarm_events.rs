@@ -58,7 +58,7 @@ impl Driver {
                 error: error.into(),
             }),
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
-                self.incoming_failed(peer_id, &error);
+                self.on_incoming_failed(peer_id, &error);
             }
             SwarmEvent::Dialing {
                 peer_id: Some(peer),
@@ -77,7 +77,7 @@ impl Driver {
         }
     }
 
-    fn incoming_failed(&self, peer: Option<PeerId>, error: &ListenError) {
+    fn on_incoming_failed(&self, peer: Option<PeerId>, error: &ListenError) {
         tracing::debug!(?peer, %error, "an incoming connection failed");
         let core = self.core();
         core.context.outlet.add("incoming-failed", 1);

@@ -81,12 +81,12 @@ impl Service for Connections {
                 connection,
                 reason,
                 ..
-            } => self.closed(core, *peer, *connection, reason),
+            } => self.on_closed(core, *peer, *connection, reason),
             Signal::DialEnded {
                 connection,
                 peer,
                 error,
-            } => self.dial_ended(core, *connection, *peer, error),
+            } => self.on_dial_ended(core, *connection, *peer, error),
             Signal::Proved {
                 connection,
                 identity,
@@ -138,14 +138,14 @@ impl Connections {
         });
     }
 
-    fn closed(&mut self, core: &mut Core, peer: PeerId, connection: ConnectionId, reason: &str) {
+    fn on_closed(&mut self, core: &mut Core, peer: PeerId, connection: ConnectionId, reason: &str) {
         if !self.dial_back_closed(connection) {
             self.disconnected(core, peer, connection, reason);
         }
     }
 
     /// A dial has come to nothing, unless it is made once more.
-    fn dial_ended(
+    fn on_dial_ended(
         &mut self,
         core: &mut Core,
         connection: ConnectionId,

@@ -88,7 +88,7 @@ impl Service for Feed {
                 connection,
                 identity: Some(identity),
                 ..
-            } => self.pull_lost(core, *connection, *identity),
+            } => self.on_pull_lost(core, *connection, *identity),
             Signal::CircuitLimited {
                 peer,
                 connection,
@@ -120,7 +120,7 @@ impl Service for Feed {
 
     fn on_timer(&mut self, core: &mut Core, now: Instant) {
         match self.timers.take_due(now) {
-            Some(Timer::Pull(friend)) => self.pull_is_due(core, friend, now),
+            Some(Timer::Pull(friend)) => self.on_pull_due(core, friend, now),
             Some(Timer::GiveUp(waiter)) => self.waiters.give_up(waiter, "no answer in time"),
             None => {}
         }
@@ -172,7 +172,7 @@ impl Feed {
                 Ok(identity) => on_proved(core, peer, connection, identity),
                 Err(error) => on_not_proved(core, peer, connection, &error),
             },
-            ProtocolEvent::Pulled { order, result } => self.pull_ended(core, order, &result),
+            ProtocolEvent::Pulled { order, result } => self.on_pull_ended(core, order, &result),
             ProtocolEvent::RefusedTooOften { connection } => {
                 core.context.limit_reached("refusals");
                 core.swarm.close_connection(connection);
@@ -214,7 +214,7 @@ impl Feed {
     }
 
     /// The time of a friend's regular pull has come.
-    fn pull_is_due(&mut self, core: &mut Core, identity: IdentityId, now: Instant) {
+    fn on_pull_due(&mut self, core: &mut Core, identity: IdentityId, now: Instant) {
         let interval = core.context.config.sync.pull_interval.get();
         self.timers.set(Timer::Pull(identity), now + interval);
         self.want_pull(core, identity);
@@ -280,7 +280,7 @@ impl Feed {
     }
 
     /// A pull ended; late answers to an earlier order are ignored.
-    fn pull_ended(
+    fn on_pull_ended(
         &mut self,
         core: &mut Core,
         order: PullOrder,
@@ -295,8 +295,8 @@ impl Feed {
         };
         self.pulls_running -= 1;
         match order.asked {
-            Asked::OwnHeads => self.heads_ended(core, identity, result),
-            Asked::Feed => self.feed_ended(core, &pulling, result),
+            Asked::OwnHeads => self.on_heads_ended(core, identity, result),
+            Asked::Feed => self.on_feed_ended(core, &pulling, result),
         }
         self.try_pull(core, identity);
         while self.pulls_running < core.context.config.sync.max_pulls as usize
@@ -307,7 +307,7 @@ impl Feed {
     }
 
     /// A friend has said what they hold of our own logs, or has not.
-    fn heads_ended(
+    fn on_heads_ended(
         &mut self,
         core: &mut Core,
         identity: IdentityId,
@@ -319,7 +319,7 @@ impl Feed {
     }
 
     /// A pull of a friend's feed ended.
-    fn feed_ended(
+    fn on_feed_ended(
         &mut self,
         core: &mut Core,
         pulling: &Pulling,
@@ -337,7 +337,7 @@ impl Feed {
                     took_us: u64::try_from(pulled.took.as_micros()).unwrap_or(u64::MAX),
                 });
                 if pulled.more {
-                    self.circuit_is_spent(core, pulling);
+                    self.on_circuit_spent(core, pulling);
                 } else {
                     friend_pulled(self.friends.get_mut(&identity));
                     self.waiters.ended(identity, order.number, Ok(pulled.items));
@@ -360,7 +360,7 @@ impl Feed {
     }
 
     /// A circuit has carried what it may, and there is more: another one takes its place.
-    fn circuit_is_spent(&mut self, core: &mut Core, pulling: &Pulling) {
+    fn on_circuit_spent(&mut self, core: &mut Core, pulling: &Pulling) {
         let goes_on = self.circuit_was_cut(core, pulling);
         core.links.retire(pulling.over);
         core.swarm.close_connection(pulling.over);
@@ -418,7 +418,7 @@ impl Feed {
 
     /// The pull over a closed connection, on which `identity` was proved: made again if there is
     /// another one, as soon as it has been proved whose it is, failed otherwise.
-    fn pull_lost(&mut self, core: &mut Core, connection: ConnectionId, identity: IdentityId) {
+    fn on_pull_lost(&mut self, core: &mut Core, connection: ConnectionId, identity: IdentityId) {
         let Some(friend) = self.friends.get_mut(&identity) else {
             return;
         };
@@ -436,7 +436,7 @@ impl Feed {
             self.pulls_running -= 1;
             self.try_pull(core, identity);
         } else {
-            self.pull_ended(core, pulling.order, &Err(PullError::ConnectionClosed));
+            self.on_pull_ended(core, pulling.order, &Err(PullError::ConnectionClosed));
         }
     }
 }

@@ -162,11 +162,11 @@ impl Inquiries {
             RequestEvent::Message { peer, message, .. } => match message {
                 Message::Request {
                     request, channel, ..
-                } => self.asked_by(core, peer, request, channel),
+                } => self.on_asked(core, peer, request, channel),
                 Message::Response {
                     request_id,
                     response,
-                } => self.answered(core, peer, request_id, response),
+                } => self.on_answered(core, peer, request_id, response),
             },
             RequestEvent::OutboundFailure {
                 peer,
@@ -189,7 +189,7 @@ impl Inquiries {
     }
 
     /// Answers a question, or passes it on.
-    fn asked_by(
+    fn on_asked(
         &mut self,
         core: &mut Core,
         peer: PeerId,
@@ -315,7 +315,7 @@ impl Inquiries {
     }
 
     /// A friend has answered.
-    fn answered(
+    fn on_answered(
         &mut self,
         core: &mut Core,
         peer: PeerId,

@@ -49,7 +49,7 @@ impl Service for Kad {
             Signal::Needed(peer) => release(core, peer),
             Signal::ListenAddressAdded(_)
             | Signal::ListenAddressRemoved(_)
-            | Signal::ReachChanged => self.addresses_changed(core),
+            | Signal::ReachChanged => self.on_addresses_changed(core),
             Signal::Seek {
                 identity,
                 by: LookupMethod::Kad,
@@ -83,7 +83,7 @@ impl Kad {
                     tracing::info!(%error, "the table was not refreshed in time");
                 }
                 if step.last {
-                    self.table_is_filled(core);
+                    self.on_table_filled(core);
                 }
             }
             kad::Event::OutboundQueryProgressed {
@@ -91,7 +91,7 @@ impl Kad {
                 result,
                 stats,
                 step,
-            } => self.query_progressed(core, id, result, &stats, step.last),
+            } => self.on_query_progressed(core, id, result, &stats, step.last),
             kad::Event::ModeChanged { new_mode } => {
                 tracing::info!(%new_mode, "the mode in the Kademlia table has changed");
             }
@@ -264,7 +264,7 @@ mod tests {
         let (mut core, _) = fake::core(config);
         let mut kad = Kad::default();
         assert_eq!(kad.next_time(), None);
-        kad.table_is_filled(&mut core);
+        kad.on_table_filled(&mut core);
         let first = kad.next_time().expect("it is due");
         // There is nobody to ask for what is out there: later, then.
         kad.on_timer(&mut core, Instant::now());

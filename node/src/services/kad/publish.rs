@@ -37,7 +37,7 @@ pub(super) struct Publishing {
 
 impl Kad {
     /// The table has been refreshed. The first time, the own addresses are published.
-    pub(super) fn table_is_filled(&mut self, core: &mut Core) {
+    pub(super) fn on_table_filled(&mut self, core: &mut Core) {
         if core.context.config.kad.publish && !self.publishing.begun {
             self.publishing.begun = true;
             self.publishing.publish_at = Some(Instant::now());
@@ -45,7 +45,7 @@ impl Kad {
     }
 
     /// The own addresses may be others now.
-    pub(super) fn addresses_changed(&mut self, core: &mut Core) {
+    pub(super) fn on_addresses_changed(&mut self, core: &mut Core) {
         if self.publishing.begun && core.public_addresses() != self.publishing.addresses {
             self.publishing.publish_at = Some(Instant::now() + SETTLE);
         }
@@ -113,7 +113,7 @@ impl Kad {
             version: *version,
             addresses: addresses.iter().map(ToString::to_string).collect(),
         });
-        self.addresses_changed(core);
+        self.on_addresses_changed(core);
     }
 
     fn publish_later(&mut self, core: &mut Core) {

@@ -220,7 +220,7 @@ impl Kad {
     }
 
     /// A query has brought something, perhaps the last.
-    pub(super) fn query_progressed(
+    pub(super) fn on_query_progressed(
         &mut self,
         core: &mut Core,
         id: QueryId,
@@ -262,7 +262,7 @@ impl Kad {
         }
         if last {
             let query = self.queries.remove(place);
-            self.query_ended(core, query, stats, timed_out, stored);
+            self.on_query_ended(core, query, stats, timed_out, stored);
         }
     }
 
@@ -302,7 +302,7 @@ impl Kad {
         }
     }
 
-    fn query_ended(
+    fn on_query_ended(
         &mut self,
         core: &mut Core,
         query: Query,

@@ -72,7 +72,7 @@ impl Service for Listening {
 
     fn on_signal(&mut self, core: &mut Core, signal: &Signal) {
         if let Signal::ListenerClosed { listener, reason } = signal {
-            self.listener_ended(core, *listener, reason);
+            self.on_listener_closed(core, *listener, reason);
         }
     }
 
@@ -90,7 +90,7 @@ impl Service for Listening {
 impl Listening {
     /// A listener has ended, be it for want of memory or for the system's reasons. That is told, and
     /// tried again after a pause, unless it is none of the configuration's.
-    fn listener_ended(
+    fn on_listener_closed(
         &mut self,
         core: &mut Core,
         listener: ListenerId,

@@ -141,7 +141,7 @@ impl Reach {
 
     /// A method has found `identity` at `peer`; the addresses may end in its name, or not. An
     /// answer that nobody waits for, such as a late one, is ignored.
-    pub(super) fn found(
+    pub(super) fn on_found(
         &mut self,
         core: &mut Core,
         identity: IdentityId,
@@ -174,7 +174,7 @@ impl Reach {
     }
 
     /// A method has not found `identity`. An answer that nobody waits for is ignored.
-    pub(super) fn not_found(
+    pub(super) fn on_not_found(
         &mut self,
         core: &mut Core,
         identity: IdentityId,
@@ -223,13 +223,13 @@ impl Reach {
         let given = self.given(identity);
         core.with_peer(self, identity, given, move |reach, core, known| {
             let Some((peer, mut addresses)) = known else {
-                return reach.not_found(core, identity, LookupMethod::Known, Miss::Absent);
+                return reach.on_not_found(core, identity, LookupMethod::Known, Miss::Absent);
             };
             addresses.extend_from_slice(core.known.addresses(&peer));
             if addresses.is_empty() {
-                return reach.not_found(core, identity, LookupMethod::Known, Miss::NoAddress);
+                return reach.on_not_found(core, identity, LookupMethod::Known, Miss::NoAddress);
             }
-            reach.found(core, identity, LookupMethod::Known, (peer, addresses));
+            reach.on_found(core, identity, LookupMethod::Known, (peer, addresses));
         });
     }
 }

@@ -51,17 +51,17 @@ impl Service for Reach {
 
     fn on_signal(&mut self, core: &mut Core, signal: &Signal) {
         match signal {
-            Signal::Connected { peer, .. } => self.climbs_arrive(core, *peer),
-            Signal::NotDialled { peer, reason } => self.climbs_fail(core, *peer, reason),
+            Signal::Connected { peer, .. } => self.on_connected(core, *peer),
+            Signal::NotDialled { peer, reason } => self.on_not_dialled(core, *peer, reason),
             Signal::FriendNotDialled { identity, reason } => {
                 self.seek_friend(core, *identity, reason);
             }
-            Signal::Found { identity, by, at } => self.found(core, *identity, *by, at.clone()),
+            Signal::Found { identity, by, at } => self.on_found(core, *identity, *by, at.clone()),
             Signal::NotFound {
                 identity,
                 by,
                 reason,
-            } => self.not_found(core, *identity, *by, *reason),
+            } => self.on_not_found(core, *identity, *by, *reason),
             _ => {}
         }
     }
@@ -77,7 +77,7 @@ impl Service for Reach {
             }
             Some(Timer::EndSeek(identity, by)) => {
                 core.raise(Signal::SeekEnded { identity, by });
-                self.not_found(core, identity, by, Miss::TimedOut);
+                self.on_not_found(core, identity, by, Miss::TimedOut);
             }
             None => {}
         }
@@ -244,7 +244,7 @@ impl Reach {
         }
         attempt.stage = Stage::Dialling(peer);
         if core.links.has_peer(&peer) {
-            self.climbs_arrive(core, peer);
+            self.on_connected(core, peer);
             return;
         }
         let mut everywhere = core.neighbours.of(&peer);
@@ -278,7 +278,7 @@ impl Reach {
     }
 
     /// A dial of `peer` failed: those who are reached there go on to their next method.
-    fn climbs_fail(&mut self, core: &mut Core, peer: PeerId, error: &str) {
+    fn on_not_dialled(&mut self, core: &mut Core, peer: PeerId, error: &str) {
         for identity in self.attempts.at(peer) {
             if let Some(attempt) = self.attempts.0.get_mut(&identity) {
                 attempt.last_error = Some(error.to_owned());
@@ -289,7 +289,7 @@ impl Reach {
     }
 
     /// There is a connection with `peer`: whoever is being reached there has been.
-    fn climbs_arrive(&mut self, core: &mut Core, peer: PeerId) {
+    fn on_connected(&mut self, core: &mut Core, peer: PeerId) {
         for (identity, attempt) in self.attempts.take(peer) {
             core.reaching.remove(&identity);
             self.timers.cancel(Timer::EndReach(identity));

@@ -122,20 +122,20 @@ impl Service for Relays {
                 peer,
                 connection,
                 endpoint,
-            } => self.circuit_opened(core, *peer, *connection, endpoint),
+            } => self.on_circuit_opened(core, *peer, *connection, endpoint),
             Signal::Closed { peer, address, .. } => self.policy.closed(*peer, address),
-            Signal::Disconnected { connection, .. } => self.circuit_closed(core, *connection),
-            Signal::PeerGone(peer) => self.peer_gone(core, *peer),
+            Signal::Disconnected { connection, .. } => self.on_circuit_closed(core, *connection),
+            Signal::PeerGone(peer) => self.on_peer_gone(core, *peer),
             Signal::DialFailed { peer, error } => circuit_denied(core, *peer, error),
             Signal::Identified {
                 peer,
                 connection,
                 info,
-            } => self.identified(core, *connection, *peer, info),
+            } => self.on_identified(core, *connection, *peer, info),
             Signal::Measured { peer, rtt } => self.auto.measured(peer, *rtt),
             Signal::Proved { peer, identity, .. } => self.policy.proved(*peer, identity),
             Signal::FriendAdded(_) | Signal::FriendRemoved { .. } => self.admit_friends(core),
-            Signal::ReachChanged => self.reach_changed(core),
+            Signal::ReachChanged => self.on_reach_changed(core),
             Signal::ListenerClosed { listener, reason } => {
                 self.listener_closed(core, *listener, reason);
             }
@@ -170,7 +170,7 @@ impl Relays {
     }
 
     /// Addresses at which others reach us have come or gone.
-    fn reach_changed(&mut self, core: &mut Core) {
+    fn on_reach_changed(&mut self, core: &mut Core) {
         let is_public = |address: &Multiaddr| !is_circuit(address);
         self.auto
             .set_public(core.swarm.external_addresses().any(is_public));
@@ -205,7 +205,7 @@ impl Relays {
     }
 
     /// A peer has said what it speaks.
-    fn identified(
+    fn on_identified(
         &mut self,
         core: &mut Core,
         connection: ConnectionId,
@@ -281,7 +281,7 @@ impl Relays {
                 relay_peer_id,
                 renewal,
                 ..
-            } => self.place_granted(core, relay_peer_id, *renewal),
+            } => self.on_place_granted(core, relay_peer_id, *renewal),
             Heard::OutboundCircuitEstablished {
                 relay_peer_id,
                 limit: told,
@@ -304,7 +304,7 @@ impl Relays {
     }
 
     /// A relay holds a place for us.
-    fn place_granted(&mut self, core: &mut Core, relay: &PeerId, renewal: bool) {
+    fn on_place_granted(&mut self, core: &mut Core, relay: &PeerId, renewal: bool) {
         match self.auto.granted(*relay, Instant::now()) {
             Ok(took) => core.emit(&Event::RelayReserved {
                 relay: *relay,
@@ -315,7 +315,7 @@ impl Relays {
                 for connection in core.links.with_peer(relay) {
                     core.swarm.close_connection(connection);
                 }
-                self.reservation_ended(core, &ended);
+                self.on_reservation_ended(core, &ended);
             }
         }
     }
@@ -331,22 +331,22 @@ impl Relays {
         let end = ReservationEnd::of_listener(reason);
         let now = Instant::now();
         if let Some(ended) = self.auto.listener_closed(listener, end, now) {
-            self.reservation_ended(core, &ended);
+            self.on_reservation_ended(core, &ended);
         }
     }
 
     /// There is no connection with a peer any more.
-    fn peer_gone(&mut self, core: &mut Core, peer: PeerId) {
+    fn on_peer_gone(&mut self, core: &mut Core, peer: PeerId) {
         self.policy.left(peer);
         self.allowed.remove(&peer);
         self.auto.withdraw(&peer);
         let reason = ReservationEnd::ConnectionClosed;
         if let Some(ended) = self.auto.end(peer, reason, Instant::now()) {
-            self.reservation_ended(core, &ended);
+            self.on_reservation_ended(core, &ended);
         }
     }
 
-    fn reservation_ended(&mut self, core: &mut Core, ended: &Ended) {
+    fn on_reservation_ended(&mut self, core: &mut Core, ended: &Ended) {
         let relay = ended.relay;
         let reason = ended.reason.name().to_owned();
         core.emit(&if ended.granted {
@@ -362,7 +362,7 @@ impl Relays {
     }
 
     /// Takes note of a connection, be it a circuit or one on which a relay may be asked.
-    fn circuit_opened(
+    fn on_circuit_opened(
         &mut self,
         core: &mut Core,
         peer: PeerId,
@@ -399,7 +399,7 @@ impl Relays {
     }
 
     /// A connection is gone; if it was a circuit, that is told. Its ends cannot know why.
-    fn circuit_closed(&mut self, core: &mut Core, connection: ConnectionId) {
+    fn on_circuit_closed(&mut self, core: &mut Core, connection: ConnectionId) {
         self.dialled.remove(&connection);
         if let Some(circuit) = self.circuits.remove(&connection) {
             core.emit(&Event::CircuitClosed {

@@ -99,7 +99,7 @@ impl Service for Points {
 
     fn on_signal(&mut self, core: &mut Core, signal: &Signal) {
         match signal {
-            Signal::Identified { peer, info, .. } => self.may_be_point(core, *peer, info),
+            Signal::Identified { peer, info, .. } => self.on_identified(core, *peer, info),
             Signal::PeerGone(peer) => self.on_point_gone(*peer),
             Signal::ReachChanged => self.register_everywhere(core),
             Signal::Seek {
@@ -110,7 +110,7 @@ impl Service for Points {
             Signal::SeekEnded {
                 identity,
                 by: LookupMethod::Rendezvous,
-            } => self.seek_ends(*identity),
+            } => self.on_seek_ended(*identity),
             _ => {}
         }
     }
@@ -157,7 +157,7 @@ fn read(page: &[Registration], peer: PeerId) -> Page {
 
 impl Points {
     /// Takes note of what a peer speaks.
-    fn may_be_point(&mut self, core: &mut Core, peer: PeerId, info: &identify::Info) {
+    fn on_identified(&mut self, core: &mut Core, peer: PeerId, info: &identify::Info) {
         if core.context.config.rendezvous.client
             && core.known.contains(&peer)
             && info.protocols.contains(&PROTOCOL)
@@ -215,7 +215,7 @@ impl Points {
     }
 
     /// Nobody waits any longer for where `identity` is: whoever has not been asked is not.
-    fn seek_ends(&mut self, identity: IdentityId) {
+    fn on_seek_ended(&mut self, identity: IdentityId) {
         self.sought.remove(&identity);
         for point in self.all.values_mut() {
             point.queue.retain(|queued| *queued != identity);
@@ -283,13 +283,13 @@ impl Points {
                         response,
                     },
                 ..
-            } => self.point_answered(core, peer, request_id, Ok(response)),
+            } => self.on_point_answered(core, peer, request_id, Ok(response)),
             RequestEvent::OutboundFailure {
                 peer,
                 request_id,
                 error,
                 ..
-            } => self.point_answered(core, peer, request_id, Err(Silence::of(&error))),
+            } => self.on_point_answered(core, peer, request_id, Err(Silence::of(&error))),
             // The client takes no requests.
             RequestEvent::Message { .. }
             | RequestEvent::InboundFailure { .. }
@@ -297,7 +297,7 @@ impl Points {
         }
     }
 
-    fn point_answered(
+    fn on_point_answered(
         &mut self,
         core: &mut Core,
         point: PeerId,
@@ -362,7 +362,7 @@ impl Points {
             Page::Found(place) => {
                 let record = &page[place].record;
                 let (peer, addresses) = (record.peer_id(), record.addresses().to_vec());
-                self.seek_ends(whom);
+                self.on_seek_ended(whom);
                 core.raise(Signal::Found {
                     identity: whom,
                     by: LookupMethod::Rendezvous,

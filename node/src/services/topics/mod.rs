@@ -104,7 +104,7 @@ impl Topics {
     /// Tells of a message that came for the first time, and of what keeps others from coming.
     pub fn on_gossip(&mut self, core: &mut Core, event: GroupsEvent) {
         match event {
-            GroupsEvent::Gossipsub(event) => self.gossipsub_event(core, event),
+            GroupsEvent::Gossipsub(event) => self.on_gossipsub(core, event),
             GroupsEvent::Refused { peer, why, bytes } => {
                 let event = Event::GossipRefused {
                     peer,
@@ -124,7 +124,7 @@ impl Topics {
         }
     }
 
-    fn gossipsub_event(&mut self, core: &mut Core, event: gossipsub::Event) {
+    fn on_gossipsub(&mut self, core: &mut Core, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message {
                 propagation_source,
