@@ -1,16 +1,16 @@
 //! Pull: the messages by which a reader asks a feed for what is new.
 //!
-//! Owns their formats and bounds. What a state means is known to its engine
-//! (see [`crate::engine`]), who may read what to the store.
+//! Owns their formats and bounds. What a state means is known to its strategy
+//! (see [`crate::sync_strategy`]), who may read what to the store.
 
 use crate::body::TYPE_BYTES_MAX;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::DELEGATION_BYTES_MAX;
-use crate::engine::{Engine, PullState};
 use crate::identity::IdentityId;
 use crate::op::{HEADER_BYTES_MAX, OpId, SEALED_BODY_BYTES_MAX, SignedHeader};
 use crate::revocation::{REVOCATION_BYTES_MAX, REVOCATIONS_MAX};
 use crate::seal::Wrap;
+use crate::sync_strategy::{PullState, SyncStrategy};
 
 const VERSION: u64 = 1;
 const REQUEST: &str = "pull request";
@@ -83,7 +83,7 @@ pub struct PullRequest {
     pub types: Vec<String>,
     /// At most this many items a page; the responder may send fewer.
     pub limit: u32,
-    /// What the reader has, in the terms of an engine.
+    /// What the reader has, in the terms of a strategy.
     pub state: PullState,
 }
 
@@ -127,9 +127,9 @@ impl PullRequest {
         Ok(request)
     }
 
-    /// Which engine the request speaks to.
-    pub fn engine(&self) -> Engine {
-        self.state.engine()
+    /// Which strategy the request speaks to.
+    pub fn strategy(&self) -> SyncStrategy {
+        self.state.strategy()
     }
 }
 
@@ -206,7 +206,7 @@ pub struct End {
 /// A part of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullPage {
-    /// Ops, in the engine's order. At most [`PAGE_ITEMS_MAX`].
+    /// Ops, in the strategy's order. At most [`PAGE_ITEMS_MAX`].
     pub items: Vec<Item>,
     /// With what to ask for what follows.
     pub next: PullState,
@@ -374,8 +374,8 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::after_ts::AfterTs;
-    use crate::engine::cursor::Cursor;
+    use crate::sync_strategy::after_ts::AfterTs;
+    use crate::sync_strategy::cursor::Cursor;
     use proptest::prelude::*;
 
     fn states() -> impl Strategy<Value = PullState> {

@@ -10,9 +10,6 @@ use std::path::Path;
 use orrery_node::api::{Audience, Command};
 use orrery_node::discovery::friends::{Answer, Question};
 use orrery_node::discovery::local;
-use orrery_node::engine::PullState;
-use orrery_node::engine::after_ts::AfterTs;
-use orrery_node::engine::cursor::Cursor;
 use orrery_node::identity::SeedSigner;
 use orrery_node::keys::Keys;
 use orrery_node::op::{Encryption, Header, Hlc, LogId, OpId, SignedHeader};
@@ -20,6 +17,9 @@ use orrery_node::protocol::auth::AuthMessage;
 use orrery_node::protocol::feed::FeedReply;
 use orrery_node::pull::{End, Item, Lapsed, PullPage, PullRequest, Scope};
 use orrery_node::revocation::Revocation;
+use orrery_node::sync_strategy::PullState;
+use orrery_node::sync_strategy::after_ts::AfterTs;
+use orrery_node::sync_strategy::cursor::Cursor;
 
 const BODY: &[u8] = br#"{"type":"note/1","text":"hello"}"#;
 
@@ -138,7 +138,7 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("fuzz-header", "first", header(0).encode()),
         ("fuzz-header", "second", header(1).encode()),
     ];
-    for (engine, state) in states() {
+    for (strategy, state) in states() {
         let request = PullRequest {
             viewer: keys.identity(),
             scope: Scope::Author(keys.identity()),
@@ -146,7 +146,7 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             limit: 64,
             state,
         };
-        inputs.push(("fuzz-pull-request", engine, request.encode()));
+        inputs.push(("fuzz-pull-request", strategy, request.encode()));
         let item = Item {
             header: signed(0),
             delegation: certificate.clone(),
@@ -167,8 +167,8 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
                 revocations: vec![revocation.clone()],
             },
         };
-        inputs.push(("fuzz-pull-page", engine, page.encode()));
-        inputs.push(("fuzz-feed-reply", engine, FeedReply::Page(page).encode()));
+        inputs.push(("fuzz-pull-page", strategy, page.encode()));
+        inputs.push(("fuzz-feed-reply", strategy, FeedReply::Page(page).encode()));
     }
     inputs
 }

@@ -322,7 +322,7 @@ fn nearest(name: &str, candidates: impl IntoIterator<Item = String>) -> Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Engine;
+    use crate::sync_strategy::SyncStrategy;
 
     fn check(text: &str, expected: Result<fn(&Config) -> bool, &str>) {
         match (Config::from_toml(text), expected) {
@@ -339,11 +339,11 @@ mod tests {
         check("", Ok(|c| *c == Config::default()));
         check(
             "[sync]\nengine = \"after_ts\"",
-            Ok(|c| c.sync.engine == Engine::AfterTs),
+            Ok(|c| c.sync.strategy == SyncStrategy::AfterTs),
         );
         check(
             "\"sync.engine\" = \"after_ts\"",
-            Ok(|c| c.sync.engine == Engine::AfterTs),
+            Ok(|c| c.sync.strategy == SyncStrategy::AfterTs),
         );
         check(
             "sync.pull_interval = \"250ms\"",

@@ -10,8 +10,8 @@ use libp2p::multiaddr::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Engine;
 use crate::entry::Rules;
+use crate::sync_strategy::SyncStrategy;
 
 use super::time_span::TimeSpan;
 
@@ -204,7 +204,8 @@ impl Default for Auth {
 #[serde(deny_unknown_fields, default)]
 pub struct Sync {
     /// How a reader says what it holds already.
-    pub engine: Engine,
+    #[serde(rename = "engine")]
+    pub strategy: SyncStrategy,
     /// Pause between two pulls of one feed.
     pub pull_interval: TimeSpan,
     /// Only for `after_ts`: ask for what is this much older than T again.
@@ -222,7 +223,7 @@ pub struct Sync {
 impl Default for Sync {
     fn default() -> Self {
         Self {
-            engine: Engine::default(),
+            strategy: SyncStrategy::default(),
             pull_interval: TimeSpan::from_secs(30),
             overlap: TimeSpan::from_secs(0),
             limit: 256,

@@ -11,14 +11,14 @@ use futures::{AsyncRead, AsyncWrite, FutureExt};
 use crate::api::Event;
 use crate::codec::DecodeError;
 use crate::counters::Outlet;
-use crate::engine::cursor::Cursor;
-use crate::engine::{Engine, PullState};
 use crate::environment::{Lane, StorageClosed};
 use crate::identity::IdentityId;
 use crate::op::OpRefusal;
 use crate::pull::{PullPage, PullRequest, Scope};
 use crate::store::{EndedLog, Ingested, StoreError};
 use crate::store_handle::StoreHandleError;
+use crate::sync_strategy::cursor::Cursor;
+use crate::sync_strategy::{PullState, SyncStrategy};
 use crate::wall_clock::wall_clock_ms;
 
 use super::context::Context;
@@ -233,11 +233,11 @@ async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Pulled, PullError> {
     let asked_at = Instant::now();
     let sync = &context.config.sync;
-    let (engine, overlap_ms, limit) = (sync.engine, sync.overlap.as_millis_u64(), sync.limit);
+    let (strategy, overlap_ms, limit) = (sync.strategy, sync.overlap.as_millis_u64(), sync.limit);
     let mut request = context
         .store
         .with_in(Lane::Intake, move |store| {
-            store.pull_request(author, engine, overlap_ms, limit)
+            store.pull_request(author, strategy, overlap_ms, limit)
         })
         .await??;
     let patience = sync.timeout.get();
@@ -271,7 +271,7 @@ async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
         let kept = keep(context, author, request.clone(), page).await?;
         pulled.items += kept.new;
         if ended {
-            ask_for_missing(context, author, engine, kept.missing).await?;
+            ask_for_missing(context, author, strategy, kept.missing).await?;
             pulled.took = asked_at.elapsed();
             return Ok(pulled);
         }
@@ -294,7 +294,7 @@ struct Kept {
 async fn ask_for_missing(
     context: &Arc<Context>,
     author: IdentityId,
-    engine: Engine,
+    strategy: SyncStrategy,
     missing: u64,
 ) -> Result<(), PullError> {
     let news = context.gaps.misses(author, missing);
@@ -303,7 +303,7 @@ async fn ask_for_missing(
             .outlet
             .emit(&Event::PostsMissing { author, missing });
     }
-    if news.ask_again && engine == Engine::Cursor {
+    if news.ask_again && strategy == SyncStrategy::Cursor {
         context
             .store
             .with_in(Lane::Intake, move |store| store.ask_again(author))

@@ -1,6 +1,6 @@
 //! Answering pulls: one bounded page of what a viewer may read.
 //!
-//! Which ops and in which order is the engine's decision; who may read is
+//! Which ops and in which order is the strategy's decision; who may read is
 //! decided here, by what was published to the viewer or to anybody.
 
 use redb::ReadTransaction;
@@ -11,7 +11,6 @@ use super::viewer_feed::ViewerFeed;
 use super::{Store, StoreError, contacts, own_logs};
 use crate::codec::Reader;
 use crate::delegation::Delegation;
-use crate::engine;
 use crate::identity::IdentityId;
 use crate::op::{Header, SignedHeader};
 use crate::pull::{
@@ -19,6 +18,7 @@ use crate::pull::{
 };
 use crate::revocation::Revocation;
 use crate::seal::Wrap;
+use crate::sync_strategy;
 
 /// A page, and what it had no room for.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,7 +104,7 @@ impl Store {
     ) -> Result<Answer, StoreError> {
         let feed = ViewerFeed::open(txn, viewer, &request.types)?;
         let limit = (request.limit as usize).clamp(1, PAGE_ITEMS_MAX);
-        let selection = engine::select(&request.state, &feed, limit + 1)?;
+        let selection = sync_strategy::select(&request.state, &feed, limit + 1)?;
         let ops = txn.open_table(OPS)?;
         let wraps = txn.open_table(WRAPS)?;
         let mut page = PullPage {

@@ -104,8 +104,8 @@ pub enum StoreError {
     /// A page came from somebody who is not followed.
     #[error("{0} is not followed")]
     NotFollowed(IdentityId),
-    /// A page answers with another engine than was asked.
-    #[error("the answer is of another engine than the request")]
+    /// A page answers with another strategy than was asked.
+    #[error("the answer is of another strategy than the request")]
     OtherEngine,
     /// A page that is not the last leads back to where it was asked from.
     #[error("the answer does not end and leads nowhere")]

@@ -13,13 +13,13 @@ use super::tables::{CURSORS, Derived, FOLLOWS, FORKS, HELD, HELD_BACK, Log, Name
 use super::{Store, StoreError};
 use crate::codec::Writer;
 use crate::delegation::Delegation;
-use crate::engine::after_ts::AfterTs;
-use crate::engine::cursor::Cursor;
-use crate::engine::{Engine, PullState};
 use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::op::{Encryption, Header, OpId, OpRefusal, SignedHeader};
 use crate::pull::{Item, Lapsed, PullPage, PullRequest, Scope};
+use crate::sync_strategy::after_ts::AfterTs;
+use crate::sync_strategy::cursor::Cursor;
+use crate::sync_strategy::{PullState, SyncStrategy};
 
 /// How often a page of which something was refused is asked for again.
 const ASKED_AGAIN_MAX: u64 = 16;
@@ -75,13 +75,13 @@ impl Store {
     pub fn pull_request(
         &self,
         author: IdentityId,
-        engine: Engine,
+        strategy: SyncStrategy,
         overlap_ms: u64,
         limit: u32,
     ) -> Result<PullRequest, StoreError> {
         let txn = self.read()?;
-        let state = match engine {
-            Engine::AfterTs => {
+        let state = match strategy {
+            SyncStrategy::AfterTs => {
                 let held = txn.open_table(HELD)?;
                 let of_author = (&author.0, 0, &[0; 32])..=(&author.0, u64::MAX, &[0xff; 32]);
                 let newest = held.range(of_author)?.next_back().transpose()?;
@@ -91,7 +91,7 @@ impl Store {
                     within: None,
                 })
             }
-            Engine::Cursor => {
+            SyncStrategy::Cursor => {
                 let cursors = txn.open_table(CURSORS)?;
                 let cursor = cursors.get(&author.0)?;
                 PullState::Cursor(cursor.map_or_else(Cursor::default, |cursor| {
@@ -128,7 +128,7 @@ impl Store {
         page: &PullPage,
         wall_ms: u64,
     ) -> Result<Ingested, StoreError> {
-        if page.next.engine() != request.engine() {
+        if page.next.strategy() != request.strategy() {
             return Err(StoreError::OtherEngine);
         }
         if page.end.is_none() && page.next == request.state {

@@ -42,7 +42,7 @@ pub(super) const FOLLOWS: TableDefinition<Name, ()> = TableDefinition::new("foll
 pub(super) const BLOCKS: TableDefinition<Name, ()> = TableDefinition::new("blocks");
 /// What the owner calls others. Made for the first name.
 pub(super) const NAMES: TableDefinition<Name, &str> = TableDefinition::new("names");
-/// Per author, where the cursor engine goes on: epoch and arrival.
+/// Per author, where the strategy `cursor` goes on: epoch and arrival.
 pub(super) const CURSORS: TableDefinition<Name, (&[u8; 16], u64)> = TableDefinition::new("cursors");
 /// Certificates with a higher serial than those on the cards that are kept.
 pub(super) const CERTIFICATES: TableDefinition<Name, &[u8]> = TableDefinition::new("certificates");

@@ -13,9 +13,9 @@ use super::tables::{
     ANYBODY, ByArrival, ByStamp, EPOCH, FEED_BY_ARRIVAL, FEED_BY_STAMP, KINDS, NEXT_ARRIVAL,
     NUMBERS, Name,
 };
-use crate::engine::{Feed, Found};
 use crate::identity::IdentityId;
 use crate::op::OpId;
+use crate::sync_strategy::{Feed, Found};
 
 /// Most entries looked at in one step to find those of a type that the viewer may read.
 const SCAN_MAX: usize = 4_096;

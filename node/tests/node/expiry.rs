@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use orrery_node::engine::Engine;
 use orrery_node::environment::Disk;
 use orrery_node::keys::Keys;
 use orrery_node::op::{Encryption, Header, Hlc, LogId, SignedHeader};
 use orrery_node::pull::{End, Item, Lapsed, PullPage};
 use orrery_node::real::FolderDisk;
 use orrery_node::store::Store;
+use orrery_node::sync_strategy::SyncStrategy;
 use tempfile::TempDir;
 
 use crate::world::{PATIENCE, TestNode};
@@ -56,7 +56,7 @@ async fn what_expires_while_a_node_runs_is_cleared_away_without_a_restart() {
     let mut store = opened(&folder, &reader);
     let card = author.card(&[]).expect("a key in memory signs");
     store.follow(&card).expect("follows");
-    let request = store.pull_request(author.identity(), Engine::Cursor, 0, 10);
+    let request = store.pull_request(author.identity(), SyncStrategy::Cursor, 0, 10);
     let request = request.expect("reads");
     let page = PullPage {
         items: vec![expiring(&author, now_ms() + 2_000)],

@@ -106,8 +106,8 @@ impl Peer {
             scope: Scope::Author(own),
             types: vec![],
             limit: 100,
-            state: orrery_node::engine::PullState::AfterTs(
-                orrery_node::engine::after_ts::AfterTs::default(),
+            state: orrery_node::sync_strategy::PullState::AfterTs(
+                orrery_node::sync_strategy::after_ts::AfterTs::default(),
             ),
         }
     }

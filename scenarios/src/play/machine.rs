@@ -8,11 +8,11 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use orrery_node::api::Command;
 use orrery_node::config::{Config, Gossip};
-use orrery_node::engine::Engine;
 use orrery_node::environment::{Observer, Storage, Wire};
 use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
 use orrery_node::node::{Node, NodeHandle};
+use orrery_node::sync_strategy::SyncStrategy;
 use orrery_sim::time::SimTime;
 
 use super::conditions::{Conditions, Down};
@@ -293,9 +293,9 @@ impl Machines {
         Some(self.testbed.wires(machine, config))
     }
 
-    /// The engine with which a machine's node pulls; `None` if its settings are wrong.
-    pub fn engine(&self, machine: u32) -> Option<Engine> {
-        self.config(machine).ok().map(|config| config.sync.engine)
+    /// The strategy with which a machine's node pulls; `None` if its settings are wrong.
+    pub fn strategy(&self, machine: u32) -> Option<SyncStrategy> {
+        self.config(machine).ok().map(|config| config.sync.strategy)
     }
 
     /// Whether a machine's node takes part in the exchange of feeds.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use futures::AsyncWriteExt;
 use futures::future::join_all;
 use futures_timer::Delay;
-use orrery_node::engine::PullState;
-use orrery_node::engine::after_ts::AfterTs;
 use orrery_node::keys::Keys;
 use orrery_node::protocol::feed::{FeedReply, REPLY_BYTES_MAX};
 use orrery_node::protocol::frame::{read_frame, write_frame};
 use orrery_node::pull::{PullRequest, Scope};
+use orrery_node::sync_strategy::PullState;
+use orrery_node::sync_strategy::after_ts::AfterTs;
 
 use crate::act::{Act, Effect, FEED, within};
 use crate::connection::{Connection, Substream};

@@ -30,7 +30,7 @@ fn check_contacts(author: &Person, friend: &Person, foe: &Person) {
     let name = foe.store.keys().identity();
     assert_eq!(author.store.blocked().expect("reads"), [name]);
     let from = author.store.keys().identity();
-    let request = foe.store.pull_request(from, Engine::Cursor, 0, 10);
+    let request = foe.store.pull_request(from, SyncStrategy::Cursor, 0, 10);
     let answer = author.store.answer(name, &request.expect("reads"));
     assert_eq!(answer, Err(Refusal::Blocked));
 }

@@ -92,7 +92,7 @@ fn check_it_goes_on(person: &mut Person) {
     person.post("after the cut", &Audience::Public, 2_000);
     let mut fresh = Person::new(4);
     fresh.store.follow(&person.card()).expect("follows");
-    let pages = fresh.pull_pages(person, Engine::Cursor, 100);
+    let pages = fresh.pull_pages(person, SyncStrategy::Cursor, 100);
     assert_eq!(pages[0].refused, []);
     assert_eq!(pages[0].missing, 0);
 }

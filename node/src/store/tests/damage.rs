@@ -39,7 +39,7 @@ fn whatever_page_is_damaged_the_store_opens_and_the_blocked_stay_so() {
         author.post(&format!("{number}"), &Audience::Friends, 1_000 + number);
     }
     friend.post("from a friend", &Audience::Friends, 1_500);
-    author.pull(&friend, Engine::Cursor);
+    author.pull(&friend, SyncStrategy::Cursor);
     let disk = author.disk.clone();
     drop(author);
     let len = disk.disk().open("index.redb", false).expect("opens").len();
@@ -132,7 +132,7 @@ fn an_acknowledged_post_that_is_damaged_ends_its_log_where_the_index_is_lost() {
         .store
         .grant(last.op, to.store.keys().identity())
         .expect("grants");
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let own = author.store.keys().identity();
     let disk = author.disk.clone();
     drop(author);
@@ -158,7 +158,7 @@ fn an_acknowledged_post_that_is_damaged_ends_its_log_where_the_index_is_lost() {
     let readers = only(&[&reader, &late]);
     let after = author.post("after", &readers, 2_000);
     assert_eq!(after.seq, 0, "no place is signed twice");
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     assert_eq!(reader.store.forks().expect("reads"), []);
     drop(author);
     let mut again = Person::on(disk, 1).expect("opens");
@@ -174,19 +174,19 @@ fn informed() -> (Person, Keys) {
     author.post("0", &Audience::Public, 1_000);
     let copy = author.disk.copy();
     author.post("1", &Audience::Public, 1_001);
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     drop(author);
     let mut author = Person::on(copy, 1).expect("opens");
     author.post("1 again", &Audience::Public, 2_000);
     let own = author.store.keys().identity();
     reader.store.ask_again(own).expect("writes");
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let first = author.store.keys().delegation().device;
     let keys = author.store.keys().rotated(Rotation::BOTH, None);
     let keys = keys.expect("there is room").revoked(first, 3_000);
     let keys = keys.expect("revokes");
     let author = author.with_keys(keys.clone());
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     (reader, keys)
 }
 
@@ -263,7 +263,7 @@ fn a_certificate_heard_before_a_cut_at_any_call_is_heard_again_or_known() {
     let author = author.with_keys(keys.expect("there is room"));
     let newest = author.store.keys().delegation().clone();
     let (me, from) = (reader.store.keys().identity(), newest.identity);
-    let request = reader.store.pull_request(from, Engine::Cursor, 0, 10);
+    let request = reader.store.pull_request(from, SyncStrategy::Cursor, 0, 10);
     let request = request.expect("reads");
     let page = author.store.answer(me, &request).expect("answers");
     for calls in 0.. {
@@ -290,7 +290,7 @@ fn whatever_bit_changes_beside_the_name_of_an_own_log_no_place_is_signed_twice()
     for number in 0..3 {
         author.post(&format!("{number}"), &Audience::Public, 1_000 + number);
     }
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let own = author.store.keys().identity();
     let disk = author.disk.clone();
     drop(author);
@@ -315,10 +315,10 @@ fn whatever_bit_changes_beside_the_name_of_an_own_log_no_place_is_signed_twice()
         let me = reader.store.keys().identity();
         let request = reader
             .store
-            .pull_request(own, Engine::Cursor, 0, 10)
+            .pull_request(own, SyncStrategy::Cursor, 0, 10)
             .expect("reads");
         if author.store.answer(me, &request).is_ok() {
-            reader.pull_pages(&author, Engine::Cursor, 100);
+            reader.pull_pages(&author, SyncStrategy::Cursor, 100);
         }
         assert_eq!(reader.store.forks().expect("reads"), [], "{at}");
     }
@@ -344,7 +344,7 @@ fn a_changed_bit_of_an_own_post_is_told_of_and_not_served() {
     let mut author = Person::on(disk, 1).expect("opens");
     let own = author.store.keys().identity();
     let me = reader.store.keys().identity();
-    let request = reader.store.pull_request(own, Engine::Cursor, 0, 10);
+    let request = reader.store.pull_request(own, SyncStrategy::Cursor, 0, 10);
     let request = request.expect("reads");
     let bounds = crate::pull::PageBounds::default();
     let answer = author.store.answer_within(me, &request, bounds, 0);
@@ -353,5 +353,5 @@ fn a_changed_bit_of_an_own_post_is_told_of_and_not_served() {
     };
     assert_eq!(error.cure(), crate::store::Cure::Reindex);
     author.store.reindex().expect("reindexes");
-    assert_eq!(reader.pull(&author, Engine::Cursor), [posted.op]);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor), [posted.op]);
 }

@@ -12,8 +12,8 @@ fn a_personal_post_is_readable_by_its_readers_only() {
     stranger.store.follow(&author.card()).expect("follows");
     author.post("for friends", &Audience::Friends, 1_000);
     author.post("for all", &Audience::Public, 2_000);
-    friend.pull(&author, Engine::Cursor);
-    stranger.pull(&author, Engine::Cursor);
+    friend.pull(&author, SyncStrategy::Cursor);
+    stranger.pull(&author, SyncStrategy::Cursor);
     assert_eq!(friend.texts(), ["for all", "for friends"]);
     assert_eq!(stranger.texts(), ["for all"]);
     assert_eq!(author.texts(), ["for all", "for friends"]);
@@ -37,8 +37,8 @@ fn each_distinct_audience_has_a_log_of_its_own() {
     .collect();
     // The friends are a and b, so naming both is the same audience.
     assert_eq!(places, [0, 0, 0, 1, 1]);
-    a.pull(&author, Engine::Cursor);
-    b.pull(&author, Engine::Cursor);
+    a.pull(&author, SyncStrategy::Cursor);
+    b.pull(&author, SyncStrategy::Cursor);
     assert_eq!(a.texts().len(), 5);
     assert_eq!(b.texts().len(), 4);
 }
@@ -60,7 +60,7 @@ fn a_grant_opens_one_post_once() {
         author.store.grant(old.op, name).expect("grants"),
         Granted::Already
     );
-    assert_eq!(late.pull(&author, Engine::Cursor), [old.op]);
+    assert_eq!(late.pull(&author, SyncStrategy::Cursor), [old.op]);
     assert!(!late.store.holds(other.op).expect("reads"));
 }
 
@@ -76,7 +76,7 @@ fn a_blocked_viewer_is_refused_and_left_out() {
     assert_eq!(post.readers, []);
     let request = reader
         .store
-        .pull_request(from, Engine::Cursor, 0, 10)
+        .pull_request(from, SyncStrategy::Cursor, 0, 10)
         .expect("reads");
     assert_eq!(author.store.answer(name, &request), Err(Refusal::Blocked));
     assert!(matches!(
@@ -95,7 +95,7 @@ fn a_blocked_viewer_is_refused_and_left_out() {
 fn a_request_in_a_wrong_name_or_for_another_feed_is_refused() {
     let (author, reader) = (Person::new(1), Person::new(2));
     let [me, from] = [&reader, &author].map(|person| person.store.keys().identity());
-    let request = reader.store.pull_request(from, Engine::Cursor, 0, 10);
+    let request = reader.store.pull_request(from, SyncStrategy::Cursor, 0, 10);
     let request = request.expect("reads");
     assert_eq!(author.store.answer(from, &request), Err(Refusal::Viewer));
     assert_eq!(reader.store.answer(me, &request), Err(Refusal::Scope));

@@ -29,7 +29,7 @@ fn a_store_on_a_disk_that_refuses_writes_opens_and_is_read() {
             let own = author.store.keys().identity();
             let request = Person::new(3)
                 .store
-                .pull_request(own, Engine::Cursor, 0, 10);
+                .pull_request(own, SyncStrategy::Cursor, 0, 10);
             let viewer = Person::new(3).store.keys().identity();
             let page = author.store.answer(viewer, &request.expect("reads"));
             assert_eq!(page.expect("answers").items.len(), 1);

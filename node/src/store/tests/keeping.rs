@@ -77,14 +77,14 @@ fn an_entry_that_cannot_be_read_is_dropped_by_a_reindex_and_pulled_again() {
     author.befriend(&mut reader);
     let first = author.post("first", &Audience::Public, 1_000);
     author.post("second", &Audience::Public, 2_000);
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let damage = |txn: &redb::WriteTransaction, _: &Keys| {
         txn.open_table(OPS)?.insert(&first.op.0, &b"?"[..])?;
         Ok(())
     };
     reader.store.write(damage).expect("writes");
     assert_eq!(reader.store.reindex().expect("reindexes").ops, 1);
-    assert_eq!(reader.pull(&author, Engine::Cursor), [first.op]);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor), [first.op]);
     assert_eq!(reader.texts(), ["second", "first"]);
 }
 

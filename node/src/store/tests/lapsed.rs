@@ -39,7 +39,7 @@ fn item(keys: &Keys, log: u8, at_ms: u64) -> Item {
 /// Has `reader` take a last page by the author with `keys`.
 fn ingest(reader: &mut Person, keys: &Keys, items: Vec<Item>, lapsed: Lapsed) -> Ingested {
     let from = keys.identity();
-    let request = reader.store.pull_request(from, Engine::Cursor, 0, 10);
+    let request = reader.store.pull_request(from, SyncStrategy::Cursor, 0, 10);
     let request = request.expect("reads");
     let page = PullPage {
         items,
@@ -72,7 +72,7 @@ fn posts_before_and_after_a_rotation_are_read() {
     let mut author = author.with_keys(keys);
     author.post("after", &only(&[&reader]), 2_000);
     author.post("and again", &only(&[&reader]), 3_000);
-    let results = reader.pull_pages(&author, Engine::Cursor, 100);
+    let results = reader.pull_pages(&author, SyncStrategy::Cursor, 100);
     assert_eq!(reader.texts(), ["and again", "after", "before"]);
     let last = results.last().expect("a page");
     assert_eq!((last.missing, last.refused.len()), (0, 0));
@@ -93,7 +93,7 @@ fn a_missing_post_of_an_earlier_device_is_noticed() {
     let author = author.with_keys(keys);
     let me = reader.store.keys().identity();
     let from = author.store.keys().identity();
-    let request = reader.store.pull_request(from, Engine::Cursor, 0, 10);
+    let request = reader.store.pull_request(from, SyncStrategy::Cursor, 0, 10);
     let request = request.expect("reads");
     let mut page = author.store.answer(me, &request).expect("answers");
     page.items.clear();
@@ -110,12 +110,12 @@ fn what_is_posted_after_a_rotation_is_sealed_to_the_new_key() {
     let keys = rotated(&reader, Rotation::BOTH);
     let mut reader = reader.with_keys(keys.clone());
     // It hears of the new key as it pulls from the reader, and not again.
-    let told = author.pull_pages(&reader, Engine::Cursor, 100);
+    let told = author.pull_pages(&reader, SyncStrategy::Cursor, 100);
     assert!(told.iter().any(|page| page.certificate.is_some()));
-    let told = author.pull_pages(&reader, Engine::Cursor, 100);
+    let told = author.pull_pages(&reader, SyncStrategy::Cursor, 100);
     assert!(told.iter().all(|page| page.certificate.is_none()));
     author.post("sealed to the new key", &only(&[&reader]), 2_000);
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     assert_eq!(
         reader.texts(),
         ["sealed to the new key", "sealed to the old key"]
@@ -123,7 +123,7 @@ fn what_is_posted_after_a_rotation_is_sealed_to_the_new_key() {
     // Who holds the old key alone reads only what was sealed to it.
     let mut thief = Person::new(3).with_keys(old);
     thief.store.follow(&author.card()).expect("follows");
-    let pages = thief.pull_pages(&author, Engine::Cursor, 100);
+    let pages = thief.pull_pages(&author, SyncStrategy::Cursor, 100);
     let refused: Vec<_> = pages.iter().flat_map(|page| &page.refused).collect();
     assert_eq!(refused, [&(1, OpRefusal::Unreadable)]);
     assert_eq!(thief.texts(), ["sealed to the old key"]);
@@ -260,14 +260,14 @@ fn a_certificate_ends() {
     let late = item(&keys, 8, 5_001);
     let result = ingest(&mut reader, &keys, vec![late], Lapsed::default());
     assert_eq!(result.refused, [(0, OpRefusal::Ended)]);
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     assert_eq!(reader.texts(), ["in time"]);
     // A renewed one goes on where it was.
     let renewed = keys.rotated(renewal, None).expect("there is room");
     let mut author = author.with_keys(renewed);
     let posted = author.post("renewed", &Audience::Public, 6_000);
     assert_eq!(posted.seq, 1);
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     assert_eq!(reader.texts(), ["renewed", "in time"]);
 }
 
@@ -341,7 +341,7 @@ fn no_friends_certificate_stops_posts_to_friends() {
     let keys = mallory.store.keys().clone();
     // It is not taken from a page.
     let from = keys.identity();
-    let request = owner.store.pull_request(from, Engine::Cursor, 0, 10);
+    let request = owner.store.pull_request(from, SyncStrategy::Cursor, 0, 10);
     let request = request.expect("reads");
     let page = PullPage {
         items: Vec::new(),
@@ -367,7 +367,7 @@ fn no_friends_certificate_stops_posts_to_friends() {
     let posted = owner.post("to one", &Audience::Friends, 2_000);
     assert_eq!(posted.readers, [friend.store.keys().identity()]);
     assert_eq!(posted.left_out, [from]);
-    friend.pull(&owner, Engine::Cursor);
+    friend.pull(&owner, SyncStrategy::Cursor);
     assert_eq!(friend.texts(), ["to one", "to both"]);
     let again = owner.post("to one again", &Audience::Friends, 3_000);
     assert_eq!(again.seq, posted.seq + 1, "it goes on in the same log");

@@ -4,7 +4,6 @@
 mod contacts;
 mod crash;
 mod damage;
-mod engines;
 mod exchange;
 mod full_disk;
 mod keeping;
@@ -13,6 +12,7 @@ mod old_versions;
 mod refusals;
 mod reindex;
 mod restored;
+mod strategies;
 mod types;
 
 use std::collections::BTreeSet;
@@ -22,11 +22,11 @@ use serde_json::{Value, json};
 use super::{Ingested, Posted, Store, StoreError};
 use crate::audience::Audience;
 use crate::card::Card;
-use crate::engine::Engine;
 use crate::keys::Keys;
 use crate::memory_disk::MemoryDisk;
 use crate::op::OpId;
 use crate::pull::PullPage;
+use crate::sync_strategy::SyncStrategy;
 
 /// What readers' wall clocks show.
 const NOW_MS: u64 = 10_000;
@@ -70,12 +70,12 @@ impl Person {
     }
 
     /// Pulls everything from `author` in pages of `limit`.
-    fn pull_pages(&mut self, author: &Self, engine: Engine, limit: u32) -> Vec<Ingested> {
+    fn pull_pages(&mut self, author: &Self, strategy: SyncStrategy, limit: u32) -> Vec<Ingested> {
         let from = author.store.keys().identity();
         let me = self.store.keys().identity();
         let mut request = self
             .store
-            .pull_request(from, engine, 0, limit)
+            .pull_request(from, strategy, 0, limit)
             .expect("reads");
         let mut results = Vec::new();
         loop {
@@ -94,8 +94,8 @@ impl Person {
     }
 
     /// Pulls everything; the new ops by name.
-    fn pull(&mut self, author: &Self, engine: Engine) -> Vec<OpId> {
-        let results = self.pull_pages(author, engine, 100);
+    fn pull(&mut self, author: &Self, strategy: SyncStrategy) -> Vec<OpId> {
+        let results = self.pull_pages(author, strategy, 100);
         results
             .iter()
             .flat_map(|result| &result.new)

@@ -79,7 +79,7 @@ fn old_posts_are_served_under_todays_certificate() {
     let (mut author, mut reader) = (Person::on(disk, 1).expect("opens"), Person::new(2));
     author.befriend(&mut reader);
     author.post("from now", &Audience::Public, 2_000);
-    assert_eq!(reader.pull(&author, Engine::Cursor).len(), 2);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor).len(), 2);
     assert_eq!(reader.texts(), ["from now", "from before"]);
     assert_eq!(author.store.reindex().expect("reindexes").ops, 2);
 }
@@ -101,7 +101,7 @@ fn friends_of_old_cards_stay_friends() {
     friend.store.follow(&author.card()).expect("follows");
     author.post("to friends", &Audience::Friends, 1_000);
     assert_eq!(author.store.following().expect("reads").len(), 1);
-    friend.pull(&author, Engine::Cursor);
+    friend.pull(&author, SyncStrategy::Cursor);
     assert_eq!(friend.texts(), ["to friends"]);
 }
 
@@ -192,7 +192,7 @@ fn posts_and_cards_of_version_2_are_read_also_from_peers() {
     let readers = reader.store.keys().identity();
     let request = reader
         .store
-        .pull_request(keys.identity(), Engine::Cursor, 0, 10);
+        .pull_request(keys.identity(), SyncStrategy::Cursor, 0, 10);
     let request = request.expect("reads");
     let mut page = author.store.answer(readers, &request).expect("answers");
     page.items[0].delegation = plain_certificate(&keys);
@@ -219,7 +219,7 @@ fn an_index_without_the_newer_tables_is_read() {
         .expect("writes");
     author.post("to friends", &Audience::Friends, 1_000);
     friend.post("back", &Audience::Friends, 1_000);
-    author.pull(&friend, Engine::Cursor);
-    friend.pull(&author, Engine::Cursor);
+    author.pull(&friend, SyncStrategy::Cursor);
+    friend.pull(&author, SyncStrategy::Cursor);
     assert_eq!((friend.texts().len(), author.texts().len()), (2, 2));
 }

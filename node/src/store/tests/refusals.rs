@@ -1,14 +1,14 @@
 //! Forged, replayed, misplaced and forked ops.
 
 use super::*;
-use crate::engine::PullState;
-use crate::engine::after_ts::AfterTs;
-use crate::engine::cursor::Cursor;
 use crate::identity::IdentityId;
 use crate::op::{Encryption, Header, Hlc, LogId, OpRefusal, SignedHeader};
 use crate::pull::{End, Item, Lapsed, PullRequest};
 use crate::store::record::Record;
 use crate::store::tables::Derived;
+use crate::sync_strategy::PullState;
+use crate::sync_strategy::after_ts::AfterTs;
+use crate::sync_strategy::cursor::Cursor;
 
 /// Makes public ops of `keys` by hand, right or wrong.
 pub(super) fn item(keys: &Keys, seq: u64, prev: Option<OpId>, text: &str) -> Item {
@@ -53,7 +53,7 @@ impl Scene {
         reader.store.follow(&card).expect("follows");
         let request = reader
             .store
-            .pull_request(author.identity(), Engine::Cursor, 0, 10)
+            .pull_request(author.identity(), SyncStrategy::Cursor, 0, 10)
             .expect("reads");
         Self {
             author,
@@ -349,7 +349,7 @@ impl Scene {
     fn pulled(&mut self, page: &PullPage) -> (PullState, Ingested) {
         let from = self.from();
         let store = &mut self.reader.store;
-        let request = store.pull_request(from, Engine::Cursor, 0, 10);
+        let request = store.pull_request(from, SyncStrategy::Cursor, 0, 10);
         let request = request.expect("reads");
         let result = store.ingest(from, &request, page, NOW_MS);
         (request.state, result.expect("the disk works"))

@@ -16,7 +16,7 @@ fn busy() -> Person {
         .expect("grants");
     author.post("public again", &Audience::Public, 500);
     a.post("from a", &Audience::Friends, 1_500);
-    author.pull(&a, Engine::Cursor);
+    author.pull(&a, SyncStrategy::Cursor);
     author
 }
 

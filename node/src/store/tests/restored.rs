@@ -1,11 +1,11 @@
 //! An author's store restored from a copy: what its readers lose, notice and tell.
 
 use super::*;
-use crate::engine::PullState;
-use crate::engine::cursor::Cursor;
 use crate::op::SignedHeader;
 use crate::pull::{PullRequest, Scope};
 use crate::store::{EndReason, EndedLog};
+use crate::sync_strategy::PullState;
+use crate::sync_strategy::cursor::Cursor;
 
 /// An author with posts 0 to 4, of whom a reader holds all, and a copy from after post 2.
 fn scene() -> (Person, Person) {
@@ -17,7 +17,7 @@ fn scene() -> (Person, Person) {
     let copy = author.disk.copy();
     author.post("3", &Audience::Public, 1_003);
     author.post("4", &Audience::Public, 1_004);
-    assert_eq!(reader.pull(&author, Engine::Cursor).len(), 5);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor).len(), 5);
     drop(author);
     (Person::on(copy, 1).expect("opens"), reader)
 }
@@ -59,7 +59,7 @@ fn an_author_who_asks_first_begins_a_new_log_and_forks_nothing() {
     );
     let posted = author.post("after", &Audience::Public, 2_000);
     assert_eq!(posted.seq, 0);
-    assert_eq!(reader.pull(&author, Engine::Cursor), [posted.op]);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor), [posted.op]);
     assert_eq!(reader.store.forks().expect("reads"), []);
     assert_eq!(reader.texts(), ["after", "4", "3", "2", "1", "0"]);
     // It is told once, and holds whatever becomes of the index.
@@ -90,7 +90,7 @@ fn an_author_who_posts_first_is_served_told_and_heard_again() {
     let (mut author, mut reader) = scene();
     let lost = author.post("3 again", &Audience::Public, 2_000);
     // The reader's cursor is ahead of what the copy has given out: it is sent all.
-    let pages = reader.pull_pages(&author, Engine::Cursor, 100);
+    let pages = reader.pull_pages(&author, SyncStrategy::Cursor, 100);
     assert_eq!(pages[0].duplicates, 3);
     assert_eq!(pages[0].forks, [3]);
     assert!(!reader.store.holds(lost.op).expect("reads"));
@@ -98,7 +98,11 @@ fn an_author_who_posts_first_is_served_told_and_heard_again() {
     assert_eq!(ended.len(), 1);
     assert_eq!(ended[0].log, reader.store.forks().expect("reads")[0].log);
     let after = author.post("after", &Audience::Public, 3_000);
-    assert!(reader.pull(&author, Engine::Cursor).contains(&after.op));
+    assert!(
+        reader
+            .pull(&author, SyncStrategy::Cursor)
+            .contains(&after.op)
+    );
 }
 
 #[test]
@@ -108,12 +112,16 @@ fn a_fork_is_noticed_also_when_its_first_post_was_skipped() {
         author.post("again", &Audience::Public, 2_000 + number);
     }
     // Its cursor stands after five arrivals, so the sixth alone comes: it follows another fifth.
-    let pages = reader.pull_pages(&author, Engine::Cursor, 100);
+    let pages = reader.pull_pages(&author, SyncStrategy::Cursor, 100);
     assert_eq!(pages[0].forks, [4]);
     let ended = hear(&mut author, &reader);
     assert_eq!(ended[0].reason, EndReason::Forked);
     let after = author.post("after", &Audience::Public, 3_000);
-    assert!(reader.pull(&author, Engine::Cursor).contains(&after.op));
+    assert!(
+        reader
+            .pull(&author, SyncStrategy::Cursor)
+            .contains(&after.op)
+    );
 }
 
 #[test]
@@ -122,15 +130,15 @@ fn logs_of_which_the_copy_knows_nothing_number_arrivals_anew_once() {
     author.befriend(&mut reader);
     let copy = author.disk.copy();
     author.post("to all", &Audience::Public, 1_000);
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let mut author = Person::on(copy, 1).expect("opens");
     let first = author.post("another", &Audience::Friends, 2_000);
-    assert_eq!(reader.pull(&author, Engine::Cursor), [], "passed by");
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor), [], "passed by");
     let ended = hear(&mut author, &reader);
     let reasons: Vec<_> = ended.iter().map(|end| end.reason).collect();
     assert_eq!(reasons, [EndReason::OthersHoldMore, EndReason::OldCopy]);
     assert_eq!(hear(&mut author, &reader), []);
-    assert_eq!(reader.pull(&author, Engine::Cursor), [first.op]);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor), [first.op]);
 }
 
 #[test]
@@ -162,7 +170,7 @@ fn new_logs_begin_when_the_owner_wants_it() {
     assert!(ended.iter().all(|end| end.reason == EndReason::Asked));
     assert_eq!(author.store.begin_logs().expect("ends"), []);
     assert_eq!(author.post("new", &Audience::Public, 2_000).seq, 0);
-    assert_eq!(reader.pull(&author, Engine::Cursor).len(), 3);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor).len(), 3);
 }
 
 #[test]
@@ -191,10 +199,10 @@ fn what_is_asked_for_again_comes_again() {
     let (mut author, mut reader) = (Person::new(1), Person::new(2));
     author.befriend(&mut reader);
     author.post("to all", &Audience::Public, 1_000);
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let own = author.store.keys().identity();
     reader.store.ask_again(own).expect("writes");
-    let pages = reader.pull_pages(&author, Engine::Cursor, 100);
+    let pages = reader.pull_pages(&author, SyncStrategy::Cursor, 100);
     assert_eq!(pages[0].duplicates, 1);
 }
 
@@ -213,7 +221,7 @@ fn one_log_that_is_behind_ends_all_whatever_was_written_last() {
     for number in 0..5 {
         author.post(&large(), &Audience::Public, 1_002 + number);
     }
-    assert_eq!(reader.pull(&author, Engine::Cursor).len(), 7);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor).len(), 7);
     drop(author);
     let mut author = Person::on(copy, 1).expect("opens");
     let ended = hear(&mut author, &reader);
@@ -225,7 +233,7 @@ fn one_log_that_is_behind_ends_all_whatever_was_written_last() {
     assert_eq!(ended.len(), 2);
     let after = author.post("after", &Audience::Friends, 2_000);
     assert_eq!(after.seq, 0);
-    assert_eq!(reader.pull(&author, Engine::Cursor), [after.op]);
+    assert_eq!(reader.pull(&author, SyncStrategy::Cursor), [after.op]);
     assert_eq!(reader.store.forks().expect("reads"), []);
 }
 
@@ -238,15 +246,15 @@ fn a_log_that_no_reader_has_named_yet_ends_with_those_that_one_has() {
     let copy = author.disk.copy();
     author.post("to the other again", &only(&[&other]), 1_001);
     author.post("to all", &Audience::Public, 1_002);
-    reader.pull(&author, Engine::Cursor);
-    other.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
+    other.pull(&author, SyncStrategy::Cursor);
     drop(author);
     let mut author = Person::on(copy, 1).expect("opens");
     let ended = hear(&mut author, &reader);
     let reasons: Vec<_> = ended.iter().map(|end| end.reason).collect();
     assert_eq!(reasons, [EndReason::OthersHoldMore, EndReason::OldCopy]);
     assert_eq!(author.post("after", &only(&[&other]), 2_000).seq, 0);
-    other.pull(&author, Engine::Cursor);
+    other.pull(&author, SyncStrategy::Cursor);
     assert_eq!(other.store.forks().expect("reads"), []);
 }
 
@@ -257,7 +265,7 @@ fn a_frozen_log_is_told_of_whatever_was_posted_since() {
     author.post("0", &Audience::Friends, 1_000);
     let copy = author.disk.copy();
     author.post("1", &Audience::Friends, 1_001);
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     drop(author);
     let mut author = Person::on(copy, 1).expect("opens");
     let lost = author.post("1 again", &Audience::Friends, 2_000);
@@ -265,7 +273,7 @@ fn a_frozen_log_is_told_of_whatever_was_posted_since() {
         .store
         .ask_again(author.store.keys().identity())
         .expect("writes");
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     assert!(!reader.store.holds(lost.op).expect("reads"));
     for number in 0..300 {
         author.post(
@@ -274,13 +282,17 @@ fn a_frozen_log_is_told_of_whatever_was_posted_since() {
             3_000 + number,
         );
     }
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let frozen = reader.store.forks().expect("reads")[0].log;
     let ended = hear(&mut author, &reader);
     let of_frozen = ended.iter().find(|end| end.log == frozen);
     assert_eq!(of_frozen.map(|end| end.reason), Some(EndReason::Forked));
     let after = author.post("after", &Audience::Friends, 4_000);
-    assert!(reader.pull(&author, Engine::Cursor).contains(&after.op));
+    assert!(
+        reader
+            .pull(&author, SyncStrategy::Cursor)
+            .contains(&after.op)
+    );
 }
 
 #[test]
@@ -292,7 +304,7 @@ fn of_more_logs_than_there_is_room_for_each_is_told_of_sooner_or_later() {
         author.post("first of a log", &Audience::Public, 1_000 + number);
         author.store.begin_logs().expect("ends");
     }
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     for _ in 0..1_000 {
         let heads = heads(&reader, &author);
         assert_eq!(heads.len(), crate::pull::HEADS_MAX);
@@ -317,7 +329,7 @@ fn keys_from_before_a_rotation_are_told_of_and_rotated_again_count() {
     assert_eq!(told(&reader, &author).delegation, Vec::<u8>::new());
     let rotated = copied.rotated(Rotation::BOTH, None).expect("there is room");
     let author = author.with_keys(rotated.clone());
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let author = author.with_keys(copied.clone());
     let certificate = told(&reader, &author).delegation;
     let newer = rotated.delegation().term.serial;
@@ -332,7 +344,7 @@ fn keys_from_before_a_rotation_are_told_of_and_rotated_again_count() {
     assert!(again.delegation().term.serial >= newer);
     let later = again.rotated(Rotation::BOTH, None).expect("there is room");
     let author = author.with_keys(later.clone());
-    reader.pull(&author, Engine::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
     let known = reader
         .store
         .certificate_of(later.identity())

@@ -1,11 +1,11 @@
 //! Pulls of some types: what is found is what the viewer may read, and nothing else is looked at.
 
 use super::*;
-use crate::engine::PullState;
-use crate::engine::after_ts::AfterTs;
-use crate::engine::cursor::Cursor;
 use crate::pull::{PullRequest, Scope};
 use crate::store::answer::Answer;
+use crate::sync_strategy::PullState;
+use crate::sync_strategy::after_ts::AfterTs;
+use crate::sync_strategy::cursor::Cursor;
 
 /// What `viewer` gets of these types, and the steps and bytes that took.
 fn asked(

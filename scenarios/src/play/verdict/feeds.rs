@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
-use orrery_node::engine::Engine;
 use orrery_node::op::OpId;
 use orrery_node::store::Store;
+use orrery_node::sync_strategy::SyncStrategy;
 use orrery_reports::record::{Invariant, SeedResult};
 
 use super::losses::{self, Lost, UNKNOWN};
@@ -131,7 +131,7 @@ fn cause(
         .ledger
         .highest_stamp_ms(entry.author, reader)
         .is_some_and(|highest| entry.stamp_ms <= highest);
-    if machines.engine(reader) == Some(Engine::AfterTs) && behind {
+    if machines.strategy(reader) == Some(SyncStrategy::AfterTs) && behind {
         return if fate.since_ns > entry.created_ns {
             "granted-behind-timestamp"
         } else {

@@ -1,6 +1,6 @@
-//! Engines: interchangeable ways to ask a feed for "all that is new for me".
+//! Sync strategies: interchangeable ways to ask a feed for "all that is new for me".
 //!
-//! An engine decides what a reader's state is, in which order a responder
+//! A strategy decides what a reader's state is, in which order a responder
 //! sends, and where the next page goes on. It sees stamps, arrival numbers and
 //! names through a [`Feed`], never bodies or keys.
 
@@ -20,12 +20,12 @@ use cursor::Cursor;
 
 const WHAT: &str = "pull state";
 
-/// Which engine a reader uses.
+/// Which strategy a reader uses.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Engine {
+pub enum SyncStrategy {
     /// Everything that the author stamped after the newest stamp held.
     AfterTs,
     /// Everything that arrived at the responder after the last answer.
@@ -33,7 +33,7 @@ pub enum Engine {
     Cursor,
 }
 
-impl fmt::Display for Engine {
+impl fmt::Display for SyncStrategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AfterTs => "after_ts",
@@ -42,7 +42,7 @@ impl fmt::Display for Engine {
     }
 }
 
-impl FromStr for Engine {
+impl FromStr for SyncStrategy {
     type Err = DecodeError;
 
     fn from_str(text: &str) -> Result<Self, DecodeError> {
@@ -50,14 +50,14 @@ impl FromStr for Engine {
             "after_ts" => Ok(Self::AfterTs),
             "cursor" => Ok(Self::Cursor),
             _ => Err(DecodeError::Invalid {
-                what: "engine",
+                what: "sync strategy",
                 reason: "not one of after_ts, cursor",
             }),
         }
     }
 }
 
-/// What a reader has, in the terms of its engine.
+/// What a reader has, in the terms of its strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullState {
     /// See [`after_ts`].
@@ -68,15 +68,15 @@ pub enum PullState {
 
 impl PullState {
     /// Whose terms these are.
-    pub fn engine(&self) -> Engine {
+    pub fn strategy(&self) -> SyncStrategy {
         match self {
-            Self::AfterTs(_) => Engine::AfterTs,
-            Self::Cursor(_) => Engine::Cursor,
+            Self::AfterTs(_) => SyncStrategy::AfterTs,
+            Self::Cursor(_) => SyncStrategy::Cursor,
         }
     }
 
     pub(crate) fn write(&self, writer: &mut Writer) {
-        // The number is the engine's on the wire: others follow, none changes.
+        // The number is the strategy's on the wire: others follow, none changes.
         match self {
             Self::AfterTs(state) => state.write(writer.array(2).u64(0)),
             Self::Cursor(state) => state.write(writer.array(2).u64(1)),
@@ -90,13 +90,13 @@ impl PullState {
             1 => Cursor::read(reader).map(Self::Cursor),
             _ => Err(DecodeError::Invalid {
                 what: WHAT,
-                reason: "unknown engine",
+                reason: "unknown sync strategy",
             }),
         }
     }
 }
 
-/// What an engine may look at: the ops of a responder that one viewer may read.
+/// What a strategy may look at: the ops of a responder that one viewer may read.
 pub(crate) trait Feed {
     /// What reading can fail with.
     type Error;
