@@ -3,9 +3,10 @@
 //! Nothing of it decides a simulation, and nothing here is part of a trace hash.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use orrery_reports::origin::{Hosts, Origin, Program};
+use time::OffsetDateTime;
 
 use super::PROFILE;
 use crate::format::scenario::group::Group;
@@ -63,35 +64,16 @@ fn nat_name(homes: &Homes) -> String {
 
 /// An instant in UTC to the second: `2026-11-30T08:15:00Z`.
 fn rfc_3339(at: SystemTime) -> String {
-    let seconds = at
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days are counted in eras of 400 years that begin on 1 March (Howard Hinnant,
-    // "chrono-Compatible Low-Level Date Algorithms").
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    format!(
-        "{:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z",
-        era * 400 + year + next,
-        rest / 3_600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    let at = OffsetDateTime::from(at);
+    let (year, month, day) = at.to_calendar_date();
+    let (hour, minute, second) = at.to_hms();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
     use crate::format::read;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use orrery_node::api::{Contact, Friend, Post, Reachability, Reply};
 use serde::Serialize;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::Failure;
 use super::clean::printable;
@@ -180,45 +181,21 @@ pub fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
-/// `2026-01-31 08:15:00Z`, by the proleptic Gregorian calendar.
+/// `2026-01-31 08:15:00Z`; of a stamp beyond the year 9999, its last second.
 pub fn utc(stamp_ms: u64) -> String {
-    let seconds = stamp_ms / 1000;
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    let seconds = i64::try_from(stamp_ms / 1_000).unwrap_or(i64::MAX);
+    let at = OffsetDateTime::from_unix_timestamp(seconds);
+    let at = at.unwrap_or_else(|_| PrimitiveDateTime::MAX.assume_utc());
+    let (year, month, day) = at.to_calendar_date();
+    let (hour, minute, second) = at.to_hms();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// `2026-01-31T08:15:00.123Z`, for programs.
 pub fn utc_exact(stamp_ms: u64) -> String {
     let text = utc(stamp_ms).replace(' ', "T");
     format!("{}.{:03}Z", text.trim_end_matches('Z'), stamp_ms % 1_000)
-}
-
-/// Year, month and day of a number of days since 1970-01-01, reckoned in
-/// 400-year cycles that begin with a March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let cycle = shifted / 146_097;
-    let day_of_cycle = shifted % 146_097;
-    let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524
-        - day_of_cycle / 146_096)
-        / 365;
-    let day_of_year =
-        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_cycle + cycle * 400 + u64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]
@@ -234,6 +211,7 @@ mod tests {
             (951_782_400, "2000-02-29 00:00:00Z"),
             (1_735_689_599, "2024-12-31 23:59:59Z"),
             (4_107_542_400, "2100-03-01 00:00:00Z"),
+            (u64::MAX / 1_000, "9999-12-31 23:59:59Z"),
         ] {
             assert_eq!(utc(seconds * 1000), expected);
         }

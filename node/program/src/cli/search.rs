@@ -3,7 +3,7 @@
 //! Data, such as addresses, go to standard output; how they were found, and why
 //! nobody was, to standard error. As JSON, the whole outcome is data.
 
-use orrery_node::api::{Command, Miss, Missed, Path, Reply, LookupMethod, Unreached};
+use orrery_node::api::{Command, LookupMethod, Miss, Missed, Path, Reply, Unreached};
 
 use super::Failure;
 use super::args::Format;
@@ -124,7 +124,9 @@ fn why(missed: Missed) -> String {
     let why = match (missed.by, missed.reason) {
         (LookupMethod::Known, Miss::Off) => "switched off",
         (LookupMethod::Mdns, Miss::Off) => "switched off; set mdns.enabled = true",
-        (LookupMethod::Kad, Miss::Off) => "switched off; set kad.enabled = true and kad.walk = true",
+        (LookupMethod::Kad, Miss::Off) => {
+            "switched off; set kad.enabled = true and kad.walk = true"
+        }
         (LookupMethod::Rendezvous, Miss::Off) => "switched off; set rendezvous.client = true",
         (LookupMethod::Friends, Miss::Off) => "switched off; set friends_lookup.enabled = true",
         (LookupMethod::Relay, Miss::Off) => "switched off; set relay_client.enabled = true",
@@ -133,7 +135,9 @@ fn why(missed: Missed) -> String {
         (LookupMethod::Mdns | LookupMethod::Rendezvous, Miss::Absent) => {
             "they are not there, or no card of theirs is kept here, or given"
         }
-        (LookupMethod::Kad | LookupMethod::Friends, Miss::Absent) => "nobody who was asked knows them",
+        (LookupMethod::Kad | LookupMethod::Friends, Miss::Absent) => {
+            "nobody who was asked knows them"
+        }
         (LookupMethod::Relay, Miss::NoAddress) => "no relay is known; name one in bootstrap.peers",
         (_, Miss::NoAddress) => "they are known, but none of their addresses",
         (LookupMethod::Kad | LookupMethod::Rendezvous, Miss::NobodyToAsk) => {
@@ -167,7 +171,10 @@ mod tests {
     #[test]
     fn a_rung_that_is_off_names_its_setting() {
         let config = include_str!("config.toml");
-        for by in LookupMethod::ALL.into_iter().filter(|by| *by != LookupMethod::Known) {
+        for by in LookupMethod::ALL
+            .into_iter()
+            .filter(|by| *by != LookupMethod::Known)
+        {
             let reason = Miss::Off;
             let told = why(Missed { by, reason });
             let settings = told.split_once("set ").expect(&told).1;
