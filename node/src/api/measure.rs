@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::relay::{CircuitDenial, CircuitEnd, Refusal, ReservationEnd};
 
 /// A figure that single events give.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Measure {
     /// Its name, `area.thing.aspect`.
     pub name: &'static str,

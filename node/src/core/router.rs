@@ -40,6 +40,7 @@ pub enum RouterEvent {
 
 /// The behaviour that asks; none in a build without it.
 #[cfg(feature = "real")]
+#[expect(clippy::unnecessary_wraps, reason = "a build without it has none")]
 pub fn behaviour() -> Option<Behaviour> {
     Some(Behaviour::default())
 }

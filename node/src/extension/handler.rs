@@ -32,22 +32,22 @@ pub fn known<T: 'static>(value: Opaque) -> T {
     *value
 }
 
+/// Makes the upgrade of the protocol with that name.
+type Start = Box<dyn FnOnce(Stream, &str) -> Upgraded + Send>;
+
 type Upgraded = BoxFuture<'static, Result<Opaque, Opaque>>;
 
 /// An upgrade of any type, once, and the protocols that it is of.
 pub struct AnyUpgrade {
     names: Vec<String>,
-    start: Box<dyn FnOnce(Stream, &str) -> Upgraded + Send>,
+    start: Start,
 }
 
 impl AnyUpgrade {
-    fn new<U: UpgradeInfoSend>(
+    fn new<U: UpgradeInfoSend + Send + 'static>(
         upgrade: U,
         start: impl FnOnce(U, Stream, U::Info) -> Upgraded + Send + 'static,
-    ) -> Self
-    where
-        U: Send + 'static,
-    {
+    ) -> Self {
         Self {
             names: (upgrade.protocol_info())
                 .map(|name| name.as_ref().to_owned())

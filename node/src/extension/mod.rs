@@ -143,6 +143,9 @@ pub struct ServiceNode<'a, S> {
 
 impl<S: NodeService> ServiceNode<'_, S> {
     /// The service's behaviour.
+    ///
+    /// # Panics
+    /// If behaviours and services are not paired: both come from [`ServiceKind::start`].
     pub fn behaviour(&mut self) -> &mut S::Behaviour {
         let added = self.core.swarm.behaviour_mut().extensions.as_mut();
         let added = added.expect("a node with services of other programs has their behaviours");
@@ -298,10 +301,13 @@ impl<S: NodeService> AnyService for S {
     }
 }
 
+/// Calls a service of a type that it knows; its position leads to its behaviour.
+type Act = Box<dyn FnOnce(&mut dyn Any, &mut Core, usize) + Send>;
+
 /// Something that a program does with one of its services in the node's loop.
 pub(crate) struct Call {
     service: TypeId,
-    act: Box<dyn FnOnce(&mut dyn Any, &mut Core, usize) + Send>,
+    act: Act,
 }
 
 impl Call {

@@ -274,7 +274,7 @@ impl NetworkBehaviour for Behaviour {
                     .on_connection_handler_event(peer, connection, event);
             }
             HandlerEvent::Refused(why, bytes) => {
-                self.told.push_back(Event::Refused { peer, why, bytes })
+                self.told.push_back(Event::Refused { peer, why, bytes });
             }
             HandlerEvent::Reset => self.told.push_back(Event::StreamReset { peer }),
             HandlerEvent::TooManyStreams => self.told.push_back(Event::TooManyStreams { peer }),

@@ -88,7 +88,7 @@ async fn a_friend_who_comes_back_is_pulled_from_though_addresses_are_tested() {
     node.follow(&friend).await;
     node.meets(&friend).await;
     lives.fetch_add(1, Ordering::SeqCst);
-    let friend = friend.restart_real(2, &listens).await;
+    let friend = Box::pin(friend.restart_real(2, &listens)).await;
     let address = address_over_tcp(&node).await;
     let dialled = friend.handle.command(Command::dial(address)).await;
     assert_eq!(dialled, Ok(Reply::Done));

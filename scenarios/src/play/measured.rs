@@ -55,7 +55,7 @@ impl Measured {
     /// As [`Metrics::samples`].
     pub fn collect<'a>(
         &self,
-        configs: impl Iterator<Item = &'a Config> + Clone,
+        configs: &(impl Iterator<Item = &'a Config> + Clone),
         metrics: &mut Metrics,
     ) {
         for measure in MEASURES {
@@ -105,7 +105,7 @@ mod tests {
         let values = |settings: &str| {
             let config = Config::from_toml(settings).expect("it is sound");
             let mut metrics = Metrics::default();
-            measured.collect([&config].into_iter(), &mut metrics);
+            measured.collect(&[&config].into_iter(), &mut metrics);
             let all = metrics.all.into_iter();
             let values = all.filter_map(|(key, metric)| match metric {
                 Metric::Value { value, .. } => Some((key.to_string(), value as u64)),

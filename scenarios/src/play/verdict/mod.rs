@@ -145,7 +145,7 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     metrics.ratio(&PULL_SUCCESS, &[], tally.pulls.count(), tally.pulls_failed);
     let neighbourhood = &state.neighbourhood;
     metrics.samples(&NODE_NEIGHBOURS_TIME, &[], &neighbourhood.times);
-    state.measured.collect(machines.configs(), metrics);
+    state.measured.collect(&machines.configs(), metrics);
     if machines.asks_friends() {
         let nodes = state.nodes.iter().flatten();
         let questions: u64 = nodes
