@@ -1,4 +1,5 @@
-//! What a simulation of each scenario of the catalog costs, as `cargo xtask costs` has measured it.
+//! What a simulation of each scenario of the catalog costs, as `cargo xtask costs` or a whole run has
+//! measured it.
 //!
 //! Owns reading the table; measuring is the check's.
 
@@ -10,8 +11,8 @@ const TABLE: &str = include_str!("../costs.csv");
 pub struct Cost {
     /// CPU seconds.
     pub cpu_s: f64,
-    /// Peak resident memory of its process, in megabytes.
-    pub memory_mb: u64,
+    /// Peak resident memory of its process, in megabytes, if that was measured.
+    pub memory_mb: Option<u64>,
 }
 
 /// What a simulation of a scenario of the catalog costs; `None` if it was not measured.
@@ -21,7 +22,7 @@ pub fn of(scenario: &str) -> Option<Cost> {
     let mut row = rows.find_map(|mut cells| (cells.next() == Some(scenario)).then_some(cells))?;
     Some(Cost {
         cpu_s: row.next()?.parse().ok()?,
-        memory_mb: row.next()?.parse().ok()?,
+        memory_mb: row.next()?.parse().ok(),
     })
 }
 

@@ -139,6 +139,7 @@ fn table(rows: &[String]) -> String {
     let mut out = String::from(
         "# What one simulation of each scenario costs on one core, built with --release: CPU seconds,\n\
          # extrapolated from a part of it, and peak memory in megabytes. Written by `cargo xtask costs`.\n\
+         # Without memory: by a whole run, its seeds together.\n\
          scenario,cpu_s,memory_mb\n",
     );
     for row in rows {

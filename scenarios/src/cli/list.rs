@@ -112,9 +112,9 @@ fn size(plan: &Plan) -> String {
     .map(|(count, noun)| counted(*count, noun))
     .collect();
     size += &parts.join(" x ");
-    if let Some(cost) = costs::of(&plan.name) {
-        let _ = write!(size, "; {}", cost_in_words(&cost, simulations(plan)));
-    }
+    let cost = costs::of(&plan.name).map(|cost| cost_in_words(&cost, simulations(plan)));
+    let cost = cost.unwrap_or_else(|| "CPU time not measured".to_owned());
+    let _ = write!(size, "; {cost}");
     size
 }
 
@@ -127,7 +127,10 @@ fn cost_in_words(cost: &Cost, simulations: usize) -> String {
     } else {
         format!("{:.0}h", cpu_s / 3_600.0)
     };
-    format!("some {time} of CPU time, {} MB each", cost.memory_mb)
+    match cost.memory_mb {
+        Some(memory_mb) => format!("some {time} of CPU time, {memory_mb} MB each"),
+        None => format!("some {time} of CPU time"),
+    }
 }
 
 fn json(plans: &[&Plan]) -> String {
@@ -146,7 +149,7 @@ fn json(plans: &[&Plan]) -> String {
                 "cells": cells(plan),
                 "simulations": simulations,
                 "cpu_s": cost.map(|cost| cost.cpu_s * simulations as f64),
-                "memory_bytes": cost.map(|cost| cost.memory_mb * 1_000_000),
+                "memory_bytes": cost.and_then(|cost| Some(cost.memory_mb? * 1_000_000)),
             })
         })
         .collect();
