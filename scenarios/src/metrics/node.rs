@@ -29,7 +29,7 @@ crate::metrics! {
             "node.friends.questions",
             "1",
             &[],
-            "Questions where somebody is that nodes sent to friends, their own and those which they passed on, in the last life of each; in the whole run.",
+            "Questions where a peer is that nodes sent to friends, their own and those which they passed on, in the last life of each; in the whole run.",
         );
         NODE_NEIGHBOURS_TIME = at_end(latency(
             "node.neighbours.time",

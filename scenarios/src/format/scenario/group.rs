@@ -34,9 +34,9 @@ pub struct GroupFields {
     pub name: String,
     /// How many hosts.
     pub count: u32,
-    /// Who is friends with whom (friends follow each other); nobody if absent.
+    /// Who is friends with whom (friends follow each other); none if absent.
     pub friends: Option<FriendsFields>,
-    /// Hosts of other groups with whom each of its hosts is friends too; nobody if absent.
+    /// Hosts of other groups with whom each of its hosts is friends too; none if absent.
     pub friends_with: Option<HostsText>,
     /// Shares of the regions of the delay profile, which sum to 1; the profile's first region
     /// if absent. Hosts are apportioned by largest remainder and dealt out by the seed.
@@ -63,14 +63,14 @@ pub struct GroupFields {
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`. If absent, at random within a quarter
     /// of the warm-up, and within 10 s; hosts without nodes are up from the beginning.
     pub boot: Option<BootText>,
-    /// Hosts that its nodes dial as soon as they start; nobody if absent.
+    /// Hosts that its nodes dial as soon as they start; none if absent.
     pub bootstrap: Option<HostsText>,
-    /// Hosts whose people its people follow, beside their friends; nobody if absent.
+    /// Hosts whose people its people follow, beside their friends; none if absent.
     pub follows: Option<HostsText>,
-    /// Hosts on the list of its relays, beside those that `relay.listed` names; nobody if absent.
+    /// Hosts on the list of its relays, beside those that `relay.listed` names; none if absent.
     pub listed: Option<HostsText>,
     /// Share of its hosts that have moved since their friends got their cards, such as `25%`:
-    /// nobody is where these cards say. None if absent.
+    /// no node is where these cards say. None if absent.
     pub outdated_cards: Option<String>,
     /// Wall clocks; true ones if absent.
     pub clock: Option<ClockFields>,

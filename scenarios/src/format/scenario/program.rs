@@ -30,7 +30,7 @@ pub enum ProgramName {
 }
 
 /// `[group.hostile]`: what the hostile peers of a group do, and to whom. They act from their `boot`,
-/// the begin of the run if absent, until the workloads end, and each misbehaviour goes on beside the
+/// the start of the run if absent, until the workloads end, and each misbehaviour goes on beside the
 /// others. `hostile.attempts` and the like count their acts; a misbehaviour that never comes about
 /// fails the run.
 #[derive(JsonSchema)]

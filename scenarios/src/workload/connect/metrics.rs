@@ -28,7 +28,7 @@ crate::metrics! {
                 "connect.failed",
                 "1",
                 CONNECT,
-                "Measured attempts to reach somebody that did not succeed in their time, also by the NATs of the two ends, and by cause: dialer-down, dialer-lost-power, dialer-stopped, target-down, refused, not-found, not-connected, hole-punch-failed, stayed-relayed, timed-out, connection-lost (it came and died within the time that `holds` asks for), unfinished (the run ended first).",
+                "Measured attempts to reach a peer that did not succeed in their time, also by the NATs of the two ends, and by cause: dialer-down, dialer-lost-power, dialer-stopped, target-down, refused, not-found, not-connected, hole-punch-failed, stayed-relayed, timed-out, connection-lost (it came and died within the time that `holds` asks for), unfinished (the run ended first).",
             )
         });
         CONNECT_NOT_DONE = not_done(
@@ -42,7 +42,7 @@ crate::metrics! {
                 "connect.path",
                 "ratio",
                 CONNECT,
-                "Share of the measured attempts to reach somebody that led to a connection of this kind, good enough or not: direct (over a local network, also in place of a relayed one), hole-punched (directly, with a relay's help) or relayed; also by the NATs of the two ends.",
+                "Share of the measured attempts to reach a peer that led to a connection of this kind, good enough or not: direct (over a local network, also in place of a relayed one), hole-punched (directly, with a relay's help) or relayed; also by the NATs of the two ends.",
             )
         });
         CONNECT_SUCCESS = measured(Definition {
@@ -51,7 +51,7 @@ crate::metrics! {
                 "connect.success",
                 "ratio",
                 CONNECT,
-                "Share of the measured attempts to reach somebody that led to a connection of the wanted kind in their time, which then lived for as long as `holds` asks for; also by the NATs of the two ends, who reaches first.",
+                "Share of the measured attempts to reach a peer that led to a connection of the wanted kind in their time, which then lived for as long as `holds` asks for; also by the NATs of the two ends, who reaches first.",
             )
         });
         CONNECT_TIME = measured(Definition {
@@ -59,7 +59,7 @@ crate::metrics! {
             ..latency(
                 "connect.time",
                 CONNECT,
-                "From the command to reach somebody until there is a connection of the wanted kind, also by the NATs of the two ends, and by what carries it: tcp, quic or circuit. Failures have no sample: see connect.success.",
+                "From the command to reach a peer until there is a connection of the wanted kind, also by the NATs of the two ends, and by what carries it: tcp, quic or circuit. Failures have no sample: see connect.success.",
             )
         });
         CONNECT_TRANSPORT = measured(Definition {
@@ -68,7 +68,7 @@ crate::metrics! {
                 "connect.transport",
                 "ratio",
                 CONNECT,
-                "Share of the measured attempts to reach somebody that led to a connection over this transport, good enough or not: tcp, quic, or circuit (through a relay, however that is reached); also by the NATs of the two ends.",
+                "Share of the measured attempts to reach a peer that led to a connection over this transport, good enough or not: tcp, quic, or circuit (through a relay, however that is reached); also by the NATs of the two ends.",
             )
         });
         HOLEPUNCH_ATTEMPTS = value(
@@ -89,7 +89,7 @@ crate::metrics! {
                 "holepunch.transport",
                 "ratio",
                 CONNECT,
-                "Share of the measured attempts to reach somebody that led to a punched hole whose hole is one of this transport, tcp or quic: both race where both ends have them; also by the NATs of the two ends.",
+                "Share of the measured attempts to reach a peer that led to a punched hole whose hole is one of this transport, tcp or quic: both race where both ends have them; also by the NATs of the two ends.",
             )
         };
     }

@@ -95,7 +95,7 @@ crate::metrics! {
         LATE_GRANT_NOT_DONE = not_done(
         "late_grant.not_done",
         &["late-grant"],
-        "Posts and grants of the workload late-grant, warm-up included, that were not made, also by reason: host-down (the author's node did not run), no-friends (nobody to be let in), no-post (the post was not acknowledged, so there is nothing to open), busy, refused, storage-failed.",
+        "Posts and grants of the workload late-grant, warm-up included, that were not made, also by reason: host-down (the author's node did not run), no-friends (no friend to be let in), no-post (the post was not acknowledged, so there is nothing to open), busy, refused, storage-failed.",
     );
     }
 }

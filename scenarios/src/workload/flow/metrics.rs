@@ -9,12 +9,12 @@ crate::metrics! {
         FLOW_COMPLETION = measured(latency(
             "flow.completion",
             FLOW,
-            "From the begin of a flow of so many bytes until its receiver had read the last of them.",
+            "From the start of a flow of so many bytes until its receiver had read the last of them.",
         ));
         FLOW_CONNECT = measured(latency(
             "flow.connect",
             FLOW,
-            "From the begin of a flow until its sender had a connection.",
+            "From the start of a flow until its sender had a connection.",
         ));
         FLOW_FAILED = measured(Definition {
             labels: &["cause"],
