@@ -8,8 +8,8 @@ use clap::Args;
 use crate::table::Table;
 use crate::workspace::{Workspace, run as run_command, run_and_keep};
 use crate::{
-    determinism, fuzz, goldens, layers, licences, outside, pages, program, regressions, tidy,
-    validation,
+    determinism, figures, fuzz, goldens, layers, licences, outside, pages, program, regressions,
+    tidy, validation,
 };
 
 /// How much of it to run.
@@ -84,6 +84,11 @@ const STEPS: &[Step] = &[
         name: "goldens",
         repeat: "cargo xtask goldens",
         run: |w| quiet(goldens::run(w, &goldens::Options::default())),
+    },
+    Step {
+        name: "figures",
+        repeat: "cargo xtask figures",
+        run: |w| figures::run(w, &figures::Options::default()),
     },
     Step {
         name: "pages",

@@ -11,6 +11,7 @@
 mod ci;
 mod costs;
 mod determinism;
+mod figures;
 mod fuzz;
 mod goldens;
 mod layers;
@@ -67,6 +68,8 @@ enum Command {
     Validation,
     /// The program `orrery-node`: what it links, its lints, its tests
     Program,
+    /// Pictures, tables and plots of README and tutorial are what their commands give
+    Figures(figures::Options),
     /// Reports in a real browser: nothing cut off, nothing missing, few pages when printed
     Pages,
     /// The example of other people's programs: builds it and plays its scenario
@@ -97,6 +100,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Ci(options) => ci::run(&workspace, &options),
         Command::Tidy => tidy::run(&workspace),
+        Command::Figures(options) => figures::run(&workspace, &options).map(drop),
         Command::Pages => {
             pages::run(&workspace).map(|lines| lines.iter().for_each(|line| println!("{line}")))
         }
