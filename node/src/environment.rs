@@ -43,7 +43,7 @@ pub enum Wire {
     Stream(Boxed<ByteStream>),
     /// A transport that authenticates and multiplexes by itself, such as QUIC
     /// ([`crate::quic::wire`]). It is made for the transport key of the node that is
-    /// started.
+    /// started. Its connections are to end in a few seconds whether their peers read or not.
     Muxed(MuxedWire),
 }
 

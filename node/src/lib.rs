@@ -29,6 +29,7 @@ mod memory_disk;
 mod named;
 pub mod node;
 pub mod op;
+mod parting;
 mod peer_names;
 pub mod petname;
 pub mod protocol;

@@ -1,7 +1,8 @@
 //! Turns the environment's wires into the one transport of the swarm.
 //!
-//! Owns the choice of upgrades, Noise, then Yamux, and how many substreams a connection has. Knows no addresses and
-//! keeps no connections. Those of others wait in an [`Anteroom`] until they are ready to use.
+//! Owns the choice of upgrades, Noise, then Yamux, and how many substreams a connection has. Knows no
+//! addresses and keeps no connections. Those of others wait in an [`Anteroom`] until they are ready to
+//! use; [`Partings`] see to it that they end in time.
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::counters::Outlet;
 use crate::entry::{Acquaintances, Anteroom, Arrivals, Listening, Rules};
 use crate::environment::{ByteStream, Wire};
+use crate::parting::Partings;
 use crate::relay::Counted;
 use crate::when_woken::WhenWoken;
 
@@ -96,6 +98,7 @@ pub fn build(
     let mut streams = yamux::Config::default();
     streams.set_max_num_streams(bounds.substreams_max);
     let arrivals = Arrivals::default();
+    let partings = Partings::new(outlet.clone());
     // Only circuits tell an address with /p2p-circuit from others, so they come first.
     let circuits = circuits.map(|circuits| {
         let outlet = outlet.clone();
@@ -116,12 +119,16 @@ pub fn build(
             // `V1Lazy` saves a round trip on each of the two upgrades, since
             // there is one choice only and a refusal fails the connection
             // anyway. It speaks the same bytes as `V1`, which stock nodes use.
-            Wire::Stream(stream) => Listening::new(stream, arrivals.clone())
-                .upgrade(Version::V1Lazy)
-                .authenticate(noise::Config::new(keypair)?)
-                .multiplex(streams.clone())
-                .timeout(bounds.upgrade_timeout)
-                .boxed(),
+            Wire::Stream(stream) => {
+                let partings = partings.clone();
+                Listening::new(stream, arrivals.clone())
+                    .upgrade(Version::V1Lazy)
+                    .authenticate(noise::Config::new(keypair)?)
+                    .multiplex(streams.clone())
+                    .timeout(bounds.upgrade_timeout)
+                    .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(partings.of(muxer))))
+                    .boxed()
+            }
         };
         transport = OrTransport::new(transport, next)
             .map(|either, _| either.into_inner())

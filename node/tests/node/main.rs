@@ -25,6 +25,7 @@ mod reach;
 mod relays;
 mod restored;
 mod strangers;
+mod stuffed;
 mod upnp;
 mod waiting;
 mod world;

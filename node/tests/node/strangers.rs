@@ -13,7 +13,8 @@ use futures::AsyncReadExt as _;
 use libp2p::StreamProtocol;
 
 use crate::hostile::Peer;
-use crate::world::{PATIENCE, TestNode};
+use crate::stuffed::Stuffed;
+use crate::world::{PATIENCE, TestNode, address_over_tcp};
 
 const TCP: &str = "listen.addresses = [\"/ip4/127.0.0.1/tcp/0\"]\n";
 const QUIC: &str = "listen.addresses = [\"/ip4/127.0.0.1/udp/0/quic-v1\"]\n";
@@ -159,6 +160,32 @@ async fn a_control_socket_outlives_a_lack_of_files() {
     let mut line = String::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_line(&mut line)).await;
     assert!(matches!(read, Ok(Ok(1..))), "no answer");
+}
+
+/// Files that this process has open.
+fn open_files() -> usize {
+    let files = std::fs::read_dir("/dev/fd").expect("a Unix system");
+    files.count()
+}
+
+#[tokio::test]
+async fn who_reads_nothing_is_gone_in_time_with_its_socket() {
+    let settings = "connections.max_established_incoming = 1";
+    let node = TestNode::start_also_at(1, settings, "/ip4/127.0.0.1/tcp/0").await;
+    let address = address_over_tcp(&node).await;
+    let files = open_files();
+    let mut stuffed = Stuffed::connect(&address).await;
+    stuffed.fill().await;
+    assert_eq!(open_files(), files + 2, "its socket, and the node's");
+    let peer = stuffed.peer;
+    let gone =
+        |event: &Event| matches!(event, Event::Disconnected { peer: gone, .. } if *gone == peer);
+    assert_eq!(node.seen.count(gone), 0);
+    // A newcomer gets its place.
+    let _newcomer = Peer::authenticate(8, &node).await;
+    node.seen.wait("it is gone", gone).await;
+    assert_eq!(open_files(), files + 1, "the node's socket is still open");
+    assert_eq!(node.handle.counters()["connections-cut-off"], 1);
 }
 
 #[tokio::test]

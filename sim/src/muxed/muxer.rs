@@ -3,11 +3,18 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures::FutureExt;
+use futures_timer::Delay;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 
 use super::connection::{Connection, Ended};
 use super::substream::Substream;
+
+/// How long a connection that is being closed waits for its peer to take what is left, as programs
+/// over Noise and Yamux wait.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection of one muxer and any number of substreams, on one thread.
 #[derive(Debug, Clone)]
@@ -22,15 +29,22 @@ impl Shared {
 
 /// A connection. Dropping it closes TCP and ends all substreams.
 #[derive(Debug)]
-pub struct Muxer(Shared);
+pub struct Muxer {
+    connection: Shared,
+    /// Ends when its end is waited for no longer.
+    closing: Option<Delay>,
+}
 
 impl Muxer {
     pub(super) fn new(connection: Connection) -> Self {
-        Self(Shared(Arc::new(Mutex::new(connection))))
+        Self {
+            connection: Shared(Arc::new(Mutex::new(connection))),
+            closing: None,
+        }
     }
 
     fn substream(&self, id: u32) -> Substream {
-        Substream::new(self.0.clone(), id)
+        Substream::new(self.connection.clone(), id)
     }
 }
 
@@ -42,7 +56,7 @@ impl StreamMuxer for Muxer {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::Substream, Self::Error>> {
-        let id = self.0.lock().accept(cx);
+        let id = self.connection.lock().accept(cx);
         id.map_ok(|id| self.substream(id))
     }
 
@@ -50,19 +64,27 @@ impl StreamMuxer for Muxer {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::Substream, Self::Error>> {
-        let id = self.0.lock().open(cx);
+        let id = self.connection.lock().open(cx);
         id.map_ok(|id| self.substream(id))
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.lock().close(cx).map(Ok)
+        let Self {
+            connection,
+            closing,
+        } = self.get_mut();
+        if connection.lock().close(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let patience = closing.get_or_insert_with(|| Delay::new(PATIENCE));
+        patience.poll_unpin(cx).map(Ok)
     }
 
     fn poll(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
-        match self.0.lock().turn(cx) {
+        match self.connection.lock().turn(cx) {
             Ok(()) => Poll::Pending,
             Err(ended) => Poll::Ready(Err(ended)),
         }
@@ -71,7 +93,7 @@ impl StreamMuxer for Muxer {
 
 impl Drop for Muxer {
     fn drop(&mut self) {
-        let tcp = self.0.lock().abandon();
+        let tcp = self.connection.lock().abandon();
         // The lock is free again: closing wakes programs.
         drop(tcp);
     }
