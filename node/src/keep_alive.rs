@@ -3,8 +3,8 @@
 //! A connection without streams is closed by whichever end first finds it idle. A node that lists
 //! another in `bootstrap.peers` wants the connection all the same: it opens one substream, on which
 //! neither end sends anything. As long as that is open, neither end takes the connection for idle. A
-//! stranger can keep a connection open so, too; how many there are is bounded by the limits of
-//! connections.
+//! stranger can keep a connection open so, too, without saying who it is, as one that has no feeds must:
+//! how many there are is bounded by the limits of connections, and it gives way as if it asked nothing.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;

@@ -38,7 +38,8 @@ pub enum Command {
         /// What they are called from now on; as before if absent.
         #[serde(default)]
         name: Option<String>,
-        /// Reply when it shows whether they can be connected with, by `Reply::Followed`.
+        /// Reply when it shows whether they can be connected with, by `Reply::Followed`, or when that has
+        /// not shown in the time that a dial, `reach.timeout` and a proof may take.
         #[serde(default)]
         wait: bool,
     },

@@ -262,12 +262,12 @@ impl Handler {
         );
     }
 
-    /// Counts a request of the peer that has ended. That there was no place for it is not the
-    /// peer's doing.
+    /// Counts a request of the peer that has ended. One that came to no end neither counts nor has what
+    /// was counted forgotten: a peer could end its own between two that are refused.
     fn has_ended(&mut self, served: ServeEnd) {
         match served {
             ServeEnd::Answered => self.refused_in_a_row = 0,
-            ServeEnd::Displaced => {}
+            ServeEnd::Unfinished => {}
             ServeEnd::Refused => {
                 self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
                 if self.refused_in_a_row == REFUSALS_IN_A_ROW_MAX {

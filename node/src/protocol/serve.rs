@@ -36,12 +36,13 @@ const DOING: &str = "answering a pull";
 /// How a pull of a peer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServeEnd {
-    /// It was answered as far as its reader took it.
+    /// It was answered to its end.
     Answered,
-    /// It was turned down.
+    /// It was turned down, or its reader did not take the answer in time.
     Refused,
-    /// There was no place for it, or another stranger's pull got it.
-    Displaced,
+    /// It came to no end, which speaks neither for its reader nor against: there was no place for it,
+    /// another stranger's pull got that, a circuit was spent, or the reader has gone.
+    Unfinished,
 }
 
 /// Answers the one pull of a substream from `origin`, as far as there is `room`. `viewer` ends with
@@ -59,32 +60,38 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             context.served.note(remote);
             // All pages were flushed, so a failed close loses nothing.
             let _ = within(context.config.serve.page_timeout.get(), stream.close()).await;
+            ServeEnd::Answered
         }
         Err(Ending::Refuse(reason)) => {
             refuse(context, remote, reason, stream).await;
-            return ServeEnd::Refused;
+            ServeEnd::Refused
         }
         Err(Ending::Blocked) => {
             // Who is blocked is told nothing.
             context.refused(&remote, FEED_PROTOCOL.as_ref(), Reason::Blocked);
-            return ServeEnd::Refused;
+            ServeEnd::Refused
         }
         Err(Ending::NoPlace) => {
             context.limit_reached("pulls-served");
             refuse(context, remote, Reason::Busy, stream).await;
-            return ServeEnd::Displaced;
+            ServeEnd::Unfinished
         }
         Err(Ending::GivenUp) => {
             // A page was on its way: nothing else can be said on this stream.
             context.limit_reached("pulls-served");
             context.refused(&remote, FEED_PROTOCOL.as_ref(), Reason::Busy);
-            return ServeEnd::Displaced;
+            ServeEnd::Unfinished
         }
-        Err(Ending::Spent) => tell(context, Reason::CircuitSpent, stream).await,
-        Err(Ending::SlowReader) => context.limit_reached("slow-reader"),
-        Err(Ending::Gone) => {}
+        Err(Ending::Spent) => {
+            tell(context, Reason::CircuitSpent, stream).await;
+            ServeEnd::Unfinished
+        }
+        Err(Ending::SlowReader) => {
+            context.limit_reached("slow-reader");
+            ServeEnd::Refused
+        }
+        Err(Ending::Gone) => ServeEnd::Unfinished,
     }
-    ServeEnd::Answered
 }
 
 /// Turns a pull down, with its reason.

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ const REFUSED_MAX: usize = 16;
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// A client that asks nothing, or does not take its answer, for so long is let go.
 const IDLE_TIME: Duration = Duration::from_mins(10);
+/// How often it is looked whether a client that waits has left.
+const LEFT_EVERY: Duration = Duration::from_secs(1);
 /// What the node gets to answer, and to answer what may take long.
 const ANSWER_TIME: Duration = Duration::from_mins(1);
 const LONG_ANSWER_TIME: Duration = Duration::from_hours(1);
@@ -215,7 +218,13 @@ async fn serve_client(stream: UnixStream, handle: &NodeHandle) -> io::Result<()>
             return Ok(());
         };
         let result = match serde_json::from_slice::<Command>(&line) {
-            Ok(command) => handle.command(command).await,
+            Ok(command) => {
+                tokio::select! {
+                    result = handle.command(command) => result,
+                    // What was begun goes on; its answer has nobody to hear it.
+                    () = leaves(&writer) => return Ok(()),
+                }
+            }
             Err(error) => Err(CommandError::Invalid {
                 reason: format!("not a command: {error}"),
             }),
@@ -223,6 +232,19 @@ async fn serve_client(stream: UnixStream, handle: &NodeHandle) -> io::Result<()>
         let mut answer = serde_json::to_vec(&result).map_err(io::Error::other)?;
         answer.push(b'\n');
         timeout(IDLE_TIME, writer.write_all(&answer)).await??;
+    }
+}
+
+/// Ends when the client has closed the socket: a place is not held for one that has left. One that
+/// only has no more to ask still waits for its answer.
+async fn leaves(writer: &OwnedWriteHalf) {
+    loop {
+        tokio::time::sleep(LEFT_EVERY).await;
+        match writer.ready(Interest::WRITABLE).await {
+            Ok(ready) if !ready.is_write_closed() => {}
+            // It is closed, or has failed: nothing can be answered by it.
+            Ok(_) | Err(_) => return,
+        }
     }
 }
 

@@ -235,6 +235,57 @@ async fn nonsense_on_the_feed_is_refused_by_kind() {
     assert!(matches!(FeedReply::decode(&frame), Ok(FeedReply::Page(_))));
 }
 
+fn is_told(bound: &str) -> impl Fn(&Event) -> bool {
+    move |event| matches!(event, Event::LimitReached { limit } if limit == bound)
+}
+
+#[tokio::test]
+async fn what_a_peer_leaves_makes_no_refusal_forgotten() {
+    let node = TestNode::start(1, "").await;
+    let mut peer = Peer::authenticate(9, &node).await;
+    let mut request = peer.request(&node);
+    request.scope = Scope::Author(Keys::generate(Some([7; 32])).identity());
+    let nonsense = framed(&request.encode());
+    for _ in 1..64 {
+        let mut left = peer.open(FEED).await;
+        left.close().await.expect("closed");
+        check_feed(&node, &mut peer, &nonsense, Reason::NotServed).await;
+    }
+    assert_eq!(node.seen.count(is_told("refusals")), 0);
+    let mut last = peer.open(FEED).await;
+    last.write_all(&nonsense).await.expect("written");
+    last.flush().await.expect("flushed");
+    node.seen
+        .wait("the bound is told", is_told("refusals"))
+        .await;
+}
+
+#[tokio::test]
+async fn who_reads_no_answer_again_and_again_loses_the_connection() {
+    let settings = "serve.page_timeout = \"200ms\"\nserve.max_pulls_per_peer = 16";
+    let node = TestNode::start(1, settings).await;
+    for _ in 0..12 {
+        node.post(&"x".repeat(200 * 1024), Audience::Public).await;
+    }
+    let mut peer = Peer::authenticate(9, &node).await;
+    let request = framed(&peer.request(&node).encode());
+    for round in 1..=4 {
+        let mut unread = Vec::new();
+        for _ in 0..16 {
+            let mut stream = peer.open(FEED).await;
+            stream.write_all(&request).await.expect("written");
+            stream.flush().await.expect("flushed");
+            unread.push(stream);
+        }
+        while node.seen.count(is_told("slow-reader")) < 16 * round {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    node.seen
+        .wait("the bound is told", is_told("refusals"))
+        .await;
+}
+
 #[tokio::test]
 async fn a_connection_that_is_refused_again_and_again_is_closed() {
     let node = TestNode::start(1, "").await;

@@ -100,6 +100,28 @@ async fn a_stranger_keeps_a_connection_by_one_silent_substream() {
 }
 
 #[tokio::test]
+async fn who_has_its_connection_kept_gives_way_like_any_stranger() {
+    let settings = "connections.idle_timeout = \"100ms\"\nauth.timeout = \"100ms\"\n\
+        connections.max_established_incoming = 2";
+    let node = TestNode::start(1, settings).await;
+    let mut kept = Peer::connect(9, &node).await;
+    let _stream = kept.open(PROTOCOL).await;
+    tokio::time::sleep(LONG).await;
+    assert_eq!(node.seen.count(is_disconnected), 0);
+    let name = kept.keys.peer();
+    let proved = Peer::authenticate(8, &node).await;
+    let _newcomer = Peer::authenticate(7, &node).await;
+    let gone = |event: &Event| matches!(event, Event::Disconnected { peer, .. } if *peer == name);
+    node.seen.wait("it gives way", gone).await;
+    assert_eq!(
+        node.seen.count(is_disconnected),
+        1,
+        "{}",
+        proved.keys.peer()
+    );
+}
+
+#[tokio::test]
 async fn a_peer_that_sends_something_keeps_nothing() {
     let node = TestNode::start(1, IDLE).await;
     let mut peer = Peer::connect(9, &node).await;

@@ -11,6 +11,9 @@ use orrery_node::card::Card;
 use orrery_node::discovery::friends::PROTOCOL;
 use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
+use orrery_node::real::{ControlSocket, SOCKET_NAME, ask};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
 
 use crate::discovery::false_friend;
 use crate::hostile::Peer;
@@ -247,4 +250,42 @@ async fn who_waits_hears_that_the_node_stops() {
     assert!(question.is_some(), "the friend was asked");
     assert_eq!(reached, Err(CommandError::Stopped));
     assert_eq!(found, Err(CommandError::Stopped));
+}
+
+#[tokio::test]
+async fn clients_that_have_left_hold_no_places() {
+    let node = TestNode::start(1, "").await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let _control = ControlSocket::open(folder.path(), node.handle.clone()).expect("opens");
+    let _silent = silent("/memory/7100001");
+    let address = "/memory/7100001".parse().expect("an address");
+    let card = stranger(9).card(&[address]).expect("signs").to_string();
+    let follow = Command::Follow {
+        card,
+        name: None,
+        wait: true,
+    };
+    let mut line = serde_json::to_vec(&follow).expect("plain data");
+    line.push(b'\n');
+    let mut clients = Vec::new();
+    for _ in 0..16 {
+        let client = UnixStream::connect(folder.path().join(SOCKET_NAME)).await;
+        let mut client = client.expect("it listens");
+        client.write_all(&line).await.expect("written");
+        clients.push(client);
+    }
+    let status = async || {
+        let asked = ask(folder.path(), &Command::Status).await;
+        asked.expect("it answers").expect("it runs")
+    };
+    assert_eq!(status().await, Err(CommandError::Busy));
+    drop(clients);
+    let served = async {
+        while status().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // Far sooner than what they have asked for shows.
+    let served = tokio::time::timeout(PATIENCE / 2, served).await;
+    served.expect("there are places again");
 }

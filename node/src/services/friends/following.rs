@@ -1,10 +1,13 @@
 //! Commands about whom the owner follows and knows: following with its outcome, names, and the list.
 //!
-//! Owns who waits to hear whether a friend can be connected with. A friend counts as connected once
-//! it has proved who it is.
+//! Owns who waits to hear whether a friend can be connected with, and for how long. A friend counts as
+//! connected once it has proved who it is.
+
+use std::time::{Duration, Instant};
 
 use crate::api::Reply;
 use crate::card::Card;
+use crate::config::Config;
 use crate::core::CommandError;
 use crate::core::Core;
 use crate::core::replies::{ReplySender, answer, parsed, parsed_or_answer};
@@ -17,18 +20,63 @@ use super::Friends;
 
 /// Commands that wait at once.
 const AWAITED_MAX: usize = 256;
+/// What is told of a friend that neither came nor could be found missing in time.
+const NO_ANSWER: &str =
+    "they have not proved who they are in time; they are dialled again and again";
 
-/// Who waits for whom.
+/// A command that waits.
+#[derive(Debug)]
+struct Waiting {
+    identity: IdentityId,
+    reply: ReplySender,
+    /// When it has waited long enough.
+    until: Instant,
+}
+
+/// Who waits for whom, the longest waiting first.
 #[derive(Debug, Default)]
-pub(super) struct Awaited(Vec<(IdentityId, ReplySender)>);
+pub(super) struct Awaited(Vec<Waiting>);
 
 impl Awaited {
     /// Answers those who wait for `identity`: it is connected, or it cannot be for this reason.
     pub(super) fn ends(&mut self, core: &Core, identity: IdentityId, reason: Option<&str>) {
-        for (_, reply) in self.0.extract_if(.., |(awaited, _)| *awaited == identity) {
-            answer(reply, Ok(followed(core, identity, reason)));
+        self.answer(core, reason, |waiting| waiting.identity == identity);
+    }
+
+    /// Answers those who have waited long enough.
+    pub(super) fn give_up(&mut self, core: &Core, now: Instant) {
+        self.answer(core, Some(NO_ANSWER), |waiting| waiting.until <= now);
+    }
+
+    /// When somebody has waited long enough next.
+    pub(super) fn next_time(&self) -> Option<Instant> {
+        self.0.iter().map(|waiting| waiting.until).min()
+    }
+
+    fn answer(
+        &mut self,
+        core: &Core,
+        reason: Option<&str>,
+        mut which: impl FnMut(&Waiting) -> bool,
+    ) {
+        for waiting in self.0.extract_if(.., |waiting| which(waiting)) {
+            let followed = followed(core, waiting.identity, reason);
+            answer(waiting.reply, Ok(followed));
         }
     }
+
+    /// Whether one more may wait. Whose caller has gone waits no longer.
+    fn has_room(&mut self) -> bool {
+        self.0.retain(|waiting| !waiting.reply.is_canceled());
+        self.0.len() < AWAITED_MAX
+    }
+}
+
+/// How long it may take until it shows whether a friend can be connected with: a dial, looking for
+/// them by all other ways, and the proof of who is there.
+fn patience(config: &Config) -> Duration {
+    let dial = config.connections.upgrade_timeout.get();
+    dial + config.reach.timeout.get() + config.auth.timeout.get()
 }
 
 impl Friends {
@@ -53,7 +101,7 @@ impl Friends {
             Ok(name) => name,
             Err(error) => return answer(reply, Err(error)),
         };
-        if wait && self.awaited.0.len() >= AWAITED_MAX {
+        if wait && !self.awaited.has_room() {
             core.context.limit_reached("awaited-friends");
             return answer(reply, Err(CommandError::Busy));
         }
@@ -103,7 +151,11 @@ impl Friends {
         if reason.is_some() || core.links.of_identity(identity).is_some() {
             answer(reply, Ok(followed(core, identity, reason)));
         } else {
-            self.awaited.0.push((identity, reply));
+            self.awaited.0.push(Waiting {
+                identity,
+                reply,
+                until: Instant::now() + patience(&core.context.config),
+            });
         }
     }
 
@@ -186,6 +238,39 @@ mod tests {
             ),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn who_follows_waits_no_longer_than_reaching_the_friend_may_take() {
+        let (mut core, _) = fake::core(Config::default());
+        let mut friends = Friends::default();
+        let ada = fake::card(1, Some("/ip4/192.0.2.1/tcp/1"));
+        follow(&mut friends, &mut core, &ada);
+        let (reply, mut replied) = fake::caller();
+        let begun = Instant::now();
+        friends.wait_for(&core, ada.identity(), reply);
+        let (gone, left) = fake::caller();
+        friends.wait_for(&core, ada.identity(), gone);
+        drop(left);
+        assert!(friends.awaited.has_room());
+        assert_eq!(friends.awaited.0.len(), 1, "whose caller has gone waits");
+        // As when somebody is there who proves nothing: no dial ever fails.
+        let patience = patience(&core.context.config);
+        let (early, late) = (begun + patience / 2, Instant::now() + patience);
+        friends.on_timer(&mut core, early);
+        assert_eq!(fake::reply(&mut replied), None);
+        assert!(friends.next_time().is_some_and(|time| time <= late));
+        while friends.next_time().is_some_and(|time| time <= late) {
+            friends.on_timer(&mut core, late);
+        }
+        let told = fake::reply(&mut replied);
+        let Some(Ok(Reply::Followed {
+            link: None, reason, ..
+        })) = told
+        else {
+            panic!("not answered: {told:?}");
+        };
+        assert_eq!(reason.as_deref(), Some(NO_ANSWER));
     }
 
     fn follow(friends: &mut Friends, core: &mut Core, card: &Card) {

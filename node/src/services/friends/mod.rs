@@ -91,10 +91,12 @@ impl Service for Friends {
     }
 
     fn next_time(&self) -> Option<Instant> {
-        self.timers.next_time()
+        let times = self.timers.next_time().into_iter();
+        times.chain(self.awaited.next_time()).min()
     }
 
     fn on_timer(&mut self, core: &mut Core, now: Instant) {
+        self.awaited.give_up(core, now);
         if let Some(friend) = self.timers.take_due(now) {
             self.dial(core, friend);
         }
