@@ -180,6 +180,7 @@ impl NodeBehaviour {
                 )
                 .with_agent_version(identify.agent.clone())
                 .with_interval(identify.interval.get()),
+                context.outlet.clone(),
             )),
             ping: ping::Behaviour::new(
                 ping::Config::new()

@@ -337,6 +337,13 @@ impl Links {
         scopes.max().unwrap_or(Scope::World)
     }
 
+    /// From how far away `peer` is connected, at the farthest; everywhere if it is not.
+    pub fn scope_of_peer(&self, peer: &PeerId) -> Scope {
+        let links = self.up.values().filter(|link| link.peer == *peer);
+        let scopes = links.map(|link| link.scope);
+        scopes.max().unwrap_or(Scope::World)
+    }
+
     /// Whether a relay carries this connection.
     pub fn is_relayed(&self, id: ConnectionId) -> bool {
         self.up.get(&id).is_some_and(|link| link.relayed)

@@ -8,6 +8,7 @@ pub(crate) mod addresses;
 pub(crate) mod behaviour;
 mod boxed;
 pub(crate) mod cached_protocols;
+mod candidates;
 pub(crate) mod dial_failure;
 mod error;
 pub(crate) mod friends;
@@ -119,6 +120,22 @@ impl Core {
             raised: Vec::new(),
             pending: Vec::new(),
         }
+    }
+
+    /// Takes `peer` for a friend or a known node from now on, wherever strangers are bounded.
+    pub fn trusts(&mut self, peer: PeerId) {
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.limits.bypass_peer_id(&peer);
+        behaviour.identify.trusts(peer, true);
+        self.acquaintances.trusts(peer);
+    }
+
+    /// Takes `peer` for a stranger again.
+    pub fn forgets(&mut self, peer: &PeerId) {
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.limits.remove_peer_id(peer);
+        behaviour.identify.trusts(*peer, false);
+        self.acquaintances.forgets(peer);
     }
 
     /// Lets all services know of something, once the caller has returned.

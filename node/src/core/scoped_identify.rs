@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use libp2p::core::transport::PortUse;
 use libp2p::core::{Endpoint, Multiaddr};
@@ -15,21 +16,76 @@ use libp2p::swarm::{
 };
 use libp2p::{PeerId, identify};
 
+use crate::counters::Outlet;
 use crate::scope::Scope;
+
+use super::candidates::Candidates;
+
+/// How often a peer may say on one connection who it is, in so long; what is more is left out. Some
+/// dozen changes may come at once, such as those of protocols at a start.
+const HEARD_MAX: u32 = 30;
+const HEARD_PERIOD: Duration = Duration::from_mins(1);
+/// The counter of what was left out.
+const LEFT_OUT: &str = "identify-left-out";
+
+/// One connection.
+struct Heard {
+    scope: Scope,
+    /// Since when it is counted how often the peer has said who it is, and how often that was.
+    since: Instant,
+    count: u32,
+    /// Addresses at which the peer sees us that were passed on.
+    candidates: u8,
+}
+
+impl Heard {
+    fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            since: Instant::now(),
+            count: 0,
+            candidates: 0,
+        }
+    }
+
+    /// Whether what the peer says of itself is passed on.
+    fn admits(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= HEARD_PERIOD {
+            (self.since, self.count) = (now, 0);
+        }
+        let admits = self.count < HEARD_MAX;
+        self.count += u32::from(admits);
+        admits
+    }
+}
 
 /// Identify, by how far away a peer is.
 pub struct ScopedIdentify {
     views: [identify::Behaviour; Scope::ALL.len()],
-    of: BTreeMap<ConnectionId, Scope>,
+    /// Who has last said in each of them who it is, unless that was left out: what follows there is by
+    /// the same peer.
+    last: [Option<(PeerId, ConnectionId)>; Scope::ALL.len()],
+    of: BTreeMap<ConnectionId, Heard>,
+    candidates: Candidates,
+    outlet: Outlet,
 }
 
 impl ScopedIdentify {
-    /// Identify as `config` has it.
-    pub fn new(config: &identify::Config) -> Self {
+    /// Identify as `config` has it; what is left out is told to `outlet`.
+    pub fn new(config: &identify::Config, outlet: Outlet) -> Self {
         Self {
             views: Scope::ALL.map(|_| identify::Behaviour::new(config.clone())),
+            last: Scope::ALL.map(|_| None),
             of: BTreeMap::new(),
+            candidates: Candidates::new(outlet.clone()),
+            outlet,
         }
+    }
+
+    /// Takes `peer` for a friend or a known node, or for a stranger: where strangers see us is believed
+    /// less.
+    pub fn trusts(&mut self, peer: PeerId, trusted: bool) {
+        self.candidates.trusts(peer, trusted);
     }
 
     fn view(&mut self, scope: Scope) -> &mut identify::Behaviour {
@@ -49,7 +105,7 @@ impl NetworkBehaviour for ScopedIdentify {
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let scope = Scope::of_peer(remote);
-        self.of.insert(connection, scope);
+        self.of.insert(connection, Heard::new(scope));
         self.view(scope)
             .handle_established_inbound_connection(connection, peer, local, remote)
     }
@@ -79,7 +135,7 @@ impl NetworkBehaviour for ScopedIdentify {
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let scope = Scope::of_peer(address);
-        self.of.insert(connection, scope);
+        self.of.insert(connection, Heard::new(scope));
         self.view(scope)
             .handle_established_outbound_connection(connection, peer, address, role, port_use)
     }
@@ -108,7 +164,9 @@ impl NetworkBehaviour for ScopedIdentify {
             // What belongs to no connection and tells no address is for all.
             _ => (None, None, false),
         };
-        let scope = connection.and_then(|id| self.of.get(&id)).copied();
+        let scope = connection
+            .and_then(|id| self.of.get(&id))
+            .map(|of| of.scope);
         for (view, of) in self.views.iter_mut().zip(Scope::ALL) {
             let known = address.is_none_or(|address| of.may_know(address));
             if known && scope.is_none_or(|scope| scope == of) {
@@ -126,7 +184,7 @@ impl NetworkBehaviour for ScopedIdentify {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        if let Some(scope) = self.of.get(&connection).copied() {
+        if let Some(scope) = self.of.get(&connection).map(|of| of.scope) {
             self.view(scope)
                 .on_connection_handler_event(peer, connection, event);
         }
@@ -136,11 +194,50 @@ impl NetworkBehaviour for ScopedIdentify {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<identify::Event, THandlerInEvent<Self>>> {
-        for view in &mut self.views {
-            if let Poll::Ready(action) = view.poll(cx) {
-                return Poll::Ready(action);
+        for scope in Scope::ALL {
+            while let Poll::Ready(action) = self.view(scope).poll(cx) {
+                if self.passes_on(scope, &action) {
+                    return Poll::Ready(action);
+                }
             }
         }
         Poll::Pending
+    }
+}
+
+impl ScopedIdentify {
+    /// Whether what the view of `scope` does or tells is passed on.
+    fn passes_on(
+        &mut self,
+        scope: Scope,
+        action: &ToSwarm<identify::Event, THandlerInEvent<Self>>,
+    ) -> bool {
+        let last = &mut self.last[scope as usize];
+        match action {
+            ToSwarm::GenerateEvent(identify::Event::Received {
+                connection_id,
+                peer_id,
+                ..
+            }) => {
+                let heard = self.of.get_mut(connection_id);
+                let admits = heard.is_none_or(|heard| heard.admits(Instant::now()));
+                *last = admits.then_some((*peer_id, *connection_id));
+                self.outlet.add(LEFT_OUT, u64::from(!admits));
+                admits
+            }
+            ToSwarm::NewExternalAddrCandidate(address) => {
+                let Some((peer, connection)) = last else {
+                    return false;
+                };
+                let Some(heard) = self.of.get_mut(connection) else {
+                    return false;
+                };
+                self.candidates
+                    .admits(peer, &mut heard.candidates, address, Instant::now())
+            }
+            ToSwarm::NewExternalAddrOfPeer { .. } => last.is_some(),
+            // Nothing else is by the peer.
+            _ => true,
+        }
     }
 }

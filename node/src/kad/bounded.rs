@@ -6,9 +6,10 @@
 //! connected with everybody. Connections that others dialled are theirs to close, and
 //! one that turned out to be of use to more than lookups is released.
 //!
-//! It also keeps addresses out of the table that others must not be told of: whoever asks is told
-//! what is in it, and libp2p enters where it has dialled somebody, be that on a local network. As long
-//! as a peer is connected from farther away than an address reaches, the address is not in it.
+//! It also keeps addresses from being told that others must not know. Whoever asks is told what is in
+//! the table, and libp2p enters where it has dialled somebody, be that on a local network; where
+//! providers are; and of the node itself, where it listens and is reached. As long as a peer is
+//! connected from farther away than an address reaches, Kademlia does not know of the address.
 //!
 //! And it has libp2p look at the times of its queries, those that refresh the table among
 //! them, which libp2p does only when something else happens. Without that, one peer that
@@ -31,6 +32,7 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 
 use super::Kademlia;
+use super::own_addresses::OwnAddresses;
 use super::providers::Providers;
 use crate::forward::forward_to;
 use crate::scope::Scope;
@@ -56,6 +58,8 @@ pub struct Bounded {
     dialled: BTreeMap<ConnectionId, Dialled>,
     /// From how far away peers are connected.
     scopes: BTreeMap<ConnectionId, Scope>,
+    /// Our own addresses, and which of them Kademlia knows.
+    own: OwnAddresses,
     /// What others offer.
     providers: Providers,
     alarm: Option<Delay>,
@@ -72,6 +76,7 @@ impl Bounded {
             dialling: BTreeSet::new(),
             dialled: BTreeMap::new(),
             scopes: BTreeMap::new(),
+            own: OwnAddresses::default(),
             providers,
             alarm: None,
             watch: None,
@@ -83,11 +88,16 @@ impl Bounded {
         &mut self.inner
     }
 
-    /// Notes who offers a service. What libp2p has checked: that the provider itself says so.
+    /// Notes who offers a service, where everybody here may know that they are. What libp2p has checked:
+    /// that the provider itself says so.
     ///
     /// # Errors
     /// The reason in kebab-case; nothing is noted then.
-    pub fn keep_provider(&mut self, record: ProviderRecord) -> Result<(), &'static str> {
+    pub fn keep_provider(&mut self, mut record: ProviderRecord) -> Result<(), &'static str> {
+        let farthest = self.farthest();
+        record
+            .addresses
+            .retain(|address| farthest.may_know(address));
         self.providers.keep(self.inner.store_mut(), record)
     }
 
@@ -124,6 +134,12 @@ impl Bounded {
         self.scopes.insert(id, scope);
         if is_farther {
             self.confine(None);
+            self.providers.confine(self.inner.store_mut(), scope);
+        }
+        // Not when one goes: nobody has to be told more because of that.
+        let farthest = self.farthest();
+        for change in self.own.confine(farthest) {
+            self.inner.on_swarm_event(change.event());
         }
     }
 
@@ -231,7 +247,9 @@ impl NetworkBehaviour for Bounded {
             }
             _ => {}
         }
-        self.inner.on_swarm_event(event);
+        if self.own.lets_know(&event) {
+            self.inner.on_swarm_event(event);
+        }
     }
 
     fn on_connection_handler_event(
@@ -295,6 +313,7 @@ mod tests {
     use libp2p::core::upgrade::Version;
     use libp2p::identity::Keypair;
     use libp2p::kad::QueryResult;
+    use libp2p::kad::store::RecordStore;
     use libp2p::swarm::behaviour::ConnectionEstablished;
     use libp2p::swarm::{self, Swarm, SwarmEvent};
     use libp2p::{noise, yamux};
@@ -349,6 +368,44 @@ mod tests {
         let at_home = come(2, "/ip4/192.168.1.9/tcp/2");
         assert!(at_home.contains(&(neighbour, 1)), "{at_home:?}");
         assert_eq!(come(3, "/ip4/198.51.100.1/tcp/2"), [(both, 1)]);
+    }
+
+    #[test]
+    fn who_is_far_away_is_told_of_no_provider_at_home() {
+        let us = PeerId::random();
+        let mut kad = super::super::build(&Kad::default(), us).expect("it is sound");
+        let address = |text: &str| -> Multiaddr { text.parse().expect("the test lists addresses") };
+        let [near, far] = ["/ip4/192.168.1.2/tcp/1", "/ip4/192.0.2.1/tcp/1"].map(address);
+        let key = super::super::service_key("echo");
+        let mut come = |kad: &mut Bounded, id, from: &str| {
+            let endpoint = ConnectedPoint::Listener {
+                local_addr: far.clone(),
+                send_back_addr: address(from),
+            };
+            let up = ConnectionEstablished {
+                peer_id: PeerId::random(),
+                connection_id: ConnectionId::new_unchecked(id),
+                endpoint: &endpoint,
+                failed_addresses: &[],
+                other_established: 0,
+            };
+            kad.on_swarm_event(FromSwarm::ConnectionEstablished(up));
+        };
+        let told = |kad: &mut Bounded| {
+            let records = kad.table().store_mut().providers(&key);
+            let mut told: Vec<_> = records.into_iter().flat_map(|it| it.addresses).collect();
+            told.sort();
+            told
+        };
+        come(&mut kad, 1, "/ip4/192.168.1.9/tcp/2");
+        let offer = |addresses| ProviderRecord::new(key.clone(), PeerId::random(), addresses);
+        let both = vec![near.clone(), far.clone()];
+        assert_eq!(kad.keep_provider(offer(both.clone())), Ok(()));
+        assert_eq!(told(&mut kad), [far.clone(), near.clone()]);
+        come(&mut kad, 2, "/ip4/198.51.100.1/tcp/2");
+        assert_eq!(told(&mut kad), [far.clone()]);
+        assert_eq!(kad.keep_provider(offer(both)), Ok(()));
+        assert_eq!(told(&mut kad), [far.clone(), far.clone()]);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 mod address_record;
 mod bounded;
 mod keep;
+mod own_addresses;
 mod providers;
 
 use std::num::NonZeroUsize;

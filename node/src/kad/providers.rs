@@ -11,6 +11,7 @@ use libp2p::kad::store::{self, MemoryStore, RecordStore};
 use libp2p::kad::{ProviderRecord, RecordKey};
 
 use crate::card::fitting;
+use crate::scope::Scope;
 
 use super::KEY_BYTES;
 
@@ -76,6 +77,23 @@ impl Providers {
         providers.insert(provider, now + self.ttl);
         providers.retain(|provider, _| kept.contains(provider));
         Ok(())
+    }
+
+    /// Takes addresses out of the `store` that peers as far away as `farthest` must not know.
+    pub fn confine(&self, store: &mut MemoryStore, farthest: Scope) {
+        for service in self.others.keys() {
+            for mut record in store.providers(&RecordKey::new(service)) {
+                let before = record.addresses.len();
+                record
+                    .addresses
+                    .retain(|address| farthest.may_know(address));
+                if record.addresses.len() < before {
+                    // It takes the place of the one before.
+                    let kept = store.add_provider(record);
+                    debug_assert!(kept.is_ok(), "it has been kept before");
+                }
+            }
+        }
     }
 
     fn forget_expired(&mut self, store: &mut MemoryStore, now: Instant) {

@@ -104,6 +104,25 @@ async fn who_is_asked_where_it_is_tells_no_private_address_to_be_handed_on() {
 }
 
 #[tokio::test]
+async fn the_card_of_a_friend_who_named_a_private_address_is_not_told_to_who_is_elsewhere() {
+    let alice = TestNode::start(1, &format!("{FRIENDS}friends_lookup.hops = 1")).await;
+    let bob = TestNode::start(2, FRIENDS).await;
+    let announced = r#"listen.announce = ["/ip4/192.168.1.2/tcp/1", "/ip4/192.0.2.1/tcp/1"]"#;
+    let carol = TestNode::start(3, &format!("{FRIENDS}{announced}")).await;
+    befriend(&alice, &bob).await;
+    befriend(&bob, &carol).await;
+    look_up(&alice, carol.identity(), LookupMethod::Friends).await;
+    misses(
+        &alice,
+        &carol.identity(),
+        LookupMethod::Friends,
+        Miss::Absent,
+    )
+    .await;
+    assert_eq!(bob.handle.counters()["friends-answers-kept-back"], 1);
+}
+
+#[tokio::test]
 async fn a_question_of_one_hop_gets_what_the_friend_has_and_reaches_nobody_else() {
     let near = format!("{FRIENDS}friends_lookup.hops = 1");
     let alice = TestNode::start(1, &near).await;

@@ -163,3 +163,39 @@ async fn a_server_that_babbles_is_asked_once_in_each_round() {
         believes_nothing(&node).await;
     }
 }
+
+#[tokio::test]
+async fn where_a_stranger_says_to_see_us_is_tested_a_few_times_alone() {
+    const PUSH: StreamProtocol = StreamProtocol::new("/ipfs/id/push/1.0.0");
+    let server = server(Some(response(DIAL_ERROR)));
+    let node = client(&server).await;
+    is_tested(&node, false).await;
+    let mut stranger = Liar::start(StreamProtocol::new("/test/nothing/1"), |_| ready(None));
+    let address = stranger.address.to_string();
+    let done = node.handle.command(Command::dial(address)).await;
+    assert_eq!(done, Ok(Reply::Done));
+    let name = stranger.peer;
+    let meets = |event: &Event| matches!(event, Event::Connected { peer, .. } if *peer == name);
+    node.seen.wait("the stranger is connected", meets).await;
+    let pushes = async {
+        for number in 0_u64.. {
+            // Identify: observedAddr 4, here IPv4 (4) and TCP (6).
+            let [.., high, low] = number.to_be_bytes();
+            let mut message = Vec::new();
+            field(&mut message, 0x22, &[4, 198, 51, high, low, 6, 16, 54]);
+            let stream = stranger.control.open_stream(node.keys.peer(), PUSH).await;
+            let mut stream = stream.expect("it listens to pushes");
+            let _ = stream.write_all(&framed(&message)).await;
+            let _ = stream.close().await;
+            if node.handle.counters().contains_key("identify-left-out") {
+                return;
+            }
+        }
+    };
+    let pushed = tokio::time::timeout(crate::world::PATIENCE, pushes).await;
+    pushed.expect("it does not listen to all of it");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let of_stranger = |event: &Event| matches!(event, Event::AddressTested { address, .. } if address.starts_with("/ip4/198.51."));
+    let tested = node.seen.count(of_stranger);
+    assert!((1..=4).contains(&tested), "{tested} addresses are tested");
+}

@@ -43,6 +43,7 @@ pub struct Asked {
 /// A peer that says that it speaks a protocol.
 pub struct Liar {
     pub address: Multiaddr,
+    pub peer: PeerId,
     pub control: libp2p_stream::Control,
     asked: Arc<AtomicU64>,
     hang_ups: mpsc::UnboundedSender<PeerId>,
@@ -106,6 +107,7 @@ impl Liar {
             address: address
                 .with_p2p(keys.public().to_peer_id())
                 .expect("no other peer in it"),
+            peer: keys.public().to_peer_id(),
             control,
             asked,
             hang_ups,

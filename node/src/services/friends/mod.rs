@@ -133,8 +133,7 @@ impl Friends {
         }
         let peer = card.peer;
         self.permit(core, peer);
-        core.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
-        core.acquaintances.trusts(peer);
+        core.trusts(peer);
         let dial_in = random_below(core.context.config.dial.backoff_first.get());
         if !core.links.has_peer(&peer) {
             self.timers.set(identity, Instant::now() + dial_in);
@@ -246,8 +245,7 @@ fn forget_peer(core: &mut Core, peer: PeerId) -> bool {
     if core.friends.has_peer(&peer) || core.known.contains(&peer) {
         return false;
     }
-    core.swarm.behaviour_mut().limits.remove_peer_id(&peer);
-    core.acquaintances.forgets(&peer);
+    core.forgets(&peer);
     true
 }
 

@@ -37,12 +37,15 @@ const PERIOD: Duration = Duration::from_mins(1);
 /// What happens on the protocol's substreams.
 type FriendsEvent = RequestEvent<Question, Answer>;
 
+/// The counter of cards that are not told because of a private address in them.
+const KEPT_BACK: &str = "friends-answers-kept-back";
+
 /// Who waits for an inquiry.
 enum Asker {
     /// A look-up.
     Ourselves,
-    /// A friend, who gets the answer there.
-    Friend(ResponseChannel<Answer>),
+    /// The friend of this peer, who gets the answer there.
+    Friend(PeerId, ResponseChannel<Answer>),
 }
 
 /// A question that was passed on.
@@ -200,7 +203,7 @@ impl Inquiries {
             Ok(friend) => friend,
             Err(reason) => {
                 core.context.refused(&peer, PROTOCOL.as_ref(), reason);
-                return tell(core, Asker::Friend(channel), Answer::Refused(reason));
+                return tell(core, Asker::Friend(peer, channel), Answer::Refused(reason));
             }
         };
         core.context.outlet.add("friends-questions-received", 1);
@@ -215,7 +218,7 @@ impl Inquiries {
                     Answer::Unknown
                 }
             };
-            return tell(core, Asker::Friend(channel), answer);
+            return tell(core, Asker::Friend(peer, channel), answer);
         }
         // It came another way before, and is answered there.
         let is_new = self.note(question.id);
@@ -230,7 +233,7 @@ impl Inquiries {
         if !room {
             core.context.limit_reached("inquiries");
         }
-        let asker = Asker::Friend(channel);
+        let asker = Asker::Friend(peer, channel);
         let asker = if is_new && room && question.hops > 0 && !core.context.is_blocked(&whom) {
             match self.pass_on(core, question, Some(friend), asker) {
                 Ok(()) => return,
@@ -371,7 +374,7 @@ impl Inquiries {
         let whom = inquiry.whom;
         let answer = match (inquiry.heard.take(), &inquiry.asker) {
             (Some(card), _) => Answer::Heard(card),
-            (None, Asker::Friend(_)) => what_we_know(core, whom),
+            (None, Asker::Friend(..)) => what_we_know(core, whom),
             (None, Asker::Ourselves) => Answer::Unknown,
         };
         self.end(core, number, answer);
@@ -405,10 +408,23 @@ fn what_we_know(core: &Core, whom: IdentityId) -> Answer {
     card.map_or(Answer::Unknown, |card| Answer::Heard(Box::new(card)))
 }
 
+/// Answers who asks. A card that has an address which is not to be known where they are is not told:
+/// it is signed as it is.
 fn tell(core: &mut Core, asker: Asker, answer: Answer) {
-    if let (Asker::Friend(channel), Some(protocol)) =
-        (asker, core.swarm.behaviour_mut().friends.as_mut())
-    {
+    let Asker::Friend(peer, channel) = asker else {
+        return;
+    };
+    let scope = core.links.scope_of_peer(&peer);
+    let answer = match answer {
+        Answer::Here(card) | Answer::Heard(card)
+            if !card.addresses.iter().all(|address| scope.may_know(address)) =>
+        {
+            core.context.outlet.add(KEPT_BACK, 1);
+            Answer::Unknown
+        }
+        answer => answer,
+    };
+    if let Some(protocol) = core.swarm.behaviour_mut().friends.as_mut() {
         // A friend that has gone meanwhile needs no answer.
         let _ = protocol.send_response(channel, answer);
     }

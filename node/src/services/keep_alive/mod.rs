@@ -56,8 +56,7 @@ impl Service for KeepAlive {
             .collect();
         let peers: Vec<PeerId> = core.known.peers().collect();
         for peer in peers {
-            core.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
-            core.acquaintances.trusts(peer);
+            core.trusts(peer);
             self.dial(core, peer);
         }
         Ok(())
