@@ -337,6 +337,13 @@ impl Links {
         scopes.max().unwrap_or(Scope::World)
     }
 
+    /// The connections with `peer` on which nobody has proved an identity.
+    pub fn unproved(&self, peer: &PeerId) -> Vec<ConnectionId> {
+        let links = self.up.iter();
+        let unproved = links.filter(|(_, link)| link.peer == *peer && link.identity.is_none());
+        unproved.map(|(id, _)| *id).collect()
+    }
+
     /// From how far away `peer` is connected, at the farthest; everywhere if it is not.
     pub fn scope_of_peer(&self, peer: &PeerId) -> Scope {
         let links = self.up.values().filter(|link| link.peer == *peer);

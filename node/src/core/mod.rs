@@ -31,6 +31,7 @@ use futures::stream::FuturesUnordered;
 use libp2p::PeerId;
 use libp2p::allow_block_list::Blocked;
 use libp2p::connection_limits::Exceeded;
+use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{ConnectionDenied, DialError, Swarm};
 
 use crate::api::{Event, FriendLink, Path, Reply, Transport};
@@ -122,11 +123,53 @@ impl Core {
         }
     }
 
+    /// Dials for an end of the node's own: who is dialled is told who we are. Whom behaviours of libp2p
+    /// dial has been chosen by others.
+    ///
+    /// # Errors
+    /// As the swarm's.
+    pub fn dial(&mut self, options: DialOpts) -> Result<(), DialError> {
+        let (connection, peer) = (options.connection_id(), options.get_peer_id());
+        let dialled = self.swarm.dial(options);
+        match (&dialled, peer) {
+            (Ok(()), _) => {
+                if let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut() {
+                    protocol.dials(connection);
+                }
+            }
+            // It is connected, or a behaviour dials it.
+            (Err(DialError::DialPeerConditionFalse(_)), Some(peer)) => self.wants_proof(peer),
+            (Err(_), _) => {}
+        }
+        dialled
+    }
+
+    /// Has identities be proved on the connections with `peer`, also on one that is being made.
+    pub fn wants_proof(&mut self, peer: PeerId) {
+        let unproved = self.links.unproved(&peer);
+        let is_connected = self.links.has_peer(&peer);
+        let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut() else {
+            return;
+        };
+        if !is_connected {
+            protocol.wants_next(peer);
+        }
+        for connection in unproved {
+            protocol.prove(peer, connection);
+        }
+    }
+
     /// Takes `peer` for a friend or a known node from now on, wherever strangers are bounded.
     pub fn trusts(&mut self, peer: PeerId) {
         let behaviour = self.swarm.behaviour_mut();
         behaviour.limits.bypass_peer_id(&peer);
         behaviour.identify.trusts(peer, true);
+        if let Some(protocol) = behaviour.protocol.as_mut() {
+            protocol.wants(peer, true);
+            for connection in self.links.unproved(&peer) {
+                protocol.prove(peer, connection);
+            }
+        }
         self.acquaintances.trusts(peer);
     }
 
@@ -135,6 +178,9 @@ impl Core {
         let behaviour = self.swarm.behaviour_mut();
         behaviour.limits.remove_peer_id(peer);
         behaviour.identify.trusts(*peer, false);
+        if let Some(protocol) = behaviour.protocol.as_mut() {
+            protocol.wants(*peer, false);
+        }
         self.acquaintances.forgets(peer);
     }
 

@@ -1,7 +1,8 @@
 //! `/orrery/auth/2`: on a new connection, each side proves which identity it
 //! speaks for.
 //!
-//! The dialer opens one substream. Both sides send a fresh nonce, then a
+//! The dialer of this substream is the end that opens it: that of the connection if it wants its peer, or
+//! else the other one. Both sides send a fresh nonce, then a
 //! signature of their identity over both peer ids and both nonces, so that a
 //! proof is worth nothing on any other connection, nor in the other direction:
 //!

@@ -5,7 +5,7 @@
 //! peer and not the connection, and drops substreams that come in bursts. A
 //! proof belongs to one connection, and a refusal must reach the peer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
@@ -22,7 +22,7 @@ use crate::identity::IdentityId;
 
 use super::auth::AuthError;
 use super::context::Context;
-use super::handler::{Handler, HandlerEvent, Request};
+use super::handler::{Handler, HandlerEvent, Opens, Request};
 use super::pull::{PullError, PullOrder, Pulled};
 use super::role::{is_circuit, is_dialer};
 use super::room::{CircuitLimit, Room};
@@ -56,6 +56,14 @@ pub enum ProtocolEvent {
 /// The node's protocols on all connections.
 pub struct Behaviour {
     context: Arc<Context>,
+    /// Dials of the node's own, under way: to whom it says first who it is.
+    dials: BTreeSet<ConnectionId>,
+    /// Peers of friends, and known nodes: to them, too.
+    wanted: BTreeSet<PeerId>,
+    /// Peers that a behaviour dials, and the node would otherwise: to them once.
+    wanted_next: BTreeSet<PeerId>,
+    /// Connected peers that have said who they are.
+    proved: BTreeSet<PeerId>,
     queue: VecDeque<ToSwarm<ProtocolEvent, Request>>,
 }
 
@@ -64,8 +72,37 @@ impl Behaviour {
     pub fn new(context: Arc<Context>) -> Self {
         Self {
             context,
+            dials: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            wanted_next: BTreeSet::new(),
+            proved: BTreeSet::new(),
             queue: VecDeque::new(),
         }
+    }
+
+    /// The node itself dials, which is to make `connection`. Whom its behaviours dial others have chosen:
+    /// there the other end says first who it is.
+    pub fn dials(&mut self, connection: ConnectionId) {
+        self.dials.insert(connection);
+    }
+
+    /// As [`Self::dials`], of the next connection with `peer`, which is being dialled.
+    pub fn wants_next(&mut self, peer: PeerId) {
+        self.wanted_next.insert(peer);
+    }
+
+    /// Whether `peer` is a friend's or a known node from now on.
+    pub fn wants(&mut self, peer: PeerId, wanted: bool) {
+        if wanted {
+            self.wanted.insert(peer);
+        } else {
+            self.wanted.remove(&peer);
+        }
+    }
+
+    /// Identities are to be proved on `connection`, which leads to `peer`, if they have not been.
+    pub fn prove(&mut self, peer: PeerId, connection: ConnectionId) {
+        self.tell(peer, connection, Request::Prove);
     }
 
     /// Pulls over `connection`, which leads to `peer`.
@@ -81,6 +118,13 @@ impl Behaviour {
     /// A relay lets `connection`, a circuit to `peer`, carry no more than this.
     pub fn limit(&mut self, peer: PeerId, connection: ConnectionId, limit: CircuitLimit) {
         self.tell(peer, connection, Request::Limit(limit));
+    }
+
+    /// Whether `peer` may be told first who we are: we want it, or it has told us.
+    fn may_hear_first(&self, peer: &PeerId) -> bool {
+        [&self.wanted, &self.wanted_next, &self.proved]
+            .into_iter()
+            .any(|peers| peers.contains(peer))
     }
 
     fn tell(&mut self, peer: PeerId, connection: ConnectionId, order: Request) {
@@ -105,12 +149,17 @@ impl NetworkBehaviour for Behaviour {
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let room = Room::new(is_circuit(here));
         let (context, origin) = (Arc::clone(&self.context), Origin::new(here, there));
-        Ok(Handler::new(context, peer, false, room, origin))
+        let opens = if self.may_hear_first(&peer) {
+            Opens::IfSilent
+        } else {
+            Opens::IfWanted
+        };
+        Ok(Handler::new(context, peer, (false, opens), room, origin))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         peer: PeerId,
         address: &Multiaddr,
         role: Endpoint,
@@ -119,10 +168,34 @@ impl NetworkBehaviour for Behaviour {
         let dialer = is_dialer(address, role);
         let room = Room::new(is_circuit(address));
         let (context, origin) = (Arc::clone(&self.context), Origin::new(address, address));
-        Ok(Handler::new(context, peer, dialer, room, origin))
+        let wanted = self.dials.contains(&connection) || self.may_hear_first(&peer);
+        let opens = match (wanted, dialer) {
+            (true, true) => Opens::AtOnce,
+            (true, false) => Opens::IfSilent,
+            (false, _) => Opens::IfWanted,
+        };
+        Ok(Handler::new(context, peer, (dialer, opens), room, origin))
     }
 
-    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(up) => {
+                self.dials.remove(&up.connection_id);
+                self.wanted_next.remove(&up.peer_id);
+            }
+            FromSwarm::DialFailure(failed) => {
+                self.dials.remove(&failed.connection_id);
+                if let Some(peer) = failed.peer_id {
+                    self.wanted_next.remove(&peer);
+                }
+            }
+            FromSwarm::ConnectionClosed(closed) if closed.remaining_established == 0 => {
+                self.proved.remove(&closed.peer_id);
+            }
+            // Nothing else ends a dial, or what a peer has said.
+            _ => {}
+        }
+    }
 
     fn on_connection_handler_event(
         &mut self,
@@ -130,6 +203,9 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         told: THandlerOutEvent<Self>,
     ) {
+        if let HandlerEvent::Proved(Ok(_)) = &told {
+            self.proved.insert(peer);
+        }
         self.queue.push_back(ToSwarm::GenerateEvent(match told {
             HandlerEvent::Proved(result) => ProtocolEvent::Proved {
                 connection,

@@ -37,6 +37,9 @@ const REFUSALS_MAX: usize = 4;
 /// Refusals on one connection after which it is closed, unless something was answered in between.
 const REFUSALS_IN_A_ROW_MAX: u32 = 64;
 
+/// The part of the time for a proof after which the other end is not waited for any longer.
+const SILENCE: u32 = 15;
+
 /// What a handler tells its behaviour.
 #[derive(Debug)]
 pub enum HandlerEvent {
@@ -48,9 +51,22 @@ pub enum HandlerEvent {
     RefusedTooOften,
 }
 
+/// When this end opens the substream on which identities are proved, and so says first who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens {
+    /// At once: it has dialled whom it wants.
+    AtOnce,
+    /// If the other end does not in time, which is wanted here and has dialled for something else.
+    IfSilent,
+    /// Not before the peer is wanted: until then the other end says first who it is, if it likes.
+    IfWanted,
+}
+
 /// What a handler is told to do.
 #[derive(Debug)]
 pub enum Request {
+    /// The peer is wanted from now on: identities are proved if they have not been.
+    Prove,
     /// Pull.
     Pull(PullOrder),
     /// Send no more than a relay allows.
@@ -73,12 +89,20 @@ type Viewer = Shared<BoxFuture<'static, Option<IdentityId>>>;
 
 /// The proof of identity on this connection.
 enum Auth {
-    /// The dialer is to open the substream.
+    /// We are to open the substream.
     Due,
-    /// The substream is being opened by us, or awaited from the peer.
-    Awaited,
+    /// We are opening it.
+    Opening,
+    /// The peer is to open it.
+    Expected,
+    /// Nobody has to; the peer may.
+    Idle,
     /// The proofs are being exchanged.
-    Running(BoxFuture<'static, Result<IdentityId, AuthError>>),
+    Running {
+        proof: BoxFuture<'static, Result<IdentityId, AuthError>>,
+        /// Whether we have opened the substream.
+        ours: bool,
+    },
     /// It ended, one way or the other.
     Over,
 }
@@ -98,6 +122,8 @@ pub struct Handler {
     context: Arc<Context>,
     ends: Ends,
     auth: Auth,
+    /// After which time we open what the peer has not opened.
+    silence: Option<Delay>,
     stays: Stays,
     /// The identity that the peer proved.
     proved: Option<IdentityId>,
@@ -121,26 +147,33 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// The protocols of a new connection to `remote` at `origin`, which has this `room`.
+    /// The protocols of a new connection to `remote` at `origin`, which has this `room`; whether we are
+    /// its `dialer`, and when identities are proved.
     pub fn new(
         context: Arc<Context>,
         remote: PeerId,
-        dialer: bool,
+        (dialer, opens): (bool, Opens),
         room: Room,
         origin: Origin,
     ) -> Self {
-        let (prove_viewer, viewer) = oneshot::channel();
+        let (prove_viewer, viewer) = new_viewer();
+        let timeout = context.config.auth.timeout.get();
         Self {
             ends: Ends {
                 keys: context.keys.clone(),
                 remote,
                 dialer,
             },
-            auth: if dialer { Auth::Due } else { Auth::Awaited },
+            auth: match (dialer, opens) {
+                (_, Opens::AtOnce) => Auth::Due,
+                (true, Opens::IfSilent | Opens::IfWanted) => Auth::Idle,
+                (false, Opens::IfSilent | Opens::IfWanted) => Auth::Expected,
+            },
+            silence: (opens == Opens::IfSilent).then(|| Delay::new(timeout / SILENCE)),
             stays: Stays::Unproved,
             proved: None,
-            deadline: Delay::new(context.config.auth.timeout.get()),
-            viewer: viewer.map(Result::ok).boxed().shared(),
+            deadline: Delay::new(timeout),
+            viewer,
             prove_viewer: Some(prove_viewer),
             room,
             origin: Arc::new(origin),
@@ -156,25 +189,82 @@ impl Handler {
         }
     }
 
-    fn start_auth(&mut self, stream: Stream) {
-        let (context, ends) = (Arc::clone(&self.context), self.ends.clone());
-        self.auth = Auth::Running(
-            async move {
-                prove(stream, &ends, |identity| {
-                    if context.is_blocked(&identity) {
-                        Err(Reason::Blocked)
-                    } else {
-                        Ok(())
-                    }
-                })
-                .await
+    /// Exchanges proofs on a substream that is `ours`, or else the peer's.
+    fn start_auth(&mut self, stream: Stream, ours: bool) {
+        self.begin_anew();
+        let context = Arc::clone(&self.context);
+        let ends = Ends {
+            dialer: ours,
+            ..self.ends.clone()
+        };
+        let proof = async move {
+            prove(stream, &ends, |identity| {
+                if context.is_blocked(&identity) {
+                    Err(Reason::Blocked)
+                } else {
+                    Ok(())
+                }
+            })
+            .await
+        };
+        let proof = proof.boxed();
+        self.auth = Auth::Running { proof, ours };
+    }
+
+    /// Gives a proof its time where none was expected any more.
+    fn begin_anew(&mut self) {
+        if !matches!(self.auth, Auth::Idle) {
+            return;
+        }
+        self.deadline.reset(self.context.config.auth.timeout.get());
+        if self.prove_viewer.is_none() {
+            let (prove_viewer, viewer) = new_viewer();
+            (self.prove_viewer, self.viewer) = (Some(prove_viewer), viewer);
+        }
+    }
+
+    /// The peer is wanted from now on.
+    fn want(&mut self) {
+        match self.auth {
+            Auth::Idle => {
+                self.begin_anew();
+                self.auth = Auth::Due;
             }
-            .boxed(),
-        );
+            Auth::Expected => {
+                let timeout = self.context.config.auth.timeout.get();
+                self.silence.get_or_insert(Delay::new(timeout / SILENCE));
+            }
+            Auth::Due | Auth::Opening | Auth::Running { .. } | Auth::Over => {}
+        }
+    }
+
+    /// The peer has opened a substream to prove who it is. The connection's dialer decides where both
+    /// have: what the other end has opened comes to nothing.
+    fn take_proof(&mut self, stream: Stream) {
+        match self.auth {
+            Auth::Expected | Auth::Idle => self.start_auth(stream, false),
+            Auth::Due | Auth::Opening | Auth::Running { ours: true, .. } => {
+                if !self.ends.dialer {
+                    self.start_auth(stream, false);
+                }
+            }
+            Auth::Running { ours: false, .. } | Auth::Over => {
+                // One proof per connection.
+                self.has_ended(ServeEnd::Refused);
+                let protocol = AUTH_PROTOCOL;
+                self.context
+                    .refused(&self.ends.remote, protocol.as_ref(), Reason::Malformed);
+            }
+        }
     }
 
     fn end_auth(&mut self, result: Result<IdentityId, AuthError>) {
-        self.auth = Auth::Over;
+        self.silence = None;
+        self.auth = if matches!(result, Err(AuthError::NotSpoken)) {
+            Auth::Idle
+        } else {
+            Auth::Over
+        };
         // Dropping the sender tells those who wait that nobody was proved.
         let prove_viewer = self.prove_viewer.take();
         if let (Ok(identity), Some(sender)) = (&result, prove_viewer) {
@@ -241,9 +331,9 @@ impl Handler {
     /// Whether the peer has proved an identity or may be about to.
     fn may_ask(&self) -> bool {
         match self.auth {
-            Auth::Due | Auth::Awaited => self.ends.dialer,
-            Auth::Running(_) => true,
-            Auth::Over => self.proved.is_some(),
+            Auth::Due | Auth::Opening => self.ends.dialer,
+            Auth::Running { .. } => true,
+            Auth::Expected | Auth::Idle | Auth::Over => self.proved.is_some(),
         }
     }
 
@@ -299,6 +389,8 @@ impl Handler {
     fn no_stream(&mut self, purpose: &Purpose, error: &StreamUpgradeError<Infallible>) {
         let reason = error.to_string();
         match (purpose, error) {
+            // The peer has opened one meanwhile, or its time was over.
+            (Purpose::Auth, _) if !matches!(self.auth, Auth::Opening) => {}
             (Purpose::Auth, StreamUpgradeError::NegotiationFailed) => {
                 self.end_auth(Err(AuthError::NotSpoken));
             }
@@ -313,21 +405,43 @@ impl Handler {
 
     /// Lets the proof of identity go on, and ends it when its time is over.
     fn poll_auth(&mut self, cx: &mut TaskContext<'_>) {
-        if let Auth::Running(proof) = &mut self.auth
+        if let Auth::Running { proof, ours } = &mut self.auth
             && let Poll::Ready(result) = proof.poll_unpin(cx)
         {
-            self.end_auth(result);
-        }
-        if !matches!(self.auth, Auth::Over) && self.deadline.poll_unpin(cx).is_ready() {
-            let begun = self.ends.dialer || matches!(self.auth, Auth::Running(_));
-            let error = if begun {
-                AuthError::TooSlow
+            let (ours, nothing_said) = (*ours, matches!(result, Err(AuthError::Frame(_))));
+            if ours && !self.ends.dialer && nothing_said {
+                // Its dialer has opened another, or wants none.
+                self.auth = Auth::Expected;
             } else {
-                AuthError::NotSpoken
-            };
-            self.end_auth(Err(error));
+                self.end_auth(result);
+            }
         }
+        if matches!(self.auth, Auth::Expected)
+            && let Some(silence) = &mut self.silence
+            && silence.poll_unpin(cx).is_ready()
+        {
+            self.silence = None;
+            self.auth = Auth::Due;
+        }
+        if !self.is_proving() || self.deadline.poll_unpin(cx).is_pending() {
+            return;
+        }
+        let error = match self.auth {
+            Auth::Expected | Auth::Idle | Auth::Over => AuthError::NotSpoken,
+            Auth::Due | Auth::Opening | Auth::Running { .. } => AuthError::TooSlow,
+        };
+        self.end_auth(Err(error));
     }
+
+    /// Whether a proof is under way, or to come.
+    fn is_proving(&self) -> bool {
+        !matches!(self.auth, Auth::Idle | Auth::Over)
+    }
+}
+
+fn new_viewer() -> (oneshot::Sender<IdentityId>, Viewer) {
+    let (prove_viewer, viewer) = oneshot::channel();
+    (prove_viewer, viewer.map(Result::ok).boxed().shared())
 }
 
 impl ConnectionHandler for Handler {
@@ -349,11 +463,12 @@ impl ConnectionHandler for Handler {
             Stays::Unproved => false,
             Stays::Always | Stays::For(_) => true,
         };
-        stays || !matches!(self.auth, Auth::Over)
+        stays || self.is_proving()
     }
 
     fn on_behaviour_event(&mut self, order: Request) {
         match order {
+            Request::Prove => self.want(),
             Request::Pull(order) => self.orders.push_back(order),
             Request::Limit(limit) => self.room.limit(limit),
             Request::OfFriend(friend) => {
@@ -397,7 +512,7 @@ impl ConnectionHandler for Handler {
             })
         };
         if matches!(self.auth, Auth::Due) {
-            self.auth = Auth::Awaited;
+            self.auth = Auth::Opening;
             return open(AUTH_PROTOCOL, Purpose::Auth);
         }
         if let Some(order) = self.next_order() {
@@ -414,24 +529,18 @@ impl ConnectionHandler for Handler {
             }) => {
                 if protocol == FEED_PROTOCOL {
                     self.take_request(stream);
-                } else if matches!(self.auth, Auth::Awaited) && !self.ends.dialer {
-                    self.start_auth(stream);
                 } else {
-                    // One proof per connection, opened by its dialer.
-                    self.has_ended(ServeEnd::Refused);
-                    self.context.refused(
-                        &self.ends.remote,
-                        AUTH_PROTOCOL.as_ref(),
-                        Reason::Malformed,
-                    );
+                    self.take_proof(stream);
                 }
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: (stream, _),
                 info,
             }) => match info {
-                Purpose::Auth if matches!(self.auth, Auth::Awaited) => self.start_auth(stream),
-                // Its time was over before the substream was open.
+                Purpose::Auth if matches!(self.auth, Auth::Opening) => {
+                    self.start_auth(stream, true);
+                }
+                // Its time was over before the substream was open, or the peer has opened one.
                 Purpose::Auth => {}
                 Purpose::Pull(order) => self.start_pulling(order, stream),
             },

@@ -28,4 +28,5 @@ mod strangers;
 mod stuffed;
 mod upnp;
 mod waiting;
+mod who_first;
 mod world;

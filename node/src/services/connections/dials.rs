@@ -86,7 +86,7 @@ fn of_one_peer(addresses: &[String]) -> Result<(PeerId, Vec<Multiaddr>), Command
 
 fn dial_with(core: &mut Core, options: DialOpts) -> Result<Reply, CommandError> {
     let peer = options.get_peer_id();
-    match core.swarm.dial(options) {
+    match core.dial(options) {
         Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => Ok(Reply::Done),
         Err(error) => {
             if let DialError::Denied { cause } = &error {

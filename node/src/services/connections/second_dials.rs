@@ -51,7 +51,7 @@ impl Connections {
             .allocate_new_port()
             .build();
         let second = options.connection_id();
-        core.swarm.dial(options).ok()?;
+        core.dial(options).ok()?;
         tracing::debug!(%peer, "dialling again: both may have dialled at once");
         self.second_dials.0.insert(second);
         core.context.outlet.add("second-dials", 1);

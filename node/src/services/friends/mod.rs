@@ -177,7 +177,7 @@ impl Friends {
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(core.ways(addresses))
             .build();
-        match core.swarm.dial(options) {
+        match core.dial(options) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             // The swarm makes no event of a dial that it refuses at once.
             Err(error) => {

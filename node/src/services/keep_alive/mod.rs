@@ -95,7 +95,7 @@ impl KeepAlive {
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(core.known.addresses(&peer).to_vec())
             .build();
-        match core.swarm.dial(options) {
+        match core.dial(options) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             Err(error) => core.dial_failed(Some(peer), error),
         }
@@ -148,7 +148,7 @@ impl KeepAlive {
             .condition(PeerCondition::NotDialing)
             .addresses(other)
             .build();
-        if let Err(error) = core.swarm.dial(options) {
+        if let Err(error) = core.dial(options) {
             tracing::debug!(%peer, %error, "a relay is not dialled over another transport");
         }
     }

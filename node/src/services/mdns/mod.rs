@@ -124,7 +124,7 @@ fn dial_neighbour(core: &mut Core, peer: PeerId) {
         .condition(PeerCondition::Disconnected)
         .addresses(core.neighbours.of(&peer))
         .build();
-    match core.swarm.dial(options) {
+    match core.dial(options) {
         Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
         // The swarm makes no event of a dial that it refuses at once.
         Err(error) => core.dial_failed(Some(peer), error),
@@ -143,7 +143,7 @@ fn bypass_relay(core: &mut Core, peer: PeerId) {
         .allocate_new_port()
         .addresses(addresses)
         .build();
-    match core.swarm.dial(options) {
+    match core.dial(options) {
         Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
         Err(error) => core.dial_failed(Some(peer), error),
     }

@@ -244,6 +244,7 @@ impl Reach {
         }
         attempt.stage = Stage::Dialling(peer);
         if core.links.has_peer(&peer) {
+            core.wants_proof(peer);
             self.on_connected(core, peer);
             return;
         }
@@ -253,7 +254,7 @@ impl Reach {
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(core.ways(everywhere))
             .build();
-        match core.swarm.dial(options) {
+        match core.dial(options) {
             // Whoever else dials this peer lets us know, too.
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             Err(error) => core.dial_failed(Some(peer), error),
