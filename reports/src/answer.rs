@@ -6,12 +6,15 @@
 
 use crate::{
     fields::Fields,
-    format::{figure_beside, interval_parts, unit_of_difference},
+    format::{interval_parts, numbers_beside, suffix_beside, unit_of_difference},
     headline::Finding,
     key::Key,
     matrix::{Matrix, matrices, positions},
     record::{Difference, Interval, Record, Variant},
 };
+
+/// The label of the variants among the dimensions of a matrix.
+const VARIANT: &str = "variant";
 
 /// Sentences worth reading; the rest is in the charts.
 const SENTENCES_MAX: usize = 4;
@@ -76,16 +79,20 @@ fn in_cells(
         (low.min(mean), high.max(mean))
     });
     let unit = unit_of_difference(unit);
-    let shown = |mean: f64| interval_parts(mean, [mean; 2], unit, true).0;
-    let by = if all == 1 {
-        format!("by {}", shown(least))
-    } else {
-        format!("by {} to {}", shown(least), shown(greatest))
+    // Whether it is more or less the sentence says; how much has no sign.
+    let (least, greatest) = (
+        least.abs().min(greatest.abs()),
+        least.abs().max(greatest.abs()),
+    );
+    let shown = [least, greatest].map(|mean| interval_parts(mean, [mean; 2], unit, false).0);
+    let by = match &shown {
+        [least, greatest] if least == greatest => format!("by {least}"),
+        [least, greatest] => format!("by {least} to {greatest}"),
     };
-    let whole = if all == 1 {
-        "the one cell".to_owned()
-    } else {
-        format!("all {all} cells")
+    let whole = match all {
+        1 => "the one cell".to_owned(),
+        2 => "both cells".to_owned(),
+        _ => format!("all {all} cells"),
     };
     let [higher, lower, equal] = [Finding::Higher, Finding::Lower, Finding::Equal].map(count);
     Some(match (higher, lower) {
@@ -123,6 +130,10 @@ fn of_matrix(matrix: &Matrix) -> Vec<String> {
     } else {
         return Vec::new();
     };
+    // What variants differ in is said of each cell already.
+    if axis.label == VARIANT {
+        return Vec::new();
+    }
     let lines = if along_rows {
         &matrix.columns
     } else {
@@ -187,14 +198,12 @@ fn in_words(
         "is not shown to change"
     };
     let greatest = from.mean.abs().max(to.mean.abs());
+    let suffix = suffix_beside(greatest, &matrix.unit);
     let shown = cells.map(|cell| {
-        let mean = figure_beside(cell.mean, greatest, &matrix.unit);
-        let (_, interval) = interval_parts(cell.mean, cell.ci95, &matrix.unit, false);
-        if cell.n < 2 || cell.is_point() {
-            mean
-        } else {
-            format!("{mean} {interval}")
-        }
+        let (mean, ends) = numbers_beside(cell.mean, cell.ci95, greatest, &matrix.unit);
+        let parts = [mean.as_str(), suffix.as_str(), ends.as_str()];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(" ")
     });
     format!(
         "{}{with} {relation} from {} at {axis} {} to {} at {axis} {}.",
