@@ -150,10 +150,10 @@ impl Behaviour {
         }
     }
 
-    fn found(&mut self, neighbour: Neighbour) {
+    pub(crate) fn found(&mut self, neighbour: Neighbour) {
         let ttl = Duration::from_secs(neighbour.ttl_s.into()).min(self.settings.ttl);
         let until = Instant::now() + ttl;
-        let (mut new, mut pushed_out, mut refused) = (Vec::new(), Vec::new(), false);
+        let (mut new, mut pushed_out) = (Vec::new(), Vec::new());
         for address in neighbour.addresses {
             let Ok(address) = address.with_p2p(neighbour.peer) else {
                 continue;
@@ -165,14 +165,19 @@ impl Behaviour {
                     pushed_out.extend(other);
                 }
                 Noted::Again => {}
-                Noted::Refused => refused = true,
             }
         }
-        if refused {
+        if pushed_out.iter().any(|(peer, _)| *peer == neighbour.peer) {
             self.limit_reached("mdns-addresses");
         }
-        if !pushed_out.is_empty() {
+        if pushed_out.iter().any(|(peer, _)| *peer != neighbour.peer) {
             self.limit_reached("mdns-neighbours");
+        }
+        // What came and went with one answer was never there: nothing would tell that it is gone.
+        if !pushed_out.is_empty() {
+            let came = new.clone();
+            new.retain(|found| !pushed_out.contains(found));
+            pushed_out.retain(|found| !came.contains(found));
         }
         self.queue.extend(told(new, pushed_out));
     }
@@ -197,6 +202,12 @@ impl Behaviour {
             self.expiry = None;
         }
         self.expiry = None;
+    }
+
+    /// What is to be told, instead of by a swarm.
+    #[cfg(test)]
+    pub(crate) fn take_told(&mut self) -> Vec<Seen> {
+        self.queue.drain(..).collect()
     }
 
     fn limit_reached(&self, limit: &str) {

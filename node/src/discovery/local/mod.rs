@@ -14,8 +14,10 @@ mod packet;
 pub mod stock;
 
 pub use behaviour::{Behaviour, Settings};
-pub use neighbours::NEIGHBOURS_MAX;
+pub use neighbours::{Found, NEIGHBOURS_MAX, PER_PEER_MAX};
 pub use network::{LocalDiscovery, LocalNetwork, LocalSocket};
+#[cfg(test)]
+pub(crate) use packet::Neighbour;
 #[doc(hidden)]
 pub use packet::{Packet, answer, question};
 

@@ -1,7 +1,7 @@
 //! Who is on the local network, and for how long that holds.
 //!
 //! A bounded table: whoever answers for a thousand peers pushes out the addresses that
-//! were refreshed longest ago, and no more.
+//! end first, and no more; so do those of one peer, since anybody can announce its name.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use libp2p::{Multiaddr, PeerId};
 /// Most addresses of all neighbours together.
 pub const NEIGHBOURS_MAX: usize = 1_024;
 /// Most addresses of one neighbour.
-const PER_PEER_MAX: usize = 16;
+pub const PER_PEER_MAX: usize = 16;
 
 /// A peer's name and an address with it.
 pub type Found = (PeerId, Multiaddr);
@@ -27,8 +27,6 @@ pub enum Noted {
     New(Option<Found>),
     /// It was there before and holds longer.
     Again,
-    /// Its peer has too many.
-    Refused,
 }
 
 impl Neighbours {
@@ -39,19 +37,25 @@ impl Neighbours {
             return Noted::Again;
         }
         let of_peer = self.0.keys().filter(|(peer, _)| *peer == found.0).count();
-        if of_peer >= PER_PEER_MAX {
-            return Noted::Refused;
-        }
-        let mut pushed_out = None;
-        if self.0.len() >= NEIGHBOURS_MAX {
-            let first = self.0.iter().min_by_key(|(_, until)| **until);
-            pushed_out = first.map(|(found, _)| found.clone());
-            if let Some(found) = &pushed_out {
-                self.0.remove(found);
-            }
+        let pushed_out = if of_peer >= PER_PEER_MAX {
+            self.first(|peer| *peer == found.0)
+        } else if self.0.len() >= NEIGHBOURS_MAX {
+            self.first(|_| true)
+        } else {
+            None
+        };
+        if let Some(found) = &pushed_out {
+            self.0.remove(found);
         }
         self.0.insert(found, until);
         Noted::New(pushed_out)
+    }
+
+    /// What ends first, of peers that are `meant`.
+    fn first(&self, meant: impl Fn(&PeerId) -> bool) -> Option<Found> {
+        let meant = self.0.iter().filter(|((peer, _), _)| meant(peer));
+        let first = meant.min_by_key(|(_, until)| **until);
+        first.map(|(found, _)| found.clone())
     }
 
     /// Takes out what does not hold at `now` any more.
@@ -106,7 +110,9 @@ mod tests {
         for port in 1..=PER_PEER_MAX {
             assert_eq!(neighbours.note(found(one, port), start), Noted::New(None));
         }
-        assert_eq!(neighbours.note(found(one, 99), start), Noted::Refused);
+        let later = start + Duration::from_millis(1);
+        let first = Noted::New(Some(found(one, 1)));
+        assert_eq!(neighbours.note(found(one, 99), later), first);
         let mut pushed_out = 0;
         for second in 1..=2 * NEIGHBOURS_MAX as u64 {
             let until = start + Duration::from_secs(second);

@@ -7,13 +7,14 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use libp2p::PeerId;
 use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{Multiaddr, PeerId};
 
 use crate::api::{Event, LookupMethod, Miss, Path};
 use crate::config::Config;
 use crate::core::Core;
+use crate::core::neighbours::Added;
 use crate::core::signal::{Signal, Whereabouts};
 use crate::discovery::local::{Seen, stock};
 use crate::identity::IdentityId;
@@ -53,16 +54,29 @@ impl Mdns {
         match seen {
             Seen::Discovered(found) => {
                 let mut peers = BTreeSet::new();
+                let mut full = false;
                 for (peer, address) in found {
-                    if !core.neighbours.add(peer, address.clone()) {
-                        core.context.limit_reached("neighbours");
-                        break;
+                    let friends = &core.friends;
+                    let is_friend = |peer: &PeerId| friends.has_peer(peer);
+                    match core.neighbours.add(peer, address.clone(), is_friend) {
+                        Added::Remembered => {}
+                        Added::InPlaceOf((peer, address)) => {
+                            full = true;
+                            neighbour_gone(core, peer, &address);
+                        }
+                        Added::Refused => {
+                            full = true;
+                            continue;
+                        }
                     }
                     peers.insert(peer);
                     core.emit(&Event::NeighbourFound {
                         peer,
                         address: address.to_string(),
                     });
+                }
+                if full {
+                    core.context.limit_reached("neighbours");
                 }
                 for peer in peers {
                     dial_neighbour(core, peer);
@@ -72,10 +86,7 @@ impl Mdns {
             Seen::Expired(gone) => {
                 for (peer, address) in gone {
                     if core.neighbours.remove(peer, &address) {
-                        core.emit(&Event::NeighbourGone {
-                            peer,
-                            address: address.to_string(),
-                        });
+                        neighbour_gone(core, peer, &address);
                     }
                 }
             }
@@ -102,6 +113,14 @@ impl Mdns {
             });
         });
     }
+}
+
+/// Tells of an address that is remembered no longer.
+fn neighbour_gone(core: &Core, peer: PeerId, address: &Multiaddr) {
+    core.emit(&Event::NeighbourGone {
+        peer,
+        address: address.to_string(),
+    });
 }
 
 /// Dials a neighbour who is a friend and not connected, whatever else is being tried. Two
@@ -151,8 +170,105 @@ fn bypass_relay(core: &mut Core, peer: PeerId) {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use futures::StreamExt;
+    use futures::stream::{self, BoxStream};
+
     use super::*;
+    use crate::discovery::local::{
+        Behaviour, LocalNetwork, LocalSocket, NEIGHBOURS_MAX, Neighbour, PER_PEER_MAX,
+    };
+    use crate::quic::InterfaceChange;
     use crate::services::fake;
+
+    /// No interfaces.
+    struct NoNetwork;
+
+    impl LocalNetwork for NoNetwork {
+        fn interfaces(&self) -> io::Result<BoxStream<'static, io::Result<InterfaceChange>>> {
+            Ok(stream::pending().boxed())
+        }
+
+        fn open(&self, _: Ipv4Addr) -> io::Result<Box<dyn LocalSocket>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// One of two friends whom this node would dial at once, not wait for.
+    fn friend_to_dial(core: &mut Core) -> PeerId {
+        let us = core.context.keys.peer().to_bytes();
+        let mut cards = (1..=99).map(|seed| fake::card(seed, None));
+        let card = cards.find(|card| us < card.peer.to_bytes());
+        let card = card.expect("one of many has a larger name");
+        let peer = card.peer;
+        fake::friend(core, card);
+        peer
+    }
+
+    /// The table is full of what is a stranger's, and a friend comes.
+    #[test]
+    fn a_friend_on_a_network_that_strangers_have_filled_is_dialled_and_remembered() {
+        let (mut core, told) = fake::core(Config::default());
+        let friend = friend_to_dial(&mut core);
+        let at = |port: usize| fake::address(&format!("/ip4/192.168.1.7/tcp/{port}"));
+        let crowd = (0..NEIGHBOURS_MAX).map(|_| (PeerId::random(), at(1)));
+        Mdns.on_neighbours(&mut core, Seen::Discovered(crowd.collect()));
+        told.take();
+        // As libp2p-mdns tells of it: once, among more of the strangers' as like as not.
+        let mut found: Vec<_> = (0..9).map(|_| (PeerId::random(), at(2))).collect();
+        found.insert(5, (friend, at(4150)));
+        Mdns.on_neighbours(&mut core, Seen::Discovered(found));
+        assert_eq!(core.neighbours.of(&friend), [at(4150)]);
+        assert_eq!(fake::dials(&core), 1);
+        let told = told.take();
+        let gone = |event: &&Event| matches!(event, Event::NeighbourGone { .. });
+        assert_eq!(told.iter().filter(gone).count(), 10);
+        let limit = |event: &&Event| matches!(event, Event::LimitReached { limit } if limit == "neighbours");
+        assert_eq!(told.iter().filter(limit).count(), 1);
+        // Strangers who go on push out one another, and not the friend.
+        let crowd = (0..2 * NEIGHBOURS_MAX).map(|_| (PeerId::random(), at(3)));
+        Mdns.on_neighbours(&mut core, Seen::Discovered(crowd.collect()));
+        assert_eq!(core.neighbours.of(&friend), [at(4150)]);
+    }
+
+    /// What the node's own discovery tells, and what the core has of it then.
+    #[test]
+    fn what_comes_and_goes_with_one_answer_stays_no_neighbour() {
+        let (mut core, _) = fake::core(Config::default());
+        let friend = friend_to_dial(&mut core);
+        let settings = core.context.config.mdns.settings();
+        let (us, outlet) = (core.context.keys.peer(), core.context.outlet.clone());
+        let local = Behaviour::new(settings, us, Arc::new(NoNetwork), outlet);
+        let mut local = local.expect("there are no interfaces");
+        let mut says = |core: &mut Core, peer, ports: usize, ttl_s| {
+            let address = |port| fake::address(&format!("/ip4/192.168.1.7/tcp/{port}"));
+            local.found(Neighbour {
+                peer,
+                addresses: (1..=ports).map(address).collect(),
+                ttl_s,
+            });
+            for event in local.take_told() {
+                Mdns.on_neighbours(core, event);
+            }
+        };
+        for _ in 0..NEIGHBOURS_MAX / PER_PEER_MAX {
+            says(&mut core, PeerId::random(), PER_PEER_MAX, 300);
+        }
+        let liar = PeerId::random();
+        says(&mut core, liar, PER_PEER_MAX, 0);
+        assert_eq!(
+            core.neighbours.of(&liar).len(),
+            1,
+            "the table has one as well"
+        );
+        says(&mut core, friend, 2, 300);
+        assert_eq!(core.neighbours.of(&friend).len(), 2);
+        assert_eq!(core.neighbours.of(&liar), Vec::<Multiaddr>::new());
+        assert_eq!(fake::dials(&core), 1);
+    }
 
     #[test]
     fn of_two_friends_who_find_each_other_one_dials_and_the_other_waits() {
