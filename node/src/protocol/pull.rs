@@ -147,7 +147,7 @@ pub async fn make<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Asks what the peer holds of our own logs, and ends them if it holds more of one than we do, or
-/// something else; hears, too, which certificate of ours it knows. A peer that does not answer such questions says nothing.
+/// something else, or if it knows a newer certificate of ours. A peer that does not answer such questions says nothing.
 ///
 /// # Errors
 /// [`PullError`].
@@ -178,11 +178,20 @@ async fn ask_own_heads<S: AsyncRead + AsyncWrite + Unpin>(
             .unwrap_or_default(),
         FeedReply::Refused(reason) => return Err(PullError::Refused(reason)),
     };
-    hear_certificate(context, &certificate);
-    if !heads.is_empty() {
+    let newer = context.keys.outdated_by(&certificate);
+    if let Some(newer) = newer {
+        tell_of_newer_keys(context, newer);
+    }
+    if !heads.is_empty() || newer.is_some() {
         let heard = context
             .store
-            .with_in(Lane::Intake, move |store| store.hear_heads(&heads))
+            .with_in(Lane::Intake, move |store| {
+                let mut ended = store.hear_heads(&heads)?;
+                if let Some(newer) = newer {
+                    ended.extend(store.hear_newer_keys(newer)?);
+                }
+                Ok::<_, StoreError>(ended)
+            })
             .await??;
         tell_ended(&context.outlet, &heard);
     }
@@ -193,11 +202,8 @@ async fn ask_own_heads<S: AsyncRead + AsyncWrite + Unpin>(
     })
 }
 
-/// Tells of keys from before a rotation, if `certificate` proves that there are newer ones.
-fn hear_certificate(context: &Context, certificate: &[u8]) {
-    let Some(newer) = context.keys.outdated_by(certificate) else {
-        return;
-    };
+/// Tells that the keys are from before those of the serial `newer` were made, once.
+fn tell_of_newer_keys(context: &Context, newer: u64) {
     if context.gaps.hears_of_newer_keys(newer) {
         let serial = context.keys.delegation().term.serial;
         tracing::warn!(

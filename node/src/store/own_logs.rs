@@ -22,7 +22,7 @@ use crate::delegation::Delegation;
 use crate::entropy;
 use crate::identity::IdentityId;
 use crate::named::named;
-use crate::op::{LogId, OpId, SignedHeader};
+use crate::op::{Header, LogId, OpId, SignedHeader};
 use crate::pull::{End, HEADS_MAX, Lapsed, PullPage, PullRequest};
 
 /// Most ops looked at to find devices of an author beside those that its certificates name.
@@ -36,7 +36,8 @@ named! {
         OthersHoldMore = "others-hold-more",
         /// Somebody holds another post in one of its places.
         Forked = "forked",
-        /// Another log showed that this store is an old copy, so that this one may be behind as well.
+        /// Another log, or a certificate with newer keys, showed that this store is an old copy, so that
+        /// this one may be behind as well.
         OldCopy = "old-copy",
         /// The owner wanted it.
         Asked = "asked",
@@ -74,6 +75,51 @@ impl Store {
         ends.extend(others.filter(|end| !named.contains(&end.log)));
         self.end(&ends)?;
         Ok(ends)
+    }
+
+    /// There are keys of this identity of `serial`, newer than those here: this store, or the keys alone,
+    /// are from before they were made. What was written in between with the keys that are here no reader
+    /// needs to name, so all logs are ended that were begun before. A serial is the time that keys were
+    /// made at, which tells logs from those begun since. Tells which were not ended before; durable on
+    /// return.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub fn hear_newer_keys(&mut self, serial: u64) -> Result<Vec<EndedLog>, StoreError> {
+        self.settle()?;
+        let mut ends = Vec::new();
+        for end in self.written_to(EndReason::OldCopy)? {
+            if self.is_begun_before(end.log, serial)? {
+                ends.push(end);
+            }
+        }
+        self.end(&ends)?;
+        Ok(ends)
+    }
+
+    /// Whether the first op of an own log was made before `time_ms`, by its own logical clock; a log
+    /// whose ops cannot be read counts as old.
+    fn is_begun_before(&self, log: LogId, time_ms: u64) -> Result<bool, StoreError> {
+        let txn = self.read()?;
+        let (ops, places) = (txn.open_table(OPS)?, txn.open_table(PLACES)?);
+        let header = |op: &[u8; 32]| -> Result<Option<Header>, StoreError> {
+            let record = ops.get(op)?;
+            let read = record.map(|record| Record::decode(record.value())?.header());
+            Ok(read.and_then(Result::ok))
+        };
+        let head = txn.open_table(HEADS)?.get(&log.0)?;
+        let Some(head) = head
+            .map(|head| header(head.value().1))
+            .transpose()?
+            .flatten()
+        else {
+            return Ok(true);
+        };
+        let Some(first) = places.get((&head.device, &log.0, 0))? else {
+            return Ok(true);
+        };
+        let first = header(first.value())?;
+        Ok(first.is_none_or(|first| first.hlc.logical_ms < time_ms))
     }
 
     /// The logs, not ended yet, of which `heads` say otherwise than what is here.

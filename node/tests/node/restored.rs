@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use orrery_node::api::{Audience, Command, Event, Reply};
+use orrery_node::keys::{Keys, Rotation};
 use tempfile::TempDir;
 
 use crate::world::TestNode;
@@ -101,4 +102,30 @@ async fn an_author_can_begin_new_logs_by_a_command() {
     bob.follow(&alice).await;
     bob.received(&third).await;
     assert_eq!(bob.texts().await, ["first", "second", "third"]);
+}
+
+#[tokio::test]
+async fn a_copy_from_before_a_rotation_goes_on_in_new_logs_once_a_friend_was_heard() {
+    let bob = TestNode::start(2, QUICK).await;
+    let alice = TestNode::start(1, QUICK).await;
+    alice.follow(&bob).await;
+    let first = alice.post("first", Audience::Public).await;
+    bob.follow(&alice).await;
+    bob.received(&first).await;
+    let folder = alice.leave().await;
+    let backup = copy(&folder);
+    let keys = Keys::generate(Some([1; 32])).rotated(Rotation::BOTH, None);
+    let alice = TestNode::start_as(folder, keys.expect("there is room"), QUICK).await;
+    let second = alice.post("second", Audience::Public).await;
+    bob.follow(&alice).await;
+    bob.received(&second).await;
+    alice.leave().await;
+    // All that is held of the old device's log the copy has; what came after it, it cannot know.
+    let alice = TestNode::start_in(backup, 1, QUICK).await;
+    alice
+        .seen
+        .wait("the log ends", |event| ended(event, "old-copy"))
+        .await;
+    let old = |event: &Event| matches!(event, Event::KeysAreOld { .. });
+    assert_eq!(alice.seen.count(old), 1);
 }

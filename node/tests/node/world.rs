@@ -128,7 +128,8 @@ impl TestNode {
             orrery_node::real::environment(folder.path(), &config.quic, &config.mdns, observer)
                 .expect("the system gives what a node needs");
         let switches = Default::default();
-        Self::begin(config, seed, environment, seen, switches, folder).await
+        let keys = Keys::generate(Some([seed; 32]));
+        Self::begin(config, keys, environment, seen, switches, folder).await
     }
 
     /// A node that also listens on TCP at `address`, of this machine alone.
@@ -142,7 +143,8 @@ impl TestNode {
     pub async fn start_also_over(seed: u8, settings: &str, wire: Wire, address: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let also = Some((wire, address));
-        Box::pin(Self::start_over(folder, seed, settings, also)).await
+        let keys = Keys::generate(Some([seed; 32]));
+        Box::pin(Self::start_over(folder, keys, settings, also)).await
     }
 
     /// Stops the node and gives up its folder.
@@ -153,12 +155,17 @@ impl TestNode {
 
     /// A node on the files in `folder`.
     pub async fn start_in(folder: TempDir, seed: u8, settings: &str) -> Self {
-        Box::pin(Self::start_over(folder, seed, settings, None)).await
+        Self::start_as(folder, Keys::generate(Some([seed; 32])), settings).await
+    }
+
+    /// A node with these keys on the files in `folder`.
+    pub async fn start_as(folder: TempDir, keys: Keys, settings: &str) -> Self {
+        Box::pin(Self::start_over(folder, keys, settings, None)).await
     }
 
     async fn start_over(
         folder: TempDir,
-        seed: u8,
+        keys: Keys,
         settings: &str,
         also: Option<(Wire, &str)>,
     ) -> Self {
@@ -191,18 +198,17 @@ impl TestNode {
             observer: Arc::clone(&seen) as Arc<dyn Observer>,
         };
         let switches = (disk_broken, disk_panics);
-        Self::begin(config, seed, environment, seen, switches, folder).await
+        Self::begin(config, keys, environment, seen, switches, folder).await
     }
 
     async fn begin(
         config: Config,
-        seed: u8,
+        keys: Keys,
         environment: Environment,
         seen: Arc<Seen>,
         (disk_broken, disk_panics): (Arc<AtomicBool>, Arc<AtomicU32>),
         folder: TempDir,
     ) -> Self {
-        let keys = Keys::generate(Some([seed; 32]));
         let handle = Node::start(config, keys.clone(), environment)
             .await
             .expect("starts");

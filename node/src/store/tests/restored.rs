@@ -355,3 +355,58 @@ fn keys_from_before_a_rotation_are_told_of_and_rotated_again_count() {
         Some(later.delegation().term.serial)
     );
 }
+
+/// What an author does once they hear of newer keys, as `ask_own_heads` has it.
+fn hear_all(author: &mut Person, reader: &Person) -> Vec<EndedLog> {
+    let told = told(reader, author);
+    let mut ended = author.store.hear_heads(&told.heads).expect("hears");
+    let newer = author.store.keys().outdated_by(&told.delegation);
+    let newer = newer.expect("the reader knows newer keys");
+    ended.extend(author.store.hear_newer_keys(newer).expect("hears"));
+    ended
+}
+
+#[test]
+fn a_copy_from_before_a_rotation_forks_nothing_though_no_reader_names_its_logs() {
+    use crate::keys::Rotation;
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    author.post("0", &Audience::Public, 1_000);
+    let (copy, old) = (author.disk.copy(), author.store.keys().clone());
+    author.post("1", &Audience::Public, 1_001);
+    author.post("2", &Audience::Friends, 1_002);
+    reader.pull(&author, SyncStrategy::Cursor);
+    let new = old.rotated(Rotation::BOTH, None).expect("there is room");
+    let mut author = author.with_keys(new);
+    let card = author.store.keys().card_at(&[], NOW_MS + 1);
+    reader.store.follow(&card.expect("signs")).expect("follows");
+    // So much that the reader names no log of the device before.
+    for number in 0..20 {
+        author.post("new", &Audience::Public, 1_003 + number);
+    }
+    reader.pull(&author, SyncStrategy::Cursor);
+    drop(author);
+    let mut author = Person::on(copy, 1).expect("opens");
+    let own = author.store.keys().delegation().device;
+    let named = heads(&reader, &author);
+    let is_own = |head: &SignedHeader| {
+        let header = crate::op::Header::decode(&head.bytes);
+        header.expect("reads").device == own
+    };
+    assert!(!named.iter().any(is_own), "what is behind is not named");
+    let ended = hear_all(&mut author, &reader);
+    let reasons: Vec<_> = ended.iter().map(|end| end.reason).collect();
+    assert_eq!(reasons, [EndReason::OldCopy]);
+    let now_ms = crate::wall_clock::wall_clock_ms();
+    let after = author.post("after", &Audience::Public, now_ms + 1);
+    assert_eq!(after.seq, 0);
+    assert_eq!(
+        hear_all(&mut author, &reader),
+        [],
+        "a log begun since is none"
+    );
+    assert_eq!(author.post("more", &Audience::Public, now_ms + 2).seq, 1);
+    let got = reader.pull(&author, SyncStrategy::Cursor);
+    assert!(got.contains(&after.op));
+    assert_eq!(reader.store.forks().expect("reads"), []);
+}
