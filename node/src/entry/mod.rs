@@ -19,4 +19,4 @@ pub use anteroom::{Anteroom, Rules};
 pub(crate) use crowd::{Guest, gives_way};
 pub use heard::{Arrivals, Listening};
 pub use limits::{Anybodys, Limits, NoPlace, Served, Use};
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Origin, Site};

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use libp2p::Multiaddr;
+use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 
 /// What carries a connection. Places of one kind are not taken by another.
@@ -40,6 +41,24 @@ pub enum Site {
     V6(u128),
     /// Neither: the multiaddr is all that is known.
     Other(Multiaddr),
+}
+
+impl Site {
+    /// Where the other end of a connection is: its machine or home, or the relay that alone knows.
+    pub fn of(endpoint: &ConnectedPoint) -> Self {
+        let (here, there) = match endpoint {
+            ConnectedPoint::Dialer { address, .. } => (address, address),
+            ConnectedPoint::Listener {
+                local_addr,
+                send_back_addr,
+            } => (local_addr, send_back_addr),
+        };
+        if endpoint.is_relayed() {
+            let to_relay = here.iter().take_while(|part| *part != Protocol::P2pCircuit);
+            return Self::Other(to_relay.collect());
+        }
+        Origin::new(here, there).place
+    }
 }
 
 impl Origin {

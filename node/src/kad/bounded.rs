@@ -33,7 +33,8 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::Kademlia;
 use super::own_addresses::OwnAddresses;
-use super::providers::Providers;
+use super::providers::{Noted, Providers};
+use crate::entry::Site;
 use crate::forward::forward_to;
 use crate::scope::Scope;
 
@@ -60,6 +61,8 @@ pub struct Bounded {
     scopes: BTreeMap<ConnectionId, Scope>,
     /// Our own addresses, and which of them Kademlia knows.
     own: OwnAddresses,
+    /// Where peers are.
+    sites: BTreeMap<ConnectionId, (PeerId, Site)>,
     /// What others offer.
     providers: Providers,
     alarm: Option<Delay>,
@@ -77,6 +80,7 @@ impl Bounded {
             dialled: BTreeMap::new(),
             scopes: BTreeMap::new(),
             own: OwnAddresses::default(),
+            sites: BTreeMap::new(),
             providers,
             alarm: None,
             watch: None,
@@ -93,12 +97,16 @@ impl Bounded {
     ///
     /// # Errors
     /// The reason in kebab-case; nothing is noted then.
-    pub fn keep_provider(&mut self, mut record: ProviderRecord) -> Result<(), &'static str> {
+    pub fn keep_provider(&mut self, mut record: ProviderRecord) -> Result<Noted, &'static str> {
         let farthest = self.farthest();
         record
             .addresses
             .retain(|address| farthest.may_know(address));
-        self.providers.keep(self.inner.store_mut(), record)
+        let mut sites = self.sites.values();
+        let known = sites.find(|(peer, _)| *peer == record.provider);
+        // All whose connection has just ended are taken to be at one site.
+        let site = known.map_or_else(|| Site::Other(Multiaddr::empty()), |(_, site)| site.clone());
+        self.providers.keep(self.inner.store_mut(), record, site)
     }
 
     /// How far away the farthest of all peers is.
@@ -229,6 +237,8 @@ impl NetworkBehaviour for Bounded {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         if let FromSwarm::ConnectionEstablished(up) = &event {
             self.connected(up.connection_id, up.endpoint);
+            let site = Site::of(up.endpoint);
+            self.sites.insert(up.connection_id, (up.peer_id, site));
         }
         match &event {
             FromSwarm::ConnectionEstablished(up) if self.dialling.remove(&up.connection_id) => {
@@ -241,6 +251,7 @@ impl NetworkBehaviour for Bounded {
             FromSwarm::ConnectionClosed(down) => {
                 self.dialled.remove(&down.connection_id);
                 self.scopes.remove(&down.connection_id);
+                self.sites.remove(&down.connection_id);
             }
             FromSwarm::DialFailure(failed) => {
                 self.dialling.remove(&failed.connection_id);
@@ -400,11 +411,11 @@ mod tests {
         come(&mut kad, 1, "/ip4/192.168.1.9/tcp/2");
         let offer = |addresses| ProviderRecord::new(key.clone(), PeerId::random(), addresses);
         let both = vec![near.clone(), far.clone()];
-        assert_eq!(kad.keep_provider(offer(both.clone())), Ok(()));
+        assert_eq!(kad.keep_provider(offer(both.clone())), Ok(Noted::Beside));
         assert_eq!(told(&mut kad), [far.clone(), near.clone()]);
         come(&mut kad, 2, "/ip4/198.51.100.1/tcp/2");
         assert_eq!(told(&mut kad), [far.clone()]);
-        assert_eq!(kad.keep_provider(offer(both)), Ok(()));
+        assert_eq!(kad.keep_provider(offer(both)), Ok(Noted::Beside));
         assert_eq!(told(&mut kad), [far.clone(), far.clone()]);
     }
 

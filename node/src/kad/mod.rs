@@ -23,6 +23,7 @@ use providers::Providers;
 pub use address_record::{AddressRecord, RECORD_BYTES_MAX, RecordError};
 pub use bounded::Bounded;
 pub use keep::{Bounds, Kept, keep};
+pub use providers::Noted;
 
 /// The behaviour.
 pub type Kademlia = kad::Behaviour<MemoryStore>;
@@ -79,7 +80,7 @@ pub fn build(config: &Kad, us: PeerId) -> Result<Bounded, (&'static str, String)
         KadMode::Client => Some(Mode::Client),
         KadMode::Auto => None,
     });
-    let providers = Providers::new(config.provider_ttl.get());
+    let providers = Providers::new(us, config.provider_ttl.get());
     let connections = config.max_connections as usize;
     Ok(Bounded::new(kademlia, connections, providers))
 }

@@ -18,7 +18,7 @@ use crate::card::{CARD_ADDRESSES_MAX, fitting};
 use crate::config::Config;
 use crate::core::Core;
 use crate::core::signal::Signal;
-use crate::kad::{Bounds, Kademlia, Kept, keep};
+use crate::kad::{Bounds, Kademlia, Kept, Noted, keep};
 use crate::scope::Scope;
 use crate::wall_clock::wall_clock_ms;
 
@@ -129,8 +129,10 @@ fn on_request(core: &mut Core, request: InboundRequest) {
             let source = record.provider;
             let kad = core.swarm.behaviour_mut().kad.as_mut();
             let Some(kad) = kad else { return };
-            if let Err(reason) = kad.keep_provider(record) {
-                refused(core, &source, reason);
+            match kad.keep_provider(record) {
+                Ok(Noted::Beside) => {}
+                Ok(Noted::InPlaceOfAnother) => core.context.limit_reached("providers"),
+                Err(reason) => refused(core, &source, reason),
             }
         }
         _ => {}
