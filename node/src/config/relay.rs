@@ -32,7 +32,8 @@ pub struct Relay {
     pub max_reservations_per_peer: usize,
     /// How long a reservation lasts; clients renew it after three quarters.
     pub reservation_duration: TimeSpan,
-    /// Circuits at once.
+    /// Circuits that strangers have opened at once, of which one address and one network get the fewer the
+    /// fewer are left. Friends get theirs beyond it; all together are at most twice as many.
     pub max_circuits: usize,
     /// Circuits at once in which one peer takes part. libp2p grants one more.
     pub max_circuits_per_peer: usize,

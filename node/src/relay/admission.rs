@@ -1,8 +1,8 @@
 //! Which peers a relay serves, and why it has refused one.
 //!
-//! Owns which peers have a reservation. The fewer places are left for strangers, the fewer one machine
-//! or network gets, so that the first to come keep no others out. Friends always get one, and so does
-//! a peer that renews what it has.
+//! Owns which peers have a reservation, and which strangers circuits. The fewer places are left for
+//! strangers, the fewer one machine or network gets, so that the first to come keep no others out.
+//! Friends always get one, and so does a peer that renews what it has.
 //!
 //! libp2p asks a relay's rate limiters before it grants anything, and answers every refusal of
 //! theirs with the same status. So they ask this policy, which keeps the reason until the node
@@ -20,15 +20,21 @@ use crate::identity::IdentityId;
 use crate::named::listed;
 use crate::window_counts::{WhenFull, WindowCounts};
 
-/// Peers whose circuits of the last hour are counted. When all places are taken, a peer that has
-/// none is turned away: the quota is for relays that serve few.
+/// Peers whose circuits of the last hour are counted. Of more the first is forgotten, which gives
+/// nothing to a crowd that has so many names anyway.
 const COUNTED_MAX: usize = 4096;
+/// A circuit that was asked for has come about, or not, within this time: libp2p gives both ends a
+/// minute.
+const OPENING: Duration = Duration::from_mins(2);
 /// Peers of one listed identity that are remembered: its owner can make any number.
 const PROVED_MAX: usize = 64;
 /// One machine or home, and one network, hold at most so many times the places that are left: of 128
 /// one has 103 before others come, and two have 123.
 const PLACE_SHARE: usize = 4;
 const NET_SHARE: usize = 16;
+/// Of circuits, which are few, one machine or home has at most so many times those that are left: of 16
+/// one has 11 before others come, and two have 15.
+const CIRCUIT_SHARE: usize = 2;
 const HOUR: Duration = Duration::from_hours(1);
 
 listed! {
@@ -68,6 +74,8 @@ pub struct AdmissionPolicy {
     circuits_per_hour: u32,
     /// Places for strangers.
     places_max: usize,
+    /// Circuits for strangers.
+    circuits_max: usize,
     listed_identities: BTreeSet<IdentityId>,
     state: Mutex<State>,
 }
@@ -82,6 +90,8 @@ struct State {
     hours: WindowCounts<PeerId>,
     /// Places that are held, by peer and by where its connection comes from.
     places: BTreeMap<(PeerId, Multiaddr), Place>,
+    /// Circuits of strangers, at most as many as they may have.
+    circuits: Vec<Circuit>,
     /// Refusals of which the node has not heard yet; one a peer and request.
     refused: BTreeMap<(PeerId, RequestKind), Refusal>,
 }
@@ -92,6 +102,15 @@ struct Place {
     origin: Origin,
     /// When it was given, or renewed.
     since: Instant,
+}
+
+/// A circuit that a stranger has asked for.
+#[derive(Debug)]
+struct Circuit {
+    source: PeerId,
+    origin: Origin,
+    /// When it was asked for, until it has come about.
+    asked: Option<Instant>,
 }
 
 impl State {
@@ -107,8 +126,9 @@ impl AdmissionPolicy {
             listed: BTreeSet::new(),
             proved: BTreeMap::new(),
             friends: BTreeSet::new(),
-            hours: WindowCounts::new(HOUR, COUNTED_MAX, WhenFull::TurnAway),
+            hours: WindowCounts::new(HOUR, COUNTED_MAX, WhenFull::ForgetFirst),
             places: BTreeMap::new(),
+            circuits: Vec::new(),
             refused: BTreeMap::new(),
         };
         let mut listed_identities = BTreeSet::new();
@@ -127,6 +147,7 @@ impl AdmissionPolicy {
             connect: settings.connect,
             circuits_per_hour: settings.circuits_per_peer_hour,
             places_max: settings.max_reservations,
+            circuits_max: settings.max_circuits,
             listed_identities,
             state: Mutex::new(state),
         }
@@ -154,8 +175,14 @@ impl AdmissionPolicy {
         self.state().friends = friends;
     }
 
-    /// Whether `peer` may have what it wants at `now`.
-    pub fn admits(&self, request: RequestKind, peer: PeerId, now: Instant) -> bool {
+    /// Whether `peer` at `address` may have what it wants at `now`. It is to be asked first of all.
+    pub fn admits(
+        &self,
+        request: RequestKind,
+        peer: PeerId,
+        address: &Multiaddr,
+        now: Instant,
+    ) -> bool {
         let mut state = self.state();
         let access = match request {
             RequestKind::Reserve => self.reserve,
@@ -164,11 +191,9 @@ impl AdmissionPolicy {
         let refusal = match access {
             RelayAccess::Listed if !state.lists(&peer) => Some(Refusal::NotListed),
             RelayAccess::Friends if !state.friends.contains(&peer) => Some(Refusal::NoFriend),
-            _ if request == RequestKind::Connect
-                && !state.counts(peer, self.circuits_per_hour, now) =>
-            {
-                Some(Refusal::HourlyQuota)
-            }
+            _ if request == RequestKind::Reserve => None,
+            _ if !state.has_circuit(peer, address, self.circuits_max, now) => Some(Refusal::Full),
+            _ if !state.counts(peer, self.circuits_per_hour, now) => Some(Refusal::HourlyQuota),
             _ => None,
         };
         if let Some(refusal) = refusal {
@@ -187,7 +212,7 @@ impl AdmissionPolicy {
             return true;
         }
         let origin = Origin::new(address, address);
-        if !state.friends.contains(&peer) && !state.has_room(&origin, self.places_max) {
+        if !state.friends.contains(&peer) && !state.has_place(&origin, self.places_max) {
             state
                 .refused
                 .insert((peer, RequestKind::Reserve), Refusal::Full);
@@ -195,6 +220,40 @@ impl AdmissionPolicy {
         }
         state.places.insert(key, Place { origin, since: now });
         true
+    }
+
+    /// `peer` at `address` is about to get a circuit, which is counted unless it is a friend's. It is to be
+    /// told last of all.
+    pub fn gives_circuit(&self, peer: PeerId, address: &Multiaddr, now: Instant) {
+        let mut state = self.state();
+        if !state.friends.contains(&peer) {
+            state.circuits.push(Circuit {
+                source: peer,
+                origin: Origin::new(address, address),
+                asked: Some(now),
+            });
+        }
+    }
+
+    /// A circuit that `peer` asked for has come about.
+    pub fn circuit_opened(&self, peer: PeerId) {
+        let mut state = self.state();
+        let mut circuits = state.circuits.iter_mut();
+        let asked = circuits.find(|circuit| circuit.source == peer && circuit.asked.is_some());
+        if let Some(circuit) = asked {
+            circuit.asked = None;
+        }
+    }
+
+    /// A circuit that `peer` asked for has ended, or has not come about.
+    pub fn circuit_ended(&self, peer: PeerId, was_open: bool) {
+        let mut state = self.state();
+        let mut circuits = state.circuits.iter();
+        let ended = circuits
+            .position(|circuit| circuit.source == peer && circuit.asked.is_none() == was_open);
+        if let Some(ended) = ended {
+            state.circuits.remove(ended);
+        }
     }
 
     /// A connection with `peer` has closed, and with it the place that it may have had there.
@@ -223,9 +282,11 @@ impl AdmissionPolicy {
         self.state().refused.remove(&(peer, request))
     }
 
-    /// There is no connection with `peer` any more, so that its refusals will not be told.
+    /// There is no connection with `peer` any more, so that its refusals will not be told, and its
+    /// circuits have ended.
     pub fn left(&self, peer: PeerId) {
         let mut state = self.state();
+        state.circuits.retain(|circuit| circuit.source != peer);
         state.refused.remove(&(peer, RequestKind::Reserve));
         state.refused.remove(&(peer, RequestKind::Connect));
     }
@@ -237,17 +298,45 @@ impl AdmissionPolicy {
 
 impl State {
     /// Whether one more stranger from `origin` gets one of so many places.
-    fn has_room(&self, origin: &Origin, places_max: usize) -> bool {
-        let (mut all, mut of_place, mut of_net) = (0, 0, 0);
-        for ((peer, _), place) in &self.places {
-            if !self.friends.contains(peer) {
-                all += 1;
-                of_place += usize::from(place.origin.place == origin.place);
-                of_net += usize::from(place.origin.net == origin.net);
-            }
+    fn has_place(&self, origin: &Origin, places_max: usize) -> bool {
+        let strangers = self
+            .places
+            .iter()
+            .filter(|((peer, _), _)| !self.friends.contains(peer));
+        has_room(
+            strangers.map(|(_, place)| &place.origin),
+            origin,
+            places_max,
+            PLACE_SHARE,
+        )
+    }
+
+    /// Whether `peer` at `address` gets a circuit, of so many that strangers have.
+    fn has_circuit(
+        &mut self,
+        peer: PeerId,
+        address: &Multiaddr,
+        circuits_max: usize,
+        now: Instant,
+    ) -> bool {
+        if self.friends.contains(&peer) {
+            return true;
         }
-        let left = places_max.saturating_sub(all);
-        of_place < PLACE_SHARE * left && of_net < NET_SHARE * left
+        let is_late = |asked: Instant| now.saturating_duration_since(asked) >= OPENING;
+        self.circuits
+            .retain(|circuit| !circuit.asked.is_some_and(is_late));
+        let friends = &self.friends;
+        let strangers = self
+            .circuits
+            .iter()
+            .filter(|circuit| !friends.contains(&circuit.source));
+        let origin = Origin::new(address, address);
+        has_room(
+            strangers.map(|circuit| &circuit.origin),
+            &origin,
+            circuits_max,
+            CIRCUIT_SHARE,
+        )
     }
 
     /// Counts one more circuit of `peer`, unless it has had `most` in its hour; 0: any number.
@@ -256,172 +345,23 @@ impl State {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_open_door_admits_anybody() {
-        let policy = AdmissionPolicy::new(&Relay::default());
-        assert!(policy.admits(RequestKind::Reserve, PeerId::random(), Instant::now()));
-        assert!(policy.admits(RequestKind::Connect, PeerId::random(), Instant::now()));
+/// Whether one more from `origin` gets one of so many places, those at `taken` being taken; one machine
+/// or home has at most `share` times as many as are left.
+fn has_room<'a>(
+    taken: impl Iterator<Item = &'a Origin>,
+    origin: &Origin,
+    places_max: usize,
+    share: usize,
+) -> bool {
+    let (mut all, mut of_place, mut of_net) = (0, 0, 0);
+    for other in taken {
+        all += 1;
+        of_place += usize::from(other.place == origin.place);
+        of_net += usize::from(other.net == origin.net);
     }
-
-    #[test]
-    fn the_listed_are_peers_and_those_who_prove_a_listed_identity() {
-        let (peer, stranger, person) = (PeerId::random(), PeerId::random(), PeerId::random());
-        let identity = IdentityId([7; 32]);
-        let policy = AdmissionPolicy::new(&Relay {
-            reserve: RelayAccess::Listed,
-            listed: vec![peer.to_string(), identity.to_string()],
-            ..Relay::default()
-        });
-        let now = Instant::now();
-        assert!(policy.admits(RequestKind::Reserve, peer, now));
-        assert!(!policy.admits(RequestKind::Reserve, person, now));
-        assert_eq!(
-            policy.refusal(RequestKind::Reserve, person),
-            Some(Refusal::NotListed)
-        );
-        assert_eq!(policy.refusal(RequestKind::Reserve, person), None);
-        policy.proved(person, &identity);
-        policy.proved(stranger, &IdentityId([8; 32]));
-        assert!(policy.admits(RequestKind::Reserve, person, now));
-        assert!(!policy.admits(RequestKind::Reserve, stranger, now));
-        assert!(policy.admits(RequestKind::Connect, stranger, now));
-    }
-
-    #[test]
-    fn peers_of_a_listed_identity_are_remembered_up_to_a_bound() {
-        let identity = IdentityId([7; 32]);
-        let policy = AdmissionPolicy::new(&Relay {
-            reserve: RelayAccess::Listed,
-            listed: vec![identity.to_string()],
-            ..Relay::default()
-        });
-        let peers: Vec<_> = (0..=PROVED_MAX).map(|_| PeerId::random()).collect();
-        for peer in &peers {
-            policy.proved(*peer, &identity);
-        }
-        let now = Instant::now();
-        assert!(!policy.admits(RequestKind::Reserve, peers[0], now));
-        assert!(
-            peers[1..]
-                .iter()
-                .all(|peer| policy.admits(RequestKind::Reserve, *peer, now))
-        );
-        assert_eq!(policy.state().proved[&identity].len(), PROVED_MAX);
-    }
-
-    #[test]
-    fn friends_are_whom_the_node_follows_now() {
-        let friend = PeerId::random();
-        let policy = AdmissionPolicy::new(&Relay {
-            connect: RelayAccess::Friends,
-            ..Relay::default()
-        });
-        let now = Instant::now();
-        assert!(!policy.admits(RequestKind::Connect, friend, now));
-        assert_eq!(
-            policy.refusal(RequestKind::Connect, friend),
-            Some(Refusal::NoFriend)
-        );
-        policy.set_friends([friend].into());
-        assert!(policy.admits(RequestKind::Connect, friend, now));
-        policy.set_friends(BTreeSet::new());
-        assert!(!policy.admits(RequestKind::Connect, friend, now));
-    }
-
-    #[test]
-    fn an_hour_has_so_many_circuits_and_the_next_hour_as_many() {
-        let policy = AdmissionPolicy::new(&Relay {
-            circuits_per_peer_hour: 2,
-            ..Relay::default()
-        });
-        let (peer, now) = (PeerId::random(), Instant::now());
-        let admits = |at| policy.admits(RequestKind::Connect, peer, at);
-        assert!(admits(now) && admits(now));
-        assert!(!admits(now + HOUR.saturating_sub(Duration::from_secs(1))));
-        assert_eq!(
-            policy.refusal(RequestKind::Connect, peer),
-            Some(Refusal::HourlyQuota)
-        );
-        assert!(admits(now + HOUR));
-        assert!(policy.admits(RequestKind::Reserve, peer, now));
-    }
-
-    #[test]
-    fn no_crowd_makes_the_relay_count_without_end() {
-        let policy = AdmissionPolicy::new(&Relay {
-            circuits_per_peer_hour: 1,
-            ..Relay::default()
-        });
-        let now = Instant::now();
-        for _ in 0..COUNTED_MAX {
-            assert!(policy.admits(RequestKind::Connect, PeerId::random(), now));
-        }
-        let late = PeerId::random();
-        assert!(!policy.admits(RequestKind::Connect, late, now));
-        assert_eq!(policy.state().hours.len(), COUNTED_MAX);
-        assert!(policy.admits(RequestKind::Connect, late, now + HOUR));
-        assert_eq!(policy.state().hours.len(), 1);
-    }
-
-    fn at(ip: &str, port: usize) -> Multiaddr {
-        let address = format!("/ip4/{ip}/tcp/{port}");
-        address.parse().expect("the test lists addresses")
-    }
-
-    #[test]
-    fn who_comes_first_to_a_relay_keeps_out_neither_friends_nor_others() {
-        let policy = AdmissionPolicy::new(&Relay::default());
-        let now = Instant::now();
-        let comes = |ip: &str, port| policy.gives_place(PeerId::random(), &at(ip, port), now);
-        let held = |ip: &str| (0..200).filter(|port| comes(ip, *port)).count();
-        assert_eq!((held("1.1.1.1"), held("2.2.2.2")), (103, 20));
-        let friend = PeerId::random();
-        policy.set_friends([friend].into());
-        assert!(comes("3.3.3.3", 1), "one of a third site");
-        while comes("3.3.3.3", 2) || (4..200).any(|net| comes(&format!("{net}.1.1.1"), 1)) {}
-        let stranger = PeerId::random();
-        assert!(!policy.gives_place(stranger, &at("4.4.4.4", 1), now));
-        assert_eq!(
-            policy.refusal(RequestKind::Reserve, stranger),
-            Some(Refusal::Full)
-        );
-        assert!(policy.gives_place(friend, &at("1.1.1.1", 999), now));
-        assert!(
-            policy.gives_place(friend, &at("1.1.1.1", 999), now),
-            "renewed"
-        );
-    }
-
-    #[test]
-    fn a_full_relay_renews_what_it_gave_and_gives_on_what_is_free_again() {
-        let policy = AdmissionPolicy::new(&Relay {
-            max_reservations: 2,
-            ..Relay::default()
-        });
-        let (now, later) = (Instant::now(), Instant::now() + HOUR);
-        let [one, two, three] = [(); 3].map(|()| PeerId::random());
-        let gives = |peer, port, now| policy.gives_place(peer, &at("1.1.1.1", port), now);
-        assert!(gives(one, 1, now) && gives(two, 2, now));
-        assert!(!gives(three, 3, now) && gives(one, 1, later));
-        // A further connection's place is another one.
-        assert!(!gives(one, 4, later));
-        policy.expired(two);
-        assert!(gives(three, 3, later) && !gives(two, 2, later));
-        policy.closed(one, &at("1.1.1.1", 1));
-        assert!(gives(two, 2, later));
-    }
-
-    #[test]
-    fn refusals_of_those_who_left_are_forgotten() {
-        let policy = AdmissionPolicy::new(&Relay::default());
-        let peer = PeerId::random();
-        policy.turned_away(RequestKind::Reserve, peer, Refusal::PeerRate);
-        policy.turned_away(RequestKind::Connect, peer, Refusal::AddressRate);
-        policy.left(peer);
-        assert!(policy.state().refused.is_empty());
-    }
+    let left = places_max.saturating_sub(all);
+    of_place < share * left && of_net < NET_SHARE * left
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,12 +40,13 @@ pub fn config(settings: &Relay, policy: &Arc<AdmissionPolicy>) -> relay::Config 
         },
     ];
     let mut config = relay::Config {
-        // The policy counts them, since libp2p counts those that are renewed and those of friends, too.
+        // The policy counts places and circuits, since libp2p counts places that are renewed and all that
+        // friends have, too.
         max_reservations: settings.max_reservations.saturating_mul(2),
         max_reservations_per_peer: settings.max_reservations_per_peer,
         reservation_duration: settings.reservation_duration.get(),
         reservation_rate_limiters: vec![admission(RequestKind::Reserve, policy)],
-        max_circuits: settings.max_circuits,
+        max_circuits: settings.max_circuits.saturating_mul(2),
         max_circuits_per_peer: settings.max_circuits_per_peer,
         max_circuit_duration: settings.max_circuit_duration.get(),
         max_circuit_bytes: settings.max_circuit_bytes,
@@ -55,6 +56,7 @@ pub fn config(settings: &Relay, policy: &Arc<AdmissionPolicy>) -> relay::Config 
         config = limit.put_upon(config, policy);
     }
     config.reservation_rate_limiters.push(places(policy));
+    config.circuit_src_rate_limiters.push(circuits(policy));
     config
 }
 
@@ -106,7 +108,9 @@ impl Limit {
 
 fn admission(request: RequestKind, policy: &Arc<AdmissionPolicy>) -> Box<dyn RateLimiter> {
     let policy = Arc::clone(policy);
-    Box::new(move |peer: PeerId, _: &Multiaddr, now: Instant| policy.admits(request, peer, now))
+    Box::new(move |peer: PeerId, address: &Multiaddr, now: Instant| {
+        policy.admits(request, peer, address, now)
+    })
 }
 
 /// Gives places to those whom nothing else keeps from having one, so it is asked last.
@@ -114,6 +118,15 @@ fn places(policy: &Arc<AdmissionPolicy>) -> Box<dyn RateLimiter> {
     let policy = Arc::clone(policy);
     Box::new(move |peer: PeerId, address: &Multiaddr, now: Instant| {
         policy.gives_place(peer, address, now)
+    })
+}
+
+/// Counts circuits of those whom nothing else keeps from having one, so it is asked last.
+fn circuits(policy: &Arc<AdmissionPolicy>) -> Box<dyn RateLimiter> {
+    let policy = Arc::clone(policy);
+    Box::new(move |peer: PeerId, address: &Multiaddr, now: Instant| {
+        policy.gives_circuit(peer, address, now);
+        true
     })
 }
 
@@ -137,7 +150,8 @@ mod tests {
             stock.max_reservations_per_peer
         );
         assert_eq!(ours.reservation_duration, stock.reservation_duration);
-        assert_eq!(ours.max_circuits, stock.max_circuits);
+        assert_eq!(Relay::default().max_circuits, stock.max_circuits);
+        assert_eq!(ours.max_circuits, 2 * stock.max_circuits);
         assert_eq!(ours.max_circuits_per_peer, stock.max_circuits_per_peer);
         assert_eq!(ours.max_circuit_duration, stock.max_circuit_duration);
         assert_eq!(ours.max_circuit_bytes, stock.max_circuit_bytes);
@@ -156,7 +170,11 @@ mod tests {
     #[test]
     fn bursts_end_where_those_of_libp2p_do_and_are_told() {
         let peer = PeerId::random();
-        let (mut ours, policy) = built(&Relay::default());
+        let many = Relay {
+            max_circuits: 1_000,
+            ..Relay::default()
+        };
+        let (mut ours, policy) = built(&many);
         let mut stock = relay::Config::default();
         for (request, ours, stock) in [
             (
@@ -176,10 +194,16 @@ mod tests {
         }
         let (mut ours, policy) = built(&Relay {
             circuit_burst_per_peer: 0,
-            ..Relay::default()
+            ..many
         });
         assert_eq!(admitted(&mut ours.circuit_src_rate_limiters, peer), 60);
         let refusal = policy.refusal(RequestKind::Connect, peer);
         assert_eq!(refusal, Some(Refusal::AddressRate));
+        // Circuits under way are strangers' up to their bound, and friends' beyond it.
+        let (mut ours, policy) = built(&Relay::default());
+        let stranger = PeerId::random();
+        assert_eq!(admitted(&mut ours.circuit_src_rate_limiters, stranger), 11);
+        policy.set_friends([peer].into());
+        assert_eq!(admitted(&mut ours.circuit_src_rate_limiters, peer), 30);
     }
 }

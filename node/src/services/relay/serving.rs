@@ -85,31 +85,44 @@ impl Relays {
             Happened::CircuitReqAccepted {
                 src_peer_id: from,
                 dst_peer_id: to,
-            } => core.emit(&Event::CircuitOpened {
-                relay: Some(*core.swarm.local_peer_id()),
-                from,
-                to,
-            }),
+            } => {
+                self.policy.circuit_opened(from);
+                core.emit(&Event::CircuitOpened {
+                    relay: Some(*core.swarm.local_peer_id()),
+                    from,
+                    to,
+                });
+            }
             Happened::CircuitReqDenied {
                 src_peer_id: from,
                 dst_peer_id: to,
                 status,
-            } => core.emit(&Event::CircuitDenied {
-                relay: Some(*core.swarm.local_peer_id()),
-                from,
-                to: Some(to),
-                reason: self.reason(RequestKind::Connect, from, &status).to_owned(),
-            }),
+            } => {
+                // That status is the policy's, too, which counts no circuit that it refuses.
+                if !matches!(status, StatusCode::ResourceLimitExceeded) {
+                    self.policy.circuit_ended(from, false);
+                }
+                let reason = self.reason(RequestKind::Connect, from, &status);
+                core.emit(&Event::CircuitDenied {
+                    relay: Some(*core.swarm.local_peer_id()),
+                    from,
+                    to: Some(to),
+                    reason: reason.to_owned(),
+                });
+            }
             Happened::CircuitClosed {
                 src_peer_id: from,
                 dst_peer_id: to,
                 error,
-            } => core.emit(&Event::CircuitClosed {
-                relay: Some(*core.swarm.local_peer_id()),
-                from,
-                to,
-                reason: CircuitEnd::of_relay(error.as_ref()).name().to_owned(),
-            }),
+            } => {
+                self.policy.circuit_ended(from, true);
+                core.emit(&Event::CircuitClosed {
+                    relay: Some(*core.swarm.local_peer_id()),
+                    from,
+                    to,
+                    reason: CircuitEnd::of_relay(error.as_ref()).name().to_owned(),
+                });
+            }
             _ => {}
         }
     }
