@@ -239,4 +239,8 @@ pub struct Post {
     pub stamp_ahead: bool,
     /// The post itself.
     pub body: serde_json::Value,
+    /// Whether `body` is null because the bodies of its author, with those of others, have taken the
+    /// memory that a reply may take.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub body_left_out: bool,
 }

@@ -1,6 +1,9 @@
 //! What the owner reads: posts of everybody held here, newest first.
 
+use std::collections::BTreeMap;
+
 use redb::ReadableTable;
+use serde_json::Value;
 
 use super::record::Record;
 use super::tables::{BLOCKS, HELD, OPS, TIMELINE};
@@ -9,11 +12,47 @@ use crate::api;
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
-/// What bodies may take in memory before a timeline ends: each its text, and [`VALUE_BYTES`] for each
-/// value in it.
+/// What bodies of a timeline may take in memory: each its text, and [`VALUE_BYTES`] for each value in it.
+/// One author's take at most as much as is left then.
 const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longer bodies of an author whose share is spent are not even opened.
+const SHORT_BYTES_MAX: usize = 4 * 1024;
 /// What one value of a body takes in memory beside its text, about.
 const VALUE_BYTES: usize = 64;
+
+/// What bodies take in memory, and who may have one more shown.
+#[derive(Default)]
+struct Shares {
+    all: usize,
+    authors: BTreeMap<IdentityId, Share>,
+}
+
+#[derive(Default)]
+struct Share {
+    bytes: usize,
+    /// A body was left out.
+    spent: bool,
+}
+
+impl Shares {
+    /// Whether it may be worth while to open a body of `author` that is so long as it travels.
+    fn may_show(&self, author: IdentityId, length: usize) -> bool {
+        let spent = self.authors.get(&author).is_some_and(|share| share.spent);
+        !spent || length <= SHORT_BYTES_MAX
+    }
+
+    /// Whether a body of `author` that takes so much is shown; it is counted then.
+    fn shows(&mut self, author: IdentityId, bytes: usize) -> bool {
+        let share = self.authors.entry(author).or_default();
+        let shows = share.bytes + bytes + self.all + bytes <= BODIES_BYTES_MAX;
+        if shows {
+            share.bytes += bytes;
+            self.all += bytes;
+        }
+        share.spent |= !shows;
+        shows
+    }
+}
 
 /// A timeline.
 #[derive(Debug, Default)]
@@ -28,8 +67,9 @@ impl Store {
     /// The newest readable posts by stamp, own ones included; at most `limit`, and only of
     /// `author` if one is named. What is stamped far ahead stands where it arrived, and is
     /// marked; blocked authors are left out, and so is what has expired by `wall_ms`, and what
-    /// cannot be shown, which is logged. There are fewer than `limit` once their bodies take 64
-    /// MiB: a reply must not become longer than can be read, nor larger than fits memory.
+    /// cannot be shown, which is logged. A reply must not become longer than can be read, nor larger
+    /// than fits memory: bodies take 64 MiB, of which one author's get as much as is left then, and
+    /// what is beyond it stands there without its body.
     ///
     /// # Errors
     /// `Disk` and `Index`.
@@ -46,15 +86,12 @@ impl Store {
         }
         let ops = txn.open_table(OPS)?;
         let mut timeline = Shown::default();
-        let mut bytes = 0;
+        let mut shares = Shares::default();
         let mut show = |op: [u8; 32]| -> Result<bool, StoreError> {
             if let Some(record) = ops.get(&op)? {
                 let read = Record::decode(record.value());
-                match read.and_then(|record| shown(OpId(op), &record, wall_ms)) {
-                    Ok(Some((post, body_bytes))) => {
-                        bytes += body_bytes;
-                        timeline.posts.push(post);
-                    }
+                match read.and_then(|record| shown(OpId(op), &record, wall_ms, &mut shares)) {
+                    Ok(Some(post)) => timeline.posts.push(post),
                     Ok(None) => {}
                     Err(error) => {
                         tracing::warn!(op = %OpId(op), %error, "cannot show a post");
@@ -62,7 +99,7 @@ impl Store {
                     }
                 }
             }
-            Ok(timeline.posts.len() < limit && bytes < BODIES_BYTES_MAX)
+            Ok(timeline.posts.len() < limit)
         };
         match author {
             None => {
@@ -133,32 +170,40 @@ impl Store {
     }
 }
 
-/// A held op as the owner reads it, with what its body takes in memory; nothing if it has expired, or
-/// was taken in before depth was bounded and is deeper than can be shown.
+/// A held op as the owner reads it, without its body if its author's share of `shares` is spent; nothing
+/// if it has expired, or was taken in before depth was bounded and is deeper than can be shown.
 fn shown(
     op: OpId,
     record: &Record,
     wall_ms: u64,
-) -> Result<Option<(api::Post, usize)>, StoreError> {
+    shares: &mut Shares,
+) -> Result<Option<api::Post>, StoreError> {
     let header = record.header()?;
     // One that was cleared away stays so, also when the clock is set back.
     if Record::is_expired(&header, wall_ms) || record.item.body.is_empty() {
         return Ok(None);
     }
     let stamp_ms = header.hlc.stamp_ms;
+    let mut post = api::Post {
+        op,
+        author: record.author,
+        author_name: None,
+        stamp_ms,
+        stamp_ahead: record.is_ahead(stamp_ms),
+        body: Value::Null,
+        body_left_out: true,
+    };
+    if !shares.may_show(record.author, record.item.body.len()) {
+        return Ok(Some(post));
+    }
     let body = record.body()?;
     if let Err(error) = body.check_depth() {
         tracing::warn!(%op, %error, "cannot show a post");
         return Ok(None);
     }
     let body_bytes = body.text.len() + body.values() * VALUE_BYTES;
-    let post = api::Post {
-        op,
-        author: record.author,
-        author_name: None,
-        stamp_ms,
-        stamp_ahead: record.is_ahead(stamp_ms),
-        body: body.value,
-    };
-    Ok(Some((post, body_bytes)))
+    if shares.shows(record.author, body_bytes) {
+        (post.body, post.body_left_out) = (body.value, false);
+    }
+    Ok(Some(post))
 }

@@ -2,6 +2,7 @@
 
 use super::refusals::{Scene, item, sign};
 use super::*;
+use crate::api;
 use crate::body::BODY_VALUES_MAX;
 use crate::op::{Header, OpRefusal};
 use crate::pull::Item;
@@ -113,17 +114,53 @@ fn a_body_of_too_many_values_is_neither_posted_nor_taken_in() {
     assert!(matches!(refused[..], [OpRefusal::Format(_)]), "{refused:?}");
 }
 
+/// A body that takes a MiB in memory.
+fn heavy() -> serde_json::Value {
+    json!({"type": "note/1", "list": vec![0; BODY_VALUES_MAX - 3]})
+}
+
 #[test]
-fn a_timeline_ends_where_its_bodies_have_taken_their_memory() {
+fn a_timeline_shows_what_is_beyond_its_memory_without_bodies() {
     let mut author = Person::new(1);
-    let body = json!({"type": "note/1", "list": vec![0; BODY_VALUES_MAX - 3]});
     for number in 0..70 {
-        let posted = author.store.post(body.clone(), &Audience::Public, number);
+        let posted = author.store.post(heavy(), &Audience::Public, number);
         posted.expect("posts");
     }
-    // Each takes 64 bytes a value, and its text: it ends with the one that goes beyond 64 MiB.
+    author.post("short, and the newest", &Audience::Public, 70);
+    // Each takes 64 bytes a value, and its text: half of 64 MiB, since all are one author's.
     let shown = author.store.timeline(1_000, None).expect("reads");
-    assert_eq!(shown.len(), 63);
+    assert_eq!(shown.len(), 71);
+    let left_out = |post: &api::Post| post.body_left_out;
+    assert_eq!(shown.iter().position(left_out), Some(32));
+    assert!(shown[32..].iter().all(|post| post.body.is_null()));
+}
+
+#[test]
+fn no_authors_heavy_posts_hide_those_of_others() {
+    let (mut liar, mut author, mut reader) = (Person::new(1), Person::new(2), Person::new(3));
+    liar.befriend(&mut reader);
+    author.befriend(&mut reader);
+    for number in 0..80 {
+        let posted = liar.store.post(heavy(), &Audience::Public, 5_000 + number);
+        posted.expect("posts");
+    }
+    for number in 0..50 {
+        author.post("hello", &Audience::Public, 1_000 + number);
+    }
+    reader.pull(&liar, SyncStrategy::Cursor);
+    reader.pull(&author, SyncStrategy::Cursor);
+    let shown = reader.store.timeline(1_000, None).expect("reads");
+    assert_eq!(shown.len(), 130);
+    let of_author = |post: &&api::Post| post.author == author.store.keys().identity();
+    assert_eq!(shown.iter().filter(of_author).count(), 50);
+    assert!(
+        shown
+            .iter()
+            .filter(of_author)
+            .all(|post| !post.body_left_out)
+    );
+    let left_out = shown.iter().filter(|post| post.body_left_out);
+    assert_eq!(left_out.count(), 49);
 }
 
 #[test]
