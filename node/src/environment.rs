@@ -115,6 +115,12 @@ pub trait Storage: Send + Sync {
         let _ = lane;
         self.execute(job)
     }
+
+    /// Whether the disk is known, without any work on it, to hold nothing at all. A node that keeps no
+    /// feed opens no store then.
+    fn is_blank(&self) -> bool {
+        false
+    }
 }
 
 /// The storage worker has ended, so no job can run any more.

@@ -97,6 +97,7 @@ impl Driver {
         (outlet, added): (Outlet, Vec<StartedService>),
         inbox: mpsc::Receiver<Request>,
     ) -> Result<Self, StartError> {
+        let is_blank = environment.storage.is_blank();
         let store = StoreHandle::new(
             environment.storage,
             keys.clone(),
@@ -105,8 +106,16 @@ impl Driver {
         );
         let known = if config.feed.enabled {
             Known::load(&store).await?
-        } else {
+        } else if is_blank {
             Known::default()
+        } else {
+            // Blocks hold whatever else is off.
+            let known = Known::load(&store).await?;
+            Known {
+                following: Vec::new(),
+                expiring: false,
+                ..known
+            }
         };
         let peer = keys.peer();
         let (circuits, relay_client) = config

@@ -112,6 +112,20 @@ async fn a_block_outlives_a_restart_even_of_a_stranger() {
 }
 
 #[tokio::test]
+async fn a_block_holds_where_the_feed_is_off() {
+    let alice = TestNode::start(1, QUICK).await;
+    let bob = TestNode::start(2, QUICK).await;
+    alice.follow(&bob).await;
+    let block = Command::Block {
+        identity: bob.identity(),
+    };
+    assert_eq!(alice.handle.command(block).await, Ok(Reply::Done));
+    let alice = alice.restart(1, "feed.enabled = false").await;
+    bob.follow(&alice).await;
+    alice.seen.refusal("connection", "blocked").await;
+}
+
+#[tokio::test]
 async fn a_restarted_node_has_its_posts_and_finds_its_friends() {
     let alice = TestNode::start(1, QUICK).await;
     let bob = TestNode::start(2, QUICK).await;

@@ -123,6 +123,12 @@ impl SimDisk {
         }
     }
 
+    /// Whether there is no file and no folder, as programs see it now. It is no operation of theirs.
+    pub fn is_empty(&self) -> bool {
+        let root = Arc::clone(&self.lock().root);
+        lock(&root).names().is_empty()
+    }
+
     /// Begins a job at `now`, or when the jobs before it are done. Operations
     /// complete one after the other from then on.
     pub fn begin(&self, now: SimTime) {

@@ -112,6 +112,10 @@ impl Storage for HostStorage {
         }
         .boxed()
     }
+
+    fn is_blank(&self) -> bool {
+        self.disk.is_empty()
+    }
 }
 
 struct Files(SimDisk);
