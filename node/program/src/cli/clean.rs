@@ -2,8 +2,10 @@
 //!
 //! Names, posts, file names, errors and fields of the log may be others' words. Control characters
 //! steer a terminal, marks of direction show a text in another order than it has, and characters of
-//! no width hide differences. Whatever is printed for people goes through here; JSON is for programs
-//! and stays as it is.
+//! no width hide differences. Whatever is printed for people goes through here, and JSON, too, which a
+//! terminal may show: it means the same afterwards.
+
+use std::fmt::Write;
 
 /// Whether a character shows nothing itself, or changes how others show.
 fn is_hidden(c: char) -> bool {
@@ -48,9 +50,43 @@ pub fn printable_colours(text: &str) -> String {
     cleaned(text, |c| matches!(c, '\n' | '\u{1b}'))
 }
 
+/// JSON that says the same in characters of which none steers a terminal.
+pub fn printable_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        // JSON has these in its strings alone, but for the line breaks between values.
+        let steers = c != '\n' && (c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+        if steers || is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_steers_no_terminal_and_says_the_same() {
+        let text = "a\u{1b}[2Jb\n\u{7f}\u{9b}31m\u{202e}c\u{2028}\u{feff}\u{e0041} Grüße 🎉 \"\\";
+        let value = serde_json::json!({ text: [text, 1, null] });
+        for json in [
+            serde_json::to_string(&value).expect("plain data"),
+            serde_json::to_string_pretty(&value).expect("plain data"),
+        ] {
+            let printed = printable_json(&json);
+            assert_eq!(printable_lines(&printed), printed, "nothing to take out");
+            let read: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+            assert_eq!(read, value);
+            assert!(printed.contains("Grüße 🎉"), "{printed}");
+        }
+    }
 
     #[test]
     fn nothing_of_others_steers_the_terminal() {

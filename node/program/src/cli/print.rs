@@ -7,7 +7,7 @@ use serde::Serialize;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::Failure;
-use super::clean::printable;
+use super::clean::{printable, printable_json};
 use super::search::way;
 
 /// Characters of an identity that tell it from others in a list.
@@ -35,8 +35,12 @@ fn print_exactly(line: &str) -> Result<(), Failure> {
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::Other(format!("cannot write JSON: {error}")))?;
-    print_exactly(&text)
+    print_exactly(&printable_json(&text))
 }
+
+/// Stands for what a reply has no room for.
+const LEFT_OUT: &str =
+    "(left out: too large to be shown with all others; a smaller --limit shows it)";
 
 /// Prints posts, one a line.
 pub fn print_posts(posts: &[Post]) -> Result<(), Failure> {
@@ -50,10 +54,15 @@ pub fn print_posts(posts: &[Post]) -> Result<(), Failure> {
         } else {
             ""
         };
+        let content = if post.body_left_out {
+            LEFT_OUT.to_owned()
+        } else {
+            content(&post.body)
+        };
         print_line(&format!(
             "{}{ahead}  {author}  {}",
             utc(post.stamp_ms),
-            content(&post.body)
+            content
         ))?;
     }
     Ok(())

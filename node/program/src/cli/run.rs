@@ -12,6 +12,7 @@ use orrery_node::{Ending, NodeHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
+use super::clean::printable_json;
 use super::folder::{Folder, Network};
 use super::gate::{EVENTS_TARGET, Gate};
 use super::logging::{Log, duplicate};
@@ -119,7 +120,8 @@ impl Observer for Terminal {
             tracing::info!(target: EVENTS_TARGET, "{text}");
         }
         if let Some(printer) = &self.printer {
-            printer.push(format!("{}\n", at_now(&text)).into_bytes());
+            let line = printable_json(&at_now(&text));
+            printer.push(format!("{line}\n").into_bytes());
         }
     }
 }
