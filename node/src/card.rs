@@ -43,7 +43,7 @@ pub const CARD_BYTES_MAX: usize = 1_600;
 pub const CARD_TEXT_MAX: usize = PREFIX.len() + CARD_BYTES_MAX.div_ceil(5) * 8;
 pub(crate) const PEER_BYTES_MAX: usize = 64;
 /// Longest signature by a transport key.
-const CONSENT_BYTES_MAX: usize = 64;
+pub(crate) const CONSENT_BYTES_MAX: usize = 64;
 /// A card from so far ahead of the reader's clock says nothing about when it was made: clocks differ.
 const AHEAD_MS: u64 = 60 * 60 * 1_000;
 
@@ -196,7 +196,7 @@ impl Card {
         };
         let peer_agrees = match &self.consent {
             None => self.version == OLD_VERSION,
-            Some(consent) => key_of(&self.peer)?.verify(&[by_peer, claim].concat(), consent),
+            Some(consent) => has_signed(&self.peer, by_peer, claim, consent)?,
         };
         let identity = &self.identity().0;
         Ok(peer_agrees && verify(identity, by_identity, claim, &self.signature))
@@ -265,6 +265,19 @@ impl FromStr for Card {
             .map_err(|_| wrong("not base32; was a part of it lost in copying?"))?;
         Self::decode(&bytes)
     }
+}
+
+/// Whether the key of `peer` has signed `claim` for the purpose `context`.
+///
+/// # Errors
+/// `Invalid` for a peer that has no key of its own.
+pub(crate) fn has_signed(
+    peer: &PeerId,
+    context: &[u8],
+    claim: &[u8],
+    consent: &[u8],
+) -> Result<bool, DecodeError> {
+    Ok(key_of(peer)?.verify(&[context, claim].concat(), consent))
 }
 
 /// The key of a peer, which the names of Ed25519 peers hold (libp2p, "Peer Ids").

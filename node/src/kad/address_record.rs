@@ -1,28 +1,33 @@
-//! Records of where a person's node is reached, signed by the person.
+//! Records of where a person's node is reached, signed by the person and by the transport key of the
+//! node.
 //!
 //! Owns the format and its check; an [`AddressRecord`] in memory has been verified.
-//! Anybody may hand on and keep a record, and nobody but its person can make one.
+//! Anybody may hand on and keep a record, and nobody but its person can make one, nor in it name a peer
+//! that is another's. Records of version 1, which had no signature by the transport key, are refused.
 //! A later record has a higher version, and each has an end, so that neither an old
 //! record nor a forgotten one leads anybody astray for ever.
 
 use libp2p::{Multiaddr, PeerId};
 
 use crate::card::{
-    CARD_ADDRESS_BYTES_MAX, CARD_ADDRESSES_MAX, PEER_BYTES_MAX, fitting, read_addresses,
-    write_addresses,
+    CARD_ADDRESS_BYTES_MAX, CARD_ADDRESSES_MAX, CONSENT_BYTES_MAX, PEER_BYTES_MAX, fitting,
+    has_signed, read_addresses, write_addresses,
 };
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::identity::{IdentityId, SignError, Signature, verify};
 use crate::keys::Keys;
 
 const WHAT: &str = "address record";
-const CONTEXT: &str = "orrery/address/1";
-const FORMAT: u64 = 1;
+/// The purpose of the identity's signature.
+const CONTEXT: &str = "orrery/address/2";
+/// The purpose of the transport key's signature over the same claim; a zero byte ends it.
+const PEER_CONTEXT: &[u8] = b"orrery/address/2/peer\0";
+const FORMAT: u64 = 2;
 
 /// Longest signed part: its addresses, each with its length, and 160 bytes for the rest.
 const CLAIM_BYTES_MAX: usize = CARD_ADDRESSES_MAX * (CARD_ADDRESS_BYTES_MAX + 3) + 160;
-/// Longest encoded record: the signed part, the signature, and their lengths.
-pub const RECORD_BYTES_MAX: usize = CLAIM_BYTES_MAX + 72;
+/// Longest encoded record: the signed part, two signatures, and their lengths.
+pub const RECORD_BYTES_MAX: usize = CLAIM_BYTES_MAX + 72 + CONSENT_BYTES_MAX + 2;
 
 /// Wall clocks of author and reader may differ by so much, milliseconds.
 const SKEW_MAX_MS: u64 = 10 * 60 * 1_000;
@@ -40,7 +45,10 @@ pub struct AddressRecord {
     pub expires_ms: u64,
     /// Where to dial, best first; at most [`CARD_ADDRESSES_MAX`].
     pub addresses: Vec<Multiaddr>,
+    /// By the identity.
     signature: Signature,
+    /// By the transport key.
+    consent: Vec<u8>,
 }
 
 /// Why a record is not taken.
@@ -77,6 +85,7 @@ impl RecordError {
         match self {
             Self::Decode(DecodeError::Signature { .. }) => "forged",
             Self::Decode(DecodeError::TooLong { .. }) => "oversized",
+            Self::Decode(DecodeError::Version { .. }) => "other-format",
             Self::Decode(_) => "malformed",
             Self::WrongKey => "wrong-key",
             Self::Expired => "expired",
@@ -88,11 +97,11 @@ impl RecordError {
 }
 
 impl AddressRecord {
-    /// Signs a record in the name of the identity of `keys`. Addresses that are too
+    /// Signs a record in the name of the identity of `keys` and of its peer. Addresses that are too
     /// long, or too many, are left out.
     ///
     /// # Errors
-    /// [`SignError`] when the identity's key cannot be reached.
+    /// [`SignError`] when the identity's key cannot be reached, or the transport key does not sign.
     pub fn issue(
         keys: &Keys,
         version: u64,
@@ -106,29 +115,54 @@ impl AddressRecord {
             expires_ms,
             addresses: fitting(addresses),
             signature: [0; 64],
+            consent: Vec::new(),
         };
-        record.signature = keys.sign_as_identity(CONTEXT, &record.claim())?;
+        record.sign(keys)?;
         Ok(record)
+    }
+
+    fn sign(&mut self, keys: &Keys) -> Result<(), SignError> {
+        let claim = self.claim();
+        self.signature = keys.sign_as_identity(CONTEXT, &claim)?;
+        let consent = keys.transport().sign(&[PEER_CONTEXT, &claim].concat());
+        self.consent = consent.map_err(|error| SignError(error.to_string()))?;
+        Ok(())
     }
 
     /// The record as bytes, at most [`RECORD_BYTES_MAX`].
     pub fn encode(&self) -> Vec<u8> {
         Writer::default()
-            .array(2)
+            .array(3)
             .bytes(&self.claim())
             .bytes(&self.signature)
+            .bytes(&self.consent)
             .finish()
     }
 
-    /// Reads a record and verifies its signature.
+    /// Reads a record and verifies its signatures.
     ///
     /// # Errors
-    /// [`DecodeError`], by what is wrong.
+    /// [`DecodeError`], by what is wrong; `Version` for a record of version 1.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);
-        reader.array(2)?;
+        match reader.list(3)? {
+            3 => {}
+            2 => {
+                return Err(DecodeError::Version {
+                    what: WHAT,
+                    found: 1,
+                });
+            }
+            _ => {
+                return Err(DecodeError::Invalid {
+                    what: WHAT,
+                    reason: "its parts",
+                });
+            }
+        }
         let claim = reader.bytes(CLAIM_BYTES_MAX)?;
         let signature = reader.fixed()?;
+        let consent = reader.bytes(CONSENT_BYTES_MAX)?.to_vec();
         reader.end()?;
         let mut reader = Reader::new(WHAT, claim);
         reader.array(6)?;
@@ -145,10 +179,14 @@ impl AddressRecord {
             expires_ms: reader.u64()?,
             addresses: read_addresses(&mut reader)?,
             signature,
+            consent,
         };
         reader.end()?;
         // What is kept is what was signed, so that it can be handed on.
-        if record.claim() != claim || !verify(&identity.0, CONTEXT, claim, &signature) {
+        let is_signed = record.claim() == claim
+            && verify(&identity.0, CONTEXT, claim, &signature)
+            && has_signed(&record.peer, PEER_CONTEXT, claim, &record.consent)?;
+        if !is_signed {
             return Err(DecodeError::Signature { what: WHAT });
         }
         Ok(record)
@@ -179,7 +217,7 @@ impl AddressRecord {
         Ok(record)
     }
 
-    /// What the identity signs.
+    /// What identity and transport key sign.
     fn claim(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer
@@ -243,6 +281,35 @@ mod tests {
             ..honest
         };
         check(1, &forged, Err("forged"));
+    }
+
+    #[test]
+    fn a_record_that_names_anothers_peer_is_forged() {
+        let [liar, alice] = [1, 2].map(|seed| Keys::generate(Some([seed; 32])));
+        let mut forged = issue(1, 7, NOW_MS + DAY_MS, 1);
+        forged.peer = alice.peer();
+        forged.sign(&liar).expect("keys in memory sign");
+        check(1, &forged, Err("forged"));
+        // Nor does what she signed of herself serve another.
+        let honest = issue(2, 7, NOW_MS + DAY_MS, 1);
+        forged.consent.clone_from(&honest.consent);
+        check(1, &forged, Err("forged"));
+        forged.peer = PeerId::random();
+        forged.sign(&liar).expect("keys in memory sign");
+        check(1, &forged, Err("malformed"));
+    }
+
+    #[test]
+    fn a_record_of_version_1_is_refused_as_such() {
+        let record = issue(1, 7, NOW_MS + DAY_MS, 1);
+        let old = Writer::default()
+            .array(2)
+            .bytes(&record.claim())
+            .bytes(&record.signature)
+            .finish();
+        let key = address_key(&record.identity);
+        let refused = AddressRecord::check(key.as_ref(), &old, NOW_MS, DAY_MS);
+        assert_eq!(refused.map_err(|error| error.name()), Err("other-format"));
     }
 
     #[test]
