@@ -40,7 +40,7 @@ impl Outlet {
     /// Counts `event` and shows it.
     pub fn emit(&self, event: &Event) {
         self.add(event.name(), 1);
-        event.measure(&self.me, &mut |measure, sample| {
+        event.measure(&|peer| *peer == self.me, &mut |measure, sample| {
             if measure.kind == MeasureKind::Count {
                 self.add(measure.name, 1);
             }

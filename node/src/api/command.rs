@@ -110,7 +110,7 @@ pub enum Command {
         /// Multiaddrs, each with the same `/p2p/…` at its end; at most 64.
         addresses: Vec<String>,
     },
-    /// Find out where somebody is. Done once that has begun; `Event::NotFound` tells of each
+    /// Find out where an identity is. Done once that has begun; `Event::NotFound` tells of each
     /// method that does not know, `Event::Found` of the one that does, with which it ends.
     Lookup {
         /// Whom.
@@ -125,7 +125,7 @@ pub enum Command {
         #[serde(default)]
         wait: bool,
     },
-    /// Connect to somebody, wherever they are: by the addresses given, and then by what each lookup
+    /// Connect to an identity, wherever it is: by the addresses given, and then by what each lookup
     /// method finds. Done once that has begun; `Event::Reached` or `Event::ReachFailed`
     /// tell the outcome.
     Reach {
@@ -141,7 +141,7 @@ pub enum Command {
         #[serde(default)]
         wait: bool,
     },
-    /// Ask Kademlia for the peers nearest to where somebody's record lies.
+    /// Ask Kademlia for the peers nearest to where an identity's record lies.
     Closest {
         /// Whose record.
         identity: IdentityId,
@@ -166,7 +166,7 @@ pub enum Command {
         /// Its topic.
         topic: String,
     },
-    /// Send a message to a group without storage. It is kept by nobody.
+    /// Send a message to a group without storage. No node keeps it.
     Publish {
         /// The group's topic.
         topic: String,

@@ -99,7 +99,7 @@ pub enum Event {
         /// Why.
         reason: NoMapping,
     }
-    /// A rendezvous point tells whoever asks for us where we are.
+    /// A rendezvous point tells those who ask for us where we are.
     Registered = "registered" {
         /// Its libp2p peer id.
         #[serde(with = "text::One")]
@@ -107,7 +107,7 @@ pub enum Event {
         /// For so many seconds, by its word.
         ttl_s: u64,
     }
-    /// A lookup method has found somebody.
+    /// A lookup method has found an identity.
     Found = "found" {
         /// Whom.
         identity: IdentityId,
@@ -119,7 +119,7 @@ pub enum Event {
         /// Multiaddrs, with or without the peer's name at the end.
         addresses: Vec<String>,
     }
-    /// A lookup method has not found somebody.
+    /// A lookup method has not found an identity.
     NotFound = "not-found" {
         /// Whom.
         identity: IdentityId,
@@ -128,7 +128,7 @@ pub enum Event {
         /// Why.
         reason: Miss,
     }
-    /// Somebody is connected, as `Command::Reach` asked.
+    /// An identity is connected, as `Command::Reach` asked.
     Reached = "reached" {
         /// Whom.
         identity: IdentityId,
@@ -144,7 +144,7 @@ pub enum Event {
         /// Microseconds since that was asked.
         took_us: u64,
     }
-    /// Somebody was not reached, as `Command::Reach` asked.
+    /// An identity was not reached, as `Command::Reach` asked.
     ReachFailed = "reach-failed" {
         /// Whom.
         identity: IdentityId,
@@ -211,7 +211,7 @@ pub enum Event {
         /// Whether it had to end before it was through.
         timed_out: bool,
         /// Peers at which it ended: those who gave the newest record, the nearest ones, or
-        /// the providers. Publishing ends at nobody in particular.
+        /// the providers. Publishing ends at no peer in particular.
         #[serde(with = "text::Several")]
         peers: Vec<PeerId>,
     }
@@ -238,7 +238,7 @@ pub enum Event {
         /// Its identity.
         identity: IdentityId,
     }
-    /// Somebody followed uses other keys than before: what is posted to them from now on is sealed
+    /// An identity that we follow uses other keys than before: what is posted to them from now on is sealed
     /// to the new one.
     CertificateChanged = "certificate-changed" {
         /// Whose.
@@ -262,7 +262,7 @@ pub enum Event {
         /// The new reader.
         reader: IdentityId,
     }
-    /// A post of somebody else is stored durably and readable here.
+    /// A post by another author is stored durably and readable here.
     Received = "received" {
         /// Its name.
         op: OpId,
@@ -375,7 +375,7 @@ pub enum Event {
         /// Place in the log.
         seq: u64,
     }
-    /// Posts of somebody we follow exist for us, by their signed heads, and are not here: they are
+    /// Posts of an identity that we follow exist for us, by their signed heads, and are not here: they are
     /// asked for again. Told when the number changes.
     PostsMissing = "posts-missing" {
         /// The author.
@@ -451,7 +451,7 @@ pub enum Event {
         /// Whether it was the only place that we had.
         last: bool,
     }
-    /// As a relay, we hold a place for somebody, or go on doing so.
+    /// As a relay, we hold a place for a peer, or go on doing so.
     RelayGranted = "relay-granted" {
         /// libp2p peer id.
         #[serde(with = "text::One")]
@@ -459,7 +459,7 @@ pub enum Event {
         /// Whether a place was renewed.
         renewal: bool,
     }
-    /// As a relay, we have not given somebody a place.
+    /// As a relay, we have not given a peer a place.
     RelayRefused = "relay-refused" {
         /// libp2p peer id.
         #[serde(with = "text::One")]
@@ -467,7 +467,7 @@ pub enum Event {
         /// Typed reason, kebab-case.
         reason: String,
     }
-    /// As a relay, we hold somebody's place no longer.
+    /// As a relay, we hold a peer's place no longer.
     RelayReleased = "relay-released" {
         /// libp2p peer id.
         #[serde(with = "text::One")]

@@ -1,7 +1,7 @@
 //! What is counted of events, and measured from them: each figure is declared here, once.
 //!
 //! A declaration has the figure's name, what it means, its label, and of which events it comes. The
-//! node counts by it and tells its counts in `status`; whoever runs many nodes takes its metrics
+//! node counts by it and tells its counts in `status`; a program that runs many nodes takes its metrics
 //! from it. Figures that several events make together are none of these.
 
 use libp2p::PeerId;
@@ -57,10 +57,10 @@ impl Measure {
     }
 }
 
-/// Declares figures: its settings, then the events that give it samples and which. `$me` is the
-/// peer of the node that tells an event.
+/// Declares figures: its settings, then the events that give it samples and which. `$is_me` says
+/// whether a peer is that of the node that tells an event.
 macro_rules! measures {
-    (|$me:ident| $(
+    (|$is_me:ident| $(
         $(#[$doc:meta])*
         $figure:ident = $measure:expr,
             of $event:pat $(if $when:expr)? => $sample:expr;
@@ -74,10 +74,11 @@ macro_rules! measures {
         pub static MEASURES: &[&Measure] = &[$(&$figure),+];
 
         impl Event {
-            /// Tells `give` what this event, as the node of the peer `me` tells it, adds to figures.
+            /// Tells `give` what this event adds to figures; `is_me` knows the peer of the node that
+            /// tells it.
             pub fn measure(
                 &self,
-                $me: &PeerId,
+                $is_me: &dyn Fn(&PeerId) -> bool,
                 give: &mut dyn FnMut(&'static Measure, Sample<'_>),
             ) {
                 $(if let $event = self $(&& $when)? {
@@ -115,7 +116,7 @@ fn with_neighbours(config: &Config) -> bool {
 }
 
 measures! {
-    |me|
+    |is_me|
 
     /// Neighbours that are there no longer.
     NEIGHBOURS_GONE = count(
@@ -134,7 +135,7 @@ measures! {
         ["Circuits that relays opened", ""],
         with_relays,
     ),
-        of Event::CircuitOpened { relay, .. } if relay.as_ref() == Some(me) => Sample::One;
+        of Event::CircuitOpened { relay: Some(relay), .. } if is_me(relay) => Sample::One;
 
     /// Circuits that were not opened, counted by the dialer.
     RELAY_CIRCUITS_DENIED = by_reason(
@@ -148,7 +149,7 @@ measures! {
         ),
         &[CircuitDenial::NAMES, Refusal::NAMES],
     ),
-        of Event::CircuitDenied { from, reason, .. } if from == me => Sample::Labelled(reason);
+        of Event::CircuitDenied { from, reason, .. } if is_me(from) => Sample::Labelled(reason);
 
     /// Circuits that have ended, counted by the relay.
     RELAY_CIRCUITS_ENDED = by_reason(
@@ -163,7 +164,7 @@ measures! {
         ),
         &[CircuitEnd::NAMES],
     ),
-        of Event::CircuitClosed { relay, reason, .. } if relay.as_ref() == Some(me) => {
+        of Event::CircuitClosed { relay: Some(relay), reason, .. } if is_me(relay) => {
             Sample::Labelled(reason)
         };
 
@@ -235,7 +236,7 @@ mod tests {
 
     fn given(event: &Event, me: &PeerId) -> Vec<(&'static str, String)> {
         let mut given = Vec::new();
-        event.measure(me, &mut |measure, sample| {
+        event.measure(&|peer| peer == me, &mut |measure, sample| {
             given.push((measure.name, format!("{sample:?}")));
         });
         given

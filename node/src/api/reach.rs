@@ -1,4 +1,4 @@
-//! Finding and reaching somebody: the ways, and why they fail.
+//! Finding and reaching an identity: the ways, and why they fail.
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
@@ -63,7 +63,7 @@ impl Transport {
     }
 }
 
-/// Why a method has not found somebody.
+/// Why a method has not found an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Miss {
@@ -73,7 +73,7 @@ pub enum Miss {
     Absent,
     /// It knows them, but no address.
     NoAddress,
-    /// It has nobody to ask.
+    /// There is no peer to ask.
     NobodyToAsk,
     /// What it was told is wrong, such as a record that they have not signed.
     Wrong,
@@ -83,7 +83,7 @@ pub enum Miss {
     TimedOut,
 }
 
-/// A method that has not found somebody.
+/// A method that has not found an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Missed {
     /// Which.
@@ -116,7 +116,7 @@ pub enum Path {
     Relayed,
 }
 
-/// Why somebody was not reached.
+/// Why an identity was not reached.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]

@@ -21,7 +21,7 @@ pub enum Reply {
         /// Place in its log, from 0.
         seq: u64,
     },
-    /// Somebody is followed.
+    /// An identity is followed.
     Followed {
         /// Whom.
         identity: IdentityId,
@@ -30,7 +30,7 @@ pub enum Reply {
         /// Why they are not, in plain words; it is tried again.
         reason: Option<String>,
     },
-    /// Everybody known, by identity.
+    /// All that are known, by identity.
     Contacts {
         /// They.
         contacts: Vec<Contact>,
@@ -63,7 +63,7 @@ pub enum Reply {
         /// Why, in plain words.
         reason: String,
     },
-    /// Somebody was found.
+    /// The identity was found.
     Found {
         /// By which method.
         by: LookupMethod,
@@ -73,12 +73,12 @@ pub enum Reply {
         /// Multiaddrs, each of which can be dialled by itself: they end in a peer's name.
         addresses: Vec<String>,
     },
-    /// Nobody knows where somebody is.
+    /// No method knows where the identity is.
     NotFound {
         /// The methods that were asked, in their order.
         missed: Vec<Missed>,
     },
-    /// Somebody is connected.
+    /// The identity is connected.
     Reached {
         /// Their libp2p peer id.
         #[serde(with = "text::One")]
@@ -93,7 +93,7 @@ pub enum Reply {
         /// Microseconds since the command; 0 if they were connected already.
         took_us: u64,
     },
-    /// Somebody was not reached.
+    /// The identity was not reached.
     NotReached {
         /// Why.
         reason: Unreached,
@@ -173,13 +173,13 @@ pub enum Reachability {
     /// Nothing is known.
     #[default]
     Unknown,
-    /// Everybody who can reach a relay that holds a place for it.
+    /// All peers that can reach a relay that holds a place for it.
     Relayed,
-    /// Everybody, directly.
+    /// All peers, directly.
     Public,
 }
 
-/// Somebody who is followed.
+/// An identity that is followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Friend {
     /// Who.
@@ -196,7 +196,7 @@ pub struct Friend {
     pub last_seen_ms: Option<u64>,
 }
 
-/// A connection with somebody.
+/// A connection with an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FriendLink {
     /// How it came about.
@@ -205,7 +205,7 @@ pub struct FriendLink {
     pub transport: Transport,
 }
 
-/// Somebody whom the owner knows.
+/// An identity that the owner knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Contact {
     /// Who.

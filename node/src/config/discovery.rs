@@ -34,7 +34,7 @@ pub struct Mdns {
     pub implementation: MdnsImplementation,
     /// How long an answer holds, in whole seconds.
     pub ttl: TimeSpan,
-    /// The pause between two questions once somebody is there.
+    /// The pause between two questions once another node is there.
     pub query_interval: TimeSpan,
 }
 
@@ -155,7 +155,7 @@ impl Rendezvous {
     }
 }
 
-/// `[friends_lookup]`: asking friends, and their friends, where somebody is.
+/// `[friends_lookup]`: asking friends, and their friends, where an identity is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FriendsLookup {

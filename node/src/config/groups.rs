@@ -1,7 +1,7 @@
 //! The section about groups without storage.
 //!
 //! Owns names and defaults. The defaults are libp2p's own, so that a node
-//! behaves as other programs on libp2p do until somebody decides otherwise.
+//! behaves as other programs on libp2p do until their owner decides otherwise.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

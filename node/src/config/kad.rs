@@ -15,7 +15,7 @@ pub enum KadMode {
     /// Answers requests, and so stands in the tables of others.
     #[default]
     Server,
-    /// Only asks: right for nodes that nobody can dial.
+    /// Only asks: right for nodes that cannot be dialled.
     Client,
     /// A client until an address of the node is confirmed to be reachable, and a
     /// server for as long as there is one.

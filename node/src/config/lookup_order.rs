@@ -1,4 +1,4 @@
-//! The sections on how somebody is looked for and reached.
+//! The sections on how an identity is looked for and reached.
 
 use std::collections::BTreeSet;
 
@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::{RelayClient, TimeSpan};
 use crate::api::LookupMethod;
 
-/// `[reach]`: how somebody is looked for.
+/// `[reach]`: how an identity is looked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reach {
-    /// Ways to learn where somebody is, in the order in which they are tried.
+    /// Ways to learn where an identity is, in the order in which they are tried.
     pub lookup_order: Vec<LookupMethod>,
     /// How long one of them may take.
     pub method_timeout: TimeSpan,
     /// Most look-ups at once, and most people being reached at once; more are refused.
     pub max_lookups: u32,
-    /// How long reaching somebody may take, over all methods.
+    /// How long reaching an identity may take, over all methods.
     pub timeout: TimeSpan,
     /// Whether friends who cannot be dialled are looked for by the other methods.
     pub seek_friends: bool,

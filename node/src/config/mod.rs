@@ -52,7 +52,7 @@ pub struct Config {
     pub relay_client: RelayClient,
     /// Making direct connections of relayed ones.
     pub hole_punch: HolePunch,
-    /// How somebody is looked for and reached.
+    /// How an identity is looked for and reached.
     pub reach: Reach,
     /// Finding out whether others can reach this node.
     pub autonat: Autonat,
@@ -62,7 +62,7 @@ pub struct Config {
     pub mdns: Mdns,
     /// Being found, and finding others, at nodes that both know.
     pub rendezvous: Rendezvous,
-    /// Asking friends where somebody is.
+    /// Asking friends where an identity is.
     pub friends_lookup: FriendsLookup,
     /// How friends who cannot be reached are tried again.
     pub dial: Dial,

@@ -38,10 +38,10 @@ pub struct Quic {
     pub keep_alive: TimeSpan,
     /// Streams that a peer may have open at once on a connection.
     pub max_streams: u32,
-    /// Memory for what strangers have sent and nobody has read yet, in bytes. A stranger who has
+    /// Memory for what strangers have sent and is not read yet, in bytes. A stranger who has
     /// proved an identity (where feeds are off: a stranger's connection) may send 1 MiB ahead as long
     /// as this lasts; others may 64 KiB, friends and known nodes 15 MB. Only of `own`; with `stock`
-    /// everybody may send 1 MiB ahead.
+    /// every peer may send 1 MiB ahead.
     pub strangers_bytes: u32,
 }
 

@@ -7,7 +7,7 @@ use libp2p::multiaddr::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// More known nodes help nobody, and each is kept connected.
+/// More known nodes are of no use, and each is kept connected.
 const PEERS_MAX: usize = 64;
 
 /// `[bootstrap]`: nodes that are known from the start, and kept connected.

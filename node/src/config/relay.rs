@@ -230,7 +230,7 @@ impl RelayClient {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelayWhen {
-    /// Unless it is known to be reachable by everybody.
+    /// Unless it is known to be reachable from anywhere.
     Private,
     /// In any case.
     Always,

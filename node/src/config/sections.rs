@@ -77,7 +77,7 @@ pub struct Connections {
     pub upgrade_timeout: TimeSpan,
     /// Time to the first byte of a connection of others, over TCP or a relay.
     pub first_byte_timeout: TimeSpan,
-    /// A connection nobody uses is closed after this time.
+    /// A connection that is not in use is closed after this time.
     pub idle_timeout: TimeSpan,
     /// A stranger who has proved an identity and then has asked for nothing for so long uses its
     /// connection no longer.

@@ -71,8 +71,8 @@ impl Node {
         let executor = Arc::clone(&environment.executor);
         let message_bytes_max = config.gossip.data_bytes_max();
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
-        let driver =
-            Driver::build(config, keys, environment, (outlet.clone(), services), inbox).await?;
+        let building = Driver::build(config, keys, environment, (outlet.clone(), services), inbox);
+        let driver = Box::pin(building).await?;
         let (ended, ending) = oneshot::channel();
         executor.spawn("node", driver.run(ended).boxed());
         Ok(NodeHandle {

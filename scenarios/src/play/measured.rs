@@ -23,9 +23,10 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Takes what an event within the measured time gives, that the node of the peer `me` tells.
-    pub fn note(&mut self, me: &PeerId, now_ns: u64, event: &Event) {
-        event.measure(me, &mut |measure, sample| match sample {
+    /// Takes what an event within the measured time gives; `is_teller` knows the peer of the node that
+    /// tells it.
+    pub fn note(&mut self, is_teller: &dyn Fn(&PeerId) -> bool, now_ns: u64, event: &Event) {
+        event.measure(is_teller, &mut |measure, sample| match sample {
             Sample::One => *self.counts.entry(measure.name).or_default() += 1,
             Sample::Labelled(value) => {
                 *self.counts.entry(measure.name).or_default() += 1;
@@ -97,7 +98,7 @@ mod tests {
                 reason: reason.to_owned(),
                 last: true,
             };
-            measured.note(&me, 1, &event);
+            measured.note(&|_| false, 1, &event);
         }
         assert_eq!(measured.count(&RELAY_LOST), 3);
         assert_eq!(measured.count(&RELAY_RENEWED), 0);

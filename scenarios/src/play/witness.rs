@@ -57,8 +57,9 @@ impl Machines {
         let state = &mut *state;
         state.tally.told(machine);
         if measured {
-            let me = self.keys(machine).peer();
-            state.measured.note(&me, now_ns, event);
+            let names = &state.names;
+            let is_teller = |peer: &PeerId| names.of_peer(peer) == Some(machine);
+            state.measured.note(&is_teller, now_ns, event);
         }
         state.trackers.on_event(&Told {
             host: machine,
