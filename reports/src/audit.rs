@@ -111,9 +111,12 @@ pub struct FaultLine {
 /// Faults of one kind that have a line each; more of them are told together.
 const FAULTS_APART: usize = 4;
 
+/// A fault's name, and its sums by variant.
+type Named<'a> = (&'a str, Vec<FaultSum>);
+
 /// [`faults`] as reports show them: many of a kind are one line, but for the first that were silent.
 pub fn fault_lines(record: &Record) -> Vec<FaultLine> {
-    let mut kinds: Vec<(&str, Vec<(&str, Vec<FaultSum>)>)> = Vec::new();
+    let mut kinds: Vec<(&str, Vec<Named<'_>>)> = Vec::new();
     for (name, sums) in faults(record) {
         let kind = kind_of(name);
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
@@ -154,7 +157,7 @@ fn apart(name: &str, sums: Vec<FaultSum>) -> FaultLine {
 }
 
 /// Several faults in one line; nothing if there are none.
-fn together(kind: &str, faults: Vec<(&str, Vec<FaultSum>)>, all_fired: bool) -> Option<FaultLine> {
+fn together(kind: &str, faults: Vec<Named<'_>>, all_fired: bool) -> Option<FaultLine> {
     let name = match &faults[..] {
         [] => return None,
         [(name, _)] => (*name).to_owned(),

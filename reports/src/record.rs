@@ -131,6 +131,10 @@ pub enum Compare {
 }
 
 impl Compare {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over what it may leave out by reference"
+    )]
     fn is_first(&self) -> bool {
         *self == Self::First
     }
