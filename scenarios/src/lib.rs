@@ -36,6 +36,7 @@ pub mod metrics;
 mod output;
 pub mod play;
 pub mod profiles;
+pub mod program;
 mod services;
 pub mod testbed;
 mod text;

@@ -10,7 +10,8 @@ use clap::Args;
 use super::{CliError, give};
 use crate::format::documentation;
 use crate::format::reading::problem::{quoted, suggestion};
-use crate::format::scenario::{node_settings, program};
+use crate::format::scenario::node_settings;
+use crate::program::hostile;
 use crate::text::{WIDTH, wrap};
 use crate::{metrics, profiles};
 
@@ -55,7 +56,7 @@ pub fn run(explain: &Explain) -> Result<u8, CliError> {
         Some("access-schema") => profiles::access::schema_text(),
         Some("node") => node_settings::explain(),
         Some("grid") => grid(),
-        Some("hostile") => program::explain(),
+        Some("hostile") => hostile::explain(),
         Some(topic) => topic_text(topic)?,
     };
     give(&text)?;

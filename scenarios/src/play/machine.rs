@@ -3,21 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::FutureExt;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use orrery_node::api::Command;
 use orrery_node::config::{Config, Gossip};
-use orrery_node::environment::{Observer, Storage, Wire};
+use orrery_node::environment::Wire;
 use orrery_node::identity::IdentityId;
 use orrery_node::keys::Keys;
-use orrery_node::node::{Node, NodeHandle};
+use orrery_node::node::NodeHandle;
 use orrery_node::sync_strategy::SyncStrategy;
 use orrery_sim::time::SimTime;
 
 use super::conditions::{Conditions, Down};
 use super::drain::LastRound;
-use super::hostile::Acts;
 use super::ledger::Ledger;
 use super::links::Links;
 use super::measured::Measured;
@@ -27,10 +24,9 @@ use super::person::{Person, addresses, circuits, keys};
 use super::relays::Relays;
 use super::tally::Tally;
 use super::traffic::Window;
-use super::witness::Witness;
 use crate::format::Scenario;
 use crate::format::scenario::group::Group;
-use crate::services;
+use crate::program;
 use crate::testbed::Testbed;
 use crate::workload::not_done::NotDone;
 use crate::workload::{self, Gone, HostDown, Names, Trackers};
@@ -57,7 +53,7 @@ pub struct State {
     /// Machines whose programs run: what takes flows and the like, and the node that is starting.
     pub running: Vec<bool>,
     /// Friends whom each machine's node has acknowledged to follow.
-    followed: Vec<BTreeSet<u32>>,
+    pub followed: Vec<BTreeSet<u32>>,
     /// The fate of every post.
     pub ledger: Ledger,
     /// Who is connected with whom.
@@ -78,8 +74,8 @@ pub struct State {
     pub links: Links,
     /// What could not be done, and why.
     pub not_done: NotDone,
-    /// What became of the acts of hostile peers.
-    pub hostile: Acts,
+    /// What programs note.
+    pub programs: program::Notes,
     /// Faults in force, and what of them is carried out.
     pub conditions: Conditions,
     /// Effects of each fault.
@@ -142,7 +138,7 @@ impl Machines {
             trackers,
             links: Links::default(),
             not_done: NotDone::default(),
-            hostile: Acts::default(),
+            programs: program::Notes::default(),
             conditions: Conditions::new(people.len()),
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),
@@ -192,6 +188,11 @@ impl Machines {
         self.people[machine as usize].keys.identity()
     }
 
+    /// The card of the person at a machine, as friends have it.
+    pub fn card(&self, machine: u32) -> &str {
+        &self.people[machine as usize].card
+    }
+
     /// The keys of the person at a machine.
     pub fn keys(&self, machine: u32) -> &Keys {
         &self.people[machine as usize].keys
@@ -218,73 +219,11 @@ impl Machines {
             .map_or("core", String::as_str)
     }
 
-    /// Starts what runs on a machine; its node follows friends whom it does not yet follow.
+    /// Starts what runs on a machine.
     pub fn boot(self: &Arc<Self>, machine: u32) {
         self.state().running[machine as usize] = true;
         workload::serve(self, machine);
-        super::hostile::start(self, machine);
-        if !self.scenario.group_of(machine).has_node() {
-            return;
-        }
-        let machines = Arc::clone(self);
-        let start = async move {
-            if let Err(error) = machines.start(machine).await {
-                let failure = format!("the node does not start: {error}");
-                machines.testbed.fail(failure);
-            }
-        };
-        self.testbed.spawn(machine, start.boxed());
-    }
-
-    async fn start(self: &Arc<Self>, machine: u32) -> Result<(), String> {
-        let storage = self.testbed.storage(machine);
-        let keys = self.keys(machine).clone();
-        let keys = (&*storage as &dyn Storage)
-            .run(move |disk| match Keys::load(disk)? {
-                Some(keys) => Ok(keys),
-                None => keys.save(disk).map(|()| keys),
-            })
-            .await
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())?;
-        let observer: Arc<dyn Observer> = Arc::new(Witness {
-            machines: Arc::clone(self),
-            machine,
-        });
-        let mut config = self.config(machine)?.clone();
-        let known = self.scenario.group_of(machine).bootstrap.iter();
-        let known = known.flat_map(|host| self.named_addresses(host));
-        config.bootstrap.peers.extend(known);
-        let listed = self.scenario.group_of(machine).listed.iter();
-        let listed = listed.map(|host| self.keys(host).peer().to_string());
-        config.relay.listed.extend(listed);
-        let now_ns = self.now_ns();
-        self.state().neighbourhood.starts(machine, now_ns);
-        self.state().overlay.starts(machine, now_ns);
-        let environment = self.testbed.environment(machine, &config, observer);
-        let [_, of_services] = self.scenario.group_of(machine).node_tables();
-        let services = services::start(&of_services, keys.peer())?;
-        let node = Node::start_with(config, keys, environment, services)
-            .await
-            .map_err(|error| error.to_string())?;
-        self.state().nodes[machine as usize] = Some(node.clone());
-        // Who takes no part in feeds follows nobody; what friends write does not come there.
-        if !self.exchanges_feeds(machine) {
-            return Ok(());
-        }
-        let follows = self.scenario.group_of(machine).follows.iter();
-        let others = follows.filter(|&other| other != machine);
-        for friend in self.world.friends.of(machine).iter().copied().chain(others) {
-            if self.state().followed[machine as usize].contains(&friend) {
-                continue;
-            }
-            let card = self.people[friend as usize].card.clone();
-            node.command(Command::follow(card))
-                .await
-                .map_err(|error| error.to_string())?;
-            self.state().followed[machine as usize].insert(friend);
-        }
-        Ok(())
+        self.scenario.group_of(machine).program.boot(self, machine);
     }
 
     /// Makes the wires of a program on a machine that is no node; `None` if its settings are wrong.
@@ -381,7 +320,11 @@ impl Machines {
         config.is_ok_and(|config| config.gossip.flood_publish)
     }
 
-    fn config(&self, machine: u32) -> Result<&Config, String> {
+    /// The configuration of a machine's node.
+    ///
+    /// # Errors
+    /// What is wrong with its group's settings.
+    pub fn config(&self, machine: u32) -> Result<&Config, String> {
         let group = self.world.hosts[machine as usize].group;
         self.configs[group].as_ref().map_err(Clone::clone)
     }

@@ -19,7 +19,6 @@ use crate::world::{Step, Target, World};
 
 mod conditions;
 mod drain;
-mod hostile;
 mod interfaces;
 mod ledger;
 mod links;
@@ -39,6 +38,7 @@ pub use conditions::Down;
 pub use links::Kinds;
 use machine::Machines;
 pub use verdict::MISSED_MEANINGS;
+pub(crate) use witness::Witness;
 
 /// Simulated time between two tellings of progress.
 const STRIDE: Duration = Duration::from_secs(5);

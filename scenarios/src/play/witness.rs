@@ -82,8 +82,10 @@ impl Machines {
                     readers
                         .iter()
                         .filter_map(|reader| state.names.of_identity(reader))
-                        // What is sealed to a hostile peer is owed to nobody.
-                        .filter(|&reader| !self.scenario.group_of(reader).is_hostile())
+                        .filter(|&reader| {
+                            let program = &self.scenario.group_of(reader).program;
+                            program.is_owed_posts()
+                        })
                         .collect()
                 };
                 state

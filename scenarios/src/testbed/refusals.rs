@@ -17,7 +17,6 @@ use crate::format::scenario::clock::Clock;
 use crate::format::scenario::expectation;
 use crate::format::scenario::group::Group;
 use crate::format::scenario::network::{Fidelity, Network};
-use crate::format::scenario::program::Program;
 use crate::format::scenario::tcp_settings::TcpSettings;
 use crate::profiles::{AccessProfile, Direction};
 
@@ -111,11 +110,6 @@ impl Refusing<'_> {
         } = group;
         let listening = node.get("listen.addresses");
         let quic = listening.is_some_and(|addresses| addresses.to_string().contains("/udp/"));
-        let program = match program {
-            Program::Node => None,
-            Program::None => Some(Capability::HostsWithoutNodes),
-            Program::Hostile(_) => Some(Capability::HostilePeers),
-        };
         for (needs, key) in [
             (
                 (*clock != Clock::TRUE).then_some(Capability::Clocks),
@@ -130,9 +124,11 @@ impl Refusing<'_> {
             (tcp_of(tcp), "tcp"),
             // Other settings of the node are the same everywhere.
             (quic.then_some(Capability::Quic), "node"),
-            (program, "program"),
         ] {
             self.unless_it_has_any(needs, span(table, key));
+        }
+        for &need in program.needs() {
+            self.unless_it_has_any(Some(need), span(table, "program"));
         }
         self.of_access(access, span(table, "access"));
     }

@@ -14,7 +14,6 @@ use super::interface::{Interface, InterfaceFields};
 use super::lan::{Lan, LanText};
 use super::nat::{self, Homes, NatText};
 use super::node_settings;
-use super::program::{HostileFields, Program, ProgramName};
 use super::selector::{self, Hosts};
 use super::tcp_settings::{TcpFields, TcpSettings};
 use super::workload::HostsText;
@@ -23,6 +22,8 @@ use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::reader::{Reader, fields_of, share_of};
 use crate::format::reading::tree::{Kind, Table};
 use crate::profiles::{AccessProfile, Profiles};
+use crate::program::hostile::HostileFields;
+use crate::program::{Program, ProgramName};
 
 /// Hosts of a scenario at most.
 pub const HOSTS_MAX: u32 = 100_000;
@@ -175,18 +176,7 @@ impl Group {
 
     /// Whether a node runs on each host.
     pub fn has_node(&self) -> bool {
-        match self.program {
-            Program::Node => true,
-            Program::None | Program::Hostile(_) => false,
-        }
-    }
-
-    /// Whether a hostile peer runs on each host.
-    pub fn is_hostile(&self) -> bool {
-        match self.program {
-            Program::Hostile(_) => true,
-            Program::Node | Program::None => false,
-        }
+        self.program.is_node()
     }
 
     /// The node's settings as nested tables, ready to be laid over a default configuration, and
@@ -252,7 +242,7 @@ impl Group {
         let regions = read_regions(&reader, count, regions, problems);
         let program = Program::read(&reader, problems);
         for key in ["friends", "friends_with", "node"] {
-            if program != Program::Node && reader.value(key).is_some() {
+            if !program.is_node() && reader.value(key).is_some() {
                 let message = format!("\"{key}\" is for nodes, and {what} has none");
                 problems.push(reader.span(key), message);
             }

@@ -16,7 +16,6 @@ pub mod node_settings;
 pub mod pace;
 pub mod plan;
 pub mod possible;
-pub mod program;
 pub mod region_path;
 pub mod report;
 pub mod selector;
@@ -43,7 +42,6 @@ use group::{Group, GroupFields, HOSTS_MAX, read_friends_with, read_hosts};
 use matrix::ExpectText;
 use network::{Network, NetworkFields};
 use possible::note_impossible;
-use program::Program;
 use report::ChartFields;
 use variant::VariantFields;
 use workload::{ACTIONS_MAX, Workload};
@@ -312,17 +310,16 @@ fn read_groups(
         .map(|(table, group)| {
             let named = ["bootstrap", "follows", "listed"]
                 .map(|field| read_hosts(table, field, &groups, problems));
-            let target = program::read_target(table, group, &groups, problems);
+            let mut program = group.program.clone();
+            program.read_hosts(table, &groups, problems);
             let friends_with = read_friends_with(table, group, &groups, problems);
-            (named, friends_with, target)
+            (named, friends_with, program)
         })
         .collect();
-    for (group, ([bootstrap, follows, listed], friends_with, target)) in
+    for (group, ([bootstrap, follows, listed], friends_with, program)) in
         groups.iter_mut().zip(named)
     {
-        if let (Program::Hostile(hostile), Some(target)) = (&mut group.program, target) {
-            hostile.target = target;
-        }
+        group.program = program;
         group.bootstrap = bootstrap;
         group.follows = follows;
         group.listed = listed;

@@ -1,7 +1,6 @@
 //! What a run has shown: metrics, losses with their causes, faults and invariants.
 
 mod feeds;
-mod hostile;
 pub mod losses;
 pub mod metrics;
 #[cfg(test)]
@@ -26,6 +25,7 @@ use crate::metrics::node::{
 use crate::metrics::world::{
     NET_BYTES, NET_DROPS, NET_HOST_RATE, NET_PACKETS, NET_RUN_BYTES, NET_RUN_DROPS, NET_RUN_PACKETS,
 };
+use crate::program;
 use crate::testbed::Traffic;
 use crate::workload::not_done::{NotDone, Reason};
 use crate::workload::told_by_nodes::{FEED_REFUSED, PULL_LATENCY, PULL_SUCCESS};
@@ -80,7 +80,7 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> Played {
     drop(state);
     trackers.add_not_done(&mut not_done);
     asked_in_vain(machines, not_done, &mut metrics);
-    hostile::judge(machines, &mut metrics, &mut result);
+    program::collect(machines, &mut metrics, &mut result);
     if !failed {
         let judged = feeds::judge(machines, whole, &mut metrics, &mut result);
         failure = judged.map_or_else(|why| Some(Failure::Unplayed { why }), |()| failure);

@@ -1,7 +1,10 @@
-//! Hostile peers on machines, and what became of their acts.
+//! Hostile peers on hosts, and what became of their acts.
 //!
-//! Owns when they run, on whom they act, and the counts of their acts by kind. What an act is, they
-//! know themselves; whether nodes bear it well enough, the scenario's expectations say.
+//! Owns how a scenario says what they do, when they run, on whom they act, and the counts of their acts
+//! by kind. What an act is, [`orrery_node_hostile`] knows; whether nodes bear it well enough, the
+//! scenario's expectations say.
+
+mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +13,51 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::select;
 use futures_timer::Delay;
-use orrery_node_hostile::{Effect, Hostile, Kind, Plan, Target, Told, Wires, Witness};
+use orrery_node::environment::Disk;
+use orrery_node_hostile::{Effect, Hostile as Peer, Kind, Plan, Target, Told, Wires, Witness};
+use orrery_reports::record::{Fault, SeedResult};
 
-use super::machine::Machines;
-use crate::format::scenario::program::Program;
+use super::{Program, ProgramKind};
+use crate::format::reading::problem::Problems;
+use crate::format::reading::reader::Reader;
+use crate::format::reading::tree::Table;
+use crate::format::scenario::group::Group;
+use crate::metrics::Definition;
+use crate::metrics::hostile::{
+    HOSTILE_ATTEMPTS, HOSTILE_BORNE, HOSTILE_LEFT_OUT, HOSTILE_REACHED, HOSTILE_REFUSED,
+};
+use crate::metrics::node::{NODE_EVENTS, NODE_STORED};
+use crate::play::machine::Machines;
+use crate::play::verdict::metrics::Metrics;
+use crate::testbed::Capability;
+
+pub use settings::{Hostile, HostileFields, explain};
+
+impl ProgramKind for Hostile {
+    type Notes = Acts;
+    const FIELD: Option<&'static str> = Some("hostile");
+    const NEEDS: &'static [Capability] = &[Capability::HostilePeers];
+    /// What is sealed to a hostile peer is owed to nobody.
+    const IS_OWED_POSTS: bool = false;
+
+    fn read(group: &Reader<'_>, problems: &mut Problems) -> Self {
+        Self::read(group, problems)
+    }
+
+    fn read_hosts(&mut self, table: &Table, groups: &[Group], problems: &mut Problems) {
+        if let Some(target) = settings::read_target(table, groups, problems) {
+            self.target = target;
+        }
+    }
+
+    fn boot(&self, machines: &Arc<Machines>, host: u32) {
+        start(self, machines, host);
+    }
+
+    fn collect(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+        judge(machines, metrics, result);
+    }
+}
 
 /// What became of the acts of one kind, on all machines together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,10 +77,10 @@ pub struct Counts {
 /// What became of all acts, by kind.
 pub type Acts = BTreeMap<Kind, Counts>;
 
-/// Notes what the hostile peer of a machine tells.
+/// Notes what the hostile peer of a host tells.
 struct Noting {
     machines: Arc<Machines>,
-    machine: u32,
+    host: u32,
 }
 
 impl Witness for Noting {
@@ -50,9 +94,9 @@ impl Witness for Noting {
             Told::Ended(Effect::Unreached) => 5,
         };
         let told = [kind.name().as_bytes(), &[number]].concat();
-        self.machines.testbed.report(self.machine, &told);
+        self.machines.testbed.report(self.host, &told);
         let mut state = self.machines.state();
-        let counts = state.hostile.entry(kind).or_default();
+        let counts = state.programs.hostile.entry(kind).or_default();
         match what {
             Told::Begun => counts.attempts += 1,
             Told::LeftOut => counts.left_out += 1,
@@ -65,27 +109,24 @@ impl Witness for Noting {
     }
 }
 
-/// Starts the hostile peer of a machine, if it has one. It ends with the workloads.
-pub fn start(machines: &Arc<Machines>, machine: u32) {
-    let Program::Hostile(hostile) = &machines.scenario.group_of(machine).program else {
-        return;
-    };
+/// Starts the hostile peer of a host. It ends with the workloads.
+fn start(hostile: &Hostile, machines: &Arc<Machines>, host: u32) {
     let kinds: Vec<Kind> = hostile.does.iter().filter_map(|n| Kind::named(n)).collect();
     // Those that never begin are to be seen, too.
     for &kind in &kinds {
-        machines.state().hostile.entry(kind).or_default();
+        machines.state().programs.hostile.entry(kind).or_default();
     }
     let now_ns = machines.now_ns();
     let left_ns = machines.scenario.duration_ns.saturating_sub(now_ns);
-    let Some(wires) = machines.wires(machine).filter(|_| left_ns > 0) else {
+    let Some(wires) = machines.wires(host).filter(|_| left_ns > 0) else {
         return;
     };
     let mut seed = [0; 32];
-    let mut stream = machines.testbed.stream("hostile", machine);
+    let mut stream = machines.testbed.stream("hostile", host);
     stream.fill_bytes(&mut seed);
-    let targets = hostile.target.iter().filter(|&target| target != machine);
-    let peer = Hostile {
-        keys: machines.keys(machine).clone(),
+    let targets = hostile.target.iter().filter(|&target| target != host);
+    let peer = Peer {
+        keys: machines.keys(host).clone(),
         plan: Plan {
             does: kinds,
             every: Duration::from_nanos(hostile.every_ns),
@@ -98,7 +139,7 @@ pub fn start(machines: &Arc<Machines>, machine: u32) {
         seed,
         witness: Arc::new(Noting {
             machines: Arc::clone(machines),
-            machine,
+            host,
         }),
     };
     let end = Delay::new(Duration::from_nanos(left_ns));
@@ -106,13 +147,13 @@ pub fn start(machines: &Arc<Machines>, machine: u32) {
         let acting = std::pin::pin!(peer.run());
         select(acting, end).await;
     };
-    machines.testbed.spawn(machine, misbehave.boxed());
+    machines.testbed.spawn(host, misbehave.boxed());
 }
 
-/// What a hostile peer knows of a machine's node: all that a card tells.
-fn target_of(machines: &Machines, machine: u32) -> Target {
-    let keys = machines.keys(machine);
-    let addresses = machines.addresses(machine).to_vec();
+/// What a hostile peer knows of a host's node: all that a card tells.
+fn target_of(machines: &Machines, host: u32) -> Target {
+    let keys = machines.keys(host);
+    let addresses = machines.addresses(host).to_vec();
     Target {
         peer: keys.peer(),
         card: keys
@@ -120,6 +161,66 @@ fn target_of(machines: &Machines, machine: u32) -> Target {
             .expect("keys in memory always sign"),
         addresses,
     }
+}
+
+/// One of the counts.
+type Figure = fn(&Counts) -> u64;
+
+/// Counts acts by kind, if there are hostile peers. A misbehaviour is a fault that has to fire: it is declared by its attempts.
+fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
+    let groups = &machines.scenario.groups;
+    if !groups
+        .iter()
+        .any(|group| matches!(group.program, Program::Hostile(_)))
+    {
+        return;
+    }
+    let stored = (0..).zip(&machines.world.hosts);
+    let stored =
+        stored.map(|(host, _)| stored_bytes(&**machines.testbed.storage(host).files(), "", 0));
+    metrics.count(&NODE_STORED, &[], stored.max().unwrap_or(0));
+    let state = machines.state();
+    metrics.count(&NODE_EVENTS, &[], state.tally.events_max());
+    let figures: [(&Definition, Figure); 5] = [
+        (&HOSTILE_ATTEMPTS, |counts| counts.attempts),
+        (&HOSTILE_LEFT_OUT, |counts| counts.left_out),
+        (&HOSTILE_REACHED, |counts| counts.reached),
+        (&HOSTILE_REFUSED, |counts| counts.refused),
+        (&HOSTILE_BORNE, |counts| counts.borne),
+    ];
+    for (metric, figure) in figures {
+        let all: u64 = state.programs.hostile.values().map(figure).sum();
+        metrics.count(metric, &[], all);
+        for (kind, counts) in &state.programs.hostile {
+            metrics.count(metric, &[("kind", kind.name())], figure(counts));
+        }
+    }
+    let acts = state.programs.hostile.iter().map(|(kind, counts)| Fault {
+        kind: format!("hostile {}", kind.name()).into(),
+        declared: counts.attempts,
+        fired: counts.reached,
+    });
+    result.faults.extend(acts);
+}
+
+/// Folders within folders that a node's disk has at most, far more than it makes.
+const DEPTH_MAX: u32 = 8;
+
+/// Bytes of all files below a folder.
+fn stored_bytes(disk: &dyn Disk, folder: &str, depth: u32) -> u64 {
+    if depth > DEPTH_MAX {
+        return 0;
+    }
+    let names = disk.list(folder).unwrap_or_default();
+    let path = |name: &String| match folder {
+        "" => name.clone(),
+        _ => format!("{folder}/{name}"),
+    };
+    let of = |path: String| match disk.open(&path, false) {
+        Ok(file) => file.len().unwrap_or(0),
+        Err(_) => stored_bytes(disk, &path, depth + 1),
+    };
+    names.iter().map(path).map(of).sum()
 }
 
 #[cfg(test)]

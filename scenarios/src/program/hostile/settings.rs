@@ -1,7 +1,4 @@
-//! What runs on the hosts of a group: the node, nothing, or a hostile peer.
-//!
-//! Owns how a scenario says so, and what is wrong with it. What a hostile peer does is
-//! [`orrery_node_hostile`]'s; how it is played, `play/hostile.rs`'s.
+//! What a scenario says of hostile peers, and what is wrong with it.
 
 use std::fmt::Write as _;
 
@@ -9,25 +6,14 @@ use orrery_node_hostile::Kind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::group::Group;
-use super::selector::{self, Hosts};
-use super::workload::HostsText;
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::{Reader, fields_of, wrong_type};
+use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Kind as Shape, Table};
-
-/// What runs on hosts.
-#[derive(JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProgramName {
-    /// The reference node.
-    Node,
-    /// Nothing.
-    None,
-    /// A peer that misbehaves, as `hostile` says.
-    Hostile,
-}
+use crate::format::scenario::group::Group;
+use crate::format::scenario::selector::{self, Hosts};
+use crate::format::scenario::workload::HostsText;
 
 /// `[group.hostile]`: what the hostile peers of a group do, and to whom. They act from their `boot`,
 /// the start of the run if absent, until the workloads end, and each misbehaviour goes on beside the
@@ -51,29 +37,6 @@ pub struct HostileFields {
     pub topics: Option<Vec<String>>,
 }
 
-/// What runs on each host of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Program {
-    /// The reference node.
-    Node,
-    /// Nothing.
-    None,
-    /// A peer that misbehaves.
-    Hostile(Hostile),
-}
-
-impl Program {
-    /// Its name in scenarios.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Node => "node",
-            Self::None => "none",
-            Self::Hostile(_) => "hostile",
-        }
-    }
-}
-
 /// What hostile peers do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hostile {
@@ -94,26 +57,9 @@ pub struct Hostile {
 /// Acts of one kind under way at most, of one host.
 const AT_ONCE_MAX: i64 = 10_000;
 
-impl Program {
-    /// Reads `program` and what belongs to it, targets aside.
-    pub fn read(group: &Reader<'_>, problems: &mut Problems) -> Self {
-        let programs = [("node", 0), ("none", 1), ("hostile", 2)];
-        let program = match group.choice("program", &programs, problems).unwrap_or(0) {
-            0 => Self::Node,
-            1 => Self::None,
-            _ => Self::Hostile(Hostile::read(group, problems)),
-        };
-        if !matches!(program, Self::Hostile(_)) && group.value("hostile").is_some() {
-            let message = "\"hostile\" is for hosts with program = \"hostile\"";
-            problems.push(group.span("hostile"), message);
-        }
-        program
-    }
-}
-
 impl Hostile {
     /// Reads `hostile`, its targets aside.
-    fn read(group: &Reader<'_>, problems: &mut Problems) -> Self {
+    pub(super) fn read(group: &Reader<'_>, problems: &mut Problems) -> Self {
         let Some(table) = group.table("hostile", problems) else {
             let message =
                 "program = \"hostile\" needs [group.hostile], with \"does\" and \"target\"";
@@ -160,11 +106,7 @@ impl Hostile {
 }
 
 /// Strings of a list, each with where it stands.
-fn texts(
-    reader: &Reader<'_>,
-    key: &str,
-    problems: &mut Problems,
-) -> Vec<(String, crate::format::reading::source::Span)> {
+fn texts(reader: &Reader<'_>, key: &str, problems: &mut Problems) -> Vec<(String, Span)> {
     let Some(value) = reader.value(key) else {
         return Vec::new();
     };
@@ -183,15 +125,11 @@ fn texts(
 }
 
 /// Reads the targets of a hostile group, now that all groups are known.
-pub fn read_target(
+pub(super) fn read_target(
     table: &Table,
-    group: &Group,
     groups: &[Group],
     problems: &mut Problems,
 ) -> Option<Hosts> {
-    let Program::Hostile(_) = group.program else {
-        return None;
-    };
     let table = table.value("hostile")?.as_table()?;
     let what = "hostile";
     let reader = Reader { table, what };
@@ -220,8 +158,8 @@ pub fn explain() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Program;
     use crate::format::read;
+    use crate::program::Program;
 
     fn text(fields: &str) -> String {
         format!(
