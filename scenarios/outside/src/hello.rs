@@ -8,7 +8,7 @@ use orrery::format::scenario::pace::PaceFields;
 use orrery::format::scenario::selector::{self, Hosts};
 use orrery::format::scenario::workload::HostsText;
 use orrery::metrics::{Definition, latency, not_done, value};
-use orrery::play::machine::Machines;
+use orrery::play::run::Run;
 use orrery::workload::not_done::Reason;
 use orrery::workload::{
     Actor, Drawing, Ended, Kind, Planned, Reading, Results, Told, Tracker, Turn,
@@ -95,13 +95,13 @@ impl Kind for Hello {
         drawing.act::<Self>(turn.at_ns, turn.host, to);
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, to: &u32) {
-        let Some(node) = machines.node(actor.host) else {
-            return machines.state().not_done.add(Self::NAME, Reason::HostDown);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, to: &u32) {
+        let Some(node) = run.node(actor.host) else {
+            return run.state().not_done.add(Self::NAME, Reason::HostDown);
         };
-        machines.state().trackers.get::<Self>().paid += 1;
-        let peer = machines.keys(*to).peer();
-        let addresses = machines.addresses(*to).to_vec();
+        run.state().trackers.get::<Self>().paid += 1;
+        let peer = run.keys(*to).peer();
+        let addresses = run.addresses(*to).to_vec();
         let visit = async move {
             let visiting = node.with_service(move |greeter: &mut Greeter, node| {
                 greeter.visit(node, peer, addresses);
@@ -109,7 +109,7 @@ impl Kind for Hello {
             // A node that has ended meanwhile pays no visit; the guest is not greeted.
             let _ended = visiting.await;
         };
-        machines.testbed.spawn(actor.host, visit.boxed());
+        run.testbed.spawn(actor.host, visit.boxed());
     }
 
     fn tracker(_: &Planned<'_>) -> Visits {

@@ -9,12 +9,12 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId};
 
 use super::conditions;
-use super::machine::Machines;
+use super::run::Run;
 
 /// Schedules when interfaces come up first, and go down for good.
-pub fn schedule(machines: &Arc<Machines>) {
-    for plan in &machines.world.hosts {
-        let interfaces = &machines.scenario.groups[plan.group].interfaces;
+pub fn schedule(run: &Arc<Run>) {
+    for plan in &run.world.hosts {
+        let interfaces = &run.scenario.groups[plan.group].interfaces;
         for (place, interface) in (1..).zip(interfaces) {
             let turns = [
                 (interface.up_at_ns > 0).then_some((0, false)),
@@ -22,10 +22,10 @@ pub fn schedule(machines: &Arc<Machines>) {
                 interface.down_at_ns.map(|at_ns| (at_ns, false)),
             ];
             for (at_ns, is_there) in turns.into_iter().flatten() {
-                let (host, turning) = (plan.host, Arc::clone(machines));
+                let (host, turning) = (plan.host, Arc::clone(run));
                 let turn = move || conditions::interface_turns(&turning, host, place, is_there);
                 let at = SimTime::from_nanos(at_ns);
-                let testbed = &machines.testbed;
+                let testbed = &run.testbed;
                 testbed.call_at(at, Class::World, HostId(host), Box::new(turn));
             }
         }

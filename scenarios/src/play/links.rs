@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use libp2p::PeerId;
 use orrery_node::api::Event;
 
-use super::machine::State;
+use super::run::State;
 use crate::workload::Gone;
 
 /// Connections that two hosts have no more.
@@ -100,19 +100,19 @@ impl Links {
 }
 
 impl State {
-    /// Takes note of what the node on `machine` tells of its connections.
-    pub fn links_change(&mut self, machine: u32, now_ns: u64, event: &Event) {
+    /// Takes note of what the node on `host` tells of its connections.
+    pub fn links_change(&mut self, host: u32, now_ns: u64, event: &Event) {
         let of_peer = |peer: &PeerId| self.names.of_peer(peer);
         match event {
             Event::Connected { peer, .. } => {
                 let Some(peer) = of_peer(peer) else { return };
-                self.settle_link((machine, peer));
-                self.links.opened((machine, peer));
+                self.settle_link((host, peer));
+                self.links.opened((host, peer));
             }
             Event::Disconnected { peer, .. } => {
                 let Some(peer) = of_peer(peer) else { return };
-                self.settle_link((machine, peer));
-                let pair = (machine, peer);
+                self.settle_link((host, peer));
+                let pair = (host, peer);
                 if let Some(kinds) = self.links.closed(pair, now_ns) {
                     let at_ns = now_ns;
                     self.gone(&Gone { pair, kinds, at_ns });
@@ -121,8 +121,8 @@ impl State {
             Event::CircuitOpened { from, to, .. } | Event::CircuitClosed { from, to, .. } => {
                 let ends = (of_peer(from), of_peer(to));
                 let pair = match ends {
-                    (Some(from), Some(to)) if from == machine => (from, to),
-                    (Some(from), Some(to)) if to == machine => (to, from),
+                    (Some(from), Some(to)) if from == host => (from, to),
+                    (Some(from), Some(to)) if to == host => (to, from),
                     // A relay tells of others' circuits.
                     _ => return,
                 };

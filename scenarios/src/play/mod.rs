@@ -22,12 +22,12 @@ mod drain;
 mod interfaces;
 mod ledger;
 mod links;
-pub mod machine;
 mod measured;
 mod neighbourhood;
 pub(crate) mod overlay;
 mod person;
 mod relays;
+pub mod run;
 pub(crate) mod steps;
 mod tally;
 mod traffic;
@@ -36,7 +36,7 @@ mod witness;
 
 pub use conditions::Down;
 pub use links::Kinds;
-use machine::Machines;
+use run::Run;
 pub use verdict::MISSED_MEANINGS;
 pub(crate) use witness::Witness;
 
@@ -82,14 +82,14 @@ fn play(
     let watch = watches.then(|| trackers.watch()).flatten();
     let (mut played, outcome) = testbed::carry_out(job, watch, |testbed, course| {
         course.build_topology(&job.scenario, &world);
-        let machines = Machines::new(job.scenario.clone(), world, testbed, trackers);
-        expect_changes(&machines);
-        schedule(&machines);
+        let run = Run::new(job.scenario.clone(), world, testbed, trackers);
+        expect_changes(&run);
+        schedule(&run);
         let end = SimTime::from_nanos(job.end_ns());
-        pass(&machines, course, end, stops, progress);
+        pass(&run, course, end, stops, progress);
         let failed = course.failed();
         course.close();
-        verdict::judge(&machines, job, failed)
+        verdict::judge(&run, job, failed)
     })?;
     played.result.trace_hash = outcome.trace_hash;
     played.result.events = outcome.events;
@@ -100,41 +100,41 @@ fn play(
 
 /// Lets the time of a run pass until `end`, with looks at it on the way.
 fn pass(
-    machines: &Machines,
+    run: &Run,
     course: &mut dyn Course,
     end: SimTime,
     stops: &[SimTime],
     progress: &mut (dyn FnMut(Progress) + Send),
 ) {
-    machines.count_traffic();
-    while machines.testbed.now() < end && !course.failed() {
-        let now = machines.testbed.now();
+    run.count_traffic();
+    while run.testbed.now() < end && !course.failed() {
+        let now = run.testbed.now();
         let stop = stops.iter().find(|&&stop| stop > now).unwrap_or(&end);
         let next = (now + STRIDE).min(*stop).min(end);
-        for edge in machines.edges_within(now, next) {
+        for edge in run.edges_within(now, next) {
             course.run_until(edge);
-            machines.count_traffic();
+            run.count_traffic();
         }
         course.run_until(next);
-        machines.sample();
+        run.sample();
         progress(Progress {
-            simulated_ns: machines.now_ns(),
+            simulated_ns: run.now_ns(),
             cpu_ns: cost::cpu_ns(),
             events: course.events(),
-            connection_ends: machines.state().tally.connection_ends(),
+            connection_ends: run.state().tally.connection_ends(),
         });
     }
 }
 
 /// Makes links ready that faults will change, so that a change meets what waits for them.
-fn expect_changes(machines: &Machines) {
-    let faults = &machines.scenario.faults;
+fn expect_changes(run: &Run) {
+    let faults = &run.scenario.faults;
     let changes_link = |fault: usize| {
         let adds = faults[fault].acts().on_host();
         adds.is_some_and(|adds| adds.changes_links())
     };
     let mut changed = BTreeSet::new();
-    for (_, step) in &machines.world.steps {
+    for (_, step) in &run.world.steps {
         if let Step::Fault { fault, change } = step
             && let Target::Host(host) = change.target
             && changes_link(*fault)
@@ -142,29 +142,29 @@ fn expect_changes(machines: &Machines) {
             changed.insert(host);
         }
     }
-    for machine in changed {
-        let profile = &machines.scenario.group_of(machine).access;
-        machines.testbed.links().expect_changes(machine, profile);
+    for host in changed {
+        let profile = &run.scenario.group_of(host).access;
+        run.testbed.links().expect_changes(host, profile);
     }
 }
 
-/// Schedules all that will happen from outside: machines boot one after the other, people act,
+/// Schedules all that will happen from outside: hosts boot one after the other, people act,
 /// things go wrong, and in the end everybody drains.
-fn schedule(machines: &Arc<Machines>) {
-    for plan in &machines.world.hosts {
-        let machine = plan.host;
-        let booted = Arc::clone(machines);
-        let boot = move || conditions::boot_is_due(&booted, machine);
-        machines.testbed.call_at(
+fn schedule(run: &Arc<Run>) {
+    for plan in &run.world.hosts {
+        let host = plan.host;
+        let booted = Arc::clone(run);
+        let boot = move || conditions::boot_is_due(&booted, host);
+        run.testbed.call_at(
             SimTime::from_nanos(plan.boot_ns),
             Class::World,
-            HostId(machine),
+            HostId(host),
             Box::new(boot),
         );
     }
-    interfaces::schedule(machines);
-    steps::schedule(machines);
-    drain::schedule(machines);
+    interfaces::schedule(run);
+    steps::schedule(run);
+    drain::schedule(run);
 }
 
 /// Most memory that this process ever held, in bytes; 0 where the system does not tell.

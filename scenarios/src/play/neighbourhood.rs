@@ -7,7 +7,7 @@ use orrery_reports::stats::Recorder;
 /// What local discovery has told.
 #[derive(Debug)]
 pub struct Neighbourhood {
-    /// When each machine's node began its present life, in nanoseconds.
+    /// When each host's node began its present life, in nanoseconds.
     started_ns: Vec<u64>,
     /// Who has found whom in both their present lives.
     seen: BTreeSet<(u32, u32)>,
@@ -16,20 +16,20 @@ pub struct Neighbourhood {
 }
 
 impl Neighbourhood {
-    /// Nobody of `machines` machines has found anybody.
-    pub fn new(machines: usize) -> Self {
+    /// Nobody of `hosts` hosts has found anybody.
+    pub fn new(hosts: usize) -> Self {
         Self {
-            started_ns: vec![0; machines],
+            started_ns: vec![0; hosts],
             seen: BTreeSet::new(),
             times: Recorder::of_microseconds(),
         }
     }
 
-    /// The node of `machine` begins a life, in which it knows nobody and nobody knows it.
-    pub fn starts(&mut self, machine: u32, now_ns: u64) {
-        self.started_ns[machine as usize] = now_ns;
+    /// The node of `host` begins a life, in which it knows nobody and nobody knows it.
+    pub fn starts(&mut self, host: u32, now_ns: u64) {
+        self.started_ns[host as usize] = now_ns;
         self.seen
-            .retain(|(finder, found)| *finder != machine && *found != machine);
+            .retain(|(finder, found)| *finder != host && *found != host);
     }
 
     /// A node has found another. Samples are taken if that is measured.
@@ -119,14 +119,14 @@ mod tests {
         }
     }
 
-    /// Starts a node with local discovery on a machine of a LAN, which follows `friends`.
-    fn start(machine: HostId, seed: u8, friends: Vec<String>) -> Arc<Seen> {
+    /// Starts a node with local discovery on a host of a LAN, which follows `friends`.
+    fn start(host: HostId, seed: u8, friends: Vec<String>) -> Arc<Seen> {
         let seen = Arc::new(Seen::default());
         let observer = Arc::clone(&seen) as Arc<dyn Observer>;
         let run = async move {
             let mut config = Config::from_toml("mdns.enabled = true").expect("it is sound");
             config.listen.addresses = vec!["/ip4/0.0.0.0/tcp/4150".parse().expect("an address")];
-            let environment = environment(machine, Fidelity::Wire, &config, observer);
+            let environment = environment(host, Fidelity::Wire, &config, observer);
             let keys = Keys::generate(Some([seed; 32]));
             let node = Node::start(config, keys, environment)
                 .await
@@ -136,7 +136,7 @@ mod tests {
             }
             futures::future::pending::<()>().await;
         };
-        HostExecutor::of(machine).spawn("test", run.boxed());
+        HostExecutor::of(host).spawn("test", run.boxed());
         seen
     }
 
@@ -146,12 +146,12 @@ mod tests {
         let (seen, sent) = Simulation::new(1)
             .run(|world| {
                 let lan = host::add_lan(LanSpec::default());
-                let machines = ["victim", "friend", "liar"].map(|name| {
-                    let machine = host::add(HostSpec::named(name));
-                    host::join_lan(machine, lan);
-                    machine
+                let hosts = ["victim", "friend", "liar"].map(|name| {
+                    let host = host::add(HostSpec::named(name));
+                    host::join_lan(host, lan);
+                    host
                 });
-                let [victim, friend, liar] = machines;
+                let [victim, friend, liar] = hosts;
                 let card = Keys::generate(Some([2; 32])).card(&[]).expect("signs");
                 let seen = start(victim, 1, vec![card.to_string()]);
                 world.run_until(SimTime::from_secs(10));

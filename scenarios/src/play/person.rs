@@ -1,4 +1,4 @@
-//! Who uses a machine: the person's keys, and where their node is dialled.
+//! Who uses a host: the person's keys, and where their node is dialled.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use orrery_node::config::Listen;
 use orrery_node::keys::Keys;
 use orrery_sim::random::Stream;
 
-/// Who uses a machine.
+/// Who uses a host.
 pub struct Person {
     pub keys: Keys,
     /// Where the person's node is dialled, the best first: at its own addresses, or behind a NAT
@@ -58,8 +58,8 @@ pub fn circuits(relays: impl Iterator<Item = (Vec<Multiaddr>, PeerId)>) -> Vec<M
     ranked.into_iter().map(|(_, address)| address).collect()
 }
 
-/// Where a machine's node is dialled: what it announces, or else where it listens, with the
-/// machine's own address for an unspecified one.
+/// Where a host's node is dialled: what it announces, or else where it listens, with the
+/// host's own address for an unspecified one.
 pub fn addresses((v4, v6): (Ipv4Addr, Ipv6Addr), listen: &Listen) -> Vec<Multiaddr> {
     let given = if listen.announce.is_empty() {
         &listen.addresses

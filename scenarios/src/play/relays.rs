@@ -15,13 +15,13 @@ use orrery_reports::stats::Recorder;
 /// Places on relays in a run.
 #[derive(Debug)]
 pub struct Relays {
-    /// Whose places each machine holds, and since when it has held none after it had some.
+    /// Whose places each host holds, and since when it has held none after it had some.
     clients: Vec<Client>,
     /// From the start of a node to its first place; those of the warm-up too.
     pub join_times: Recorder,
     /// From the loss of the last place to the next one.
     pub recovery_times: Recorder,
-    /// Bytes that nodes had sent into circuits when their machines lost power.
+    /// Bytes that nodes had sent into circuits when their hosts lost power.
     pub bytes_before_cuts: u64,
 }
 
@@ -34,20 +34,20 @@ struct Client {
 }
 
 impl Relays {
-    /// Nothing has happened on `machines` machines.
-    pub fn new(machines: usize) -> Self {
+    /// Nothing has happened on `hosts` hosts.
+    pub fn new(hosts: usize) -> Self {
         Self {
-            clients: (0..machines).map(|_| Client::default()).collect(),
+            clients: (0..hosts).map(|_| Client::default()).collect(),
             join_times: Recorder::of_microseconds(),
             recovery_times: Recorder::of_microseconds(),
             bytes_before_cuts: 0,
         }
     }
 
-    /// Takes note of an event of the node on `machine`; `host_of` knows machines by their peers.
+    /// Takes note of an event of the node on `host`; `host_of` knows hosts by their peers.
     pub fn note(
         &mut self,
-        machine: u32,
+        host: u32,
         now_ns: u64,
         measured: bool,
         event: &Event,
@@ -56,30 +56,30 @@ impl Relays {
         match event {
             // The first that a node tells.
             Event::Listening { .. } => {
-                let client = &mut self.clients[machine as usize];
+                let client = &mut self.clients[host as usize];
                 if client.relays.is_empty() && client.without_since_ns.is_none() {
                     client.started_ns.get_or_insert(now_ns);
                 }
             }
             Event::RelayReserved { relay, .. } => {
                 if let Some(relay) = host_of(relay) {
-                    self.found(machine, relay, now_ns, measured);
+                    self.found(host, relay, now_ns, measured);
                 }
             }
             Event::RelayReservationLost { relay, .. } => {
                 if let Some(relay) = host_of(relay) {
-                    self.clients[machine as usize].lose(relay, now_ns);
+                    self.clients[host as usize].lose(relay, now_ns);
                 }
             }
             _ => {}
         }
     }
 
-    /// A machine lost power: its own places are gone with it, and those that it held for others.
-    pub fn host_down(&mut self, machine: u32, now_ns: u64) {
-        self.clients[machine as usize] = Client::default();
+    /// A host lost power: its own places are gone with it, and those that it held for others.
+    pub fn host_down(&mut self, host: u32, now_ns: u64) {
+        self.clients[host as usize] = Client::default();
         for client in &mut self.clients {
-            client.lose(machine, now_ns);
+            client.lose(host, now_ns);
         }
     }
 
@@ -90,14 +90,14 @@ impl Relays {
             .flat_map(|client| client.relays.iter().copied())
     }
 
-    /// Machines that have lost their last place and have found no other.
+    /// Hosts that have lost their last place and have found no other.
     pub fn without(&self) -> usize {
         let without = |client: &&Client| client.without_since_ns.is_some();
         self.clients.iter().filter(without).count()
     }
 
-    fn found(&mut self, machine: u32, relay: u32, now_ns: u64, measured: bool) {
-        let client = &mut self.clients[machine as usize];
+    fn found(&mut self, host: u32, relay: u32, now_ns: u64, measured: bool) {
+        let client = &mut self.clients[host as usize];
         client.relays.insert(relay);
         if let Some(started_ns) = client.started_ns.take() {
             let took_us = now_ns.saturating_sub(started_ns) / 1000;

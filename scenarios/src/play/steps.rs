@@ -8,23 +8,23 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId};
 
 use super::conditions;
-use super::machine::Machines;
+use super::run::Run;
 use crate::workload::Actor;
 use crate::world::Step;
 
-/// Puts all steps of the machines' world into the event queue.
-pub fn schedule(machines: &Arc<Machines>) {
-    let last = last_changes(&machines.world.steps);
-    for (place, (at_ns, step)) in machines.world.steps.clone().into_iter().enumerate() {
+/// Puts all steps of the run's world into the event queue.
+pub fn schedule(run: &Arc<Run>) {
+    let last = last_changes(&run.world.steps);
+    for (place, (at_ns, step)) in run.world.steps.clone().into_iter().enumerate() {
         let (class, host) = match &step {
             Step::Work { host, .. } => (Class::Workload, HostId(*host)),
             Step::Fault { .. } => (Class::World, HostId::NONE),
         };
-        let performing = Arc::clone(machines);
+        let performing = Arc::clone(run);
         let is_last = last.contains(&place);
         let action = Box::new(move || perform(&performing, &step, is_last));
         let at = SimTime::from_nanos(at_ns);
-        machines.testbed.call_at(at, class, host, action);
+        run.testbed.call_at(at, class, host, action);
     }
 }
 
@@ -42,7 +42,7 @@ fn last_changes(steps: &[(u64, Step)]) -> BTreeSet<usize> {
 }
 
 /// Performs a step; `is_last` is for faults, as [`conditions::change`] has it.
-fn perform(machines: &Arc<Machines>, step: &Step, is_last: bool) {
+fn perform(run: &Arc<Run>, step: &Step, is_last: bool) {
     match step {
         Step::Work {
             host,
@@ -53,10 +53,10 @@ fn perform(machines: &Arc<Machines>, step: &Step, is_last: bool) {
                 host: *host,
                 workload: *workload,
             };
-            let action = &machines.scenario.workloads[*workload].action;
-            action.perform(machines, actor, act);
+            let action = &run.scenario.workloads[*workload].action;
+            action.perform(run, actor, act);
         }
-        Step::Fault { fault, change } => conditions::change(machines, *fault, change, is_last),
+        Step::Fault { fault, change } => conditions::change(run, *fault, change, is_last),
     }
 }
 

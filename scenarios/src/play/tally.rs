@@ -8,11 +8,11 @@ use orrery_reports::stats::Recorder;
 /// Everything counted in a run.
 #[derive(Debug)]
 pub struct Tally {
-    /// Open connections of each machine.
+    /// Open connections of each host.
     connections: Vec<u32>,
-    /// Most connections that any machine had at once.
+    /// Most connections that any host had at once.
     pub connections_max: u32,
-    /// What each machine's node has told.
+    /// What each host's node has told.
     events: Vec<u64>,
     /// Requests that nodes refused.
     pub refused: u64,
@@ -29,12 +29,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing has happened on `machines` machines.
-    pub fn new(machines: usize) -> Self {
+    /// Nothing has happened on `hosts` hosts.
+    pub fn new(hosts: usize) -> Self {
         Self {
-            connections: vec![0; machines],
+            connections: vec![0; hosts],
             connections_max: 0,
-            events: vec![0; machines],
+            events: vec![0; hosts],
             refused: 0,
             pulls: Recorder::of_microseconds(),
             pulls_failed: 0,
@@ -44,24 +44,24 @@ impl Tally {
         }
     }
 
-    /// Ends of connections that are open now, on all machines together.
+    /// Ends of connections that are open now, on all hosts together.
     pub fn connection_ends(&self) -> u64 {
         self.connections.iter().copied().map(u64::from).sum()
     }
 
-    /// The node on `machine` told something.
-    pub fn told(&mut self, machine: u32) {
-        self.events[machine as usize] += 1;
+    /// The node on `host` told something.
+    pub fn told(&mut self, host: u32) {
+        self.events[host as usize] += 1;
     }
 
-    /// Most events that any one machine's nodes told.
+    /// Most events that any one host's nodes told.
     pub fn events_max(&self) -> u64 {
         self.events.iter().copied().max().unwrap_or(0)
     }
 
-    /// Takes note of an event of the node on `machine`.
-    pub fn note(&mut self, machine: u32, now_ns: u64, measured: bool, event: &Event) {
-        let open = &mut self.connections[machine as usize];
+    /// Takes note of an event of the node on `host`.
+    pub fn note(&mut self, host: u32, now_ns: u64, measured: bool, event: &Event) {
+        let open = &mut self.connections[host as usize];
         match event {
             Event::Connected { .. } => {
                 *open += 1;
@@ -77,12 +77,12 @@ impl Tally {
         }
     }
 
-    /// Open connections of the node on `machine`.
-    pub fn connections(&self, machine: u32) -> u32 {
-        self.connections[machine as usize]
+    /// Open connections of the node on `host`.
+    pub fn connections(&self, host: u32) -> u32 {
+        self.connections[host as usize]
     }
 
-    /// A node measured a round trip between machines in two regions.
+    /// A node measured a round trip between hosts in two regions.
     pub fn pinged(&mut self, now_ns: u64, (from, to): (&str, &str), rtt_us: u64) {
         self.pings.record(now_ns, rtt_us);
         let known = self.pings_between.get_mut(from);
@@ -102,8 +102,8 @@ impl Tally {
         }
     }
 
-    /// The machine's programs end, and all connections with them.
-    pub fn host_down(&mut self, machine: u32) {
-        self.connections[machine as usize] = 0;
+    /// The host's programs end, and all connections with them.
+    pub fn host_down(&mut self, host: u32) {
+        self.connections[host as usize] = 0;
     }
 }

@@ -8,19 +8,19 @@ use orrery_node::api::Event;
 use orrery_node::environment::Observer;
 use orrery_node::protocol::{FEED_PROTOCOL, Reason};
 
-use super::machine::{Machines, State};
+use super::run::{Run, State};
 use crate::workload::Told;
 
-/// Passes on what the node of a machine tells.
+/// Passes on what the node of a host tells.
 pub struct Witness {
-    pub machines: Arc<Machines>,
-    pub machine: u32,
+    pub run: Arc<Run>,
+    pub host: u32,
 }
 
 impl Observer for Witness {
     fn event(&self, event: &Event) {
-        self.machines.testbed.report(self.machine, &told(event));
-        self.machines.note(self.machine, event);
+        self.run.testbed.report(self.host, &told(event));
+        self.run.note(self.host, event);
     }
 }
 
@@ -49,20 +49,20 @@ impl Hasher for Bytes {
     }
 }
 
-impl Machines {
-    fn note(&self, machine: u32, event: &Event) {
+impl Run {
+    fn note(&self, host: u32, event: &Event) {
         let now_ns = self.now_ns();
         let measured = self.is_measured(now_ns);
         let mut state = self.state();
         let state = &mut *state;
-        state.tally.told(machine);
+        state.tally.told(host);
         if measured {
             let names = &state.names;
-            let is_teller = |peer: &PeerId| names.of_peer(peer) == Some(machine);
+            let is_teller = |peer: &PeerId| names.of_peer(peer) == Some(host);
             state.measured.note(&is_teller, now_ns, event);
         }
         state.trackers.on_event(&Told {
-            host: machine,
+            host,
             now_ns,
             measured,
             event,
@@ -77,7 +77,7 @@ impl Machines {
             } => {
                 let public = readers.is_empty();
                 let readers: Vec<u32> = if public {
-                    self.world.friends.of(machine).to_vec()
+                    self.world.friends.of(host).to_vec()
                 } else {
                     readers
                         .iter()
@@ -90,7 +90,7 @@ impl Machines {
                 };
                 state
                     .ledger
-                    .posted(*op, machine, now_ns, *stamp_ms, readers, public);
+                    .posted(*op, host, now_ns, *stamp_ms, readers, public);
             }
             Event::Granted { op, reader } => {
                 if let Some(reader) = state.names.of_identity(reader) {
@@ -98,21 +98,21 @@ impl Machines {
                 }
             }
             Event::Received { op, .. } => {
-                state.last_received_ns.insert(machine, now_ns);
-                state.ledger.received(*op, machine, now_ns);
+                state.last_received_ns.insert(host, now_ns);
+                state.ledger.received(*op, host, now_ns);
             }
             // What comes with each message is of no concern to anything below.
             Event::GossipReceived { .. } => {}
             Event::Pinged { peer, rtt_us } => {
                 if let Some(peer) = state.names.of_peer(peer).filter(|_| measured) {
-                    let ends = (self.region(machine), self.region(peer));
+                    let ends = (self.region(host), self.region(peer));
                     state.tally.pinged(now_ns, ends, *rtt_us);
                 }
             }
             Event::NeighbourFound { peer, .. } => {
                 if let Some(peer) = state.names.of_peer(peer) {
                     let neighbourhood = &mut state.neighbourhood;
-                    neighbourhood.found((machine, peer), now_ns, measured);
+                    neighbourhood.found((host, peer), now_ns, measured);
                 }
             }
             Event::Refused {
@@ -120,16 +120,16 @@ impl Machines {
                 protocol,
                 reason,
             } => {
-                state.tally.note(machine, now_ns, measured, event);
-                state.refuses(machine, peer, [protocol, reason], now_ns);
+                state.tally.note(host, now_ns, measured, event);
+                state.refuses(host, peer, [protocol, reason], now_ns);
             }
             other => {
-                state.tally.note(machine, now_ns, measured, other);
+                state.tally.note(host, now_ns, measured, other);
                 let host_of = |peer: &PeerId| state.names.of_peer(peer);
-                state.relays.note(machine, now_ns, measured, other, host_of);
-                state.overlay.note(machine, now_ns, other, host_of);
+                state.relays.note(host, now_ns, measured, other, host_of);
+                state.overlay.note(host, now_ns, other, host_of);
                 if self.follows_links() {
-                    state.links_change(machine, now_ns, other);
+                    state.links_change(host, now_ns, other);
                 }
             }
         }
@@ -137,13 +137,13 @@ impl Machines {
 }
 
 impl State {
-    /// The node on `machine` has turned a request down.
-    fn refuses(&mut self, machine: u32, peer: &PeerId, [protocol, reason]: [&str; 2], now_ns: u64) {
+    /// The node on `host` has turned a request down.
+    fn refuses(&mut self, host: u32, peer: &PeerId, [protocol, reason]: [&str; 2], now_ns: u64) {
         if protocol == FEED_PROTOCOL.as_ref()
             && reason == Reason::TooLargeForRelay.name()
             && let Some(reader) = self.names.of_peer(peer)
         {
-            self.ledger.too_large(machine, reader, now_ns);
+            self.ledger.too_large(host, reader, now_ns);
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::metrics::hostile::{
     HOSTILE_ATTEMPTS, HOSTILE_BORNE, HOSTILE_LEFT_OUT, HOSTILE_REACHED, HOSTILE_REFUSED,
 };
 use crate::metrics::node::{NODE_EVENTS, NODE_STORED};
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::play::verdict::metrics::Metrics;
 use crate::testbed::Capability;
 
@@ -50,16 +50,16 @@ impl ProgramKind for Hostile {
         }
     }
 
-    fn boot(&self, machines: &Arc<Machines>, host: u32) {
-        start(self, machines, host);
+    fn boot(&self, run: &Arc<Run>, host: u32) {
+        start(self, run, host);
     }
 
-    fn collect(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
-        judge(machines, metrics, result);
+    fn collect(run: &Run, metrics: &mut Metrics, result: &mut SeedResult) {
+        judge(run, metrics, result);
     }
 }
 
-/// What became of the acts of one kind, on all machines together.
+/// What became of the acts of one kind, on all hosts together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Acts that began.
@@ -79,7 +79,7 @@ pub type Acts = BTreeMap<Kind, Counts>;
 
 /// Notes what the hostile peer of a host tells.
 struct Noting {
-    machines: Arc<Machines>,
+    run: Arc<Run>,
     host: u32,
 }
 
@@ -94,8 +94,8 @@ impl Witness for Noting {
             Told::Ended(Effect::Unreached) => 5,
         };
         let told = [kind.name().as_bytes(), &[number]].concat();
-        self.machines.testbed.report(self.host, &told);
-        let mut state = self.machines.state();
+        self.run.testbed.report(self.host, &told);
+        let mut state = self.run.state();
         let counts = state.programs.hostile.entry(kind).or_default();
         match what {
             Told::Begun => counts.attempts += 1,
@@ -110,23 +110,23 @@ impl Witness for Noting {
 }
 
 /// Starts the hostile peer of a host. It ends with the workloads.
-fn start(hostile: &Hostile, machines: &Arc<Machines>, host: u32) {
+fn start(hostile: &Hostile, run: &Arc<Run>, host: u32) {
     let kinds: Vec<Kind> = hostile.does.iter().filter_map(|n| Kind::named(n)).collect();
     // Those that never begin are to be seen, too.
     for &kind in &kinds {
-        machines.state().programs.hostile.entry(kind).or_default();
+        run.state().programs.hostile.entry(kind).or_default();
     }
-    let now_ns = machines.now_ns();
-    let left_ns = machines.scenario.duration_ns.saturating_sub(now_ns);
-    let Some(wires) = machines.wires(host).filter(|_| left_ns > 0) else {
+    let now_ns = run.now_ns();
+    let left_ns = run.scenario.duration_ns.saturating_sub(now_ns);
+    let Some(wires) = run.wires(host).filter(|_| left_ns > 0) else {
         return;
     };
     let mut seed = [0; 32];
-    let mut stream = machines.testbed.stream("hostile", host);
+    let mut stream = run.testbed.stream("hostile", host);
     stream.fill_bytes(&mut seed);
     let targets = hostile.target.iter().filter(|&target| target != host);
     let peer = Peer {
-        keys: machines.keys(host).clone(),
+        keys: run.keys(host).clone(),
         plan: Plan {
             does: kinds,
             every: Duration::from_nanos(hostile.every_ns),
@@ -134,11 +134,11 @@ fn start(hostile: &Hostile, machines: &Arc<Machines>, host: u32) {
             at_once_max: hostile.at_once_max as usize,
             topics: hostile.topics.clone(),
         },
-        targets: targets.map(|target| target_of(machines, target)).collect(),
+        targets: targets.map(|target| target_of(run, target)).collect(),
         wires: Wires::new(wires),
         seed,
         witness: Arc::new(Noting {
-            machines: Arc::clone(machines),
+            run: Arc::clone(run),
             host,
         }),
     };
@@ -147,13 +147,13 @@ fn start(hostile: &Hostile, machines: &Arc<Machines>, host: u32) {
         let acting = std::pin::pin!(peer.run());
         select(acting, end).await;
     };
-    machines.testbed.spawn(host, misbehave.boxed());
+    run.testbed.spawn(host, misbehave.boxed());
 }
 
 /// What a hostile peer knows of a host's node: all that a card tells.
-fn target_of(machines: &Machines, host: u32) -> Target {
-    let keys = machines.keys(host);
-    let addresses = machines.addresses(host).to_vec();
+fn target_of(run: &Run, host: u32) -> Target {
+    let keys = run.keys(host);
+    let addresses = run.addresses(host).to_vec();
     Target {
         peer: keys.peer(),
         card: keys
@@ -167,19 +167,18 @@ fn target_of(machines: &Machines, host: u32) -> Target {
 type Figure = fn(&Counts) -> u64;
 
 /// Counts acts by kind, if there are hostile peers. A misbehaviour is a fault that has to fire: it is declared by its attempts.
-fn judge(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
-    let groups = &machines.scenario.groups;
+fn judge(run: &Run, metrics: &mut Metrics, result: &mut SeedResult) {
+    let groups = &run.scenario.groups;
     if !groups
         .iter()
         .any(|group| matches!(group.program, Program::Hostile(_)))
     {
         return;
     }
-    let stored = (0..).zip(&machines.world.hosts);
-    let stored =
-        stored.map(|(host, _)| stored_bytes(&**machines.testbed.storage(host).files(), "", 0));
+    let stored = (0..).zip(&run.world.hosts);
+    let stored = stored.map(|(host, _)| stored_bytes(&**run.testbed.storage(host).files(), "", 0));
     metrics.count(&NODE_STORED, &[], stored.max().unwrap_or(0));
-    let state = machines.state();
+    let state = run.state();
     metrics.count(&NODE_EVENTS, &[], state.tally.events_max());
     let figures: [(&Definition, Figure); 5] = [
         (&HOSTILE_ATTEMPTS, |counts| counts.attempts),

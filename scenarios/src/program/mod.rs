@@ -19,7 +19,7 @@ use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::reader::Reader;
 use crate::format::reading::tree::Table;
 use crate::format::scenario::group::Group;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::play::verdict::metrics::Metrics;
 use crate::testbed::Capability;
 
@@ -48,11 +48,11 @@ pub trait ProgramKind: Serialize + DeserializeOwned + Sized {
     }
 
     /// Starts it on a host, whose programs end with the host's life.
-    fn boot(&self, machines: &Arc<Machines>, host: u32);
+    fn boot(&self, run: &Arc<Run>, host: u32);
 
     /// A run has ended: what became of all of its hosts.
-    fn collect(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
-        let _ = (machines, metrics, result);
+    fn collect(run: &Run, metrics: &mut Metrics, result: &mut SeedResult) {
+        let _ = (run, metrics, result);
     }
 }
 
@@ -138,16 +138,16 @@ macro_rules! programs {
             }
 
             /// See [`ProgramKind::boot`].
-            pub fn boot(&self, machines: &Arc<Machines>, host: u32) {
+            pub fn boot(&self, run: &Arc<Run>, host: u32) {
                 match self {
-                    $(Self::$kind(program) => program.boot(machines, host),)+
+                    $(Self::$kind(program) => program.boot(run, host),)+
                 }
             }
         }
 
         /// Collects what became of all programs' hosts.
-        pub fn collect(machines: &Machines, metrics: &mut Metrics, result: &mut SeedResult) {
-            $(<$program>::collect(machines, metrics, result);)+
+        pub fn collect(run: &Run, metrics: &mut Metrics, result: &mut SeedResult) {
+            $(<$program>::collect(run, metrics, result);)+
         }
     };
 }

@@ -16,7 +16,7 @@ use super::ProgramKind;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::reader::Reader;
 use crate::play::Witness;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::services;
 
 /// The reference node. Its settings are its group's.
@@ -31,22 +31,22 @@ impl ProgramKind for Node {
         Self
     }
 
-    fn boot(&self, machines: &Arc<Machines>, host: u32) {
-        let starting = Arc::clone(machines);
+    fn boot(&self, run: &Arc<Run>, host: u32) {
+        let starting = Arc::clone(run);
         let start = async move {
             if let Err(error) = start(&starting, host).await {
                 let failure = format!("the node does not start: {error}");
                 starting.testbed.fail(failure);
             }
         };
-        machines.testbed.spawn(host, start.boxed());
+        run.testbed.spawn(host, start.boxed());
     }
 }
 
 /// Starts the node of a host, which then follows friends whom it does not yet follow.
-async fn start(machines: &Arc<Machines>, host: u32) -> Result<(), String> {
-    let storage = machines.testbed.storage(host);
-    let keys = machines.keys(host).clone();
+async fn start(run: &Arc<Run>, host: u32) -> Result<(), String> {
+    let storage = run.testbed.storage(host);
+    let keys = run.keys(host).clone();
     let keys = (&*storage as &dyn Storage)
         .run(move |disk| match Keys::load(disk)? {
             Some(keys) => Ok(keys),
@@ -56,48 +56,41 @@ async fn start(machines: &Arc<Machines>, host: u32) -> Result<(), String> {
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
     let observer: Arc<dyn Observer> = Arc::new(Witness {
-        machines: Arc::clone(machines),
-        machine: host,
+        run: Arc::clone(run),
+        host,
     });
-    let mut config = machines.config(host)?.clone();
-    let known = machines.scenario.group_of(host).bootstrap.iter();
-    let known = known.flat_map(|known| machines.named_addresses(known));
+    let mut config = run.config(host)?.clone();
+    let known = run.scenario.group_of(host).bootstrap.iter();
+    let known = known.flat_map(|known| run.named_addresses(known));
     config.bootstrap.peers.extend(known);
-    let listed = machines.scenario.group_of(host).listed.iter();
-    let listed = listed.map(|listed| machines.keys(listed).peer().to_string());
+    let listed = run.scenario.group_of(host).listed.iter();
+    let listed = listed.map(|listed| run.keys(listed).peer().to_string());
     config.relay.listed.extend(listed);
-    let now_ns = machines.now_ns();
-    machines.state().neighbourhood.starts(host, now_ns);
-    machines.state().overlay.starts(host, now_ns);
-    let environment = machines.testbed.environment(host, &config, observer);
-    let [_, of_services] = machines.scenario.group_of(host).node_tables();
+    let now_ns = run.now_ns();
+    run.state().neighbourhood.starts(host, now_ns);
+    run.state().overlay.starts(host, now_ns);
+    let environment = run.testbed.environment(host, &config, observer);
+    let [_, of_services] = run.scenario.group_of(host).node_tables();
     let services = services::start(&of_services, keys.peer())?;
     let node = Program::start_with(config, keys, environment, services)
         .await
         .map_err(|error| error.to_string())?;
-    machines.state().nodes[host as usize] = Some(node.clone());
+    run.state().nodes[host as usize] = Some(node.clone());
     // Who takes no part in feeds follows nobody; what friends write does not come there.
-    if !machines.exchanges_feeds(host) {
+    if !run.exchanges_feeds(host) {
         return Ok(());
     }
-    let follows = machines.scenario.group_of(host).follows.iter();
+    let follows = run.scenario.group_of(host).follows.iter();
     let others = follows.filter(|&other| other != host);
-    for friend in machines
-        .world
-        .friends
-        .of(host)
-        .iter()
-        .copied()
-        .chain(others)
-    {
-        if machines.state().followed[host as usize].contains(&friend) {
+    for friend in run.world.friends.of(host).iter().copied().chain(others) {
+        if run.state().followed[host as usize].contains(&friend) {
             continue;
         }
-        let card = machines.card(friend).to_owned();
+        let card = run.card(friend).to_owned();
         node.command(Command::follow(card))
             .await
             .map_err(|error| error.to_string())?;
-        machines.state().followed[host as usize].insert(friend);
+        run.state().followed[host as usize].insert(friend);
     }
     Ok(())
 }

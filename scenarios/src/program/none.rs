@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ProgramKind;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::reader::Reader;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Capability;
 
 /// Nothing.
@@ -23,5 +23,5 @@ impl ProgramKind for Nothing {
     }
 
     /// What workloads need on hosts they start themselves.
-    fn boot(&self, _: &Arc<Machines>, _: u32) {}
+    fn boot(&self, _: &Arc<Run>, _: u32) {}
 }

@@ -17,7 +17,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::{Definition, not_done};
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 
 /// Hosts dial others, beyond whom the node dials by itself.
 #[derive(JsonSchema)]
@@ -95,9 +95,9 @@ impl Kind for Dial {
         drawing.act::<Self>(turn.at_ns, turn.host, Act { peers });
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
         for &peer in &act.peers {
-            dial(machines, actor.host, peer);
+            dial(run, actor.host, peer);
         }
     }
 
@@ -107,12 +107,12 @@ impl Kind for Dial {
 }
 
 /// A host's node dials another at all its addresses, unless they are connected.
-fn dial(machines: &Arc<Machines>, host: u32, peer: u32) {
-    let mut state = machines.state();
+fn dial(run: &Arc<Run>, host: u32, peer: u32) {
+    let mut state = run.state();
     let Some(node) = state.nodes[host as usize].clone() else {
         return state.trackers.get::<Dial>().fails(Reason::HostDown, 1);
     };
-    let addresses: Vec<String> = machines
+    let addresses: Vec<String> = run
         .named_addresses(peer)
         .map(|address| address.to_string())
         .collect();
@@ -123,7 +123,7 @@ fn dial(machines: &Arc<Machines>, host: u32, peer: u32) {
         state.trackers.get::<Dial>().begins((host, peer));
     }
     drop(state);
-    let told = Arc::clone(machines);
+    let told = Arc::clone(run);
     let dialling = async move {
         if let Err(error) = node.command(Command::DialPeer { addresses }).await {
             tracing::warn!(%error, "a dial did not begin");
@@ -132,7 +132,7 @@ fn dial(machines: &Arc<Machines>, host: u32, peer: u32) {
             dials.fail((host, peer), (&error).into());
         }
     };
-    machines.testbed.spawn(host, dialling.boxed());
+    run.testbed.spawn(host, dialling.boxed());
 }
 
 /// All dials of a run that have not led to a connection.

@@ -16,7 +16,7 @@ use crate::format::scenario::group::Group;
 use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::Hosts;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Capability;
 
 /// A kind of workload, as a scenario has given it.
@@ -77,14 +77,14 @@ pub trait Kind:
     fn plan(&self, turn: &Turn, drawing: &mut Drawing<'_>);
 
     /// Does it.
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Self::Act);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Self::Act);
 
     /// What follows the actions of all its workloads.
     fn tracker(planned: &Planned<'_>) -> Self::Tracker;
 
     /// Starts on a host that boots what its workloads need there, at whichever end.
-    fn serve(machines: &Arc<Machines>, host: u32) {
-        let _ = (machines, host);
+    fn serve(run: &Arc<Run>, host: u32) {
+        let _ = (run, host);
     }
 }
 

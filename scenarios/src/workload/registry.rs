@@ -23,7 +23,7 @@ use crate::format::reading::problem::Problems;
 use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::Hosts;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Capability;
 
 /// The kinds of workload that ship with the program, in the order of their documentation.
@@ -52,7 +52,7 @@ pub struct Entry {
     pub not_done: &'static Definition,
     pub(super) tracker: fn(&Planned<'_>) -> Box<dyn Tracker>,
     read: fn(&Reading<'_>, &mut Problems) -> Option<(Pace, Action)>,
-    serve: fn(&Arc<Machines>, u32),
+    serve: fn(&Arc<Run>, u32),
     fields: fn(&mut SchemaGenerator) -> Schema,
     from_json: fn(Value) -> serde_json::Result<Action>,
 }
@@ -105,9 +105,9 @@ pub fn read(kind: &str, reading: &Reading<'_>, problems: &mut Problems) -> Optio
 }
 
 /// Starts on a host that boots what workloads of any kind need there.
-pub fn serve(machines: &Arc<Machines>, host: u32) {
+pub fn serve(run: &Arc<Run>, host: u32) {
     for kind in kinds() {
-        (kind.serve)(machines, host);
+        (kind.serve)(run, host);
     }
 }
 
@@ -170,8 +170,8 @@ impl Action {
     ///
     /// # Panics
     /// If `act` is not one of this action's kind.
-    pub fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        self.0.act(machines, actor, act);
+    pub fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        self.0.act(run, actor, act);
     }
 }
 
@@ -185,7 +185,7 @@ trait Erased: Any + fmt::Debug + Send + Sync {
     fn wants(&self) -> &'static [Capability];
     fn sees_links(&self) -> bool;
     fn draw(&self, turn: &Turn, drawing: &mut Drawing<'_>);
-    fn act(&self, machines: &Arc<Machines>, actor: Actor, act: &Act);
+    fn act(&self, run: &Arc<Run>, actor: Actor, act: &Act);
     fn is(&self, other: &dyn Any) -> bool;
     fn to_json(&self) -> serde_json::Result<Value>;
 }
@@ -223,10 +223,10 @@ impl<K: Kind> Erased for K {
         self.plan(turn, drawing);
     }
 
-    fn act(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
+    fn act(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
         let act = act.get::<K>();
         let act = act.unwrap_or_else(|| unreachable!("{act:?} was not drawn for {self:?}"));
-        self.perform(machines, actor, act);
+        self.perform(run, actor, act);
     }
 
     fn is(&self, other: &dyn Any) -> bool {

@@ -20,7 +20,7 @@ use super::Kind;
 use super::not_done::Reason;
 use crate::format::Scenario;
 use crate::metrics::Definition;
-use crate::play::machine::{Machines, State};
+use crate::play::run::{Run, State};
 use crate::play::verdict::losses::{self, Lost};
 use crate::play::verdict::metrics::Metrics;
 use crate::play::{Down, Kinds};
@@ -170,7 +170,7 @@ pub struct HostDown<'a> {
 /// A run that has ended.
 pub struct Ended<'a> {
     /// All that it knew.
-    pub machines: &'a Machines,
+    pub run: &'a Run,
     /// What had become of that, the trackers aside.
     pub state: &'a State,
     /// When it ended, in simulated nanoseconds.
@@ -191,8 +191,8 @@ pub struct Results<'a> {
 
 impl Results<'_> {
     /// Lists what was lost, as far as there is room.
-    pub fn list(&mut self, machines: &Machines, lost: impl Iterator<Item = Lost>) {
-        losses::list(machines, self.result, lost);
+    pub fn list(&mut self, run: &Run, lost: impl Iterator<Item = Lost>) {
+        losses::list(run, self.result, lost);
     }
 
     /// Counts losses by cause, under `metric` and among those of the whole run.

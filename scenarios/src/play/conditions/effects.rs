@@ -10,15 +10,15 @@ use super::hosts::{access_of, port_of};
 use super::sum::OfHost;
 use super::{gateways, on_gateway, on_host};
 use crate::fault::{Adds, LifetimeChange, LinkChange};
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::profiles::{AccessProfile, Direction};
 
 /// Counts faults that keep a host's programs from running, and the one in whose network it now is,
 /// after its condition changed.
-pub(super) fn count_of_host(machines: &Machines, host: u32, before: &OfHost, now: &OfHost) {
-    let faults = &machines.scenario.faults;
+pub(super) fn count_of_host(run: &Run, host: u32, before: &OfHost, now: &OfHost) {
+    let faults = &run.scenario.faults;
     let mut credited: Vec<usize> = Vec::new();
-    let mut state = machines.state();
+    let mut state = run.state();
     let is_due = state.conditions.lives[host as usize].is_due;
     let Some(of_host) = state.conditions.hosts.get(&host) else {
         return;
@@ -31,12 +31,12 @@ pub(super) fn count_of_host(machines: &Machines, host: u32, before: &OfHost, now
 }
 
 /// Counts the faults that keep a host from starting at its time.
-pub(super) fn count_of_boot(machines: &Machines, host: u32) {
-    let mut state = machines.state();
+pub(super) fn count_of_boot(run: &Run, host: u32) {
+    let mut state = run.state();
     let Some(of_host) = state.conditions.hosts.get(&host) else {
         return;
     };
-    let faults = on_host(&machines.scenario.faults, &of_host.in_force);
+    let faults = on_host(&run.scenario.faults, &of_host.in_force);
     let credited: Vec<usize> = keeping(faults).collect();
     credit(&mut state, host, &credited);
 }
@@ -49,7 +49,7 @@ fn keeping<'a>(faults: impl Iterator<Item = (usize, Adds<'a>)>) -> impl Iterator
 }
 
 /// Counts faults at a host, each once in a turn.
-fn credit(state: &mut crate::play::machine::State, host: u32, credited: &[usize]) {
+fn credit(state: &mut crate::play::run::State, host: u32, credited: &[usize]) {
     for &fault in credited {
         let of_host = state.conditions.hosts.get_mut(&host);
         if of_host.is_some_and(|of_host| of_host.in_force.is_news(fault)) {
@@ -59,17 +59,17 @@ fn credit(state: &mut crate::play::machine::State, host: u32, credited: &[usize]
 }
 
 /// Counts packets that have met a host's links as faults changed them, until now.
-pub(super) fn count_of_links(machines: &Machines, host: u32) {
-    let links = machines.testbed.links();
+pub(super) fn count_of_links(run: &Run, host: u32) {
+    let links = run.testbed.links();
     let (of_access, of_lan) = (links.access_counts(host), links.port_counts(host));
-    let profile = access_of(machines, host);
-    let port = port_of(machines, host);
-    let mut state = machines.state();
+    let profile = access_of(run, host);
+    let port = port_of(run, host);
+    let mut state = run.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     let seen = std::mem::replace(&mut of_host.seen, of_access);
     let seen_on_lan = std::mem::replace(&mut of_host.seen_on_lan, of_lan);
     let credited = {
-        let faults = on_host(&machines.scenario.faults, &of_host.in_force);
+        let faults = on_host(&run.scenario.faults, &of_host.in_force);
         let changes = |of: fn(Adds<'_>) -> Option<&LinkChange>| -> Vec<(usize, LinkChange)> {
             let of_link = |(fault, adds)| Some((fault, *of(adds)?));
             faults.clone().filter_map(of_link).collect()
@@ -89,13 +89,13 @@ pub(super) fn count_of_links(machines: &Machines, host: u32) {
 }
 
 /// Counts what a host's interfaces have stopped while faults held them down, until now.
-pub(super) fn count_of_interfaces(machines: &Machines, host: u32) {
-    let stopped = machines.testbed.interfaces().stopped(host);
-    let group = machines.scenario.group_of(host);
-    let mut state = machines.state();
+pub(super) fn count_of_interfaces(run: &Run, host: u32) {
+    let stopped = run.testbed.interfaces().stopped(host);
+    let group = run.scenario.group_of(host);
+    let mut state = run.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     let seen = std::mem::replace(&mut of_host.seen_stopped, stopped.clone());
-    let faults = on_host(&machines.scenario.faults, &of_host.in_force);
+    let faults = on_host(&run.scenario.faults, &of_host.in_force);
     let credited: Vec<(usize, u64)> = faults
         .filter_map(|(fault, adds)| {
             let place = group.interface(adds.interface?)?;
@@ -109,14 +109,14 @@ pub(super) fn count_of_interfaces(machines: &Machines, host: u32) {
 }
 
 /// Counts what conditions have met at a host that one kind of fault makes, until now.
-pub(super) fn count_of_own(machines: &Machines, host: u32) {
-    let mut state = machines.state();
+pub(super) fn count_of_own(run: &Run, host: u32) {
+    let mut state = run.state();
     let Some(of_host) = state.conditions.hosts.get_mut(&host) else {
         return;
     };
-    let faults = on_host(&machines.scenario.faults, &of_host.in_force);
+    let faults = on_host(&run.scenario.faults, &of_host.in_force);
     let met: Vec<(usize, u64)> = faults
-        .filter_map(|(fault, adds)| Some((fault, (adds.own?.met)(&*machines.testbed, host))))
+        .filter_map(|(fault, adds)| Some((fault, (adds.own?.met)(&*run.testbed, host))))
         .collect();
     for (fault, met) in met {
         let of_host = state.conditions.hosts.get_mut(&host);
@@ -156,10 +156,10 @@ fn affected_by(
 }
 
 /// A host has other links now, which may count their losses anew.
-pub(super) fn link_was_set(machines: &Machines, host: u32) {
-    let links = machines.testbed.links();
+pub(super) fn link_was_set(run: &Run, host: u32) {
+    let links = run.testbed.links();
     let counts = [links.access_counts(host), links.port_counts(host)];
-    let mut state = machines.state();
+    let mut state = run.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     let seen = [&mut of_host.seen, &mut of_host.seen_on_lan];
     for (seen, now) in seen.into_iter().flatten().zip(counts.iter().flatten()) {
@@ -219,13 +219,13 @@ fn affected(
 }
 
 /// Counts sessions that began or were renewed with lifetimes that faults changed, until now.
-pub(super) fn count_of_sessions(machines: &Machines, gateway: usize) {
-    let renewed = machines.testbed.gateways().renewed(gateway);
-    let (of_nat, of_firewall) = gateways::usual(machines, gateway);
-    let mut state = machines.state();
+pub(super) fn count_of_sessions(run: &Run, gateway: usize) {
+    let renewed = run.testbed.gateways().renewed(gateway);
+    let (of_nat, of_firewall) = gateways::usual(run, gateway);
+    let mut state = run.state();
     let of_gateway = state.conditions.gateways.entry(gateway).or_default();
     let seen = std::mem::replace(&mut of_gateway.seen, renewed);
-    let faults = on_gateway(&machines.scenario.faults, &of_gateway.in_force);
+    let faults = on_gateway(&run.scenario.faults, &of_gateway.in_force);
     let changes: Vec<(usize, LifetimeChange)> =
         faults.map(|(fault, change)| (fault, *change)).collect();
     for (fault, _) in &changes {

@@ -8,7 +8,7 @@ use orrery_sim::net::stage::LinkCounts;
 use super::sum::OfHost;
 use super::{InForce, effects, life, on_host, sum};
 use crate::fault::OwnCondition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::profiles::AccessProfile;
 use crate::world::Phase;
 
@@ -35,67 +35,67 @@ pub(super) struct State {
 }
 
 /// A fault in force begins or ends at a host.
-pub(super) fn enter(machines: &Machines, host: u32, fault: usize, phase: Phase) {
-    effects::count_of_links(machines, host);
-    effects::count_of_interfaces(machines, host);
-    effects::count_of_own(machines, host);
-    let mut state = machines.state();
+pub(super) fn enter(run: &Run, host: u32, fault: usize, phase: Phase) {
+    effects::count_of_links(run, host);
+    effects::count_of_interfaces(run, host);
+    effects::count_of_own(run, host);
+    let mut state = run.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
-    of_host.in_force.enter(fault, phase, machines.now_ns());
-    let adds = machines.scenario.faults[fault].acts().on_host();
+    of_host.in_force.enter(fault, phase, run.now_ns());
+    let adds = run.scenario.faults[fault].acts().on_host();
     if let Some(own) = adds.and_then(|adds| adds.own) {
         of_host
             .seen_own
-            .insert(fault, (own.met)(&*machines.testbed, host));
+            .insert(fault, (own.met)(&*run.testbed, host));
     }
 }
 
 /// Makes of a host what the faults in force leave of it.
-pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
+pub(super) fn settle(run: &Arc<Run>, host: u32) {
     let (before, now) = {
-        let mut state = machines.state();
+        let mut state = run.state();
         let Some(of_host) = state.conditions.hosts.get_mut(&host) else {
             return;
         };
-        let faults = on_host(&machines.scenario.faults, &of_host.in_force);
-        let now = sum::of_host(machines.scenario.group_of(host), &faults);
+        let faults = on_host(&run.scenario.faults, &of_host.in_force);
+        let now = sum::of_host(run.scenario.group_of(host), &faults);
         (std::mem::replace(&mut of_host.applied, now), now)
     };
     if now.is_off && !before.is_off {
-        life::power_goes(machines, host);
+        life::power_goes(run, host);
     }
     if now.is_stopped && !now.is_off {
-        life::stop(machines, host);
+        life::stop(run, host);
     }
     if now.away != before.away {
-        relocate(machines, host, now.away);
+        relocate(run, host, now.away);
     }
     if now.away != before.away || now.link != before.link {
-        set_link(machines, host, &now);
+        set_link(run, host, &now);
     }
     if now.port != before.port
-        && let Some(profile) = port_of(machines, host)
+        && let Some(profile) = port_of(run, host)
     {
-        machines.testbed.links().set_port(host, profile, &now.port);
-        effects::link_was_set(machines, host);
+        run.testbed.links().set_port(host, profile, &now.port);
+        effects::link_was_set(run, host);
     }
     if now.down != before.down {
-        set_interfaces(machines, host);
+        set_interfaces(run, host);
     }
-    set_own(machines, host);
+    set_own(run, host);
     if before.is_off && !now.is_off {
-        machines.testbed.power().restore(host);
+        run.testbed.power().restore(host);
     }
-    effects::count_of_host(machines, host, &before, &now);
-    life::settle(machines, host);
+    effects::count_of_host(run, host, &before, &now);
+    life::settle(run, host);
 }
 
 /// Lets those conditions hold at a host that faults in force there make, each of one kind alone.
-fn set_own(machines: &Machines, host: u32) {
+fn set_own(run: &Run, host: u32) {
     let (before, now) = {
-        let mut state = machines.state();
+        let mut state = run.state();
         let of_host = state.conditions.hosts.entry(host).or_default();
-        let mut now: Vec<&OwnCondition> = on_host(&machines.scenario.faults, &of_host.in_force)
+        let mut now: Vec<&OwnCondition> = on_host(&run.scenario.faults, &of_host.in_force)
             .filter_map(|(_, adds)| adds.own)
             .collect();
         now.sort_unstable_by_key(|own| own.name);
@@ -105,7 +105,7 @@ fn set_own(machines: &Machines, host: u32) {
     let changed = |from: &[&'static OwnCondition], to: &[&'static OwnCondition], holds: bool| {
         for own in from {
             if to.iter().all(|other| other.name != own.name) {
-                (own.set)(&*machines.testbed, host, holds);
+                (own.set)(&*run.testbed, host, holds);
             }
         }
     };
@@ -114,44 +114,44 @@ fn set_own(machines: &Machines, host: u32) {
 }
 
 /// An interface of a host comes up first, or goes down for good.
-pub(super) fn interface_turns(machines: &Machines, host: u32, place: usize, is_there: bool) {
-    effects::count_of_interfaces(machines, host);
+pub(super) fn interface_turns(run: &Run, host: u32, place: usize, is_there: bool) {
+    effects::count_of_interfaces(run, host);
     {
-        let mut state = machines.state();
+        let mut state = run.state();
         let of_host = state.conditions.hosts.entry(host).or_default();
         let bit = 1 << place;
         of_host.absent = of_host.absent & !bit | if is_there { 0 } else { bit };
     }
-    set_interfaces(machines, host);
+    set_interfaces(run, host);
 }
 
 /// Takes the interfaces of a host up or down, as its group and the faults in force have it.
-fn set_interfaces(machines: &Machines, host: u32) {
+fn set_interfaces(run: &Run, host: u32) {
     let down = {
-        let mut state = machines.state();
+        let mut state = run.state();
         let of_host = state.conditions.hosts.entry(host).or_default();
         of_host.absent | of_host.applied.down
     };
-    let interfaces = machines.testbed.interfaces();
+    let interfaces = run.testbed.interfaces();
     for place in 0..interfaces.count(host) {
         interfaces.set_up(host, place, down & 1 << place == 0);
     }
 }
 
 /// Takes a host to the network of a fault, or home.
-fn relocate(machines: &Machines, host: u32, away: Option<usize>) {
+fn relocate(run: &Run, host: u32, away: Option<usize>) {
     let is_new = {
-        let mut state = machines.state();
+        let mut state = run.state();
         let of_host = state.conditions.hosts.entry(host).or_default();
         !std::mem::replace(&mut of_host.has_home, true)
     };
-    let links = machines.testbed.links();
+    let links = run.testbed.links();
     if is_new {
         links.set_home(host);
     }
     match away {
         Some(fault) => {
-            let gateway = machines.world.gateways.away(fault, host);
+            let gateway = run.world.gateways.away(fault, host);
             links.move_to(host, gateway);
         }
         None => links.return_home(host),
@@ -159,32 +159,32 @@ fn relocate(machines: &Machines, host: u32, away: Option<usize>) {
 }
 
 /// Gives a host the access link of the network that it is in, as faults change it.
-fn set_link(machines: &Machines, host: u32, now: &OfHost) {
-    let profile = profile_of(machines, host, now);
-    let links = machines.testbed.links();
+fn set_link(run: &Run, host: u32, now: &OfHost) {
+    let profile = profile_of(run, host, now);
+    let links = run.testbed.links();
     links.set_access(host, profile, &now.link);
-    effects::link_was_set(machines, host);
+    effects::link_was_set(run, host);
 }
 
 /// What a host's port on its local network is without faults; `None` without such a network.
-pub(super) fn port_of(machines: &Machines, host: u32) -> Option<&AccessProfile> {
-    let lan = machines.scenario.group_of(host).lan.as_ref();
+pub(super) fn port_of(run: &Run, host: u32) -> Option<&AccessProfile> {
+    let lan = run.scenario.group_of(host).lan.as_ref();
     lan.map(|lan| &lan.port)
 }
 
 /// The access link of a host where it is now, without what faults change of it.
-pub(super) fn access_of(machines: &Machines, host: u32) -> &AccessProfile {
+pub(super) fn access_of(run: &Run, host: u32) -> &AccessProfile {
     let applied = {
-        let state = machines.state();
+        let state = run.state();
         let of_host = state.conditions.hosts.get(&host);
         of_host.map_or_else(OfHost::default, |of_host| of_host.applied)
     };
-    profile_of(machines, host, &applied)
+    profile_of(run, host, &applied)
 }
 
-fn profile_of<'a>(machines: &'a Machines, host: u32, now: &OfHost) -> &'a AccessProfile {
-    let network = |fault: usize| machines.scenario.faults[fault].acts().on_host()?.away;
+fn profile_of<'a>(run: &'a Run, host: u32, now: &OfHost) -> &'a AccessProfile {
+    let network = |fault: usize| run.scenario.faults[fault].acts().on_host()?.away;
     let elsewhere = now.away.and_then(network);
     let elsewhere = elsewhere.and_then(|network| network.access.as_ref());
-    elsewhere.unwrap_or(&machines.scenario.group_of(host).access)
+    elsewhere.unwrap_or(&run.scenario.group_of(host).access)
 }

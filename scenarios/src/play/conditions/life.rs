@@ -1,15 +1,15 @@
 //! What runs on hosts: a host's programs start once its time to boot has come and neither a power
 //! cut nor a stop is in force, and end when one begins.
 //!
-//! Owns when they start and end. How a node starts is [`Machines::boot`]'s.
+//! Owns when they start and end. How a node starts is [`Run::boot`]'s.
 
 use std::sync::Arc;
 
 use futures::FutureExt;
 use orrery_sim::{Class, HostId};
 
-use crate::play::machine::Machines;
 use crate::play::relays::circuit_bytes;
+use crate::play::run::Run;
 use crate::play::steps::counter;
 use crate::play::verdict::NODE_COUNTERS;
 
@@ -36,16 +36,16 @@ pub enum Down {
 }
 
 /// The time has come at which a host is to start.
-pub fn boot_is_due(machines: &Arc<Machines>, host: u32) {
-    machines.state().conditions.lives[host as usize].is_due = true;
-    super::effects::count_of_boot(machines, host);
-    settle(machines, host);
+pub fn boot_is_due(run: &Arc<Run>, host: u32) {
+    run.state().conditions.lives[host as usize].is_due = true;
+    super::effects::count_of_boot(run, host);
+    settle(run, host);
 }
 
 /// Starts a host's programs if they are to run and do not.
-pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
+pub(super) fn settle(run: &Arc<Run>, host: u32) {
     let was_ending = {
-        let mut state = machines.state();
+        let mut state = run.state();
         let conditions = &mut state.conditions;
         let of_host = conditions.hosts.get(&host);
         let kept = of_host.is_some_and(|it| it.applied.is_off || it.applied.is_stopped);
@@ -58,33 +58,33 @@ pub(super) fn settle(machines: &Arc<Machines>, host: u32) {
     };
     if was_ending {
         // What has not ended by then is ended.
-        machines.testbed.power().stop_programs(host);
+        run.testbed.power().stop_programs(host);
     }
-    machines.boot(host);
+    run.boot(host);
 }
 
 /// A host loses its power.
-pub(super) fn power_goes(machines: &Machines, host: u32) {
-    let node = goes_down(machines, host, Down::LostPower);
-    machines.testbed.power().cut(host);
+pub(super) fn power_goes(run: &Run, host: u32) {
+    let node = goes_down(run, host, Down::LostPower);
+    run.testbed.power().cut(host);
     drop(node);
 }
 
 /// Ends a host's programs in good order, if they run.
-pub(super) fn stop(machines: &Arc<Machines>, host: u32) {
-    if !machines.state().conditions.lives[host as usize].runs {
+pub(super) fn stop(run: &Arc<Run>, host: u32) {
+    if !run.state().conditions.lives[host as usize].runs {
         return;
     }
-    let node = goes_down(machines, host, Down::Stopped);
+    let node = goes_down(run, host, Down::Stopped);
     let ends = {
-        let life = &mut machines.state().conditions.lives[host as usize];
+        let life = &mut run.state().conditions.lives[host as usize];
         life.is_ending = true;
         life.ends
     };
     let Some(node) = node else {
-        return finish_stop(machines, host, ends);
+        return finish_stop(run, host, ends);
     };
-    let stopping = Arc::clone(machines);
+    let stopping = Arc::clone(run);
     let stop = async move {
         node.stop().await;
         drop(node);
@@ -93,22 +93,22 @@ pub(super) fn stop(machines: &Arc<Machines>, host: u32) {
         let finish = move || finish_stop(&stopping, host, ends);
         testbed.call_at(testbed.now(), Class::World, HostId(host), Box::new(finish));
     };
-    machines.testbed.spawn(host, stop.boxed());
+    run.testbed.spawn(host, stop.boxed());
 }
 
 /// A host's node has stopped: whatever else still runs there ends too.
-fn finish_stop(machines: &Machines, host: u32, ends: u32) {
-    let life = &mut machines.state().conditions.lives[host as usize];
+fn finish_stop(run: &Run, host: u32, ends: u32) {
+    let life = &mut run.state().conditions.lives[host as usize];
     if life.ends != ends || !std::mem::take(&mut life.is_ending) {
         return;
     }
-    machines.testbed.power().stop_programs(host);
+    run.testbed.power().stop_programs(host);
 }
 
 /// Tells everything that follows hosts that a host's programs end. Returns its node.
-fn goes_down(machines: &Machines, host: u32, how: Down) -> Option<orrery_node::NodeHandle> {
-    let now_ns = machines.now_ns();
-    let mut state = machines.state();
+fn goes_down(run: &Run, host: u32, how: Down) -> Option<orrery_node::NodeHandle> {
+    let now_ns = run.now_ns();
+    let mut state = run.state();
     let life = &mut state.conditions.lives[host as usize];
     life.ends += 1;
     (life.runs, life.is_ending) = (false, false);

@@ -18,7 +18,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::machine::Machines;
+use super::run::Run;
 use crate::fault::{Acts, Adds, Fault, LifetimeChange, Sides};
 use crate::world::{Change, Phase, Target};
 
@@ -89,30 +89,30 @@ impl InForce {
 
 /// Carries out a change of a fault. What lasts is carried out by the last change of this moment
 /// that concerns the same target, which `is_last` says this is.
-pub fn change(machines: &Arc<Machines>, fault: usize, change: &Change, is_last: bool) {
-    let acts = machines.scenario.faults[fault].acts();
+pub fn change(run: &Arc<Run>, fault: usize, change: &Change, is_last: bool) {
+    let acts = run.scenario.faults[fault].acts();
     match (acts, change.target, change.phase) {
-        (Acts::Parts(sides), Target::Network, Phase::Begins) => part(machines, fault, &sides),
-        (Acts::Parts(_), Target::Network, Phase::Ends) => heal(machines, fault),
+        (Acts::Parts(sides), Target::Network, Phase::Begins) => part(run, fault, &sides),
+        (Acts::Parts(_), Target::Network, Phase::Ends) => heal(run, fault),
         (Acts::OnHosts(..), Target::Host(host), Phase::Begins | Phase::Ends) => {
-            hosts::enter(machines, host, fault, change.phase);
+            hosts::enter(run, host, fault, change.phase);
             if is_last {
-                hosts::settle(machines, host);
+                hosts::settle(run, host);
             }
         }
         (Acts::OnGateways(..), Target::Gateway(gateway), Phase::Begins | Phase::Ends) => {
-            gateways::enter(machines, gateway, fault, change.phase);
+            gateways::enter(run, gateway, fault, change.phase);
             if is_last {
-                gateways::settle(machines, gateway);
+                gateways::settle(run, gateway);
             }
         }
         (Acts::StrikesHosts(_, kind), Target::Host(host), Phase::Strikes { amount }) => {
-            let fired = kind.strike(&*machines.testbed, host, amount);
-            machines.state().fired[fault] += fired;
+            let fired = kind.strike(&*run.testbed, host, amount);
+            run.state().fired[fault] += fired;
         }
         (Acts::StrikesGateways(_, kind), Target::Gateway(gateway), Phase::Strikes { .. }) => {
-            let fired = kind.strike(&*machines.testbed, gateway);
-            machines.state().fired[fault] += fired;
+            let fired = kind.strike(&*run.testbed, gateway);
+            run.state().fired[fault] += fired;
         }
         (
             Acts::Parts(_)
@@ -127,48 +127,48 @@ pub fn change(machines: &Arc<Machines>, fault: usize, change: &Change, is_last: 
 }
 
 /// An interface of a host comes up first, or goes down for good, as its group says.
-pub fn interface_turns(machines: &Machines, host: u32, place: usize, is_there: bool) {
-    hosts::interface_turns(machines, host, place, is_there);
+pub fn interface_turns(run: &Run, host: u32, place: usize, is_there: bool) {
+    hosts::interface_turns(run, host, place, is_there);
 }
 
 /// Counts what faults that are still in force have done, at the end of a run.
-pub fn count_rest(machines: &Machines) {
+pub fn count_rest(run: &Run) {
     let (hosts, gateways, partitions) = {
-        let conditions = &machines.state().conditions;
+        let conditions = &run.state().conditions;
         let hosts: Vec<u32> = conditions.hosts.keys().copied().collect();
         let gateways: Vec<usize> = conditions.gateways.keys().copied().collect();
         let partitions: Vec<usize> = conditions.partitions.iter().copied().collect();
         (hosts, gateways, partitions)
     };
     for host in hosts {
-        effects::count_of_links(machines, host);
-        effects::count_of_interfaces(machines, host);
-        effects::count_of_own(machines, host);
+        effects::count_of_links(run, host);
+        effects::count_of_interfaces(run, host);
+        effects::count_of_own(run, host);
     }
     for gateway in gateways {
-        effects::count_of_sessions(machines, gateway);
+        effects::count_of_sessions(run, gateway);
     }
     for fault in partitions {
-        heal(machines, fault);
+        heal(run, fault);
     }
 }
 
 /// From now on nothing passes between two sets of hosts.
-fn part(machines: &Machines, fault: usize, sides: &Sides<'_>) {
-    let links = machines.testbed.links();
+fn part(run: &Run, fault: usize, sides: &Sides<'_>) {
+    let links = run.testbed.links();
     match links.part(fault, sides.a, sides.b, !sides.one_way) {
         Ok(()) => {
-            machines.state().conditions.partitions.insert(fault);
+            run.state().conditions.partitions.insert(fault);
         }
-        Err(error) => machines.testbed.fail(error),
+        Err(error) => run.testbed.fail(error),
     }
 }
 
 /// It passes again. Effects are the packets that were stopped.
-fn heal(machines: &Machines, fault: usize) {
-    let mut state = machines.state();
+fn heal(run: &Run, fault: usize) {
+    let mut state = run.state();
     if state.conditions.partitions.remove(&fault) {
-        state.fired[fault] += machines.testbed.links().heal(fault);
+        state.fired[fault] += run.testbed.links().heal(fault);
     }
 }
 

@@ -15,7 +15,7 @@ use super::hosts::port_of;
 use crate::fault::LinkChange;
 use crate::format::read;
 use crate::format::scenario::network::Fidelity;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::play::{expect_changes, schedule};
 use crate::testbed::sim::{SimBed, access, build_topology};
 use crate::workload::{Planned, Trackers};
@@ -296,7 +296,7 @@ fn seen(number: usize, is_home: bool) -> Seen {
 
 /// What a schedule makes of one host, computed from what is written.
 struct Naive<'a> {
-    machines: &'a Machines,
+    run: &'a Run,
     bed: &'a SimBed,
     faults: &'a [Written],
     first: &'a [Seen],
@@ -329,7 +329,7 @@ impl Naive<'_> {
         let is_off = has(|what| matches!(what, What::PowerCut));
         let is_stopped = has(|what| matches!(what, What::Stop));
         let away = self.away(host, now_s);
-        let world = &self.machines.world;
+        let world = &self.run.world;
         let gateway = away.map_or(world.gateways.at_home[host], |place| {
             world.gateways.away(place, number)
         });
@@ -364,12 +364,12 @@ impl Naive<'_> {
     }
 
     fn port(&self, host: usize, change: &LinkChange) -> Access {
-        let port = port_of(self.machines, host as u32);
+        let port = port_of(self.run, host as u32);
         port.map_or_else(Access::default, |port| access(port, change))
     }
 
     fn access(&self, host: usize, change: &LinkChange, away: Option<usize>) -> Access {
-        let scenario = &self.machines.scenario;
+        let scenario = &self.run.scenario;
         let elsewhere = away.and_then(|place| {
             let adds = scenario.faults[place].acts().on_host();
             let network = adds.and_then(|adds| adds.away).expect("it moves hosts");
@@ -516,13 +516,13 @@ fn check(faults: &[Written]) {
     let run = Simulation::new(1).run(|simulated| {
         let bed = Arc::new(SimBed::new(Fidelity::Wire));
         build_topology(&bed, &scenario, &world);
-        let machines = Machines::new(scenario, world, Arc::clone(&bed) as _, trackers);
-        expect_changes(&machines);
+        let run = Run::new(scenario, world, Arc::clone(&bed) as _, trackers);
+        expect_changes(&run);
         let first: Vec<Seen> = (0..HOSTS).map(|host| seen(host, true)).collect();
-        schedule(&machines);
+        schedule(&run);
         let gateway = bed.gateway(0);
         let naive = Naive {
-            machines: &machines,
+            run: &run,
             bed: &bed,
             faults,
             first: &first,

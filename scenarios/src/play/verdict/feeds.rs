@@ -11,7 +11,7 @@ use orrery_reports::record::{Invariant, SeedResult};
 use super::losses::{self, Lost, UNKNOWN};
 use super::metrics::Metrics;
 use crate::play::ledger::{Entry, Fate};
-use crate::play::machine::{Machines, State};
+use crate::play::run::{Run, State};
 use crate::workload::told_by_nodes::{
     DISK_ACKED_LOST, FEED_DELIVERED, FEED_DELIVERY_LATENCY, FEED_LEAKED, FEED_MISSED_FOREVER,
 };
@@ -21,14 +21,14 @@ use crate::workload::told_by_nodes::{
 /// # Errors
 /// The store on a host's disk cannot be read: nothing is known then.
 pub fn judge(
-    machines: &Machines,
+    run: &Run,
     whole: bool,
     metrics: &mut Metrics,
     result: &mut SeedResult,
 ) -> Result<(), String> {
-    let lost_by_authors = inspect(machines)?;
-    let state = machines.state();
-    let window_ns = machines.scenario.warmup_ns..machines.scenario.duration_ns;
+    let lost_by_authors = inspect(run)?;
+    let state = run.state();
+    let window_ns = run.scenario.warmup_ns..run.scenario.duration_ns;
     let latencies = state.ledger.latencies(window_ns.clone());
     metrics.samples(&FEED_DELIVERY_LATENCY, &[], &latencies);
     metrics.count(&DISK_ACKED_LOST, &[], lost_by_authors.len() as u64);
@@ -41,7 +41,7 @@ pub fn judge(
             continue;
         }
         let cause = cause(
-            machines,
+            run,
             &state,
             entry,
             reader,
@@ -56,7 +56,7 @@ pub fn judge(
             at_ns: fate.since_ns,
             cause,
         };
-        losses::list(machines, result, iter::once(lost));
+        losses::list(run, result, iter::once(lost));
     }
     metrics.count(&FEED_DELIVERED, &[], delivered);
     if whole {
@@ -111,7 +111,7 @@ fn invariants(
 
 /// Why a post is not at a reader.
 fn cause(
-    machines: &Machines,
+    run: &Run,
     state: &State,
     entry: &Entry,
     reader: u32,
@@ -121,7 +121,7 @@ fn cause(
     if lost_by_author {
         return "lost-by-author";
     }
-    if !machines.exchanges_feeds(reader) {
+    if !run.exchanges_feeds(reader) {
         return "reader-without-feeds";
     }
     if state.nodes[reader as usize].is_none() {
@@ -131,7 +131,7 @@ fn cause(
         .ledger
         .highest_stamp_ms(entry.author, reader)
         .is_some_and(|highest| entry.stamp_ms <= highest);
-    if machines.strategy(reader) == Some(SyncStrategy::AfterTs) && behind {
+    if run.strategy(reader) == Some(SyncStrategy::AfterTs) && behind {
         return if fate.since_ns > entry.created_ns {
             "granted-behind-timestamp"
         } else {
@@ -202,19 +202,19 @@ pub const MEANINGS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Pulls every machine's plug, and reads from its disk what its node would find
+/// Pulls every host's plug, and reads from its disk what its node would find
 /// at the next start. Returns the acknowledged posts that authors have lost.
-fn inspect(machines: &Machines) -> Result<BTreeSet<OpId>, String> {
+fn inspect(run: &Run) -> Result<BTreeSet<OpId>, String> {
     let mut lost = BTreeSet::new();
-    for plan in &machines.world.hosts {
-        machines.testbed.pull_plug(plan.host);
+    for plan in &run.world.hosts {
+        run.testbed.pull_plug(plan.host);
         // Nothing was ever posted or pulled there, and no store made.
-        if !machines.exchanges_feeds(plan.host) {
+        if !run.exchanges_feeds(plan.host) {
             continue;
         }
-        let disk = machines.testbed.storage(plan.host);
+        let disk = run.testbed.storage(plan.host);
         let read = || -> Result<_, orrery_node::store::StoreError> {
-            let store = Store::open(disk.files(), machines.keys(plan.host).clone())?;
+            let store = Store::open(disk.files(), run.keys(plan.host).clone())?;
             let own = store.owned_ops()?.into_iter().map(|(op, _)| op);
             let own: BTreeSet<OpId> = own.collect();
             Ok((
@@ -223,9 +223,7 @@ fn inspect(machines: &Machines) -> Result<BTreeSet<OpId>, String> {
             ))
         };
         let mut found = None;
-        machines
-            .testbed
-            .as_host(plan.host, &mut || found = Some(read()));
+        run.testbed.as_host(plan.host, &mut || found = Some(read()));
         let found = found.expect("a testbed calls what it is given");
         let (own, readable) = found.map_err(|error| {
             format!(
@@ -233,7 +231,7 @@ fn inspect(machines: &Machines) -> Result<BTreeSet<OpId>, String> {
                 plan.name
             )
         })?;
-        let mut state = machines.state();
+        let mut state = run.state();
         lost.extend(state.ledger.lost_by_author(plan.host, &own));
         state.ledger.found(plan.host, &readable);
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use orrery_reports::record::{Fault, SeedResult};
 
 use super::conditions;
-use super::machine::Machines;
+use super::run::Run;
 use super::steps::{self, counter};
 use crate::engine::{Failure, Job, Played};
 use crate::format::scenario::group::Group;
@@ -40,34 +40,34 @@ pub const NODE_COUNTERS: [(Definition, &str); 2] = [
     (NODE_SECOND_DIALS, "second-dials"),
 ];
 
-/// Names of stalled machines in a failure's text.
+/// Names of stalled hosts in a failure's text.
 const STALLED_NAMED_MAX: usize = 5;
 
 /// Judges a run that has ended, or `failed` on its way.
-pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> Played {
+pub fn judge(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
     let mut failure = None;
-    conditions::count_rest(machines);
+    conditions::count_rest(run);
     let mut result = SeedResult {
-        faults: faults(machines),
+        faults: faults(run),
         ..SeedResult::default()
     };
-    let whole = job.end_ns() == machines.scenario.end_ns();
-    let mut metrics = Metrics::new(machines.scenario.workload_kinds());
-    if let Some(traffic) = machines.testbed.traffic() {
-        network(machines, &traffic, &mut metrics);
+    let whole = job.end_ns() == run.scenario.end_ns();
+    let mut metrics = Metrics::new(run.scenario.workload_kinds());
+    if let Some(traffic) = run.testbed.traffic() {
+        network(run, &traffic, &mut metrics);
     }
-    told(machines, &mut metrics);
-    relays::judge(machines, &mut metrics);
+    told(run, &mut metrics);
+    relays::judge(run, &mut metrics);
     if !failed && whole {
-        failure = stalled(machines);
+        failure = stalled(run);
     }
-    let mut state = machines.state();
+    let mut state = run.state();
     state.settle_links();
     let mut trackers = std::mem::take(&mut state.trackers);
     let ended = Ended {
-        machines,
+        run,
         state: &state,
-        now_ns: machines.now_ns(),
+        now_ns: run.now_ns(),
         end_ns: job.end_ns(),
         failed,
     };
@@ -79,26 +79,25 @@ pub fn judge(machines: &Arc<Machines>, job: &Job, failed: bool) -> Played {
     let mut not_done = state.not_done.clone();
     drop(state);
     trackers.add_not_done(&mut not_done);
-    asked_in_vain(machines, not_done, &mut metrics);
-    program::collect(machines, &mut metrics, &mut result);
+    asked_in_vain(run, not_done, &mut metrics);
+    program::collect(run, &mut metrics, &mut result);
     if !failed {
-        let judged = feeds::judge(machines, whole, &mut metrics, &mut result);
+        let judged = feeds::judge(run, whole, &mut metrics, &mut result);
         failure = judged.map_or_else(|why| Some(Failure::Unplayed { why }), |()| failure);
     }
     result.metrics = metrics.all;
     Played { result, failure }
 }
 
-fn faults(machines: &Machines) -> Vec<Fault> {
-    let mut declared = vec![0; machines.scenario.faults.len()];
-    for (_, step) in &machines.world.steps {
+fn faults(run: &Run) -> Vec<Fault> {
+    let mut declared = vec![0; run.scenario.faults.len()];
+    for (_, step) in &run.world.steps {
         if let Step::Fault { fault, change } = step {
             declared[*fault] += u64::from(change.is_effect());
         }
     }
-    let state = machines.state();
-    machines
-        .scenario
+    let state = run.state();
+    run.scenario
         .faults
         .iter()
         .enumerate()
@@ -111,11 +110,11 @@ fn faults(machines: &Machines) -> Vec<Fault> {
 }
 
 /// What the wires carried, which is `whole` by now.
-fn network(machines: &Machines, whole: &Traffic, metrics: &mut Metrics) {
-    let measured = machines.state().traffic.within(whole);
-    let hosts = machines.world.hosts.len() as f64;
-    let scenario = &machines.scenario;
-    let end_ns = machines.now_ns().min(scenario.duration_ns);
+fn network(run: &Run, whole: &Traffic, metrics: &mut Metrics) {
+    let measured = run.state().traffic.within(whole);
+    let hosts = run.world.hosts.len() as f64;
+    let scenario = &run.scenario;
+    let end_ns = run.now_ns().min(scenario.duration_ns);
     let measured_ns = end_ns.saturating_sub(scenario.warmup_ns);
     if measured_ns > 0 {
         let bits = 8.0 * measured.bytes as f64;
@@ -136,8 +135,8 @@ fn network(machines: &Machines, whole: &Traffic, metrics: &mut Metrics) {
 }
 
 /// What nodes told of themselves.
-fn told(machines: &Machines, metrics: &mut Metrics) {
-    let state = machines.state();
+fn told(run: &Run, metrics: &mut Metrics) {
+    let state = run.state();
     let tally = &state.tally;
     metrics.count(&NODE_CONNECTIONS, &[], tally.connections_max.into());
     metrics.count(&FEED_REFUSED, &[], tally.refused);
@@ -145,15 +144,15 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     metrics.ratio(&PULL_SUCCESS, &[], tally.pulls.count(), tally.pulls_failed);
     let neighbourhood = &state.neighbourhood;
     metrics.samples(&NODE_NEIGHBOURS_TIME, &[], &neighbourhood.times);
-    state.measured.collect(&machines.configs(), metrics);
-    if machines.asks_friends() {
+    state.measured.collect(&run.configs(), metrics);
+    if run.asks_friends() {
         let nodes = state.nodes.iter().flatten();
         let questions: u64 = nodes
             .map(|node| counter(node, "friends-questions-sent"))
             .sum();
         metrics.count(&NODE_FRIENDS_QUESTIONS, &[], questions);
     }
-    if machines.scenario.groups.iter().any(Group::has_node) {
+    if run.scenario.groups.iter().any(Group::has_node) {
         for (metric, counter) in &NODE_COUNTERS {
             let nodes = state.nodes.iter().flatten();
             let now: u64 = nodes.map(|node| steps::counter(node, counter)).sum();
@@ -169,13 +168,13 @@ fn told(machines: &Machines, metrics: &mut Metrics) {
     }
 }
 
-/// Machines that still pulled something new, or could not pull, when the drain ended.
-fn stalled(machines: &Machines) -> Option<Failure> {
-    if machines.scenario.drain_ns == 0 {
+/// Hosts that still pulled something new, or could not pull, when the drain ended.
+fn stalled(run: &Run) -> Option<Failure> {
+    if run.scenario.drain_ns == 0 {
         return None;
     }
-    let drained = machines.state().drained.clone();
-    let hosts = machines.world.hosts.iter();
+    let drained = run.state().drained.clone();
+    let hosts = run.world.hosts.iter();
     let (names, undrained): (Vec<&str>, Vec<u32>) = hosts
         .filter(|plan| !drained.contains(&plan.host))
         .map(|plan| (plan.name.as_str(), plan.host))
@@ -185,21 +184,21 @@ fn stalled(machines: &Machines) -> Option<Failure> {
         .unwrap_or((&names, &[]));
     (!names.is_empty()).then(|| Failure::Stalled {
         undrained: names.len(),
-        hosts: machines.world.hosts.len(),
+        hosts: run.world.hosts.len(),
         first: first.iter().map(|&name| name.to_owned()).collect(),
-        outlook: machines.outlook(&undrained),
+        outlook: run.outlook(&undrained),
     })
 }
 
 /// What was asked of hosts and not done, of all workloads together: counts by workload and reason.
 ///
 /// Every workload of the scenario has a count, 0 included, so that no seed lacks the figure.
-fn asked_in_vain(machines: &Machines, mut not_done: NotDone, metrics: &mut Metrics) {
-    for (place, count) in &machines.world.in_vain {
-        let kind = machines.scenario.workloads[*place].action.kind();
+fn asked_in_vain(run: &Run, mut not_done: NotDone, metrics: &mut Metrics) {
+    for (place, count) in &run.world.in_vain {
+        let kind = run.scenario.workloads[*place].action.kind();
         not_done.add_many(kind, Reason::NoFriends, *count);
     }
-    let kinds = machines.scenario.workload_kinds();
+    let kinds = run.scenario.workload_kinds();
     for kind in workload::kinds().filter(|kind| kinds.contains(&kind.name)) {
         let reasons: BTreeMap<Reason, u64> = not_done.of(kind.name).collect();
         metrics.count(kind.not_done, &[], reasons.values().sum());

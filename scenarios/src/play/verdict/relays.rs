@@ -8,15 +8,15 @@ use crate::metrics::relay::{
     RELAY_RESERVATION_SUCCESS, RELAY_WITHOUT,
 };
 use crate::metrics::world::NET_RUN_BYTES;
-use crate::play::machine::Machines;
 use crate::play::relays::circuit_bytes;
+use crate::play::run::Run;
 
 /// Notes how relays were used, if any node relays or uses them.
-pub fn judge(machines: &Machines, metrics: &mut Metrics) {
-    if !machines.uses_relays() {
+pub fn judge(run: &Run, metrics: &mut Metrics) {
+    if !run.uses_relays() {
         return;
     }
-    let state = machines.state();
+    let state = run.state();
     let relays = &state.relays;
     metrics.samples(&RELAY_JOIN_TIME, &[], &relays.join_times);
     metrics.samples(&RELAY_RECOVERY_TIME, &[], &relays.recovery_times);
@@ -29,7 +29,7 @@ pub fn judge(machines: &Machines, metrics: &mut Metrics) {
         let share = 2.0 * circuits as f64 / all;
         metrics.value(&RELAY_BYTES_SHARE, &[], share);
     }
-    for group in &machines.scenario.groups {
+    for group in &run.scenario.groups {
         let hosts = group.hosts();
         let held = relays.held().filter(|relay| hosts.contains(relay)).count();
         if held > 0 {

@@ -14,15 +14,15 @@ use orrery_node::api::{Path, Transport};
 
 /// Notes what came of reaching others, and what was lost.
 pub fn collect(connects: &Connects, ended: &Ended<'_>, results: &mut Results<'_>) {
-    let (machines, metrics) = (ended.machines, &mut *results.metrics);
+    let (run, metrics) = (ended.run, &mut *results.metrics);
     metrics.count(&HOLEPUNCH_ATTEMPTS, &[], connects.punches);
     let first = connects.punched.get(&1).copied().unwrap_or(0);
     let later = connects.punched.values().sum::<u64>() - first;
     metrics.ratio(&HOLEPUNCH_FIRST, &[], first, later);
-    let nats = |attempt: &Attempt| (machines.nat(attempt.from), machines.nat(attempt.to));
+    let nats = |attempt: &Attempt| (run.nat(attempt.from), run.nat(attempt.to));
     let measured = || {
         let attempts = connects.all();
-        attempts.filter(|(_, attempt)| machines.is_measured(attempt.at_ns))
+        attempts.filter(|(_, attempt)| run.is_measured(attempt.at_ns))
     };
     let pairs: BTreeSet<(&str, &str)> = measured().map(|(_, attempt)| nats(attempt)).collect();
     let all = summarise(measured().map(|(_, attempt)| attempt));
@@ -44,7 +44,7 @@ pub fn collect(connects: &Connects, ended: &Ended<'_>, results: &mut Results<'_>
         at_ns: attempt.at_ns,
         cause: cause.name(),
     });
-    results.list(machines, lost);
+    results.list(run, lost);
     results.count(&CONNECT_FAILED, &all.failed, Cause::name);
 }
 

@@ -23,7 +23,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use tracker::{Cause, Terms};
 
 /// Hosts connect to others, wherever these are: at the addresses that are known of them, or by
@@ -162,8 +162,8 @@ impl Kind for Connect {
         drawing.act::<Self>(turn.at_ns, turn.host, Act { to, attempt });
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        reach(machines, self, actor.host, *act);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        reach(run, self, actor.host, *act);
     }
 
     fn tracker(_: &Planned<'_>) -> tracker::Connects {
@@ -172,9 +172,9 @@ impl Kind for Connect {
 }
 
 /// A host reaches another, if its node runs.
-fn reach(machines: &Arc<Machines>, connect: &Connect, from: u32, Act { to, attempt }: Act) {
-    let now = machines.testbed.now();
-    let mut state = machines.state();
+fn reach(run: &Arc<Run>, connect: &Connect, from: u32, Act { to, attempt }: Act) {
+    let now = run.testbed.now();
+    let mut state = run.state();
     let terms = Terms {
         wanted: connect.wanted,
         holds_ns: connect.holds_ns,
@@ -188,7 +188,7 @@ fn reach(machines: &Arc<Machines>, connect: &Connect, from: u32, Act { to, attem
             .fails(attempt, Cause::DialerDown);
     };
     drop(state);
-    let late = Arc::clone(machines);
+    let late = Arc::clone(run);
     let time_is_up = move || {
         let mut state = late.state();
         let target_runs = state.nodes[to as usize].is_some();
@@ -197,25 +197,25 @@ fn reach(machines: &Arc<Machines>, connect: &Connect, from: u32, Act { to, attem
             .get::<Connect>()
             .times_out(attempt, target_runs);
     };
-    machines.testbed.call_at(
+    run.testbed.call_at(
         now + Duration::from_nanos(connect.timeout_ns),
         Class::Workload,
         HostId(from),
         Box::new(time_is_up),
     );
-    let addresses = machines.addresses(to).iter().map(ToString::to_string);
+    let addresses = run.addresses(to).iter().map(ToString::to_string);
     let command = Command::Reach {
-        identity: machines.identity(to),
-        peer: Some(machines.keys(to).peer()),
+        identity: run.identity(to),
+        peer: Some(run.keys(to).peer()),
         addresses: addresses.collect(),
         wait: false,
     };
-    let machines = Arc::clone(machines);
-    let testbed = Arc::clone(&machines.testbed);
+    let run = Arc::clone(run);
+    let testbed = Arc::clone(&run.testbed);
     let reaching = async move {
         if let Err(error) = node.command(command).await {
             tracing::warn!(%error, "nobody was reached");
-            let mut state = machines.state();
+            let mut state = run.state();
             let connects = state.trackers.get::<Connect>();
             connects.fails(attempt, Cause::Refused);
         }

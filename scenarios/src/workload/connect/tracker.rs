@@ -18,7 +18,7 @@ use crate::workload::{Ended, Gone, HostDown, Results, Told, Tracker};
 pub enum Cause {
     /// The node that was to reach somebody did not run.
     DialerDown,
-    /// The machine that was to reach somebody lost its power.
+    /// The host that was to reach somebody lost its power.
     DialerLostPower,
     /// The node that was to reach somebody was stopped in good order.
     DialerStopped,
@@ -251,8 +251,8 @@ impl Connects {
         }
     }
 
-    /// A machine's programs end, all that it was reaching, and those who had just reached it.
-    fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
+    /// A host's programs end, all that it was reaching, and those who had just reached it.
+    fn host_down(&mut self, host: u32, now_ns: u64, how: Down) {
         let cause = match how {
             Down::LostPower => Cause::DialerLostPower,
             Down::Stopped => Cause::DialerStopped,
@@ -264,16 +264,16 @@ impl Connects {
                 else {
                     continue;
                 };
-                if attempt.from == machine {
+                if attempt.from == host {
                     self.loses(number, cause);
-                } else if attempt.to == machine {
+                } else if attempt.to == host {
                     self.loses(number, Cause::TargetDown);
                 } else {
                     self.holding.entry((from, to)).or_default().push(number);
                 }
             }
         }
-        let of_it = self.open.range((machine, 0)..=(machine, u32::MAX));
+        let of_it = self.open.range((host, 0)..=(host, u32::MAX));
         let numbers: Vec<u32> = of_it.flat_map(|(_, numbers)| numbers.clone()).collect();
         for number in numbers {
             self.ends(number, Err(cause));

@@ -13,7 +13,7 @@ use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::workload::{Actor, Drawing, Kind, Planned, Reading, Turn, Untracked};
 
 /// Hosts block others: refuse their requests and leave them out of later posts.
@@ -80,10 +80,10 @@ impl Kind for Block {
         }
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        machines.state().ledger.blocked(actor.host, act.whom);
-        let identity = machines.identity(act.whom);
-        command::<Self>(machines, actor.host, Command::Block { identity });
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        run.state().ledger.blocked(actor.host, act.whom);
+        let identity = run.identity(act.whom);
+        command::<Self>(run, actor.host, Command::Block { identity });
     }
 
     fn tracker(_: &Planned<'_>) -> Untracked {

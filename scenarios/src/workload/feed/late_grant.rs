@@ -14,7 +14,7 @@ use crate::format::scenario::pace::{PaceFields, read_length};
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::workload::not_done::Reason;
 use crate::workload::{Actor, Drawing, Kind, Planned, Reading, Turn, Untracked};
 use crate::world::draw;
@@ -105,29 +105,23 @@ impl Kind for LateGrant {
         drawing.act::<Self>(granted_ns, turn.host, Act::Grant { reader, ticket });
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
         match *act {
             Act::Post { post, except } => {
-                let friends = machines.world.friends.of(actor.host).iter();
+                let friends = run.world.friends.of(actor.host).iter();
                 let others = friends.filter(|&&friend| friend != except);
-                let others = others.map(|&friend| machines.identity(friend));
+                let others = others.map(|&friend| run.identity(friend));
                 let to = Audience::Only(others.collect());
-                write::<Self>(machines, actor.host, to, post);
+                write::<Self>(run, actor.host, to, post);
             }
             Act::Grant { reader, ticket } => {
-                let op = machines
-                    .state()
-                    .trackers
-                    .get::<Post>()
-                    .ops
-                    .get(&ticket)
-                    .copied();
+                let op = run.state().trackers.get::<Post>().ops.get(&ticket).copied();
                 let Some(op) = op else {
-                    let not_done = &mut machines.state().not_done;
+                    let not_done = &mut run.state().not_done;
                     return not_done.add(Self::NAME, Reason::NoPost);
                 };
-                let reader = machines.identity(reader);
-                command::<Self>(machines, actor.host, Command::Grant { op, reader });
+                let reader = run.identity(reader);
+                command::<Self>(run, actor.host, Command::Grant { op, reader });
             }
         }
     }

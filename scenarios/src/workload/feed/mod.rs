@@ -19,22 +19,22 @@ use super::{Kind, Reading};
 use crate::format::reading::amount::Amount;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::quantity::bytes;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 
 /// A workload of kind `K` tells a host's node something. What becomes of it shows in the node's
 /// events, unless it cannot even begin.
-fn command<K: Kind>(machines: &Arc<Machines>, host: u32, command: Command) {
-    let Some(node) = machines.node(host) else {
-        return machines.state().not_done.add(K::NAME, Reason::HostDown);
+fn command<K: Kind>(run: &Arc<Run>, host: u32, command: Command) {
+    let Some(node) = run.node(host) else {
+        return run.state().not_done.add(K::NAME, Reason::HostDown);
     };
-    let told = Arc::clone(machines);
+    let told = Arc::clone(run);
     let commanding = async move {
         if let Err(error) = node.command(command).await {
             tracing::warn!(%error, "a command was not done");
             told.state().not_done.add(K::NAME, (&error).into());
         }
     };
-    machines.testbed.spawn(host, commanding.boxed());
+    run.testbed.spawn(host, commanding.boxed());
 }
 
 /// A post's text at most.

@@ -21,7 +21,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::workload::not_done::Reason;
 use crate::workload::{Actor, Drawing, Ended, Kind, Planned, Reading, Results, Tracker, Turn};
 use crate::world::draw;
@@ -118,12 +118,12 @@ impl Kind for Post {
         drawing.act::<Self>(turn.at_ns, turn.host, act);
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
         let to = match self.to {
             Readers::Public => Audience::Public,
             Readers::Friends => Audience::Friends,
         };
-        write::<Self>(machines, actor.host, to, *act);
+        write::<Self>(run, actor.host, to, *act);
     }
 
     fn tracker(_: &Planned<'_>) -> Posts {
@@ -132,18 +132,18 @@ impl Kind for Post {
 }
 
 /// A host posts for a workload of kind `K`, if its node runs.
-pub(super) fn write<K: Kind>(machines: &Arc<Machines>, author: u32, to: Audience, act: Act) {
-    let Some(node) = machines.node(author) else {
-        return machines.state().not_done.add(K::NAME, Reason::HostDown);
+pub(super) fn write<K: Kind>(run: &Arc<Run>, author: u32, to: Audience, act: Act) {
+    let Some(node) = run.node(author) else {
+        return run.state().not_done.add(K::NAME, Reason::HostDown);
     };
     let body = note(act.ticket, act.size_bytes);
-    let testbed = Arc::clone(&machines.testbed);
-    let machines = Arc::clone(machines);
+    let testbed = Arc::clone(&run.testbed);
+    let run = Arc::clone(run);
     let posting = async move {
-        let asked = machines.testbed.now();
+        let asked = run.testbed.now();
         let reply = node.command(Command::Post { body, to }).await;
-        let took_us = (machines.testbed.now() - asked).as_micros() as u64;
-        let state = &mut *machines.state();
+        let took_us = (run.testbed.now() - asked).as_micros() as u64;
+        let state = &mut *run.state();
         let posts = state.trackers.get::<Post>();
         match &reply {
             Ok(Reply::Posted { op, .. }) => {
@@ -152,7 +152,7 @@ pub(super) fn write<K: Kind>(machines: &Arc<Machines>, author: u32, to: Audience
             Ok(_) => {}
             Err(error) => state.not_done.add(K::NAME, error.into()),
         }
-        if machines.is_measured(asked.as_nanos()) {
+        if run.is_measured(asked.as_nanos()) {
             posts.answered(asked.as_nanos(), took_us, reply.is_ok());
         }
     };

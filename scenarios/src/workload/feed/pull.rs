@@ -12,7 +12,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::workload::{Actor, Drawing, Kind, Planned, Reading, Turn, Untracked};
 
 /// Hosts pull from everybody they follow, beyond the node's own regular pulls.
@@ -54,8 +54,8 @@ impl Kind for Pull {
         drawing.act::<Self>(turn.at_ns, turn.host, ());
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, (): &()) {
-        command::<Self>(machines, actor.host, Command::Pull { from: None });
+    fn perform(&self, run: &Arc<Run>, actor: Actor, (): &()) {
+        command::<Self>(run, actor.host, Command::Pull { from: None });
     }
 
     fn tracker(_: &Planned<'_>) -> Untracked {

@@ -15,7 +15,7 @@ use futures_timer::Delay;
 
 use super::tracker::Cause;
 use super::{Act, FLOW_BYTES_MIN, Flow, Load};
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Connection;
 
 /// The port on which hosts take flows: iperf's.
@@ -24,15 +24,15 @@ const PORT: u16 = 5201;
 /// Bytes written or read at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Takes flows on a machine, if any are sent to it.
-pub fn listen(machines: &Arc<Machines>, machine: u32) {
-    let mut flows = machines.scenario.workloads_of::<Flow>();
-    if !flows.any(|flow| flow.to.contains(machine)) {
+/// Takes flows on a host, if any are sent to it.
+pub fn listen(run: &Arc<Run>, host: u32) {
+    let mut flows = run.scenario.workloads_of::<Flow>();
+    if !flows.any(|flow| flow.to.contains(host)) {
         return;
     }
-    let listening = Arc::clone(machines);
+    let listening = Arc::clone(run);
     let listen = async move {
-        let listener = match listening.testbed.sockets().listen(machine, PORT) {
+        let listener = match listening.testbed.sockets().listen(host, PORT) {
             Ok(listener) => listener,
             Err(error) => {
                 let message = format!("cannot take flows: {error}");
@@ -43,14 +43,14 @@ pub fn listen(machines: &Arc<Machines>, machine: u32) {
             let stream = std::future::poll_fn(|cx| listener.poll_accept(cx)).await;
             let receiving = Arc::clone(&listening);
             let receive = async move { receive(&receiving, stream).await };
-            listening.testbed.spawn(machine, receive.boxed());
+            listening.testbed.spawn(host, receive.boxed());
         }
     };
-    machines.testbed.spawn(machine, listen.boxed());
+    run.testbed.spawn(host, listen.boxed());
 }
 
 /// Reads a flow to its end. What breaks it shows at the sender.
-async fn receive(machines: &Machines, mut stream: Box<dyn Connection>) {
+async fn receive(run: &Run, mut stream: Box<dyn Connection>) {
     let mut number = [0; FLOW_BYTES_MIN as usize];
     if stream.read_exact(&mut number).await.is_err() {
         return;
@@ -58,12 +58,12 @@ async fn receive(machines: &Machines, mut stream: Box<dyn Connection>) {
     let flow = u64::from_be_bytes(number) as usize;
     let read = |stream: &dyn Connection, bytes| {
         let stats = stream.stats();
-        let mut state = machines.state();
+        let mut state = run.state();
         let arrived = stats.bytes_received + stats.bytes_waiting;
         state
             .trackers
             .get::<Flow>()
-            .read(flow, bytes, arrived, machines.now_ns());
+            .read(flow, bytes, arrived, run.now_ns());
     };
     read(&*stream, FLOW_BYTES_MIN);
     let mut buffer = vec![0; CHUNK_BYTES];
@@ -74,37 +74,36 @@ async fn receive(machines: &Machines, mut stream: Box<dyn Connection>) {
             Err(_) => return,
         }
     }
-    machines
-        .state()
+    run.state()
         .trackers
         .get::<Flow>()
-        .received(flow, machines.now_ns());
+        .received(flow, run.now_ns());
 }
 
 /// Begins a flow.
-pub fn start(machines: &Arc<Machines>, how: &Flow, from: u32, act: Act) {
+pub fn start(run: &Arc<Run>, how: &Flow, from: u32, act: Act) {
     let (flow, to) = (act.flow as usize, act.to);
     let Flow { load, port, .. } = *how;
-    if !machines.runs(from) {
-        let mut state = machines.state();
+    if !run.runs(from) {
+        let mut state = run.state();
         return state
             .trackers
             .get::<Flow>()
-            .failed(flow, Cause::SenderDown, machines.now_ns());
+            .failed(flow, Cause::SenderDown, run.now_ns());
     }
-    if !machines.runs(to) {
-        machines.state().trackers.get::<Flow>().receiver_down(flow);
+    if !run.runs(to) {
+        run.state().trackers.get::<Flow>().receiver_down(flow);
     }
     let until_ns = match load {
         Load::Bytes(_) => None,
-        Load::For(length_ns) => Some(machines.now_ns().saturating_add(length_ns)),
-        Load::ToTheEnd => Some(machines.scenario.duration_ns),
+        Load::For(length_ns) => Some(run.now_ns().saturating_add(length_ns)),
+        Load::ToTheEnd => Some(run.scenario.duration_ns),
     };
     let bytes = match load {
         Load::Bytes(bytes) => bytes,
         Load::For(_) | Load::ToTheEnd => u64::MAX,
     };
-    let sending = Arc::clone(machines);
+    let sending = Arc::clone(run);
     let send = async move {
         if let Err(error) = send(&sending, flow, (from, to, port), bytes, until_ns).await {
             let mut state = sending.state();
@@ -114,44 +113,42 @@ pub fn start(machines: &Arc<Machines>, how: &Flow, from: u32, act: Act) {
                 .failed(flow, Cause::of(&error), sending.now_ns());
         }
     };
-    machines.testbed.spawn(from, send.boxed());
+    run.testbed.spawn(from, send.boxed());
 }
 
 async fn send(
-    machines: &Machines,
+    run: &Run,
     flow: usize,
     (from, to, port): (u32, u32, Option<u16>),
     bytes: u64,
     until_ns: Option<u64>,
 ) -> io::Result<()> {
-    let sockets = machines.testbed.sockets();
+    let sockets = run.testbed.sockets();
     let to = SocketAddr::new(sockets.v4(to).into(), PORT);
     let mut stream = sockets.connect(from, to, port).await?;
-    machines
-        .state()
+    run.state()
         .trackers
         .get::<Flow>()
-        .connected(flow, machines.now_ns());
-    let writing = write(machines, &mut *stream, flow, bytes);
+        .connected(flow, run.now_ns());
+    let writing = write(run, &mut *stream, flow, bytes);
     match until_ns {
         None => writing.await?,
         Some(until_ns) => {
-            let rest = Duration::from_nanos(until_ns.saturating_sub(machines.now_ns()));
+            let rest = Duration::from_nanos(until_ns.saturating_sub(run.now_ns()));
             match select(pin!(writing), pin!(Delay::new(rest))).await {
                 Either::Left((written, _)) => written?,
-                Either::Right(_) => machines
+                Either::Right(_) => run
                     .state()
                     .trackers
                     .get::<Flow>()
-                    .time_is_up(flow, machines.now_ns()),
+                    .time_is_up(flow, run.now_ns()),
             }
         }
     }
     stream.close().await?;
     // The receiver closes once it has read everything.
     let closed = stream.read(&mut [0]).await.map(|_| ());
-    machines
-        .state()
+    run.state()
         .trackers
         .get::<Flow>()
         .counted(flow, stream.stats());
@@ -159,12 +156,7 @@ async fn send(
 }
 
 /// Writes the flow's number and whatever follows.
-async fn write(
-    machines: &Machines,
-    stream: &mut dyn Connection,
-    flow: usize,
-    bytes: u64,
-) -> io::Result<()> {
+async fn write(run: &Run, stream: &mut dyn Connection, flow: usize, bytes: u64) -> io::Result<()> {
     stream.write_all(&(flow as u64).to_be_bytes()).await?;
     let mut rest = bytes - FLOW_BYTES_MIN;
     let chunk = vec![0; CHUNK_BYTES];
@@ -172,8 +164,7 @@ async fn write(
         let length = rest.min(CHUNK_BYTES as u64) as usize;
         let written = stream.write(&chunk[..length]).await?;
         rest -= written as u64;
-        machines
-            .state()
+        run.state()
             .trackers
             .get::<Flow>()
             .counted(flow, stream.stats());

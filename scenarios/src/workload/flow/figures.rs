@@ -12,7 +12,7 @@ use crate::workload::{Ended, Results};
 
 /// What flows did, and those that were lost.
 pub fn collect(flows: &Flows, ended: &Ended<'_>, results: &mut Results<'_>) {
-    let (machines, metrics) = (ended.machines, &mut *results.metrics);
+    let (run, metrics) = (ended.run, &mut *results.metrics);
     let summary = flows.summarise();
     metrics.samples(&FLOW_CONNECT, &[], &summary.connects);
     metrics.samples(&FLOW_COMPLETION, &[], &summary.completions);
@@ -25,7 +25,7 @@ pub fn collect(flows: &Flows, ended: &Ended<'_>, results: &mut Results<'_>) {
     if let Some(index) = summary.fairness {
         metrics.value(&FLOW_FAIRNESS, &[], index);
     }
-    let group = |host: u32| machines.scenario.group_of(host).name.as_str();
+    let group = |host: u32| run.scenario.group_of(host).name.as_str();
     let ends: BTreeSet<(&str, &str)> = flows
         .pairs()
         .map(|(from, to)| (group(from), group(to)))
@@ -46,6 +46,6 @@ pub fn collect(flows: &Flows, ended: &Ended<'_>, results: &mut Results<'_>) {
         at_ns: entry.start_ns,
         cause: cause.name(),
     });
-    results.list(machines, lost);
+    results.list(run, lost);
     results.count(&FLOW_FAILED, &summary.failed, Cause::name);
 }

@@ -20,7 +20,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Capability;
 
 /// Hosts send bytes over TCP connections of their own, beside or without nodes.
@@ -150,16 +150,16 @@ impl Kind for Flow {
         drawing.act::<Self>(turn.at_ns, turn.host, act);
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        carry::start(machines, self, actor.host, *act);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        carry::start(run, self, actor.host, *act);
     }
 
     fn tracker(planned: &Planned<'_>) -> tracker::Flows {
         tracker::Flows::of(planned)
     }
 
-    fn serve(machines: &Arc<Machines>, host: u32) {
-        carry::listen(machines, host);
+    fn serve(run: &Arc<Run>, host: u32) {
+        carry::listen(run, host);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::workload::{Ended, Results};
 
 /// What look-ups did, and those that failed.
 pub fn collect(lookups: &Lookups, ended: &Ended<'_>, results: &mut Results<'_>) {
-    let (machines, metrics) = (ended.machines, &mut *results.metrics);
+    let (run, metrics) = (ended.run, &mut *results.metrics);
     let summary = lookups.summarise();
     metrics.samples(&LOOKUP_LATENCY, &[], &summary.latencies);
     for (sought, hops) in &lookups.hops {
@@ -24,7 +24,7 @@ pub fn collect(lookups: &Lookups, ended: &Ended<'_>, results: &mut Results<'_>) 
     }
     metrics.samples(&LOOKUP_MESSAGES, &[], &lookups.messages);
     metrics.samples(&LOOKUP_CONNECTIONS, &[], &lookups.connections);
-    let group = |host: u32| machines.scenario.group_of(host).name.as_str();
+    let group = |host: u32| run.scenario.group_of(host).name.as_str();
     let mut by_groups: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
     let mut all = (0, 0);
     for ((from, whom), (found, failed)) in &summary.by_pair {
@@ -45,6 +45,6 @@ pub fn collect(lookups: &Lookups, ended: &Ended<'_>, results: &mut Results<'_>) 
         at_ns: entry.start_ns,
         cause: cause.name(),
     });
-    results.list(machines, lost);
+    results.list(run, lost);
     results.count(&LOOKUP_FAILED, &summary.failed, Cause::name);
 }

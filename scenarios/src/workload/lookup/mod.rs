@@ -20,7 +20,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 
 /// Hosts look up where others are.
 #[derive(JsonSchema)]
@@ -166,8 +166,8 @@ impl Kind for Lookup {
         drawing.act::<Self>(turn.at_ns, turn.host, Act { whom, ticket });
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        tracker::look_up(machines, actor.host, *act, self.sought);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        tracker::look_up(run, actor.host, *act, self.sought);
     }
 
     fn tracker(planned: &Planned<'_>) -> tracker::Lookups {

@@ -18,7 +18,7 @@ use orrery_sim::watch::Watch;
 use super::depths::Depths;
 use super::{Act, Lookup, Sought, figures};
 use crate::play::Down;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::workload::attempts::{Attempt, Attempts};
 use crate::workload::not_done::Reason;
 use crate::workload::{Ended, HostDown, Planned, Results, Told, Tracker};
@@ -250,15 +250,15 @@ impl Lookups {
     }
 
     /// A host's programs end, and all that it was looking for.
-    fn host_down(&mut self, machine: u32, now_ns: u64, how: Down) {
+    fn host_down(&mut self, host: u32, now_ns: u64, how: Down) {
         let cause = match how {
             Down::LostPower => Cause::SearcherLostPower,
             Down::Stopped => Cause::SearcherStopped,
         };
-        let its = |entry: &Entry| entry.what.from == machine && entry.what.begun;
+        let its = |entry: &Entry| entry.what.from == host && entry.what.begun;
         self.entries.fail(now_ns, cause, its);
         if let Some(depths) = &self.depths {
-            depths.forget(machine);
+            depths.forget(host);
         }
     }
 
@@ -434,12 +434,12 @@ fn sought(purpose: &str) -> Option<Sought> {
 }
 
 /// A host looks another up, if its node runs.
-pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
+pub fn look_up(run: &Arc<Run>, host: u32, act: Act, sought: Sought) {
     let (number, whom) = (act.ticket as usize, act.whom);
-    let now_ns = machines.now_ns();
-    let (node, target) = (machines.node(host), machines.node(whom));
+    let now_ns = run.now_ns();
+    let (node, target) = (run.node(host), run.node(whom));
     {
-        let mut state = machines.state();
+        let mut state = run.state();
         let lookups = state.trackers.get::<Lookup>();
         let search = lookups.entries.what(number);
         search.begun = true;
@@ -451,7 +451,7 @@ pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
         }
     }
     let Some(node) = node else { return };
-    let identity = machines.identity(whom);
+    let identity = run.identity(whom);
     let command = match sought {
         Sought::Address(method) => Command::Lookup {
             identity,
@@ -461,7 +461,7 @@ pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
         },
         Sought::Peers => Command::Closest { identity },
     };
-    let asking = Arc::clone(machines);
+    let asking = Arc::clone(run);
     let looking = async move {
         let reply = node.command(command).await;
         let now_ns = asking.now_ns();
@@ -479,7 +479,7 @@ pub fn look_up(machines: &Arc<Machines>, host: u32, act: Act, sought: Sought) {
             }
         }
     };
-    machines.testbed.spawn(host, looking.boxed());
+    run.testbed.spawn(host, looking.boxed());
 }
 
 #[cfg(test)]

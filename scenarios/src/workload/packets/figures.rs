@@ -14,7 +14,7 @@ pub fn collect(packets: &Sources, ended: &Ended<'_>, results: &mut Results<'_>) 
     if let Some(latencies) = packets.latencies(None) {
         metrics.samples(&PACKETS_LATENCY, &[], latencies);
     }
-    let name = |group: usize| &ended.machines.scenario.groups[group].name;
+    let name = |group: usize| &ended.run.scenario.groups[group].name;
     for pair in packets.pairs() {
         let labels = [("from", &**name(pair.0)), ("to", &**name(pair.1))];
         figures(

@@ -21,7 +21,7 @@ use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Capability;
 
 /// Hosts send datagrams at a rate, over UDP and beside or without nodes: a plain source for
@@ -160,16 +160,16 @@ impl Kind for Packets {
         drawing.act::<Self>(turn.at_ns, turn.host, Act { to });
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        sources::start(machines, self, actor, act.to);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        sources::start(run, self, actor, act.to);
     }
 
     fn tracker(planned: &Planned<'_>) -> sources::Sources {
         sources::Sources::new(planned.window_ns())
     }
 
-    fn serve(machines: &Arc<Machines>, host: u32) {
-        sources::listen(machines, host);
+    fn serve(run: &Arc<Run>, host: u32) {
+        sources::listen(run, host);
     }
 }
 

@@ -17,7 +17,7 @@ use orrery_reports::stats::Recorder;
 use orrery_sim::random::Stream;
 
 use super::{Arrivals, PAYLOAD_BYTES_MIN, Packets, figures};
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::workload::not_done::Reason;
 use crate::workload::{Actor, Ended, HEADER_BYTES, Kind, Results, Tracker};
 
@@ -174,15 +174,15 @@ impl Label {
     }
 }
 
-/// Takes packets on a machine, if any are sent to it.
-pub fn listen(machines: &Arc<Machines>, machine: u32) {
-    let mut all = machines.scenario.workloads_of::<Packets>();
-    if !all.any(|packets| packets.to.contains(machine)) {
+/// Takes packets on a host, if any are sent to it.
+pub fn listen(run: &Arc<Run>, host: u32) {
+    let mut all = run.scenario.workloads_of::<Packets>();
+    if !all.any(|packets| packets.to.contains(host)) {
         return;
     }
-    let listening = Arc::clone(machines);
+    let listening = Arc::clone(run);
     let listen = async move {
-        let socket = match listening.testbed.sockets().bind_udp(machine, PORT) {
+        let socket = match listening.testbed.sockets().bind_udp(host, PORT) {
             Ok(socket) => socket,
             Err(error) => {
                 let message = format!("cannot take packets: {error}");
@@ -202,55 +202,47 @@ pub fn listen(machines: &Arc<Machines>, machine: u32) {
             }
         }
     };
-    machines.testbed.spawn(machine, listen.boxed());
+    run.testbed.spawn(host, listen.boxed());
 }
 
-/// Begins to send the packets of a workload from a machine.
-pub fn start(machines: &Arc<Machines>, packets: &Packets, actor: Actor, to: u32) {
+/// Begins to send the packets of a workload from a host.
+pub fn start(run: &Arc<Run>, packets: &Packets, actor: Actor, to: u32) {
     let Actor {
         host: from,
         workload,
     } = actor;
-    let group = |host: u32| machines.world.hosts[host as usize].group;
+    let group = |host: u32| run.world.hosts[host as usize].group;
     let groups = (group(from), group(to));
-    let source = machines.state().trackers.get::<Packets>().add(groups);
-    if !machines.runs(from) {
-        return machines
-            .state()
-            .not_done
-            .add(Packets::NAME, Reason::HostDown);
+    let source = run.state().trackers.get::<Packets>().add(groups);
+    if !run.runs(from) {
+        return run.state().not_done.add(Packets::NAME, Reason::HostDown);
     }
-    if !machines.runs(to) {
-        machines
-            .state()
-            .not_done
-            .add(Packets::NAME, Reason::TargetDown);
+    if !run.runs(to) {
+        run.state().not_done.add(Packets::NAME, Reason::TargetDown);
     }
-    let stream = machines
-        .testbed
-        .stream(&format!("packets {workload}"), from);
-    let (packets, sending) = (packets.clone(), Arc::clone(machines));
+    let stream = run.testbed.stream(&format!("packets {workload}"), from);
+    let (packets, sending) = (packets.clone(), Arc::clone(run));
     let send = async move { send(&sending, &packets, (from, to), source, stream).await };
-    machines.testbed.spawn(from, send.boxed());
+    run.testbed.spawn(from, send.boxed());
 }
 
 /// Sends until the time is over or the host loses its socket.
 async fn send(
-    machines: &Machines,
+    run: &Run,
     packets: &Packets,
     (from, to): (u32, u32),
     source: u32,
     mut stream: Stream,
 ) {
-    let sockets = machines.testbed.sockets();
+    let sockets = run.testbed.sockets();
     let Ok(socket) = sockets.bind_udp(from, 0) else {
         return;
     };
-    let start_ns = machines.now_ns();
+    let start_ns = run.now_ns();
     let end_ns = packets
         .length_ns
         .map_or(u64::MAX, |length_ns| start_ns.saturating_add(length_ns))
-        .min(machines.scenario.duration_ns);
+        .min(run.scenario.duration_ns);
     let mean = Duration::from_nanos(packets.interval_ns);
     let payload_bytes = (packets.packet_bytes - HEADER_BYTES) as usize;
     let mut due_ns = start_ns;
@@ -264,21 +256,17 @@ async fn send(
         if due_ns >= end_ns {
             return;
         }
-        let now_ns = machines.now_ns();
+        let now_ns = run.now_ns();
         if due_ns > now_ns {
             Delay::new(Duration::from_nanos(due_ns - now_ns)).await;
         }
-        let sent_ns = machines.now_ns();
+        let sent_ns = run.now_ns();
         let label = Label {
             source,
             number,
             sent_ns,
         };
-        machines
-            .state()
-            .trackers
-            .get::<Packets>()
-            .sent(source, sent_ns);
+        run.state().trackers.get::<Packets>().sent(source, sent_ns);
         let to = SocketAddr::new(sockets.v4(to).into(), PORT);
         // What a link refuses is lost as what it drops; what the host has lost, ends it.
         let sent = socket.send_to(to, label.write(payload_bytes));

@@ -16,19 +16,19 @@ use futures_timer::Delay;
 
 use super::tracker::Cause;
 use super::{Act, Ping};
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::workload::HEADER_BYTES;
 
 /// The port of the echo protocol (RFC 862).
 const PORT: u16 = 7;
 
 /// Answers on a host, if anything asks it.
-pub fn answer(machines: &Arc<Machines>, host: u32) {
-    let mut pings = machines.scenario.workloads_of::<Ping>();
+pub fn answer(run: &Arc<Run>, host: u32) {
+    let mut pings = run.scenario.workloads_of::<Ping>();
     if !pings.any(|ping| ping.to.contains(host)) {
         return;
     }
-    let answering = Arc::clone(machines);
+    let answering = Arc::clone(run);
     let answer = async move {
         let socket = match answering.testbed.sockets().bind_udp(host, PORT) {
             Ok(socket) => socket,
@@ -45,19 +45,19 @@ pub fn answer(machines: &Arc<Machines>, host: u32) {
             }
         }
     };
-    machines.testbed.spawn(host, answer.boxed());
+    run.testbed.spawn(host, answer.boxed());
 }
 
 /// Asks for one echo, and waits for it.
-pub fn ask(machines: &Arc<Machines>, how: &Ping, from: u32, act: Act) {
+pub fn ask(run: &Arc<Run>, how: &Ping, from: u32, act: Act) {
     let number = act.ping as usize;
-    if !machines.runs(from) {
-        let mut state = machines.state();
+    if !run.runs(from) {
+        let mut state = run.state();
         let pings = state.trackers.get::<Ping>();
-        return pings.fails(number, machines.now_ns(), Cause::SenderDown);
+        return pings.fails(number, run.now_ns(), Cause::SenderDown);
     }
-    let target_runs = machines.runs(act.to);
-    let asking = Arc::clone(machines);
+    let target_runs = run.runs(act.to);
+    let asking = Arc::clone(run);
     let payload_bytes = (how.packet_bytes - HEADER_BYTES) as usize;
     let timeout = Duration::from_nanos(how.timeout_ns);
     let ask = async move {
@@ -78,14 +78,14 @@ pub fn ask(machines: &Arc<Machines>, how: &Ping, from: u32, act: Act) {
             pings.fails(number, now_ns, Cause::TargetDown);
         }
     };
-    machines.state().trackers.get::<Ping>().sent(number);
-    machines.testbed.spawn(from, ask.boxed());
+    run.state().trackers.get::<Ping>().sent(number);
+    run.testbed.spawn(from, ask.boxed());
 }
 
 /// Sends a packet and waits for its echo: whether one came. Only a host that goes down has no
 /// socket.
-async fn exchange(machines: &Machines, from: u32, act: Act, payload_bytes: usize) -> bool {
-    let sockets = machines.testbed.sockets();
+async fn exchange(run: &Run, from: u32, act: Act, payload_bytes: usize) -> bool {
+    let sockets = run.testbed.sockets();
     let Ok(socket) = sockets.bind_udp(from, 0) else {
         return std::future::pending().await;
     };

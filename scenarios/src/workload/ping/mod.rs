@@ -18,7 +18,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Capability;
 
 /// Hosts ask others for an echo, over UDP and beside or without nodes: how long packets take there
@@ -110,16 +110,16 @@ impl Kind for Ping {
         drawing.act::<Self>(turn.at_ns, turn.host, act);
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        echo::ask(machines, self, actor.host, *act);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        echo::ask(run, self, actor.host, *act);
     }
 
     fn tracker(planned: &Planned<'_>) -> tracker::Pings {
         tracker::Pings::of(planned)
     }
 
-    fn serve(machines: &Arc<Machines>, host: u32) {
-        echo::answer(machines, host);
+    fn serve(run: &Arc<Run>, host: u32) {
+        echo::answer(run, host);
     }
 }
 

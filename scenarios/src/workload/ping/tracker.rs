@@ -134,7 +134,7 @@ impl Tracker for Pings {
         self.0
             .fail(ended.now_ns, Cause::Unfinished, |ping| ping.what.is_sent);
         self.figures(results, &[], |_| true);
-        let group = |host: u32| ended.machines.scenario.group_of(host).name.as_str();
+        let group = |host: u32| ended.run.scenario.group_of(host).name.as_str();
         let ends: BTreeSet<(&str, &str)> = self
             .sent_ones()
             .map(|(_, ping)| (group(ping.what.from), group(ping.what.to)))
@@ -153,7 +153,7 @@ impl Tracker for Pings {
                 cause: ping.failure()?.name(),
             })
         });
-        results.list(ended.machines, lost);
+        results.list(ended.run, lost);
         let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
         for cause in self.sent_ones().filter_map(|(_, ping)| ping.failure()) {
             *causes.entry(cause).or_default() += 1;

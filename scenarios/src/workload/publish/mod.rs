@@ -28,7 +28,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::play::steps::copies;
 use crate::world::draw;
 use messages::{HostSet, Messages, Sent};
@@ -119,24 +119,24 @@ impl Kind for Publish {
         drawing.act::<Self>(turn.at_ns, turn.host, Act { size_bytes, ticket });
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        let node = machines.node(actor.host);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        let node = run.node(actor.host);
         let sent = if node.is_some() {
             Sent::Unanswered
         } else {
             Sent::AuthorDown
         };
-        let now_ns = machines.now_ns();
+        let now_ns = run.now_ns();
         let by = (actor.host, actor.workload);
-        let mut state = machines.state();
+        let mut state = run.state();
         let messages = state.trackers.get::<Publish>();
         messages.sending((act.ticket, act.size_bytes), by, now_ns, sent);
         drop(state);
         let Some(node) = node else { return };
         let (topic, ticket) = (self.topic.clone(), act.ticket);
         let data = messages::write(ticket, act.size_bytes);
-        let machines = Arc::clone(machines);
-        let testbed = Arc::clone(&machines.testbed);
+        let run = Arc::clone(run);
+        let testbed = Arc::clone(&run.testbed);
         let sending = async move {
             let reply = node.command(Command::Publish { topic, data }).await;
             let sent = match reply {
@@ -146,11 +146,7 @@ impl Kind for Publish {
                     Sent::Refused
                 }
             };
-            machines
-                .state()
-                .trackers
-                .get::<Publish>()
-                .answered(ticket, sent);
+            run.state().trackers.get::<Publish>().answered(ticket, sent);
         };
         testbed.spawn(actor.host, sending.boxed());
     }

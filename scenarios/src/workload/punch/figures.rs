@@ -10,8 +10,8 @@ use crate::workload::{Ended, Results};
 
 /// Which hosts reached each other through NATs, and which did not.
 pub fn collect(punches: &Punches, ended: &Ended<'_>, results: &mut Results<'_>) {
-    let (machines, metrics) = (ended.machines, &mut *results.metrics);
-    let gateways = &machines.world.gateways;
+    let (run, metrics) = (ended.run, &mut *results.metrics);
+    let gateways = &run.world.gateways;
     let nats = |entry: &Entry| entry.what.sides.map(|host| gateways.profile(host));
     let summary = punches.summarise(|_| true);
     figures(metrics, &[], &summary);
@@ -29,7 +29,7 @@ pub fn collect(punches: &Punches, ended: &Ended<'_>, results: &mut Results<'_>) 
         at_ns: entry.start_ns,
         cause: cause.name(),
     });
-    results.list(machines, lost);
+    results.list(run, lost);
     results.count(&PUNCH_FAILED, &summary.failed, Cause::name);
 }
 

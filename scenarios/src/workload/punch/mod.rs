@@ -24,7 +24,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts};
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Capability;
 
 /// Hosts without nodes punch holes: each pair learns from a third host where it is seen, and
@@ -206,16 +206,16 @@ impl Kind for Punch {
         drawing.act::<Self>(turn.at_ns, turn.host, act);
     }
 
-    fn perform(&self, machines: &Arc<Machines>, actor: Actor, act: &Act) {
-        side::start(machines, self, actor.host, *act);
+    fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
+        side::start(run, self, actor.host, *act);
     }
 
     fn tracker(planned: &Planned<'_>) -> tracker::Punches {
         tracker::Punches::of(planned)
     }
 
-    fn serve(machines: &Arc<Machines>, host: u32) {
-        side::serve(machines, host);
+    fn serve(run: &Arc<Run>, host: u32) {
+        side::serve(run, host);
     }
 }
 

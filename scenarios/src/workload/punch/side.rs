@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 
 use super::tracker::Cause;
 use super::{Act, Family, Protocol, Punch, tcp, udp};
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 
 /// The port on which a rendezvous is found: that of STUN (RFC 8489 §18.6).
 pub(super) const RENDEZVOUS_PORT: u16 = 3_478;
@@ -32,8 +32,8 @@ pub(super) struct Side {
 
 impl Side {
     /// Where the rendezvous is.
-    pub(super) fn rendezvous(&self, machines: &Machines) -> SocketAddr {
-        let (sockets, via) = (machines.testbed.sockets(), self.how.via);
+    pub(super) fn rendezvous(&self, run: &Run) -> SocketAddr {
+        let (sockets, via) = (run.testbed.sockets(), self.how.via);
         let ip = match self.how.family {
             Family::Ipv4 => sockets.v4(via).into(),
             Family::Ipv6 => sockets.v6(via).into(),
@@ -55,77 +55,76 @@ impl Side {
         })
     }
 
-    pub(super) fn begins(&self, machines: &Machines) {
-        let mut state = machines.state();
+    pub(super) fn begins(&self, run: &Run) {
+        let mut state = run.state();
         state
             .trackers
             .get::<Punch>()
-            .begins(self.punch as usize, machines.now_ns());
+            .begins(self.punch as usize, run.now_ns());
     }
 
-    pub(super) fn answered(&self, machines: &Machines) {
-        let mut state = machines.state();
+    pub(super) fn answered(&self, run: &Run) {
+        let mut state = run.state();
         state
             .trackers
             .get::<Punch>()
-            .answered(self.punch as usize, machines.now_ns());
+            .answered(self.punch as usize, run.now_ns());
     }
 
-    pub(super) fn gives_up(&self, machines: &Machines) {
+    pub(super) fn gives_up(&self, run: &Run) {
         let (punch, side) = (self.punch as usize, usize::from(self.number));
-        machines
-            .state()
+        run.state()
             .trackers
             .get::<Punch>()
-            .gives_up(punch, side, machines.now_ns());
+            .gives_up(punch, side, run.now_ns());
     }
 
-    pub(super) fn failed(&self, machines: &Machines, cause: Cause) {
-        let mut state = machines.state();
+    pub(super) fn failed(&self, run: &Run, cause: Cause) {
+        let mut state = run.state();
         state
             .trackers
             .get::<Punch>()
-            .failed(self.punch as usize, cause, machines.now_ns());
+            .failed(self.punch as usize, cause, run.now_ns());
     }
 }
 
-/// Lets a machine tell others where they are seen, if a workload wants that of it.
-pub fn serve(machines: &Arc<Machines>, machine: u32) {
+/// Lets a host tell others where they are seen, if a workload wants that of it.
+pub fn serve(run: &Arc<Run>, host: u32) {
     let wanted = |protocol: Protocol| {
-        let mut all = machines.scenario.workloads_of::<Punch>();
-        all.any(|how| how.via == machine && how.protocol == protocol)
+        let mut all = run.scenario.workloads_of::<Punch>();
+        all.any(|how| how.via == host && how.protocol == protocol)
     };
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         if wanted(protocol) {
-            let machines = Arc::clone(machines);
-            let testbed = Arc::clone(&machines.testbed);
+            let run = Arc::clone(run);
+            let testbed = Arc::clone(&run.testbed);
             let serving: BoxFuture<'static, ()> = match protocol {
-                Protocol::Udp => udp::serve(machines, machine).boxed(),
-                Protocol::Tcp => tcp::serve(machines, machine).boxed(),
+                Protocol::Udp => udp::serve(run, host).boxed(),
+                Protocol::Tcp => tcp::serve(run, host).boxed(),
             };
-            testbed.spawn(machine, serving);
+            testbed.spawn(host, serving);
         }
     }
 }
 
 /// Both hosts of a pair begin.
-pub fn start(machines: &Arc<Machines>, how: &Punch, host: u32, act: Act) {
-    for (number, machine) in (0..).zip([host, act.to]) {
+pub fn start(run: &Arc<Run>, how: &Punch, host: u32, act: Act) {
+    for (number, host) in (0..).zip([host, act.to]) {
         let side = Side {
             punch: act.punch,
             number,
-            host: machine,
+            host,
             how: how.clone(),
         };
-        if !machines.runs(machine) {
-            side.failed(machines, Cause::HostDown);
+        if !run.runs(host) {
+            side.failed(run, Cause::HostDown);
             return;
         }
-        let ours = Arc::clone(machines);
+        let ours = Arc::clone(run);
         let trying: BoxFuture<'static, ()> = match how.protocol {
             Protocol::Udp => udp::side(ours, side).boxed(),
             Protocol::Tcp => tcp::side(ours, side).boxed(),
         };
-        machines.testbed.spawn(machine, trying);
+        run.testbed.spawn(host, trying);
     }
 }

@@ -12,7 +12,7 @@ use futures_timer::Delay;
 
 use super::Punch;
 use super::side::Side;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 
 /// Sides that know where the other is seen and wait until that side does, by pair.
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ pub struct Starts(BTreeMap<u32, oneshot::Sender<()>>);
 
 /// A side knows where the other is seen: ends when it is to begin. A side whose other never
 /// comes to know that waits for good.
-pub(super) fn start(machines: &Machines, side: &Side) -> impl Future<Output = ()> + use<> {
-    let mut state = machines.state();
+pub(super) fn start(run: &Run, side: &Side) -> impl Future<Output = ()> + use<> {
+    let mut state = run.state();
     let waits = if let Some(other) = state.trackers.get::<Punch>().starts.0.remove(&side.punch) {
         // It may have lost its power meanwhile.
         let _ = other.send(());

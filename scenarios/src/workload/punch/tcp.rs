@@ -17,7 +17,7 @@ use super::message::{Kind, LENGTH, Message};
 use super::side::{RENDEZVOUS_PORT, Side};
 use super::start::start;
 use super::tracker::Cause;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::{Connection, Listener};
 
 type Stream = Box<dyn Connection>;
@@ -26,12 +26,12 @@ type Stream = Box<dyn Connection>;
 type Waiting = Arc<Mutex<BTreeMap<u32, [Option<Stream>; 2]>>>;
 
 /// Tells both sides of each pair where the other is seen, once both have registered.
-pub(super) async fn serve(machines: Arc<Machines>, host: u32) {
-    let listener = match machines.testbed.sockets().listen(host, RENDEZVOUS_PORT) {
+pub(super) async fn serve(run: Arc<Run>, host: u32) {
+    let listener = match run.testbed.sockets().listen(host, RENDEZVOUS_PORT) {
         Ok(listener) => listener,
-        Err(error) => return machines.testbed.fail(format!("no rendezvous: {error}")),
+        Err(error) => return run.testbed.fail(format!("no rendezvous: {error}")),
     };
-    let pairs = machines.state().trackers.get::<Punch>().len();
+    let pairs = run.state().trackers.get::<Punch>().len();
     let waiting = Waiting::default();
     loop {
         let stream = poll_fn(|cx| listener.poll_accept(cx)).await;
@@ -41,7 +41,7 @@ pub(super) async fn serve(machines: Arc<Machines>, host: u32) {
                 tracing::debug!(%error, "a registration ended");
             }
         };
-        machines.testbed.spawn(host, registering.boxed());
+        run.testbed.spawn(host, registering.boxed());
     }
 }
 
@@ -100,27 +100,27 @@ enum Event {
 type Events<'a> = FuturesUnordered<BoxFuture<'a, Event>>;
 
 /// One side of a pair: registers, and dials the other until its tries are used up.
-pub(super) async fn side(machines: Arc<Machines>, side: Side) {
-    let sockets = machines.testbed.sockets();
+pub(super) async fn side(run: Arc<Run>, side: Side) {
+    let sockets = run.testbed.sockets();
     let listener = if side.how.listens {
         let Ok(listener) = sockets.listen(side.host, 0) else {
-            return side.failed(&machines, Cause::HostDown);
+            return side.failed(&run, Cause::HostDown);
         };
         Some(listener)
     } else {
         None
     };
     let port = listener.as_ref().map(|listener| listener.port());
-    let introduced = introduce(&machines, &side, port).await;
+    let introduced = introduce(&run, &side, port).await;
     let (_rendezvous, port, other) = match introduced {
         Ok(introduced) => introduced,
         Err(error) => {
             tracing::debug!(%error, "the rendezvous told nothing");
-            return side.failed(&machines, Cause::NotIntroduced);
+            return side.failed(&run, Cause::NotIntroduced);
         }
     };
     let mut events = Events::new();
-    events.push(start(&machines, &side).map(|()| Event::Tick).boxed());
+    events.push(start(&run, &side).map(|()| Event::Tick).boxed());
     if let Some(listener) = &listener {
         events.push(accept(&**listener));
     }
@@ -130,13 +130,13 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
     let mut kept = None;
     while let Some(event) = events.next().await {
         match event {
-            Event::Tick if left == 0 => return side.gives_up(&machines),
+            Event::Tick if left == 0 => return side.gives_up(&run),
             Event::Tick => {
                 left -= 1;
                 events.push(tick(side.spacing()));
                 if !is_dialling && kept.is_none() {
                     is_dialling = true;
-                    side.begins(&machines);
+                    side.begins(&run);
                     let dialling = sockets.connect(side.host, other, Some(port));
                     events.push(dialling.map(Event::Dialled).boxed());
                 }
@@ -156,7 +156,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
             }
             Event::Greeted(greeted) => {
                 if let Ok(stream) = greeted {
-                    side.answered(&machines);
+                    side.answered(&run);
                     kept.get_or_insert(stream);
                 }
             }
@@ -167,12 +167,12 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
 /// Registers from `port` or a free one: the connection to the rendezvous, the port, and where the
 /// other side is seen.
 async fn introduce(
-    machines: &Machines,
+    run: &Run,
     side: &Side,
     port: Option<u16>,
 ) -> io::Result<(Stream, u16, SocketAddr)> {
-    let sockets = machines.testbed.sockets();
-    let to = side.rendezvous(machines);
+    let sockets = run.testbed.sockets();
+    let to = side.rendezvous(run);
     let mut stream = sockets.connect(side.host, to, port).await?;
     stream.write_all(&message(side, Kind::Register)).await?;
     let told = read(&mut stream).await?;

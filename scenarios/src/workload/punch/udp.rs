@@ -14,20 +14,20 @@ use super::message::{Kind, Message};
 use super::side::{RENDEZVOUS_PORT, Side};
 use super::start::start;
 use super::tracker::Cause;
-use crate::play::machine::Machines;
+use crate::play::run::Run;
 use crate::testbed::Datagrams;
 
 /// Endpoints of the other side that a side sends to: where it is seen, and whence it was heard.
 const PATHS_MAX: usize = 8;
 
 /// Tells both sides of each pair where the other is seen, as often as they ask once both have.
-pub(super) async fn serve(machines: Arc<Machines>, host: u32) {
-    let socket = match machines.testbed.sockets().bind_udp(host, RENDEZVOUS_PORT) {
+pub(super) async fn serve(run: Arc<Run>, host: u32) {
+    let socket = match run.testbed.sockets().bind_udp(host, RENDEZVOUS_PORT) {
         Ok(socket) => socket,
-        Err(error) => return machines.testbed.fail(format!("no rendezvous: {error}")),
+        Err(error) => return run.testbed.fail(format!("no rendezvous: {error}")),
     };
     // No more pairs than the world has.
-    let pairs = machines.state().trackers.get::<Punch>().len();
+    let pairs = run.state().trackers.get::<Punch>().len();
     let mut seen: BTreeMap<u32, [Option<SocketAddr>; 2]> = BTreeMap::new();
     while let Ok((from, payload)) = poll_fn(|cx| socket.poll_receive(cx)).await {
         let Some(message) = Message::read(&payload) else {
@@ -61,12 +61,12 @@ pub(super) async fn serve(machines: Arc<Machines>, host: u32) {
 }
 
 /// One side of a pair: registers, and sends to the other until its tries are used up.
-pub(super) async fn side(machines: Arc<Machines>, side: Side) {
-    let Ok(socket) = machines.testbed.sockets().bind_udp(side.host, 0) else {
-        return side.failed(&machines, Cause::HostDown);
+pub(super) async fn side(run: Arc<Run>, side: Side) {
+    let Ok(socket) = run.testbed.sockets().bind_udp(side.host, 0) else {
+        return side.failed(&run, Cause::HostDown);
     };
     let mut trying = Trying {
-        machines,
+        run,
         left: side.how.tries,
         side,
         socket,
@@ -81,7 +81,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
                     continue;
                 };
                 if trying.hears(from, message) {
-                    tick = start(&trying.machines, &trying.side).boxed();
+                    tick = start(&trying.run, &trying.side).boxed();
                 }
             }
             // It has lost its power.
@@ -97,7 +97,7 @@ pub(super) async fn side(machines: Arc<Machines>, side: Side) {
 }
 
 struct Trying {
-    machines: Arc<Machines>,
+    run: Arc<Run>,
     side: Side,
     socket: Box<dyn Datagrams>,
     left: u32,
@@ -113,9 +113,7 @@ impl Trying {
         }
         let is_other = message.side != self.side.number;
         match message.kind {
-            Kind::Seen(at)
-                if from == self.side.rendezvous(&self.machines) && self.paths.is_none() =>
-            {
+            Kind::Seen(at) if from == self.side.rendezvous(&self.run) && self.paths.is_none() => {
                 self.paths = Some(BTreeSet::from([at]));
                 self.left = self.side.how.tries;
                 return true;
@@ -129,7 +127,7 @@ impl Trying {
                 }
             }
             // An answer from elsewhere is no path for both ways (RFC 8445 §7.2.5.2.1).
-            Kind::Answer(at) if is_other && at == from => self.side.answered(&self.machines),
+            Kind::Answer(at) if is_other && at == from => self.side.answered(&self.run),
             _ => {}
         }
         false
@@ -139,17 +137,17 @@ impl Trying {
     fn tries(&mut self) -> bool {
         if self.left == 0 {
             if self.paths.is_some() {
-                self.side.gives_up(&self.machines);
+                self.side.gives_up(&self.run);
             } else {
-                self.side.failed(&self.machines, Cause::NotIntroduced);
+                self.side.failed(&self.run, Cause::NotIntroduced);
             }
             return false;
         }
         self.left -= 1;
         match &self.paths {
-            None => self.send(self.side.rendezvous(&self.machines), Kind::Register),
+            None => self.send(self.side.rendezvous(&self.run), Kind::Register),
             Some(paths) => {
-                self.side.begins(&self.machines);
+                self.side.begins(&self.run);
                 for &at in paths {
                     self.send(at, Kind::Ask(at));
                 }

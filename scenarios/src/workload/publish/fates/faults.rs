@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use crate::fault::{Acts, Losses};
 use crate::format::scenario::selector::Hosts;
-use crate::play::machine::Machines;
 use crate::play::overlay::{OPEN, Span};
+use crate::play::run::Run;
 use crate::world::{Change, Phase, Step, Target};
 
 /// From this share on, in parts per million, a link is said to lose everything.
@@ -50,39 +50,39 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// What the world of `machines` has planned.
-    pub fn of(machines: &Machines) -> Self {
-        let world = &machines.world;
+    /// What the world of a run has planned.
+    pub fn of(run: &Run) -> Self {
+        let world = &run.world;
         let links = world.hosts.iter().map(|plan| {
-            let access = &machines.scenario.groups[plan.group].access;
+            let access = &run.scenario.groups[plan.group].access;
             let rates = [access.up.rate_bps, access.down.rate_bps];
             let loss_ppm = access.up.loss_ppm.max(access.down.loss_ppm);
             (loss_ppm, rates.into_iter().flatten().min())
         });
         let (loss_ppm, rate_bps) = links.unzip();
         let mut faults = Self {
-            interfaces: absences(machines),
+            interfaces: absences(run),
             loss_ppm,
             rate_bps,
             ..Self::default()
         };
         for (at_ns, step) in &world.steps {
             if let Step::Fault { fault, change } = step {
-                faults.take(machines, *at_ns, *fault, change);
+                faults.take(run, *at_ns, *fault, change);
             }
         }
         faults
     }
 
-    fn take(&mut self, machines: &Machines, at_ns: u64, fault: usize, change: &Change) {
-        let until = || until(machines, fault, change, at_ns);
+    fn take(&mut self, run: &Run, at_ns: u64, fault: usize, change: &Change) {
+        let until = || until(run, fault, change, at_ns);
         match (
-            machines.scenario.faults[fault].acts(),
+            run.scenario.faults[fault].acts(),
             change.target,
             change.phase,
         ) {
             (Acts::Parts(sides), _, Phase::Begins) => {
-                let side = |hosts: &Hosts| with_neighbours(machines, hosts.iter());
+                let side = |hosts: &Hosts| with_neighbours(run, hosts.iter());
                 self.parted.push(Parted {
                     span: until(),
                     a: side(sides.a),
@@ -103,13 +103,13 @@ impl Faults {
                 if adds.interface.is_some() {
                     self.interfaces.entry(host).or_default().push(until());
                 }
-                if let Some(losses) = machines.scenario.faults[fault].what.losses() {
+                if let Some(losses) = run.scenario.faults[fault].what.losses() {
                     let hindered = self.hindered.entry(host).or_default();
                     hindered.push((until(), losses));
                 }
             }
             (Acts::StrikesGateways(..), Target::Gateway(gateway), _) => {
-                for host in behind(machines, gateway) {
+                for host in behind(run, gateway) {
                     self.nats.entry(host).or_default().push(at_ns);
                 }
             }
@@ -212,9 +212,9 @@ impl Faults {
 }
 
 /// When interfaces had not come up yet, or were down for good, as their groups say.
-fn absences(machines: &Machines) -> BTreeMap<u32, Vec<Span>> {
+fn absences(run: &Run) -> BTreeMap<u32, Vec<Span>> {
     let mut absences: BTreeMap<u32, Vec<Span>> = BTreeMap::new();
-    for group in &machines.scenario.groups {
+    for group in &run.scenario.groups {
         for interface in &group.interfaces {
             let before = (interface.up_at_ns > 0).then_some((0, interface.up_at_ns));
             let after = interface.down_at_ns.map(|down_ns| (down_ns, OPEN));
@@ -230,9 +230,9 @@ fn absences(machines: &Machines) -> BTreeMap<u32, Vec<Span>> {
 }
 
 /// From a change's beginning to its end, which is the next step of the same fault there.
-fn until(machines: &Machines, fault: usize, change: &Change, from_ns: u64) -> Span {
+fn until(run: &Run, fault: usize, change: &Change, from_ns: u64) -> Span {
     let ends = |other: &Change| other.target == change.target && other.phase == Phase::Ends;
-    let end = machines.world.steps.iter().find(|(at_ns, step)| {
+    let end = run.world.steps.iter().find(|(at_ns, step)| {
         *at_ns >= from_ns
             && matches!(step, Step::Fault { fault: of, change } if *of == fault && ends(change))
     });
@@ -244,21 +244,21 @@ fn until(machines: &Machines, fault: usize, change: &Change, from_ns: u64) -> Sp
 
 /// A host and those behind the same outermost gateway: a partition cuts gateways from one
 /// another, with all that is behind them.
-fn with_neighbours(machines: &Machines, hosts: impl Iterator<Item = u32>) -> BTreeSet<u32> {
+fn with_neighbours(run: &Run, hosts: impl Iterator<Item = u32>) -> BTreeSet<u32> {
     let mut side = BTreeSet::new();
-    let gateways = &machines.world.gateways;
+    let gateways = &run.world.gateways;
     for host in hosts {
         side.insert(host);
-        if let Some(outermost) = outermost(machines, gateways.at_home[host as usize]) {
-            side.extend(behind(machines, outermost));
+        if let Some(outermost) = outermost(run, gateways.at_home[host as usize]) {
+            side.extend(behind(run, outermost));
         }
     }
     side
 }
 
 /// The hosts at home behind a gateway, directly or through others.
-fn behind(machines: &Machines, gateway: usize) -> Vec<u32> {
-    let gateways = &machines.world.gateways;
+fn behind(run: &Run, gateway: usize) -> Vec<u32> {
+    let gateways = &run.world.gateways;
     let leads = |at: &Option<usize>| {
         std::iter::successors(*at, |at| gateways.all[*at].behind).any(|at| at == gateway)
     };
@@ -269,7 +269,7 @@ fn behind(machines: &Machines, gateway: usize) -> Vec<u32> {
         .collect()
 }
 
-fn outermost(machines: &Machines, gateway: Option<usize>) -> Option<usize> {
-    let gateways = &machines.world.gateways;
+fn outermost(run: &Run, gateway: Option<usize>) -> Option<usize> {
+    let gateways = &run.world.gateways;
     std::iter::successors(gateway, |at| gateways.all[*at].behind).last()
 }

@@ -43,18 +43,18 @@ pub struct Fates {
 
 /// Follows every measured message to each subscriber; lists at most `listed_max` losses.
 pub fn follow(messages: &Messages, ended: &Ended<'_>, listed_max: usize) -> Fates {
-    let (machines, state) = (ended.machines, ended.state);
+    let (run, state) = (ended.run, ended.state);
     let mut fates = Fates::default();
-    let faults = Faults::of(machines);
+    let faults = Faults::of(run);
     let mut backlog = Backlog::default();
     for (number, message) in messages.by_time() {
         let bytes_before = backlog.with(message);
-        if !machines.is_measured(message.at_ns) {
+        if !run.is_measured(message.at_ns) {
             continue;
         }
         fates.published += u64::from(message.sent == Sent::Yes);
         let subscribers = messages.subscribers(message.workload);
-        let readers = (0..).take(machines.world.hosts.len());
+        let readers = (0..).take(run.world.hosts.len());
         let readers = readers.filter(|host| subscribers.contains(*host) && *host != message.author);
         let (got, lost): (Vec<u32>, Vec<u32>) =
             readers.partition(|host| message.got.contains(*host));
@@ -62,7 +62,7 @@ pub fn follow(messages: &Messages, ended: &Ended<'_>, listed_max: usize) -> Fate
         if lost.is_empty() {
             continue;
         }
-        let action = &machines.scenario.workloads[message.workload].action;
+        let action = &run.scenario.workloads[message.workload].action;
         let Some(Publish { topic, .. }) = action.get::<Publish>() else {
             continue;
         };
@@ -72,10 +72,10 @@ pub fn follow(messages: &Messages, ended: &Ended<'_>, listed_max: usize) -> Fate
             message,
             subscribers,
             topic: state.overlay.topic(topic),
-            life_ns: machines.gossip_life_ns(message.author),
-            offers_ns: machines.gossip_offers_ns(message.author),
-            floods: machines.floods(message.author),
-            is_too_large_for: &|host| machines.refuses_message(host, message.size_bytes),
+            life_ns: run.gossip_life_ns(message.author),
+            offers_ns: run.gossip_offers_ns(message.author),
+            floods: run.floods(message.author),
+            is_too_large_for: &|host| run.refuses_message(host, message.size_bytes),
             bytes_before,
             end_ns: ended.end_ns,
         };
@@ -87,8 +87,8 @@ pub fn follow(messages: &Messages, ended: &Ended<'_>, listed_max: usize) -> Fate
             if fates.losses.len() < listed_max {
                 fates.losses.push(Loss {
                     item: format!("message {number}").into(),
-                    author: machines.world.hosts[message.author as usize].name.clone(),
-                    reader: machines.world.hosts[reader as usize].name.clone(),
+                    author: run.world.hosts[message.author as usize].name.clone(),
+                    reader: run.world.hosts[reader as usize].name.clone(),
                     created_s: message.at_ns as f64 / 1e9,
                     cause: cause.name().to_owned(),
                 });

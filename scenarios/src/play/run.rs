@@ -1,4 +1,4 @@
-//! The machines of a run and the people at them: keys, nodes, and what is known of both.
+//! The hosts of a run and the people at them: keys, nodes, and what is known of both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,12 +33,12 @@ use crate::workload::{self, Gone, HostDown, Names, Trackers};
 use crate::world::World;
 
 /// Everything of a run that its steps and its nodes share.
-pub struct Machines {
+pub struct Run {
     /// What is played.
     pub scenario: Scenario,
     /// What the seed has drawn for it.
     pub world: World,
-    /// What carries the machines.
+    /// What carries the hosts.
     pub testbed: Arc<dyn Testbed>,
     people: Vec<Person>,
     /// The configuration of each group's nodes, or what is wrong with it.
@@ -48,11 +48,11 @@ pub struct Machines {
 
 /// What changes during a run.
 pub struct State {
-    /// The running node of each machine.
+    /// The running node of each host.
     pub nodes: Vec<Option<NodeHandle>>,
-    /// Machines whose programs run: what takes flows and the like, and the node that is starting.
+    /// Hosts whose programs run: what takes flows and the like, and the node that is starting.
     pub running: Vec<bool>,
-    /// Friends whom each machine's node has acknowledged to follow.
+    /// Friends whom each host's node has acknowledged to follow.
     pub followed: Vec<BTreeSet<u32>>,
     /// The fate of every post.
     pub ledger: Ledger,
@@ -80,18 +80,18 @@ pub struct State {
     pub conditions: Conditions,
     /// Effects of each fault.
     pub fired: Vec<u64>,
-    /// Machines that pulled nothing new twice after the end.
+    /// Hosts that pulled nothing new twice after the end.
     pub drained: BTreeSet<u32>,
-    /// How the last round of each machine went that is draining.
+    /// How the last round of each host went that is draining.
     pub last_rounds: BTreeMap<u32, LastRound>,
-    /// When a new post came to each machine, the last time.
+    /// When a new post came to each host, the last time.
     pub last_received_ns: BTreeMap<u32, u64>,
-    /// Which machine is whose.
+    /// Which host is whose.
     pub names: Names,
 }
 
-impl Machines {
-    /// The machines of `scenario` in its world; nothing runs yet. `trackers` are to follow its
+impl Run {
+    /// The hosts of `scenario` in its world; nothing runs yet. `trackers` are to follow its
     /// workloads.
     pub fn new(
         scenario: Scenario,
@@ -173,29 +173,29 @@ impl Machines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The node that runs on a machine.
-    pub fn node(&self, machine: u32) -> Option<NodeHandle> {
-        self.state().nodes[machine as usize].clone()
+    /// The node that runs on a host.
+    pub fn node(&self, host: u32) -> Option<NodeHandle> {
+        self.state().nodes[host as usize].clone()
     }
 
-    /// Whether a machine has power and has started.
-    pub fn runs(&self, machine: u32) -> bool {
-        self.testbed.is_up(machine) && self.state().running[machine as usize]
+    /// Whether a host has power and has started.
+    pub fn runs(&self, host: u32) -> bool {
+        self.testbed.is_up(host) && self.state().running[host as usize]
     }
 
-    /// The person at a machine.
-    pub fn identity(&self, machine: u32) -> IdentityId {
-        self.people[machine as usize].keys.identity()
+    /// The person at a host.
+    pub fn identity(&self, host: u32) -> IdentityId {
+        self.people[host as usize].keys.identity()
     }
 
-    /// The card of the person at a machine, as friends have it.
-    pub fn card(&self, machine: u32) -> &str {
-        &self.people[machine as usize].card
+    /// The card of the person at a host, as friends have it.
+    pub fn card(&self, host: u32) -> &str {
+        &self.people[host as usize].card
     }
 
-    /// The keys of the person at a machine.
-    pub fn keys(&self, machine: u32) -> &Keys {
-        &self.people[machine as usize].keys
+    /// The keys of the person at a host.
+    pub fn keys(&self, host: u32) -> &Keys {
+        &self.people[host as usize].keys
     }
 
     /// The time of the run, in nanoseconds from its start.
@@ -208,9 +208,9 @@ impl Machines {
         (self.scenario.warmup_ns..self.scenario.duration_ns).contains(&now_ns)
     }
 
-    /// The name of the region in which a machine stands.
-    pub fn region(&self, machine: u32) -> &str {
-        let region = self.world.hosts[machine as usize].region;
+    /// The name of the region in which a host stands.
+    pub fn region(&self, host: u32) -> &str {
+        let region = self.world.hosts[host as usize].region;
         self.scenario
             .network
             .delays
@@ -219,28 +219,28 @@ impl Machines {
             .map_or("core", String::as_str)
     }
 
-    /// Starts what runs on a machine.
-    pub fn boot(self: &Arc<Self>, machine: u32) {
-        self.state().running[machine as usize] = true;
-        workload::serve(self, machine);
-        self.scenario.group_of(machine).program.boot(self, machine);
+    /// Starts what runs on a host.
+    pub fn boot(self: &Arc<Self>, host: u32) {
+        self.state().running[host as usize] = true;
+        workload::serve(self, host);
+        self.scenario.group_of(host).program.boot(self, host);
     }
 
-    /// Makes the wires of a program on a machine that is no node; `None` if its settings are wrong.
-    pub fn wires(&self, machine: u32) -> Option<Box<dyn Fn() -> Vec<Wire> + Send + Sync>> {
-        let config = self.config(machine).ok()?;
-        Some(self.testbed.wires(machine, config))
+    /// Makes the wires of a program on a host that is no node; `None` if its settings are wrong.
+    pub fn wires(&self, host: u32) -> Option<Box<dyn Fn() -> Vec<Wire> + Send + Sync>> {
+        let config = self.config(host).ok()?;
+        Some(self.testbed.wires(host, config))
     }
 
-    /// The strategy with which a machine's node pulls; `None` if its settings are wrong.
-    pub fn strategy(&self, machine: u32) -> Option<SyncStrategy> {
-        self.config(machine).ok().map(|config| config.sync.strategy)
+    /// The strategy with which a host's node pulls; `None` if its settings are wrong.
+    pub fn strategy(&self, host: u32) -> Option<SyncStrategy> {
+        self.config(host).ok().map(|config| config.sync.strategy)
     }
 
-    /// Whether a machine's node takes part in the exchange of feeds.
-    pub fn exchanges_feeds(&self, machine: u32) -> bool {
-        let has_node = self.scenario.group_of(machine).has_node();
-        has_node && self.config(machine).is_ok_and(|config| config.feed.enabled)
+    /// Whether a host's node takes part in the exchange of feeds.
+    pub fn exchanges_feeds(&self, host: u32) -> bool {
+        let has_node = self.scenario.group_of(host).has_node();
+        has_node && self.config(host).is_ok_and(|config| config.feed.enabled)
     }
 
     /// Whether it matters which host has connections with which other.
@@ -266,23 +266,23 @@ impl Machines {
         configs.any(|config| config.friends_lookup.enabled)
     }
 
-    /// Where a machine's node may be dialled, the best first, each with the peer's name at its
+    /// Where a host's node may be dialled, the best first, each with the peer's name at its
     /// end; none if it listens nowhere.
-    pub fn named_addresses(&self, machine: u32) -> impl Iterator<Item = Multiaddr> {
-        let person = &self.people[machine as usize];
+    pub fn named_addresses(&self, host: u32) -> impl Iterator<Item = Multiaddr> {
+        let person = &self.people[host as usize];
         let peer = person.keys.peer();
         let addresses = person.addresses.iter().cloned();
         addresses.map(move |address| address.with(Protocol::P2p(peer)))
     }
 
-    /// Where a machine's node may be dialled from anywhere, the best first.
-    pub fn addresses(&self, machine: u32) -> &[Multiaddr] {
-        &self.people[machine as usize].addresses
+    /// Where a host's node may be dialled from anywhere, the best first.
+    pub fn addresses(&self, host: u32) -> &[Multiaddr] {
+        &self.people[host as usize].addresses
     }
 
-    /// The name of the NAT or firewall that a machine stands behind at home; `public` without one.
-    pub fn nat(&self, machine: u32) -> &str {
-        self.world.gateways.profile(machine)
+    /// The name of the NAT or firewall that a host stands behind at home; `public` without one.
+    pub fn nat(&self, host: u32) -> &str {
+        self.world.gateways.profile(host)
     }
 
     /// How long who has a message of `author` may still hand it on: until gossipsub's history
@@ -298,8 +298,8 @@ impl Machines {
     }
 
     /// So many heartbeats of a node's groups, and one more.
-    fn heartbeats_ns(&self, machine: u32, beats: fn(&Gossip) -> u32) -> u64 {
-        let gossip = self.config(machine).map(|config| &config.gossip);
+    fn heartbeats_ns(&self, host: u32, beats: fn(&Gossip) -> u32) -> u64 {
+        let gossip = self.config(host).map(|config| &config.gossip);
         gossip.map_or(0, |gossip| {
             let pause_ns = gossip.heartbeat_interval.as_millis_u64() * 1_000_000;
             pause_ns.saturating_mul(u64::from(beats(gossip)) + 1)
@@ -307,25 +307,25 @@ impl Machines {
     }
 
     /// Whether a node may take no message of that size: what goes with it takes room, too.
-    pub fn refuses_message(&self, machine: u32, size_bytes: u32) -> bool {
-        let config = self.config(machine);
+    pub fn refuses_message(&self, host: u32, size_bytes: u32) -> bool {
+        let config = self.config(host);
         config.is_ok_and(|config| {
             size_bytes.saturating_add(ENVELOPE_BYTES) > config.gossip.max_message_bytes
         })
     }
 
     /// Whether a node hands its own messages to all peers that have joined their topic.
-    pub fn floods(&self, machine: u32) -> bool {
-        let config = self.config(machine);
+    pub fn floods(&self, host: u32) -> bool {
+        let config = self.config(host);
         config.is_ok_and(|config| config.gossip.flood_publish)
     }
 
-    /// The configuration of a machine's node.
+    /// The configuration of a host's node.
     ///
     /// # Errors
     /// What is wrong with its group's settings.
-    pub fn config(&self, machine: u32) -> Result<&Config, String> {
-        let group = self.world.hosts[machine as usize].group;
+    pub fn config(&self, host: u32) -> Result<&Config, String> {
+        let group = self.world.hosts[host as usize].group;
         self.configs[group].as_ref().map_err(Clone::clone)
     }
 
@@ -382,28 +382,28 @@ const ENVELOPE_BYTES: u32 = 1024;
 const GOSSIP_LIFE_NS: u64 = 10_000_000_000;
 
 impl State {
-    /// The programs of a machine end, `node` among them: the one signal for all that follows
-    /// machines, and by which it reaches the trackers of all kinds of workload.
-    pub fn host_down(&mut self, machine: u32, now_ns: u64, how: Down, node: Option<&NodeHandle>) {
-        self.tally.host_down(machine);
-        self.relays.host_down(machine, now_ns);
-        self.overlay.ends(machine, now_ns, how);
-        self.links.host_down(machine);
-        self.running[machine as usize] = false;
+    /// The programs of a host end, `node` among them: the one signal for all that follows
+    /// hosts, and by which it reaches the trackers of all kinds of workload.
+    pub fn host_down(&mut self, host: u32, now_ns: u64, how: Down, node: Option<&NodeHandle>) {
+        self.tally.host_down(host);
+        self.relays.host_down(host, now_ns);
+        self.overlay.ends(host, now_ns, how);
+        self.links.host_down(host);
+        self.running[host as usize] = false;
         self.trackers.on_host_down(&HostDown {
-            host: machine,
+            host,
             now_ns,
             how,
             node,
         });
     }
 
-    /// Two machines have no more connections of some kinds.
+    /// Two hosts have no more connections of some kinds.
     pub fn gone(&mut self, gone: &Gone) {
         self.trackers.on_gone(gone);
     }
 
-    /// The machine of a person.
+    /// The host of a person.
     pub fn host_of(&self, identity: &IdentityId) -> Option<u32> {
         self.names.of_identity(identity)
     }
