@@ -1,7 +1,7 @@
 //! Plays one (variant, seed): puts nodes on the hosts of a testbed and measures.
 //!
 //! The world comes from [`crate::world`]; what happens in it is performed by `steps` and the kinds of
-//! workload, told to their trackers, the `ledger` and the `tally`, and judged by `verdict` once
+//! workload, told to their trackers, the `ledger` and the `counters`, and judged by `verdict` once
 //! everything is over. All of them see the hosts through [`crate::testbed`], so that other models of
 //! hosts and network play the same.
 
@@ -18,6 +18,7 @@ use crate::workload::{Planned, Trackers};
 use crate::world::{Step, Target, World};
 
 mod conditions;
+mod counters;
 mod drain;
 mod interfaces;
 mod ledger;
@@ -29,7 +30,6 @@ mod person;
 mod relays;
 pub mod run;
 pub(crate) mod steps;
-mod tally;
 mod traffic;
 pub(crate) mod verdict;
 mod witness;
@@ -121,7 +121,7 @@ fn pass(
             simulated_ns: run.now_ns(),
             cpu_ns: cost::cpu_ns(),
             events: course.events(),
-            connection_ends: run.state().tally.connection_ends(),
+            connection_ends: run.state().counters.connection_ends(),
         });
     }
 }

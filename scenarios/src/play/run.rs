@@ -14,6 +14,7 @@ use orrery_node::sync_strategy::SyncStrategy;
 use orrery_sim::time::SimTime;
 
 use super::conditions::{Conditions, Down};
+use super::counters::Counters;
 use super::drain::LastRound;
 use super::ledger::Ledger;
 use super::links::Links;
@@ -22,7 +23,6 @@ use super::neighbourhood::Neighbourhood;
 use super::overlay::Overlay;
 use super::person::{Person, addresses, circuits, keys};
 use super::relays::Relays;
-use super::tally::Tally;
 use super::traffic::Window;
 use crate::format::Scenario;
 use crate::format::scenario::group::Group;
@@ -59,7 +59,7 @@ pub struct State {
     /// Who is connected with whom.
     pub overlay: Overlay,
     /// What nodes told, counted.
-    pub tally: Tally,
+    pub counters: Counters,
     /// What hosts sent by the ends of the measured time.
     pub traffic: Window,
     /// What single events give.
@@ -130,7 +130,7 @@ impl Run {
             followed: people.iter().map(|_| BTreeSet::new()).collect(),
             ledger: Ledger::default(),
             overlay: Overlay::new(people.len()),
-            tally: Tally::new(people.len()),
+            counters: Counters::new(people.len()),
             traffic: Window::default(),
             neighbourhood: Neighbourhood::new(people.len()),
             measured: Measured::default(),
@@ -367,7 +367,7 @@ impl Run {
             return;
         }
         let running = (0..).zip(&state.nodes).filter(|(_, node)| node.is_some());
-        let open = running.map(|(host, _)| state.tally.connections(host));
+        let open = running.map(|(host, _)| state.counters.connections(host));
         state.trackers.sample(now_ns, &open.collect::<Vec<u32>>());
     }
 }
@@ -385,7 +385,7 @@ impl State {
     /// The programs of a host end, `node` among them: the one signal for all that follows
     /// hosts, and by which it reaches the trackers of all kinds of workload.
     pub fn host_down(&mut self, host: u32, now_ns: u64, how: Down, node: Option<&NodeHandle>) {
-        self.tally.host_down(host);
+        self.counters.host_down(host);
         self.relays.host_down(host, now_ns);
         self.overlay.ends(host, now_ns, how);
         self.links.host_down(host);

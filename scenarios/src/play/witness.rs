@@ -55,7 +55,7 @@ impl Run {
         let measured = self.is_measured(now_ns);
         let mut state = self.state();
         let state = &mut *state;
-        state.tally.told(host);
+        state.counters.told(host);
         if measured {
             let names = &state.names;
             let is_teller = |peer: &PeerId| names.of_peer(peer) == Some(host);
@@ -106,7 +106,7 @@ impl Run {
             Event::Pinged { peer, rtt_us } => {
                 if let Some(peer) = state.names.of_peer(peer).filter(|_| measured) {
                     let ends = (self.region(host), self.region(peer));
-                    state.tally.pinged(now_ns, ends, *rtt_us);
+                    state.counters.pinged(now_ns, ends, *rtt_us);
                 }
             }
             Event::NeighbourFound { peer, .. } => {
@@ -120,11 +120,11 @@ impl Run {
                 protocol,
                 reason,
             } => {
-                state.tally.note(host, now_ns, measured, event);
+                state.counters.note(host, now_ns, measured, event);
                 state.refuses(host, peer, [protocol, reason], now_ns);
             }
             other => {
-                state.tally.note(host, now_ns, measured, other);
+                state.counters.note(host, now_ns, measured, other);
                 let host_of = |peer: &PeerId| state.names.of_peer(peer);
                 state.relays.note(host, now_ns, measured, other, host_of);
                 state.overlay.note(host, now_ns, other, host_of);

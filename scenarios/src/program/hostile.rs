@@ -179,7 +179,7 @@ fn judge(run: &Run, metrics: &mut Metrics, result: &mut SeedResult) {
     let stored = stored.map(|(host, _)| stored_bytes(&**run.testbed.storage(host).files(), "", 0));
     metrics.count(&NODE_STORED, &[], stored.max().unwrap_or(0));
     let state = run.state();
-    metrics.count(&NODE_EVENTS, &[], state.tally.events_max());
+    metrics.count(&NODE_EVENTS, &[], state.counters.events_max());
     let figures: [(&Definition, Figure); 5] = [
         (&HOSTILE_ATTEMPTS, |counts| counts.attempts),
         (&HOSTILE_LEFT_OUT, |counts| counts.left_out),

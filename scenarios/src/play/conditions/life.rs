@@ -116,7 +116,7 @@ fn goes_down(run: &Run, host: u32, how: Down) -> Option<orrery_node::NodeHandle>
     state.relays.bytes_before_cuts += node.as_ref().map_or(0, circuit_bytes);
     if let Some(node) = &node {
         let counters = NODE_COUNTERS.map(|(_, name)| (name, counter(node, name)));
-        state.tally.node_ends(counters.into_iter());
+        state.counters.node_ends(counters.into_iter());
     }
     state.host_down(host, now_ns, how, node.as_ref());
     node

@@ -137,11 +137,16 @@ fn network(run: &Run, whole: &Traffic, metrics: &mut Metrics) {
 /// What nodes told of themselves.
 fn told(run: &Run, metrics: &mut Metrics) {
     let state = run.state();
-    let tally = &state.tally;
-    metrics.count(&NODE_CONNECTIONS, &[], tally.connections_max.into());
-    metrics.count(&FEED_REFUSED, &[], tally.refused);
-    metrics.samples(&PULL_LATENCY, &[], &tally.pulls);
-    metrics.ratio(&PULL_SUCCESS, &[], tally.pulls.count(), tally.pulls_failed);
+    let counters = &state.counters;
+    metrics.count(&NODE_CONNECTIONS, &[], counters.connections_max.into());
+    metrics.count(&FEED_REFUSED, &[], counters.refused);
+    metrics.samples(&PULL_LATENCY, &[], &counters.pulls);
+    metrics.ratio(
+        &PULL_SUCCESS,
+        &[],
+        counters.pulls.count(),
+        counters.pulls_failed,
+    );
     let neighbourhood = &state.neighbourhood;
     metrics.samples(&NODE_NEIGHBOURS_TIME, &[], &neighbourhood.times);
     state.measured.collect(&run.configs(), metrics);
@@ -156,12 +161,12 @@ fn told(run: &Run, metrics: &mut Metrics) {
         for (metric, counter) in &NODE_COUNTERS {
             let nodes = state.nodes.iter().flatten();
             let now: u64 = nodes.map(|node| steps::counter(node, counter)).sum();
-            let before = tally.of_ended_nodes.get(counter).copied().unwrap_or(0);
+            let before = counters.of_ended_nodes.get(counter).copied().unwrap_or(0);
             metrics.count(metric, &[], now + before);
         }
     }
-    metrics.samples(&PING_RTT, &[], &tally.pings);
-    for (from, ends) in &tally.pings_between {
+    metrics.samples(&PING_RTT, &[], &counters.pings);
+    for (from, ends) in &counters.pings_between {
         for (to, recorder) in ends {
             metrics.samples(&PING_RTT, &[("from", from), ("to", to)], recorder);
         }

@@ -7,7 +7,7 @@ use orrery_reports::stats::Recorder;
 
 /// Everything counted in a run.
 #[derive(Debug)]
-pub struct Tally {
+pub struct Counters {
     /// Open connections of each host.
     connections: Vec<u32>,
     /// Most connections that any host had at once.
@@ -28,7 +28,7 @@ pub struct Tally {
     pub pings_between: BTreeMap<String, BTreeMap<String, Recorder>>,
 }
 
-impl Tally {
+impl Counters {
     /// Nothing has happened on `hosts` hosts.
     pub fn new(hosts: usize) -> Self {
         Self {
