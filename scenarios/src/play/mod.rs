@@ -25,6 +25,7 @@ mod ledger;
 mod links;
 mod measured;
 mod neighbourhood;
+mod observer;
 pub(crate) mod overlay;
 mod person;
 mod relays;
@@ -32,13 +33,12 @@ pub mod run;
 pub(crate) mod steps;
 mod traffic;
 pub(crate) mod verdict;
-mod witness;
 
 pub use conditions::Down;
 pub use links::Kinds;
+pub(crate) use observer::NodeObserver;
 use run::Run;
 pub use verdict::MISSED_MEANINGS;
-pub(crate) use witness::Witness;
 
 /// Simulated time between two tellings of progress.
 const STRIDE: Duration = Duration::from_secs(5);

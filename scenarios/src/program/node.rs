@@ -1,7 +1,7 @@
 //! The reference node on a host.
 //!
 //! Owns how it is started: with the keys on its disk, its group's settings, and what a run tells it of
-//! others. What it tells then is `play/witness.rs`'s.
+//! others. What it tells then is `play/observer.rs`'s.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::ProgramKind;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::reader::Reader;
-use crate::play::Witness;
+use crate::play::NodeObserver;
 use crate::play::run::Run;
 use crate::services;
 
@@ -55,7 +55,7 @@ async fn start(run: &Arc<Run>, host: u32) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
-    let observer: Arc<dyn Observer> = Arc::new(Witness {
+    let observer: Arc<dyn Observer> = Arc::new(NodeObserver {
         run: Arc::clone(run),
         host,
     });

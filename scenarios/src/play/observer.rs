@@ -12,12 +12,12 @@ use super::run::{Run, State};
 use crate::workload::Told;
 
 /// Passes on what the node of a host tells.
-pub struct Witness {
+pub struct NodeObserver {
     pub run: Arc<Run>,
     pub host: u32,
 }
 
-impl Observer for Witness {
+impl Observer for NodeObserver {
     fn event(&self, event: &Event) {
         self.run.testbed.report(self.host, &told(event));
         self.run.note(self.host, event);
