@@ -33,6 +33,7 @@ pub mod fault;
 pub mod format;
 pub mod load;
 pub mod metrics;
+mod named;
 mod output;
 pub mod play;
 pub mod profiles;

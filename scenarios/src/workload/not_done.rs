@@ -9,33 +9,35 @@ use orrery_node::CommandError;
 
 use crate::play::Down;
 
-/// Why something was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// The host that was asked had no power, or its program did not run yet.
-    HostDown,
-    /// The host at the other end had no power, or its program did not run yet.
-    TargetDown,
-    /// The host that was asked lost its power before it was done.
-    LostPower,
-    /// The program of the host that was asked was stopped before it was done.
-    Stopped,
-    /// No address of the host at the other end is known.
-    NoAddress,
-    /// The host at the other end runs, and no connection came about.
-    NotConnected,
-    /// The host that was asked has no friend whom it could concern.
-    NoFriends,
-    /// What it was about does not exist: the post was never acknowledged.
-    NoPost,
-    /// The node had too much to do.
-    Busy,
-    /// The node refused.
-    Refused,
-    /// The node's disk refused.
-    StorageFailed,
-    /// The run ended first.
-    Unfinished,
+crate::named::named! {
+    /// Why something was not done.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Reason {
+        /// The host that was asked had no power, or its program did not run yet.
+        HostDown = "host-down",
+        /// The host at the other end had no power, or its program did not run yet.
+        TargetDown = "target-down",
+        /// The host that was asked lost its power before it was done.
+        LostPower = "lost-power",
+        /// The program of the host that was asked was stopped before it was done.
+        Stopped = "stopped",
+        /// No address of the host at the other end is known.
+        NoAddress = "no-address",
+        /// The host at the other end runs, and no connection came about.
+        NotConnected = "not-connected",
+        /// The host that was asked has no friend whom it could concern.
+        NoFriends = "no-friends",
+        /// What it was about does not exist: the post was never acknowledged.
+        NoPost = "no-post",
+        /// The node had too much to do.
+        Busy = "busy",
+        /// The node refused.
+        Refused = "refused",
+        /// The node's disk refused.
+        StorageFailed = "storage-failed",
+        /// The run ended first.
+        Unfinished = "unfinished",
+    }
 }
 
 impl Reason {
@@ -44,24 +46,6 @@ impl Reason {
         match how {
             Down::LostPower => Self::LostPower,
             Down::Stopped => Self::Stopped,
-        }
-    }
-
-    /// As metrics and reports name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::HostDown => "host-down",
-            Self::TargetDown => "target-down",
-            Self::LostPower => "lost-power",
-            Self::Stopped => "stopped",
-            Self::NoAddress => "no-address",
-            Self::NotConnected => "not-connected",
-            Self::NoFriends => "no-friends",
-            Self::NoPost => "no-post",
-            Self::Busy => "busy",
-            Self::Refused => "refused",
-            Self::StorageFailed => "storage-failed",
-            Self::Unfinished => "unfinished",
         }
     }
 }

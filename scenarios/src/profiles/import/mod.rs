@@ -38,15 +38,17 @@ pub enum Kind {
     OneWay,
 }
 
-/// The unit of a table's figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Milliseconds.
-    Milliseconds,
-    /// Microseconds.
-    Microseconds,
-    /// Seconds.
-    Seconds,
+crate::named::named! {
+    /// The unit of a table's figures.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Unit {
+        /// Milliseconds.
+        Milliseconds = "milliseconds",
+        /// Microseconds.
+        Microseconds = "microseconds",
+        /// Seconds.
+        Seconds = "seconds",
+    }
 }
 
 impl Unit {
@@ -55,14 +57,6 @@ impl Unit {
             Self::Microseconds => 1_000,
             Self::Milliseconds => 1_000_000,
             Self::Seconds => 1_000_000_000,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Microseconds => "microseconds",
-            Self::Milliseconds => "milliseconds",
-            Self::Seconds => "seconds",
         }
     }
 }

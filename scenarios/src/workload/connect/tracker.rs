@@ -1,6 +1,6 @@
-//! Every attempt to reach somebody has a fate: what kind of connection came of it, or why none.
+//! Every attempt to reach a host has a fate: what kind of connection came of it, or why none.
 //!
-//! It is told what was asked for and what nodes did; it asks nobody. Times are simulated
+//! It is told what was asked for and what nodes did; it asks no node. Times are simulated
 //! nanoseconds; hosts and their identities are by number.
 
 use std::collections::BTreeMap;
@@ -13,52 +13,34 @@ use crate::play::{Down, Kinds};
 use crate::workload::not_done::Reason;
 use crate::workload::{Ended, Gone, HostDown, Results, Told, Tracker};
 
-/// Why an attempt failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// The node that was to reach somebody did not run.
-    DialerDown,
-    /// The host that was to reach somebody lost its power.
-    DialerLostPower,
-    /// The node that was to reach somebody was stopped in good order.
-    DialerStopped,
-    /// The node that was to be reached did not run at the end of the time.
-    TargetDown,
-    /// The node refused: it was reaching them already, or too many.
-    Refused,
-    /// No lookup method knew an address.
-    NotFound,
-    /// No address that was found could be dialled.
-    NotConnected,
-    /// A relay connects them, and hole punching has failed.
-    HolePunchFailed,
-    /// A relay connects them, and no direct connection came in time.
-    StayedRelayed,
-    /// Nothing came of it in time.
-    TimedOut,
-    /// There was such a connection, and it did not live for as long as it had to.
-    ConnectionLost,
-    /// The run ended first.
-    Unfinished,
-}
-
-impl Cause {
-    /// As reports write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DialerDown => "dialer-down",
-            Self::DialerLostPower => "dialer-lost-power",
-            Self::DialerStopped => "dialer-stopped",
-            Self::TargetDown => "target-down",
-            Self::Refused => "refused",
-            Self::NotFound => "not-found",
-            Self::NotConnected => "not-connected",
-            Self::HolePunchFailed => "hole-punch-failed",
-            Self::StayedRelayed => "stayed-relayed",
-            Self::TimedOut => "timed-out",
-            Self::ConnectionLost => "connection-lost",
-            Self::Unfinished => "unfinished",
-        }
+crate::named::named! {
+    /// Why an attempt failed.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Cause {
+        /// The node that was to reach another did not run.
+        DialerDown = "dialer-down",
+        /// The host that was to reach another lost its power.
+        DialerLostPower = "dialer-lost-power",
+        /// The node that was to reach another was stopped in good order.
+        DialerStopped = "dialer-stopped",
+        /// The node that was to be reached did not run at the end of the time.
+        TargetDown = "target-down",
+        /// The node refused: it was reaching them already, or too many.
+        Refused = "refused",
+        /// No lookup method knew an address.
+        NotFound = "not-found",
+        /// No address that was found could be dialled.
+        NotConnected = "not-connected",
+        /// A relay connects them, and hole punching has failed.
+        HolePunchFailed = "hole-punch-failed",
+        /// A relay connects them, and no direct connection came in time.
+        StayedRelayed = "stayed-relayed",
+        /// Nothing came of it in time.
+        TimedOut = "timed-out",
+        /// There was such a connection, and it did not live for as long as it had to.
+        ConnectionLost = "connection-lost",
+        /// The run ended first.
+        Unfinished = "unfinished",
     }
 }
 

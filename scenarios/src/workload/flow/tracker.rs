@@ -16,29 +16,31 @@ use crate::play::Down;
 use crate::workload::not_done::Reason;
 use crate::workload::{Ended, HostDown, Planned, Results, Tracker};
 
-/// Why a flow did not bring everything through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// Nobody listened.
-    Refused,
-    /// Nothing came back for too long.
-    TimedOut,
-    /// The other side had forgotten the connection, or broke it.
-    Reset,
-    /// The port to connect from was in use.
-    PortInUse,
-    /// The sender had no power when it was to begin.
-    SenderDown,
-    /// The sender lost power.
-    SenderLostPower,
-    /// The sender was stopped in good order.
-    SenderStopped,
-    /// The run ended first.
-    Unfinished,
-    /// The network told the sender that there is no way.
-    Unreachable,
-    /// The sender's end was closed without the receiver having read everything.
-    ClosedEarly,
+crate::named::named! {
+    /// Why a flow did not bring everything through.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Cause {
+        /// Nothing listened.
+        Refused = "refused",
+        /// Nothing came back for too long.
+        TimedOut = "timed-out",
+        /// The other side had forgotten the connection, or broke it.
+        Reset = "reset",
+        /// The port to connect from was in use.
+        PortInUse = "port-in-use",
+        /// The sender had no power when it was to begin.
+        SenderDown = "sender-down",
+        /// The sender lost power.
+        SenderLostPower = "sender-lost-power",
+        /// The sender was stopped in good order.
+        SenderStopped = "sender-stopped",
+        /// The run ended first.
+        Unfinished = "unfinished",
+        /// The network told the sender that there is no way.
+        Unreachable = "unreachable",
+        /// The sender's end was closed without the receiver having read everything.
+        ClosedEarly = "closed-early",
+    }
 }
 
 impl Cause {
@@ -52,22 +54,6 @@ impl Cause {
             io::ErrorKind::NetworkDown => Self::SenderDown,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::Unreachable,
             _ => Self::ClosedEarly,
-        }
-    }
-
-    /// As metrics and the ledger of losses name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::TimedOut => "timed-out",
-            Self::Reset => "reset",
-            Self::PortInUse => "port-in-use",
-            Self::SenderDown => "sender-down",
-            Self::SenderLostPower => "sender-lost-power",
-            Self::SenderStopped => "sender-stopped",
-            Self::Unfinished => "unfinished",
-            Self::Unreachable => "unreachable",
-            Self::ClosedEarly => "closed-early",
         }
     }
 }
@@ -111,9 +97,9 @@ pub struct Flows {
 /// What flows did in the measured time.
 #[derive(Debug)]
 pub struct Summary {
-    /// From the begin of a flow to its connection.
+    /// From the start of a flow to its connection.
     pub connects: Recorder,
-    /// From the begin of a flow of so many bytes until all were read.
+    /// From the start of a flow of so many bytes until all were read.
     pub completions: Recorder,
     /// Longest time in which a flow brought nothing, one sample a flow.
     pub stalls: Recorder,
@@ -153,8 +139,15 @@ impl Flows {
             let (_, fate) = entry.end?;
             match fate.err()? {
                 Cause::SenderDown => Some(Reason::HostDown),
-                _ if entry.receiver_down => Some(Reason::TargetDown),
-                _ => None,
+                Cause::Refused
+                | Cause::TimedOut
+                | Cause::Reset
+                | Cause::PortInUse
+                | Cause::SenderLostPower
+                | Cause::SenderStopped
+                | Cause::Unfinished
+                | Cause::Unreachable
+                | Cause::ClosedEarly => entry.receiver_down.then_some(Reason::TargetDown),
             }
         })
     }

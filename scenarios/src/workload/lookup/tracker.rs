@@ -23,59 +23,42 @@ use crate::workload::attempts::{Attempt, Attempts};
 use crate::workload::not_done::Reason;
 use crate::workload::{Ended, HostDown, Planned, Results, Told, Tracker};
 
-/// Why a look-up found nothing. The first three, and any for somebody who did not run, are no
-/// failures of the look-up: they count apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// The searcher had no power when it was to begin.
-    SearcherDown,
-    /// The searcher lost power before it ended.
-    SearcherLostPower,
-    /// The searcher was stopped in good order before it ended.
-    SearcherStopped,
-    /// The searcher's node refused to begin.
-    Refused,
-    /// The run ended first.
-    Unfinished,
-    /// Whoever was looked for had never published an address.
-    NotPublished,
-    /// The way to find them is switched off.
-    Off,
-    /// Those who were asked do not know them.
-    Absent,
-    /// They are known, but no address of theirs.
-    NoAddress,
-    /// There was nobody to ask, or nobody answered.
-    NobodyToAsk,
-    /// What was found was not valid.
-    Wrong,
-    /// The searcher's node had too much to do.
-    Busy,
-    /// It took too long.
-    TimedOut,
+crate::named::named! {
+    /// Why a look-up found nothing. The first three, and any for a host that did not run, are no
+    /// failures of the look-up: they count apart.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Cause {
+        /// The searcher had no power when it was to begin.
+        SearcherDown = "searcher-down",
+        /// The searcher lost power before it ended.
+        SearcherLostPower = "searcher-lost-power",
+        /// The searcher was stopped in good order before it ended.
+        SearcherStopped = "searcher-stopped",
+        /// The searcher's node refused to begin.
+        Refused = "refused",
+        /// The run ended first.
+        Unfinished = "unfinished",
+        /// The host that was looked for had never published an address.
+        NotPublished = "not-published",
+        /// The way to find them is switched off.
+        Off = "off",
+        /// Those who were asked do not know them.
+        Absent = "absent",
+        /// They are known, but no address of theirs.
+        NoAddress = "no-address",
+        /// There was no host to ask, or none answered.
+        NobodyToAsk = "nobody-to-ask",
+        /// What was found was not valid.
+        Wrong = "wrong",
+        /// The searcher's node had too much to do.
+        Busy = "busy",
+        /// It took too long.
+        TimedOut = "timed-out",
+    }
 }
 
 impl Cause {
-    /// As metrics and the ledger of losses name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SearcherDown => "searcher-down",
-            Self::SearcherLostPower => "searcher-lost-power",
-            Self::SearcherStopped => "searcher-stopped",
-            Self::Refused => "refused",
-            Self::Unfinished => "unfinished",
-            Self::NotPublished => "not-published",
-            Self::Off => "off",
-            Self::Absent => "absent",
-            Self::NoAddress => "no-address",
-            Self::NobodyToAsk => "nobody-to-ask",
-            Self::Wrong => "wrong",
-            Self::Busy => "busy",
-            Self::TimedOut => "timed-out",
-        }
-    }
-
-    /// What a node's own reason means for somebody who has `published` an address, or not.
+    /// What a node's own reason means for a host that has `published` an address, or not.
     fn of(miss: Miss, published: bool) -> Self {
         match miss {
             Miss::Absent if !published => Self::NotPublished,
@@ -327,11 +310,20 @@ fn in_vain(entry: &Entry) -> Option<Reason> {
         Cause::SearcherDown => Some(Reason::HostDown),
         Cause::SearcherLostPower => Some(Reason::LostPower),
         Cause::SearcherStopped => Some(Reason::Stopped),
-        // Peers near to a record are there, whoever the record is about.
-        _ if entry.what.target_down && entry.what.sought != Sought::Peers => {
-            Some(Reason::TargetDown)
+        Cause::Refused
+        | Cause::Unfinished
+        | Cause::NotPublished
+        | Cause::Off
+        | Cause::Absent
+        | Cause::NoAddress
+        | Cause::NobodyToAsk
+        | Cause::Wrong
+        | Cause::Busy
+        | Cause::TimedOut => {
+            // Peers near to a record are there, whichever host the record is about.
+            let is_of_host = entry.what.sought != Sought::Peers;
+            (entry.what.target_down && is_of_host).then_some(Reason::TargetDown)
         }
-        _ => None,
     }
 }
 
@@ -423,8 +415,8 @@ impl Tracker for Lookups {
     }
 }
 
-/// What a Kademlia query looks for, by the name of its purpose; `None` for those that nobody
-/// asked for.
+/// What a Kademlia query looks for, by the name of its purpose; `None` for those that no
+/// workload asked for.
 fn sought(purpose: &str) -> Option<Sought> {
     match purpose {
         "find-address" => Some(Sought::Address(LookupMethod::Kad)),

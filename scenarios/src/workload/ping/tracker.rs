@@ -13,35 +13,23 @@ use crate::workload::attempts::{Attempt, Attempts};
 use crate::workload::not_done::Reason;
 use crate::workload::{Ended, HostDown, Planned, Results, Tracker};
 
-/// Why no answer came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// The host that was to ask did not run.
-    SenderDown,
-    /// The host that had asked lost its power.
-    SenderLostPower,
-    /// The host that had asked was stopped in good order.
-    SenderStopped,
-    /// No answer came in time, and the host that was asked did not run when it was asked, or when
-    /// the time was over.
-    TargetDown,
-    /// No answer came in time: the question is lost, or the answer, or late.
-    TimedOut,
-    /// The run ended first.
-    Unfinished,
-}
-
-impl Cause {
-    /// As metrics and the ledger of losses name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SenderDown => "sender-down",
-            Self::SenderLostPower => "sender-lost-power",
-            Self::SenderStopped => "sender-stopped",
-            Self::TargetDown => "target-down",
-            Self::TimedOut => "timed-out",
-            Self::Unfinished => "unfinished",
-        }
+crate::named::named! {
+    /// Why no answer came.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Cause {
+        /// The host that was to ask did not run.
+        SenderDown = "sender-down",
+        /// The host that had asked lost its power.
+        SenderLostPower = "sender-lost-power",
+        /// The host that had asked was stopped in good order.
+        SenderStopped = "sender-stopped",
+        /// No answer came in time, and the host that was asked did not run when it was asked, or when
+        /// the time was over.
+        TargetDown = "target-down",
+        /// No answer came in time: the question is lost, or the answer, or late.
+        TimedOut = "timed-out",
+        /// The run ended first.
+        Unfinished = "unfinished",
     }
 }
 

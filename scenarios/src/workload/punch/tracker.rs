@@ -14,34 +14,22 @@ use crate::workload::attempts::{Attempt, Attempts};
 use crate::workload::not_done::Reason;
 use crate::workload::{Ended, HostDown, Planned, Results, Tracker};
 
-/// Why a pair did not reach each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// Both sides gave up.
-    NoWay,
-    /// A side gave up before it knew where the other is seen.
-    NotIntroduced,
-    /// A side had no power when it was to begin, or no port.
-    HostDown,
-    /// A side lost its power meanwhile.
-    HostLostPower,
-    /// A side was stopped in good order meanwhile.
-    HostStopped,
-    /// The run ended first.
-    Unfinished,
-}
-
-impl Cause {
-    /// As metrics and the ledger of losses name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoWay => "no-way",
-            Self::NotIntroduced => "not-introduced",
-            Self::HostDown => "host-down",
-            Self::HostLostPower => "host-lost-power",
-            Self::HostStopped => "host-stopped",
-            Self::Unfinished => "unfinished",
-        }
+crate::named::named! {
+    /// Why a pair did not reach each other.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Cause {
+        /// Both sides gave up.
+        NoWay = "no-way",
+        /// A side gave up before it knew where the other is seen.
+        NotIntroduced = "not-introduced",
+        /// A side had no power when it was to begin, or no port.
+        HostDown = "host-down",
+        /// A side lost its power meanwhile.
+        HostLostPower = "host-lost-power",
+        /// A side was stopped in good order meanwhile.
+        HostStopped = "host-stopped",
+        /// The run ended first.
+        Unfinished = "unfinished",
     }
 }
 
