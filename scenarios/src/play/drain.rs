@@ -1,4 +1,4 @@
-//! After the end: everybody pulls until there is nothing new, twice in a row.
+//! After the end: all hosts pull until there is nothing new, twice in a row.
 
 use std::sync::Arc;
 use std::time::Duration;

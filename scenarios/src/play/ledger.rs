@@ -95,7 +95,7 @@ impl Ledger {
     pub fn received(&mut self, op: OpId, reader: u32, now_ns: u64) {
         let Some(entry) = self.entries.get_mut(&op) else {
             // The author's power may fail between a durable post and its
-            // acknowledgement; such a post is nobody's promise.
+            // acknowledgement; such a post is promised to no reader.
             self.early.entry(op).or_default().push((reader, now_ns));
             return;
         };

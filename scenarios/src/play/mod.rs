@@ -149,7 +149,7 @@ fn expect_changes(run: &Run) {
 }
 
 /// Schedules all that will happen from outside: hosts boot one after the other, people act,
-/// things go wrong, and in the end everybody drains.
+/// things go wrong, and in the end all hosts drain.
 fn schedule(run: &Arc<Run>) {
     for plan in &run.world.hosts {
         let host = plan.host;

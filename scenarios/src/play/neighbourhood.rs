@@ -16,7 +16,7 @@ pub struct Neighbourhood {
 }
 
 impl Neighbourhood {
-    /// Nobody of `hosts` hosts has found anybody.
+    /// None of `hosts` hosts has found another.
     pub fn new(hosts: usize) -> Self {
         Self {
             started_ns: vec![0; hosts],
@@ -25,7 +25,7 @@ impl Neighbourhood {
         }
     }
 
-    /// The node of `host` begins a life, in which it knows nobody and nobody knows it.
+    /// The node of `host` begins a life, in which it knows no other and no other knows it.
     pub fn starts(&mut self, host: u32, now_ns: u64) {
         self.started_ns[host as usize] = now_ns;
         self.seen
@@ -95,7 +95,7 @@ mod tests {
             panic!("nobody found anybody: {:?}", result.metrics.keys());
         };
         assert_eq!(*count, 3 * 2);
-        // Whoever comes asks at once; who was there hears the newcomer's answer when it
+        // A node that comes asks at once; one that was there hears the newcomer's answer when it
         // asks the next time, 2 s later at most while it is probing.
         assert!(*max < 2_100.0, "{max} ms");
         assert!(gone(&result).abs() < 1e-9);

@@ -41,7 +41,7 @@ pub fn keys(mut stream: Stream) -> Keys {
     Keys::generate(Some(secret))
 }
 
-/// Where a node behind a NAT is dialled: nobody outside can use its private addresses, but its
+/// Where a node behind a NAT is dialled: no host outside can use its private addresses, but its
 /// circuits through relays, if it has reservations there. All first addresses of relays stand
 /// before all second ones, since a card has room for some only.
 pub fn circuits(relays: impl Iterator<Item = (Vec<Multiaddr>, PeerId)>) -> Vec<Multiaddr> {
@@ -77,7 +77,7 @@ pub fn addresses((v4, v6): (Ipv4Addr, Ipv6Addr), listen: &Listen) -> Vec<Multiad
         .collect()
 }
 
-/// An address as it may have been before a person moved: nobody has it now (RFC 5737).
+/// An address as it may have been before a person moved: no host has it now (RFC 5737).
 fn formerly(address: &Multiaddr) -> Multiaddr {
     let before = |part: Protocol<'static>| match part {
         Protocol::Ip4(_) => Protocol::Ip4(Ipv4Addr::new(192, 0, 2, 1)),

@@ -29,7 +29,7 @@ use crate::format::scenario::group::Group;
 use crate::program;
 use crate::testbed::Testbed;
 use crate::workload::not_done::NotDone;
-use crate::workload::{self, Gone, HostDown, Names, Trackers};
+use crate::workload::{Gone, HostDown, Names, Trackers};
 use crate::world::World;
 
 /// Everything of a run that its steps and its nodes share.
@@ -219,13 +219,6 @@ impl Run {
             .map_or("core", String::as_str)
     }
 
-    /// Starts what runs on a host.
-    pub fn boot(self: &Arc<Self>, host: u32) {
-        self.state().running[host as usize] = true;
-        workload::serve(self, host);
-        self.scenario.group_of(host).program.boot(self, host);
-    }
-
     /// Makes the wires of a program on a host that is no node; `None` if its settings are wrong.
     pub fn wires(&self, host: u32) -> Option<Box<dyn Fn() -> Vec<Wire> + Send + Sync>> {
         let config = self.config(host).ok()?;
@@ -260,7 +253,7 @@ impl Run {
         self.configs.iter().flatten()
     }
 
-    /// Whether any node asks friends where somebody is.
+    /// Whether any node asks friends where another is.
     pub fn asks_friends(&self) -> bool {
         let mut configs = self.configs.iter().flatten();
         configs.any(|config| config.friends_lookup.enabled)

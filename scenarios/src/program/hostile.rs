@@ -37,7 +37,7 @@ impl ProgramKind for Hostile {
     type Notes = Acts;
     const FIELD: Option<&'static str> = Some("hostile");
     const NEEDS: &'static [Capability] = &[Capability::HostilePeers];
-    /// What is sealed to a hostile peer is owed to nobody.
+    /// What is sealed to a hostile peer is owed to no reader.
     const IS_OWED_POSTS: bool = false;
 
     fn read(group: &Reader<'_>, problems: &mut Problems) -> Self {

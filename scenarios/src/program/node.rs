@@ -76,7 +76,7 @@ async fn start(run: &Arc<Run>, host: u32) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     run.state().nodes[host as usize] = Some(node.clone());
-    // Who takes no part in feeds follows nobody; what friends write does not come there.
+    // A node that takes no part in feeds follows no other; what friends write does not come there.
     if !run.exchanges_feeds(host) {
         return Ok(());
     }

@@ -27,7 +27,7 @@ pub struct Fields {
     /// When each of them does.
     #[serde(flatten)]
     pub pace: PaceFields,
-    /// Who is dialled; nobody dials itself.
+    /// Who is dialled; no host dials itself.
     pub to: HostsText,
     /// How many of `to` the seed draws for each dialling; all of them if absent.
     pub peers: Option<u32>,

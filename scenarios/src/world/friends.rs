@@ -86,7 +86,7 @@ fn edge(a: u32, b: u32) -> (u32, u32) {
     (a.min(b), a.max(b))
 }
 
-/// The regular graph in which everybody knows the nearest on a circle.
+/// The regular graph in which each knows the nearest on a circle.
 fn circulant(count: u32, degree: u32) -> BTreeSet<(u32, u32)> {
     let mut edges = BTreeSet::new();
     let mut add = |host: u32, step: u32| {

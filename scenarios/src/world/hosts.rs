@@ -24,7 +24,7 @@ pub struct HostPlan {
     pub card_outdated: bool,
     /// When its node starts, in nanoseconds.
     pub boot_ns: u64,
-    /// How far its wall clock is ahead of true time at the begin, in nanoseconds.
+    /// How far its wall clock is ahead of true time at the start, in nanoseconds.
     pub clock_offset_ns: i64,
     /// How fast its wall clock runs too fast, in parts per billion.
     pub clock_drift_ppb: i64,

@@ -20,7 +20,7 @@ use crate::workload::{Drawing, Plan, Turn};
 /// All steps of a seed, ascending in time; steps of one moment keep the scenario's order. `boots_ns` has
 /// when each host starts.
 ///
-/// With them, by the place of a workload, how often it was to act where it has nobody to act on.
+/// With them, by the place of a workload, how often it was to act where it has no host to act on.
 pub fn build(
     scenario: &Scenario,
     friends: &Friends,

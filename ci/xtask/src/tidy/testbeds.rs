@@ -120,13 +120,13 @@ fn named(rest: &str) -> Vec<String> {
             }
             ':' if chars.next_if_eq(&':').is_some() => {}
             '{' => depth += 1,
-            '*' => last = "*".to_owned(),
+            '*' => "*".clone_into(&mut last),
             ',' if depth > 0 => names.extend((!last.is_empty()).then(|| std::mem::take(&mut last))),
             '}' if depth > 0 => {
                 depth -= 1;
                 names.extend((!last.is_empty()).then(|| std::mem::take(&mut last)));
             }
-            c if c.is_whitespace() && (depth > 0 || is_word(chars.peek())) => {}
+            c if c.is_whitespace() && depth > 0 => {}
             _ => break,
         }
         // A path in code ends where it is not gone on with.
@@ -136,10 +136,6 @@ fn named(rest: &str) -> Vec<String> {
     }
     names.extend((!last.is_empty()).then_some(last));
     names
-}
-
-fn is_word(c: Option<&char>) -> bool {
-    c == Some(&'a')
 }
 
 fn is_part(c: char) -> bool {

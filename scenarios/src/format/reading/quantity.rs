@@ -205,7 +205,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// The number at the begin of `text` and what follows it. At most 15
+    /// The number at the start of `text` and what follows it. At most 15
     /// digits before and 9 after the point.
     fn split(text: &str) -> Option<(Self, &str)> {
         let whole_len = text

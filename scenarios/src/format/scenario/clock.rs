@@ -11,7 +11,7 @@ use crate::format::reading::reader::{Reader, fields_of};
 /// `clock = { … }` of a group. Each host draws its own; monotonic time stays true.
 #[derive(JsonSchema)]
 pub struct ClockFields {
-    /// How far wall clocks are ahead of true time at the begin, such as `normal(0s, 30s)`.
+    /// How far wall clocks are ahead of true time at the start, such as `normal(0s, 30s)`.
     pub offset: Option<AmountText>,
     /// How fast wall clocks run too fast, such as `uniform(-50ppm, 50ppm)`.
     pub drift: Option<AmountText>,
@@ -20,7 +20,7 @@ pub struct ClockFields {
 /// Wall clocks of a group's hosts. Every host draws its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
-    /// Ahead of true time at the begin, in nanoseconds.
+    /// Ahead of true time at the start, in nanoseconds.
     pub offset_ns: Amount,
     /// Too fast by so many parts per billion.
     pub drift_ppb: Amount,

@@ -1,7 +1,7 @@
 //! What runs on hosts: a host's programs start once its time to boot has come and neither a power
 //! cut nor a stop is in force, and end when one begins.
 //!
-//! Owns when they start and end. How a node starts is [`Run::boot`]'s.
+//! Owns when they start and end. How a program starts is its own ([`crate::program`]).
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::play::relays::circuit_bytes;
 use crate::play::run::Run;
 use crate::play::steps::counter;
 use crate::play::verdict::NODE_COUNTERS;
+use crate::workload;
 
 /// What runs on a host.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +61,14 @@ pub(super) fn settle(run: &Arc<Run>, host: u32) {
         // What has not ended by then is ended.
         run.testbed.power().stop_programs(host);
     }
-    run.boot(host);
+    boot(run, host);
+}
+
+/// Starts what runs on a host: what workloads need there, and its program.
+fn boot(run: &Arc<Run>, host: u32) {
+    run.state().running[host as usize] = true;
+    workload::serve(run, host);
+    run.scenario.group_of(host).program.boot(run, host);
 }
 
 /// A host loses its power.

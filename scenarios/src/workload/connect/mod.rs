@@ -37,7 +37,7 @@ pub struct Fields {
     #[serde(flatten)]
     pub pace: PaceFields,
     /// Who is reached: the k-th action of the n-th host goes to the (n + k)-th of them, over
-    /// and over, so that in turn everybody reaches everybody; nobody reaches itself.
+    /// and over, so that in turn each reaches all others; no host reaches itself.
     pub to: HostsText,
     /// What counts as success: a connection of `any` kind (if absent), or a `direct` one.
     pub path: Option<WantedPath>,
@@ -98,7 +98,7 @@ pub struct Act {
 }
 
 impl Connect {
-    /// Whom the `turn`-th action of the `place`-th host reaches, both from 0; nobody reaches itself.
+    /// Whom the `turn`-th action of the `place`-th host reaches, both from 0; no host reaches itself.
     fn target(&self, host: u32, place: u64, turn: u64) -> Option<u32> {
         let others = || self.to.iter().filter(|&other| other != host);
         let count = others().count() as u64;

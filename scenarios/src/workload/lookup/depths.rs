@@ -33,7 +33,7 @@ struct Told {
 struct Followed {
     /// Peers that it began with.
     known: BTreeSet<u32>,
-    /// Whoever was named, and who did so first.
+    /// The peers that were named, and the peer that named each first.
     named: BTreeMap<u32, u32>,
 }
 
@@ -51,7 +51,7 @@ impl Depths {
         told.queries.insert((host, query), followed);
     }
 
-    /// A query has ended at `peers`: their depths. A peer that nobody named was known.
+    /// A query has ended at `peers`: their depths. A peer that no other named was known.
     pub fn end(&self, host: u32, query: u64, peers: &[impl Display]) -> Vec<u32> {
         let mut told = self.told();
         let Some(followed) = told.queries.remove(&(host, query)) else {
@@ -116,7 +116,7 @@ impl Watch for Depths {
     }
 
     fn event(&self, HostId(host): HostId, event: &Event<'_>) {
-        // Names are long, and most events are of queries that nobody follows.
+        // Names are long, and most events are of queries that are not followed.
         let mut number = Number(None);
         event.record(&mut number);
         let Some(query) = number.0.filter(|&query| self.follows(host, query)) else {
@@ -205,7 +205,7 @@ mod tests {
         check(&[], "a", 0);
         check(&[("a", "c")], "c", 1);
         check(&[("a", "c"), ("c", "d")], "d", 2);
-        // Who was known stays so, whoever names it later.
+        // A peer that was known stays so, whichever peer names it later.
         check(&[("a", "c"), ("c", "b")], "b", 0);
         // The first naming counts.
         check(&[("a", "c"), ("b", "d"), ("c", "d")], "d", 1);

@@ -38,7 +38,7 @@ pub struct Fields {
     pub what: Option<SoughtName>,
 }
 
-/// Ways to find somebody.
+/// Ways to find a host.
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RungName {
@@ -60,9 +60,9 @@ pub enum RungName {
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SoughtName {
-    /// Where somebody is reached.
+    /// Where a host is reached.
     Address,
-    /// The peers nearest to the record of somebody's address, by Kademlia.
+    /// The peers nearest to the record of a host's address, by Kademlia.
     Peers,
 }
 
@@ -70,9 +70,9 @@ pub enum SoughtName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sought {
-    /// Where somebody is reached, by this method.
+    /// Where a host is reached, by this method.
     Address(LookupMethod),
-    /// The peers nearest to the record of somebody's address.
+    /// The peers nearest to the record of a host's address.
     Peers,
 }
 

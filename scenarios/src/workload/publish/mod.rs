@@ -157,7 +157,7 @@ impl Kind for Publish {
         if !workloads.iter().any(|it| it.action.get::<Self>().is_some()) {
             return Messages::new(hosts, Vec::new(), planned.window_ns());
         }
-        // Whoever has joined the topic; nobody where a workload has none.
+        // The hosts that have joined the topic; none where a workload has none.
         let subscribers = workloads.iter().map(|workload| {
             let mut joined = HostSet::new(hosts);
             if let Some(publish) = workload.action.get::<Self>() {

@@ -38,7 +38,7 @@ pub struct Fields {
     pub pace: PaceFields,
     /// The second: the n-th host goes with the n-th of them, over and over.
     pub to: HostsText,
-    /// The host that tells both where they are seen; everybody has to reach it.
+    /// The host that tells both where they are seen; all hosts have to reach it.
     pub via: String,
     /// `udp` (if absent) or `tcp`.
     pub protocol: Option<ProtocolName>,
@@ -232,7 +232,7 @@ impl Punch {
     }
 }
 
-/// The one host, which everybody can reach.
+/// The one host, which all others can reach.
 fn read_via(reading: &Reading<'_>, problems: &mut Problems) -> Option<u32> {
     let (reader, groups) = (&reading.reader, reading.groups);
     let hosts = selector::read(reader, "via", groups, problems)?;

@@ -43,7 +43,7 @@ pub(super) async fn serve(run: Arc<Run>, host: u32) {
             continue;
         };
         for (side, to, other) in [(0, first, second), (1, second, first)] {
-            // Who registers again has not heard.
+            // A side that registers again has not heard.
             if was_complete && side != message.side {
                 continue;
             }
@@ -52,7 +52,7 @@ pub(super) async fn serve(run: Arc<Run>, host: u32) {
                 punch: message.punch,
                 side,
             };
-            // Who does not hear registers again; without power, receiving ends this.
+            // A side that does not hear registers again; without power, receiving ends this.
             if let Err(error) = socket.send_to(to, told.write()) {
                 tracing::debug!(%error, %to, "a datagram did not leave");
             }
@@ -128,7 +128,7 @@ impl Trying {
             }
             // An answer from elsewhere is no path for both ways (RFC 8445 §7.2.5.2.1).
             Kind::Answer(at) if is_other && at == from => self.side.answered(&self.run),
-            _ => {}
+            Kind::Register | Kind::Seen(_) | Kind::Ask(_) | Kind::Answer(_) => {}
         }
         false
     }
