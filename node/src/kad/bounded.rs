@@ -388,7 +388,7 @@ mod tests {
         let address = |text: &str| -> Multiaddr { text.parse().expect("the test lists addresses") };
         let [near, far] = ["/ip4/192.168.1.2/tcp/1", "/ip4/192.0.2.1/tcp/1"].map(address);
         let key = super::super::service_key("echo");
-        let mut come = |kad: &mut Bounded, id, from: &str| {
+        let come = |kad: &mut Bounded, id, from: &str| {
             let endpoint = ConnectedPoint::Listener {
                 local_addr: far.clone(),
                 send_back_addr: address(from),
