@@ -137,7 +137,9 @@ fn tutorial(
             ));
         }
     }
-    closing.iter().for_each(|line| println!("{line}"));
+    for line in &closing {
+        println!("{line}");
+    }
     Ok(closing)
 }
 
