@@ -260,8 +260,14 @@ mod tests {
         };
         let time = ("relay.reservation.time", "TookUs(5)".to_owned());
         let renewed = ("relay.renewed", "One".to_owned());
-        assert_eq!(given(&reserved(Some(5), false), &me), [time.clone()]);
-        assert_eq!(given(&reserved(None, true), &me), [renewed.clone()]);
+        assert_eq!(
+            given(&reserved(Some(5), false), &me),
+            std::slice::from_ref(&time)
+        );
+        assert_eq!(
+            given(&reserved(None, true), &me),
+            std::slice::from_ref(&renewed)
+        );
         assert_eq!(given(&reserved(Some(5), true), &me), [renewed, time]);
         let address = String::new();
         assert_eq!(given(&Event::Listening { address }, &me), []);

@@ -106,7 +106,6 @@ impl NodeBehaviour {
     ) -> Result<Self, StartError> {
         let Config {
             connections,
-            identify,
             ping,
             kad,
             gossip,
@@ -173,15 +172,7 @@ impl NodeBehaviour {
                 context.served.clone(),
                 context.outlet.clone(),
             ),
-            identify: Boxed::new(ScopedIdentify::new(
-                &identify::Config::new(
-                    PROTOCOL_VERSION.to_owned(),
-                    context.keys.transport().public(),
-                )
-                .with_agent_version(identify.agent.clone())
-                .with_interval(identify.interval.get()),
-                context.outlet.clone(),
-            )),
+            identify: Boxed::new(identify_as_configured(context)),
             ping: ping::Behaviour::new(
                 ping::Config::new()
                     .with_interval(ping.interval.get())
@@ -206,6 +197,15 @@ impl NodeBehaviour {
             extensions: optional(Behaviours::of_added(surroundings.added)),
         })
     }
+}
+
+fn identify_as_configured(context: &Context) -> ScopedIdentify {
+    let settings = &context.config.identify;
+    let key = context.keys.transport().public();
+    let config = identify::Config::new(PROTOCOL_VERSION.to_owned(), key)
+        .with_agent_version(settings.agent.clone())
+        .with_interval(settings.interval.get());
+    ScopedIdentify::new(&config, context.outlet.clone())
 }
 
 /// One of the two ways in which neighbours are found, or none.
