@@ -103,7 +103,7 @@ impl Law for Empirical {
                     u128::from(to) * u128::from(to),
                 );
                 let offset = ((high - low) >> 64) * within
-                    + ((((high - low) as u64 as u128) * within) >> 64);
+                    + ((u128::from((high - low) as u64) * within) >> 64);
                 drawn = (low + offset).isqrt() as u64;
                 break;
             }

@@ -43,7 +43,7 @@ pub(super) fn draw(shape: i64, stream: &mut Stream) -> i64 {
 /// Stirling's series at x + 8, and Γ(x + 1) = x Γ(x) back from there.
 pub(super) fn log2_gamma(x: i64) -> i64 {
     /// ½ log₂ 2π.
-    const HALF_LOG2_TAU: i64 = 0x1536439a4;
+    const HALF_LOG2_TAU: i64 = 0x1_5364_39a4;
     let mut below = 0;
     for step in 0..8 {
         below += fixed::log2((x + step * ONE) as u64);
