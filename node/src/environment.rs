@@ -116,8 +116,8 @@ pub trait Storage: Send + Sync {
         self.execute(job)
     }
 
-    /// Whether the disk is known, without any work on it, to hold nothing at all. A node that keeps no
-    /// feed opens no store then.
+    /// Whether the disk is known, without any work on it, to hold nothing but the node's keys. A node
+    /// that keeps no feed opens no store then.
     fn is_blank(&self) -> bool {
         false
     }

@@ -123,10 +123,10 @@ impl SimDisk {
         }
     }
 
-    /// Whether there is no file and no folder, as programs see it now. It is no operation of theirs.
-    pub fn is_empty(&self) -> bool {
+    /// What is at the top, as programs see it now. It is no operation of theirs.
+    pub fn names(&self) -> Vec<String> {
         let root = Arc::clone(&self.lock().root);
-        lock(&root).names().is_empty()
+        lock(&root).names()
     }
 
     /// Begins a job at `now`, or when the jobs before it are done. Operations

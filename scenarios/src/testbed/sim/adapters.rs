@@ -15,6 +15,7 @@ use orrery_node::discovery::local::LocalDiscovery;
 use orrery_node::environment::{
     ByteStream, Disk, DiskFile, Environment, Executor, Job, Observer, Storage, StorageClosed, Wire,
 };
+use orrery_node::keys::KEYS_DIR;
 use orrery_node::quic::Settings;
 use orrery_sim::disk::{SimDisk, SimFile};
 use orrery_sim::transport::SimTcp;
@@ -114,7 +115,7 @@ impl Storage for HostStorage {
     }
 
     fn is_blank(&self) -> bool {
-        self.disk.is_empty()
+        self.disk.names().iter().all(|name| name == KEYS_DIR)
     }
 }
 
@@ -158,5 +159,24 @@ impl DiskFile for OpenFile {
     }
     fn sync(&self) -> io::Result<()> {
         self.0.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orrery_sim::disk::DiskConfig;
+
+    use super::*;
+
+    /// Nodes that keep no feed are many in some worlds, and each would open a store.
+    #[test]
+    fn a_disk_with_keys_alone_is_blank_and_with_a_store_is_not() {
+        let disk = SimDisk::new(DiskConfig::default());
+        let storage = HostStorage::on(disk.clone());
+        assert!(storage.is_blank());
+        disk.create_dir_all(KEYS_DIR).expect("a folder");
+        assert!(storage.is_blank());
+        disk.open("index.redb", true).expect("a file");
+        assert!(!storage.is_blank());
     }
 }
