@@ -36,6 +36,8 @@ pub fn run(workspace: &Workspace) -> Result<Vec<String>> {
     test.args(["test", "--release", "--locked"]);
     test.args(["--manifest-path", MANIFEST]);
     test.arg("--target-dir").arg(&workspace.target);
+    // Said or not, it is the same, but not to cargo: so crates of others are built once.
+    test.args(["--config", "profile.release.codegen-units=16"]);
     for package in OURS {
         test.arg("--config");
         test.arg(format!("profile.release.package.{package}.opt-level=0"));
