@@ -47,6 +47,15 @@ const fn log2_of_mantissa(mantissa: u64) -> u64 {
     log
 }
 
+/// log₂ of a value from 1 to 2 whose leading one is bit 63.
+fn log2_fraction(mantissa: u64) -> u64 {
+    // The next 8 bits choose a table entry, the next 24 interpolate.
+    let index = ((mantissa >> (63 - TABLE_BITS)) & ((1 << TABLE_BITS) - 1)) as usize;
+    let between = (mantissa >> (63 - TABLE_BITS - 24)) & ((1 << 24) - 1);
+    let low = LOG2[index];
+    low + (((LOG2[index + 1] - low) * between) >> 24)
+}
+
 /// −ln((uniform + 1) / 2⁶⁴), so from 0 to 64 ln 2, within 3·10⁻⁶.
 pub(super) fn minus_ln(uniform: u64) -> u64 {
     if uniform == u64::MAX {
@@ -54,14 +63,7 @@ pub(super) fn minus_ln(uniform: u64) -> u64 {
     }
     let value = uniform + 1;
     let zeros = value.leading_zeros();
-    // The leading one becomes bit 63; the next 8 bits choose a table entry,
-    // the next 24 interpolate.
-    let mantissa = value << zeros;
-    let index = ((mantissa >> (63 - TABLE_BITS)) & ((1 << TABLE_BITS) - 1)) as usize;
-    let between = (mantissa >> (63 - TABLE_BITS - 24)) & ((1 << 24) - 1);
-    let low = LOG2[index];
-    let step = LOG2[index + 1] - low;
-    let fraction = low + ((step * between) >> 24);
+    let fraction = log2_fraction(value << zeros);
     // log₂(value / 2⁶⁴) = 63 − zeros + fraction − 64.
     let minus_log2 = (u64::from(zeros + 1) << FRACTION_BITS) - fraction;
     ((u128::from(minus_log2) * u128::from(LN_2)) >> 64) as u64
@@ -104,11 +106,7 @@ const fn exp2_table() -> [u64; TABLE_LEN] {
 /// log₂ of `value`, which is above zero and has 32 fraction bits, within 3·10⁻⁶.
 pub(super) fn log2(value: u64) -> i64 {
     let zeros = value.leading_zeros();
-    let mantissa = value << zeros;
-    let index = ((mantissa >> (63 - TABLE_BITS)) & ((1 << TABLE_BITS) - 1)) as usize;
-    let between = (mantissa >> (63 - TABLE_BITS - 24)) & ((1 << 24) - 1);
-    let low = LOG2[index];
-    let fraction = low + (((LOG2[index + 1] - low) * between) >> 24);
+    let fraction = log2_fraction(value << zeros);
     ((31 - i64::from(zeros)) << FRACTION_BITS) + fraction as i64
 }
 

@@ -1,10 +1,8 @@
 //! The gamma law, of which length-biased Weibull lifetimes are powers, and the gamma function.
 
-use super::fixed_point::quotient;
+use super::fixed_point::{ONE, quotient};
 use crate::random::Stream;
-use crate::random::fixed::{self, FRACTION_BITS, LOG2_E};
-
-const ONE: i64 = 1 << FRACTION_BITS;
+use crate::random::fixed::{self, LOG2_E};
 
 /// A variate of the gamma law with `shape` ≥ 1 and scale 1, all in fixed point.
 ///

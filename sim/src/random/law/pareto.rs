@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::Law;
-use super::fixed_point::{quotient, within};
+use super::fixed_point::{ONE, quotient, within};
 use crate::random::Stream;
 use crate::random::fixed::{self, LOG2_E};
 use crate::time::saturating_nanos;
-
-const ONE: i64 = 1 << fixed::FRACTION_BITS;
 
 /// The Pareto law: longer than t ≥ `min` with probability (min / t)^shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

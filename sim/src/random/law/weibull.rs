@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use super::fixed_point::{quotient, within};
+use super::fixed_point::{ONE, quotient, within};
 use super::{Law, gamma};
 use crate::random::{Stream, fixed};
 use crate::time::saturating_nanos;
-
-const ONE: i64 = 1 << fixed::FRACTION_BITS;
 
 /// The Weibull law: longer than t with probability e^−(t / scale)^shape.
 ///
