@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use orrery_reports::format::{figure, figure_beside};
-use orrery_scenarios::engine::{Engine, Job};
 use orrery_scenarios::format::reading::quantity::time_ns;
+use orrery_scenarios::job::{Engine, Job};
 use orrery_scenarios::load::load;
 
 use super::Format;

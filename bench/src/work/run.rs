@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use orrery_reports::record::SeedResult;
-use orrery_scenarios::engine::{Job, Progress};
+use orrery_scenarios::job::{Job, Progress};
 use orrery_scenarios::play;
 use orrery_sim::time::SimTime;
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use crate::engine::{Job, Kept};
+use crate::engine::Kept;
+use crate::job::Job;
 
 /// What a run leaves in its folder.
 const RESULTS: [&str; 7] = [

@@ -11,8 +11,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::build_hint::{SoFar, hint};
 use super::tell;
-use crate::engine::{Job, Played, Progress, Watcher};
+use crate::engine::Watcher;
 use crate::format::reading::quantity::show_time;
+use crate::job::{Job, Played, Progress};
 
 /// Shows how far a run is.
 pub struct Bar {

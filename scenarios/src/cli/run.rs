@@ -12,8 +12,9 @@ use super::folder::Folder;
 use super::progress::Bar;
 use super::selection::{Selection, Workers, unavailable};
 use super::{CliError, give, tell};
-use crate::engine::{self, Engine, Experiment, ExperimentError, Keep, Kept, LogTo};
+use crate::engine::{self, Experiment, ExperimentError, Keep, Kept};
 use crate::format::reading::problem::quoted;
+use crate::job::{Engine, LogTo};
 use crate::load::load_record;
 use crate::output;
 

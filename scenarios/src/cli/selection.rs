@@ -70,10 +70,10 @@ impl Engine {
     }
 
     /// The engine, if there is one yet.
-    pub fn available(self) -> Option<crate::engine::Engine> {
+    pub fn available(self) -> Option<crate::job::Engine> {
         match self {
-            Self::Sim => Some(crate::engine::Engine::Sim),
-            Self::Turmoil => Some(crate::engine::Engine::Turmoil),
+            Self::Sim => Some(crate::job::Engine::Sim),
+            Self::Turmoil => Some(crate::job::Engine::Turmoil),
             Self::Testnet | Self::Netns => None,
         }
     }
@@ -108,7 +108,7 @@ impl Selection {
     }
 
     /// The engine, unless it is not there yet.
-    pub fn engine(&self) -> Result<engine::Engine, CliError> {
+    pub fn engine(&self) -> Result<crate::job::Engine, CliError> {
         self.engine
             .available()
             .ok_or_else(|| unavailable(&format!("--engine {}", self.engine.name())))

@@ -4,8 +4,8 @@
 use orrery_reports::key::Labels;
 use orrery_reports::record::{SeedResult, Variant};
 
-use super::Played;
 use crate::format::Case;
+use crate::job::Played;
 
 /// The variants of a record. `results` holds the seeds of each of `cases`, in the same order;
 /// cases of one variant are neighbours.
@@ -79,7 +79,7 @@ mod tests {
     use orrery_reports::record::{Loss, Losses, Metric};
 
     use super::*;
-    use crate::engine::Failure;
+    use crate::failure::Failure;
     use crate::format::read;
 
     #[test]

@@ -31,9 +31,10 @@ use super::kept::{Keeper, hash_of_file};
 use super::origin::origin;
 use super::record::assemble;
 use super::verify::{Difference, compare, locate};
-use super::{COMMIT, Engine, Job, Kept, LogTo, Played, Pool, PoolError};
+use super::{COMMIT, Kept, Pool, PoolError};
 use crate::format::reading::problem::{quoted, suggestion};
 use crate::format::{Case, Plan};
+use crate::job::{Engine, Job, LogTo, Played};
 use crate::output;
 
 /// What is kept of every simulation beside its result; nothing by default.

@@ -9,7 +9,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Failure, Job, Played, Progress, Stop, Watcher};
+use super::{Stop, Watcher};
+use crate::failure::Failure;
+use crate::job::{Job, Played, Progress};
 
 /// A folder of results, of jobs that one build of a program played.
 #[derive(Debug, Clone, PartialEq, Eq)]

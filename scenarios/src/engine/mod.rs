@@ -8,8 +8,6 @@
 
 mod cells;
 mod experiment;
-mod failure;
-mod job;
 mod judge;
 mod kept;
 mod origin;
@@ -20,8 +18,6 @@ mod verify;
 mod worker;
 
 pub use experiment::{Experiment, ExperimentError, Keep, NoVariant};
-pub use failure::Failure;
-pub use job::{Engine, Job, LogTo, Played, Progress};
 use judge::verdict;
 pub use judge::{exit_code, failures};
 pub use kept::{Kept, hash_of_file};

@@ -8,7 +8,9 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, St
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::{Failure, Frame, Job, Played, Progress, Stop};
+use super::{Frame, Stop};
+use crate::failure::Failure;
+use crate::job::{Job, Played, Progress};
 
 /// Watches a run. Called from several threads.
 pub trait Watcher: Sync {

@@ -6,12 +6,14 @@ use orrery_reports::record::{
     Expectation, Judged, Mark, Metric, Moment, Producer, Record, SCHEMA, Variant, Verdict,
 };
 
-use super::{Engine, Failure, Played, cells, verdict};
+use super::{cells, verdict};
+use crate::failure::Failure;
 use crate::fault::{Fault, Timing};
 use crate::format::reading::amount::Draw;
 use crate::format::scenario::expectation::definitions;
 use crate::format::scenario::group::Group;
 use crate::format::{Case, Plan};
+use crate::job::{Engine, Played};
 use crate::metrics;
 
 /// Merges results into a record. `results` holds the seeds of each of `cases`, in the same order.

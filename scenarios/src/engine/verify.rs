@@ -5,7 +5,8 @@ use std::path::Path;
 use orrery_reports::record::SeedResult;
 use orrery_sim::trace::{TraceEvent, first_difference};
 
-use super::{Job, Played, Pool, PoolError};
+use super::{Pool, PoolError};
+use crate::job::{Job, Played};
 
 /// What differs between two runs of one seed.
 #[derive(Debug, Clone, PartialEq, Eq)]

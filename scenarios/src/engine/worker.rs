@@ -6,7 +6,7 @@ use std::io::{BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Job, Played, Progress};
+use crate::job::{Job, Played, Progress};
 
 /// A line that a worker writes.
 #[derive(Debug, Serialize, Deserialize)]

@@ -12,7 +12,8 @@ use std::time::Duration;
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId};
 
-use crate::engine::{Failure, Job, Played, Progress};
+use crate::failure::Failure;
+use crate::job::{Job, Played, Progress};
 use crate::testbed::{self, Capability, Course, cost};
 use crate::workload::{Planned, Trackers};
 use crate::world::{Step, Target, World};

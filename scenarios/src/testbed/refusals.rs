@@ -7,7 +7,6 @@
 use orrery_reports::key::Key;
 
 use super::{Capabilities, Capability, capabilities};
-use crate::engine::Engine;
 use crate::format::Scenario;
 use crate::format::reading::amount::Draw;
 use crate::format::reading::problem::Problems;
@@ -18,6 +17,7 @@ use crate::format::scenario::expectation;
 use crate::format::scenario::group::Group;
 use crate::format::scenario::network::{Fidelity, Network};
 use crate::format::scenario::tcp_settings::TcpSettings;
+use crate::job::Engine;
 use crate::profiles::{AccessProfile, Direction};
 
 /// A check of a scenario: notes everything in it, as read from its table, that the testbed of an

@@ -5,7 +5,8 @@
 //! then all at once.
 
 use super::{Measured, Row, reproducible};
-use crate::engine::{Job, Pool, Stop, Unwatched};
+use crate::engine::{Pool, Stop, Unwatched};
+use crate::job::Job;
 
 /// The runs that ought to be the same have different seeds.
 const ANOTHER_SEED: &str = "third-run-with-another-seed";

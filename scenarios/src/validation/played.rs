@@ -2,8 +2,8 @@
 
 use orrery_reports::record::{Metric, SeedResult};
 
-use crate::engine::Job;
 use crate::format::Scenario;
+use crate::job::Job;
 use crate::play;
 
 /// What seed 1 of `scenario` shows, or what has kept it from its end.

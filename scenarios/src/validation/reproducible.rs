@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::{Measured, Row};
-use crate::engine::{Frame, Job, Played};
+use crate::engine::Frame;
+use crate::job::{Job, Played};
 use crate::{catalog, format};
 
 /// A world that does not look at its seed.

@@ -7,8 +7,8 @@ use orrery_reports::key::Key;
 use orrery_reports::record::Metric;
 
 use super::{Measured, Row};
-use crate::engine::{Engine, Job};
 use crate::format::Scenario;
+use crate::job::{Engine, Job};
 use crate::profiles::Profiles;
 use crate::{catalog, format, play, testbed};
 

@@ -15,8 +15,9 @@ use orrery_reports::record::{Fault, SeedResult};
 use super::conditions;
 use super::run::Run;
 use super::steps::{self, counter};
-use crate::engine::{Failure, Job, Played};
+use crate::failure::Failure;
 use crate::format::scenario::group::Group;
+use crate::job::{Job, Played};
 use crate::metrics::Definition;
 use crate::metrics::node::{
     NODE_CONNECTIONS, NODE_CROSSING_DIALS, NODE_FRIENDS_QUESTIONS, NODE_NEIGHBOURS_TIME,

@@ -22,7 +22,7 @@ fn missed(drain: &str, groups: &[String], more: &str) -> BTreeMap<String, u64> {
     let text = format!("{head}{}{more}", groups.concat());
     let plan = crate::format::read("t", &text, None, &[]);
     let plan = plan.unwrap_or_else(|wrong| panic!("{wrong}"));
-    let job = crate::engine::Job::new(plan.cases[0].scenario.clone(), 1);
+    let job = crate::job::Job::new(plan.cases[0].scenario.clone(), 1);
     // Readers that get nothing do not drain: that they stall is not the question here.
     let result = play::run(&job, &mut |_| {}).result;
     let metrics = result.metrics.into_iter();

@@ -8,8 +8,9 @@ use orrery_sim::watch::Watch;
 use orrery_sim::{Simulation, SimulationError, World as Simulated};
 
 use super::{SimBed, topology};
-use crate::engine::{Failure, Job};
+use crate::failure::Failure;
 use crate::format::Scenario;
+use crate::job::Job;
 use crate::testbed::{Course, Outcome, Testbed};
 use crate::world::World;
 

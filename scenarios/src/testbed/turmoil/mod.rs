@@ -21,8 +21,9 @@ use tokio::runtime::Handle;
 use turmoil::Sim;
 
 use super::{Capabilities, Capability, Course, Outcome, Testbed};
-use crate::engine::{Failure, Job};
+use crate::failure::Failure;
 use crate::format::Scenario;
+use crate::job::Job;
 use crate::world::World;
 use bed::TurmoilBed;
 

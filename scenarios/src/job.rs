@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use orrery_reports::record::SeedResult;
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
+use crate::failure::Failure;
 use crate::format::Scenario;
 
 /// What plays a job.
