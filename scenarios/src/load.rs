@@ -11,9 +11,9 @@ use crate::catalog;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::tree::Table;
 use crate::format::scenario::plan::FILE_BYTES_MAX;
-use crate::format::{Plan, Scenario, read_checked};
-use crate::output;
+use crate::format::{self, Plan, Scenario, read_checked};
 use crate::profiles::Profiles;
+use crate::{output, workload};
 
 /// A scenario cannot be found or read, or is not sound; tells all that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,22 @@ pub fn load(name: &str, settings: &[String]) -> Result<Plan, LoadError> {
     load_checked(name, settings, &|_, _, _| ())
 }
 
-/// As [`load`], with a check of the caller's own of every variant; see [`read_checked`].
+/// Reads a scenario's text, which problems call `shown`; profiles may lie beside it in `folder`.
+/// `settings` are the `path=value` of `--set`.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read(
+    shown: &str,
+    text: &str,
+    folder: Option<&Path>,
+    settings: &[String],
+) -> Result<Plan, Problems> {
+    workload::ready();
+    format::read(shown, text, folder, settings)
+}
+
+/// As [`load`], with a check of the caller's own, which is given every variant with its table.
 ///
 /// # Errors
 /// As [`load`].
@@ -38,6 +53,7 @@ pub fn load_checked(
     settings: &[String],
     check: &dyn Fn(&Table, &Scenario, &mut Problems),
 ) -> Result<Plan, LoadError> {
+    workload::ready();
     let path = Path::new(name);
     if let Some(record) = load_record(name)? {
         return from_record(name, &record, settings, check);

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use orrery_reports::record::{Record, Verdict};
 use orrery_scenarios::engine::{Experiment, Keep, Pool, PoolError, Stop, Unwatched, Watcher};
-use orrery_scenarios::format::{Plan, read};
+use orrery_scenarios::format::Plan;
 use orrery_scenarios::job::{Job, Played};
+use orrery_scenarios::load::read;
 
 /// Three nodes that post to each other, with and without a slow core.
 const SCENARIO: &str = "\

@@ -153,6 +153,7 @@ impl Cli {
             ("kinds of fault", fault::add(self.faults)),
             ("scenarios", catalog::add(self.scenarios)),
         ];
+        workload::ready();
         for (what, added) in added {
             if let Err(name) = added {
                 let name = quoted(&name);

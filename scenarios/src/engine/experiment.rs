@@ -7,7 +7,7 @@
 //! ```no_run
 //! use orrery_scenarios::catalog;
 //! use orrery_scenarios::engine::{Experiment, Pool, Stop, Unwatched};
-//! use orrery_scenarios::format::read;
+//! use orrery_scenarios::load::read;
 //!
 //! let entry = catalog::find("feed/quiet").expect("it ships with the tool");
 //! let plan = read(entry.name, entry.text, None, &[]).map_err(|wrong| wrong.to_string())?;

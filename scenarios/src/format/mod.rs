@@ -11,4 +11,5 @@ pub mod scenario;
 
 pub use reading::problem::Problems;
 pub use scenario::Scenario;
-pub use scenario::plan::{Case, Plan, read, read_checked};
+pub use scenario::plan::{Case, Plan};
+pub(crate) use scenario::plan::{read, read_checked};

@@ -9,7 +9,7 @@ use orrery_sim::{Class, HostId};
 
 use super::conditions;
 use super::run::Run;
-use crate::workload::Actor;
+use crate::workload::{self, Actor};
 use crate::world::Step;
 
 /// Puts all steps of the run's world into the event queue.
@@ -46,15 +46,15 @@ fn perform(run: &Arc<Run>, step: &Step, is_last: bool) {
     match step {
         Step::Work {
             host,
-            workload,
+            workload: index,
             act,
         } => {
             let actor = Actor {
                 host: *host,
-                workload: *workload,
+                workload: *index,
             };
-            let action = &run.scenario.workloads[*workload].action;
-            action.perform(run, actor, act);
+            let action = &run.scenario.workloads[*index].action;
+            workload::perform(action, run, actor, act);
         }
         Step::Fault { fault, change } => conditions::change(run, *fault, change, is_last),
     }

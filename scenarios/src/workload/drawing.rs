@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use orrery_sim::random::Stream;
 
-use super::{Act, Kind};
+use super::act::Act;
 use crate::format::scenario::selector::Hosts;
 use crate::world::{Friends, Step};
 
@@ -50,11 +50,11 @@ pub struct Plan {
 
 impl Drawing<'_> {
     /// A host does something.
-    pub fn act<K: Kind>(&mut self, at_ns: u64, host: u32, act: K::Act) {
+    pub(super) fn step(&mut self, at_ns: u64, host: u32, act: Act) {
         let step = Step::Work {
             host,
             workload: self.workload,
-            act: Act::new::<K>(act),
+            act,
         };
         self.plan.steps.push((at_ns, step));
     }

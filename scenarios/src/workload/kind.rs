@@ -1,18 +1,17 @@
 //! What a kind of workload says of itself, from the fields that it has to what it does in a run.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::{Drawing, Planned, Tracker, Turn};
-use crate::format::reading::problem::{Problems, quoted};
-use crate::format::reading::quantity::{bytes, time_ns};
-use crate::format::reading::reader::Reader;
-use crate::format::scenario::friends::Graph;
-use crate::format::scenario::group::Group;
+use super::action::Erased;
+use super::{Act, Drawing, Planned, Reading, Tracker, Turn};
+use crate::format::reading::problem::Problems;
 use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::Hosts;
 use crate::metrics::Definition;
@@ -88,9 +87,6 @@ pub trait Kind:
     }
 }
 
-/// Headers of a datagram over IPv4.
-pub const HEADER_BYTES: u32 = 28;
-
 /// Who does something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor {
@@ -100,113 +96,58 @@ pub struct Actor {
     pub workload: usize,
 }
 
-/// A workload that is being read.
-pub struct Reading<'a> {
-    /// Its table.
-    pub reader: Reader<'a>,
-    /// Who acts, if that could be read.
-    pub from: Option<&'a Hosts>,
-    /// The groups of the scenario.
-    pub groups: &'a [Group],
-    /// The scenario's duration; 0 if it could not be read.
-    pub duration_ns: u64,
-}
-
-impl Reading<'_> {
-    /// Reads `timeout`, which is above 0s, in nanoseconds; `None` if a problem was noted.
-    pub fn timeout_ns(&self, default_ns: u64, problems: &mut Problems) -> Option<u64> {
-        match self.reader.quantity("timeout", time_ns, problems) {
-            None => Some(default_ns),
-            Some(ns) if ns > 0 => Some(ns as u64),
-            Some(_) => {
-                let message = "\"timeout\": expected a time above 0s";
-                problems.push(self.reader.span("timeout"), message);
-                None
-            }
-        }
-    }
-
-    /// Notes hosts that are to act through nodes and have none. Returns whether there are any.
-    pub fn note_nodeless(&self, from: &Hosts, problems: &mut Problems) -> bool {
-        for group in self.groups.iter().filter(|group| !group.has_node()) {
-            if from.iter().any(|host| group.hosts().contains(&host)) {
-                let message = format!(
-                    "{} needs nodes, and group {} has none",
-                    self.reader.what,
-                    quoted(&group.name)
-                );
-                problems.push(self.reader.span("from"), message);
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Notes hosts that are to act through nodes on their friends and have no nodes, or none of
-    /// which has a friend.
-    pub fn note_friendless(&self, from: &Hosts, problems: &mut Problems) {
-        if self.note_nodeless(from, problems) {
-            return;
-        }
-        let lonely = self.groups.iter().all(|group| {
-            let concerned = from.iter().any(|host| group.hosts().contains(&host));
-            let none = group.friends.friendships(group.count) == 0 || group.friends == Graph::None;
-            !concerned || none && !has_friends_elsewhere(group, self.groups)
-        });
-        if lonely {
-            let what = self.reader.what;
-            let message = format!("{what} reaches nobody: its hosts have no friends");
-            let help = "give their group friends, such as { graph = \"ring\" }".to_owned();
-            problems.push_with_help(self.reader.span("from"), message, Some(help));
-        }
-    }
-
-    /// Reads `size`, the bytes of a packet with all its headers, which the senders' links must take
-    /// and in which there must be room for so many bytes of payload.
-    pub fn packet_bytes(
-        &self,
-        payload_min: u32,
-        default: u32,
-        problems: &mut Problems,
-    ) -> Option<u32> {
-        if self.reader.value("size").is_none() {
-            return Some(default);
-        }
-        let size = self.reader.quantity("size", bytes, problems)?;
-        let sends = |group: &&Group| {
-            let mut hosts = self.from.into_iter().flat_map(Hosts::iter);
-            hosts.any(|host| group.hosts().contains(&host))
-        };
-        let senders = self.groups.iter().filter(sends);
-        let most = senders.map(|group| group.access.mtu_bytes).min();
-        let (least, most) = (HEADER_BYTES + payload_min, most.unwrap_or(1_500));
-        if !(i64::from(least)..=i64::from(most)).contains(&size) {
-            let message = format!(
-                "\"size\": expected {least}B to {most}B, headers of {HEADER_BYTES} B included, \
-                 which is what the link of the senders takes"
-            );
-            problems.push(self.reader.span("size"), message);
-            return None;
-        }
-        Some(size as u32)
-    }
-
-    /// Notes senders of which one is dealt itself as the receiver. Returns whether there is one.
-    pub fn note_to_itself(&self, to: &Hosts, message: &str, problems: &mut Problems) -> bool {
-        let mut pairs = self.from.into_iter().flat_map(Hosts::iter).zip(0..);
-        let to_itself = pairs.any(|(sender, place)| to.dealt(place) == sender);
-        if to_itself {
-            problems.push(self.reader.span("to"), message);
-        }
-        to_itself
+impl Drawing<'_> {
+    /// A host does something.
+    pub fn act<K: Kind>(&mut self, at_ns: u64, host: u32, act: K::Act) {
+        self.step(at_ns, host, Act::new(act));
     }
 }
 
-/// Whether hosts of a group are friends with hosts of others, whichever group says so.
-fn has_friends_elsewhere(group: &Group, groups: &[Group]) -> bool {
-    let named = |other: &Group| {
-        let mut friends = other.friends_with.iter();
-        friends.any(|host| group.hosts().contains(&host))
-    };
-    !group.friends_with.is_empty() || groups.iter().any(named)
+impl Act {
+    /// It as an act of kind `K`, if it is one.
+    pub fn get<K: Kind>(&self) -> Option<&K::Act> {
+        self.downcast()
+    }
+}
+
+impl<K: Kind> Erased for K {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn unfit(&self, from: &Hosts, reading: &Reading<'_>, problems: &mut Problems) {
+        self.note_unfit(from, reading, problems);
+    }
+
+    fn longest(&self) -> Option<u64> {
+        self.longest_ns()
+    }
+
+    fn those(&self) -> Option<(&Hosts, &'static str)> {
+        self.others()
+    }
+
+    fn end_of(&self, index: u32) -> Option<u32> {
+        self.concerns(index)
+    }
+
+    fn wants(&self) -> &'static [Capability] {
+        K::NEEDS
+    }
+
+    fn sees_links(&self) -> bool {
+        K::FOLLOWS_LINKS
+    }
+
+    fn draw(&self, turn: &Turn, drawing: &mut Drawing<'_>) {
+        self.plan(turn, drawing);
+    }
+
+    fn is(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+
+    fn to_json(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(self)
+    }
 }

@@ -1,7 +1,8 @@
 //! Kinds of work that hosts are given: a file or folder for each, and a line in the [`registry`].
 //!
-//! Owns what is common to all kinds: what a kind has to say of itself ([`kind`]), how its actions
-//! are drawn ([`drawing`]), what follows them in a run ([`tracker`], [`trackers`]), what of them
+//! Owns what is common to all kinds: what a kind has to say of itself ([`kind`]), what of that is
+//! declared to all that is below the rooms ([`action`], [`act`]), how it is read ([`reading`]) and its
+//! actions drawn ([`drawing`]), what follows them in a run ([`tracker`], [`trackers`]), what of them
 //! could not be done ([`not_done`]), and what fates attempts have ([`attempts`]). All else of a kind
 //! is in its own room: its fields and their documentation, what it draws, how that is performed,
 //! what became of it, its metrics, losses and figures. Nothing outside a room names a kind; `cargo
@@ -10,10 +11,13 @@
 //! Only the drawing and the order of kinds decide about chance: each workload draws from streams
 //! that are named by its place and kind, and steps of one moment keep the scenario's order.
 
+mod act;
+mod action;
 pub mod attempts;
 mod drawing;
 mod kind;
 pub mod not_done;
+mod reading;
 mod registry;
 mod tracker;
 mod trackers;
@@ -28,11 +32,14 @@ pub mod ping;
 pub mod publish;
 pub mod punch;
 
+pub use act::Act;
+pub use action::{Action, Declared, WorkloadFields, kinds, read};
 pub use drawing::{Drawing, Plan, Turn};
 /// Metrics that the ledger of posts and the counts of what nodes tell give their figures.
 pub(crate) use feed::metrics as told_by_nodes;
-pub use kind::{Actor, HEADER_BYTES, Kind, Reading};
-pub(crate) use registry::add;
-pub use registry::{Act, Action, Entry, WorkloadFields, kinds, read, serve};
+pub use kind::{Actor, Kind};
+pub use reading::{HEADER_BYTES, Reading};
+pub use registry::{Entry, perform, serve};
+pub(crate) use registry::{add, ready};
 pub use tracker::{Ended, Gone, HostDown, Names, Planned, Results, Told, Tracker, Untracked};
 pub use trackers::Trackers;

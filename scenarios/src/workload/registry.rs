@@ -1,30 +1,19 @@
-//! Which kinds of workload there are, a line each, and actions of any of them as values.
+//! Which kinds of workload there are, a line each, and what each of them does in a run.
 //!
 //! The only place beside their own rooms that names kinds. What is here for all of them follows
-//! from [`Kind`]: the documented fields, reading, dispatch, and the form in which workloads travel
-//! to workers, `{"post": {"to": …}}`.
+//! from [`Kind`]: what is declared of them before anything runs, and dispatch.
 
-use std::any::Any;
-use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use schemars::JsonSchema;
 
+use super::action::{Declared, declare};
 use super::{
-    Actor, Drawing, Kind, Planned, Reading, Tracker, Turn, connect, dial, feed, flow, lookup,
-    packets, ping, publish, punch,
+    Act, Action, Actor, Kind, Planned, Tracker, connect, dial, feed, flow, lookup, packets, ping,
+    publish, punch,
 };
 use crate::added::Added;
-use crate::by_kind::{self, ByKind, with_kind};
-use crate::format::reading::problem::Problems;
-use crate::format::scenario::pace::Pace;
-use crate::format::scenario::selector::Hosts;
-use crate::metrics::Definition;
 use crate::play::run::Run;
-use crate::testbed::Capability;
 
 /// The kinds of workload that ship with the program, in the order of their documentation.
 const KINDS: &[Entry] = &[
@@ -44,304 +33,86 @@ const KINDS: &[Entry] = &[
 
 /// A kind of workload, known by its name.
 pub struct Entry {
-    /// Its name, as written.
-    pub name: &'static str,
-    /// Its metrics.
-    pub metrics: &'static [Definition],
-    /// The one that counts what was not done.
-    pub not_done: &'static Definition,
+    declared: Declared,
     pub(super) tracker: fn(&Planned<'_>) -> Box<dyn Tracker>,
-    read: fn(&Reading<'_>, &mut Problems) -> Option<(Pace, Action)>,
     serve: fn(&Arc<Run>, u32),
-    fields: fn(&mut SchemaGenerator) -> Schema,
-    from_json: fn(Value) -> serde_json::Result<Action>,
+    perform: fn(&Action, &Arc<Run>, Actor, &Act),
 }
 
 impl Entry {
     /// What a kind says of itself.
     pub const fn of<K: Kind>() -> Self {
         Self {
-            name: K::NAME,
-            metrics: K::METRICS,
-            not_done: K::NOT_DONE,
-            tracker: |planned| Box::new(K::tracker(planned)),
-            read: |reading, problems| {
-                let pace = K::read_pace(reading, problems);
-                Some((pace, Action::new(K::read(reading, problems)?)))
+            declared: Declared {
+                name: K::NAME,
+                metrics: K::METRICS,
+                not_done: K::NOT_DONE,
+                read: |reading, problems| {
+                    let pace = K::read_pace(reading, problems);
+                    Some((pace, Action::new(K::read(reading, problems)?)))
+                },
+                fields: <K::Fields as JsonSchema>::json_schema,
+                from_json: |value| serde_json::from_value::<K>(value).map(Action::new),
             },
+            tracker: |planned| Box::new(K::tracker(planned)),
             serve: K::serve,
-            fields: <K::Fields as JsonSchema>::json_schema,
-            from_json: |value| serde_json::from_value::<K>(value).map(Action::new),
+            perform: |action, run, actor, act| match (action.get::<K>(), act.get::<K>()) {
+                (Some(kind), Some(act)) => kind.perform(run, actor, act),
+                _ => unreachable!("{act:?} was not drawn for {action:?}"),
+            },
         }
+    }
+
+    /// Its name, as written.
+    pub fn name(&self) -> &'static str {
+        self.declared.name
     }
 }
 
 /// Kinds of the program that this library is part of.
 static ADDED: Added<Entry> = Added::none();
 
-/// All kinds, in the order of their documentation: that of trackers and of losses, too. Those that
-/// ship with the tool go first.
-pub fn kinds() -> impl Iterator<Item = &'static Entry> {
+/// All kinds, those that ship with the tool first.
+pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
     KINDS.iter().chain(ADDED.iter())
 }
 
-/// Adds a program's own kinds.
+/// Adds a program's own kinds, before [`ready`].
 ///
 /// # Errors
 /// A name that is there twice.
 pub(crate) fn add(kinds: Vec<Entry>) -> Result<(), String> {
-    ADDED.fill(KINDS.iter().map(|kind| kind.name), kinds, |kind| kind.name)
+    ADDED.fill(KINDS.iter().map(Entry::name), kinds, |kind| kind.name())
 }
 
-/// The kind of that name.
-fn find(name: &str) -> Option<&'static Entry> {
-    kinds().find(|kind| kind.name == name)
-}
-
-/// Reads when a workload of that kind acts, and what it does; `None` if there is no such kind, or a
-/// problem was noted that leaves nothing to play.
-pub fn read(kind: &str, reading: &Reading<'_>, problems: &mut Problems) -> Option<(Pace, Action)> {
-    (find(kind)?.read)(reading, problems)
+/// Declares all kinds, if that has not been done: without them no scenario can be read.
+pub(crate) fn ready() {
+    declare(|| entries().map(|entry| entry.declared).collect());
 }
 
 /// Starts on a host that boots what workloads of any kind need there.
 pub fn serve(run: &Arc<Run>, host: u32) {
-    for kind in kinds() {
+    for kind in entries() {
         (kind.serve)(run, host);
     }
 }
 
-/// What a workload does: an action of any kind.
-#[derive(Clone)]
-pub struct Action(Arc<dyn Erased>);
-
-impl Action {
-    fn new<K: Kind>(kind: K) -> Self {
-        Self(Arc::new(kind))
-    }
-
-    /// It as an action of kind `K`, if it is one.
-    pub fn get<K: Kind>(&self) -> Option<&K> {
-        let kind: &dyn Any = &*self.0;
-        kind.downcast_ref()
-    }
-
-    /// The name of its kind.
-    pub fn kind(&self) -> &'static str {
-        self.0.name()
-    }
-
-    /// See [`Kind::note_unfit`].
-    pub fn note_unfit(&self, from: &Hosts, reading: &Reading<'_>, problems: &mut Problems) {
-        self.0.unfit(from, reading, problems);
-    }
-
-    /// See [`Kind::longest_ns`].
-    pub fn longest_ns(&self) -> Option<u64> {
-        self.0.longest()
-    }
-
-    /// See [`Kind::others`].
-    pub fn others(&self) -> Option<(&Hosts, &'static str)> {
-        self.0.those()
-    }
-
-    /// See [`Kind::concerns`].
-    pub fn concerns(&self, index: u32) -> Option<u32> {
-        self.0.end_of(index)
-    }
-
-    /// See [`Kind::NEEDS`].
-    pub fn needs(&self) -> &'static [Capability] {
-        self.0.wants()
-    }
-
-    /// See [`Kind::FOLLOWS_LINKS`].
-    pub fn follows_links(&self) -> bool {
-        self.0.sees_links()
-    }
-
-    /// See [`Kind::plan`].
-    pub fn plan(&self, turn: &Turn, drawing: &mut Drawing<'_>) {
-        self.0.draw(turn, drawing);
-    }
-
-    /// See [`Kind::perform`].
-    ///
-    /// # Panics
-    /// If `act` is not one of this action's kind.
-    pub fn perform(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
-        self.0.act(run, actor, act);
-    }
-}
-
-/// A kind behind a pointer.
-trait Erased: Any + fmt::Debug + Send + Sync {
-    fn name(&self) -> &'static str;
-    fn unfit(&self, from: &Hosts, reading: &Reading<'_>, problems: &mut Problems);
-    fn longest(&self) -> Option<u64>;
-    fn those(&self) -> Option<(&Hosts, &'static str)>;
-    fn end_of(&self, index: u32) -> Option<u32>;
-    fn wants(&self) -> &'static [Capability];
-    fn sees_links(&self) -> bool;
-    fn draw(&self, turn: &Turn, drawing: &mut Drawing<'_>);
-    fn act(&self, run: &Arc<Run>, actor: Actor, act: &Act);
-    fn is(&self, other: &dyn Any) -> bool;
-    fn to_json(&self) -> serde_json::Result<Value>;
-}
-
-impl<K: Kind> Erased for K {
-    fn name(&self) -> &'static str {
-        K::NAME
-    }
-
-    fn unfit(&self, from: &Hosts, reading: &Reading<'_>, problems: &mut Problems) {
-        self.note_unfit(from, reading, problems);
-    }
-
-    fn longest(&self) -> Option<u64> {
-        self.longest_ns()
-    }
-
-    fn those(&self) -> Option<(&Hosts, &'static str)> {
-        self.others()
-    }
-
-    fn end_of(&self, index: u32) -> Option<u32> {
-        self.concerns(index)
-    }
-
-    fn wants(&self) -> &'static [Capability] {
-        K::NEEDS
-    }
-
-    fn sees_links(&self) -> bool {
-        K::FOLLOWS_LINKS
-    }
-
-    fn draw(&self, turn: &Turn, drawing: &mut Drawing<'_>) {
-        self.plan(turn, drawing);
-    }
-
-    fn act(&self, run: &Arc<Run>, actor: Actor, act: &Act) {
-        let act = act.get::<K>();
-        let act = act.unwrap_or_else(|| unreachable!("{act:?} was not drawn for {self:?}"));
-        self.perform(run, actor, act);
-    }
-
-    fn is(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
-    }
-
-    fn to_json(&self) -> serde_json::Result<Value> {
-        serde_json::to_value(self)
-    }
-}
-
-impl fmt::Debug for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl PartialEq for Action {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.is(&*other.0)
-    }
-}
-
-impl Eq for Action {}
-
-impl ByKind for Action {
-    const WHAT: &'static str = "workload";
-
-    fn kind(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn to_json(&self) -> serde_json::Result<Value> {
-        self.0.to_json()
-    }
-
-    fn from_json(name: &str, fields: Value) -> Option<serde_json::Result<Self>> {
-        Some((find(name)?.from_json)(fields))
-    }
-}
-
-impl Serialize for Action {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        by_kind::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Action {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        by_kind::deserialize(deserializer)
-    }
-}
-
-/// What one host does once, as the seed has drawn it, for a workload of any kind.
-#[derive(Clone)]
-pub struct Act(Arc<dyn ErasedAct>);
-
-impl Act {
-    /// What a kind has drawn.
-    pub fn new<K: Kind>(act: K::Act) -> Self {
-        Self(Arc::new(act))
-    }
-
-    /// It as an act of kind `K`, if it is one.
-    pub fn get<K: Kind>(&self) -> Option<&K::Act> {
-        let act: &dyn Any = &*self.0;
-        act.downcast_ref()
-    }
-}
-
-/// An act behind a pointer.
-trait ErasedAct: Any + fmt::Debug + Send + Sync {
-    fn is_act(&self, other: &dyn Any) -> bool;
-}
-
-impl<A: Any + fmt::Debug + Eq + Send + Sync> ErasedAct for A {
-    fn is_act(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
-    }
-}
-
-impl fmt::Debug for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl PartialEq for Act {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.is_act(&*other.0)
-    }
-}
-
-impl Eq for Act {}
-
-/// `[[workload]]` as it is documented.
-pub struct WorkloadFields;
-
-impl JsonSchema for WorkloadFields {
-    fn schema_name() -> Cow<'static, str> {
-        "WorkloadFields".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let member = |kind: &Entry| with_kind(kind.name, (kind.fields)(generator));
-        let members: Vec<Schema> = kinds().map(member).collect();
-        let description = "`[[workload]]`: what people do with their nodes.";
-        json_schema!({ "description": description, "oneOf": members })
-    }
+/// Has a host do what was drawn for it.
+///
+/// # Panics
+/// If `act` is not one of the action's kind.
+pub fn perform(action: &Action, run: &Arc<Run>, actor: Actor, act: &Act) {
+    let kind = entries().find(|kind| kind.name() == action.kind());
+    let kind = kind.unwrap_or_else(|| unreachable!("{action:?} is of no kind"));
+    (kind.perform)(action, run, actor, act);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::reading::reader::kinds_of;
+    use crate::format::scenario::selector::Hosts;
+    use crate::workload::{WorkloadFields, kinds};
 
     #[test]
     fn kinds_are_documented_under_names_of_their_own() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use orrery_sim::watch::Watch;
 
 use super::not_done::NotDone;
-use super::registry::kinds;
+use super::registry::entries;
 use super::{Ended, Gone, HostDown, Kind, Planned, Results, Told, Tracker};
 
 /// What follows the actions of each kind in a run.
@@ -27,9 +27,9 @@ impl Trackers {
     /// Those of a world in which nothing has happened yet.
     pub fn of(planned: &Planned<'_>) -> Self {
         let used = planned.scenario.workload_kinds();
-        let trackers = kinds().map(|kind| Of {
-            kind: kind.name,
-            is_used: used.contains(&kind.name),
+        let trackers = entries().map(|kind| Of {
+            kind: kind.name(),
+            is_used: used.contains(&kind.name()),
             tracker: (kind.tracker)(planned),
         });
         Self(trackers.collect())

@@ -4,7 +4,7 @@
 
 mod gossip;
 
-use orrery_scenarios::format::read;
+use orrery_scenarios::load::read;
 
 const SOUND: &str = r#"name = "t/sound"
 duration = "10m"

@@ -23,6 +23,7 @@ pub mod tcp_settings;
 pub mod variant;
 pub mod workload;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -36,7 +37,7 @@ use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::{Reader, fields_of};
 use crate::format::reading::tree::Table;
 use crate::profiles::Profiles;
-use crate::workload::{Action, Kind, WorkloadFields};
+use crate::workload::{Action, WorkloadFields};
 use grid::DimensionFields;
 use group::{Group, GroupFields, HOSTS_MAX, read_friends_with, read_hosts};
 use matrix::ExpectText;
@@ -155,7 +156,7 @@ impl Scenario {
     }
 
     /// The workloads of one kind.
-    pub fn workloads_of<K: Kind>(&self) -> impl Iterator<Item = &K> {
+    pub fn workloads_of<K: Any>(&self) -> impl Iterator<Item = &K> {
         let actions = self.workloads.iter().map(|workload| &workload.action);
         actions.filter_map(Action::get)
     }
