@@ -11,6 +11,7 @@ use orrery_node::protocol::{PullError, Reason};
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId};
 
+use super::last_round::LastRound;
 use super::run::Run;
 
 /// Empty rounds after which a host has everything that it will get.
@@ -26,12 +27,6 @@ const STILL_MIN_NS: u64 = 30_000_000_000;
 
 /// Friends named in a failure's text for whom a pull keeps failing.
 const FAILURES_NAMED_MAX: usize = 3;
-
-/// Why a host's last round was not empty: whose pulls failed, by host, and with what.
-#[derive(Debug, Default)]
-pub struct LastRound {
-    failures: Vec<(u32, String)>,
-}
 
 /// Lets every host begin to drain when the workloads end.
 pub fn schedule(run: &Arc<Run>) {

@@ -4,12 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use libp2p::PeerId;
-use orrery_node::api::Event;
-
-use super::run::State;
-use crate::workload::Gone;
-
 /// Connections that two hosts have no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kinds {
@@ -17,6 +11,17 @@ pub enum Kinds {
     All,
     /// None but through relays.
     Direct,
+}
+
+/// Two hosts have connections of some kinds no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// Whose node tells it, and about whom.
+    pub pair: (u32, u32),
+    /// Which connections.
+    pub kinds: Kinds,
+    /// When the last of them closed, in simulated nanoseconds.
+    pub at_ns: u64,
 }
 
 /// What one host has with another.
@@ -53,16 +58,16 @@ impl Links {
         }
     }
 
-    fn opened(&mut self, pair: (u32, u32)) {
+    pub(super) fn opened(&mut self, pair: (u32, u32)) {
         self.by_pair.entry(pair).or_default().open += 1;
     }
 
-    fn circuit_opened(&mut self, pair: (u32, u32)) {
+    pub(super) fn circuit_opened(&mut self, pair: (u32, u32)) {
         self.by_pair.entry(pair).or_default().circuits += 1;
     }
 
     /// A connection closed. Kinds of which none is left, if that is known already.
-    fn closed(&mut self, pair: (u32, u32), now_ns: u64) -> Option<Kinds> {
+    pub(super) fn closed(&mut self, pair: (u32, u32), now_ns: u64) -> Option<Kinds> {
         let link = self.by_pair.entry(pair).or_default();
         link.open = link.open.saturating_sub(1);
         if link.open == 0 {
@@ -76,7 +81,7 @@ impl Links {
     }
 
     /// The connection that closed just before went through a relay.
-    fn circuit_closed(&mut self, pair: (u32, u32)) {
+    pub(super) fn circuit_closed(&mut self, pair: (u32, u32)) {
         if let Some(link) = self.by_pair.get_mut(&pair) {
             link.circuits = link.circuits.saturating_sub(1);
             link.in_doubt_ns = None;
@@ -85,74 +90,17 @@ impl Links {
 
     /// The connection that closed before was a direct one, if a circuit's end has not followed:
     /// when that was, if no direct one is left.
-    fn settle(&mut self, pair: (u32, u32)) -> Option<u64> {
+    pub(super) fn settle(&mut self, pair: (u32, u32)) -> Option<u64> {
         let link = self.by_pair.get_mut(&pair)?;
         let closed_ns = link.in_doubt_ns.take()?;
         (link.open <= link.circuits).then_some(closed_ns)
     }
 
     /// Pairs of which it is not known yet what has closed.
-    fn in_doubt(&self) -> Vec<(u32, u32)> {
+    pub(super) fn in_doubt(&self) -> Vec<(u32, u32)> {
         let doubts = self.by_pair.iter();
         let doubts = doubts.filter(|(_, link)| link.in_doubt_ns.is_some());
         doubts.map(|(pair, _)| *pair).collect()
-    }
-}
-
-impl State {
-    /// Takes note of what the node on `host` tells of its connections.
-    pub fn links_change(&mut self, host: u32, now_ns: u64, event: &Event) {
-        let of_peer = |peer: &PeerId| self.names.of_peer(peer);
-        match event {
-            Event::Connected { peer, .. } => {
-                let Some(peer) = of_peer(peer) else { return };
-                self.settle_link((host, peer));
-                self.links.opened((host, peer));
-            }
-            Event::Disconnected { peer, .. } => {
-                let Some(peer) = of_peer(peer) else { return };
-                self.settle_link((host, peer));
-                let pair = (host, peer);
-                if let Some(kinds) = self.links.closed(pair, now_ns) {
-                    let at_ns = now_ns;
-                    self.gone(&Gone { pair, kinds, at_ns });
-                }
-            }
-            Event::CircuitOpened { from, to, .. } | Event::CircuitClosed { from, to, .. } => {
-                let ends = (of_peer(from), of_peer(to));
-                let pair = match ends {
-                    (Some(from), Some(to)) if from == host => (from, to),
-                    (Some(from), Some(to)) if to == host => (to, from),
-                    // A relay tells of others' circuits.
-                    _ => return,
-                };
-                if matches!(event, Event::CircuitOpened { .. }) {
-                    self.settle_link(pair);
-                    self.links.circuit_opened(pair);
-                } else {
-                    self.links.circuit_closed(pair);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Decides what could not be decided before, at the end of a run.
-    pub fn settle_links(&mut self) {
-        for pair in self.links.in_doubt() {
-            self.settle_link(pair);
-        }
-    }
-
-    fn settle_link(&mut self, pair: (u32, u32)) {
-        if let Some(closed_ns) = self.links.settle(pair) {
-            let gone = Gone {
-                pair,
-                kinds: Kinds::Direct,
-                at_ns: closed_ns,
-            };
-            self.gone(&gone);
-        }
     }
 }
 

@@ -15,28 +15,32 @@ use orrery_sim::{Class, HostId};
 use crate::failure::Failure;
 use crate::job::{Job, Played, Progress};
 use crate::testbed::{self, Capability, Course, cost};
-use crate::workload::{Planned, Trackers};
+use crate::workload::{self, Planned};
 use crate::world::{Step, Target, World};
 
 mod conditions;
 mod counters;
+mod down;
 mod drain;
 mod interfaces;
+mod last_round;
 mod ledger;
 mod links;
+mod links_told;
 mod measured;
 mod neighbourhood;
+pub(crate) mod node_counters;
 mod observer;
 pub(crate) mod overlay;
 mod person;
 mod relays;
 pub mod run;
-pub(crate) mod steps;
+mod steps;
 mod traffic;
 pub(crate) mod verdict;
 
-pub use conditions::Down;
-pub use links::Kinds;
+pub use down::Down;
+pub use links::{Gone, Kinds};
 pub(crate) use observer::NodeObserver;
 use run::Run;
 pub use verdict::MISSED_MEANINGS;
@@ -75,7 +79,7 @@ fn play(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Played, Failure> {
     let world = World::build(&job.scenario, job.seed);
-    let mut trackers = Trackers::of(&Planned {
+    let mut trackers = workload::trackers(&Planned {
         scenario: &job.scenario,
         world: &world,
     });

@@ -10,7 +10,7 @@ use std::ops::Range;
 use libp2p::PeerId;
 use orrery_node::api::Event;
 
-use super::conditions::Down;
+use super::down::Down;
 
 /// From when and until when something was so; [`OPEN`] if it still is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

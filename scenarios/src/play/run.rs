@@ -13,11 +13,12 @@ use orrery_node::node::NodeHandle;
 use orrery_node::sync_strategy::SyncStrategy;
 use orrery_sim::time::SimTime;
 
-use super::conditions::{Conditions, Down};
+use super::conditions::Conditions;
 use super::counters::Counters;
-use super::drain::LastRound;
+use super::down::Down;
+use super::last_round::LastRound;
 use super::ledger::Ledger;
-use super::links::Links;
+use super::links::{Gone, Links};
 use super::measured::Measured;
 use super::neighbourhood::Neighbourhood;
 use super::overlay::Overlay;
@@ -29,7 +30,7 @@ use crate::format::scenario::group::Group;
 use crate::program;
 use crate::testbed::Testbed;
 use crate::workload::not_done::NotDone;
-use crate::workload::{Gone, HostDown, Names, Trackers};
+use crate::workload::{HostDown, Names, Trackers};
 use crate::world::World;
 
 /// Everything of a run that its steps and its nodes share.

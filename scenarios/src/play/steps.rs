@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use orrery_node::NodeHandle;
 use orrery_sim::time::SimTime;
 use orrery_sim::{Class, HostId};
 
@@ -58,14 +57,4 @@ fn perform(run: &Arc<Run>, step: &Step, is_last: bool) {
         }
         Step::Fault { fault, change } => conditions::change(run, *fault, change, is_last),
     }
-}
-
-/// Messages of groups that came in on a node, copies included.
-pub fn copies(node: &NodeHandle) -> u64 {
-    counter(node, "gossip-copies")
-}
-
-/// What a node has counted under a name.
-pub fn counter(node: &NodeHandle, name: &str) -> u64 {
-    node.counters().get(name).copied().unwrap_or(0)
 }

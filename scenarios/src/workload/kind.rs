@@ -10,13 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::action::Erased;
-use super::{Act, Drawing, Planned, Reading, Tracker, Turn};
+use super::{Act, Drawing, Planned, Reading, Tracker, Trackers, Turn};
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::pace::Pace;
 use crate::format::scenario::selector::Hosts;
 use crate::metrics::Definition;
 use crate::play::run::Run;
 use crate::testbed::Capability;
+use crate::world::Step;
 
 /// A kind of workload, as a scenario has given it.
 ///
@@ -100,6 +101,35 @@ impl Drawing<'_> {
     /// A host does something.
     pub fn act<K: Kind>(&mut self, at_ns: u64, host: u32, act: K::Act) {
         self.step(at_ns, host, Act::new(act));
+    }
+}
+
+impl Planned<'_> {
+    /// The acts of one kind in the order of their times: when, which host, and what.
+    pub fn acts<K: Kind>(&self) -> impl Iterator<Item = (u64, u32, &K, &K::Act)> {
+        self.world.steps.iter().filter_map(|(at_ns, step)| {
+            let Step::Work {
+                host,
+                workload,
+                act,
+            } = step
+            else {
+                return None;
+            };
+            let kind = self.scenario.workloads[*workload].action.get::<K>()?;
+            Some((*at_ns, *host, kind, act.get::<K>()?))
+        })
+    }
+}
+
+impl Trackers {
+    /// The tracker of kind `K`.
+    ///
+    /// # Panics
+    /// If the registry lacks the kind.
+    pub fn get<K: Kind>(&mut self) -> &mut K::Tracker {
+        let tracker = self.named(K::NAME).and_then(|it| it.downcast_mut());
+        tracker.unwrap_or_else(|| panic!("no tracker of workloads of kind {}", K::NAME))
     }
 }
 

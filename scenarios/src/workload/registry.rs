@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 
 use super::action::{Declared, declare};
 use super::{
-    Act, Action, Actor, Kind, Planned, Tracker, connect, dial, feed, flow, lookup, packets, ping,
-    publish, punch,
+    Act, Action, Actor, Kind, Planned, Tracker, Trackers, connect, dial, feed, flow, lookup,
+    packets, ping, publish, punch,
 };
 use crate::added::Added;
 use crate::play::run::Run;
@@ -34,7 +34,7 @@ const KINDS: &[Entry] = &[
 /// A kind of workload, known by its name.
 pub struct Entry {
     declared: Declared,
-    pub(super) tracker: fn(&Planned<'_>) -> Box<dyn Tracker>,
+    tracker: fn(&Planned<'_>) -> Box<dyn Tracker>,
     serve: fn(&Arc<Run>, u32),
     perform: fn(&Action, &Arc<Run>, Actor, &Act),
 }
@@ -73,7 +73,7 @@ impl Entry {
 static ADDED: Added<Entry> = Added::none();
 
 /// All kinds, those that ship with the tool first.
-pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
+fn entries() -> impl Iterator<Item = &'static Entry> {
     KINDS.iter().chain(ADDED.iter())
 }
 
@@ -88,6 +88,15 @@ pub(crate) fn add(kinds: Vec<Entry>) -> Result<(), String> {
 /// Declares all kinds, if that has not been done: without them no scenario can be read.
 pub(crate) fn ready() {
     declare(|| entries().map(|entry| entry.declared).collect());
+}
+
+/// What follows the actions of all kinds, in a world in which nothing has happened yet.
+pub fn trackers(planned: &Planned<'_>) -> Trackers {
+    let used = planned.scenario.workload_kinds();
+    Trackers::new(entries().map(|kind| {
+        let name = kind.name();
+        (name, used.contains(&name), (kind.tracker)(planned))
+    }))
 }
 
 /// Starts on a host that boots what workloads of any kind need there.

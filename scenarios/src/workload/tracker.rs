@@ -16,15 +16,14 @@ use orrery_node::identity::IdentityId;
 use orrery_reports::record::SeedResult;
 use orrery_sim::watch::Watch;
 
-use super::Kind;
 use super::not_done::Reason;
 use crate::format::Scenario;
 use crate::metrics::Definition;
 use crate::play::run::{Run, State};
 use crate::play::verdict::losses::{self, Lost};
 use crate::play::verdict::metrics::Metrics;
-use crate::play::{Down, Kinds};
-use crate::world::{Step, World};
+use crate::play::{Down, Gone};
+use crate::world::World;
 
 /// What follows the actions of one kind.
 pub trait Tracker: Any + Send {
@@ -89,22 +88,6 @@ impl Planned<'_> {
     pub fn window_ns(&self) -> Range<u64> {
         self.scenario.warmup_ns..self.scenario.duration_ns
     }
-
-    /// The acts of one kind in the order of their times: when, which host, and what.
-    pub fn acts<K: Kind>(&self) -> impl Iterator<Item = (u64, u32, &K, &K::Act)> {
-        self.world.steps.iter().filter_map(|(at_ns, step)| {
-            let Step::Work {
-                host,
-                workload,
-                act,
-            } = step
-            else {
-                return None;
-            };
-            let kind = self.scenario.workloads[*workload].action.get::<K>()?;
-            Some((*at_ns, *host, kind, act.get::<K>()?))
-        })
-    }
 }
 
 /// Which host is which peer, and whose it is.
@@ -144,17 +127,6 @@ pub struct Told<'a> {
     pub nodes: &'a [Option<NodeHandle>],
 }
 
-/// Two hosts have connections of some kinds no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gone {
-    /// Whose node tells it, and about whom.
-    pub pair: (u32, u32),
-    /// Which connections.
-    pub kinds: Kinds,
-    /// When the last of them closed, in simulated nanoseconds.
-    pub at_ns: u64,
-}
-
 /// The programs of a host end.
 pub struct HostDown<'a> {
     /// The host.
@@ -192,7 +164,7 @@ pub struct Results<'a> {
 impl Results<'_> {
     /// Lists what was lost, as far as there is room.
     pub fn list(&mut self, run: &Run, lost: impl Iterator<Item = Lost>) {
-        losses::list(run, self.result, lost);
+        losses::list(&run.world, self.result, lost);
     }
 
     /// Counts losses by cause, under `metric` and among those of the whole run.

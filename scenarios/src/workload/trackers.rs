@@ -8,8 +8,8 @@ use std::sync::Arc;
 use orrery_sim::watch::Watch;
 
 use super::not_done::NotDone;
-use super::registry::entries;
-use super::{Ended, Gone, HostDown, Kind, Planned, Results, Told, Tracker};
+use super::{Ended, HostDown, Results, Told, Tracker};
+use crate::play::Gone;
 
 /// What follows the actions of each kind in a run.
 #[derive(Default)]
@@ -24,26 +24,21 @@ struct Of {
 }
 
 impl Trackers {
-    /// Those of a world in which nothing has happened yet.
-    pub fn of(planned: &Planned<'_>) -> Self {
-        let used = planned.scenario.workload_kinds();
-        let trackers = entries().map(|kind| Of {
-            kind: kind.name(),
-            is_used: used.contains(&kind.name()),
-            tracker: (kind.tracker)(planned),
+    /// Those of kinds that go by these names: whether a workload is of the kind, and what follows its
+    /// actions.
+    pub(super) fn new(list: impl Iterator<Item = (&'static str, bool, Box<dyn Tracker>)>) -> Self {
+        let trackers = list.map(|(kind, is_used, tracker)| Of {
+            kind,
+            is_used,
+            tracker,
         });
         Self(trackers.collect())
     }
 
-    /// The tracker of kind `K`.
-    ///
-    /// # Panics
-    /// If the registry lacks the kind.
-    pub fn get<K: Kind>(&mut self) -> &mut K::Tracker {
-        let found = self.0.iter_mut().find(|it| it.kind == K::NAME);
-        let tracker: Option<&mut dyn Any> = found.map(|it| &mut *it.tracker as _);
-        let tracker = tracker.and_then(|tracker| tracker.downcast_mut());
-        tracker.unwrap_or_else(|| panic!("no tracker of workloads of kind {}", K::NAME))
+    /// The tracker of the kind of that name.
+    pub(super) fn named(&mut self, kind: &str) -> Option<&mut dyn Any> {
+        let found = self.0.iter_mut().find(|it| it.kind == kind)?;
+        Some(&mut *found.tracker)
     }
 
     /// See [`Tracker::on_event`].

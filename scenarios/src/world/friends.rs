@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use orrery_sim::random::Stream;
 
-use crate::format::Scenario;
 use crate::format::scenario::friends::Graph;
+use crate::format::scenario::group::Group;
 
 /// Friendships, which go both ways.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,10 +51,10 @@ impl Friends {
         Self { of }
     }
 
-    /// The friendships of all hosts of a scenario.
-    pub fn of_scenario(scenario: &Scenario, seed: u64) -> Self {
+    /// The friendships of all hosts of a scenario's groups.
+    pub fn of_groups(groups: &[Group], seed: u64) -> Self {
         let mut all = Self::default();
-        for group in &scenario.groups {
+        for group in groups {
             let mut stream = Stream::new(seed, &format!("friends {}", group.name), 0);
             let within = Self::build(group.friends, group.count, &mut stream);
             all.of.extend(within.of.into_iter().map(|friends| {
@@ -64,7 +64,7 @@ impl Friends {
                     .collect()
             }));
         }
-        for group in &scenario.groups {
+        for group in groups {
             for (host, friend) in group
                 .hosts()
                 .flat_map(|host| group.friends_with.iter().map(move |friend| (host, friend)))
@@ -175,7 +175,7 @@ mod tests {
                     friends_with='b[1]'\n\
                     [[group]]\nname='b'\ncount=2\nfriends_with=['a[0]']\n";
         let plan = crate::format::read("t", text, None, &[]).unwrap_or_else(|e| panic!("{e}"));
-        let friends = Friends::of_scenario(&plan.cases[0].scenario, 1);
+        let friends = Friends::of_groups(&plan.cases[0].scenario.groups, 1);
         let expected: [&[u32]; 5] = [&[1, 2, 3, 4], &[0, 2, 4], &[0, 1, 4], &[0], &[0, 1, 2]];
         assert_eq!(friends.of, expected);
         let check = |from: &str, to: &str, expected: &str| {

@@ -41,7 +41,7 @@ pub struct World {
 impl World {
     /// Draws the world of `seed`.
     pub fn build(scenario: &Scenario, seed: u64) -> Self {
-        let friends = Friends::of_scenario(scenario, seed);
+        let friends = Friends::of_groups(&scenario.groups, seed);
         let hosts = hosts::build(scenario, seed);
         let gateways = Gateways::build(scenario, &hosts, seed);
         let boots_ns: Vec<u64> = hosts.iter().map(|host| host.boot_ns).collect();

@@ -1,19 +1,11 @@
 //! What faults in force make of NATs and firewalls.
 
-use orrery_sim::net::nat::{Lifetimes, Renewed};
+use orrery_sim::net::nat::Lifetimes;
 
-use super::{InForce, effects, on_gateway};
+use super::{effects, on_gateway};
 use crate::fault::LifetimeChange;
 use crate::play::run::Run;
 use crate::world::Phase;
-
-/// A gateway that a fault has concerned.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) in_force: InForce,
-    /// What its sessions had done when effects were counted last.
-    pub(super) seen: Renewed,
-}
 
 /// A fault in force begins or ends at a gateway.
 pub(super) fn enter(run: &Run, gateway: usize, fault: usize, phase: Phase) {

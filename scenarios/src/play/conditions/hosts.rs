@@ -1,38 +1,13 @@
 //! What faults make of hosts: power, the network that they are in, and their access link.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_sim::net::stage::LinkCounts;
-
 use super::sum::OfHost;
-use super::{InForce, effects, life, on_host, sum};
+use super::{effects, life, on_host, sum};
 use crate::fault::OwnCondition;
 use crate::play::run::Run;
 use crate::profiles::AccessProfile;
 use crate::world::Phase;
-
-/// A host that a fault has concerned.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) in_force: InForce,
-    /// What is carried out.
-    pub(super) applied: OfHost,
-    /// What its access link had done when effects were counted last, up and down.
-    pub(super) seen: [LinkCounts; 2],
-    /// The same of its port on the local network.
-    pub(super) seen_on_lan: [LinkCounts; 2],
-    /// Whether the testbed knows where it belongs.
-    has_home: bool,
-    /// What its interfaces had stopped when effects were counted last, by their places.
-    pub(super) seen_stopped: Vec<u64>,
-    /// The conditions that hold of those that one kind of fault makes.
-    own: Vec<&'static OwnCondition>,
-    /// By fault in force that makes one, what that had met when effects were counted last.
-    pub(super) seen_own: BTreeMap<usize, u64>,
-    /// Interfaces that have not come up yet or are down for good, a bit each.
-    absent: u8,
-}
 
 /// A fault in force begins or ends at a host.
 pub(super) fn enter(run: &Run, host: u32, fault: usize, phase: Phase) {

@@ -8,33 +8,11 @@ use std::sync::Arc;
 use futures::FutureExt;
 use orrery_sim::{Class, HostId};
 
+use crate::play::down::Down;
+use crate::play::node_counters::{NODE_COUNTERS, counter};
 use crate::play::relays::circuit_bytes;
 use crate::play::run::Run;
-use crate::play::steps::counter;
-use crate::play::verdict::NODE_COUNTERS;
 use crate::workload;
-
-/// What runs on a host.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Life {
-    /// Its time to boot has come.
-    pub(super) is_due: bool,
-    /// Its programs run, or are starting.
-    pub(super) runs: bool,
-    /// Its programs are ending in good order.
-    is_ending: bool,
-    /// How often its programs have ended.
-    ends: u32,
-}
-
-/// How a host's programs end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Down {
-    /// With its power.
-    LostPower,
-    /// In good order.
-    Stopped,
-}
 
 /// The time has come at which a host is to start.
 pub fn boot_is_due(run: &Arc<Run>, host: u32) {

@@ -3,89 +3,28 @@
 //! A fault that begins or ends is entered here; then the condition of what it concerns is summed
 //! anew and the difference carried out. No fault undoes anything by itself, so that their order,
 //! nesting and kinds do not matter. Of one moment, all changes are entered before the sum is
-//! drawn. Owns which faults are in force, what of them is carried out, and the effects that each
-//! had. The sums themselves are [`sum`]'s, and what they do to a host [`hosts`]'s and [`life`]'s.
+//! drawn. Owns what of them is carried out, and the effects that each had. Which are in force is
+//! [`state`]'s, which knows no run. The sums themselves are [`sum`]'s, and what they do to a host [`hosts`]'s and [`life`]'s.
 
 mod effects;
 mod gateways;
 mod hosts;
 mod life;
+mod state;
 mod sum;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::run::Run;
 use crate::fault::{Acts, Adds, Fault, LifetimeChange, Sides};
 use crate::world::{Change, Phase, Target};
 
-pub use life::{Down, boot_is_due};
-
-/// The faults in force in a run, and what of them is carried out.
-pub struct Conditions {
-    /// Hosts that a fault has concerned.
-    hosts: BTreeMap<u32, hosts::State>,
-    /// Gateways that a fault has concerned.
-    gateways: BTreeMap<usize, gateways::State>,
-    /// What runs, by host.
-    lives: Vec<life::Life>,
-    /// Partitions in force, by fault.
-    partitions: BTreeSet<usize>,
-}
-
-impl Conditions {
-    /// Nothing is in force yet, and no host has started.
-    pub fn new(hosts: usize) -> Self {
-        Self {
-            hosts: BTreeMap::new(),
-            gateways: BTreeMap::new(),
-            lives: vec![life::Life::default(); hosts],
-            partitions: BTreeSet::new(),
-        }
-    }
-}
-
-/// Names a turn of a fault at one target. Ascending, they are in the order in which they began,
-/// and those that began together in the order of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
-    since_ns: u64,
-    fault: usize,
-}
-
-/// Turns that are in force at one target, and whether each has been counted as an effect.
-#[derive(Debug, Clone, Default)]
-struct InForce(BTreeMap<Turn, bool>);
-
-impl InForce {
-    fn enter(&mut self, fault: usize, phase: Phase, now_ns: u64) {
-        match phase {
-            Phase::Begins => {
-                let turn = Turn {
-                    since_ns: now_ns,
-                    fault,
-                };
-                self.0.insert(turn, false);
-            }
-            Phase::Ends => self.0.retain(|turn, _| turn.fault != fault),
-            Phase::Strikes { .. } => {}
-        }
-    }
-
-    /// The faults, in the order in which they began.
-    fn faults(&self) -> impl DoubleEndedIterator<Item = usize> + Clone + '_ {
-        self.0.keys().map(|turn| turn.fault)
-    }
-
-    /// Whether this is the first time that the turn of a fault is counted.
-    fn is_news(&mut self, fault: usize) -> bool {
-        let turn = self.0.iter_mut().find(|(turn, _)| turn.fault == fault);
-        turn.is_some_and(|(_, counted)| !std::mem::replace(counted, true))
-    }
-}
+pub use life::boot_is_due;
+pub use state::Conditions;
+use state::InForce;
 
 /// Carries out a change of a fault. What lasts is carried out by the last change of this moment
 /// that concerns the same target, which `is_last` says this is.

@@ -18,7 +18,7 @@ use crate::format::scenario::network::Fidelity;
 use crate::play::run::Run;
 use crate::play::{expect_changes, schedule};
 use crate::testbed::sim::{SimBed, access, build_topology};
-use crate::workload::{Planned, Trackers};
+use crate::workload::{self, Planned};
 use crate::world::World;
 
 const S: u64 = 1_000_000_000;
@@ -509,7 +509,7 @@ fn check(faults: &[Written]) {
     let plan = read("t.toml", &text, None, &[]).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
     let scenario = plan.cases[0].scenario.clone();
     let world = World::build(&scenario, 1);
-    let trackers = Trackers::of(&Planned {
+    let trackers = workload::trackers(&Planned {
         scenario: &scenario,
         world: &world,
     });

@@ -56,7 +56,7 @@ pub fn judge(
             at_ns: fate.since_ns,
             cause,
         };
-        losses::list(run, result, iter::once(lost));
+        losses::list(&run.world, result, iter::once(lost));
     }
     metrics.count(&FEED_DELIVERED, &[], delivered);
     if whole {

@@ -6,7 +6,7 @@ use orrery_reports::record::{Loss, SeedResult};
 
 use super::metrics::Metrics;
 use crate::metrics::Definition;
-use crate::play::run::Run;
+use crate::world::World;
 
 /// Losses that are listed one by one; all are counted by cause.
 pub const LISTED_MAX: usize = 500;
@@ -29,9 +29,9 @@ pub struct Lost {
 }
 
 /// Lists what was lost, as far as there is room.
-pub fn list(run: &Run, result: &mut SeedResult, lost: impl Iterator<Item = Lost>) {
+pub fn list(world: &World, result: &mut SeedResult, lost: impl Iterator<Item = Lost>) {
     let room = LISTED_MAX.saturating_sub(result.losses.listed().len());
-    let name = |host: u32| run.world.hosts[host as usize].name.clone();
+    let name = |host: u32| world.hosts[host as usize].name.clone();
     for lost in lost.take(room) {
         result.losses.list(Loss {
             item: lost.item.into(),

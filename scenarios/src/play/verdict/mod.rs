@@ -13,15 +13,13 @@ use std::sync::Arc;
 use orrery_reports::record::{Fault, SeedResult};
 
 use super::conditions;
+use super::node_counters::{self, NODE_COUNTERS, counter};
 use super::run::Run;
-use super::steps::{self, counter};
 use crate::failure::Failure;
 use crate::format::scenario::group::Group;
 use crate::job::{Job, Played};
-use crate::metrics::Definition;
 use crate::metrics::node::{
-    NODE_CONNECTIONS, NODE_CROSSING_DIALS, NODE_FRIENDS_QUESTIONS, NODE_NEIGHBOURS_TIME,
-    NODE_SECOND_DIALS, PING_RTT,
+    NODE_CONNECTIONS, NODE_FRIENDS_QUESTIONS, NODE_NEIGHBOURS_TIME, PING_RTT,
 };
 use crate::metrics::world::{
     NET_BYTES, NET_DROPS, NET_HOST_RATE, NET_PACKETS, NET_RUN_BYTES, NET_RUN_DROPS, NET_RUN_PACKETS,
@@ -34,12 +32,6 @@ use crate::workload::{self, Ended, Results};
 use crate::world::Step;
 pub use feeds::MEANINGS as MISSED_MEANINGS;
 use metrics::Metrics;
-
-/// Metrics that are counters of nodes, over all their lives.
-pub const NODE_COUNTERS: [(Definition, &str); 2] = [
-    (NODE_CROSSING_DIALS, "crossing-dials"),
-    (NODE_SECOND_DIALS, "second-dials"),
-];
 
 /// Names of stalled hosts in a failure's text.
 const STALLED_NAMED_MAX: usize = 5;
@@ -161,7 +153,9 @@ fn told(run: &Run, metrics: &mut Metrics) {
     if run.scenario.groups.iter().any(Group::has_node) {
         for (metric, counter) in &NODE_COUNTERS {
             let nodes = state.nodes.iter().flatten();
-            let now: u64 = nodes.map(|node| steps::counter(node, counter)).sum();
+            let now: u64 = nodes
+                .map(|node| node_counters::counter(node, counter))
+                .sum();
             let before = counters.of_ended_nodes.get(counter).copied().unwrap_or(0);
             metrics.count(metric, &[], now + before);
         }

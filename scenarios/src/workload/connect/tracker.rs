@@ -9,9 +9,9 @@ use orrery_node::api::{Event, Path, Transport, Unreached};
 use orrery_reports::stats::Recorder;
 
 use super::{Wanted, figures};
-use crate::play::{Down, Kinds};
+use crate::play::{Down, Gone, Kinds};
 use crate::workload::not_done::Reason;
-use crate::workload::{Ended, Gone, HostDown, Results, Told, Tracker};
+use crate::workload::{Ended, HostDown, Results, Told, Tracker};
 
 crate::named::named! {
     /// Why an attempt failed.

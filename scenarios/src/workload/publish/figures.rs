@@ -6,7 +6,7 @@ use super::metrics::{
     GOSSIP_COVERAGE, GOSSIP_DELIVERY, GOSSIP_DELIVERY_LATENCY, GOSSIP_DUPLICATES, GOSSIP_HOPS,
     GOSSIP_LOST, GOSSIP_PUBLISHED, GOSSIP_REFUSED,
 };
-use crate::play::steps::copies;
+use crate::play::node_counters::copies;
 use crate::play::verdict::losses::LISTED_MAX;
 use crate::workload::{Ended, Results};
 

@@ -28,8 +28,8 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::Hosts;
 use crate::format::scenario::workload::HostsText;
 use crate::metrics::Definition;
+use crate::play::node_counters::copies;
 use crate::play::run::Run;
-use crate::play::steps::copies;
 use crate::world::draw;
 use messages::{HostSet, Messages, Sent};
 
