@@ -27,7 +27,7 @@ use super::relays::Relays;
 use super::traffic::Window;
 use crate::format::Scenario;
 use crate::format::scenario::group::Group;
-use crate::program;
+use crate::program::notes::Notes;
 use crate::testbed::Testbed;
 use crate::workload::not_done::NotDone;
 use crate::workload::{HostDown, Names, Trackers};
@@ -76,7 +76,7 @@ pub struct State {
     /// What could not be done, and why.
     pub not_done: NotDone,
     /// What programs note.
-    pub programs: program::Notes,
+    pub programs: Notes,
     /// Faults in force, and what of them is carried out.
     pub conditions: Conditions,
     /// Effects of each fault.
@@ -139,7 +139,7 @@ impl Run {
             trackers,
             links: Links::default(),
             not_done: NotDone::default(),
-            programs: program::Notes::default(),
+            programs: Notes::default(),
             conditions: Conditions::new(people.len()),
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),

@@ -1,65 +1,47 @@
-//! What runs on the hosts of a group: a file for each program, and a line in `programs!` below.
+//! What runs on the hosts of a group: a file or folder for each program, and a line in `programs!` below.
 //!
-//! Owns what a program has to say of itself ([`ProgramKind`]), and which there are. What one is read
-//! from, how it is booted and what became of it are its file's; when hosts boot and go down is
-//! `play/conditions`'s. Nothing outside asks which program a host has, but what it can do.
+//! Owns what a program has to say of itself in a scenario ([`ProgramKind`]) and to do in a run
+//! ([`RunProgram`]), and which there are. What one is read from, how it is booted and what became of it
+//! are its room's; when hosts boot and go down is `play/conditions`'s. Nothing outside asks which
+//! program a host has, but what it can do. What a program is in a scenario knows no run.
+
+/// Hands the list of all programs to a macro: what each means, its name, and its type.
+macro_rules! programs {
+    ($of:ident) => {
+        $of! {
+            /// The reference node.
+            "node" Node($crate::program::node::Node);
+            /// Nothing.
+            "none" None($crate::program::none::Nothing);
+            /// A peer that misbehaves, as `hostile` says.
+            "hostile" Hostile($crate::program::hostile::Hostile);
+        }
+    };
+}
 
 pub mod hostile;
+mod kind;
 pub mod node;
 pub mod none;
+pub mod notes;
+pub mod running;
 
-use std::sync::Arc;
-
-use orrery_reports::record::SeedResult;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::reader::Reader;
 use crate::format::reading::tree::Table;
-use crate::format::scenario::group::Group;
-use crate::play::run::Run;
-use crate::play::verdict::metrics::Metrics;
+use crate::format::scenario::selector::HostGroup;
 use crate::testbed::Capability;
 
-/// A program, as a group's table has given it: plain data that travels to workers.
-pub trait ProgramKind: Serialize + DeserializeOwned + Sized {
-    /// What is noted of all of its hosts in a run.
-    type Notes: Default + Send;
+pub use kind::ProgramKind;
+pub use running::RunProgram;
 
-    /// The field of a group that it alone has, if any. The field is a member of
-    /// `format/scenario/group.rs`'s `GroupFields`, where it is documented.
-    const FIELD: Option<&'static str> = None;
-    /// What a testbed must be able to do for it, beside carrying nodes.
-    const NEEDS: &'static [Capability] = &[];
-    /// Whether it is a node: takes commands, tells events and has friends. Only on hosts with nodes
-    /// may workloads act through nodes.
-    const IS_NODE: bool = false;
-    /// Whether a post that is sealed to it is owed to it.
-    const IS_OWED_POSTS: bool = true;
-
-    /// Reads what a group says of it, hosts aside.
-    fn read(group: &Reader<'_>, problems: &mut Problems) -> Self;
-
-    /// Reads the hosts that it names from the group's table, now that all groups are known.
-    fn read_hosts(&mut self, table: &Table, groups: &[Group], problems: &mut Problems) {
-        let _ = (table, groups, problems);
-    }
-
-    /// Starts it on a host, whose programs end with the host's life.
-    fn boot(&self, run: &Arc<Run>, host: u32);
-
-    /// A run has ended: what became of all of its hosts.
-    fn collect(run: &Run, metrics: &mut Metrics, result: &mut SeedResult) {
-        let _ = (run, metrics, result);
-    }
-}
-
-/// Makes of a list of programs the choice between them, in scenarios and in runs. The first is what
-/// runs where nothing is said.
-macro_rules! programs {
-    ($($(#[$meaning:meta])+ $name:literal $room:ident $kind:ident($program:ty);)+) => {
+/// Makes of a list of programs the choice between them in scenarios. The first is what runs where
+/// nothing is said.
+macro_rules! choice {
+    ($($(#[$meaning:meta])+ $name:literal $kind:ident($program:ty);)+) => {
         /// What runs on hosts.
         #[derive(JsonSchema)]
         #[serde(rename_all = "kebab-case")]
@@ -72,12 +54,6 @@ macro_rules! programs {
         #[serde(rename_all = "kebab-case")]
         pub enum Program {
             $($(#[$meaning])+ $kind($program),)+
-        }
-
-        /// What is noted of programs in a run, by program.
-        #[derive(Default)]
-        pub struct Notes {
-            $($(#[$meaning])+ pub $room: <$program as ProgramKind>::Notes,)+
         }
 
         impl Program {
@@ -131,23 +107,16 @@ macro_rules! programs {
             }
 
             /// See [`ProgramKind::read_hosts`].
-            pub fn read_hosts(&mut self, table: &Table, groups: &[Group], problems: &mut Problems) {
+            pub fn read_hosts<G: HostGroup>(
+                &mut self,
+                table: &Table,
+                groups: &[G],
+                problems: &mut Problems,
+            ) {
                 match self {
                     $(Self::$kind(program) => program.read_hosts(table, groups, problems),)+
                 }
             }
-
-            /// See [`ProgramKind::boot`].
-            pub fn boot(&self, run: &Arc<Run>, host: u32) {
-                match self {
-                    $(Self::$kind(program) => program.boot(run, host),)+
-                }
-            }
-        }
-
-        /// Collects what became of all programs' hosts.
-        pub fn collect(run: &Run, metrics: &mut Metrics, result: &mut SeedResult) {
-            $(<$program>::collect(run, metrics, result);)+
         }
     };
 }
@@ -155,11 +124,4 @@ macro_rules! programs {
 /// Reads a program of one kind.
 type ReadProgram = fn(&Reader<'_>, &mut Problems) -> Program;
 
-programs! {
-    /// The reference node.
-    "node" node Node(node::Node);
-    /// Nothing.
-    "none" none None(none::Nothing);
-    /// A peer that misbehaves, as `hostile` says.
-    "hostile" hostile Hostile(hostile::Hostile);
-}
+programs!(choice);

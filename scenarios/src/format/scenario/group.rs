@@ -1,6 +1,7 @@
 //! A group: hosts that are alike.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use orrery_node::config::{Config, Gossip};
 use schemars::JsonSchema;
@@ -14,7 +15,7 @@ use super::interface::{Interface, InterfaceFields};
 use super::lan::{Lan, LanText};
 use super::nat::{self, Homes, NatText};
 use super::node_settings;
-use super::selector::{self, Hosts};
+use super::selector::{self, HostGroup, Hosts};
 use super::tcp_settings::{TcpFields, TcpSettings};
 use super::workload::HostsText;
 use crate::format::reading::apportion::largest_remainder;
@@ -168,9 +169,23 @@ pub struct Group {
     pub node: BTreeMap<String, toml::Value>,
 }
 
+impl HostGroup for Group {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn hosts(&self) -> Range<u32> {
+        Self::hosts(self)
+    }
+
+    fn has_node(&self) -> bool {
+        Self::has_node(self)
+    }
+}
+
 impl Group {
     /// The group's hosts.
-    pub fn hosts(&self) -> std::ops::Range<u32> {
+    pub fn hosts(&self) -> Range<u32> {
         self.first_host..self.first_host + self.count
     }
 

@@ -1,8 +1,9 @@
 //! Which hosts something concerns: `home`, `home[3]`, `home[0..20]`, or a list of those.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use super::group::Group;
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::reader::{Reader, wrong_type};
 use crate::format::reading::source::Span;
@@ -77,11 +78,21 @@ impl Hosts {
     }
 }
 
+/// Hosts under one name, as selectors name them.
+pub trait HostGroup {
+    /// Its name.
+    fn name(&self) -> &str;
+    /// The numbers of its hosts; none if their count could not be read.
+    fn hosts(&self) -> Range<u32>;
+    /// Whether nodes run on them.
+    fn has_node(&self) -> bool;
+}
+
 /// Reads the selector of a field. Problems are noted, hitting nobody among them.
-pub fn read(
+pub fn read<G: HostGroup>(
     reader: &Reader<'_>,
     key: &str,
-    groups: &[Group],
+    groups: &[G],
     problems: &mut Problems,
 ) -> Option<Hosts> {
     let value = reader.value(key)?;
@@ -101,7 +112,7 @@ pub fn read(
     }
     let hosts = Hosts::from_ranges(ranges);
     // A group whose count could not be read has no hosts to select, which is already noted.
-    let unreadable = groups.iter().any(|group| group.count == 0);
+    let unreadable = groups.iter().any(|group| group.hosts().is_empty());
     if problems.len() > before || unreadable {
         return None;
     }
@@ -113,26 +124,27 @@ pub fn read(
 }
 
 /// Reads one selector at `span`.
-pub fn range(
+pub fn range<G: HostGroup>(
     text: &str,
     span: Span,
-    groups: &[Group],
+    groups: &[G],
     problems: &mut Problems,
 ) -> Option<(u32, u32)> {
     let (name, inside) = match text.split_once('[') {
         Some((name, rest)) => (name.trim(), Some(rest)),
         None => (text.trim(), None),
     };
-    let Some(group) = groups.iter().find(|group| group.name == name) else {
+    let Some(group) = groups.iter().find(|group| group.name() == name) else {
         let message = format!("there is no group {}", quoted(name));
-        let help = suggestion(name, groups.iter().map(|group| group.name.as_str()));
+        let help = suggestion(name, groups.iter().map(HostGroup::name));
         problems.push_with_help(span, message, Some(help));
         return None;
     };
+    let Range { start, end } = group.hosts();
     let Some(inside) = inside else {
-        return Some((group.first_host, group.first_host + group.count));
+        return Some((start, end));
     };
-    if group.count == 0 {
+    if start == end {
         return None;
     }
     let numbers = inside.strip_suffix(']').and_then(|inside| {
@@ -154,16 +166,16 @@ pub fn range(
         problems.push(span, message);
         return None;
     };
-    if from >= to || to > group.count {
+    if from >= to || to > end - start {
         let message = format!(
             "{} selects beyond group \"{name}\", whose hosts are {name}[0..{}]",
             quoted(text),
-            group.count
+            end - start
         );
         problems.push(span, message);
         return None;
     }
-    Some((group.first_host + from, group.first_host + to))
+    Some((start + from, start + to))
 }
 
 #[cfg(test)]

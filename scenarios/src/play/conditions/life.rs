@@ -12,6 +12,7 @@ use crate::play::down::Down;
 use crate::play::node_counters::{NODE_COUNTERS, counter};
 use crate::play::relays::circuit_bytes;
 use crate::play::run::Run;
+use crate::program::running;
 use crate::workload;
 
 /// The time has come at which a host is to start.
@@ -46,7 +47,7 @@ pub(super) fn settle(run: &Arc<Run>, host: u32) {
 fn boot(run: &Arc<Run>, host: u32) {
     run.state().running[host as usize] = true;
     workload::serve(run, host);
-    run.scenario.group_of(host).program.boot(run, host);
+    running::boot(&run.scenario.group_of(host).program, run, host);
 }
 
 /// A host loses its power.

@@ -24,7 +24,7 @@ use crate::metrics::node::{
 use crate::metrics::world::{
     NET_BYTES, NET_DROPS, NET_HOST_RATE, NET_PACKETS, NET_RUN_BYTES, NET_RUN_DROPS, NET_RUN_PACKETS,
 };
-use crate::program;
+use crate::program::running;
 use crate::testbed::Traffic;
 use crate::workload::not_done::{NotDone, Reason};
 use crate::workload::told_by_nodes::{FEED_REFUSED, PULL_LATENCY, PULL_SUCCESS};
@@ -73,7 +73,7 @@ pub fn judge(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
     drop(state);
     trackers.add_not_done(&mut not_done);
     asked_in_vain(run, not_done, &mut metrics);
-    program::collect(run, &mut metrics, &mut result);
+    running::collect(run, &mut metrics, &mut result);
     if !failed {
         let judged = feeds::judge(run, whole, &mut metrics, &mut result);
         failure = judged.map_or_else(|why| Some(Failure::Unplayed { why }), |()| failure);

@@ -1,7 +1,5 @@
 //! What a scenario says of hostile peers, and what is wrong with it.
 
-use std::fmt::Write as _;
-
 use orrery_node_hostile::Kind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,8 +9,7 @@ use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::{Reader, fields_of, wrong_type};
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Kind as Shape, Table};
-use crate::format::scenario::group::Group;
-use crate::format::scenario::selector::{self, Hosts};
+use crate::format::scenario::selector::{self, HostGroup, Hosts};
 use crate::format::scenario::workload::HostsText;
 
 /// `[group.hostile]`: what the hostile peers of a group do, and to whom. They act from their `boot`,
@@ -125,9 +122,9 @@ fn texts(reader: &Reader<'_>, key: &str, problems: &mut Problems) -> Vec<(String
 }
 
 /// Reads the targets of a hostile group, now that all groups are known.
-pub(super) fn read_target(
+pub(super) fn read_target<G: HostGroup>(
     table: &Table,
-    groups: &[Group],
+    groups: &[G],
     problems: &mut Problems,
 ) -> Option<Hosts> {
     let table = table.value("hostile")?.as_table()?;
@@ -136,24 +133,11 @@ pub(super) fn read_target(
     let target = selector::read(&reader, "target", groups, problems)?;
     for other in groups.iter().filter(|other| !other.has_node()) {
         if target.iter().any(|host| other.hosts().contains(&host)) {
-            let message = format!("\"target\": group {} has no nodes", quoted(&other.name));
+            let message = format!("\"target\": group {} has no nodes", quoted(other.name()));
             problems.push(reader.span("target"), message);
         }
     }
     Some(target)
-}
-
-/// `orrery explain hostile`, misbehaviour by misbehaviour.
-pub fn explain() -> String {
-    let mut out = crate::format::documentation::explain("group.hostile").unwrap_or_default();
-    out.push_str("\nMisbehaviours:\n");
-    for kind in Kind::ALL {
-        let _ = writeln!(out, "  {}", kind.name());
-        for line in crate::text::wrap(kind.meaning(), crate::text::WIDTH - 6) {
-            let _ = writeln!(out, "      {line}");
-        }
-    }
-    out
 }
 
 #[cfg(test)]
