@@ -14,6 +14,7 @@ mod determinism;
 mod figures;
 mod fuzz;
 mod goldens;
+mod imports;
 mod layers;
 mod licences;
 mod orrery;

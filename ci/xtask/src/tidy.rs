@@ -4,6 +4,7 @@
 //! fires. Exceptions are listed here, each with its reason; there is no way to
 //! switch a rule off from within a file.
 
+mod circles;
 mod files;
 mod limits;
 mod rooms;
@@ -53,6 +54,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     findings.extend(limits::check(&files));
     findings.extend(rooms::check(&files));
     findings.extend(testbeds::check(&files));
+    findings.extend(circles::check(&files));
     for Finding {
         place,
         what,

@@ -33,6 +33,7 @@ mod reach;
 mod reachability;
 mod relay;
 mod rendezvous;
+mod service;
 mod status;
 mod topics;
 
@@ -46,33 +47,7 @@ use crate::core::behaviour::NodeBehaviourEvent;
 use crate::core::replies::ReplySender;
 use crate::core::signal::Signal;
 use crate::core::{Core, Registry};
-
-/// One thing that a node does.
-pub trait Service: Any {
-    /// The service as `config` has it, before the node runs.
-    fn new(config: &Config) -> Self
-    where
-        Self: Sized;
-
-    /// Begins, once the node listens.
-    ///
-    /// # Errors
-    /// [`StartError`], with which the node does not start.
-    fn on_start(&mut self, _core: &mut Core) -> Result<(), StartError> {
-        Ok(())
-    }
-
-    /// Acts on what happened elsewhere in the node, if that concerns it.
-    fn on_signal(&mut self, _core: &mut Core, _signal: &Signal) {}
-
-    /// When it is to be woken next.
-    fn next_time(&self) -> Option<Instant> {
-        None
-    }
-
-    /// Does the first thing that is due at `now`.
-    fn on_timer(&mut self, _core: &mut Core, _now: Instant) {}
-}
+pub use service::Service;
 
 // Signals are delivered in this order, and of timers that are due at one instant those of the
 // upper services go first. Of two that dial or ask others on account of one signal, the upper one

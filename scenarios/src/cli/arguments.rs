@@ -1,6 +1,6 @@
 //! The commands of the program. What each of them takes stands in its own file.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use super::check::Check;
 use super::explain::Explain;
@@ -68,13 +68,4 @@ pub enum Command {
     /// Play one job from standard input
     #[command(hide = true)]
     Worker,
-}
-
-/// What is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }

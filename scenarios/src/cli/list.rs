@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
-use super::arguments::Format;
+use super::format::Format;
 use super::{CliError, give, tell};
 use crate::catalog;
 use crate::costs::{self, Cost};

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use orrery_reports::record::Record;
 
-use super::arguments::Format;
 use super::ending;
 use super::folder::Folder;
+use super::format::Format;
 use super::progress::Bar;
 use super::selection::{Selection, Workers, unavailable};
 use super::{CliError, give, tell};

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::arguments::Format;
+use super::format::Format;
 use super::{CliError, give};
 use crate::validation;
 

@@ -14,7 +14,7 @@ use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::time::SimTime;
 use orrery_sim::{HostId, HostSpec, Simulation, host, kernel};
 
-use super::fidelity::Carrier;
+use super::carrier::Carrier;
 use super::{Measured, Row};
 
 /// Substreams that wait for the listener's agreement before they carry data cost a round trip.

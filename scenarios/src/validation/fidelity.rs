@@ -1,27 +1,20 @@
 //! V1 with the fidelity `flow`: as many round trips, packets and bytes as with real Noise and Yamux.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures::StreamExt;
-use libp2p::core::Transport as _;
-use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{Config, NetworkBehaviour};
-use libp2p::{Multiaddr, PeerId, Swarm, identify, noise, ping, yamux};
-use orrery_node::quic::Settings;
-use orrery_sim::muxed::{self, Shape};
+use libp2p::{Multiaddr, Swarm, identify, ping};
+use orrery_sim::muxed::Shape;
 use orrery_sim::net::link::{Access, LinkSpec};
 use orrery_sim::net::{self, HostTraffic};
-use orrery_sim::transport::SimTcp;
 use orrery_sim::units::Rate;
 use orrery_sim::{HostId, HostSpec, Simulation, host};
 
+use super::carrier::Carrier;
 use super::{Measured, Row, dial};
-use crate::testbed::sim::quic;
 
 /// A dialer that waits for the listener's agreement on the multiplexer: a round trip more.
 const WAITING: &str = "flow-waits-for-the-multiplexer";
@@ -47,42 +40,6 @@ pub const PACKETS: Row = Row {
     mutations: &[WAITING, UNTAGGED],
     run: run_packets,
 };
-
-/// What carries a libp2p connection over the simulated network.
-#[derive(Debug, Clone, Copy)]
-pub enum Carrier {
-    /// Noise and Yamux over TCP.
-    Wire,
-    /// What stands in for them.
-    Flow(Shape),
-    /// QUIC.
-    Quic,
-}
-
-impl Carrier {
-    pub fn transport(self, here: HostId, keys: &Keypair) -> Boxed<(PeerId, StreamMuxerBox)> {
-        match self {
-            Self::Wire => SimTcp::new(here)
-                .upgrade(Version::V1Lazy)
-                .authenticate(noise::Config::new(keys).expect("fresh keys are good"))
-                .multiplex(yamux::Config::default())
-                .boxed(),
-            Self::Flow(shape) => muxed::transport(here, &keys.public(), shape),
-            Self::Quic => quic::transport(here, keys, Settings::default())
-                .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
-                .boxed(),
-        }
-    }
-
-    /// Its address at port 4001 of `ip`.
-    pub fn address(self, ip: Ipv4Addr) -> Multiaddr {
-        let address = Multiaddr::from(ip);
-        match self {
-            Self::Wire | Self::Flow(_) => address.with(Protocol::Tcp(4001)),
-            Self::Quic => address.with(Protocol::Udp(4001)).with(Protocol::QuicV1),
-        }
-    }
-}
 
 fn shape(mutation: Option<&str>) -> Shape {
     let whole = Shape::default();

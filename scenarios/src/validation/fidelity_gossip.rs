@@ -18,7 +18,7 @@ use orrery_sim::time::SimTime;
 use orrery_sim::units::Rate;
 use orrery_sim::{HostId, HostSpec, Simulation, host, kernel};
 
-use super::fidelity::Carrier;
+use super::carrier::Carrier;
 use super::{Measured, Row};
 
 /// The hosts of the run with `flow` are a twentieth further away.

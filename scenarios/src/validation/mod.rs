@@ -10,6 +10,7 @@ use serde::Serialize;
 mod binding_expiry;
 mod binomial;
 mod bulk;
+mod carrier;
 mod cubic;
 mod dial;
 mod egress;
@@ -35,12 +36,14 @@ mod rates;
 mod refresh;
 mod relay_limits;
 mod reproducible;
+mod row;
 mod slow_start;
 mod start_error;
 mod store_forward;
 mod two_models;
 
 pub use entropy::{Entropy, trace_hash};
+use row::{Measured, Row};
 
 /// All rows, in the order in which they are printed.
 const ROWS: &[Row] = &[
@@ -78,25 +81,6 @@ const ROWS: &[Row] = &[
     kad_depth::ROW,
     kad_mesh::ROW,
 ];
-
-/// One comparison.
-struct Row {
-    id: &'static str,
-    what: &'static str,
-    expected: &'static str,
-    tolerance: &'static str,
-    /// Where the expected figure comes from.
-    source: &'static str,
-    mutations: &'static [&'static str],
-    /// Measures, under a mutation if one is given.
-    run: fn(Option<&str>) -> Result<Measured, String>,
-}
-
-/// What a row measured.
-struct Measured {
-    text: String,
-    held: bool,
-}
 
 /// A row's line for other programs.
 #[derive(Serialize)]

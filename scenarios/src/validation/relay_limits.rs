@@ -27,7 +27,7 @@ use orrery_sim::net::address;
 use orrery_sim::time::SimTime;
 use orrery_sim::{HostId, HostSpec, Simulation, host, kernel};
 
-use super::fidelity::Carrier;
+use super::carrier::Carrier;
 use super::{Measured, Row};
 
 const TWICE_THE_BYTES: &str = "relay-circuits-of-256-kib";

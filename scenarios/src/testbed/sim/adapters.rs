@@ -13,14 +13,15 @@ use libp2p::core::Transport as _;
 use orrery_node::config::Config;
 use orrery_node::discovery::local::LocalDiscovery;
 use orrery_node::environment::{
-    ByteStream, Disk, DiskFile, Environment, Executor, Job, Observer, Storage, StorageClosed, Wire,
+    ByteStream, Disk, DiskFile, Environment, Job, Observer, Storage, StorageClosed, Wire,
 };
 use orrery_node::keys::KEYS_DIR;
 use orrery_node::quic::Settings;
 use orrery_sim::disk::{SimDisk, SimFile};
 use orrery_sim::transport::SimTcp;
-use orrery_sim::{HostId, executor, host, kernel, muxed};
+use orrery_sim::{HostId, host, kernel, muxed};
 
+use super::executor::HostExecutor;
 use super::lan::HostLan;
 use super::quic;
 use crate::format::scenario::network::Fidelity;
@@ -58,22 +59,6 @@ fn wire(host: HostId, fidelity: Fidelity) -> Wire {
         Fidelity::Flow => Wire::Muxed(Box::new(move |keys, _| {
             muxed::transport(host, &keys.public(), muxed::Shape::default())
         })),
-    }
-}
-
-/// Runs tasks on a host until they end or it goes down.
-pub struct HostExecutor(executor::Executor);
-
-impl HostExecutor {
-    /// The executor of `host`.
-    pub fn of(host: HostId) -> Self {
-        Self(host::executor(host))
-    }
-}
-
-impl Executor for HostExecutor {
-    fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
-        self.0.spawn_boxed(task);
     }
 }
 

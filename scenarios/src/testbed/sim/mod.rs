@@ -6,6 +6,7 @@
 
 mod adapters;
 mod course;
+mod executor;
 mod lan;
 mod link;
 mod parts;
@@ -35,8 +36,10 @@ use crate::format::scenario::network::Fidelity;
 
 pub(crate) use adapters::HostStorage;
 #[cfg(test)]
-pub(crate) use adapters::{HostExecutor, environment};
+pub(crate) use adapters::environment;
 pub use course::carry_out;
+#[cfg(test)]
+pub(crate) use executor::HostExecutor;
 #[cfg(test)]
 pub(crate) use link::access;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use orrery_sim::net::{AddressChange, Interfaces, capture};
 use orrery_sim::{HostId, quic};
 use quinn::AsyncUdpSocket;
 
-use super::adapters::HostExecutor;
+use super::executor::HostExecutor;
 
 /// The UDP of a host.
 pub struct HostUdp(pub HostId);
