@@ -80,6 +80,7 @@ fn embed() {
         ("accesses", "profiles/access"),
         ("nats", "profiles/nat"),
         ("nat_mixes", "profiles/nat-mix"),
+        ("churns", "profiles/churn"),
     ] {
         let root =
             Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join(folder);

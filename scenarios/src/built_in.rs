@@ -25,5 +25,8 @@ pub const ACCESSES: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/accesses.rs
 /// The mixes of NATs, by name.
 pub const NAT_MIXES: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/nat_mixes.rs"));
 
+/// The churn profiles, by name.
+pub const CHURNS: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/churns.rs"));
+
 /// The NAT profiles, by name.
 pub const NATS: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/nats.rs"));

@@ -72,6 +72,18 @@ impl<'de, T: ByKind> Visitor<'de> for OneKind<T> {
     }
 }
 
+/// Adds fields that all kinds have to the documented ones of a kind.
+pub fn add_fields(fields: &mut Schema, more: &Schema) {
+    let more = more.as_value().get("properties");
+    let object = fields.ensure_object();
+    let properties = object.entry("properties").or_insert_with(|| json!({}));
+    if let (Some(properties), Some(more)) =
+        (properties.as_object_mut(), more.and_then(Value::as_object))
+    {
+        properties.extend(more.clone());
+    }
+}
+
 /// Adds `kind`, which is required and goes first, to the documented fields of a kind.
 pub fn with_kind(kind: &str, mut fields: Schema) -> Schema {
     let object = fields.ensure_object();

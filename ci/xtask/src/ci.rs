@@ -1,5 +1,6 @@
 //! Everything that a commit has to pass, cheapest first.
 
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -88,7 +89,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "figures",
         repeat: "cargo xtask figures",
-        run: |w| figures::run(w, &figures::Options::default()),
+        run: |w| {
+            await_tools()?;
+            figures::run(w, &figures::Options::default())
+        },
     },
     Step {
         name: "pages",
@@ -168,6 +172,18 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Waits for what `.ci/run` installs in the background, which holds a lock meanwhile: the steps that
+/// need it leave themselves out where it is not there.
+fn await_tools() -> Result<()> {
+    let Some(held) = std::env::var_os("ORRERY_CI_INSTALLING") else {
+        return Ok(());
+    };
+    let began = Instant::now();
+    File::open(held)?.lock_shared()?;
+    println!("waited {} s for tools", seconds(began.elapsed()));
+    Ok(())
+}
+
 fn names() -> String {
     STEPS
         .iter()
@@ -212,11 +228,16 @@ fn tests(workspace: &Workspace) -> Result<Vec<String>> {
         .is_ok_and(|output| output.status.success());
     if !has_nextest {
         println!("cargo-nextest is missing; installing it, which takes some minutes once");
-        run_command(
-            workspace
-                .cargo()
-                .args(["install", "--locked", "cargo-nextest"]),
-        )?;
+        // It spends no time itself, so it is not optimised; nor need it update itself.
+        run_command(workspace.cargo().args([
+            "install",
+            "--locked",
+            "--debug",
+            "--no-default-features",
+            "--features",
+            "default-no-update",
+            "cargo-nextest",
+        ]))?;
     }
     run_and_keep(
         workspace

@@ -8,11 +8,11 @@ use orrery_reports::record::{
 
 use super::{cells, verdict};
 use crate::failure::Failure;
-use crate::fault::{Fault, Timing};
+use crate::fault::{Fault, Timing, When};
 use crate::format::reading::amount::Draw;
 use crate::format::scenario::expectation::definitions;
 use crate::format::scenario::group::Group;
-use crate::format::{Case, Plan};
+use crate::format::{Case, Plan, Scenario};
 use crate::job::{Engine, Played};
 use crate::metrics;
 
@@ -121,12 +121,7 @@ fn moments(variants: &[Variant]) -> BTreeMap<String, Moment> {
 /// What gives each metric its figures in any of the cases.
 fn producers(cases: &[&Case]) -> BTreeMap<String, Producer> {
     let scenarios = || cases.iter().map(|case| &case.scenario);
-    let kinds: Vec<&str> = scenarios()
-        .flat_map(|scenario| {
-            let faults = scenario.faults.iter().map(Fault::kind);
-            scenario.workload_kinds().into_iter().chain(faults)
-        })
-        .collect();
+    let kinds: Vec<&str> = scenarios().flat_map(Scenario::kinds).collect();
     let nodes = scenarios().any(|scenario| scenario.groups.iter().any(Group::has_node));
     let all = metrics::METRICS.iter();
     all.map(|metric| (metric.name.to_owned(), metric.producer(&kinds, nodes)))
@@ -135,13 +130,20 @@ fn producers(cases: &[&Case]) -> BTreeMap<String, Producer> {
 
 /// Where a fault lies on a timeline: from its earliest beginning to its latest end.
 fn mark(fault: &Fault, end_ns: u64) -> Mark {
-    let (from_ns, last_ns) = fault.at_ns.bounds().unwrap_or((0, 0));
+    let When::Given(given) = &fault.when else {
+        return Mark {
+            label: fault.kind().to_owned(),
+            from_s: 0.0,
+            to_s: end_ns as f64 / 1e9,
+        };
+    };
+    let (from_ns, last_ns) = given.at_ns.bounds().unwrap_or((0, 0));
     let (from_ns, last_ns) = (from_ns.max(0) as u64, last_ns.max(0) as u64);
     let lasts = fault.what.timing() != Timing::Instant;
     let to_ns = match (
         lasts,
-        fault.every_ns,
-        fault.length_ns.map(|length| length.draw),
+        given.every_ns,
+        given.length_ns.map(|length| length.draw),
     ) {
         (false, None, _) => last_ns,
         (true, None, Some(Draw::Constant(length) | Draw::Uniform(_, length))) => {

@@ -18,7 +18,7 @@ pub struct ClockStepFields {
     /// Whose.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
-    at: AmountText,
+    at: Option<AmountText>,
     /// By how much; negative sets back. Every host draws its own, anew each time.
     by: AmountText,
     /// They are set again each time this has passed, such as `30s`; once if absent.

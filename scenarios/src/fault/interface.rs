@@ -22,7 +22,7 @@ pub struct InterfaceFields {
     /// Whose.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
-    at: AmountText,
+    at: Option<AmountText>,
     /// How long; to the end of the run if absent.
     #[serde(rename = "for")]
     length: Option<AmountText>,

@@ -283,6 +283,8 @@ pub struct Source<'a> {
     pub reader: Reader<'a>,
     /// The scenario's groups.
     pub groups: &'a [Group],
+    /// Names of the regions; none if they are unknown.
+    pub regions: &'a [String],
     /// Profiles by their names.
     pub profiles: &'a Profiles<'a>,
 }

@@ -10,7 +10,9 @@ mod kind;
 mod lifetime_change;
 mod link_change;
 mod registry;
-mod repeat;
+pub(crate) mod repeat;
+mod when;
+mod which;
 
 mod clock_step;
 mod interface;
@@ -26,9 +28,9 @@ mod stop;
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::reading::amount::Amount;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::reader::{Reader, fields_of_kind};
+use crate::format::reading::source::Span;
 use crate::format::reading::tree::Table;
 use crate::format::scenario::group::Group;
 use crate::format::scenario::pace::{read_at, read_length};
@@ -44,16 +46,16 @@ pub use lifetime_change::LifetimeChange;
 pub use link_change::LinkChange;
 pub(crate) use registry::add;
 pub use registry::{AnyFault, FaultFields, Kind, LOSS_MEANINGS, kinds};
+pub use when::{Churn, Given, Lives, Random, When};
+pub use which::Which;
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
-    /// When it begins, in nanoseconds; it has bounds and lies within the run.
-    pub at_ns: Amount,
-    /// How long it lasts, in nanoseconds; `None` for what is not undone or lasts to the end.
-    pub length_ns: Option<Amount>,
-    /// From one beginning to the next, in nanoseconds, if it comes again.
-    pub every_ns: Option<u64>,
+    /// When it is in force.
+    pub when: When,
+    /// Which of its hosts it concerns.
+    pub which: Which,
     /// What goes wrong.
     #[serde(rename = "harm")]
     pub what: AnyFault,
@@ -77,41 +79,107 @@ impl Fault {
     }
 
     /// Reads a fault; `None` if a problem was noted that leaves nothing to play.
-    pub fn read(
-        table: &Table,
-        groups: &[Group],
-        duration_ns: u64,
-        profiles: &Profiles<'_>,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub fn read(table: &Table, setting: &Setting<'_>, problems: &mut Problems) -> Option<Self> {
         let name = read_kind::<FaultFields>(table, "fault", problems)?;
         let kind = registry::find(&name)?;
         let what = format!("fault \"{name}\"");
         let fields = fields_of_kind::<FaultFields>(&name)?;
-        let source = Source {
-            reader: Reader::new(table, &what, &fields, problems),
-            groups,
-            profiles,
-        };
-        let at_ns = read_at(&source.reader, duration_ns, problems);
-        let length_ns = match kind.timing {
-            Timing::Instant => None,
-            Timing::Span | Timing::OpenEnded => read_length(&source.reader, "for", problems),
-        };
-        let what = (kind.read)(&source, problems);
-        let every_ns = repeat::read(&source.reader, kind.timing, problems);
-        if kind.timing == Timing::Span && length_ns.is_none() {
-            return None;
-        }
-        let fault = Self {
-            at_ns: at_ns?,
-            length_ns,
-            every_ns,
-            what: what?,
-        };
-        repeat::note_too_many(&fault, duration_ns, &source.reader, problems);
+        let reader = Reader::new(table, &what, &fields, problems);
+        let source = setting.source(reader);
+        let when = read_when(&source.reader, kind.timing, setting.duration_ns, problems);
+        let what = (kind.read)(&source, problems)?;
+        let which = Which::read(&source, what.acts(), problems);
+        let when = when?;
+        let fault = Self { when, which, what };
+        repeat::note_too_many(&fault, setting.duration_ns, &source.reader, problems);
         Some(fault)
     }
+
+    /// The fault of the kind `name` that is in force at the hosts of `churn`'s group while they are
+    /// away; `None` if the kind does not last, or has to be told more than whom it concerns. What is
+    /// said of it stands at `span`.
+    pub fn while_away(
+        (name, span): (&str, Span),
+        churn: Churn,
+        setting: &Setting<'_>,
+    ) -> Option<Self> {
+        let kind = registry::find(name)?;
+        let fields = fields_of_kind::<FaultFields>(name)?;
+        let told = ["kind", "hosts", "at", "for"];
+        let asks_more =
+            |(field, required): &(String, bool)| *required && !told.contains(&field.as_str());
+        let has_hosts = fields.iter().any(|(field, _)| field == "hosts");
+        if kind.timing != Timing::Span || !has_hosts || fields.iter().any(asks_more) {
+            return None;
+        }
+        let table = Table::of_texts(span, [("kind", name), ("hosts", &churn.group)]);
+        let mut problems = Problems::new("", "");
+        let source = setting.source(Reader {
+            table: &table,
+            what: "churn",
+        });
+        let what = (kind.read)(&source, &mut problems)?;
+        let (when, which) = (When::Away(churn), Which::ALL);
+        problems.is_empty().then_some(Self { when, which, what })
+    }
+}
+
+/// What the faults of a scenario are read against.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// The scenario's groups.
+    pub groups: &'a [Group],
+    /// Names of the regions; none if they are unknown.
+    pub regions: &'a [String],
+    /// How long it is played, in nanoseconds; 0 if that is unknown.
+    pub duration_ns: u64,
+    /// Profiles by their names.
+    pub profiles: &'a Profiles<'a>,
+}
+
+impl<'a> Setting<'a> {
+    fn source(&self, reader: Reader<'a>) -> Source<'a> {
+        Source {
+            reader,
+            groups: self.groups,
+            regions: self.regions,
+            profiles: self.profiles,
+        }
+    }
+}
+
+/// Reads when a fault is in force.
+fn read_when(
+    reader: &Reader<'_>,
+    timing: Timing,
+    duration_ns: u64,
+    problems: &mut Problems,
+) -> Option<When> {
+    let at_ns = read_at(reader, duration_ns, problems);
+    let length_ns = match timing {
+        Timing::Instant => None,
+        Timing::Span | Timing::OpenEnded => read_length(reader, "for", problems),
+    };
+    let every_ns = repeat::read(reader, timing, problems);
+    let interval_ns = repeat::read_rate(reader, timing, problems);
+    if reader.value("at").is_none() && reader.value("rate").is_none() {
+        let message = format!("{} needs \"at\" or \"rate\"", reader.what);
+        problems.push(reader.table.span, message);
+    }
+    if timing == Timing::Span && length_ns.is_none() {
+        return None;
+    }
+    if let Some(interval_ns) = interval_ns {
+        return Some(When::Random(Random {
+            interval_ns,
+            length_ns,
+        }));
+    }
+    Some(When::Given(Given {
+        at_ns: at_ns?,
+        length_ns,
+        every_ns,
+    }))
 }
 
 /// The faults of a scenario with four hosts `g` behind NATs, and one `s` behind none.

@@ -23,7 +23,7 @@ pub struct MoveHostFields {
     /// Who.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
-    at: AmountText,
+    at: Option<AmountText>,
     /// How long until they are back; for good if absent.
     #[serde(rename = "for")]
     length: Option<AmountText>,

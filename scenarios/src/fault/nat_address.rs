@@ -18,7 +18,7 @@ pub struct NatAddressFields {
     /// Whose: what these hosts stand behind directly, each once.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each.
-    at: AmountText,
+    at: Option<AmountText>,
     /// They get another each time this has passed, such as `30s`; once if absent.
     every: Option<String>,
 }

@@ -24,7 +24,7 @@ pub struct NatLifetimeFields {
     /// Whose: what these hosts stand behind directly, each once.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each.
-    at: AmountText,
+    at: Option<AmountText>,
     /// How long; to the end of the run if absent.
     #[serde(rename = "for")]
     length: Option<AmountText>,

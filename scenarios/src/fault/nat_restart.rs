@@ -19,7 +19,7 @@ pub struct NatRestartFields {
     /// Whose: what these hosts stand behind directly, each once.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each.
-    at: AmountText,
+    at: Option<AmountText>,
     /// Whether they have their outside address again: `kept` (if absent) or `changed`.
     address: Option<AddressName>,
     /// They start again each time this has passed, such as `30s`; once if absent.

@@ -18,7 +18,7 @@ use crate::format::scenario::workload::HostsText;
 #[expect(dead_code, reason = "it is documentation")]
 pub struct PartitionFields {
     /// When it begins.
-    at: AmountText,
+    at: Option<AmountText>,
     /// How long it lasts.
     #[serde(rename = "for")]
     length: AmountText,

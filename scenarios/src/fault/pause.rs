@@ -23,7 +23,7 @@ pub struct PauseFields {
     /// Whose.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
-    at: AmountText,
+    at: Option<AmountText>,
     /// How long until they go on.
     #[serde(rename = "for")]
     length: AmountText,

@@ -19,7 +19,7 @@ pub struct PowerCutFields {
     /// Who.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
-    at: AmountText,
+    at: Option<AmountText>,
     /// How long until they start again.
     #[serde(rename = "for")]
     length: AmountText,

@@ -13,12 +13,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::kind::{Acts, FaultKind, Losses, Source, Timing};
+use super::which::OfAllFields;
 use super::{
     clock_step, interface, link, move_host, nat_address, nat_lifetime, nat_restart, partition,
     pause, power_cut, stop,
 };
 use crate::added::Added;
-use crate::by_kind::{self, ByKind, with_kind};
+use crate::by_kind::{self, ByKind, add_fields, with_kind};
 use crate::format::reading::problem::Problems;
 
 /// The kinds of fault that ship with the program, in the order of their documentation.
@@ -57,6 +58,11 @@ impl Kind {
             fields: <K::Fields as JsonSchema>::json_schema,
             from_json: |value| serde_json::from_value::<K>(value).map(AnyFault::new),
         }
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        self.name
     }
 }
 
@@ -229,7 +235,12 @@ impl JsonSchema for FaultFields {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let member = |kind: &Kind| with_kind(kind.name, (kind.fields)(generator));
+        let of_all = <OfAllFields as JsonSchema>::json_schema(generator);
+        let member = |kind: &Kind| {
+            let mut fields = (kind.fields)(generator);
+            add_fields(&mut fields, &of_all);
+            with_kind(kind.name, fields)
+        };
         let members: Vec<Schema> = kinds().map(member).collect();
         json_schema!({ "description": OF_ALL, "oneOf": members })
     }
@@ -256,7 +267,7 @@ mod tests {
                 Timing::Span => Some(true),
                 Timing::OpenEnded => Some(false),
             };
-            let expected = [Some(true), length, Some(false)];
+            let expected = [Some(false), length, Some(false)];
             assert_eq!(
                 ["at", "for", "every"].map(required),
                 expected,

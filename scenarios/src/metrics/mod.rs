@@ -13,6 +13,7 @@ use orrery_reports::record::{Moment, Producer};
 use crate::text::{WIDTH, wrap};
 use crate::workload;
 
+pub(crate) mod host;
 pub(crate) mod hostile;
 pub(crate) mod node;
 mod of_events;
@@ -45,7 +46,8 @@ macro_rules! metrics {
 }
 
 /// The metrics of each area that no kind of workload owns, and whether only nodes give them figures.
-const AREAS: [(&[Definition], bool); 4] = [
+const AREAS: [(&[Definition], bool); 5] = [
+    (host::METRICS, false),
     (hostile::METRICS, false),
     (node::METRICS, true),
     (relay::METRICS, true),
@@ -78,7 +80,7 @@ pub struct Definition {
     pub values: &'static [(&'static str, &'static str)],
     /// Values that its label `cause` or `reason` may have, if `values` does not tell them.
     pub cases: &'static [&'static str],
-    /// Kinds of workloads or faults of which one must be there; empty: it is always there.
+    /// Kinds of workloads, or [`host::CHURN`], of which one must be there; empty: it is always there.
     pub needs: &'static [&'static str],
     /// What its figures come of.
     pub span: Span,
@@ -120,6 +122,16 @@ impl Definition {
             }
         } else {
             Producer::Nothing
+        }
+    }
+}
+
+impl Definition {
+    /// What a scenario has to have for it, where it needs something.
+    pub fn needed(&self) -> String {
+        match self.needs {
+            [host::CHURN] => "it needs a group with \"churn\"".to_owned(),
+            kinds => format!("it needs a workload of kind {}", kinds.join(", ")),
         }
     }
 }
@@ -473,7 +485,7 @@ mod tests {
         for metric in METRICS.iter() {
             for kind in metric.needs {
                 assert!(
-                    kinds.iter().any(|known| known == kind),
+                    *kind == host::CHURN || kinds.iter().any(|known| known == kind),
                     "{}: {kind}",
                     metric.name
                 );

@@ -33,6 +33,7 @@ pub(crate) mod node_counters;
 mod observer;
 pub(crate) mod overlay;
 mod person;
+mod presence;
 mod relays;
 pub mod run;
 mod steps;

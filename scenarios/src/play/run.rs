@@ -23,6 +23,7 @@ use super::measured::Measured;
 use super::neighbourhood::Neighbourhood;
 use super::overlay::Overlay;
 use super::person::{Person, addresses, circuits, keys};
+use super::presence::Presence;
 use super::relays::Relays;
 use super::traffic::Window;
 use crate::format::Scenario;
@@ -77,6 +78,8 @@ pub struct State {
     pub not_done: NotDone,
     /// What programs note.
     pub programs: Notes,
+    /// When hosts that come and go are there.
+    pub presence: Presence,
     /// Faults in force, and what of them is carried out.
     pub conditions: Conditions,
     /// Effects of each fault.
@@ -125,6 +128,7 @@ impl Run {
                 Person::new(its_keys.clone(), addresses, plan.card_outdated)
             })
             .collect();
+        let boots_ns: Vec<u64> = world.hosts.iter().map(|host| host.boot_ns).collect();
         let state = State {
             nodes: people.iter().map(|_| None).collect(),
             running: vec![false; people.len()],
@@ -140,6 +144,7 @@ impl Run {
             links: Links::default(),
             not_done: NotDone::default(),
             programs: Notes::default(),
+            presence: Presence::new(&scenario, &boots_ns),
             conditions: Conditions::new(people.len()),
             fired: vec![0; scenario.faults.len()],
             drained: BTreeSet::new(),
@@ -379,6 +384,7 @@ impl State {
     /// The programs of a host end, `node` among them: the one signal for all that follows
     /// hosts, and by which it reaches the trackers of all kinds of workload.
     pub fn host_down(&mut self, host: u32, now_ns: u64, how: Down, node: Option<&NodeHandle>) {
+        self.presence.ends(host, now_ns);
         self.counters.host_down(host);
         self.relays.host_down(host, now_ns);
         self.overlay.ends(host, now_ns, how);

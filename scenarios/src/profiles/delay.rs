@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ProfileError, from_toml, table};
+use super::{ProfileError, from_toml};
 use crate::format::reading::quantity::TIME_MAX_NS;
+use crate::format::reading::table;
 
 /// One-way delays between regions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

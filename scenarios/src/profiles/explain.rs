@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{Profiles, access, figures, nat};
-use crate::built_in::{ACCESSES, DELAYS, NAT_MIXES, NATS};
+use crate::built_in::{ACCESSES, CHURNS, DELAYS, NAT_MIXES, NATS};
 use crate::format::documentation;
 use crate::text::{WIDTH, wrap};
 
@@ -64,6 +64,13 @@ fn shipped() -> Vec<Shipped> {
             );
         }
     }
+    for built_in in CHURNS {
+        if let Ok(profile) = profiles.churn(built_in.name) {
+            let figures = figures::churn(&profile);
+            let (summary, source) = (profile.summary, profile.source);
+            add("group.churn", built_in.name, summary, figures, source, None);
+        }
+    }
     for built_in in NATS {
         if let Ok(profile) = profiles.nat(built_in.name) {
             let figures = figures::nat(&profile);
@@ -109,7 +116,7 @@ impl Shipped {
 
 /// Names of all profiles.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let lists = [DELAYS, ACCESSES, NATS, NAT_MIXES];
+    let lists = [DELAYS, ACCESSES, NATS, NAT_MIXES, CHURNS];
     lists.into_iter().flatten().map(|built_in| built_in.name)
 }
 
@@ -132,6 +139,7 @@ pub fn all() -> String {
         ("Access profiles", "group.access"),
         ("NAT profiles", "group.nat"),
         ("NAT mixes", "group.nat.mix"),
+        ("Churn profiles", "group.churn"),
     ] {
         let _ = writeln!(out, "{title} ({field}):\n");
         for profile in all.iter().filter(|profile| profile.field == field) {

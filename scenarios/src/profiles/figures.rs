@@ -7,8 +7,9 @@ use std::time::Duration;
 use orrery_sim::net::nat::{FirewallSpec, NatSpec};
 use serde::Serialize;
 
-use super::{AccessProfile, DelayProfile, Direction, NatMix, NatProfile};
+use super::{AccessProfile, ChurnProfile, DelayProfile, Direction, NatMix, NatProfile};
 use crate::format::reading::amount::{Amount, Draw};
+use crate::format::reading::law::LawSpec;
 use crate::format::reading::quantity::{show_bits, show_bytes, show_share, show_time};
 
 /// Of a delay matrix: how many regions, and its least, median and greatest delay.
@@ -30,6 +31,18 @@ pub fn delay(profile: &DelayProfile) -> String {
         time(least),
         time(greatest),
         time(delays[delays.len() / 2])
+    )
+}
+
+/// How hosts come and go.
+pub fn churn(profile: &ChurnProfile) -> String {
+    let mean = |law: &LawSpec| law.build().map_or(0.0, |law| law.mean().as_secs_f64());
+    let (online, offline) = (mean(&profile.online), mean(&profile.offline));
+    format!(
+        "online: {}; offline: {}; {:.1} % are online",
+        profile.online.figures(),
+        profile.offline.figures(),
+        100.0 * online / (online + offline)
     )
 }
 

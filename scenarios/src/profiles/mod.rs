@@ -4,6 +4,7 @@
 //! carries its source. A new one is a TOML file there.
 
 pub mod access;
+pub mod churn;
 pub mod delay;
 pub mod egress;
 pub mod explain;
@@ -12,7 +13,6 @@ pub mod import;
 pub mod nat;
 pub mod nat_mix;
 pub mod rate_trace;
-mod table;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,11 +21,12 @@ use std::path::{Path, PathBuf};
 use orrery_reports::origin::Profile as Used;
 
 pub use access::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
+pub use churn::ChurnProfile;
 pub use delay::DelayProfile;
 pub use nat::NatProfile;
 pub use nat_mix::NatMix;
 
-use crate::built_in::{ACCESSES, BuiltIn, DELAYS, NAT_MIXES, NATS};
+use crate::built_in::{ACCESSES, BuiltIn, CHURNS, DELAYS, NAT_MIXES, NATS};
 use crate::format::reading::problem::{quoted, suggestion};
 use crate::format::reading::tree::path_at;
 
@@ -60,6 +61,8 @@ impl ProfileError {
 /// Kinds of profiles, as records name them.
 const DELAY: &str = "delay";
 const ACCESS: &str = "access";
+const CHURN: &str = "churn";
+const TABLE: &str = "table";
 const NAT: &str = "nat";
 const NAT_MIX: &str = "nat-mix";
 const TRACE: &str = "trace";
@@ -187,6 +190,41 @@ impl<'a> Profiles<'a> {
         Ok(profile)
     }
 
+    /// A churn profile by name or file.
+    ///
+    /// # Errors
+    /// It is unknown, unreadable or wrong.
+    pub fn churn(&self, name: &str) -> Result<ChurnProfile, ProfileError> {
+        let found = self.find(CHURN, name, CHURNS)?;
+        let profile = churn::parse(&found.shown, &found.text, &|table| {
+            found.table(table, FILE_BYTES_MAX)
+        })?;
+        self.note(CHURN, name, found, || Told {
+            summary: profile.summary.clone(),
+            source: profile.source.clone(),
+            figures: figures::churn(&profile),
+        });
+        Ok(profile)
+    }
+
+    /// The text of a table that the scenario itself names.
+    ///
+    /// # Errors
+    /// It is not there, or too large.
+    pub fn own_table(&self, name: &str) -> Result<String, ProfileError> {
+        let text = match (self.kept(TABLE, name), self.folder) {
+            (Some(kept), _) => kept.to_owned(),
+            (None, Some(folder)) => read_up_to(&folder.join(name), FILE_BYTES_MAX)?,
+            (None, None) => {
+                let message = format!("there is no folder to look for the table {}", quoted(name));
+                return Err(ProfileError::new(message));
+            }
+        };
+        let found = Found::new(name, &text, Tables::BuiltIn(""));
+        self.note(TABLE, name, found, Told::default);
+        Ok(text)
+    }
+
     /// A mix of NATs by name.
     ///
     /// # Errors
@@ -280,9 +318,8 @@ impl<'a> Profiles<'a> {
     }
 
     fn find_own_trace(&self, trace: &str) -> Result<String, ProfileError> {
-        let is_kept = |kept: &&Used| kept.kind == TRACE && kept.name == trace;
-        if let Some(kept) = self.kept.iter().find(is_kept) {
-            return Ok(kept.text.clone());
+        if let Some(kept) = self.kept(TRACE, trace) {
+            return Ok(kept.to_owned());
         }
         let path = self.folder.map(|folder| folder.join(trace));
         match (path, built_in_trace(trace)) {
@@ -291,6 +328,13 @@ impl<'a> Profiles<'a> {
             (_, Some(text)) => Ok(text.to_owned()),
             (None, None) => Err(no_trace(trace)),
         }
+    }
+
+    /// What a record keeps under a name.
+    fn kept(&self, kind: &str, name: &str) -> Option<&'a str> {
+        let mut all = self.kept.iter();
+        let kept = all.find(|kept| kept.kind == kind && kept.name == name);
+        kept.map(|kept| &*kept.text)
     }
 
     /// Remembers that a profile was asked for.
@@ -425,6 +469,11 @@ mod tests {
         }
         for built_in in ACCESSES {
             let profile = profiles.access(built_in.name).expect("it is sound");
+            assert_eq!(profile.name, built_in.name);
+            assert!(!profile.source.is_empty());
+        }
+        for built_in in CHURNS {
+            let profile = profiles.churn(built_in.name).expect("it is sound");
             assert_eq!(profile.name, built_in.name);
             assert!(!profile.source.is_empty());
         }

@@ -13,7 +13,7 @@ use orrery_sim::net::stage::{RateTrace, TraceShape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ProfileError;
-use super::table::{self, Row};
+use crate::format::reading::table::{self, Row};
 
 /// Bytes of IP packets that an opportunity carries.
 const OPPORTUNITY_BYTES: u64 = 1_500;

@@ -11,6 +11,7 @@ mod binding_expiry;
 mod binomial;
 mod bulk;
 mod carrier;
+mod churn;
 mod cubic;
 mod dial;
 mod egress;
@@ -80,6 +81,8 @@ const ROWS: &[Row] = &[
     two_models::ROW,
     kad_depth::ROW,
     kad_mesh::ROW,
+    churn::KAD,
+    churn::IPFS,
 ];
 
 /// A row's line for other programs.

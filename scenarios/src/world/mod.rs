@@ -5,6 +5,7 @@
 //! host), so variants of a scenario meet the same world, and a new kind of draw shifts no other.
 //! Nothing here runs a node or a network.
 
+pub mod churn;
 pub mod draw;
 mod friends;
 mod gateways;
@@ -44,8 +45,7 @@ impl World {
         let friends = Friends::of_groups(&scenario.groups, seed);
         let hosts = hosts::build(scenario, seed);
         let gateways = Gateways::build(scenario, &hosts, seed);
-        let boots_ns: Vec<u64> = hosts.iter().map(|host| host.boot_ns).collect();
-        let (steps, in_vain) = schedule(scenario, &friends, &gateways, &boots_ns, seed);
+        let (steps, in_vain) = schedule(scenario, &friends, &gateways, &hosts, seed);
         Self {
             hosts,
             gateways,

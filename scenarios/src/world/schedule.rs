@@ -8,24 +8,26 @@ use std::collections::BTreeMap;
 
 use orrery_sim::random::Stream;
 
+use super::churn;
 use super::draw;
 use super::friends::Friends;
 use super::gateways::Gateways;
+use super::hosts::HostPlan;
 use super::step::Step;
+use crate::fault::When;
 use crate::format::Scenario;
 use crate::format::scenario::pace::Pace;
 use crate::format::scenario::workload::Workload;
 use crate::workload::{Drawing, Plan, Turn};
 
-/// All steps of a seed, ascending in time; steps of one moment keep the scenario's order. `boots_ns` has
-/// when each host starts.
+/// All steps of a seed, ascending in time; steps of one moment keep the scenario's order.
 ///
 /// With them, by the place of a workload, how often it was to act where it has no host to act on.
 pub fn build(
     scenario: &Scenario,
     friends: &Friends,
     gateways: &Gateways,
-    boots_ns: &[u64],
+    hosts: &[HostPlan],
     seed: u64,
 ) -> (Vec<(u64, Step)>, BTreeMap<usize, u64>) {
     let mut builder = Builder {
@@ -33,7 +35,8 @@ pub fn build(
         duration_ns: scenario.duration_ns,
         friends,
         gateways,
-        boots_ns,
+        hosts,
+        away: away(scenario, seed),
         plan: Plan::default(),
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
@@ -51,12 +54,31 @@ pub fn build(
     (steps, in_vain)
 }
 
+/// When hosts that come and go are away, from and to nanoseconds, ascending.
+fn away(scenario: &Scenario, seed: u64) -> BTreeMap<u32, Vec<(u64, u64)>> {
+    let mut away: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
+    for fault in &scenario.faults {
+        if let When::Away(churn) = &fault.when {
+            for host in fault.hosts() {
+                let absences = churn::absences(churn, seed, host, scenario.duration_ns);
+                away.entry(host).or_default().extend(absences);
+            }
+        }
+    }
+    for absences in away.values_mut() {
+        absences.sort_unstable();
+    }
+    away
+}
+
 struct Builder<'a> {
     seed: u64,
     duration_ns: u64,
     friends: &'a Friends,
     gateways: &'a Gateways,
-    boots_ns: &'a [u64],
+    hosts: &'a [HostPlan],
+    /// When hosts that come and go are away, from and to nanoseconds, ascending.
+    away: BTreeMap<u32, Vec<(u64, u64)>>,
     plan: Plan,
 }
 
@@ -73,21 +95,28 @@ impl Builder<'_> {
         let kind = workload.action.kind();
         let times = self.times(workload.pace, place, kind, host, index);
         let mut stream = self.stream("workload details", place, kind, host);
-        // Work that goes on at a rate begins where the host does. What it would have done before is
-        // drawn all the same, so that what it does later is not another.
-        let starts_ns = match workload.pace {
-            Pace::Poisson { .. } | Pace::Every { .. } => self.boots_ns[host as usize],
-            Pace::At { .. } | Pace::Series { .. } => 0,
+        // Work that goes on at a rate begins where the host does, and is left out while a host that
+        // comes and goes is away. What it would have done then is drawn all the same, so that what it
+        // does later is not another.
+        let (starts_ns, away) = match workload.pace {
+            Pace::Poisson { .. } | Pace::Every { .. } => {
+                let away = self.away.get(&host).cloned().unwrap_or_default();
+                (self.hosts[host as usize].boot_ns, away)
+            }
+            Pace::At { .. } | Pace::Series { .. } => (0, Vec::new()),
         };
         let mut undone = Plan::default();
         for (number, at_ns) in (0..).zip(times) {
-            let is_before = at_ns < starts_ns;
+            let absence = away.partition_point(|(_, to_ns)| *to_ns <= at_ns);
+            let is_away = away
+                .get(absence)
+                .is_some_and(|(from_ns, _)| *from_ns <= at_ns);
             let mut drawing = Drawing {
                 stream,
                 friends: self.friends,
                 duration_ns: self.duration_ns,
                 workload: place,
-                plan: if is_before {
+                plan: if at_ns < starts_ns || is_away {
                     &mut undone
                 } else {
                     &mut self.plan
@@ -160,7 +189,7 @@ mod tests {
     use crate::workload::feed::late_grant::{self, LateGrant};
     use crate::workload::feed::post::{self, Post};
     use crate::workload::publish::Publish;
-    use crate::world::World;
+    use crate::world::{Change, Phase, Target, World};
 
     const TEXT: &str = r#"
 name = "t"
@@ -331,6 +360,99 @@ name = "b"
             assert!(at - posted >= 60_000_000_000);
         }
         assert!(granted > 10);
+    }
+
+    /// Where a fault begins, and when, in nanoseconds: those of the scenario's last fault.
+    fn strikes(fault: &str, seed: u64) -> (World, Vec<(u64, u32)>) {
+        let text = format!("{TEXT}\n[[fault]]\n{fault}");
+        let text = text.replace("[[variant]]\nname = \"a\"", "");
+        let text = text.replace(
+            "set = { \"group.home.node.sync.engine\" = \"after_ts\" }",
+            "",
+        );
+        let plan = read("t.toml", &text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let scenario = &plan.cases[0].scenario;
+        let world = World::build(scenario, seed);
+        let last = scenario.faults.len() - 1;
+        let begins = world.steps.iter().filter_map(|(at_ns, step)| match step {
+            Step::Fault {
+                fault,
+                change:
+                    Change {
+                        target: Target::Host(host),
+                        phase: Phase::Begins,
+                    },
+            } if *fault == last => Some((*at_ns, *host)),
+            _ => None,
+        });
+        let begins = begins.collect();
+        (world, begins)
+    }
+
+    #[test]
+    fn a_fault_meets_the_hosts_of_its_regions_and_the_share_that_the_seed_draws() {
+        let fault = "kind='stop'\nhosts='home'\nat='5m'\nfor='1m'\n";
+        let hosts = |more: &str, seed| {
+            let (world, begins) = strikes(&format!("{fault}{more}"), seed);
+            let hosts: Vec<u32> = begins.into_iter().map(|(_, host)| host).collect();
+            (world, hosts)
+        };
+        let (world, dark) = hosts("regions='us-east-1'", 1);
+        let region = world.hosts[dark[0] as usize].region;
+        let there = world.hosts.iter().filter(|host| host.region == region);
+        assert_eq!(dark, there.map(|host| host.host).collect::<Vec<u32>>());
+        assert_eq!(dark.len(), 5);
+        let (_, some) = hosts("share=0.3", 1);
+        assert_eq!(some.len(), 3);
+        assert_eq!(some, hosts("share=0.3", 1).1, "the same in the same world");
+        assert!((2..9).any(|seed| hosts("share=0.3", seed).1 != some));
+        assert_eq!(hosts("regions=['us-east-1']\nshare='40%'", 1).1.len(), 2);
+    }
+
+    #[test]
+    fn a_fault_at_a_rate_comes_so_often_and_ends_before_it_comes_again() {
+        let fault = "kind='stop'\nhosts='home'\nrate='60/h'\nfor='1m'\n";
+        let mut all = 0;
+        for seed in 1..=20 {
+            let (_, begins) = strikes(fault, seed);
+            let mut last = [0; 10];
+            for (at_ns, host) in begins {
+                let from = std::mem::replace(&mut last[host as usize], at_ns + 60_000_000_000);
+                assert!(at_ns > from, "host {host} again before it has ended");
+                all += 1;
+            }
+        }
+        // 20 minutes, of which each turn takes two on average: some ten for each host and seed.
+        assert!((1_850..2_250).contains(&all), "{all}");
+    }
+
+    #[test]
+    fn work_at_a_rate_is_left_out_while_a_host_is_away() {
+        let text = "name='t'\nduration='2h'\n[network]\ndelays='ibm-10'\n\
+                    [[group]]\nname='g'\ncount=20\nfriends={graph='complete'}\n\
+                    churn={online='exponential(5m)', offline='exponential(5m)'}\n\
+                    [[workload]]\nkind='post'\nfrom='g'\nrate='60/h'\n";
+        let plan = read("t.toml", text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let world = World::build(&plan.cases[0].scenario, 1);
+        let mut is_away = [false; 20];
+        let (mut posts, mut turns) = (0, 0);
+        for (_, step) in &world.steps {
+            match step {
+                Step::Work { host, .. } => {
+                    assert!(!is_away[*host as usize], "host {host} is away");
+                    posts += 1;
+                }
+                Step::Fault { change, .. } => {
+                    let Target::Host(host) = change.target else {
+                        panic!("churn is of hosts");
+                    };
+                    is_away[host as usize] = change.phase == Phase::Begins;
+                    turns += 1;
+                }
+            }
+        }
+        assert!((900..1_500).contains(&posts), "{posts} of 2,400");
+        assert!(turns > 300, "{turns}");
     }
 
     #[test]

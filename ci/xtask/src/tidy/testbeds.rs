@@ -28,6 +28,16 @@ const VALUES: &[&str] = &[
     "Class",
     // Chance: a stream decides by its seed and name alone.
     "Stream",
+    // Laws of lifetimes, which draw from a stream.
+    "BadQuantiles",
+    "Empirical",
+    "Exponential",
+    "Law",
+    "LogNormal",
+    "Pareto",
+    "Ratio",
+    "Weibull",
+    "residual",
     // NATs, firewalls and links, as profiles describe them and counts tell of them.
     "Block",
     "Dependence",

@@ -4,8 +4,10 @@
 
 pub mod amount;
 pub mod apportion;
+pub mod law;
 pub mod problem;
 pub mod quantity;
 pub mod reader;
 pub mod source;
+pub mod table;
 pub mod tree;

@@ -100,6 +100,22 @@ pub struct Entry {
 }
 
 impl Table {
+    /// A table of texts that all stand at `span`.
+    pub fn of_texts<'a>(span: Span, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let entry = |(key, text): (&str, &str)| Entry {
+            key: key.to_owned(),
+            key_span: span,
+            value: Value {
+                span,
+                kind: Kind::Text(text.to_owned()),
+            },
+        };
+        Self {
+            span,
+            entries: entries.into_iter().map(entry).collect(),
+        }
+    }
+
     /// The entry of `key`.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == key)

@@ -9,6 +9,7 @@ use super::plan::Case;
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
 use crate::format::reading::tree::Entry;
+use crate::metrics::host::CHURN;
 use crate::metrics::{self, Definition, METRICS, STATS, Shape, Span};
 
 /// One expectation, to hold in every seed of its variants.
@@ -445,27 +446,19 @@ fn note_unmeasured(
     problems: &mut Problems,
 ) {
     let measured = |case: &&Case| {
-        definition.needs.is_empty()
-            || case
-                .scenario
-                .workload_kinds()
-                .iter()
-                .any(|kind| definition.needs.contains(kind))
+        let kinds = case.scenario.kinds();
+        definition.needs.is_empty() || kinds.iter().any(|kind| definition.needs.contains(kind))
     };
     if !concerned.is_empty() && !concerned.iter().all(measured) {
         let message = format!("no workload produces \"{}\"", definition.name);
-        let help = format!(
-            "it needs a workload of kind {}",
-            definition.needs.join(", ")
-        );
-        problems.push_with_help(entry.key_span, message, Some(help));
+        problems.push_with_help(entry.key_span, message, Some(definition.needed()));
         return;
     }
     let in_warmup = |case: &&Case| {
         let workloads = case.scenario.workloads.iter();
         let mut producing = workloads.filter(|w| definition.needs.contains(&w.action.kind()));
         definition.span == Span::Measured
-            && !definition.needs.is_empty()
+            && !matches!(definition.needs, [] | [CHURN])
             && producing.all(|workload| !workload.reaches(case.scenario.warmup_ns))
     };
     if let Some(case) = concerned.iter().find(|case| sound && in_warmup(case)) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{self, AccessText};
 use super::boot::{Boot, BootText};
+use super::churn::ChurnText;
 use super::clock::{Clock, ClockFields};
 use super::friends::{FRIENDSHIPS_MAX, FriendsFields, Graph};
 use super::interface::{Interface, InterfaceFields};
@@ -65,6 +66,10 @@ pub struct GroupFields {
     /// When its nodes start, such as `1s` or `evenly(2s, 7s)`. If absent, at random within a quarter
     /// of the warm-up, and within 10 s; hosts without nodes are up from the beginning.
     pub boot: Option<BootText>,
+    /// How its hosts come and go: a profile by name, such as `kad-weibull`, a file beside the
+    /// scenario, or a table such as `{ online = "weibull(0.6, 170m)", offline = "exponential(6h)",
+    /// leave = "stop" }`. They are in the steady state from the beginning. If absent, they stay.
+    pub churn: Option<ChurnText>,
     /// Hosts that its nodes dial as soon as they start; none if absent.
     pub bootstrap: Option<HostsText>,
     /// Hosts whose people its people follow, beside their friends; none if absent.

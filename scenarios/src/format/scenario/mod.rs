@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod boot;
+pub mod churn;
 pub mod clock;
 pub mod expectation;
 pub mod friends;
@@ -31,11 +32,12 @@ use serde::{Deserialize, Serialize};
 
 use orrery_reports::record::Compare;
 
-use crate::fault::{Fault, FaultFields};
+use crate::fault::{Fault, FaultFields, Setting, When};
 use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::{Reader, fields_of};
 use crate::format::reading::tree::Table;
+use crate::metrics::host::CHURN;
 use crate::profiles::Profiles;
 use crate::workload::{Action, WorkloadFields};
 use grid::DimensionFields;
@@ -155,6 +157,14 @@ impl Scenario {
             .collect()
     }
 
+    /// What metrics may need: the kinds of its workloads, and [`CHURN`] if hosts come and go.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let mut faults = self.faults.iter();
+        let churns = faults.any(|fault| matches!(fault.when, When::Away(_)));
+        let churn = churns.then_some(CHURN);
+        self.workload_kinds().into_iter().chain(churn).collect()
+    }
+
     /// The workloads of one kind.
     pub fn workloads_of<K: Any>(&self) -> impl Iterator<Item = &K> {
         let actions = self.workloads.iter().map(|workload| &workload.action);
@@ -216,11 +226,19 @@ impl Scenario {
             let message = format!("the workloads would act {actions} times: at most {ACTIONS_MAX}");
             problems.push(reader.span("workload"), message);
         }
-        let faults = reader
+        let setting = Setting {
+            groups: &groups,
+            regions: &network.delays.regions,
+            duration_ns,
+            profiles,
+        };
+        let mut faults: Vec<Fault> = reader
             .tables("fault", 1_000, problems)
             .into_iter()
-            .filter_map(|table| Fault::read(table, &groups, duration_ns, profiles, problems))
+            .filter_map(|table| Fault::read(table, &setting, problems))
             .collect();
+        // After those that are declared, whose places stay what they are.
+        faults.extend(churn::read(&reader, &setting, problems));
         let scenario = Self {
             name: name.to_owned(),
             duration_ns,

@@ -132,14 +132,12 @@ fn check_figure(
     }
     let is_measured = definition.needs.is_empty()
         || cases.iter().any(|case| {
-            let kinds = case.scenario.workload_kinds();
+            let kinds = case.scenario.kinds();
             kinds.iter().any(|kind| definition.needs.contains(kind))
         });
     if !is_measured {
         let message = format!("no workload produces \"{}\"", definition.name);
-        let kinds = definition.needs.join(", ");
-        let help = format!("it needs a workload of kind {kinds}");
-        problems.push_with_help(span, message, Some(help));
+        problems.push_with_help(span, message, Some(definition.needed()));
     }
     is_measured
 }

@@ -45,7 +45,12 @@ pub(super) fn settle(run: &Arc<Run>, host: u32) {
 
 /// Starts what runs on a host: what workloads need there, and its program.
 fn boot(run: &Arc<Run>, host: u32) {
-    run.state().running[host as usize] = true;
+    {
+        let now_ns = run.now_ns();
+        let mut state = run.state();
+        state.running[host as usize] = true;
+        state.presence.starts(host, now_ns);
+    }
     workload::serve(run, host);
     running::boot(&run.scenario.group_of(host).program, run, host);
 }

@@ -45,7 +45,7 @@ pub fn judge(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
         ..SeedResult::default()
     };
     let whole = job.end_ns() == run.scenario.end_ns();
-    let mut metrics = Metrics::new(run.scenario.workload_kinds());
+    let mut metrics = Metrics::new(run.scenario.kinds());
     if let Some(traffic) = run.testbed.traffic() {
         network(run, &traffic, &mut metrics);
     }
@@ -131,6 +131,7 @@ fn network(run: &Run, whole: &Traffic, metrics: &mut Metrics) {
 fn told(run: &Run, metrics: &mut Metrics) {
     let state = run.state();
     let counters = &state.counters;
+    state.presence.collect(run.now_ns(), metrics);
     metrics.count(&NODE_CONNECTIONS, &[], counters.connections_max.into());
     metrics.count(&FEED_REFUSED, &[], counters.refused);
     metrics.samples(&PULL_LATENCY, &[], &counters.pulls);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Delays, Unit, nanoseconds};
-use crate::profiles::table::{self, Row};
+use crate::format::reading::table::{self, Row};
 
 /// Reads a list.
 pub(super) fn read(text: &str, unit: Unit) -> Result<Delays, String> {

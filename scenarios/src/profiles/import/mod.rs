@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::delay::REGIONS_MAX;
-use super::table;
 use crate::format::reading::quantity::TIME_MAX_NS;
+use crate::format::reading::table;
 
 /// A file at most.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;

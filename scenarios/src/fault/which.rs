@@ -1,0 +1,141 @@
+//! Which of its hosts a fault concerns, the same for all kinds: those of some regions, and a share of
+//! them that a seed draws.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Acts, Source};
+use crate::format::reading::problem::{Problems, quoted, suggestion};
+use crate::format::reading::reader::wrong_type;
+use crate::format::reading::tree::Kind;
+
+/// What every kind of fault may say besides its own fields.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is documentation")]
+pub struct OfAllFields {
+    /// Instead of `at` and `every`: how often on average it meets each host (`partition`: the network),
+    /// such as `2/h`, at random (Poisson) from when it has ended; every host draws its own times.
+    rate: Option<String>,
+    /// Of these hosts, only those in these regions, such as `"eu-central-1"`: a whole region goes dark.
+    /// Not with `partition`.
+    regions: Option<RegionNames>,
+    /// Of these hosts, after `regions`, only this share, such as `0.2`; each seed draws which. Not with
+    /// `partition`.
+    share: Option<f64>,
+}
+
+/// Regions of the delay profile.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it is documentation")]
+pub enum RegionNames {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+/// Which of its hosts a fault concerns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Which {
+    /// Places of regions in the delay profile; empty: all.
+    regions: Vec<usize>,
+    /// How many of them, in parts per million.
+    share_ppm: u32,
+}
+
+/// All, in parts per million.
+const ALL_PPM: u32 = 1_000_000;
+
+impl Which {
+    /// All of them.
+    pub const ALL: Self = Self {
+        regions: Vec::new(),
+        share_ppm: ALL_PPM,
+    };
+
+    /// Whether hosts of a region are concerned.
+    pub fn is_in(&self, region: usize) -> bool {
+        self.regions.is_empty() || self.regions.contains(&region)
+    }
+
+    /// How many of `count` hosts of its regions are concerned, if not all.
+    pub fn share_of(&self, count: usize) -> Option<usize> {
+        let share = count as u64 * u64::from(self.share_ppm);
+        let whole = u64::from(ALL_PPM);
+        (self.share_ppm < ALL_PPM).then_some(((share + whole / 2) / whole) as usize)
+    }
+
+    pub(super) fn read(source: &Source<'_>, acts: Acts<'_>, problems: &mut Problems) -> Self {
+        let reader = &source.reader;
+        let mut regions = Vec::new();
+        if let Some(value) = reader.value("regions") {
+            let names: Vec<_> = match &value.kind {
+                Kind::Array(items) => items.iter().collect(),
+                _ => vec![value],
+            };
+            for name in names {
+                let Some(text) = name.as_text() else {
+                    wrong_type(
+                        name,
+                        "regions",
+                        "a region's name, or a list of them",
+                        problems,
+                    );
+                    continue;
+                };
+                match source.regions.iter().position(|region| region == text) {
+                    Some(place) => regions.push(place),
+                    // Without a usable delay profile its regions are unknown, which is noted there.
+                    None if source.regions.is_empty() => {}
+                    None => {
+                        let message = format!("there is no region {}", quoted(text));
+                        let help = suggestion(text, source.regions.iter().map(String::as_str));
+                        problems.push_with_help(name.span, message, Some(help));
+                    }
+                }
+            }
+        }
+        let share = reader.share("share", problems);
+        if share == Some(0) {
+            problems.push(reader.span("share"), "\"share\": expected more than 0");
+        }
+        if let Acts::Parts(_) = acts {
+            for key in ["regions", "share"]
+                .into_iter()
+                .filter(|key| reader.value(key).is_some())
+            {
+                let message = format!(
+                    "{} has no \"{key}\": say which hosts in \"between\"",
+                    reader.what
+                );
+                problems.push(reader.span(key), message);
+            }
+        }
+        Self {
+            regions,
+            share_ppm: share.unwrap_or(ALL_PPM),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fault::check_refused;
+
+    #[test]
+    fn wrong_hosts_are_refused_with_what_may_stand_there() {
+        let stop = |more: &str| format!("kind='stop'\nhosts='g'\nfor='1s'\n{more}");
+        let check = |more: &str, expected: &str| check_refused(&stop(more), expected);
+        check("regions='atlantis'", "there is no region");
+        check("regions=3", "a region's name");
+        check("share=0", "more than 0");
+        check("share=1.5", "\"share\"");
+        check("rate='2/h'", "\"at\" or a rate, not both");
+        check_refused(
+            "kind='partition'\nbetween=['g','s']\nfor='1s'\nshare=0.5",
+            "partition\" has no \"share\"",
+        );
+        check_refused("kind='link'\nhosts='g'\nloss='1%'\nrate='2/h'", "not both");
+    }
+}

@@ -1,0 +1,371 @@
+//! How the hosts of a group come and go.
+//!
+//! Owns the reading. What happens while a host is away is a fault like any other, one for each way of
+//! leaving: it has its effects, its losses and its share of the absences.
+
+mod trace;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::group::Group;
+use crate::fault::repeat::CHANGES_MAX;
+use crate::fault::{self, Churn, Fault, Kind, Lives, Setting};
+use crate::format::reading::law::{LawSpec, LawText};
+use crate::format::reading::problem::{Problems, quoted, suggestion};
+use crate::format::reading::reader::{Reader, fields_of, share_of};
+use crate::format::reading::source::Span;
+use crate::format::reading::tree::{self, Table};
+use crate::world::churn::{PARTS, mean_cycle_ns};
+
+/// How hosts leave if nothing is said.
+const LEAVE: &str = "power-cut";
+
+/// How the hosts of a group come and go.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum ChurnText {
+    /// A profile by name or file.
+    Profile(String),
+    /// Laws of one's own, a trace, or a profile and how hosts leave.
+    Own(ChurnFields),
+}
+
+/// How the hosts of a group come and go.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is documentation")]
+pub struct ChurnFields {
+    /// A profile whose laws they follow, by name or file; with it neither `online` nor `offline`.
+    profile: Option<String>,
+    /// A file that says when each is there, instead of laws: a line `host,from,to` for each session,
+    /// after that heading. Hosts are counted within the group from 0; times are seconds of the run, or
+    /// have a unit, such as `2h`. A host without a line is away all the time.
+    trace: Option<String>,
+    /// How long a host stays.
+    online: Option<LawText>,
+    /// How long it stays away.
+    offline: Option<LawText>,
+    /// What happens to it while it is away: a fault, `power-cut` if absent, `stop`, or another that
+    /// lasts; or several with their shares, such as `{ power-cut = 0.7, stop = 0.3 }`.
+    leave: Option<LeaveText>,
+}
+
+/// What happens to a host while it is away.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum LeaveText {
+    /// A kind of fault.
+    One(String),
+    /// Kinds of faults, and their shares.
+    Shares(BTreeMap<String, f64>),
+}
+
+/// The faults that hosts of groups meet as they come and go.
+pub fn read(scenario: &Reader<'_>, setting: &Setting<'_>, problems: &mut Problems) -> Vec<Fault> {
+    // What is wrong with the list was noted when it was read for the groups.
+    let tables = scenario.tables("group", 1_000, &mut Problems::new("", ""));
+    let named = |group: &&Group| {
+        let is_it = |table: &&&Table| {
+            table.value("name").and_then(|value| value.as_text()) == Some(&group.name)
+        };
+        tables.iter().find(is_it).copied()
+    };
+    let groups = setting.groups.iter();
+    groups
+        .filter_map(|group| Some((group, named(&group)?)))
+        .flat_map(|(group, table)| {
+            let what = format!("the churn of group {}", quoted(&group.name));
+            let of_group = OfGroup {
+                group,
+                setting,
+                what: &what,
+            };
+            of_group.read(table, problems)
+        })
+        .collect()
+}
+
+/// The churn of one group.
+struct OfGroup<'a> {
+    group: &'a Group,
+    setting: &'a Setting<'a>,
+    what: &'a str,
+}
+
+impl OfGroup<'_> {
+    fn read(&self, table: &Table, problems: &mut Problems) -> Vec<Fault> {
+        let Some(value) = table.value("churn") else {
+            return Vec::new();
+        };
+        let read = match &value.kind {
+            tree::Kind::Text(name) => self
+                .profile(name, value.span, problems)
+                .map(|lives| (lives, vec![((LEAVE, value.span), PARTS)])),
+            tree::Kind::Table(own) => self.own(own, problems),
+            _ => {
+                let message = format!(
+                    "\"churn\": expected a profile's name or a table, not {}",
+                    value.description()
+                );
+                problems.push(value.span, message);
+                None
+            }
+        };
+        let Some((lives, ways)) = read else {
+            return Vec::new();
+        };
+        let changes = self.changes(&lives);
+        if changes > CHANGES_MAX {
+            let message = format!(
+                "{} changes hosts some {changes} times: at most {CHANGES_MAX}",
+                self.what
+            );
+            problems.push(value.span, message);
+            return Vec::new();
+        }
+        let mut from = 0;
+        let mut faults = Vec::new();
+        for ((kind, span), parts) in ways {
+            let churn = Churn {
+                group: self.group.name.clone(),
+                lives: lives.clone(),
+                parts: from..from + parts,
+            };
+            from += parts;
+            match Fault::while_away((kind, span), churn, self.setting) {
+                Some(fault) => faults.push(fault),
+                None => self.note_no_way(kind, span, problems),
+            }
+        }
+        faults
+    }
+
+    fn own<'t>(
+        &self,
+        table: &'t Table,
+        problems: &mut Problems,
+    ) -> Option<(Lives, Vec<((&'t str, Span), u32)>)> {
+        let reader = Reader::new(table, self.what, &fields_of::<ChurnFields>(), problems);
+        let given = |key: &&str| reader.value(key).is_some();
+        let whole = ["profile", "trace"].into_iter().find(given);
+        for key in ["trace", "online", "offline"] {
+            if let Some(other) = whole.filter(|other| *other != key && given(&key)) {
+                let message = format!("\"{key}\" or a {other}, not both");
+                problems.push(reader.span(key), message);
+            }
+        }
+        let lives = match whole {
+            Some("trace") => self.trace(&reader, problems),
+            Some(key) => {
+                let name = reader.text(key, problems);
+                name.and_then(|name| self.profile(name, reader.span(key), problems))
+            }
+            None => {
+                let online = self.law(&reader, "online", problems);
+                let offline = self.law(&reader, "offline", problems);
+                let laws = online.zip(offline);
+                laws.map(|(online, offline)| Lives::Laws { online, offline })
+            }
+        };
+        let ways = ways(table, problems);
+        Some((lives?, ways?))
+    }
+
+    fn trace(&self, reader: &Reader<'_>, problems: &mut Problems) -> Option<Lives> {
+        let name = reader.text("trace", problems)?;
+        let text = self.setting.profiles.own_table(name);
+        let text = text.map_err(|error| error.message);
+        let read = text.and_then(|text| {
+            let sessions = trace::read(&text, self.group.count);
+            sessions.map_err(|error| format!("{name}: {error}"))
+        });
+        match read {
+            Ok(sessions) => {
+                let of_group = |(host, sessions)| (self.group.first_host + host, sessions);
+                Some(Lives::Trace(sessions.into_iter().map(of_group).collect()))
+            }
+            Err(error) => {
+                problems.push(reader.span("trace"), format!("\"trace\": {error}"));
+                None
+            }
+        }
+    }
+
+    /// How often hosts come or go, by estimate.
+    fn changes(&self, lives: &Lives) -> u64 {
+        match lives {
+            Lives::Laws { online, offline } => {
+                let cycle_ns = mean_cycle_ns(online, offline).max(1);
+                let cycles = self.setting.duration_ns / cycle_ns + 1;
+                u64::from(self.group.count) * cycles * 2
+            }
+            Lives::Trace(sessions) => {
+                let count: usize = sessions.values().map(Vec::len).sum();
+                count as u64 * 2
+            }
+        }
+    }
+
+    fn law(&self, reader: &Reader<'_>, key: &str, problems: &mut Problems) -> Option<LawSpec> {
+        if reader.value(key).is_none() {
+            let message = format!("{} lacks the field \"{key}\"", self.what);
+            problems.push(reader.table.span, message);
+            return None;
+        }
+        let text = reader.text(key, problems)?;
+        let table = |name: &str| {
+            let text = self.setting.profiles.own_table(name);
+            text.map_err(|error| error.message)
+        };
+        LawSpec::read(text, &table)
+            .map_err(|error| problems.push(reader.span(key), format!("\"{key}\": {error}")))
+            .ok()
+    }
+
+    fn profile(&self, name: &str, span: Span, problems: &mut Problems) -> Option<Lives> {
+        match self.setting.profiles.churn(name) {
+            Ok(profile) => Some(Lives::Laws {
+                online: profile.online,
+                offline: profile.offline,
+            }),
+            Err(error) => {
+                problems.push_with_help(span, error.message, error.help);
+                None
+            }
+        }
+    }
+
+    fn note_no_way(&self, kind: &str, span: Span, problems: &mut Problems) {
+        let is_way = |name: &&str| {
+            let churn = Churn {
+                group: self.group.name.clone(),
+                lives: Lives::Trace(BTreeMap::new()),
+                parts: 0..PARTS,
+            };
+            Fault::while_away((name, span), churn, self.setting).is_some()
+        };
+        let ways: Vec<&str> = fault::kinds().map(Kind::name).filter(is_way).collect();
+        let message = format!("hosts cannot leave by {}", quoted(kind));
+        let help = suggestion(kind, ways);
+        problems.push_with_help(span, message, Some(help));
+    }
+}
+
+/// Kinds of faults, where they are named, and their shares in [`PARTS`].
+fn ways<'t>(own: &'t Table, problems: &mut Problems) -> Option<Vec<((&'t str, Span), u32)>> {
+    let Some(value) = own.value("leave") else {
+        return Some(vec![((LEAVE, own.span), PARTS)]);
+    };
+    let table = match &value.kind {
+        tree::Kind::Text(kind) => return Some(vec![((kind, value.span), PARTS)]),
+        tree::Kind::Table(table) => table,
+        _ => {
+            let message = format!(
+                "\"leave\": expected a kind of fault, or shares of several, not {}",
+                value.description()
+            );
+            problems.push(value.span, message);
+            return None;
+        }
+    };
+    let mut ways = Vec::new();
+    for entry in &table.entries {
+        let share = share_of(&entry.value, &entry.key, problems)?;
+        ways.push(((entry.key.as_str(), entry.key_span), share));
+    }
+    let sum: u32 = ways.iter().map(|(_, share)| share).sum();
+    if !(PARTS - 1..=PARTS + 1).contains(&sum) {
+        problems.push(value.span, "the shares of \"leave\" do not sum to 1");
+        return None;
+    }
+    // A millionth that rounding has lost or won is the last one's.
+    if let Some((_, last)) = ways.last_mut() {
+        *last = PARTS - (sum - *last);
+    }
+    Some(ways)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fault::{Fault, When};
+    use crate::format::read;
+
+    fn faults(churn: &str) -> Result<Vec<Fault>, String> {
+        let text = format!(
+            "name='t'\nduration='1h'\n[network]\ndelays='ibm-10'\n\
+             [[group]]\nname='g'\ncount=4\nprogram='none'\nchurn={churn}\n\
+             [[group]]\nname='s'\ncount=1\nprogram='none'\n\
+             [[fault]]\nkind='power-cut'\nhosts='s'\nat='9s'\nfor='1s'\n"
+        );
+        let plan = read("t.toml", &text, None, &[]).map_err(|problems| problems.to_string())?;
+        Ok(plan.cases[0].scenario.faults.clone())
+    }
+
+    fn ways(churn: &str) -> Vec<(&'static str, std::ops::Range<u32>, Vec<u32>)> {
+        let faults = faults(churn).unwrap_or_else(|problems| panic!("{problems}"));
+        let away = faults.iter().filter_map(|fault| match &fault.when {
+            When::Away(churn) => Some((
+                fault.kind(),
+                churn.parts.clone(),
+                fault.hosts().collect::<Vec<u32>>(),
+            )),
+            When::Given(_) | When::Random(_) => None,
+        });
+        away.collect()
+    }
+
+    #[test]
+    fn churn_is_faults_of_the_groups_hosts() {
+        let hosts = vec![0, 1, 2, 3];
+        assert_eq!(
+            ways("'kad-weibull'"),
+            [("power-cut", 0..1_000_000, hosts.clone())]
+        );
+        assert_eq!(
+            ways("{ online = 'exponential(1h)', offline = 'pareto(1.5, 1m)', leave = 'stop' }"),
+            [("stop", 0..1_000_000, hosts.clone())]
+        );
+        assert_eq!(
+            ways("{ profile = 'ipfs-2022', leave = { power-cut = 0.7, stop = 0.3 } }"),
+            [
+                ("power-cut", 0..700_000, hosts.clone()),
+                ("stop", 700_000..1_000_000, hosts)
+            ]
+        );
+    }
+
+    #[test]
+    fn wrong_churn_is_refused_with_its_place() {
+        let check = |churn: &str, part: &str| {
+            let told = faults(churn).expect_err(churn);
+            assert!(told.contains(part), "{churn}: {told}");
+        };
+        check("'kad-weibul'", "unknown churn profile");
+        check("3", "expected a profile's name or a table");
+        check(
+            "{ online = 'exponential(1h)' }",
+            "lacks the field \"offline\"",
+        );
+        check(
+            "{ online = 'pareto(0.9, 1m)', offline = 'exponential(1h)' }",
+            "there is no mean lifetime",
+        );
+        check(
+            "{ profile = 'kad-weibull', online = 'exponential(1h)' }",
+            "or a profile, not both",
+        );
+        check(
+            "{ profile = 'kad-weibull', leave = 'clock-step' }",
+            "hosts cannot leave by \"clock-step\"",
+        );
+        check(
+            "{ profile = 'kad-weibull', leave = { stop = 0.5 } }",
+            "do not sum to 1",
+        );
+        check(
+            "{ online = 'exponential(1ms)', offline = 'exponential(1ms)' }",
+            "at most 1000000",
+        );
+    }
+}
