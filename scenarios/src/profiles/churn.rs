@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{ProfileError, from_toml};
+use super::error::{ProfileError, from_toml};
 use crate::format::reading::law::LawSpec;
 
 /// How hosts come and go.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ProfileError, from_toml};
+use super::error::{ProfileError, from_toml};
 use crate::format::reading::quantity::TIME_MAX_NS;
 use crate::format::reading::table;
 

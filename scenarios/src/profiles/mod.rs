@@ -7,6 +7,7 @@ pub mod access;
 pub mod churn;
 pub mod delay;
 pub mod egress;
+mod error;
 pub mod explain;
 mod figures;
 pub mod import;
@@ -23,40 +24,13 @@ use orrery_reports::origin::Profile as Used;
 pub use access::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
 pub use churn::ChurnProfile;
 pub use delay::DelayProfile;
+pub use error::{Misplaced, ProfileError};
 pub use nat::NatProfile;
 pub use nat_mix::NatMix;
 
 use crate::built_in::{ACCESSES, BuiltIn, CHURNS, DELAYS, NAT_MIXES, NATS};
 use crate::format::reading::problem::{quoted, suggestion};
 use crate::format::reading::tree::path_at;
-
-/// Why a profile cannot be had.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ProfileError {
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-}
-
-/// What is wrong with a profile that a scenario writes out, and below which keys; none for the whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misplaced {
-    /// Keys from the outermost inwards.
-    pub path: Vec<String>,
-    /// What is wrong there.
-    pub error: ProfileError,
-}
-
-impl ProfileError {
-    fn new(message: String) -> Self {
-        Self {
-            message,
-            help: None,
-        }
-    }
-}
 
 /// Kinds of profiles, as records name them.
 const DELAY: &str = "delay";
@@ -431,28 +405,6 @@ fn read_up_to(path: &Path, bytes_max: u64) -> Result<String, ProfileError> {
         return Err(cannot(format!("it is larger than {} MiB", bytes_max >> 20)));
     }
     std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))
-}
-
-/// Parses a profile's TOML; the error says where.
-fn from_toml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ProfileError> {
-    from_toml_at(text).map_err(|(byte, message)| {
-        let line = line(text, byte);
-        ProfileError::new(format!("profile {file}, line {line}: {message}"))
-    })
-}
-
-/// Parses a profile's TOML; the error is a byte of the text, and what is wrong there.
-fn from_toml_at<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, (usize, String)> {
-    toml::from_str(text).map_err(|error| {
-        let message = error.message().lines().next().unwrap_or("not valid TOML");
-        let byte = error.span().map_or(0, |span| span.start);
-        (byte, message.to_owned())
-    })
-}
-
-/// The line, from 1, that the byte of `text` is on.
-fn line(text: &str, byte: usize) -> usize {
-    text.get(..byte).unwrap_or("").matches('\n').count() + 1
 }
 
 #[cfg(test)]

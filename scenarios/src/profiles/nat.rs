@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::egress::EgressText;
-use super::{ProfileError, from_toml, line};
+use super::error::{ProfileError, from_toml, line};
 use crate::format::reading::quantity::time_ns;
 
 /// What stands before a host: a NAT, a firewall, or both.

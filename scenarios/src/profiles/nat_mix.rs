@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{ProfileError, from_toml};
+use super::error::{ProfileError, from_toml};
 use crate::format::reading::quantity::share_ppm;
 
 /// Kinds of NATs and their shares.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use orrery_sim::net::stage::{RateTrace, TraceShape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ProfileError;
+use super::error::ProfileError;
 use crate::format::reading::table::{self, Row};
 
 /// Bytes of IP packets that an opportunity carries.

@@ -9,8 +9,8 @@ use toml::Spanned;
 use super::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
 use crate::format::reading::amount::Amount;
 use crate::format::reading::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
+use crate::profiles::error::{ProfileError, from_toml_at, line};
 use crate::profiles::rate_trace::{self, SharedTrace};
-use crate::profiles::{ProfileError, from_toml_at, line};
 
 /// Largest burst of a policer.
 const BURST_BYTES_MAX: u64 = 1 << 30;
