@@ -20,11 +20,18 @@ const MANIFEST: &str = "node/program/Cargo.toml";
 /// What is built here without coming from a registry.
 const OURS: &[&str] = &["orrery-node", "orrery-node-program"];
 
+/// What is in the lock file without coming from a registry, and is linked nowhere but on WebAssembly.
+const UNLINKED: &[&str] = &["gloo-timers"];
+
+/// Releases that stand-ins stand for whose own versions are none: an exact requirement of the root's on such
+/// a version keeps released ones out.
+const STANDS_FOR: &[(&str, &str)] = &[("ed25519-dalek", "3.0.0")];
+
 /// Checks what the program links, then lints and tests it.
 ///
 /// # Errors
-/// When it would link a crate of ours beside the node, its lock or lints differ from the
-/// root's, or a lint or test fails.
+/// When it would link a crate of ours beside the node, or another release than a stand-in of the root's
+/// stands for, its lock or lints differ from the root's, or a lint or test fails.
 pub fn run(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = links(workspace)?;
     findings.extend(manifests(workspace)?);
@@ -111,10 +118,14 @@ fn links(workspace: &Workspace) -> Result<Vec<String>> {
 
 fn differences(root: &[Locked], program: &[Locked]) -> Vec<String> {
     let mut findings = Vec::new();
-    let stand_ins: Vec<&str> = root
+    let stand_ins: BTreeMap<&str, &str> = root
         .iter()
         .filter(|package| !package.registry)
-        .map(|package| package.name.as_str())
+        .map(|package| {
+            let released = STANDS_FOR.iter().find(|(name, _)| *name == package.name);
+            let version = released.map_or(package.version.as_str(), |(_, version)| version);
+            (package.name.as_str(), version)
+        })
         .collect();
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in root.iter().filter(|package| package.registry) {
@@ -129,16 +140,25 @@ fn differences(root: &[Locked], program: &[Locked]) -> Vec<String> {
         registry,
     } in program
     {
-        if !registry && !OURS.contains(&name.as_str()) {
+        let is_known = |names: &[&str]| names.contains(&name.as_str());
+        if !registry && !is_known(OURS) && !is_known(UNLINKED) {
             findings.push(format!(
                 "node/program/Cargo.lock: {name} {version} comes from no registry; real nodes \
                  link released crates only"
             ));
         }
-        // What a stand-in replaces, and what only it needs, has versions of its own.
+        // What a test shows with a stand-in holds for the release that it stands for, and no other.
+        let stands_for = stand_ins.get(name.as_str()).filter(|_| *registry);
+        if let Some(tested) = stands_for.filter(|tested| *tested != version) {
+            findings.push(format!(
+                "node/program/Cargo.lock: {name} {version}, but the root's stand-in is that of {tested}; \
+                 run `cargo update --manifest-path {MANIFEST} {name} --precise {tested}`"
+            ));
+        }
+        // What only stand-ins need has versions of its own.
         let theirs = versions.get(name.as_str());
         if *registry
-            && !stand_ins.contains(&name.as_str())
+            && stands_for.is_none()
             && theirs.is_some_and(|theirs| !theirs.contains(&version.as_str()))
             && !OF_STAND_INS.contains(&name.as_str())
         {
@@ -226,10 +246,14 @@ mod tests {
         ];
         let good = [
             package("orrery-node", "0.1.0", false),
-            package("futures-timer", "3.0.3", true),
+            package("futures-timer", "3.0.4", true),
             package("yamux", "0.13.1", true),
         ];
         assert_eq!(differences(&root, &good), Vec::<String>::new());
+        let old = [package("futures-timer", "3.0.3", true)];
+        let findings = differences(&root, &old);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].contains("stand-in is that of 3.0.4"));
         let bad = [
             package("futures-timer", "3.0.4", false),
             package("yamux", "0.13.2", true),

@@ -1,0 +1,1 @@
+//! Nothing: the manifest says why. Built for WebAssembly, what needs it would not compile.
