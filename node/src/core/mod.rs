@@ -32,7 +32,7 @@ use libp2p::PeerId;
 use libp2p::allow_block_list::Blocked;
 use libp2p::connection_limits::Exceeded;
 use libp2p::swarm::dial_opts::DialOpts;
-use libp2p::swarm::{ConnectionDenied, DialError, Swarm};
+use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, Swarm};
 
 use crate::api::{Event, FriendLink, Path, Reply, Transport};
 use crate::card::Card;
@@ -70,6 +70,15 @@ pub enum Raised {
     Signal(Signal),
     /// A command is answered.
     Reply(ReplySender, Result<Reply, CommandError>),
+}
+
+/// Who has chosen whom the node dials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChosenBy {
+    /// The node itself: a friend, a known node, or whom its owner seeks. Who is dialled is told who we are.
+    Us,
+    /// Others, by what they have said. There the other end says first who it is.
+    Others,
 }
 
 /// What services share.
@@ -123,14 +132,17 @@ impl Core {
         }
     }
 
-    /// Dials for an end of the node's own: who is dialled is told who we are. Whom behaviours of libp2p
-    /// dial has been chosen by others.
+    /// Dials a peer that was chosen `by` the node itself, or by others, as those are whom behaviours of
+    /// libp2p dial.
     ///
     /// # Errors
     /// As the swarm's.
-    pub fn dial(&mut self, options: DialOpts) -> Result<(), DialError> {
+    pub fn dial(&mut self, options: DialOpts, by: ChosenBy) -> Result<(), DialError> {
         let (connection, peer) = (options.connection_id(), options.get_peer_id());
         let dialled = self.swarm.dial(options);
+        if by == ChosenBy::Others {
+            return dialled;
+        }
         match (&dialled, peer) {
             (Ok(()), _) => {
                 if let Some(protocol) = self.swarm.behaviour_mut().protocol.as_mut() {
@@ -142,6 +154,16 @@ impl Core {
             (Err(_), _) => {}
         }
         dialled
+    }
+
+    /// A dial that was to make `connection` has come to nothing: by whom its peer was chosen. Asked once.
+    pub fn dial_ended(&mut self, connection: ConnectionId) -> ChosenBy {
+        let protocol = self.swarm.behaviour_mut().protocol.as_mut();
+        if protocol.is_some_and(|protocol| protocol.dial_ended(connection)) {
+            ChosenBy::Us
+        } else {
+            ChosenBy::Others
+        }
     }
 
     /// Has identities be proved on the connections with `peer`, also on one that is being made.

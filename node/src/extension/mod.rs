@@ -22,8 +22,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::Event;
-use crate::core::Core;
 use crate::core::signal::Signal;
+use crate::core::{ChosenBy, Core};
 use crate::identity::IdentityId;
 
 use behaviour::AnyBehaviour;
@@ -168,7 +168,7 @@ impl<S: NodeService> ServiceNode<'_, S> {
         let dial = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(addresses);
-        if let Err(error) = self.core.swarm.dial(dial.build()) {
+        if let Err(error) = self.core.dial(dial.build(), ChosenBy::Others) {
             self.core.dial_failed(Some(peer), error);
         }
     }

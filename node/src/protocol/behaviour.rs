@@ -12,8 +12,8 @@ use std::task::{Context as TaskContext, Poll};
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
-    THandlerInEvent, THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionId, DialError, DialFailure, FromSwarm, NetworkBehaviour,
+    NotifyHandler, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
 
@@ -58,6 +58,8 @@ pub struct Behaviour {
     context: Arc<Context>,
     /// Dials of the node's own, under way: to whom it says first who it is.
     dials: BTreeSet<ConnectionId>,
+    /// Those that have failed, until that is asked for: they may be made once more.
+    failed: BTreeSet<ConnectionId>,
     /// Peers of friends, and known nodes: to them, too.
     wanted: BTreeSet<PeerId>,
     /// Peers that a behaviour dials, and the node would otherwise: to them once.
@@ -73,6 +75,7 @@ impl Behaviour {
         Self {
             context,
             dials: BTreeSet::new(),
+            failed: BTreeSet::new(),
             wanted: BTreeSet::new(),
             wanted_next: BTreeSet::new(),
             proved: BTreeSet::new(),
@@ -84,6 +87,17 @@ impl Behaviour {
     /// there the other end says first who it is.
     pub fn dials(&mut self, connection: ConnectionId) {
         self.dials.insert(connection);
+    }
+
+    /// A dial has ended without a connection: whether it was of the node's own. It is forgotten then.
+    pub fn dial_ended(&mut self, connection: ConnectionId) -> bool {
+        self.failed.remove(&connection)
+    }
+
+    /// Dials of the node's own that are under way.
+    #[cfg(test)]
+    pub fn own_dials(&self) -> usize {
+        self.dials.len()
     }
 
     /// As [`Self::dials`], of the next connection with `peer`, which is being dialled.
@@ -125,6 +139,17 @@ impl Behaviour {
         [&self.wanted, &self.wanted_next, &self.proved]
             .into_iter()
             .any(|peers| peers.contains(peer))
+    }
+
+    fn on_dial_failed(&mut self, dial: &DialFailure<'_>) {
+        let ours = self.dials.remove(&dial.connection_id);
+        let wanted = dial
+            .peer_id
+            .is_some_and(|peer| self.wanted_next.remove(&peer));
+        // Of others the swarm may tell nothing that is asked for.
+        if (ours || wanted) && matches!(dial.error, DialError::Transport(_)) {
+            self.failed.insert(dial.connection_id);
+        }
     }
 
     fn tell(&mut self, peer: PeerId, connection: ConnectionId, order: Request) {
@@ -183,12 +208,7 @@ impl NetworkBehaviour for Behaviour {
                 self.dials.remove(&up.connection_id);
                 self.wanted_next.remove(&up.peer_id);
             }
-            FromSwarm::DialFailure(failed) => {
-                self.dials.remove(&failed.connection_id);
-                if let Some(peer) = failed.peer_id {
-                    self.wanted_next.remove(&peer);
-                }
-            }
+            FromSwarm::DialFailure(failed) => self.on_dial_failed(&failed),
             FromSwarm::ConnectionClosed(closed) if closed.remaining_established == 0 => {
                 self.proved.remove(&closed.peer_id);
             }

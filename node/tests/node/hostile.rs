@@ -38,11 +38,17 @@ impl Drop for Peer {
 impl Peer {
     /// Connects to `node`, proving nothing.
     pub async fn connect(seed: u8, node: &TestNode) -> Self {
-        let keys = Keys::generate(Some([seed; 32]));
         let card: Card = node.card.parse().expect("a card");
+        Self::connect_at(seed, card.peer, card.addresses[0].clone()).await
+    }
+
+    /// Connects to `target` at an address of memory or TCP, proving nothing.
+    pub async fn connect_at(seed: u8, target: PeerId, address: Multiaddr) -> Self {
+        let keys = Keys::generate(Some([seed; 32]));
         let behaviour = libp2p_stream::Behaviour::new();
         let control = behaviour.new_control();
         let transport = MemoryTransport::default()
+            .or_transport(libp2p::tcp::tokio::Transport::default())
             .upgrade(Version::V1Lazy)
             .authenticate(noise::Config::new(keys.transport()).expect("a key"))
             .multiplex(yamux::Config::default())
@@ -52,9 +58,8 @@ impl Peer {
         })
         .with_idle_connection_timeout(Duration::from_mins(1));
         let mut swarm = Swarm::new(transport, behaviour, keys.peer(), config);
-        let address: Multiaddr = card.addresses[0].clone();
         swarm
-            .dial(address.with_p2p(card.peer).expect("no other peer in it"))
+            .dial(address.with_p2p(target).expect("no other peer in it"))
             .expect("dials");
         let (up, is_up) = tokio::sync::oneshot::channel();
         let swarm = tokio::spawn(async move {
@@ -72,7 +77,7 @@ impl Peer {
         Self {
             keys,
             control,
-            target: card.peer,
+            target,
             swarm,
         }
     }

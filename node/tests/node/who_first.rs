@@ -2,12 +2,22 @@
 
 use std::time::Duration;
 
+use futures::{AsyncWriteExt, StreamExt};
 use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, StreamProtocol};
 use orrery_node::api::{Command, Event, LookupMethod, Reply};
 use orrery_node::card::Card;
 use orrery_node::keys::Keys;
 
-use crate::world::TestNode;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+
+use crate::hostile::Peer;
+use crate::liar::{field, framed};
+use crate::world::{PATIENCE, TestNode, address_over_tcp};
+
+const AUTH: StreamProtocol = StreamProtocol::new("/orrery/auth/2");
+const DIAL_REQUEST: StreamProtocol = StreamProtocol::new("/libp2p/autonat/2/dial-request");
 
 const KAD: &str = "kad.enabled = true\n";
 const WALK: &str = "kad.enabled = true\nkad.walk = true\n";
@@ -79,4 +89,60 @@ async fn who_is_dialled_for_something_else_may_prove_first_and_is_told_then() {
     dials(&node, &reader).await;
     reader.meets(&node).await;
     node.meets(&reader).await;
+}
+
+/// What answers a dial with bytes that nobody can read, and says how often it has.
+async fn spoils() -> (Multiaddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let (told, dialled) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(&[0xff; 3]).await;
+            if told.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    let address = format!("/ip4/127.0.0.1/tcp/{port}");
+    (address.parse().expect("an address"), dialled)
+}
+
+/// Has the server at the other end of `peer` dial `address`, for a hundred thousand bytes.
+async fn has_dialled(peer: &mut Peer, address: &Multiaddr) -> libp2p::Stream {
+    let mut stream = peer.open(DIAL_REQUEST).await;
+    // DialRequest (1): address 1, nonce 2.
+    let mut request = Vec::new();
+    field(&mut request, 0x0a, &address.to_vec());
+    request.extend([0x11, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let mut message = Vec::new();
+    field(&mut message, 0x0a, &request);
+    stream.write_all(&framed(&message)).await.expect("sent");
+    // DialDataResponse (4): data 1.
+    let mut data = Vec::new();
+    field(&mut data, 0x0a, &[0; 4096]);
+    let mut message = Vec::new();
+    field(&mut message, 0x22, &data);
+    for _ in 0..25 {
+        // It asks for so much at most, and may have had enough.
+        if stream.write_all(&framed(&message)).await.is_err() {
+            break;
+        }
+    }
+    let _ = stream.flush().await;
+    stream
+}
+
+#[tokio::test]
+async fn who_has_us_dialled_and_answers_nonsense_is_not_told_who_we_are() {
+    let node = TestNode::start_also_at(1, "autonat.server = true", "/ip4/127.0.0.1/tcp/0").await;
+    let address: Multiaddr = address_over_tcp(&node).await.parse().expect("an address");
+    let mut stranger = Peer::connect_at(9, node.keys.peer(), address).await;
+    let mut asked = stranger.control.accept(AUTH).expect("nobody else does");
+    let (listener, mut dialled) = spoils().await;
+    let _request = has_dialled(&mut stranger, &listener).await;
+    let dial = tokio::time::timeout(PATIENCE, dialled.recv()).await;
+    assert_eq!(dial, Ok(Some(())), "the server dials");
+    let told = tokio::time::timeout(Duration::from_secs(3), asked.next()).await;
+    assert!(told.is_err(), "the node says who it is");
 }

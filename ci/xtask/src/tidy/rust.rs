@@ -77,6 +77,9 @@ const BANNED: &[([&str; 2], &str)] = &[
 /// Words in comments that fail everywhere.
 const UNFINISHED: &[[&str; 2]] = &[["TO", "DO"], ["FIX", "ME"], ["XX", "X"]];
 
+/// The one file of the node that has the swarm dial: who is dialled there may be told first who we are.
+const DIALS: &str = "node/src/core/mod.rs";
+
 /// Checks one file.
 pub fn check(file: &File) -> Vec<Finding> {
     if !file.is("rs") {
@@ -143,6 +146,10 @@ fn by_place(file: &File, line: usize, code: &str, in_test_item: bool) -> Vec<Fin
                 fail(&format!("`{word}` in the node's library: {reason}"));
             }
         }
+    }
+    let dials = has_word(code, ".swarm.dial");
+    if dials && !in_test && file.path.starts_with("node/src/") && file.path != DIALS {
+        fail("dial by `Core::dial`, which is told by whom the peer was chosen");
     }
     let hashed = ["HashMap", "HashSet", "RandomState"];
     // Its tests may look at what programs see of hash order.
@@ -311,6 +318,15 @@ mod tests {
                 passes(elsewhere, &line);
             }
         }
+    }
+
+    #[test]
+    fn a_dial_beside_the_core_fires_in_the_node_only() {
+        let line = "let a = core.swarm.dial(options);";
+        fires("node/src/services/a.rs", line, "dial by `Core::dial`");
+        passes(DIALS, line);
+        passes("node/tests/a.rs", line);
+        passes("node/hostile/src/a.rs", line);
     }
 
     #[test]

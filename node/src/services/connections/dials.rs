@@ -10,9 +10,9 @@ use libp2p::{Multiaddr, PeerId};
 
 use crate::api::Reply;
 use crate::core::CommandError;
-use crate::core::Core;
 use crate::core::dial_failure;
 use crate::core::replies::{ReplySender, answer};
+use crate::core::{ChosenBy, Core};
 
 use super::Connections;
 
@@ -86,7 +86,7 @@ fn of_one_peer(addresses: &[String]) -> Result<(PeerId, Vec<Multiaddr>), Command
 
 fn dial_with(core: &mut Core, options: DialOpts) -> Result<Reply, CommandError> {
     let peer = options.get_peer_id();
-    match core.dial(options) {
+    match core.dial(options, ChosenBy::Us) {
         Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => Ok(Reply::Done),
         Err(error) => {
             if let DialError::Denied { cause } = &error {

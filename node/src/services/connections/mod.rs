@@ -325,7 +325,13 @@ fn micros(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use libp2p::core::transport::TransportError;
+    use libp2p::swarm::{DialFailure, FromSwarm, NetworkBehaviour};
+
     use super::*;
+    use crate::core::ChosenBy;
     use crate::services::fake;
 
     fn established(peer: PeerId, number: usize) -> Signal {
@@ -365,6 +371,42 @@ mod tests {
             told[..],
             [Event::Connected { .. }, Event::Disconnected { .. }]
         ));
+    }
+
+    /// A handshake that nobody could read ends a dial that was chosen `by`; dials that follow: of the node's
+    /// own, and all.
+    fn spoils(by: ChosenBy) -> (usize, u32) {
+        let (mut core, _) = fake::core(Config::default());
+        let (peer, connection) = (PeerId::random(), ConnectionId::new_unchecked(1));
+        let behaviours = core.swarm.behaviour_mut();
+        if by == ChosenBy::Us {
+            let protocol = behaviours.protocol.as_mut();
+            protocol.expect("feeds are on").dials(connection);
+        }
+        let unreadable = io::Error::from(io::ErrorKind::InvalidData);
+        let at = fake::address("/ip4/192.0.2.7/tcp/4150");
+        let failures = vec![(at, TransportError::Other(unreadable))];
+        let error = Arc::new(DialError::Transport(failures));
+        behaviours.on_swarm_event(FromSwarm::DialFailure(DialFailure {
+            peer_id: Some(peer),
+            error: &error,
+            connection_id: connection,
+        }));
+        let ended = Signal::DialEnded {
+            connection,
+            peer: Some(peer),
+            error,
+        };
+        Connections::default().on_signal(&mut core, &ended);
+        let protocol = core.swarm.behaviour_mut().protocol.as_mut();
+        let ours = protocol.expect("feeds are on").own_dials();
+        (ours, fake::dials(&core))
+    }
+
+    #[test]
+    fn a_second_dial_is_chosen_by_whom_the_first_was() {
+        assert_eq!(spoils(ChosenBy::Others), (0, 1));
+        assert_eq!(spoils(ChosenBy::Us), (1, 1));
     }
 
     #[test]

@@ -30,7 +30,8 @@ impl SecondDials {
 
 impl Connections {
     /// Dials `peer` a second time, if its dial failed of a handshake that nobody could read.
-    /// Which dial that is, if it does: then the first has not failed yet.
+    /// Which dial that is, if it does: then the first has not failed yet. It is chosen by whom the first
+    /// was: anybody can answer what nobody can read.
     pub(super) fn dials_again(
         &mut self,
         core: &mut Core,
@@ -38,6 +39,7 @@ impl Connections {
         peer: Option<PeerId>,
         error: &DialError,
     ) -> Option<ConnectionId> {
+        let by = core.dial_ended(connection);
         if self.second_dials.ended(connection) {
             return None;
         }
@@ -51,7 +53,7 @@ impl Connections {
             .allocate_new_port()
             .build();
         let second = options.connection_id();
-        core.dial(options).ok()?;
+        core.dial(options, by).ok()?;
         tracing::debug!(%peer, "dialling again: both may have dialled at once");
         self.second_dials.0.insert(second);
         core.context.outlet.add("second-dials", 1);

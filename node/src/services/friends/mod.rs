@@ -19,12 +19,12 @@ use crate::backoff::Backoff;
 use crate::card::Card;
 use crate::config::Config;
 use crate::core::CommandError;
-use crate::core::Core;
 use crate::core::dial_failure;
 use crate::core::friends::FRIENDS_MAX;
 use crate::core::replies::{ReplySender, answer};
 use crate::core::signal::Signal;
 use crate::core::timers::Timers;
+use crate::core::{ChosenBy, Core};
 use crate::identity::IdentityId;
 
 use super::Service;
@@ -177,7 +177,7 @@ impl Friends {
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(core.ways(addresses))
             .build();
-        match core.dial(options) {
+        match core.dial(options, ChosenBy::Us) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             // The swarm makes no event of a dial that it refuses at once.
             Err(error) => {

@@ -15,10 +15,10 @@ use libp2p::{Multiaddr, PeerId, identify};
 use crate::api::Transport;
 use crate::backoff::Backoff;
 use crate::config::Config;
-use crate::core::Core;
 use crate::core::StartError;
 use crate::core::signal::Signal;
 use crate::core::timers::Timers;
+use crate::core::{ChosenBy, Core};
 
 use super::Service;
 
@@ -95,7 +95,7 @@ impl KeepAlive {
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(core.known.addresses(&peer).to_vec())
             .build();
-        match core.dial(options) {
+        match core.dial(options, ChosenBy::Us) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             Err(error) => core.dial_failed(Some(peer), error),
         }
@@ -148,7 +148,7 @@ impl KeepAlive {
             .condition(PeerCondition::NotDialing)
             .addresses(other)
             .build();
-        if let Err(error) = core.dial(options) {
+        if let Err(error) = core.dial(options, ChosenBy::Us) {
             tracing::debug!(%peer, %error, "a relay is not dialled over another transport");
         }
     }

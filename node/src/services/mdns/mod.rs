@@ -13,9 +13,9 @@ use libp2p::{Multiaddr, PeerId};
 
 use crate::api::{Event, LookupMethod, Miss, Path};
 use crate::config::Config;
-use crate::core::Core;
 use crate::core::neighbours::Added;
 use crate::core::signal::{Signal, Whereabouts};
+use crate::core::{ChosenBy, Core};
 use crate::discovery::local::{Seen, stock};
 use crate::identity::IdentityId;
 
@@ -143,7 +143,7 @@ fn dial_neighbour(core: &mut Core, peer: PeerId) {
         .condition(PeerCondition::Disconnected)
         .addresses(core.neighbours.of(&peer))
         .build();
-    match core.dial(options) {
+    match core.dial(options, ChosenBy::Us) {
         Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
         // The swarm makes no event of a dial that it refuses at once.
         Err(error) => core.dial_failed(Some(peer), error),
@@ -151,7 +151,8 @@ fn dial_neighbour(core: &mut Core, peer: PeerId) {
 }
 
 /// Dials a neighbour with whom only a relay connects us. Not from our listener's port: both
-/// may dial at one moment, and over TCP would meet in one connection without a listener.
+/// may dial at one moment, and over TCP would meet in one connection without a listener. Who such a peer
+/// is, it has chosen itself, by a circuit and an announcement: friends alone are told more than strangers.
 fn bypass_relay(core: &mut Core, peer: PeerId) {
     let addresses = core.neighbours.of(&peer);
     if addresses.is_empty() || core.links.path(&peer) != Some(Path::Relayed) {
@@ -162,7 +163,7 @@ fn bypass_relay(core: &mut Core, peer: PeerId) {
         .allocate_new_port()
         .addresses(addresses)
         .build();
-    match core.dial(options) {
+    match core.dial(options, ChosenBy::Others) {
         Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
         Err(error) => core.dial_failed(Some(peer), error),
     }
@@ -176,8 +177,11 @@ mod tests {
 
     use futures::StreamExt;
     use futures::stream::{self, BoxStream};
+    use libp2p::core::ConnectedPoint;
+    use libp2p::swarm::ConnectionId;
 
     use super::*;
+    use crate::core::links::Link;
     use crate::discovery::local::{
         Behaviour, LocalNetwork, LocalSocket, NEIGHBOURS_MAX, Neighbour, PER_PEER_MAX,
     };
@@ -268,6 +272,30 @@ mod tests {
         assert_eq!(core.neighbours.of(&friend).len(), 2);
         assert_eq!(core.neighbours.of(&liar), Vec::<Multiaddr>::new());
         assert_eq!(fake::dials(&core), 1);
+    }
+
+    #[test]
+    fn who_opens_a_circuit_and_announces_itself_is_dialled_and_not_told_who_we_are() {
+        let (mut core, _) = fake::core(Config::default());
+        let friend = friend_to_dial(&mut core);
+        let at = fake::address("/ip4/192.168.1.7/tcp/4150");
+        for (number, (peer, own_dials)) in [(PeerId::random(), 0), (friend, 1)].iter().enumerate() {
+            if own_dials == &0 {
+                let address = fake::address("/ip4/192.0.2.7/tcp/1/p2p-circuit");
+                let circuit = ConnectedPoint::Listener {
+                    local_addr: address.clone(),
+                    send_back_addr: address,
+                };
+                let connection = ConnectionId::new_unchecked(number);
+                core.links.add(connection, Link::new(*peer, &circuit));
+            }
+            let found = vec![(*peer, at.clone())];
+            Mdns.on_neighbours(&mut core, Seen::Discovered(found));
+            assert_eq!(fake::dials(&core), number as u32 + 1);
+            let protocol = core.swarm.behaviour_mut().protocol.as_mut();
+            let ours = protocol.expect("feeds are on").own_dials();
+            assert_eq!(ours, *own_dials);
+        }
     }
 
     #[test]

@@ -15,10 +15,10 @@ use libp2p::{Multiaddr, PeerId};
 use crate::api::{Event, LookupMethod, Miss, Missed, Path, Reply, Transport, Unreached};
 use crate::config::Config;
 use crate::core::CommandError;
-use crate::core::Core;
 use crate::core::replies::{ReplySender, answer, now_or_then, parsed};
 use crate::core::signal::{Signal, Whereabouts};
 use crate::core::timers::Timers;
+use crate::core::{ChosenBy, Core};
 use crate::identity::IdentityId;
 
 use super::Service;
@@ -254,7 +254,7 @@ impl Reach {
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(core.ways(everywhere))
             .build();
-        match core.dial(options) {
+        match core.dial(options, ChosenBy::Us) {
             // Whoever else dials this peer lets us know, too.
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
             Err(error) => core.dial_failed(Some(peer), error),
