@@ -34,6 +34,7 @@ mod peer_names;
 pub mod petname;
 pub mod protocol;
 pub mod pull;
+pub mod push;
 pub mod quic;
 #[cfg(feature = "real")]
 pub mod real;

@@ -32,6 +32,8 @@ const SUBSTREAMS: usize = 32;
 const SUBSTREAMS_OF_KAD: usize = 64;
 /// Questions of friends and to friends, which libp2p takes a hundred at once of.
 const SUBSTREAMS_OF_LOOKUPS: usize = 128;
+/// What is told of news both ways, four substreams each.
+const SUBSTREAMS_OF_PUSH: usize = 8;
 /// Circuits through one relay that end here, and requests for them.
 const SUBSTREAMS_OF_CIRCUITS: usize = 64;
 /// Requests to a relay that have not been answered, and those for its terms.
@@ -70,6 +72,7 @@ fn substreams_max(config: &Config) -> usize {
     [
         (config.kad.enabled, SUBSTREAMS_OF_KAD),
         (config.friends_lookup.enabled, SUBSTREAMS_OF_LOOKUPS),
+        (config.push.enabled, SUBSTREAMS_OF_PUSH),
         (config.relay_client.enabled, SUBSTREAMS_OF_CIRCUITS),
         (config.relay.enabled, relaying),
     ]
@@ -150,6 +153,7 @@ mod tests {
         };
         check("", 32);
         check("kad.enabled = true", 96);
+        check("push.enabled = true", 40);
         check("relay.enabled = true\nrelay_client.enabled = true", 116);
         check(
             "relay.enabled = true\nrelay.max_circuits_per_peer = 10000",

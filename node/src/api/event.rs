@@ -255,6 +255,11 @@ pub enum Event {
         /// Its readers, resolved; empty for public.
         readers: Vec<IdentityId>,
     }
+    /// A friend was told that there is something new for them.
+    Pushed = "pushed" {
+        /// Who.
+        to: IdentityId,
+    }
     /// An own post was opened to one more reader, durably.
     Granted = "granted" {
         /// Its name.

@@ -129,6 +129,17 @@ measures! {
     ),
         of Event::NeighbourGone { .. } => Sample::One;
 
+    /// Friends told that there is something new.
+    PUSH_SENT = count(
+        "push.sent",
+        [
+            "Times that a node told a friend",
+            " that there is something new, so that it is pulled at once",
+        ],
+        |config| config.push.enabled && config.feed.enabled,
+    ),
+        of Event::Pushed { .. } => Sample::One;
+
     /// Circuits through a relay, counted there.
     RELAY_CIRCUITS = count(
         "relay.circuits",

@@ -9,6 +9,7 @@ mod groups;
 mod kad;
 mod lookup_order;
 mod overrides;
+mod push;
 mod quic;
 mod reach;
 mod relay;
@@ -27,6 +28,7 @@ pub use discovery::{FriendsLookup, Mdns, MdnsImplementation, Rendezvous};
 pub use groups::{Gossip, GossipVersion};
 pub use kad::{Kad, KadMode};
 pub use lookup_order::{HolePunch, Reach};
+pub use push::Push;
 pub use quic::{Quic, QuicTransport};
 pub use reach::Bootstrap;
 pub use relay::{Listed, Relay, RelayAccess, RelayChoice, RelayClient, RelayWhen};
@@ -76,6 +78,8 @@ pub struct Config {
     pub auth: Auth,
     /// Pulling the feeds of those one follows.
     pub sync: Sync,
+    /// Telling friends at once that there is something new.
+    pub push: Push,
     /// Answering the pulls of others.
     pub serve: Serve,
     /// Groups without storage.
@@ -226,6 +230,7 @@ impl Config {
             self.mdns.check(),
             self.rendezvous.check(),
             self.friends_lookup.check(),
+            self.push.check(),
         ] {
             checked.map_err(|(path, reason)| invalid(path, &reason))?;
         }

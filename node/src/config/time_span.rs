@@ -47,6 +47,11 @@ pub enum TimeSpanError {
 }
 
 impl TimeSpan {
+    /// `millis` whole milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     /// `seconds` whole seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))

@@ -19,6 +19,7 @@ use crate::gossip::{self, Groups};
 use crate::kad;
 use crate::keep_alive;
 use crate::protocol::{self, Context};
+use crate::push;
 use crate::relay::terms::{self, RelayLoad};
 use crate::relay::{AdmissionPolicy, server};
 
@@ -60,6 +61,8 @@ pub struct NodeBehaviour {
     pub relay_client: Optional<relay::client::Behaviour>,
     /// Asks friends where somebody is, and answers them.
     pub friends: Optional<friends::Behaviour>,
+    /// Tells friends that there is something new, and is told by them.
+    pub push: Optional<push::Behaviour>,
     /// Registers us, and asks for others, at rendezvous points.
     pub rendezvous: Optional<discovery::rendezvous::Client>,
     /// Registers others.
@@ -149,6 +152,7 @@ impl NodeBehaviour {
         let lookup = &context.config.friends_lookup;
         let asking =
             (lookup.enabled && feed.enabled).then(|| friends::behaviour(lookup.patience()));
+        let pushing = (context.config.push.enabled && feed.enabled).then(push::behaviour);
         let points = &context.config.rendezvous;
         let rendezvous = points
             .client
@@ -187,6 +191,7 @@ impl NodeBehaviour {
             relay_terms: optional(relay_terms),
             relay_client: optional(relay_client),
             friends: optional(asking),
+            push: optional(pushing),
             rendezvous: optional(rendezvous),
             rendezvous_server: optional(rendezvous_server),
             mdns: optional(mdns),
@@ -240,7 +245,7 @@ mod tests {
         let check = |what, bytes: usize, bytes_max| {
             assert!(bytes <= bytes_max, "{what}: {bytes} B");
         };
-        check("handlers", size_of::<THandler<NodeBehaviour>>(), 704);
+        check("handlers", size_of::<THandler<NodeBehaviour>>(), 712);
         check(
             "from handlers",
             size_of::<THandlerOutEvent<NodeBehaviour>>(),

@@ -169,6 +169,11 @@ pub enum Signal {
         /// How much.
         limit: CircuitLimit,
     },
+    /// There is something new of ours, for these readers; for all if there is no list.
+    Posted {
+        /// Who may read it.
+        readers: Option<Vec<IdentityId>>,
+    },
     /// A friend's feed is to be pulled as soon as it can be.
     PullWanted(IdentityId),
     /// A pull of a friend's feed has ended, whatever it has brought.

@@ -37,6 +37,11 @@ impl<T: Copy + Ord> Timers<T> {
         }
     }
 
+    /// Whether `timer` is set.
+    pub fn contains(&self, timer: T) -> bool {
+        self.times.contains_key(&timer)
+    }
+
     /// When the next timer is due.
     pub fn next_time(&self) -> Option<Instant> {
         self.order.first().map(|(time, _)| *time)

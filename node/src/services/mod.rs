@@ -29,6 +29,7 @@ mod listening;
 mod mdns;
 mod port_mapping;
 mod posts;
+mod push;
 mod reach;
 mod reachability;
 mod relay;
@@ -135,6 +136,10 @@ services! {
     feed: feed::Feed {
         commands { Pull { from } => pull }
         events { Protocol => on_protocol }
+    }
+    /// Telling friends at once that there is something new.
+    push: push::Push {
+        events { Push => on_push }
     }
     /// Own posts, and what is read of all.
     posts: posts::Posts {

@@ -20,6 +20,7 @@ mod keep_alive;
 mod liar;
 mod listening;
 mod neighbours;
+mod push;
 mod quic;
 mod reach;
 mod relays;

@@ -7,6 +7,7 @@ use crate::audience::Audience;
 use crate::config::Config;
 use crate::core::Core;
 use crate::core::replies::{ReplySender, answer};
+use crate::core::signal::Signal;
 use crate::identity::IdentityId;
 use crate::op::OpId;
 use crate::protocol::tell_ended;
@@ -49,6 +50,8 @@ impl Posts {
                     stamp_ms: posted.stamp_ms,
                     readers: posted.readers.clone(),
                 });
+                let readers = Some(posted.readers.clone()).filter(|readers| !readers.is_empty());
+                core.raise(Signal::Posted { readers });
                 for reader in &posted.left_out {
                     core.emit(&Event::ReaderLeftOut {
                         op: posted.op,
@@ -73,6 +76,8 @@ impl Posts {
             move |_: &mut Self, core, reply, granted| {
                 if granted == Granted::New {
                     core.emit(&Event::Granted { op, reader });
+                    let readers = Some(vec![reader]);
+                    core.raise(Signal::Posted { readers });
                 }
                 answer(reply, Ok(Reply::Done));
             },
