@@ -35,8 +35,6 @@ pub mod punch;
 pub use act::Act;
 pub use action::{Action, Declared, WorkloadFields, kinds, read};
 pub use drawing::{Drawing, Plan, Turn};
-/// Metrics that the ledger of posts and the counts of what nodes tell give their figures.
-pub(crate) use feed::metrics as told_by_nodes;
 pub use kind::{Actor, Kind};
 pub use reading::{HEADER_BYTES, Reading};
 pub use registry::{Entry, perform, serve, trackers};

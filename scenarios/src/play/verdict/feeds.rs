@@ -12,7 +12,7 @@ use super::losses::{self, Lost, UNKNOWN};
 use super::metrics::Metrics;
 use crate::play::ledger::{Entry, Fate};
 use crate::play::run::{Run, State};
-use crate::workload::told_by_nodes::{
+use crate::workload::feed::metrics::{
     DISK_ACKED_LOST, FEED_DELIVERED, FEED_DELIVERY_LATENCY, FEED_LEAKED, FEED_MISSED_FOREVER,
 };
 

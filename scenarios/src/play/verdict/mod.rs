@@ -26,8 +26,8 @@ use crate::metrics::world::{
 };
 use crate::program::running;
 use crate::testbed::Traffic;
+use crate::workload::feed::metrics::{FEED_REFUSED, PULL_LATENCY, PULL_SUCCESS};
 use crate::workload::not_done::{NotDone, Reason};
-use crate::workload::told_by_nodes::{FEED_REFUSED, PULL_LATENCY, PULL_SUCCESS};
 use crate::workload::{self, Ended, Results};
 use crate::world::Step;
 pub use feeds::MEANINGS as MISSED_MEANINGS;

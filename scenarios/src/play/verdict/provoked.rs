@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use orrery_reports::record::Metric;
 
 use crate::play;
-use crate::workload::told_by_nodes::FEED_MISSED_FOREVER;
+use crate::workload::feed::metrics::FEED_MISSED_FOREVER;
 
 const HEAD: &str = "name = 't'\nduration = '60s'\nwarmup = '1s'\n\
                     [network]\ndelays = 'three-regions'\n\
