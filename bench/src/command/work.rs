@@ -15,7 +15,7 @@ use super::Format;
 use crate::profile::{Part, Profile, Share};
 use crate::table::Table;
 use crate::work::{
-    Case, Instants, Machine, Measurement, Order, WorkError, figures, in_own_process, page, spread,
+    Case, Instants, Machine, Measurement, Request, WorkError, figures, in_own_process, page, spread,
 };
 
 /// What to measure.
@@ -96,34 +96,34 @@ pub fn run(options: &Options, program: &Path, out: &mut impl Write) -> Result<()
     if options.connected <= options.booted {
         bail!("--connected must be later than --booted");
     }
-    let orders = orders(options)?;
-    let mut runs = vec![Vec::new(); orders.len()];
-    let mut hashes: Vec<Option<String>> = vec![None; orders.len()];
+    let requests = requests(options)?;
+    let mut runs = vec![Vec::new(); requests.len()];
+    let mut hashes: Vec<Option<String>> = vec![None; requests.len()];
     // In turns, so that what else the machine does is spread over all.
     for _ in 0..options.repeat {
-        for (place, (_, order)) in orders.iter().enumerate() {
-            let measured = in_own_process(program, order)?;
+        for (place, (_, request)) in requests.iter().enumerate() {
+            let measured = in_own_process(program, request)?;
             keep_hash(&mut hashes[place], &measured.result.trace_hash)?;
-            runs[place].push(figures(&measured, order.job.scenario.hosts()));
+            runs[place].push(figures(&measured, request.job.scenario.hosts()));
         }
     }
     let folder = options.out.clone().unwrap_or_else(|| {
-        let name = orders
+        let name = requests
             .first()
-            .map_or("", |(_, order)| &order.job.scenario.name);
+            .map_or("", |(_, request)| &request.job.scenario.name);
         Path::new("target/orrery-bench").join(name)
     });
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut cases = Vec::new();
-    for (((name, order), runs), mut hash) in orders.into_iter().zip(runs).zip(hashes) {
+    for (((name, request), runs), mut hash) in requests.into_iter().zip(runs).zip(hashes) {
         let mut profile = None;
         if options.profile {
-            let order = Order {
+            let request = Request {
                 profile: true,
-                ..order
+                ..request
             };
-            let measured = in_own_process(program, &order)?;
+            let measured = in_own_process(program, &request)?;
             keep_hash(&mut hash, &measured.result.trace_hash)?;
             let file = folder.join(format!("{name}.folded"));
             write_file(&file, &measured.folded)?;
@@ -161,8 +161,8 @@ fn write_file(file: &Path, text: &str) -> Result<()> {
 
 /// What is to be measured, with names: the fidelities that were asked for, or the
 /// variant.
-fn orders(options: &Options) -> Result<Vec<(String, Order)>> {
-    let order = |settings: &[String]| -> Result<(String, Order)> {
+fn requests(options: &Options) -> Result<Vec<(String, Request)>> {
+    let request = |settings: &[String]| -> Result<(String, Request)> {
         let plan = load(&options.scenario, settings)?;
         let mut cases = plan.cases.into_iter();
         let case = match &options.variant {
@@ -187,7 +187,7 @@ fn orders(options: &Options) -> Result<Vec<(String, Order)>> {
         let profile = false;
         Ok((
             case.name,
-            Order {
+            Request {
                 job,
                 instants,
                 profile,
@@ -195,13 +195,13 @@ fn orders(options: &Options) -> Result<Vec<(String, Order)>> {
         ))
     };
     if options.fidelity.is_empty() {
-        return Ok(vec![order(&options.set)?]);
+        return Ok(vec![request(&options.set)?]);
     }
     let of_fidelity = |fidelity: &Fidelity| {
         let mut settings = options.set.clone();
         settings.push(format!("network.fidelity={}", fidelity.name()));
-        let (_, order) = order(&settings)?;
-        Ok((fidelity.name().to_owned(), order))
+        let (_, request) = request(&settings)?;
+        Ok((fidelity.name().to_owned(), request))
     };
     options.fidelity.iter().map(of_fidelity).collect()
 }

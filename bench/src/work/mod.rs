@@ -11,7 +11,7 @@ mod run;
 pub use figures::{Figure, Spread, figures, spread};
 pub use machine::Machine;
 pub use page::page;
-pub use run::{Instants, Measured, Memory, Order, WorkError, in_own_process, serve};
+pub use run::{Instants, Measured, Memory, Request, WorkError, in_own_process, serve};
 
 use serde::Serialize;
 

@@ -16,7 +16,7 @@ use crate::profile::{Profile, ProfileError, Sampler, folded};
 
 /// What a process is asked to measure.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Order {
+pub struct Request {
     /// What is played.
     pub job: Job,
     /// When memory is looked at.
@@ -85,11 +85,11 @@ pub enum WorkError {
     Differ(String, String),
 }
 
-/// Has `program worker` measure `order`.
+/// Has `program worker` measure `request`.
 ///
 /// # Errors
 /// [`WorkError`], but for [`WorkError::Differ`].
-pub fn in_own_process(program: &Path, order: &Order) -> Result<Measured, WorkError> {
+pub fn in_own_process(program: &Path, request: &Request) -> Result<Measured, WorkError> {
     let mut child = Command::new(program)
         .arg("worker")
         .stdin(Stdio::piped())
@@ -97,7 +97,7 @@ pub fn in_own_process(program: &Path, order: &Order) -> Result<Measured, WorkErr
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
         // A process that dies early does not read; its status tells why.
-        let _ = serde_json::to_writer(&mut input, order);
+        let _ = serde_json::to_writer(&mut input, request);
         let _ = input.write_all(b"\n");
     }
     let mut line = String::new();
@@ -115,7 +115,7 @@ pub fn in_own_process(program: &Path, order: &Order) -> Result<Measured, WorkErr
     }
 }
 
-/// The measuring process: reads one order from `input`, and writes what it measured
+/// The measuring process: reads one request from `input`, and writes what it measured
 /// to `output`.
 ///
 /// # Errors
@@ -129,7 +129,7 @@ pub fn serve(input: &mut impl BufRead, output: &mut impl Write) -> Result<(), Wo
     Ok(())
 }
 
-fn measure(order: &Order) -> Result<Measured, WorkError> {
+fn measure(request: &Request) -> Result<Measured, WorkError> {
     let begin = Memory {
         resident_bytes: resident_bytes(),
         connection_ends: 0,
@@ -137,7 +137,7 @@ fn measure(order: &Order) -> Result<Measured, WorkError> {
     let Instants {
         booted_ns,
         connected_ns,
-    } = order.instants;
+    } = request.instants;
     let (mut booted, mut connected, mut end) = (None, None, begin);
     let mut look = |progress: Progress| {
         end = Memory {
@@ -151,9 +151,9 @@ fn measure(order: &Order) -> Result<Measured, WorkError> {
             connected = Some(end);
         }
     };
-    let sampler = order.profile.then(Sampler::start).transpose()?;
+    let sampler = request.profile.then(Sampler::start).transpose()?;
     let stops = [booted_ns, connected_ns].map(SimTime::from_nanos);
-    let played = play::run_with_stops(&order.job, &stops, &mut look);
+    let played = play::run_with_stops(&request.job, &stops, &mut look);
     let stacks = sampler.map(Sampler::finish).transpose()?;
     Ok(Measured {
         result: played.into_result(),

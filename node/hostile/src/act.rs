@@ -16,7 +16,7 @@ use orrery_node::protocol::auth::{Ends, prove};
 use crate::chance::Chance;
 use crate::connection::Connection;
 use crate::kinds::Kind;
-use crate::program::{Hostile, Target, Told};
+use crate::program::{ActEvent, Hostile, Target};
 
 /// The protocol by which an identity is proved.
 pub const AUTH: &str = "/orrery/auth/2";
@@ -49,7 +49,7 @@ pub struct Act<'a> {
 impl Act<'_> {
     /// Notes that the misbehaviour has begun.
     pub fn reaches(&self) {
-        self.hostile.tell(self.kind, Told::Reached);
+        self.hostile.tell(self.kind, ActEvent::Reached);
     }
 
     /// How long an act goes on.

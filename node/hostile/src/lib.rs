@@ -23,5 +23,5 @@ mod wires;
 
 pub use act::Effect;
 pub use kinds::Kind;
-pub use program::{Hostile, Plan, Target, Told, Witness};
+pub use program::{ActEvent, ActObserver, Hostile, Plan, Target};
 pub use wires::Wires;

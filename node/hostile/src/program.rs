@@ -46,7 +46,7 @@ pub struct Target {
 
 /// What a hostile peer tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum ActEvent {
     /// An act begins.
     Begun,
     /// An act was left out because too many are under way.
@@ -58,9 +58,9 @@ pub enum Told {
 }
 
 /// Is told what a hostile peer does. Called on its own task: it must not block.
-pub trait Witness: Send + Sync {
+pub trait ActObserver: Send + Sync {
     /// Takes note.
-    fn told(&self, kind: Kind, what: Told);
+    fn on_event(&self, kind: Kind, what: ActEvent);
 }
 
 /// A peer that misbehaves.
@@ -76,7 +76,7 @@ pub struct Hostile {
     /// Decides what it draws.
     pub seed: [u8; 32],
     /// Told of each act.
-    pub witness: Arc<dyn Witness>,
+    pub observer: Arc<dyn ActObserver>,
 }
 
 impl Hostile {
@@ -90,7 +90,7 @@ impl Hostile {
     pub async fn act(&self, kind: Kind, number: u64) -> Effect {
         let purpose = format!("{} {number}", kind.name());
         let mut chance = Chance::new(&self.seed, &purpose);
-        self.tell(kind, Told::Begun);
+        self.tell(kind, ActEvent::Begun);
         let effect = match chance.pick(&self.targets) {
             Some(target) => {
                 let act = Act {
@@ -103,12 +103,12 @@ impl Hostile {
             }
             None => Effect::Unreached,
         };
-        self.tell(kind, Told::Ended(effect));
+        self.tell(kind, ActEvent::Ended(effect));
         effect
     }
 
-    pub(crate) fn tell(&self, kind: Kind, what: Told) {
-        self.witness.told(kind, what);
+    pub(crate) fn tell(&self, kind: Kind, what: ActEvent) {
+        self.observer.on_event(kind, what);
     }
 
     async fn repeat(&self, kind: Kind) {
@@ -124,7 +124,7 @@ impl Hostile {
             if under_way.len() < self.plan.at_once_max {
                 under_way.push(self.act(kind, number));
             } else {
-                self.tell(kind, Told::LeftOut);
+                self.tell(kind, ActEvent::LeftOut);
             }
             let mut pause = Delay::new(self.plan.every).fuse();
             loop {

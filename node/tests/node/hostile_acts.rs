@@ -8,16 +8,16 @@ use libp2p::core::transport::MemoryTransport;
 use orrery_node::api::{Audience, Command, Event, LookupMethod, Reply};
 use orrery_node::environment::{ByteStream, Wire};
 use orrery_node::keys::Keys;
-use orrery_node_hostile::{Effect, Hostile, Kind, Plan, Target, Told, Wires, Witness};
+use orrery_node_hostile::{ActEvent, ActObserver, Effect, Hostile, Kind, Plan, Target, Wires};
 
 use crate::liar::answers;
 use crate::world::{PATIENCE, TestNode};
 
 /// Takes no notes: the tests see what acts return and what nodes tell.
-struct Nobody;
+struct Unobserved;
 
-impl Witness for Nobody {
-    fn told(&self, _: Kind, _: Told) {}
+impl ActObserver for Unobserved {
+    fn on_event(&self, _: Kind, _: ActEvent) {}
 }
 
 /// A hostile peer whose acts on `nodes` go on for `hold`.
@@ -50,7 +50,7 @@ fn hostile(seed: u8, nodes: &[&TestNode], hold: Duration) -> Hostile {
         targets: nodes.iter().map(target).collect(),
         wires: Wires::new(memory),
         seed: [seed; 32],
-        witness: Arc::new(Nobody),
+        observer: Arc::new(Unobserved),
     }
 }
 

@@ -11,7 +11,7 @@ use orrery::metrics::{Definition, latency, not_done, value};
 use orrery::play::run::Run;
 use orrery::workload::not_done::Reason;
 use orrery::workload::{
-    Actor, Drawing, Ended, Kind, Planned, Reading, Results, Told, Tracker, Turn,
+    Actor, Drawing, Ended, Kind, Planned, Reading, Results, NodeEvent, Tracker, Turn,
 };
 use orrery_node::api::Event;
 use orrery_node::extension::NodeService;
@@ -118,7 +118,7 @@ impl Kind for Hello {
 }
 
 impl Tracker for Visits {
-    fn on_event(&mut self, told: &Told<'_>) {
+    fn on_event(&mut self, told: &NodeEvent<'_>) {
         if let Event::ServiceTold {
             service,
             what,

@@ -95,7 +95,7 @@ fn play(
         pass(&run, course, end, stops, progress);
         let failed = course.failed();
         course.close();
-        verdict::judge(&run, job, failed)
+        verdict::collect(&run, job, failed)
     })?;
     played.result.trace_hash = outcome.trace_hash;
     played.result.events = outcome.events;

@@ -9,7 +9,7 @@ use orrery_node::environment::Observer;
 use orrery_node::protocol::{FEED_PROTOCOL, Reason};
 
 use super::run::{Run, State};
-use crate::workload::Told;
+use crate::workload::NodeEvent;
 
 /// Passes on what the node of a host tells.
 pub struct NodeObserver {
@@ -61,7 +61,7 @@ impl Run {
             let is_teller = |peer: &PeerId| names.of_peer(peer) == Some(host);
             state.measured.note(&is_teller, now_ns, event);
         }
-        state.trackers.on_event(&Told {
+        state.trackers.on_event(&NodeEvent {
             host,
             now_ns,
             measured,

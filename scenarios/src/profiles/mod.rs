@@ -75,7 +75,7 @@ struct Found {
 
 /// What a profile tells people.
 #[derive(Default)]
-struct Told {
+struct Explained {
     summary: String,
     source: String,
     figures: String,
@@ -124,7 +124,7 @@ impl<'a> Profiles<'a> {
         let profile = delay::parse(&found.shown, &found.text, |table| {
             found.table(table, TABLE_BYTES_MAX)
         })?;
-        self.note(DELAY, name, found, || Told {
+        self.note(DELAY, name, found, || Explained {
             summary: profile.summary.clone(),
             source: profile.source.clone(),
             figures: figures::delay(&profile),
@@ -141,7 +141,7 @@ impl<'a> Profiles<'a> {
         let profile = access::parse(&found.shown, &found.text, &|trace| {
             found.table(trace, TRACE_BYTES_MAX)
         })?;
-        self.note(ACCESS, name, found, || Told {
+        self.note(ACCESS, name, found, || Explained {
             summary: profile.summary.clone(),
             source: profile.source.clone(),
             figures: figures::access(&profile),
@@ -156,7 +156,7 @@ impl<'a> Profiles<'a> {
     pub fn nat(&self, name: &str) -> Result<NatProfile, ProfileError> {
         let found = self.find(NAT, name, NATS)?;
         let profile = nat::parse(&found.shown, &found.text)?;
-        self.note(NAT, name, found, || Told {
+        self.note(NAT, name, found, || Explained {
             summary: profile.summary.clone(),
             source: profile.source.clone(),
             figures: figures::nat(&profile),
@@ -173,7 +173,7 @@ impl<'a> Profiles<'a> {
         let profile = churn::parse(&found.shown, &found.text, &|table| {
             found.table(table, FILE_BYTES_MAX)
         })?;
-        self.note(CHURN, name, found, || Told {
+        self.note(CHURN, name, found, || Explained {
             summary: profile.summary.clone(),
             source: profile.source.clone(),
             figures: figures::churn(&profile),
@@ -195,7 +195,7 @@ impl<'a> Profiles<'a> {
             }
         };
         let found = Found::new(name, &text, Tables::BuiltIn(""));
-        self.note(TABLE, name, found, Told::default);
+        self.note(TABLE, name, found, Explained::default);
         Ok(text)
     }
 
@@ -211,7 +211,7 @@ impl<'a> Profiles<'a> {
         };
         let found = built_in.find(NAT_MIX, name, NAT_MIXES)?;
         let mix = nat_mix::parse(name, &found.text)?;
-        self.note(NAT_MIX, name, found, || Told {
+        self.note(NAT_MIX, name, found, || Explained {
             summary: mix.summary.clone(),
             source: mix.source.clone(),
             figures: figures::nat_mix(&mix),
@@ -284,9 +284,9 @@ impl<'a> Profiles<'a> {
     fn own_trace(&self, trace: &str) -> Result<String, ProfileError> {
         let text = self.find_own_trace(trace)?;
         let found = Found::new(trace, &text, Tables::BuiltIn(""));
-        self.note(TRACE, trace, found, || Told {
+        self.note(TRACE, trace, found, || Explained {
             figures: "a trace of rates".to_owned(),
-            ..Told::default()
+            ..Explained::default()
         });
         Ok(text)
     }
@@ -312,14 +312,14 @@ impl<'a> Profiles<'a> {
     }
 
     /// Remembers that a profile was asked for.
-    fn note(&self, kind: &str, name: &str, found: Found, told: impl FnOnce() -> Told) {
+    fn note(&self, kind: &str, name: &str, found: Found, told: impl FnOnce() -> Explained) {
         let key = (kind.to_owned(), name.to_owned());
         let mut used = self.used.borrow_mut();
         used.entry(key).or_insert_with(|| {
             let mut tables = found.named.into_inner();
             tables.retain(|_, text| text.len() <= KEPT_BYTES_MAX);
             let is_kept = found.text.len() <= KEPT_BYTES_MAX;
-            let Told {
+            let Explained {
                 summary,
                 source,
                 figures,

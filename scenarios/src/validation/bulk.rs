@@ -64,7 +64,7 @@ impl Bulk {
         let read: Arc<Vec<AtomicU64>> = Arc::new((0..self.senders).map(|_| 0.into()).collect());
         let (received, outcome) = Simulation::new(seed)
             .run(|world| {
-                self.furnish(seed, &read);
+                self.build_topology(seed, &read);
                 let counts = || -> Vec<u64> {
                     let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
                     read.iter().map(load).collect()
@@ -82,7 +82,7 @@ impl Bulk {
         }
     }
 
-    fn furnish(&self, seed: u64, read: &Arc<Vec<AtomicU64>>) {
+    fn build_topology(&self, seed: u64, read: &Arc<Vec<AtomicU64>>) {
         let senders: Vec<HostId> = (0..self.senders)
             .map(|number| host::add(HostSpec::named(&format!("sender[{number}]"))))
             .collect();

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::not_done::Reason;
-use super::{Actor, Drawing, HostDown, Kind, Planned, Reading, Told, Tracker, Turn};
+use super::{Actor, Drawing, HostDown, Kind, NodeEvent, Planned, Reading, Tracker, Turn};
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts};
@@ -164,7 +164,7 @@ impl Dials {
 }
 
 impl Tracker for Dials {
-    fn on_event(&mut self, told: &Told<'_>) {
+    fn on_event(&mut self, told: &NodeEvent<'_>) {
         if self.open.is_empty() {
             return;
         }

@@ -39,5 +39,5 @@ pub use kind::{Actor, Kind};
 pub use reading::{HEADER_BYTES, Reading};
 pub use registry::{Entry, perform, serve, trackers};
 pub(crate) use registry::{add, ready};
-pub use tracker::{Ended, HostDown, Names, Planned, Results, Told, Tracker, Untracked};
+pub use tracker::{Ended, HostDown, Names, NodeEvent, Planned, Results, Tracker, Untracked};
 pub use trackers::Trackers;

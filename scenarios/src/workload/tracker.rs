@@ -28,7 +28,7 @@ use crate::world::World;
 /// What follows the actions of one kind.
 pub trait Tracker: Any + Send {
     /// A node tells something.
-    fn on_event(&mut self, told: &Told<'_>) {
+    fn on_event(&mut self, told: &NodeEvent<'_>) {
         let _ = told;
     }
 
@@ -112,7 +112,7 @@ impl Names {
 }
 
 /// What a node tells.
-pub struct Told<'a> {
+pub struct NodeEvent<'a> {
     /// The host that it runs on.
     pub host: u32,
     /// When, in simulated nanoseconds.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use orrery_sim::watch::Watch;
 
 use super::not_done::NotDone;
-use super::{Ended, HostDown, Results, Told, Tracker};
+use super::{Ended, HostDown, NodeEvent, Results, Tracker};
 use crate::play::Gone;
 
 /// What follows the actions of each kind in a run.
@@ -42,7 +42,7 @@ impl Trackers {
     }
 
     /// See [`Tracker::on_event`].
-    pub fn on_event(&mut self, told: &Told<'_>) {
+    pub fn on_event(&mut self, told: &NodeEvent<'_>) {
         self.tell(|tracker| tracker.on_event(told));
     }
 

@@ -80,7 +80,7 @@ impl Gateways {
                         continue;
                     }
                     let names = [group.name.as_str(), ""];
-                    let settled = gateways.settle(names, homes, &hosts[range], seed);
+                    let settled = gateways.place_hosts(names, homes, &hosts[range], seed);
                     gateways.at_home.extend(settled);
                     if let (Some(lan), Some(gateway)) = (lan, gateways.at_home.last()) {
                         of_lan.insert(lan, *gateway);
@@ -128,7 +128,7 @@ impl Gateways {
                 (None, Some(homes)) => {
                     let group = format!("{}.{}", group.name, interface.name);
                     let suffix = format!(".{}", interface.name);
-                    self.settle([&group, &suffix], homes, hosts, seed)
+                    self.place_hosts([&group, &suffix], homes, hosts, seed)
                 }
                 (None, None) => Vec::new(),
             };
@@ -142,7 +142,7 @@ impl Gateways {
 
     /// Puts hosts into homes, which the names of their group and after those of hosts tell apart
     /// from other homes. Returns what each host stands behind.
-    fn settle(
+    fn place_hosts(
         &mut self,
         [group, suffix]: [&str; 2],
         homes: &Homes,

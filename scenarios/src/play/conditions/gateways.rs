@@ -16,7 +16,7 @@ pub(super) fn enter(run: &Run, gateway: usize, fault: usize, phase: Phase) {
 }
 
 /// Gives a gateway the lifetimes that the faults in force leave it.
-pub(super) fn settle(run: &Run, gateway: usize) {
+pub(super) fn apply(run: &Run, gateway: usize) {
     let (of_nat, of_firewall) = {
         let state = run.state();
         let Some(of_gateway) = state.conditions.gateways.get(&gateway) else {

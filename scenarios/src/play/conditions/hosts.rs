@@ -26,7 +26,7 @@ pub(super) fn enter(run: &Run, host: u32, fault: usize, phase: Phase) {
 }
 
 /// Makes of a host what the faults in force leave of it.
-pub(super) fn settle(run: &Arc<Run>, host: u32) {
+pub(super) fn apply(run: &Arc<Run>, host: u32) {
     let (before, now) = {
         let mut state = run.state();
         let Some(of_host) = state.conditions.hosts.get_mut(&host) else {
@@ -62,7 +62,7 @@ pub(super) fn settle(run: &Arc<Run>, host: u32) {
         run.testbed.power().restore(host);
     }
     effects::count_of_host(run, host, &before, &now);
-    life::settle(run, host);
+    life::apply(run, host);
 }
 
 /// Lets those conditions hold at a host that faults in force there make, each of one kind alone.

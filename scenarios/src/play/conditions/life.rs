@@ -19,11 +19,11 @@ use crate::workload;
 pub fn boot_is_due(run: &Arc<Run>, host: u32) {
     run.state().conditions.lives[host as usize].is_due = true;
     super::effects::count_of_boot(run, host);
-    settle(run, host);
+    apply(run, host);
 }
 
 /// Starts a host's programs if they are to run and do not.
-pub(super) fn settle(run: &Arc<Run>, host: u32) {
+pub(super) fn apply(run: &Arc<Run>, host: u32) {
     let was_ending = {
         let mut state = run.state();
         let conditions = &mut state.conditions;

@@ -36,13 +36,13 @@ pub fn change(run: &Arc<Run>, fault: usize, change: &Change, is_last: bool) {
         (Acts::OnHosts(..), Target::Host(host), Phase::Begins | Phase::Ends) => {
             hosts::enter(run, host, fault, change.phase);
             if is_last {
-                hosts::settle(run, host);
+                hosts::apply(run, host);
             }
         }
         (Acts::OnGateways(..), Target::Gateway(gateway), Phase::Begins | Phase::Ends) => {
             gateways::enter(run, gateway, fault, change.phase);
             if is_last {
-                gateways::settle(run, gateway);
+                gateways::apply(run, gateway);
             }
         }
         (Acts::StrikesHosts(_, kind), Target::Host(host), Phase::Strikes { amount }) => {

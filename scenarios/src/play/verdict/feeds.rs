@@ -20,7 +20,7 @@ use crate::workload::feed::metrics::{
 ///
 /// # Errors
 /// The store on a host's disk cannot be read: nothing is known then.
-pub fn judge(
+pub fn collect(
     run: &Run,
     whole: bool,
     metrics: &mut Metrics,

@@ -37,7 +37,7 @@ use metrics::Metrics;
 const STALLED_NAMED_MAX: usize = 5;
 
 /// Judges a run that has ended, or `failed` on its way.
-pub fn judge(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
+pub fn collect(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
     let mut failure = None;
     conditions::count_rest(run);
     let mut result = SeedResult {
@@ -50,7 +50,7 @@ pub fn judge(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
         network(run, &traffic, &mut metrics);
     }
     told(run, &mut metrics);
-    relays::judge(run, &mut metrics);
+    relays::collect(run, &mut metrics);
     if !failed && whole {
         failure = stalled(run);
     }
@@ -75,7 +75,7 @@ pub fn judge(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
     asked_in_vain(run, not_done, &mut metrics);
     running::collect(run, &mut metrics, &mut result);
     if !failed {
-        let judged = feeds::judge(run, whole, &mut metrics, &mut result);
+        let judged = feeds::collect(run, whole, &mut metrics, &mut result);
         failure = judged.map_or_else(|why| Some(Failure::Unplayed { why }), |()| failure);
     }
     result.metrics = metrics.all;

@@ -12,7 +12,7 @@ use crate::play::relays::circuit_bytes;
 use crate::play::run::Run;
 
 /// Notes how relays were used, if any node relays or uses them.
-pub fn judge(run: &Run, metrics: &mut Metrics) {
+pub fn collect(run: &Run, metrics: &mut Metrics) {
     if !run.uses_relays() {
         return;
     }

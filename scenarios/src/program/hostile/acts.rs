@@ -8,7 +8,9 @@ use futures::FutureExt;
 use futures::future::select;
 use futures_timer::Delay;
 use orrery_node::environment::Disk;
-use orrery_node_hostile::{Effect, Hostile as Peer, Kind, Plan, Target, Told, Wires, Witness};
+use orrery_node_hostile::{
+    ActEvent, ActObserver, Effect, Hostile as Peer, Kind, Plan, Target, Wires,
+};
 use orrery_reports::record::{Fault, SeedResult};
 
 use super::Hostile;
@@ -55,28 +57,28 @@ struct Noting {
     host: u32,
 }
 
-impl Witness for Noting {
-    fn told(&self, kind: Kind, what: Told) {
+impl ActObserver for Noting {
+    fn on_event(&self, kind: Kind, what: ActEvent) {
         let number = match what {
-            Told::Begun => 0,
-            Told::LeftOut => 1,
-            Told::Reached => 2,
-            Told::Ended(Effect::Refused) => 3,
-            Told::Ended(Effect::Borne) => 4,
-            Told::Ended(Effect::Unreached) => 5,
+            ActEvent::Begun => 0,
+            ActEvent::LeftOut => 1,
+            ActEvent::Reached => 2,
+            ActEvent::Ended(Effect::Refused) => 3,
+            ActEvent::Ended(Effect::Borne) => 4,
+            ActEvent::Ended(Effect::Unreached) => 5,
         };
         let told = [kind.name().as_bytes(), &[number]].concat();
         self.run.testbed.report(self.host, &told);
         let mut state = self.run.state();
         let counts = state.programs.of::<Acts>().entry(kind).or_default();
         match what {
-            Told::Begun => counts.attempts += 1,
-            Told::LeftOut => counts.left_out += 1,
-            Told::Reached => counts.reached += 1,
-            Told::Ended(Effect::Refused) => counts.refused += 1,
-            Told::Ended(Effect::Borne) => counts.borne += 1,
+            ActEvent::Begun => counts.attempts += 1,
+            ActEvent::LeftOut => counts.left_out += 1,
+            ActEvent::Reached => counts.reached += 1,
+            ActEvent::Ended(Effect::Refused) => counts.refused += 1,
+            ActEvent::Ended(Effect::Borne) => counts.borne += 1,
             // Attempts that never came to their misbehaviour are those that are missing in the others.
-            Told::Ended(Effect::Unreached) => {}
+            ActEvent::Ended(Effect::Unreached) => {}
         }
     }
 }
@@ -109,7 +111,7 @@ fn start(hostile: &Hostile, run: &Arc<Run>, host: u32) {
         targets: targets.map(|target| target_of(run, target)).collect(),
         wires: Wires::new(wires),
         seed,
-        witness: Arc::new(Noting {
+        observer: Arc::new(Noting {
             run: Arc::clone(run),
             host,
         }),

@@ -11,7 +11,7 @@ use orrery_reports::stats::Recorder;
 use super::{Wanted, figures};
 use crate::play::{Down, Gone, Kinds};
 use crate::workload::not_done::Reason;
-use crate::workload::{Ended, HostDown, Results, Told, Tracker};
+use crate::workload::{Ended, HostDown, NodeEvent, Results, Tracker};
 
 crate::named::named! {
     /// Why an attempt failed.
@@ -327,7 +327,7 @@ impl Connects {
 }
 
 impl Tracker for Connects {
-    fn on_event(&mut self, told: &Told<'_>) {
+    fn on_event(&mut self, told: &NodeEvent<'_>) {
         let (host, now_ns) = (told.host, told.now_ns);
         match told.event {
             Event::Reached {

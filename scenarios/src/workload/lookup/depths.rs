@@ -18,10 +18,10 @@ const DEPTH_MAX: u32 = 64;
 
 /// Who first named whom, in each query that is followed.
 #[derive(Debug, Default)]
-pub struct Depths(Mutex<Told>);
+pub struct Depths(Mutex<Spans>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct Spans {
     /// Names as small numbers, which the maps below are made of.
     names: BTreeMap<String, u32>,
     /// By host and query. A node bounds the queries that it has under way.
@@ -41,50 +41,50 @@ impl Depths {
     /// A query of `host` begins with the peers `known`. Of others nothing is noted: what tables
     /// ask to refresh themselves is many times more.
     pub fn follow(&self, host: u32, query: u64, known: &[impl Display]) {
-        let mut told = self.told();
+        let mut spans = self.spans();
         let known = known
             .iter()
-            .map(|peer| told.number(&peer.to_string()))
+            .map(|peer| spans.number(&peer.to_string()))
             .collect();
         let named = BTreeMap::new();
         let followed = Followed { known, named };
-        told.queries.insert((host, query), followed);
+        spans.queries.insert((host, query), followed);
     }
 
     /// A query has ended at `peers`: their depths. A peer that no other named was known.
     pub fn end(&self, host: u32, query: u64, peers: &[impl Display]) -> Vec<u32> {
-        let mut told = self.told();
-        let Some(followed) = told.queries.remove(&(host, query)) else {
+        let mut spans = self.spans();
+        let Some(followed) = spans.queries.remove(&(host, query)) else {
             return Vec::new();
         };
-        let mut depth = |peer: &dyn Display| followed.depth(told.number(&peer.to_string()));
+        let mut depth = |peer: &dyn Display| followed.depth(spans.number(&peer.to_string()));
         peers.iter().map(|peer| depth(peer)).collect()
     }
 
     /// The host has lost its power; its next life numbers its queries anew.
     pub fn forget(&self, host: u32) {
-        self.told().queries.retain(|(of, _), _| *of != host);
+        self.spans().queries.retain(|(of, _), _| *of != host);
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn spans(&self) -> MutexGuard<'_, Spans> {
         // Entering a name leaves nothing half-done for others.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn follows(&self, host: u32, query: u64) -> bool {
-        self.told().queries.contains_key(&(host, query))
+        self.spans().queries.contains_key(&(host, query))
     }
 
     fn named(&self, host: u32, query: u64, peer: &str, source: &str) {
-        let mut told = self.told();
-        let (peer, source) = (told.number(peer), told.number(source));
-        if let Some(followed) = told.queries.get_mut(&(host, query)) {
+        let mut spans = self.spans();
+        let (peer, source) = (spans.number(peer), spans.number(source));
+        if let Some(followed) = spans.queries.get_mut(&(host, query)) {
             followed.named.entry(peer).or_insert(source);
         }
     }
 }
 
-impl Told {
+impl Spans {
     fn number(&mut self, name: &str) -> u32 {
         if let Some(&number) = self.names.get(name) {
             return number;
@@ -227,7 +227,7 @@ mod tests {
         depths.forget(4);
         assert!(depths.follows(3, 2));
         depths.forget(3);
-        assert!(depths.told().queries.is_empty());
+        assert!(depths.spans().queries.is_empty());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::play::Down;
 use crate::play::run::Run;
 use crate::workload::attempts::{Attempt, Attempts};
 use crate::workload::not_done::Reason;
-use crate::workload::{Ended, HostDown, Planned, Results, Told, Tracker};
+use crate::workload::{Ended, HostDown, NodeEvent, Planned, Results, Tracker};
 
 crate::named::named! {
     /// Why a look-up found nothing. The first three, and any for a host that did not run, are no
@@ -328,7 +328,7 @@ fn in_vain(entry: &Entry) -> Option<Reason> {
 }
 
 impl Tracker for Lookups {
-    fn on_event(&mut self, told: &Told<'_>) {
+    fn on_event(&mut self, told: &NodeEvent<'_>) {
         let (host, now_ns) = (told.host, told.now_ns);
         match told.event {
             Event::AddressPublished { .. } => self.published(host),

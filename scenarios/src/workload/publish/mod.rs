@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::not_done::Reason;
 use super::{
-    Actor, Drawing, Ended, HostDown, Kind, Planned, Reading, Results, Told, Tracker, Turn,
+    Actor, Drawing, Ended, HostDown, Kind, NodeEvent, Planned, Reading, Results, Tracker, Turn,
 };
 use crate::format::reading::amount::{Amount, AmountText};
 use crate::format::reading::problem::{Problems, quoted};
@@ -174,7 +174,7 @@ impl Kind for Publish {
 }
 
 impl Tracker for Messages {
-    fn on_event(&mut self, told: &Told<'_>) {
+    fn on_event(&mut self, told: &NodeEvent<'_>) {
         match told.event {
             Event::GossipReceived { data, from, .. } => {
                 let from = told.names.of_peer(from);
