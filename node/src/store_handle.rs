@@ -48,13 +48,13 @@ pub struct StoreHandle {
     keys: Keys,
     outlet: Outlet,
     author_bytes_max: u64,
-    place: Arc<Mutex<Place>>,
+    state: Arc<Mutex<StoreState>>,
     lost: Arc<AtomicBool>,
 }
 
 /// Where the store is.
 #[derive(Default)]
-struct Place {
+struct StoreState {
     /// Empty until the store is opened, and again after a failure.
     store: Option<Store>,
     /// How far its index is relied on when it is opened next; nothing if not even an empty one
@@ -69,7 +69,7 @@ struct Place {
     at_work: bool,
 }
 
-impl Place {
+impl StoreState {
     /// Opens the store, if it is not open.
     fn open(
         &mut self,
@@ -142,7 +142,7 @@ impl StoreHandle {
             keys,
             outlet,
             author_bytes_max,
-            place: Arc::default(),
+            state: Arc::default(),
             lost: Arc::default(),
         }
     }
@@ -168,21 +168,21 @@ impl StoreHandle {
         lane: Lane,
         work: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Result<T, StoreHandleError> {
-        let (place, keys) = (Arc::clone(&self.place), self.keys.clone());
+        let (state, keys) = (Arc::clone(&self.state), self.keys.clone());
         let author_bytes_max = self.author_bytes_max;
         let done = self
             .storage
             .run_in(lane, move |disk| {
                 // Jobs run one after the other, so nobody ever waits for this lock.
-                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                if std::mem::replace(&mut place.at_work, true) {
-                    if place.trust == Some(Trust::Nothing) {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                if std::mem::replace(&mut state.at_work, true) {
+                    if state.trust == Some(Trust::Nothing) {
                         return Err(StoreHandleError::Lost);
                     }
-                    place.clear_away();
+                    state.clear_away();
                 }
-                let opened = place.open(disk, &keys, author_bytes_max);
-                let result = match (opened, place.store.as_mut()) {
+                let opened = state.open(disk, &keys, author_bytes_max);
+                let result = match (opened, state.store.as_mut()) {
                     (Ok(()), Some(store)) => {
                         let value = work(store);
                         Ok((value, store.opened()))
@@ -190,9 +190,9 @@ impl StoreHandle {
                     (Err(error), _) => Err(StoreHandleError::Open(error)),
                     (Ok(()), None) => Err(StoreHandleError::Panicked),
                 };
-                place.at_work = false;
+                state.at_work = false;
                 if result.is_ok() {
-                    place.trust = None;
+                    state.trust = None;
                 }
                 result
             })
@@ -257,11 +257,11 @@ impl StoreHandle {
     /// # Errors
     /// [`JobLost`] when there is no disk any more.
     pub(crate) async fn close(&self, cure: Cure) -> Result<(), JobLost> {
-        let place = Arc::clone(&self.place);
+        let state = Arc::clone(&self.state);
         self.storage
             .run(move |_| {
-                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                place.close(cure);
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.close(cure);
             })
             .await
     }

@@ -19,7 +19,7 @@ use crate::store_handle::StoreHandle;
 
 use super::budgets::Budgets;
 use super::gaps::Gaps;
-use super::places::Places;
+use super::pull_slots::PullSlots;
 use super::refusal::Reason;
 
 /// Shared by the swarm's connections and the node's own loop.
@@ -48,8 +48,8 @@ pub struct Context {
     kept: Mutex<BTreeMap<IdentityId, u64>>,
     /// Identities that are followed here.
     friends: Mutex<BTreeSet<IdentityId>>,
-    /// Places for strangers' pulls, over all connections.
-    pub places: Arc<Places>,
+    /// PullSlots for strangers' pulls, over all connections.
+    pub slots: Arc<PullSlots>,
 }
 
 impl Context {
@@ -64,7 +64,7 @@ impl Context {
     ) -> Self {
         Self {
             budgets: Budgets::new(config.serve.peer_bytes_per_second),
-            places: Arc::new(Places::new(config.serve.max_pulls)),
+            slots: Arc::new(PullSlots::new(config.serve.max_pulls)),
             keys,
             config,
             store,

@@ -16,8 +16,8 @@ mod handler;
 mod paced;
 #[cfg(test)]
 mod pipe;
-mod places;
 mod pull;
+mod pull_slots;
 mod refusal;
 mod role;
 mod room;

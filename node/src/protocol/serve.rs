@@ -2,7 +2,7 @@
 //! has no room for the next.
 //!
 //! Every wait has a deadline, so that a peer that stops reading or writing
-//! holds one bounded piece of work for a bounded time. A stranger's pull has a place while it is
+//! holds one bounded piece of work for a bounded time. A stranger's pull has a slot while it is
 //! worked on: neither before it is known who asks for what, nor while it waits for its budget.
 
 use std::pin::pin;
@@ -25,7 +25,7 @@ use super::deadline::within;
 use super::feed::FeedReply;
 use super::frame::{FrameError, read_frame, write_frame};
 use super::paced::{PacedError, write_frame_paced};
-use super::places::Place;
+use super::pull_slots::PullSlot;
 use super::refusal::Reason;
 use super::room::{Fits, Room};
 use super::streams::FEED_PROTOCOL;
@@ -40,7 +40,7 @@ pub enum ServeEnd {
     Answered,
     /// It was turned down, or its reader did not take the answer in time.
     Refused,
-    /// It came to no end, which speaks neither for its reader nor against: there was no place for it,
+    /// It came to no end, which speaks neither for its reader nor against: there was no slot for it,
     /// another stranger's pull got that, a circuit was spent, or the reader has gone.
     Unfinished,
 }
@@ -121,9 +121,9 @@ enum Ending {
     Refuse(Reason),
     /// It is by somebody who is blocked.
     Blocked,
-    /// It is a stranger's, and there is no place for it.
+    /// It is a stranger's, and there is no slot for it.
     NoPlace,
-    /// It is a stranger's, and another one got its place.
+    /// It is a stranger's, and another one got its slot.
     GivenUp,
     /// There is more, for which it has to come by another circuit.
     Spent,
@@ -162,21 +162,21 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     if request.viewer != viewer {
         return Err(Ending::Refuse(Reason::WrongViewer));
     }
-    let (mut waited, mut place) = (false, None);
+    let (mut waited, mut slot) = (false, None);
     loop {
         if context.is_blocked(&viewer) {
             return Err(Ending::Blocked);
         }
         if context.budgets.is_spent(viewer) {
             // Who waits holds up nobody.
-            drop(place.take());
+            drop(slot.take());
             context.budgets.wait(viewer).await;
             if !std::mem::replace(&mut waited, true) {
                 context.limit_reached("peer-budget");
             }
         }
-        if place.is_none() && !context.is_friend(&viewer) {
-            place = Some(context.places.enter(origin).ok_or(Ending::NoPlace)?);
+        if slot.is_none() && !context.is_friend(&viewer) {
+            slot = Some(context.slots.enter(origin).ok_or(Ending::NoPlace)?);
         }
         let asked = request.clone();
         let fits = room.fits();
@@ -220,7 +220,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         context.outlet.add("feed-bytes-sent", frame.len() as u64);
         room.uses(frame.len());
         let writes = write_frame_paced(stream, &frame, limits.page_timeout.get());
-        while_placed(place.as_mut(), writes)
+        while_placed(slot.as_mut(), writes)
             .await?
             .map_err(|error| match error {
                 PacedError::TimedOut(_) => Ending::SlowReader,
@@ -232,15 +232,15 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Does `work` unless the place that it needs is given up for another; friends' needs none.
+/// Does `work` unless the slot that it needs is given up for another; friends' needs none.
 async fn while_placed<T>(
-    place: Option<&mut Place>,
+    slot: Option<&mut PullSlot>,
     work: impl Future<Output = T>,
 ) -> Result<T, Ending> {
-    let Some(place) = place else {
+    let Some(slot) = slot else {
         return Ok(work.await);
     };
-    match select(pin!(work), pin!(place.given_up())).await {
+    match select(pin!(work), pin!(slot.given_up())).await {
         Either::Left((done, _)) => Ok(done),
         Either::Right(((), _)) => Err(Ending::GivenUp),
     }

@@ -92,7 +92,7 @@ impl ControlSocket {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let listener = UnixListener::bind(Place::of(folder)?.path)?;
+            let listener = UnixListener::bind(SocketPath::of(folder)?.path)?;
             fs::set_permissions(&path, Permissions::from_mode(0o600))?;
             Ok(listener)
         };
@@ -117,13 +117,13 @@ impl Drop for ControlSocket {
 }
 
 /// The path by which a folder's socket is bound and connected to.
-struct Place {
+struct SocketPath {
     path: PathBuf,
     /// Keeps a path through a handle good.
     _folder: Option<fs::File>,
 }
 
-impl Place {
+impl SocketPath {
     /// The path itself, or, if it is longer than those of sockets may be, one through a handle of
     /// the folder.
     fn of(folder: &Path) -> io::Result<Self> {
@@ -315,7 +315,7 @@ async fn converse(
         path: path.clone(),
         error,
     };
-    let place = match Place::of(folder) {
+    let place = match SocketPath::of(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(socket)?,
     };
@@ -373,7 +373,7 @@ mod tests {
         fs::create_dir_all(&folder).expect("made");
         let none = runtime().block_on(ask(&folder, &Command::Status));
         assert!(matches!(none, Ok(None)), "{none:?}");
-        let _silent = SilentListener::bind(Place::of(&folder).expect("is there").path);
+        let _silent = SilentListener::bind(SocketPath::of(&folder).expect("is there").path);
         assert!(folder.join(SOCKET_NAME).exists());
         let patience = Duration::from_millis(50);
         let asked = runtime().block_on(ask_within(&folder, &Command::Status, patience));

@@ -18,13 +18,13 @@ use crate::prefetch::prefetch_start;
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Names a task among all of this process: its number, in the order of their creation, and
-/// its place in the table.
+/// its slot in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TaskName(u64);
 
-/// Bits of a name that are the place: as many tasks may live at once.
-const PLACE_BITS: u32 = 24;
-const PLACES_MAX: u64 = 1 << PLACE_BITS;
+/// Bits of a name that are the slot: as many tasks may live at once.
+const SLOT_BITS: u32 = 24;
+const SLOTS_MAX: u64 = 1 << SLOT_BITS;
 
 /// Tasks of this process so far, so that no two simulations have a name in common.
 static CREATED: AtomicU64 = AtomicU64::new(0);
@@ -51,15 +51,15 @@ impl TaskName {
         Self(bits)
     }
 
-    fn place(self) -> usize {
-        (self.0 % PLACES_MAX) as usize
+    fn slot(self) -> usize {
+        (self.0 % SLOTS_MAX) as usize
     }
 }
 
 /// All tasks of a simulation.
 #[derive(Default)]
 pub(super) struct Tasks {
-    places: Vec<Place>,
+    slots: Vec<TaskSlot>,
     free: Vec<u32>,
     /// Those whose turn comes, and some that have ended meanwhile.
     ready: VecDeque<TaskName>,
@@ -75,7 +75,7 @@ struct Paused {
     held: BTreeMap<HostId, u64>,
 }
 
-struct Place {
+struct TaskSlot {
     name: TaskName,
     /// Absent while it has its turn.
     task: Option<Task>,
@@ -103,31 +103,31 @@ pub(crate) struct Turn {
 }
 
 impl Tasks {
-    fn find(&mut self, name: TaskName) -> Option<&mut Place> {
-        let place = self.places.get_mut(name.place())?;
-        (place.name == name).then_some(place)
+    fn find(&mut self, name: TaskName) -> Option<&mut TaskSlot> {
+        let slot = self.slots.get_mut(name.slot())?;
+        (slot.name == name).then_some(slot)
     }
 
     fn add(&mut self, host: HostId, task: Task) -> TaskName {
-        let place = self
+        let slot = self
             .free
             .pop()
-            .map_or(self.places.len(), |place| place as usize);
+            .map_or(self.slots.len(), |slot| slot as usize);
         assert!(
-            (place as u64) < PLACES_MAX,
-            "more than {PLACES_MAX} tasks at once"
+            (slot as u64) < SLOTS_MAX,
+            "more than {SLOTS_MAX} tasks at once"
         );
         let number = CREATED.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = TaskName(number << PLACE_BITS | place as u64);
-        let taken = Place {
+        let name = TaskName(number << SLOT_BITS | slot as u64);
+        let taken = TaskSlot {
             name,
             task: Some(task),
             host,
             state: State::Ready,
         };
-        match self.places.get_mut(place) {
+        match self.slots.get_mut(slot) {
             Some(free) => *free = taken,
-            None => self.places.push(taken),
+            None => self.slots.push(taken),
         }
         self.ready.push_back(name);
         name
@@ -135,18 +135,18 @@ impl Tasks {
 
     /// True if its turn comes only because of this.
     fn wake(&mut self, name: TaskName) -> bool {
-        let Some(place) = self.find(name) else {
+        let Some(slot) = self.find(name) else {
             return false;
         };
-        match place.state {
-            State::Asleep => place.state = State::Ready,
+        match slot.state {
+            State::Asleep => slot.state = State::Ready,
             State::Running => {
-                place.state = State::RunningReady;
+                slot.state = State::RunningReady;
                 return false;
             }
             State::Ready | State::RunningReady => return false,
         }
-        if let Some(task) = &place.task {
+        if let Some(task) = &slot.task {
             prefetch_start(&**task);
         }
         self.ready.push_back(name);
@@ -156,17 +156,17 @@ impl Tasks {
     fn next(&mut self) -> Option<Turn> {
         loop {
             let name = self.ready.pop_front()?;
-            let Some(place) = self.places.get_mut(name.place()) else {
+            let Some(slot) = self.slots.get_mut(name.slot()) else {
                 continue;
             };
-            if place.name != name || self.paused.hold(place.host, name) {
+            if slot.name != name || self.paused.hold(slot.host, name) {
                 continue;
             }
-            let Some(task) = place.task.take() else {
+            let Some(task) = slot.task.take() else {
                 continue;
             };
-            place.state = State::Running;
-            let host = place.host;
+            slot.state = State::Running;
+            let host = slot.host;
             return Some(Turn { name, host, task });
         }
     }
@@ -181,12 +181,12 @@ impl Tasks {
 
     /// Its turn is over, and it has not ended. Returns it if it has been removed meanwhile.
     fn put_back(&mut self, name: TaskName, task: Task) -> Option<Task> {
-        let Some(place) = self.find(name) else {
+        let Some(slot) = self.find(name) else {
             return Some(task);
         };
-        place.task = Some(task);
-        let again = place.state == State::RunningReady;
-        place.state = if again { State::Ready } else { State::Asleep };
+        slot.task = Some(task);
+        let again = slot.state == State::RunningReady;
+        slot.state = if again { State::Ready } else { State::Asleep };
         if again {
             self.ready.push_back(name);
         }
@@ -194,18 +194,18 @@ impl Tasks {
     }
 
     fn remove(&mut self, name: TaskName) -> Option<Task> {
-        let place = self.find(name)?;
-        place.name = TaskName::NONE;
-        let task = place.task.take();
-        self.free.push(name.place() as u32);
+        let slot = self.find(name)?;
+        slot.name = TaskName::NONE;
+        let task = slot.task.take();
+        self.free.push(name.slot() as u32);
         task
     }
 
     /// Prefetches what a task touches first.
     pub(super) fn prefetch(&self, name: TaskName) {
-        if let Some(Place {
+        if let Some(TaskSlot {
             task: Some(task), ..
-        }) = self.places.get(name.place())
+        }) = self.slots.get(name.slot())
         {
             prefetch_start(&**task);
         }
@@ -364,12 +364,12 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_used_again_under_another_name() {
+    fn a_slot_is_used_again_under_another_name() {
         let mut tasks = Tasks::default();
         let (first, second) = (add(&mut tasks), add(&mut tasks));
         assert!(tasks.remove(first).is_some());
         let third = add(&mut tasks);
-        assert_eq!(third.place(), first.place());
+        assert_eq!(third.slot(), first.slot());
         assert!(third > second, "names are in the order of creation");
         assert!(!tasks.wake(first), "it is gone");
         assert_eq!(turns(&mut tasks), [second, third]);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::link::Access;
 use super::multihomed::Multihomed;
-use super::nat::{Home, Place, Realm};
+use super::nat::{Home, Location, Realm};
 use super::packet::Packet;
 use super::partition::Partitions;
 use super::region_path::{PathSpec, RegionPaths};
@@ -28,7 +28,7 @@ const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
 pub struct Fabric {
     pub(super) hosts: Vec<Attachment>,
     /// Where they are. Every packet asks for that of both its ends, so these lie close.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<Location>,
     /// What is behind gateways that translate.
     pub(super) realms: BTreeMap<HostId, Realm>,
     /// Where hosts that move belong.
@@ -219,7 +219,7 @@ impl Fabric {
             is_gateway: false,
             traffic: HostTraffic::default(),
         });
-        self.places.push(Place::first(region as u32));
+        self.places.push(Location::first(region as u32));
         self.uplinks.push(OneWayLink {
             pipeline: pipeline(access.up.stages(false)),
             draws: Draws::new(seed, "uplink", host.0),

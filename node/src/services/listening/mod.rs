@@ -23,14 +23,14 @@ use super::Service;
 /// Listeners by the place of their address in the configuration.
 #[derive(Debug, Default)]
 pub struct Listening {
-    places: BTreeMap<usize, Place>,
+    places: BTreeMap<usize, ConfiguredAddress>,
     /// When a place is listened on again.
     timers: Timers<usize>,
 }
 
 /// An address of the configuration.
 #[derive(Debug, Default)]
-struct Place {
+struct ConfiguredAddress {
     /// Which listens there, if any does, and since when.
     listener: Option<(ListenerId, Instant)>,
     backoff: Backoff,
@@ -42,9 +42,10 @@ impl Listening {
     }
 
     /// The place of `listener`, if it is one of the configuration's.
-    fn place_of(&mut self, listener: ListenerId) -> Option<(usize, &mut Place)> {
+    fn place_of(&mut self, listener: ListenerId) -> Option<(usize, &mut ConfiguredAddress)> {
         let mut places = self.places.iter_mut();
-        let is_there = |place: &Place| place.listener.is_some_and(|(there, _)| there == listener);
+        let is_there =
+            |place: &ConfiguredAddress| place.listener.is_some_and(|(there, _)| there == listener);
         let found = places.find(|(_, place)| is_there(place));
         found.map(|(number, place)| (*number, place))
     }

@@ -61,7 +61,7 @@ pub use translator::Counts;
 pub use unsolicited::Unsolicited;
 
 pub(super) use forward::Gateways;
-pub(super) use topology::{Home, Place, Realm};
+pub(super) use topology::{Home, Location, Realm};
 
 use crate::host::{self, HostSpec};
 use crate::kernel::{self, HostId};

@@ -26,7 +26,7 @@ pub(in crate::net) struct Realm {
 
 /// Where a host is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::net) struct Place {
+pub(in crate::net) struct Location {
     /// The gateway that it is behind.
     pub(in crate::net) behind: Option<HostId>,
     /// Its place in its realm's block, if it is in one.
@@ -49,7 +49,7 @@ pub(in crate::net) struct Home {
     pub(in crate::net) lan: Option<LanId>,
 }
 
-impl Place {
+impl Location {
     /// Before all gateways, in a region.
     pub(in crate::net) fn first(region: u32) -> Self {
         Self {
@@ -190,7 +190,7 @@ impl Fabric {
     }
 
     /// Where the host is.
-    pub(in crate::net) fn place(&self, host: HostId) -> &Place {
+    pub(in crate::net) fn place(&self, host: HostId) -> &Location {
         &self.places[host.index()]
     }
 

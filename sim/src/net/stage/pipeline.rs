@@ -131,7 +131,7 @@ struct RareState {
     /// Those packets, oldest first.
     held: VecDeque<(Box<Transit>, Condition)>,
     /// Copies that wait for their original to have gone on.
-    copies: Vec<Place>,
+    copies: Vec<Progress>,
     released: VecDeque<(Box<Transit>, Fate)>,
     /// The earliest wake-up that is seen to.
     claimed: Option<SimTime>,
@@ -141,14 +141,14 @@ struct RareState {
 
 /// Where a packet is on its way through the stages.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Progress {
     /// Position of the stage that is next.
     stage: usize,
     at: SimTime,
     condition: Condition,
 }
 
-impl Place {
+impl Progress {
     fn first(at: SimTime, condition: Condition) -> Self {
         Self {
             stage: 0,
@@ -204,7 +204,7 @@ impl Pipeline {
             && rare.held.len() != taken_over
         {
             for (packet, condition) in std::mem::take(&mut rare.held) {
-                self.let_go(packet, Place::first(now, condition), draws);
+                self.let_go(packet, Progress::first(now, condition), draws);
             }
         }
         // What a faster link has no reason to hold any more leaves before all that comes.
@@ -226,7 +226,7 @@ impl Pipeline {
     ) -> Fate {
         assert!(now >= self.arrived, "{now} is before {}", self.arrived);
         self.arrived = now;
-        let fate = self.run(Place::first(now, condition), packet, draws);
+        let fate = self.run(Progress::first(now, condition), packet, draws);
         if self.rare.is_some() {
             self.run_copies(packet, draws);
         }
@@ -281,12 +281,12 @@ impl Pipeline {
             }
             if let Some(at) = release.departs {
                 let (packet, condition) = self.rare().held.pop_front().expect(HOLDS);
-                let place = Place {
+                let progress = Progress {
                     stage: holder + 1,
                     at,
                     condition,
                 };
-                self.let_go(packet, place, draws);
+                self.let_go(packet, progress, draws);
             }
         }
     }
@@ -339,9 +339,9 @@ impl Pipeline {
     }
 
     /// Runs a packet that was held, and its copies, through the stages.
-    fn let_go(&mut self, packet: Box<Transit>, place: Place, draws: &mut Draws) {
+    fn let_go(&mut self, packet: Box<Transit>, progress: Progress, draws: &mut Draws) {
         let first = self.rare().released.len();
-        let fate = self.run(place, &packet, draws);
+        let fate = self.run(progress, &packet, draws);
         self.run_copies(&packet, draws);
         self.rare().released.insert(first, (packet, fate));
     }
@@ -349,9 +349,9 @@ impl Pipeline {
     /// Runs the copies of a packet that went on.
     fn run_copies(&mut self, packet: &Packet, draws: &mut Draws) {
         // A copy is copied only by later stages, so this comes to an end.
-        while let Some(place) = self.rare().copies.pop() {
+        while let Some(progress) = self.rare().copies.pop() {
             self.rare().copied += 1;
-            let fate = self.run(place, packet, draws);
+            let fate = self.run(progress, packet, draws);
             if fate != Fate::Held {
                 let copy = Transit::new(packet.clone());
                 self.rare().released.push_back((copy, fate));
@@ -359,21 +359,21 @@ impl Pipeline {
         }
     }
 
-    /// Runs a packet through the stages from its place on.
-    fn run(&mut self, mut place: Place, packet: &Packet, draws: &mut Draws) -> Fate {
+    /// Runs a packet through the stages from where it is on.
+    fn run(&mut self, mut progress: Progress, packet: &Packet, draws: &mut Draws) -> Fate {
         let ordered = self.ordered as usize;
-        if place.stage <= ordered {
-            if let Some(fate) = self.run_until(ordered, &mut place, packet, draws) {
+        if progress.stage <= ordered {
+            if let Some(fate) = self.run_until(ordered, &mut progress, packet, draws) {
                 return fate;
             }
-            place.at = place.at.max(self.floor);
-            self.departed = self.departed.max(place.at);
+            progress.at = progress.at.max(self.floor);
+            self.departed = self.departed.max(progress.at);
         }
-        let fate = self.run_until(self.stages.len(), &mut place, packet, draws);
+        let fate = self.run_until(self.stages.len(), &mut progress, packet, draws);
         fate.unwrap_or_else(|| {
             self.passed += 1;
             self.passed_bytes += packet.wire_len() as u64;
-            Fate::Departs(place.at, place.condition)
+            Fate::Departs(progress.at, progress.condition)
         })
     }
 
@@ -383,27 +383,27 @@ impl Pipeline {
     fn run_until(
         &mut self,
         end: usize,
-        place: &mut Place,
+        progress: &mut Progress,
         packet: &Packet,
         draws: &mut Draws,
     ) -> Option<Fate> {
-        while place.stage < end {
-            let stage = &mut self.stages[place.stage];
-            place.stage += 1;
-            match stage.on_packet(place.at, packet, draws) {
+        while progress.stage < end {
+            let stage = &mut self.stages[progress.stage];
+            progress.stage += 1;
+            match stage.on_packet(progress.at, packet, draws) {
                 Verdict::Pass => {}
                 Verdict::Until(later) => {
-                    let at = place.at;
+                    let at = progress.at;
                     assert!(later >= at, "{stage:?} goes back from {at} to {later}");
-                    place.at = later;
+                    progress.at = later;
                 }
-                Verdict::Corrupt => place.condition = Condition::Corrupted,
-                Verdict::Twice => self.rare().copies.push(*place),
+                Verdict::Corrupt => progress.condition = Condition::Corrupted,
+                Verdict::Twice => self.rare().copies.push(*progress),
                 Verdict::Hold => {
                     let holds = stage.stage().holds();
                     assert!(holds, "{stage:?} did not say that it holds packets");
                     let packet = Transit::new(packet.clone());
-                    self.rare().held.push_back((packet, place.condition));
+                    self.rare().held.push_back((packet, progress.condition));
                     return Some(Fate::Held);
                 }
                 Verdict::Drop(reason) => return Some(self.dropped(reason)),
