@@ -107,6 +107,8 @@ impl Refusing<'_> {
             tcp,
             program,
             node,
+            // It follows from `node`.
+            gossip: _,
         } = group;
         let listening = node.get("listen.addresses");
         let quic = listening.is_some_and(|addresses| addresses.to_string().contains("/udp/"));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use orrery_node::config::{Config, Gossip};
 use schemars::JsonSchema;
@@ -172,6 +173,20 @@ pub struct Group {
     pub program: Program,
     /// Settings of the node by dotted path.
     pub node: BTreeMap<String, toml::Value>,
+    #[serde(skip)]
+    pub(crate) gossip: ParsedGossip,
+}
+
+/// The settings of groups without storage as nodes will have them, once these were asked for; `None`
+/// if they take no part. It follows from the rest of a group, so that it travels nowhere and makes no two
+/// groups differ.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ParsedGossip(OnceLock<Option<Gossip>>);
+
+impl PartialEq for ParsedGossip {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl HostGroup for Group {
@@ -222,11 +237,14 @@ impl Group {
         self.gossip().map(|gossip| gossip.data_bytes_max())
     }
 
-    fn gossip(&self) -> Option<Gossip> {
-        // Wrong settings are noted where they are read.
-        let [own, _] = self.node_tables();
-        let config = Config::from_table(own).ok()?;
-        Some(config.gossip).filter(|gossip| gossip.enabled)
+    fn gossip(&self) -> Option<&Gossip> {
+        let parse = || {
+            // Wrong settings are noted where they are read.
+            let [own, _] = self.node_tables();
+            let config = Config::from_table(own).ok()?;
+            Some(config.gossip).filter(|gossip| gossip.enabled)
+        };
+        self.gossip.0.get_or_init(parse).as_ref()
     }
 
     /// Reads a group whose hosts start at `first_host`.
@@ -294,6 +312,7 @@ impl Group {
             tcp: TcpSettings::read(&reader, problems),
             program,
             node: node_settings::read(&reader, problems),
+            gossip: ParsedGossip::default(),
         }
     }
 }
