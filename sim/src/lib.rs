@@ -10,6 +10,7 @@ pub mod executor;
 pub mod host;
 pub mod interpose;
 pub mod kernel;
+pub mod listeners;
 pub mod log;
 pub mod muxed;
 pub mod net;

@@ -3,11 +3,10 @@
 //! It has the same addresses, listener events and port use as the stock one
 //! (libp2p-tcp 0.45) and nothing else: security and multiplexing are the node's.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, Ready, ready};
 use futures::{FutureExt, Stream};
@@ -17,20 +16,16 @@ use libp2p::core::transport::{DialOpts, ListenerId, PortUse, TransportError, Tra
 use libp2p::multiaddr::Protocol;
 
 use crate::kernel::HostId;
+use crate::listeners::{Event, Listeners, Listening};
 use crate::net::{AddressChange, Interfaces, TcpListener, TcpStream, multihomed};
-
-type Event = TransportEvent<Ready<io::Result<TcpStream>>, io::Error>;
 
 /// The TCP transport of one host.
 pub struct SimTcp {
     host: HostId,
-    listening: Vec<Listening>,
-    events: VecDeque<Event>,
-    waker: Option<Waker>,
+    listeners: Listeners<SimListener>,
 }
 
-struct Listening {
-    id: ListenerId,
+struct SimListener {
     socket: TcpListener,
     /// The address that was asked for; it may be unspecified.
     ip: IpAddr,
@@ -38,9 +33,13 @@ struct Listening {
     interfaces: Option<Interfaces>,
 }
 
-impl Listening {
+impl SimListener {
     /// What is to be told of the listener's addresses.
-    fn poll_interfaces(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    fn poll_interfaces(
+        &mut self,
+        listener_id: ListenerId,
+        cx: &mut Context<'_>,
+    ) -> Poll<Event<TcpStream>> {
         let Some(interfaces) = &mut self.interfaces else {
             return Poll::Pending;
         };
@@ -50,7 +49,6 @@ impl Listening {
             if ip.is_ipv4() != self.ip.is_ipv4() {
                 continue;
             }
-            let listener_id = self.id;
             let listen_addr = multiaddr(SocketAddr::new(ip, self.socket.port()));
             return Poll::Ready(match change {
                 AddressChange::Up(_) => TransportEvent::NewAddress {
@@ -67,28 +65,38 @@ impl Listening {
     }
 }
 
+impl Listening for SimListener {
+    type Stream = TcpStream;
+
+    fn poll(&mut self, id: ListenerId, cx: &mut Context<'_>) -> Poll<Event<TcpStream>> {
+        if let Poll::Ready(event) = self.poll_interfaces(id, cx) {
+            return Poll::Ready(event);
+        }
+        let accepted = self.socket.poll_accept(cx);
+        accepted.map(|stream| TransportEvent::Incoming {
+            listener_id: id,
+            local_addr: multiaddr(stream.local()),
+            send_back_addr: multiaddr(stream.remote()),
+            upgrade: ready(Ok(stream)),
+        })
+    }
+}
+
 impl SimTcp {
     /// The transport of `host`.
     pub fn new(host: HostId) -> Self {
         Self {
             host,
-            listening: Vec::new(),
-            events: VecDeque::new(),
-            waker: None,
+            listeners: Listeners::default(),
         }
     }
 
     /// The port that a dial to `remote` reuses: that of a listener of its family.
     fn port_to_reuse(&self, remote: IpAddr) -> Option<u16> {
-        self.listening
+        self.listeners
             .iter()
             .find(|listening| listening.ip.is_ipv4() == remote.is_ipv4())
             .map(|listening| listening.socket.port())
-    }
-
-    fn push(&mut self, event: Event) {
-        self.events.push_back(event);
-        self.waker.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -114,38 +122,22 @@ impl Transport for SimTcp {
         };
         let socket = socket.map_err(TransportError::Other)?;
         let port = socket.port();
-        self.listening.push(Listening {
-            id,
+        let listener = SimListener {
             socket,
             ip: asked.ip(),
             interfaces: asked
                 .ip()
                 .is_unspecified()
                 .then(|| Interfaces::changes_of(self.host)),
-        });
-        for ip in own {
-            self.push(TransportEvent::NewAddress {
-                listener_id: id,
-                listen_addr: multiaddr(SocketAddr::new(ip, port)),
-            });
-        }
+        };
+        let own = own.into_iter();
+        let own = own.map(|ip| multiaddr(SocketAddr::new(ip, port)));
+        self.listeners.add(id, listener, own.collect());
         Ok(())
     }
 
     fn remove_listener(&mut self, id: ListenerId) -> bool {
-        let Some(at) = self
-            .listening
-            .iter()
-            .position(|listening| listening.id == id)
-        else {
-            return false;
-        };
-        self.listening.remove(at);
-        self.push(TransportEvent::ListenerClosed {
-            listener_id: id,
-            reason: Ok(()),
-        });
-        true
+        self.listeners.remove(id)
     }
 
     fn dial(
@@ -177,27 +169,7 @@ impl Transport for SimTcp {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
-        if let Some(event) = self.events.pop_front() {
-            return Poll::Ready(event);
-        }
-        for listening in &mut self.listening {
-            if let Poll::Ready(event) = listening.poll_interfaces(cx) {
-                return Poll::Ready(event);
-            }
-            if let Poll::Ready(stream) = listening.socket.poll_accept(cx) {
-                return Poll::Ready(TransportEvent::Incoming {
-                    listener_id: listening.id,
-                    local_addr: multiaddr(stream.local()),
-                    send_back_addr: multiaddr(stream.remote()),
-                    upgrade: ready(Ok(stream)),
-                });
-            }
-        }
-        let known = self.waker.as_ref();
-        if !known.is_some_and(|known| known.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
-        }
-        Poll::Pending
+        self.listeners.poll(cx)
     }
 }
 

@@ -4,38 +4,52 @@
 //! multiplexing are the node's. turmoil always dials from a port of its own choice, so ports
 //! are never reused.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use futures::future::{BoxFuture, Ready, ready};
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 use libp2p::Multiaddr;
 use libp2p::core::Transport;
 use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
+use orrery_sim::listeners::{Event, Listeners, Listening};
 use orrery_sim::transport::{multiaddr, socket_address};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 
-type Event = TransportEvent<Ready<io::Result<Stream>>, io::Error>;
 type Accepting = BoxFuture<'static, io::Result<(TcpStream, SocketAddr)>>;
 
 /// The TCP transport of one host. All of it is used on that host alone.
 pub struct TurmoilTcp {
     own: Ipv4Addr,
-    listening: Vec<Listening>,
-    events: VecDeque<Event>,
-    waker: Option<Waker>,
+    listeners: Listeners<TurmoilListener>,
 }
 
-struct Listening {
-    id: ListenerId,
+struct TurmoilListener {
     socket: Arc<TcpListener>,
     local: Multiaddr,
     accepting: Accepting,
+}
+
+impl Listening for TurmoilListener {
+    type Stream = Stream;
+
+    fn poll(&mut self, listener_id: ListenerId, cx: &mut Context<'_>) -> Poll<Event<Stream>> {
+        let accepted = ready!(self.accepting.poll_unpin(cx));
+        self.accepting = accept(&self.socket);
+        Poll::Ready(match accepted {
+            Ok((stream, remote)) => TransportEvent::Incoming {
+                listener_id,
+                local_addr: self.local.clone(),
+                send_back_addr: multiaddr(remote),
+                upgrade: ready(Ok(Stream::new(stream))),
+            },
+            Err(error) => TransportEvent::ListenerError { listener_id, error },
+        })
+    }
 }
 
 impl TurmoilTcp {
@@ -43,15 +57,8 @@ impl TurmoilTcp {
     pub fn new(own: Ipv4Addr) -> Self {
         Self {
             own,
-            listening: Vec::new(),
-            events: VecDeque::new(),
-            waker: None,
+            listeners: Listeners::default(),
         }
-    }
-
-    fn push(&mut self, event: Event) {
-        self.events.push_back(event);
-        self.waker.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -81,30 +88,17 @@ impl Transport for TurmoilTcp {
         let port = socket.local_addr().map_err(TransportError::Other)?.port();
         let local = multiaddr((self.own, port).into());
         let socket = Arc::new(socket);
-        self.listening.push(Listening {
-            id,
+        let listener = TurmoilListener {
             accepting: accept(&socket),
             socket,
             local: local.clone(),
-        });
-        self.push(TransportEvent::NewAddress {
-            listener_id: id,
-            listen_addr: local,
-        });
+        };
+        self.listeners.add(id, listener, vec![local]);
         Ok(())
     }
 
     fn remove_listener(&mut self, id: ListenerId) -> bool {
-        let before = self.listening.len();
-        self.listening.retain(|listening| listening.id != id);
-        let removed = self.listening.len() < before;
-        if removed {
-            self.push(TransportEvent::ListenerClosed {
-                listener_id: id,
-                reason: Ok(()),
-            });
-        }
-        removed
+        self.listeners.remove(id)
     }
 
     fn dial(
@@ -123,27 +117,7 @@ impl Transport for TurmoilTcp {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
-        if let Some(event) = self.events.pop_front() {
-            return Poll::Ready(event);
-        }
-        for listening in &mut self.listening {
-            let Poll::Ready(accepted) = listening.accepting.poll_unpin(cx) else {
-                continue;
-            };
-            listening.accepting = accept(&listening.socket);
-            let listener_id = listening.id;
-            return Poll::Ready(match accepted {
-                Ok((stream, remote)) => TransportEvent::Incoming {
-                    listener_id,
-                    local_addr: listening.local.clone(),
-                    send_back_addr: multiaddr(remote),
-                    upgrade: ready(Ok(Stream::new(stream))),
-                },
-                Err(error) => TransportEvent::ListenerError { listener_id, error },
-            });
-        }
-        self.waker = Some(cx.waker().clone());
-        Poll::Pending
+        self.listeners.poll(cx)
     }
 }
 
