@@ -7,8 +7,7 @@ use super::kind::{Acts, FaultKind, Source, StrikesHost, Timing};
 use crate::format::reading::amount::{Amount, AmountText, Draw};
 use crate::format::reading::problem::Problems;
 use crate::format::reading::quantity::time_ns;
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 use crate::testbed::{Capability, Testbed};
 
 /// Wall clocks are set. Steps add up. An effect is a clock that is set.

@@ -7,8 +7,7 @@ use super::kind::{Acts, Adds, FaultKind, Source, Timing};
 use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::interface::{PRIMARY, note_missing};
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 
 /// Interfaces of hosts go down: they lose their addresses, which programs are told, and nothing
 /// leaves or comes by them. Hosts send by others that they have; connections of a lost address

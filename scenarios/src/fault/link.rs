@@ -8,8 +8,7 @@ use super::kind::{Acts, Adds, FaultKind, Source, Timing};
 use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::quantity::{bits_per_second, time_ns};
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 
 /// Links of hosts change for a while; of several interfaces, those of the primary one. Of several
 /// faults on a link, the lowest rate and the largest delay count, and their losses are

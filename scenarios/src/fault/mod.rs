@@ -29,13 +29,12 @@ mod stop;
 use serde::{Deserialize, Serialize};
 
 use crate::format::reading::problem::Problems;
-use crate::format::reading::reader::{Reader, fields_of_kind};
+use crate::format::reading::reader::{Reader, fields_of_kind, read_kind};
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::Table;
 use crate::format::scenario::group::Group;
 use crate::format::scenario::pace::{read_at, read_length};
 use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::read_kind;
 use crate::profiles::Profiles;
 
 pub use kind::{
@@ -57,7 +56,6 @@ pub struct Fault {
     /// Which of its hosts it concerns.
     pub which: Which,
     /// What goes wrong.
-    #[serde(rename = "harm")]
     pub what: AnyFault,
 }
 

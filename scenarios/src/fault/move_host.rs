@@ -8,8 +8,7 @@ use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::access::{self, AccessText};
 use crate::format::scenario::nat;
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 
 /// Hosts move to another network, each to one of its own, and perhaps back; of several
 /// interfaces, the primary one moves and the others stay. Of several moves

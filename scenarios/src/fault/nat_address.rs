@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::{Acts, FaultKind, Source, StrikesGateway, Timing};
 use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 use crate::testbed::Testbed;
 
 /// NATs and firewalls get another outside address, and keep their sessions. An effect is an

@@ -10,8 +10,7 @@ use crate::format::reading::problem::Problems;
 use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::Reader;
 use crate::format::scenario::nat::Homes;
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 use crate::profiles::NatProfile;
 
 /// NATs and firewalls remember sessions for longer or shorter, from the next packet that

@@ -8,8 +8,7 @@ use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
 use crate::format::reading::reader::Reader;
 use crate::format::reading::tree::{Entry, Kind, Table};
-use crate::format::scenario::selector::{self, Hosts};
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{self, Hosts, HostsText};
 
 /// No packet passes between two sets of hosts, wherever they move. Packets are stopped where
 /// they leave the core, so what is under way when it begins is stopped too. Several are a

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::{Acts, Adds, FaultKind, Losses, OwnCondition, Source, Timing};
 use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 use crate::testbed::Capability;
 
 /// Programs of hosts stand still and then go on, as under SIGSTOP and SIGCONT: their timers fire

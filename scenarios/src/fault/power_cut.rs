@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::{Acts, Adds, FaultKind, Source, Timing};
 use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 
 /// Hosts lose power: memory and everything not yet synced to disk is gone. A host is off
 /// while any power cut is in force, and its programs start once, when the last power cut and

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::{Acts, Adds, FaultKind, Source, Timing};
 use crate::format::reading::amount::AmountText;
 use crate::format::reading::problem::Problems;
-use crate::format::scenario::selector::Hosts;
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{Hosts, HostsText};
 
 /// Programs of hosts end in good order, as on SIGTERM, and start again: connections are
 /// closed, and disks keep everything. What has not ended when they start again is ended

@@ -14,8 +14,7 @@ use super::not_done::Reason;
 use super::{Actor, Drawing, HostDown, Kind, NodeEvent, Planned, Reading, Tracker, Turn};
 use crate::format::reading::problem::Problems;
 use crate::format::scenario::pace::PaceFields;
-use crate::format::scenario::selector::{self, Hosts};
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{self, Hosts, HostsText};
 use crate::metrics::{Definition, not_done};
 use crate::play::run::Run;
 

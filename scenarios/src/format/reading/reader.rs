@@ -294,3 +294,28 @@ pub fn wrong_type(value: &Value, key: &str, expected: &str, problems: &mut Probl
     );
     problems.push(value.span, message);
 }
+
+/// Reads the `kind` of a thing of which there are several, such as a workload or fault.
+pub fn read_kind<T: JsonSchema>(
+    table: &Table,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<String> {
+    let kinds = kinds_of::<T>();
+    let names = || kinds.iter().map(String::as_str);
+    let Some(value) = table.value("kind") else {
+        let message = format!("a {what} lacks the field \"kind\"");
+        problems.push_with_help(table.span, message, Some(suggestion("", names())));
+        return None;
+    };
+    let Some(text) = value.as_text() else {
+        wrong_type(value, "kind", "a string", problems);
+        return None;
+    };
+    if !kinds.iter().any(|kind| kind == text) {
+        let message = format!("unknown kind of {what} {}", quoted(text));
+        problems.push_with_help(value.span, message, Some(suggestion(text, names())));
+        return None;
+    }
+    Some(text.to_owned())
+}

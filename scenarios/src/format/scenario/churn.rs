@@ -3,63 +3,26 @@
 //! Owns the reading. What happens while a host is away is a fault like any other, one for each way of
 //! leaving: it has its effects, its losses and its share of the absences.
 
+pub mod fields;
 mod trace;
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-
 use super::group::Group;
 use crate::fault::repeat::CHANGES_MAX;
 use crate::fault::{self, Churn, Fault, Kind, Lives, Setting};
-use crate::format::reading::law::{LawSpec, LawText};
+use crate::format::reading::law::LawSpec;
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::reader::{Reader, fields_of, share_of};
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{self, Table};
 use crate::world::churn::{PARTS, mean_cycle_ns};
 
+use fields::ChurnFields;
+pub use fields::ChurnText;
+
 /// How hosts leave if nothing is said.
 const LEAVE: &str = "power-cut";
-
-/// How the hosts of a group come and go.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-pub enum ChurnText {
-    /// A profile by name or file.
-    Profile(String),
-    /// Laws of one's own, a trace, or a profile and how hosts leave.
-    Own(ChurnFields),
-}
-
-/// How the hosts of a group come and go.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it is documentation")]
-pub struct ChurnFields {
-    /// A profile whose laws they follow, by name or file; with it neither `online` nor `offline`.
-    profile: Option<String>,
-    /// A file that says when each is there, instead of laws: a line `host,from,to` for each session,
-    /// after that heading. Hosts are counted within the group from 0; times are seconds of the run, or
-    /// have a unit, such as `2h`. A host without a line is away all the time.
-    trace: Option<String>,
-    /// How long a host stays.
-    online: Option<LawText>,
-    /// How long it stays away.
-    offline: Option<LawText>,
-    /// What happens to it while it is away: a fault, `power-cut` if absent, `stop`, or another that
-    /// lasts; or several with their shares, such as `{ power-cut = 0.7, stop = 0.3 }`.
-    leave: Option<LeaveText>,
-}
-
-/// What happens to a host while it is away.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-pub enum LeaveText {
-    /// A kind of fault.
-    One(String),
-    /// Kinds of faults, and their shares.
-    Shares(BTreeMap<String, f64>),
-}
 
 /// The faults that hosts of groups meet as they come and go.
 pub fn read(scenario: &Reader<'_>, setting: &Setting<'_>, problems: &mut Problems) -> Vec<Fault> {

@@ -17,9 +17,9 @@ use super::interface::{Interface, InterfaceFields};
 use super::lan::{Lan, LanText};
 use super::nat::{self, Homes, NatText};
 use super::node_settings;
-use super::selector::{self, HostGroup, Hosts};
+use super::selector::{self, HostGroup, Hosts, HostsText};
 use super::tcp_settings::{TcpFields, TcpSettings};
-use super::workload::HostsText;
+
 use crate::format::reading::apportion::largest_remainder;
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::reader::{Reader, fields_of, share_of};

@@ -2,12 +2,23 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::reader::{Reader, wrong_type};
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::Kind;
+
+/// Hosts as text (`home`, `home[3]`, `home[0..20]`) or a list of such texts.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum HostsText {
+    /// One selector.
+    One(String),
+    /// Several; their union is meant.
+    Several(Vec<String>),
+}
 
 /// A set of hosts: ranges of host numbers, ascending, apart and not empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,27 +3,16 @@
 //! Owns what all workloads have in common. What a kind may say beyond that, and does, is in its
 //! room: see [`crate::workload`].
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::group::Group;
 use super::pace::Pace;
 use super::possible::latest_ns;
 use super::selector::{self, Hosts};
-use crate::format::reading::problem::{Problems, quoted, suggestion};
-use crate::format::reading::reader::{Reader, fields_of_kind, kinds_of};
+use crate::format::reading::problem::Problems;
+use crate::format::reading::reader::{Reader, fields_of_kind, read_kind};
 use crate::format::reading::tree::Table;
 use crate::workload::{self, Action, Reading, WorkloadFields};
-
-/// Hosts as text (`home`, `home[3]`, `home[0..20]`) or a list of such texts.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub enum HostsText {
-    /// One selector.
-    One(String),
-    /// Several; their union is meant.
-    Several(Vec<String>),
-}
 
 /// What people do with their nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,29 +74,4 @@ impl Workload {
             action,
         })
     }
-}
-
-/// Reads the `kind` of a workload or fault.
-pub fn read_kind<T: JsonSchema>(
-    table: &Table,
-    what: &str,
-    problems: &mut Problems,
-) -> Option<String> {
-    let kinds = kinds_of::<T>();
-    let names = || kinds.iter().map(String::as_str);
-    let Some(value) = table.value("kind") else {
-        let message = format!("a {what} lacks the field \"kind\"");
-        problems.push_with_help(table.span, message, Some(suggestion("", names())));
-        return None;
-    };
-    let Some(text) = value.as_text() else {
-        crate::format::reading::reader::wrong_type(value, "kind", "a string", problems);
-        return None;
-    };
-    if !kinds.iter().any(|kind| kind == text) {
-        let message = format!("unknown kind of {what} {}", quoted(text));
-        problems.push_with_help(value.span, message, Some(suggestion(text, names())));
-        return None;
-    }
-    Some(text.to_owned())
 }

@@ -9,8 +9,7 @@ use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::{Reader, fields_of, wrong_type};
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Kind as Shape, Table};
-use crate::format::scenario::selector::{self, HostGroup, Hosts};
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{self, HostGroup, Hosts, HostsText};
 
 /// `[group.hostile]`: what the hostile peers of a group do, and to whom. They act from their `boot`,
 /// the start of the run if absent, until the workloads end, and each misbehaviour goes on beside the

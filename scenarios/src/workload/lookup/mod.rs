@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Actor, Drawing, Kind, Planned, Reading, Turn};
 use crate::format::reading::problem::{Problems, quoted};
 use crate::format::scenario::pace::PaceFields;
-use crate::format::scenario::selector::{self, Hosts};
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{self, Hosts, HostsText};
 use crate::metrics::Definition;
 use crate::play::run::Run;
 

@@ -18,8 +18,7 @@ use crate::format::reading::quantity::{
     Expected, bits_per_second, interval_of_fast_rate_ns, time_ns,
 };
 use crate::format::scenario::pace::Pace;
-use crate::format::scenario::selector::{self, Hosts};
-use crate::format::scenario::workload::HostsText;
+use crate::format::scenario::selector::{self, Hosts, HostsText};
 use crate::metrics::Definition;
 use crate::play::run::Run;
 use crate::testbed::Capability;
