@@ -38,6 +38,16 @@ const VALUES: &[&str] = &[
     "Ratio",
     "Weibull",
     "residual",
+    // Laws of lifetimes, which draw from the stream that they are given, and shares.
+    "BadQuantiles",
+    "Empirical",
+    "Exponential",
+    "Law",
+    "LogNormal",
+    "Pareto",
+    "Ratio",
+    "Weibull",
+    "residual",
     // NATs, firewalls and links, as profiles describe them and counts tell of them.
     "Block",
     "Dependence",
