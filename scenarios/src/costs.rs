@@ -3,7 +3,7 @@
 //!
 //! Owns reading the table; measuring is the check's.
 
-/// The table: `scenario,cpu_s,memory_mb`, after comments that say when and on what.
+/// The table: `scenario,cpu_s,memory_mb,measured`, after comments that say how it was made.
 const TABLE: &str = include_str!("../costs.csv");
 
 /// What one simulation costs.
@@ -13,6 +13,8 @@ pub struct Cost {
     pub cpu_s: f64,
     /// Peak resident memory of its process, in megabytes, if that was measured.
     pub memory_mb: Option<u64>,
+    /// Whether whole simulations were measured, not a part of their simulated time.
+    pub is_whole: bool,
 }
 
 /// What a simulation of a scenario of the catalog costs; `None` if it was not measured.
@@ -23,6 +25,7 @@ pub fn of(scenario: &str) -> Option<Cost> {
     Some(Cost {
         cpu_s: row.next()?.parse().ok()?,
         memory_mb: row.next()?.parse().ok(),
+        is_whole: row.next() == Some("whole"),
     })
 }
 
@@ -34,7 +37,7 @@ mod tests {
     #[test]
     fn every_line_is_of_a_scenario_and_can_be_read() {
         let mut lines = TABLE.lines().filter(|line| !line.starts_with('#'));
-        assert_eq!(lines.next(), Some("scenario,cpu_s,memory_mb"));
+        assert_eq!(lines.next(), Some("scenario,cpu_s,memory_mb,measured"));
         for line in lines {
             let name = line.split(',').next().unwrap_or_default();
             assert!(
@@ -42,6 +45,10 @@ mod tests {
                 "{name} is not in the catalog"
             );
             assert!(of(name).is_some_and(|cost| cost.cpu_s >= 0.0), "{line}");
+            assert!(
+                line.ends_with(",whole") || line.ends_with(",part"),
+                "{line}"
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What scenarios of the catalog cost, measured and written to `scenarios/costs.csv`, from which
 //! `orrery list` tells it.
 //!
-//! No check: figures depend on the machine. Of each scenario some simulations are played up to a
-//! share of their time, and the rest is extrapolated, so that the whole catalog takes minutes.
+//! No check: figures depend on the machine. Of each scenario one seed is played to its end, in all
+//! variants and cells, if that is cheap. Of a dear one, the first variant is played up to a share of its
+//! time and the rest is extrapolated, unless its work begins so late that the share would not show it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub struct Options {
     /// Only scenarios whose name contains this; the others' figures stay
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Play up to this share of each simulation, in per cent
+    /// Play up to this share of each dear simulation, in per cent
     #[arg(long, value_name = "PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=100))]
     share: u32,
 }
@@ -30,7 +31,12 @@ pub struct Options {
 struct Listed {
     name: String,
     simulated_s: f64,
+    /// When the last workload may begin to act.
+    acts_from_s: f64,
     variants: Vec<String>,
+    /// How many simulations a seed has: one for each variant and cell.
+    simulations: usize,
+    seeds: usize,
 }
 
 /// What is read of a `result.json`.
@@ -50,6 +56,9 @@ struct Seed {
     simulated_s: f64,
     peak_rss_bytes: u64,
 }
+
+/// A seed that costs at most so many CPU seconds is played as a whole.
+const CHEAP_S: f64 = 60.0;
 
 /// The table's place in the workspace.
 const TABLE: &str = "scenarios/costs.csv";
@@ -83,19 +92,50 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     std::fs::write(&path, table(&rows)).with_context(|| format!("{}", path.display()))
 }
 
-/// One variant's first seed, in all cells, up to a share of its time.
+impl Listed {
+    /// Up to which simulated second a share of it is played; `None` if what is played then would lack its
+    /// work, or not show it for as long as what was before.
+    fn part_s(&self, share: u32) -> Option<f64> {
+        let until_s = (self.simulated_s * f64::from(share) / 100.0).max(1.0);
+        (2.0 * self.acts_from_s <= until_s && until_s < self.simulated_s).then_some(until_s)
+    }
+
+    /// Whether a seed of it is played as a whole, if a simulation costs this.
+    fn is_cheap(&self, cpu_s: f64) -> bool {
+        cpu_s * (self.simulations / self.seeds.max(1)) as f64 <= CHEAP_S
+    }
+}
+
+/// A row of the table: a part of one seed, or the whole of it.
 fn measure(orrery: &Orrery, scenario: &Listed, share: u32, scratch: &Path) -> Result<String> {
-    let until_s = (scenario.simulated_s * f64::from(share) / 100.0).max(1.0);
-    let variant = scenario
-        .variants
-        .first()
-        .context("a scenario has a variant")?;
+    if let Some(until_s) = scenario.part_s(share) {
+        let first = scenario.variants.first();
+        let variant = first.context("a scenario has a variant")?;
+        let until = format!("{until_s}s");
+        let part = ["--variant", variant, "--until", &until];
+        let (cpu_s, memory) = play(orrery, scenario, &part, scratch)?;
+        if !scenario.is_cheap(cpu_s) {
+            return Ok(row(&scenario.name, cpu_s, memory, "part"));
+        }
+    }
+    let (cpu_s, memory) = play(orrery, scenario, &[], scratch)?;
+    Ok(row(&scenario.name, cpu_s, memory, "whole"))
+}
+
+fn row(name: &str, cpu_s: f64, memory: u64, measured: &str) -> String {
+    format!(
+        "{name},{cpu_s:.2},{},{measured}",
+        memory.div_ceil(1_000_000)
+    )
+}
+
+/// Plays the first seed, as far as `part` says. Gives the CPU seconds that a whole simulation takes, on
+/// average over variants and cells, and the greatest memory in bytes.
+fn play(orrery: &Orrery, scenario: &Listed, part: &[&str], scratch: &Path) -> Result<(f64, u64)> {
     let mut command = orrery.command();
-    command.args(["run", &scenario.name, "--seed", "1", "--variant", variant]);
-    command.args(["--until", &format!("{until_s}s"), "--jobs", "1"]);
-    command
-        .args(["--format", "json", "--out"])
-        .arg(scratch.join(&scenario.name));
+    command.args(["run", &scenario.name, "--seed", "1", "--jobs", "1"]);
+    command.args(part).args(["--format", "json", "--out"]);
+    command.arg(scratch.join(&scenario.name));
     let typed = as_typed(&command);
     let output = command
         .output()
@@ -117,12 +157,8 @@ fn measure(orrery: &Orrery, scenario: &Listed, share: u32, scratch: &Path) -> Re
             )
         });
     // Cells are summed up in a seed's result; a simulation is one of them.
-    let whole_s = scenario.simulated_s * cpu_s / simulated_s.max(1e-9);
-    Ok(format!(
-        "{},{whole_s:.2},{}",
-        scenario.name,
-        memory.div_ceil(1_000_000)
-    ))
+    let whole_s = scenario.simulated_s * cpu_s / f64::max(simulated_s, 1e-9);
+    Ok((whole_s, memory))
 }
 
 fn name_of(row: &str) -> &str {
@@ -137,10 +173,11 @@ fn rows(table: &str) -> Vec<String> {
 
 fn table(rows: &[String]) -> String {
     let mut out = String::from(
-        "# What one simulation of each scenario costs on one core, built with --release: CPU seconds,\n\
-         # extrapolated from a part of it, and peak memory in megabytes. Written by `cargo xtask costs`.\n\
+        "# What one simulation of each scenario costs on one core, built with --release: CPU seconds, and\n\
+         # peak memory in megabytes. Written by `cargo xtask costs`. `whole`: one seed was played to its\n\
+         # end in all variants; `part`: extrapolated from the first part of its simulated time.\n\
          # Without memory: by a whole run, its seeds together.\n\
-         scenario,cpu_s,memory_mb\n",
+         scenario,cpu_s,memory_mb,measured\n",
     );
     for row in rows {
         let _ = writeln!(out, "{row}");
@@ -152,9 +189,36 @@ fn table(rows: &[String]) -> String {
 mod tests {
     use super::*;
 
+    fn listed(simulated_s: f64, acts_from_s: f64) -> Listed {
+        Listed {
+            name: "a/b".to_owned(),
+            simulated_s,
+            acts_from_s,
+            variants: vec!["default".to_owned()],
+            simulations: 12,
+            seeds: 6,
+        }
+    }
+
+    #[test]
+    fn what_acts_late_is_measured_as_a_whole() {
+        assert_eq!(listed(100.0, 0.0).part_s(25), Some(25.0));
+        assert_eq!(listed(100.0, 12.0).part_s(25), Some(25.0));
+        assert_eq!(listed(100.0, 50.0).part_s(25), None, "only work at 50 %");
+        assert_eq!(listed(97.0, 30.1).part_s(25), None);
+        assert_eq!(listed(0.5, 0.0).part_s(25), None, "as long as a part");
+    }
+
+    #[test]
+    fn what_is_cheap_is_measured_as_a_whole() {
+        let scenario = listed(100.0, 0.0);
+        assert!(scenario.is_cheap(30.0), "two simulations a seed");
+        assert!(!scenario.is_cheap(30.1));
+    }
+
     #[test]
     fn a_table_is_read_as_it_was_written() {
-        let given = ["a/b,1.50,20".to_owned(), "c,0.01,9".to_owned()];
+        let given = ["a/b,1.50,20,whole", "c,0.01,9,part"].map(str::to_owned);
         assert_eq!(rows(&table(&given)), given);
         assert_eq!(name_of(&given[0]), "a/b");
         assert!(rows("").is_empty());

@@ -9,6 +9,7 @@ use super::{CliError, give, tell};
 use crate::catalog;
 use crate::costs::{self, Cost};
 use crate::format::reading::quantity::show_time;
+use crate::format::scenario::workload::Workload;
 use crate::format::{Plan, read};
 use crate::text::{WIDTH, wrap};
 
@@ -20,8 +21,9 @@ Examples:
   orrery list nat           scenarios with these letters in their name or summary
   orrery list relay crash   those with all of them
 
-CPU time and memory are those of a whole run, measured or estimated from a part of
-it on one machine: compare them with each other, and expect half or twice as much.")]
+CPU time and memory are those of a whole run on one machine: compare them with each
+other, and expect half or twice as much. Where \"some\" stands before it, a part of the
+simulated time was measured; those that become busier towards their end cost more.")]
 pub struct List {
     /// Only scenarios that have all of these in their names or summaries
     #[arg(value_name = "WORD")]
@@ -127,10 +129,18 @@ fn cost_in_words(cost: &Cost, simulations: usize) -> String {
     } else {
         format!("{:.0}h", cpu_s / 3_600.0)
     };
+    let some = if cost.is_whole { "" } else { "some " };
     match cost.memory_mb {
-        Some(memory_mb) => format!("some {time} of CPU time, {memory_mb} MB each"),
-        None => format!("some {time} of CPU time"),
+        Some(memory_mb) => format!("{some}{time} of CPU time, {memory_mb} MB each"),
+        None => format!("{some}{time} of CPU time"),
     }
+}
+
+/// When the last workload of any case may begin to act, in simulated seconds.
+fn acts_from_s(plan: &Plan) -> f64 {
+    let workloads = plan.cases.iter().flat_map(|case| &case.scenario.workloads);
+    let begins = workloads.map(Workload::begins_ns);
+    begins.max().unwrap_or(0) as f64 / 1e9
 }
 
 fn json(plans: &[&Plan]) -> String {
@@ -145,6 +155,7 @@ fn json(plans: &[&Plan]) -> String {
                 "seeds": plan.seeds,
                 "hosts": plan.cases[0].scenario.hosts(),
                 "simulated_s": plan.cases[0].scenario.end_ns() as f64 / 1e9,
+                "acts_from_s": acts_from_s(plan),
                 "variants": plan.variants().collect::<Vec<_>>(),
                 "cells": cells(plan),
                 "simulations": simulations,

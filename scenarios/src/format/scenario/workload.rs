@@ -34,6 +34,16 @@ impl Workload {
         u64::from(self.from.len()) * self.pace.expected(duration_ns)
     }
 
+    /// The earliest moment at which its first host may act, in nanoseconds.
+    pub fn begins_ns(&self) -> u64 {
+        match self.pace {
+            Pace::Poisson { .. } | Pace::Every { .. } => 0,
+            Pace::At { at_ns, .. } | Pace::Series { at_ns, .. } => at_ns
+                .bounds()
+                .map_or(0, |(from_ns, _)| from_ns.max(0) as u64),
+        }
+    }
+
     /// Whether what it does may still go on at `from_ns`, or begin later, in some seed.
     pub fn reaches(&self, from_ns: u64) -> bool {
         let last = (0..u64::from(self.from.len())).map(|place| latest_ns(self.pace, place));
