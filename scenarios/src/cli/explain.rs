@@ -71,6 +71,7 @@ fn topic_text(topic: &str) -> Result<String, CliError> {
         profiles::explain::one(topic),
         node_settings::explain_one(topic),
         documentation::explain_value(topic),
+        node_settings::explain_value(topic),
     ];
     let known: Vec<String> = meanings.into_iter().flatten().collect();
     if !known.is_empty() {
@@ -128,13 +129,7 @@ fn overview() -> String {
         if depth > 1 {
             continue;
         }
-        let ends = [". ", "; ", ": ", ", such as "].map(|mark| field.meaning.find(mark));
-        let first = &field.meaning[..ends
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(field.meaning.len())];
-        let first = first.trim_end_matches('.');
+        let first = summary(&field.meaning);
         let need = if field.required { " (required)" } else { "" };
         let name = field.path.rsplit('.').next().unwrap_or_default();
         let indent = 2 + depth * 2;
@@ -146,6 +141,23 @@ fn overview() -> String {
     }
     out.push_str(CLOSING);
     out
+}
+
+/// Marks of the end of a meaning's first part.
+const ENDS: [&str; 4] = [". ", "; ", ": ", ", such as "];
+
+/// Words that a summary has at least, where the meaning has as many.
+const SUMMARY_WORDS_MIN: usize = 3;
+
+/// The first part of a meaning that says something: a part as short as a name is followed by what
+/// explains it.
+fn summary(meaning: &str) -> &str {
+    let ends = ENDS.iter().flat_map(|mark| meaning.match_indices(mark));
+    let mut ends: Vec<usize> = ends.map(|(at, _)| at).collect();
+    ends.sort_unstable();
+    let parts = ends.into_iter().map(|end| &meaning[..end]);
+    let mut telling = parts.filter(|part| part.split_whitespace().count() >= SUMMARY_WORDS_MIN);
+    telling.next().unwrap_or(meaning).trim_end_matches('.')
 }
 
 const INTRODUCTION: &str = "\
@@ -206,13 +218,13 @@ rows    = { 10ms = \"fast fast fast\", 50ms = \"fast fast slow\" }
 ";
 
 const GRID_CLOSING: &str = "
-Reports draw a matrix for each figure that expectations name, and for others
-that the workloads produce: the last dimension across, the one before it
-downwards, and a panel for each combination of the rest. A cell shows the mean
-over seeds and its interval, and \u{2713} or \u{2717} where the file expects something
-of it. A metric with two labels of its own, such as from and to, is drawn so
-without any grid. A grid has at most 100 cells; variants meet each other cell by
-cell.
+The page draws a figure over a dimension of numbers as a line with intervals,
+and over other dimensions as a matrix; the terminal prints matrices. In a matrix
+the last dimension runs across, the one before it downwards, and each
+combination of the rest has a panel. A cell shows the mean over seeds with its
+interval, and \u{2713} or \u{2717} where the file expects something of it. A metric with
+two labels of its own, such as from and to, is drawn as a matrix without any
+grid. A grid has at most 100 cells; variants are compared cell by cell.
 
 ";
 
@@ -250,6 +262,24 @@ mod tests {
     }
 
     #[test]
+    fn no_summary_is_shorter_than_three_words() {
+        let short: Vec<String> = documentation::all()
+            .into_iter()
+            .filter(|field| summary(&field.meaning).split_whitespace().count() < SUMMARY_WORDS_MIN)
+            .map(|field| format!("{}: {}", field.path, field.meaning))
+            .collect();
+        assert!(short.is_empty(), "{short:#?}");
+        assert_eq!(
+            summary("`wire`: real Noise and Yamux. Or `flow`."),
+            "`wire`: real Noise and Yamux"
+        );
+        assert_eq!(
+            summary("Its name: letters and digits."),
+            "Its name: letters and digits"
+        );
+    }
+
+    #[test]
     fn whatever_one_looks_up_is_told_in_80_columns() {
         let check = |topic: &str, expected: &str| {
             let text = topic_text(topic).unwrap_or_else(|error| panic!("{error}"));
@@ -271,6 +301,9 @@ mod tests {
         check("within", "share of its samples");
         check("random-regular", "group.friends.graph");
         check("new-reno", "congestion");
+        check("cursor", "sync.engine = \"cursor\"");
+        check("lowest-rtt", "relay_client.");
+        check("sync.engine", "one of:");
         check("power-cut", "Hosts lose power");
         let text = overview();
         for line in text.lines() {

@@ -150,7 +150,9 @@ pub fn mentions(word: &str) -> Option<String> {
     (!out.is_empty()).then_some(out)
 }
 
-fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+/// The schema that a field's schema stands for: that of its type, of its items, or of what it may be
+/// besides absent.
+pub(super) fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     let mut schema = schema;
     // An optional field is `anyOf` its type and null.
     if let Some(members) = schema.get("anyOf").and_then(Value::as_array) {
@@ -222,7 +224,8 @@ fn collect(root: &Value, schema: &Value, prefix: &str, fields: &mut Vec<Field>) 
     }
 }
 
-fn choices(schema: &Value) -> Vec<(String, String)> {
+/// Names that a choice may have, each with what it means.
+pub(super) fn choices(schema: &Value) -> Vec<(String, String)> {
     let members = schema.get("oneOf").and_then(Value::as_array);
     members
         .into_iter()

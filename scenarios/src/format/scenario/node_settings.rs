@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use orrery_node::config::{Config, ConfigError};
 
+use crate::format::documentation;
 use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::reader::Reader;
 use crate::format::reading::source::Span;
@@ -167,18 +168,23 @@ fn insert(root: &mut toml::Table, path: &str, value: toml::Value) {
 
 /// What is in force in scenarios beside, or in place of, what stands in the configuration.
 const SET_BY_THE_TOOL: &str = "
-What stands here, or in a group, is in force in a run, but for this:
-    bootstrap.peers names the hosts of the group's \"bootstrap\" too, at all their addresses.
-    relay.listed names the hosts of the group's \"listed\" too.
-    quic.transport and mdns.implementation are \"own\": the simulated network carries no others.
-    listen.addresses has no address of QUIC with --engine turmoil, which has no UDP.
+What stands here, or in a group, is in force in a run, with these exceptions:
+    bootstrap.peers also names the hosts of the group's \"bootstrap\", at all
+        their addresses.
+    relay.listed also names the hosts of the group's \"listed\".
+    quic.transport and mdns.implementation are \"own\": the simulated network
+        carries no others.
+    listen.addresses has no address of QUIC with --engine turmoil, which has no
+        UDP.
 ";
 
-/// A setting of the node: its path, default and documentation.
+/// A setting of the node: its path, default and documentation, and the values of a choice, each with what
+/// it means.
 struct Setting {
     path: String,
     default: String,
     meaning: String,
+    choices: Vec<(String, String)>,
 }
 
 /// All settings, by section and name.
@@ -203,24 +209,26 @@ fn settings() -> Vec<Setting> {
             .get(&section)
             .and_then(|section| section.as_table());
         for field in properties(target.unwrap_or(&property)) {
-            all.push(Setting::of(&section, defaults, field));
+            all.push(Setting::of(&section, defaults, field, root));
         }
     }
     for kind in services::kinds() {
         let schema = kind.schema(&mut schemars::SchemaGenerator::default());
-        for field in properties(schema.as_value()) {
-            all.push(Setting::of(kind.name, Some(&kind.defaults()), field));
+        let root = schema.as_value();
+        for field in properties(root) {
+            all.push(Setting::of(kind.name, Some(&kind.defaults()), field, root));
         }
     }
     all
 }
 
 impl Setting {
-    /// A field of a section whose defaults are `defaults`.
+    /// A field of a section whose defaults are `defaults`; `root` has the types that its schema names.
     fn of(
         section: &str,
         defaults: Option<&toml::Table>,
         (field, property): (String, serde_json::Value),
+        root: &serde_json::Value,
     ) -> Self {
         let default = defaults.and_then(|section| section.get(&field));
         let meaning = property.get("description").and_then(|text| text.as_str());
@@ -228,6 +236,7 @@ impl Setting {
             path: format!("{section}.{field}"),
             default: default.map_or("unset".to_owned(), ToString::to_string),
             meaning: meaning.unwrap_or_default().to_owned(),
+            choices: choices(root, &property),
         }
     }
 
@@ -236,8 +245,62 @@ impl Setting {
         for line in wrap(&self.meaning, WIDTH - 4) {
             let _ = writeln!(out, "    {line}");
         }
+        if !self.choices.is_empty() {
+            out.push_str("    one of:\n");
+        }
+        for (name, meaning) in &self.choices {
+            let text = match meaning.as_str() {
+                "" => name.clone(),
+                meaning => format!("{name}: {meaning}"),
+            };
+            for (place, line) in wrap(&text, WIDTH - 10).iter().enumerate() {
+                let indent = if place == 0 { 6 } else { 10 };
+                let _ = writeln!(out, "{:indent$}{line}", "");
+            }
+        }
         out
     }
+}
+
+/// The values of a setting that is a choice, a list of choices, or one of these that may be absent.
+fn choices(root: &serde_json::Value, property: &serde_json::Value) -> Vec<(String, String)> {
+    let mut schema = property;
+    // A list that may be absent is three deep: the choice, its items, and the type they name.
+    for _ in 0..3 {
+        let found = documentation::choices(schema);
+        if !found.is_empty() {
+            return found;
+        }
+        schema = documentation::resolve(root, schema);
+    }
+    documentation::choices(schema)
+}
+
+/// Explains a value of a choice: what it means in each setting that may have it.
+pub fn explain_value(value: &str) -> Option<String> {
+    let mut out = String::new();
+    for setting in settings() {
+        let mut choices = setting.choices.iter();
+        let Some((_, meaning)) = choices.find(|(name, _)| name == value) else {
+            continue;
+        };
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        let _ = writeln!(
+            out,
+            "{} = \"{value}\" (a setting of the node)",
+            setting.path
+        );
+        let meaning = match meaning.as_str() {
+            "" => &setting.meaning,
+            meaning => meaning,
+        };
+        for line in wrap(meaning, WIDTH - 4) {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    (!out.is_empty()).then_some(out)
 }
 
 /// Paths of all settings.
@@ -273,4 +336,48 @@ pub fn explain() -> String {
         out.push_str(&setting.describe());
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `const` of the node's schema, wherever it stands.
+    fn consts(schema: &serde_json::Value, found: &mut Vec<String>) {
+        match schema {
+            serde_json::Value::Object(fields) => {
+                if let Some(value) = fields.get("const").and_then(|value| value.as_str()) {
+                    found.push(value.to_owned());
+                }
+                fields.values().for_each(|inner| consts(inner, found));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| consts(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_value_of_a_choice_is_explained_with_its_setting() {
+        let mut found = Vec::new();
+        consts(schemars::schema_for!(Config).as_value(), &mut found);
+        assert!(found.iter().any(|value| value == "lowest-rtt"), "{found:?}");
+        for value in found {
+            let text = explain_value(&value);
+            assert!(text.is_some_and(|text| text.contains(" = \"")), "{value}");
+        }
+    }
+
+    #[test]
+    fn settings_are_told_in_80_columns_with_what_each_means() {
+        for line in explain().lines() {
+            assert!(
+                line.chars().count() <= WIDTH || line.contains(" = "),
+                "{line}"
+            );
+        }
+        for setting in settings() {
+            let words = setting.meaning.split_whitespace().count();
+            assert!(words >= 3, "{}: {}", setting.path, setting.meaning);
+        }
+    }
 }
