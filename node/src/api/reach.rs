@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rungs_are_called_by_the_name_by_which_they_are_configured() {
+    fn methods_are_called_by_the_name_by_which_they_are_configured() {
         for method in LookupMethod::ALL {
             let configured = serde_json::to_value(method).map_err(|error| error.to_string());
             assert_eq!(configured, Ok(method.name().into()));

@@ -28,7 +28,7 @@ pub enum MdnsImplementation {
 pub struct Mdns {
     /// Whether to ask and to answer there.
     pub enabled: bool,
-    /// Whose implementation: `stock`, libp2p's, or `own`, the node's. libp2p's opens
+    /// The implementation: `stock`, libp2p's, or `own`, the node's. libp2p's opens
     /// sockets of the operating system by itself; where something else supplies the
     /// network, it is `own` whatever stands here.
     pub implementation: MdnsImplementation,

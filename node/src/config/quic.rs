@@ -24,7 +24,7 @@ pub enum QuicTransport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quic {
-    /// Whose implementation carries them: `stock`, libp2p's, or `own`, the node's.
+    /// The implementation that carries them: `stock`, libp2p's, or `own`, the node's.
     /// libp2p's opens sockets of the operating system by itself; where something else
     /// supplies the network, it is `own` whatever stands here.
     pub transport: QuicTransport,

@@ -41,11 +41,11 @@ pub struct Relay {
     pub max_circuit_duration: TimeSpan,
     /// Bytes of a circuit, both directions together; 0: as many as there are.
     pub max_circuit_bytes: u64,
-    /// The price that clients are told, by which some choose. Nobody collects it.
+    /// The price that the relay announces, by which clients may choose. It is not collected.
     pub price: u32,
-    /// Whom a place is given to.
+    /// The peers that may reserve.
     pub reserve: RelayAccess,
-    /// Who may open circuits.
+    /// The peers that may open circuits.
     pub connect: RelayAccess,
     /// The listed: libp2p peer ids, and identities, which have to prove themselves.
     pub listed: Vec<String>,
@@ -147,13 +147,13 @@ impl Relay {
     }
 }
 
-/// Whom a relay serves.
+/// The peers that a relay serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelayAccess {
-    /// Anybody.
+    /// Every peer.
     Anybody,
-    /// Whom `relay.listed` names.
+    /// Those that `relay.listed` names.
     Listed,
     /// Those whom this node follows.
     Friends,

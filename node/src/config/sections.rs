@@ -172,7 +172,7 @@ impl Default for Identify {
 #[serde(deny_unknown_fields, default)]
 pub struct Feed {
     /// Whether peers prove their identities to each other and pull feeds.
-    /// Without it nobody is followed, the store stays closed, and blocks of
+    /// Without it no identity is followed, the store stays closed, and blocks of
     /// the store are not enforced; peers that insist on a proof hang up.
     pub enabled: bool,
 }

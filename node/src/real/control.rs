@@ -269,20 +269,32 @@ async fn read_line(
 
 /// What the node gets to answer `command`.
 fn patience(command: &Command) -> Duration {
-    let may_take_long = matches!(
-        command,
+    match command {
+        // These wait for peers, or read the whole store.
         Command::Pull { .. }
-            | Command::Dial { .. }
-            | Command::Follow { .. }
-            | Command::Lookup { .. }
-            | Command::Reach { .. }
-            | Command::Reindex
-            | Command::Timeline { .. }
-    );
-    if may_take_long {
-        LONG_ANSWER_TIME
-    } else {
-        ANSWER_TIME
+        | Command::Dial { .. }
+        | Command::Follow { .. }
+        | Command::Lookup { .. }
+        | Command::Reach { .. }
+        | Command::Reindex
+        | Command::Timeline { .. } => LONG_ANSWER_TIME,
+        Command::Post { .. }
+        | Command::Name { .. }
+        | Command::Contacts
+        | Command::Unfollow { .. }
+        | Command::Block { .. }
+        | Command::Unblock { .. }
+        | Command::Grant { .. }
+        | Command::BeginLogs
+        | Command::Card
+        | Command::Status
+        | Command::DialPeer { .. }
+        | Command::Closest { .. }
+        | Command::Provide { .. }
+        | Command::Providers { .. }
+        | Command::Join { .. }
+        | Command::Leave { .. }
+        | Command::Publish { .. } => ANSWER_TIME,
     }
 }
 

@@ -45,7 +45,7 @@ fn misses(node: &TestNode, whom: &IdentityId) -> Vec<(LookupMethod, Miss)> {
 }
 
 #[tokio::test]
-async fn a_friend_is_found_by_the_first_rung_that_knows_and_no_other_is_asked() {
+async fn a_friend_is_found_by_the_first_method_that_knows_and_no_other_is_asked() {
     let alice = TestNode::start(1, CALM).await;
     let bob = TestNode::start(2, CALM).await;
     alice.follow(&bob).await;
@@ -73,7 +73,7 @@ async fn a_friend_is_found_by_the_first_rung_that_knows_and_no_other_is_asked() 
 }
 
 #[tokio::test]
-async fn every_rung_of_the_configuration_says_why_it_does_not_know_a_stranger() {
+async fn every_method_of_the_configuration_says_why_it_does_not_know_a_stranger() {
     let settings = format!("{CALM}\nreach.lookup_order = [\"relay\", \"known\"]");
     let settings = format!("{settings}\nrelay_client.enabled = true");
     let alice = TestNode::start(1, &settings).await;
@@ -247,7 +247,7 @@ async fn behind_a_relay() -> (TestNode, String, TestNode) {
 }
 
 #[tokio::test]
-async fn the_last_rung_leads_through_a_relay() {
+async fn the_last_method_leads_through_a_relay() {
     let (_relay, knows_relay, bob) = behind_a_relay().await;
     let order = "reach.lookup_order = [\"known\", \"relay\"]";
     let alice = TestNode::start(3, &format!("{CALM}\n{knows_relay}\n{order}")).await;

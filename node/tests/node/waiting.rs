@@ -87,7 +87,7 @@ async fn who_waits_is_told_where_somebody_is_and_can_dial_that() {
 }
 
 #[tokio::test]
-async fn who_waits_is_told_why_each_rung_does_not_know() {
+async fn who_waits_is_told_why_each_method_does_not_know() {
     let settings = format!("{CALM}\nreach.lookup_order = [\"relay\", \"known\"]");
     let alice = TestNode::start(1, &settings).await;
     let whom = stranger(5).identity();
@@ -123,7 +123,7 @@ async fn searches_that_are_waited_for_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_rung_that_does_not_answer_keeps_nobody_waiting_for_longer_than_its_time() {
+async fn a_method_that_does_not_answer_keeps_none_waiting_for_longer_than_its_time() {
     let settings = "reach.method_timeout = \"200ms\"\nfriends_lookup.hop_timeout = \"1h\"";
     let (node, mut friend) = silent_friend(settings).await;
     let mut asked = friend

@@ -9,46 +9,50 @@ use orrery_node::config::TimeSpan;
 
 const EXAMPLES: &str = "\
 Examples, in two terminals:
-  orrery-node --dir alice init            orrery-node --dir bob init
-  orrery-node --dir alice run             orrery-node --dir bob run
+  orrery-node --dir alice init
+  orrery-node --dir alice run --listen /ip4/127.0.0.1/tcp/4151
+
+  orrery-node --dir bob init
+  orrery-node --dir bob run --listen /ip4/127.0.0.1/tcp/4152
 and in a third:
   orrery-node --dir bob follow $(orrery-node --dir alice card)
   orrery-node --dir alice post \"Hello, world\" --to public
   orrery-node --dir bob pull
   orrery-node --dir bob timeline
 
-Two nodes on one machine need two ports: set listen.addresses in each
-DIR/config.toml, or say `run --listen /ip4/127.0.0.1/tcp/0`.
+Two nodes on one machine need two ports: with `run --listen`, as above, or by
+listen.addresses in each DIR/config.toml.
 
-Any setting can come from the environment, before what config.toml says:
-ORRERY__SECTION__FIELD, such as ORRERY__RELAY__ENABLED=true. Lists are parted
-by commas.
+Any setting can come from the environment, which overrides config.toml:
+ORRERY__SECTION__FIELD, such as ORRERY__RELAY__ENABLED=true. Lists are
+separated by commas.
 
 To read a node's captured QUIC packets in Wireshark, set SSLKEYLOGFILE to a file
-for their secrets before `run`. Whoever has that file reads all they carry.
+for their secrets before `run`. That file decrypts everything they carry.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 6 the disk or a
-permission refused. `run` ends with 70 when the node has failed in itself,
+permission refused. `run` ends with 70 when the node has failed internally,
 and with 74 when its store cannot be used any more: start it again.";
 
 const METHODS: &str = "\
-Each method is a way to know where somebody is, and needs its settings:
-  known       the card of somebody you follow, and bootstrap.peers; nothing to set
+Each method is a way to find an identity's addresses, and needs its settings:
+  known       the cards of those you follow, and bootstrap.peers; nothing to set
   mdns        the local network: mdns.enabled, at both ends
-  kad         their record in a table: kad.enabled and kad.walk here and there,
-              kad.publish there, and for the start a node in bootstrap.peers
+  kad         their record in a Kademlia table: kad.enabled and kad.walk at both
+              ends, kad.publish at theirs, and a first node in bootstrap.peers
   rendezvous  a node in bootstrap.peers with rendezvous.server; rendezvous.client
               at both ends
   friends     your friends, and theirs: friends_lookup.enabled, at theirs too
   relay       a node in bootstrap.peers with relay.enabled; relay_client.enabled
               at both ends
-mdns, rendezvous and relay find only those whose card is kept here, or is given.
-`known` tells what is kept here; a card that is given says itself where it leads.";
+mdns, rendezvous and relay need a card of the identity: one that is stored here,
+or given on the command line. `known` prints what is stored here; a card given on
+the command line carries its own addresses.";
 
 const LOOKUP_EXAMPLES: &str = "\
 The first method that knows ends the search. Addresses are printed one a line, each
-fit for `dial`; which method knew is told on standard error. If none does, each says
-why, and the exit code is 1. A method may take reach.method_timeout.
+ready for `dial`; the method that found them is named on standard error. If none does,
+each reports why, and the exit code is 1. Each method may take reach.method_timeout.
 
 Examples:
   orrery-node lookup ID
@@ -59,8 +63,8 @@ const REACH_EXAMPLES: &str = "\
 Prints how they are connected now (direct, hole-punched or relayed), which method
 found them, and how long it took. What a method finds is dialled; if that fails,
 the next is asked. A relayed connection may be replaced by a hole-punched one
-later (hole_punch.enabled). It may all take reach.timeout; if it fails, the exit
-code is 1.
+later (hole_punch.enabled). The whole search is limited by reach.timeout; if it
+fails, the exit code is 1.
 
 Examples:
   orrery-node reach ID
@@ -110,10 +114,10 @@ pub enum KeysAction {
     Show,
     /// Put new keys in the place of those in use
     #[command(after_help = "\
-What others post to you from when they hear of the new encryption key on is sealed to it; the old
-one is kept, to read what was sealed to it. The old device's private key is gone; what it signed
-stays good, unless --revoke says from when on it does not. Make a new card afterwards: the old one
-is refused by those who know of the rotation.
+Posts to you are sealed to the new encryption key as soon as their authors learn of it; the old key
+is kept to read earlier ones. The old device's private key is deleted; what it signed stays valid,
+unless --revoke says from when on it does not. Make a new card afterwards: peers that know of the
+rotation refuse the old one.
 
 Examples:
   orrery-node keys rotate
@@ -130,7 +134,7 @@ Examples:
         /// Revoke the device that is replaced
         #[arg(long, conflicts_with = "only")]
         revoke: bool,
-        /// The device was somebody else's for so long already; only with --revoke
+        /// Treat the device as compromised for this long already; only with --revoke
         #[arg(long, value_name = "SPAN", requires = "revoke")]
         since: Option<TimeSpan>,
     },
@@ -142,10 +146,10 @@ Examples:
     },
     /// Put the key file under a passphrase, or another one
     #[command(after_help = "\
-Whatever needs the keys asks for the passphrase, or takes it from ORRERY_PASSPHRASE, or from the
+Commands that need the keys ask for the passphrase, or take it from ORRERY_PASSPHRASE, or from the
 first line of the file that ORRERY_PASSPHRASE_FILE names; the new one from ORRERY_NEW_PASSPHRASE or
-ORRERY_NEW_PASSPHRASE_FILE. Commands to a node that runs need none. The file is one that
-`age --decrypt` opens. A forgotten passphrase cannot be had back.
+ORRERY_NEW_PASSPHRASE_FILE. Commands to a running node need none. `age --decrypt` opens the key
+file. A forgotten passphrase cannot be recovered.
 
 Examples:
   orrery-node keys passphrase
@@ -156,11 +160,11 @@ Examples:
         #[arg(long)]
         remove: bool,
     },
-    /// Have friends refuse what an earlier device signs from now on
+    /// Have friends refuse everything that an earlier device signs from now on
     Revoke {
         /// The device's name, which `keys show` prints
         device: String,
-        /// The device was somebody else's for so long already
+        /// Treat the device as compromised for this long already
         #[arg(long, value_name = "SPAN")]
         since: Option<TimeSpan>,
     },
@@ -205,14 +209,14 @@ Examples:
         /// A JSON file to post as it is; it must be an object with a `type` (`-` reads standard input)
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
-        /// Who may read it: `public`, `friends` (all you follow), or somebody by identity or name;
+        /// Who may read it: `public`, `friends` (all you follow), or a contact by identity or name;
         /// repeat for several
         #[arg(long, value_name = "WHO", default_value = "friends")]
         to: Vec<String>,
     },
-    /// Follow somebody: keep a connection to their node and pull their posts
+    /// Follow an identity: keep a connection to its node and pull its posts
     #[command(after_help = "\
-Says whether they are connected, or why not yet; the node goes on trying by itself.
+Prints whether they are connected, or why not yet; the node keeps trying.
 
 Examples:
   orrery-node follow $(cat ada.card) --name Ada
@@ -220,15 +224,15 @@ Examples:
     Follow {
         /// Their contact card, `orrery1…`
         card: String,
-        /// Call them so from now on, in lists and on the command line; nobody else is told
+        /// Your name for them, in lists and on the command line; it stays on this node
         #[arg(long)]
         name: Option<String>,
     },
-    /// Call somebody by a name of yours, or by none if it is left out; nobody else is told
+    /// Give a contact a name of yours, or remove it; it stays on this node
     Name {
-        /// Their identity, or what you call them now
+        /// Their identity, or your present name for them
         id: String,
-        /// What to call them
+        /// Your name for them
         name: Option<String>,
     },
     /// List whom you follow
@@ -243,37 +247,37 @@ Examples:
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// List everybody you know: whom you follow, block or call by a name, and whose card you had
+    /// List all contacts: whom you follow, block or have named, and whose card you had
     Contacts {
         /// How to print
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Stop following somebody
+    /// Stop following a contact
     Unfollow {
-        /// Their identity, or what you call them
+        /// Their identity, or your name for them
         id: String,
     },
-    /// Refuse everything somebody asks, and connections with them
+    /// Refuse all requests of an identity, and connections with it
     Block {
-        /// Their identity, or what you call them
+        /// Their identity, or your name for them
         id: String,
     },
     /// Undo `block`
     Unblock {
-        /// Their identity, or what you call them
+        /// Their identity, or your name for them
         id: String,
     },
-    /// Let somebody read an earlier post of yours
+    /// Let a contact read an earlier post of yours
     Grant {
         /// The post's name
         op: String,
-        /// Their identity, or what you call them
+        /// Their identity, or your name for them
         reader: String,
     },
     /// Pull now; without a running node, one is started for it
     Pull {
-        /// From whom, by identity or name [default: everybody you follow]
+        /// From whom, by identity or name [default: all you follow]
         id: Option<String>,
     },
     /// Show posts, newest first
@@ -281,7 +285,7 @@ Examples:
         /// Show at most so many
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: u32,
-        /// Only posts of this identity, or of whom you call so
+        /// Only posts of this identity, or of this contact
         #[arg(long, value_name = "ID")]
         author: Option<String>,
         /// How to print
@@ -290,29 +294,27 @@ Examples:
     },
     /// Rebuild the index from the post files
     Reindex {
-        /// Begin without contacts where both the index and the file of contacts are lost: nobody
-        /// is blocked and followed then. Not while the node runs
+        /// Start without contacts where both the index and the file of contacts are lost: all follows
+        /// and blocks are gone then. Not while the node runs
         #[arg(long)]
         forget_contacts: bool,
     },
-    /// Go on in new logs: after restoring the folder from a copy, or if a reader found a log
-    /// forked
+    /// Start new logs: after restoring the folder from a copy, or if a reader found a log forked
     #[command(after_help = "\
 A folder restored from a copy knows fewer of your posts than your readers do:
-what you post next they take for a forgery of what they hold, and freeze the
-log. A running node asks its friends for that and begins new logs by itself;
-this does so at once, without asking.")]
+they would take your next post for a forgery, and freeze the log. A running node
+asks its friends what they hold and starts new logs by itself; this command does
+so at once, without asking.")]
     BeginLogs,
-    /// Connect the running node to an address, and say whether that came about
+    /// Connect the running node to an address, and print the outcome
     Dial {
         /// A multiaddr, such as /ip4/192.0.2.7/tcp/4150, with /p2p/… if the peer is known
         address: String,
     },
-    /// Find out where somebody is, by the methods of `reach.lookup_order` one after the other
+    /// Find an identity's addresses, by the methods of `reach.lookup_order` in turn
     #[command(after_help = format!("{LOOKUP_EXAMPLES}\n\n{METHODS}"))]
     Lookup {
-        /// Their identity, which `status` shows at theirs, what you call them, or a card of theirs,
-        /// however old
+        /// Their identity, as their own `status` prints it, your name for them, or any card of theirs
         #[arg(value_name = "ID")]
         who: String,
         /// Ask this method instead; repeat for several, in their order
@@ -322,19 +324,19 @@ this does so at once, without asking.")]
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Connect the running node to somebody, wherever `reach.lookup_order` finds them
+    /// Connect the running node to an identity, by the methods of `reach.lookup_order` in turn
     #[command(after_help = format!("{REACH_EXAMPLES}\n\n{METHODS}"))]
     Reach {
-        /// Their identity, which `status` shows at theirs, what you call them, or their contact card
+        /// Their identity, as their own `status` prints it, your name for them, or their contact card
         #[arg(value_name = "ID")]
         who: String,
         /// How to print
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Name the peers nearest to where somebody's address is recorded; `kad.walk` must be set
+    /// Name the peers nearest to the record of an identity's address; `kad.walk` must be set
     Closest {
-        /// Their identity, or what you call them
+        /// Their identity, or your name for them
         id: String,
     },
     /// Offer a service by name, until the node stops; `kad.walk` must be set
@@ -347,32 +349,32 @@ this does so at once, without asking.")]
         /// The service's name
         service: String,
     },
-    /// Take part in a group without storage; `gossip.enabled` must be set
+    /// Join a topic, whose messages are not stored; `gossip.enabled` must be set
     #[command(after_help = "\
-Whoever knows the topic can take part and read. Messages are kept by nobody:
-they show as `gossip-received` among the events of `run --events`, and who
-joins late gets nothing old. Set gossip.topics in config.toml to join at
-every start.
+Every peer that knows the topic can join and read it. Messages are not stored:
+they appear as `gossip-received` among the events of `run --events`, and a peer
+that joins late gets no earlier ones. Set gossip.topics in config.toml to join
+at every start.
 
-Example, after `gossip.enabled = true` in both folders and a restart:
-  orrery-node --dir alice run --events
-  orrery-node --dir bob run --events
+Example, with `gossip.enabled = true` in both folders:
+  orrery-node --dir alice run --events --listen /ip4/127.0.0.1/tcp/4151
+  orrery-node --dir bob run --events --listen /ip4/127.0.0.1/tcp/4152
   orrery-node --dir alice join lunch
   orrery-node --dir bob join lunch
-  orrery-node --dir bob dial /ip4/127.0.0.1/tcp/4150
+  orrery-node --dir bob dial /ip4/127.0.0.1/tcp/4151
   orrery-node --dir bob publish lunch \"At noon?\"")]
     Join {
-        /// The group's topic
+        /// The topic
         topic: String,
     },
-    /// Leave a group without storage
+    /// Leave a topic
     Leave {
-        /// The group's topic
+        /// The topic
         topic: String,
     },
-    /// Send a message to a group without storage; prints its name
+    /// Send a message to a topic; prints its name
     Publish {
-        /// The group's topic
+        /// The topic
         topic: String,
         /// The message
         #[arg(required_unless_present = "file", conflicts_with = "file")]
@@ -390,4 +392,58 @@ Example, after `gossip.enabled = true` in both folders and a restart:
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The help pages of a command and of all below it.
+    fn pages(command: &mut clap::Command) -> Vec<String> {
+        let below = command.get_subcommands_mut().flat_map(pages);
+        let mut all: Vec<String> = below.collect();
+        all.push(command.render_long_help().to_string());
+        all
+    }
+
+    /// The words of a line as a shell would give them to the program. What another command prints is one
+    /// word, and what is before the program's name is none.
+    fn words(line: &str) -> Vec<String> {
+        let (_, line) = line.split_once("orrery-node ").unwrap_or_default();
+        let mut words = vec![String::from("orrery-node")];
+        let (mut quoted, mut inner) = (false, 0_i32);
+        let mut word = String::new();
+        for c in line.chars() {
+            match c {
+                '"' if inner == 0 => quoted = !quoted,
+                ' ' if !quoted && inner == 0 => words.push(std::mem::take(&mut word)),
+                '(' => inner += 1,
+                ')' => inner -= 1,
+                c if inner == 0 => word.push(c),
+                _ => {}
+            }
+        }
+        words.push(word);
+        words
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_a_command() {
+        let mut examples = 0;
+        for page in pages(&mut Arguments::command()) {
+            let of_page = page.lines().filter(|line| line.starts_with("  "));
+            let lines = of_page.map(str::trim).filter(|line| {
+                let begin = line.split(' ').find(|word| !word.contains('='));
+                begin == Some("orrery-node")
+            });
+            for line in lines {
+                let parsed = Arguments::try_parse_from(words(line));
+                assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+                examples += 1;
+            }
+        }
+        assert!(examples > 20, "{examples}");
+    }
 }

@@ -182,7 +182,7 @@ impl Folder {
 
     fn not_made(&self) -> Failure {
         Failure::Input(format!(
-            "`{}` holds no node; make one with `orrery-node --dir {} init`, or name another folder",
+            "there is no node in `{}`; create one with `orrery-node --dir {} init`, or name another folder",
             self.path.display(),
             self.path.display()
         ))

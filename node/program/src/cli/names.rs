@@ -38,7 +38,7 @@ pub async fn resolve(folder: &Folder, action: &mut Action) -> Result<(), Failure
         let found = fits.find(|contact| contact.name.as_deref() == Some(name.trim()));
         let found = found.ok_or_else(|| {
             Failure::Input(format!(
-                "`{name}` is no identity, and nobody is called so; `contacts` lists whom you know"
+                "`{name}` is neither an identity nor a name of a contact; `contacts` lists them"
             ))
         })?;
         *name = found.identity.to_string();

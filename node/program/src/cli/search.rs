@@ -45,7 +45,7 @@ pub fn reach(who: &str) -> Result<Command, Failure> {
 /// Prints the outcome of a search; one that found nobody is a failure.
 pub fn show(outcome: &Reply, format: Format) -> Result<(), Failure> {
     let failure = match outcome {
-        Reply::NotFound { .. } => Some("nobody was found who knows where they are".to_owned()),
+        Reply::NotFound { .. } => Some("no method found an address of theirs".to_owned()),
         Reply::NotReached { reason, .. } => Some(unreached(*reason).to_owned()),
         _ => None,
     };
@@ -98,7 +98,7 @@ fn reached(path: Path, by: Option<LookupMethod>, took_us: u64) -> String {
     }
 }
 
-/// How somebody is connected, in a word.
+/// How a peer is connected, in a word.
 pub const fn way(path: Path) -> &'static str {
     match path {
         Path::Direct => "direct",
@@ -114,7 +114,7 @@ pub fn millis(took_us: u64) -> String {
 
 const fn unreached(reason: Unreached) -> &'static str {
     match reason {
-        Unreached::NotFound => "not reached: nobody was found who knows where they are",
+        Unreached::NotFound => "not reached: no method found an address of theirs",
         Unreached::NotConnected => "not reached: no address that was found could be dialled",
         Unreached::TimedOut => "not reached within `reach.timeout`",
     }
@@ -136,15 +136,15 @@ fn why(missed: Missed) -> String {
             "they are not there, or no card of theirs is kept here, or given"
         }
         (LookupMethod::Kad | LookupMethod::Friends, Miss::Absent) => {
-            "nobody who was asked knows them"
+            "no peer that was asked knows them"
         }
         (LookupMethod::Relay, Miss::NoAddress) => "no relay is known; name one in bootstrap.peers",
         (_, Miss::NoAddress) => "they are known, but none of their addresses",
         (LookupMethod::Kad | LookupMethod::Rendezvous, Miss::NobodyToAsk) => {
-            "nobody could be asked; name a node in bootstrap.peers"
+            "there was no peer to ask; name a node in bootstrap.peers"
         }
         (LookupMethod::Friends, Miss::NobodyToAsk) => "no friend is connected who could be asked",
-        (_, Miss::NobodyToAsk) => "nobody could be asked",
+        (_, Miss::NobodyToAsk) => "there was no peer to ask",
         (_, Miss::Wrong) => "the answers were wrong, or not signed by them",
         (_, Miss::Busy) => "too much to do at this moment; try again",
         (_, Miss::TimedOut) => "no answer in time",
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_somebody_was_reached_is_one_line() {
+    fn how_a_peer_was_reached_is_one_line() {
         let check = |path, by, took_us, expected| assert_eq!(reached(path, by, took_us), expected);
         let direct = "direct, found by known, in 12.3 ms";
         check(Path::Direct, Some(LookupMethod::Known), 12_345, direct);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rung_that_is_off_names_its_setting() {
+    fn a_method_that_is_off_names_its_setting() {
         let config = include_str!("config.toml");
         for by in LookupMethod::ALL
             .into_iter()

@@ -94,7 +94,7 @@ impl Topics {
                 message: message_name(&message, &mut core.names),
             }),
             Err(PublishError::NoPeersSubscribedToTopic) => Err(CommandError::invalid(&format!(
-                "no connected peer has joined {name}, so nobody would get it"
+                "no connected peer has joined {name}: the message would reach none"
             ))),
             Err(PublishError::AllQueuesFull(_)) => Err(CommandError::Busy),
             Err(error) => Err(CommandError::invalid(&error)),
