@@ -196,6 +196,47 @@ pub fn losses(record: &Record) -> BTreeMap<&str, Vec<u64>> {
     all
 }
 
+/// The losses of one metric: by cause, then one entry a variant in the record's order.
+pub struct LossesOf<'a> {
+    /// What was lost, for people: `flows that did not complete`.
+    pub what: &'a str,
+    /// Counts by cause.
+    pub causes: BTreeMap<&'a str, Vec<u64>>,
+}
+
+/// What losses of records from before it was told are, for people.
+const UNTOLD: &str = "things that did not come from one host to another";
+
+/// What a metric counts as lost, for people.
+pub fn what_is_lost<'a>(record: &'a Record, metric: &str) -> &'a str {
+    let told = record.losses.as_ref().and_then(|told| told.get(metric));
+    told.map_or(UNTOLD, String::as_str)
+}
+
+/// Losses by the metric that counts them.
+pub fn losses_by_metric(record: &Record) -> Vec<LossesOf<'_>> {
+    let mut all: BTreeMap<&str, BTreeMap<&str, Vec<u64>>> = BTreeMap::new();
+    for (place, variant) in record.variants.iter().enumerate() {
+        let seeds = variant.seeds.iter();
+        for (metric, causes) in seeds.flat_map(|seed| seed.losses.by_metric()) {
+            let of_metric = all.entry(metric).or_default();
+            for (cause, n) in causes {
+                let sums = of_metric
+                    .entry(cause)
+                    .or_insert_with(|| vec![0; record.variants.len()]);
+                sums[place] += n;
+            }
+        }
+    }
+    let named = all.into_iter();
+    named
+        .map(|(metric, causes)| LossesOf {
+            what: what_is_lost(record, metric),
+            causes,
+        })
+        .collect()
+}
+
 /// Things of one kind that were asked for and not done in one variant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MishapSum<'a> {

@@ -325,6 +325,13 @@ fn number(value: f64, decimals: usize) -> String {
     }
 }
 
+/// A text that begins like a sentence.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,6 +58,10 @@ pub struct Record {
     /// listed may have them from anything.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub producers: BTreeMap<String, Producer>,
+    /// What can be lost in this scenario, in words for people, by the metric that counts it by cause:
+    /// `flows that did not complete`. Absent in records from before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses: Option<BTreeMap<String, String>>,
     /// The dimensions of the scenario's grid, in its order; empty without one. Their labels are
     /// among those of every metric.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -264,6 +268,8 @@ pub struct SeedResult {
 pub struct Losses {
     listed: Vec<Loss>,
     causes: BTreeMap<String, u64>,
+    /// By the metric that counts them, then by cause.
+    metrics: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl Losses {
@@ -272,18 +278,22 @@ impl Losses {
         self.listed.push(loss);
     }
 
-    /// Counts losses of one cause, listed or not.
-    pub fn count(&mut self, cause: &str, losses: u64) {
+    /// Counts losses of one cause, listed or not, that a metric counts.
+    pub fn count(&mut self, metric: &str, cause: &str, losses: u64) {
         if losses > 0 {
             *self.causes.entry(cause.to_owned()).or_default() += losses;
+            let of_metric = self.metrics.entry(metric.to_owned()).or_default();
+            *of_metric.entry(cause.to_owned()).or_default() += losses;
         }
     }
 
     /// Adds those of another cell.
     pub fn append(&mut self, other: Self) {
         self.listed.extend(other.listed);
-        for (cause, losses) in &other.causes {
-            self.count(cause, *losses);
+        for (metric, causes) in &other.metrics {
+            for (cause, losses) in causes {
+                self.count(metric, cause, *losses);
+            }
         }
     }
 
@@ -302,6 +312,12 @@ impl Losses {
         &self.causes
     }
 
+    /// All by the metric that counts them, then by cause. Files from before that was told have an empty
+    /// name there.
+    pub fn by_metric(&self) -> &BTreeMap<String, BTreeMap<String, u64>> {
+        &self.metrics
+    }
+
     /// How many there are.
     pub fn all(&self) -> u64 {
         self.causes.values().sum()
@@ -318,7 +334,7 @@ impl From<Vec<Loss>> for Losses {
     fn from(listed: Vec<Loss>) -> Self {
         let mut losses = Self::default();
         for loss in listed {
-            losses.count(&loss.cause, 1);
+            losses.count(&loss.metric, &loss.cause, 1);
             losses.list(loss);
         }
         losses
@@ -334,12 +350,19 @@ struct WrittenLosses {
     /// All losses by cause, when `losses` was cut short; empty if it is whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     loss_causes: BTreeMap<String, u64>,
+    /// The same by the metric that counts them, then by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    loss_metrics: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl From<Losses> for WrittenLosses {
-    fn from(losses: Losses) -> Self {
+    fn from(mut losses: Losses) -> Self {
         let is_cut = losses.is_cut();
+        losses
+            .metrics
+            .retain(|metric, _| is_cut && !metric.is_empty());
         Self {
+            loss_metrics: losses.metrics,
             losses: losses.listed,
             loss_causes: if is_cut {
                 losses.causes
@@ -355,9 +378,14 @@ impl From<WrittenLosses> for Losses {
         if written.loss_causes.is_empty() {
             return written.losses.into();
         }
+        let mut metrics = written.loss_metrics;
+        if metrics.is_empty() {
+            metrics.insert(String::new(), written.loss_causes.clone());
+        }
         Self {
             listed: written.losses,
             causes: written.loss_causes,
+            metrics,
         }
     }
 }
@@ -439,6 +467,9 @@ pub struct Loss {
     pub created_s: f64,
     /// Cause, kebab-case; `unknown` is a defect.
     pub cause: String,
+    /// The metric that counts it; absent in records from before it was told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub metric: String,
 }
 
 /// Mean over seeds and a 95 % bootstrap interval.

@@ -6,7 +6,7 @@ use orrery_reports::{
     chart, html,
     key::Key,
     metrics_csv,
-    record::{Compare, Fault, Fidelity, Invariant, Loss, Mark, Moment, Record, Verdict},
+    record::{Compare, Fault, Fidelity, Invariant, Loss, Losses, Mark, Moment, Record, Verdict},
     schema, stats, summary_md,
     table::{Colour, table},
 };
@@ -27,13 +27,14 @@ fn spoiled() -> Record {
         detail: Some("post 7 of home-3".into()),
     };
     seed.trace_hash = twin_hash;
-    seed.losses.count("unknown", 1);
+    seed.losses.count("feed.missed_forever", "unknown", 1);
     seed.losses.list(Loss {
         item: "post 7".into(),
         author: "home-3".into(),
         reader: "home-4".into(),
         created_s: 61.0,
         cause: "unknown".into(),
+        metric: "feed.missed_forever".into(),
     });
     stats::summarise(&mut record).expect("valid histograms");
     record
@@ -67,7 +68,7 @@ fn hostile() -> Record {
             seed.faults[0].kind = evil.into();
             seed.invariants[1].name = evil.into();
             seed.invariants[0].detail = Some(evil.into());
-            seed.losses.count(evil, 1);
+            seed.losses.count(evil, evil, 1);
             for loss in seed.losses.listed_mut() {
                 loss.item = evil.into();
                 for field in [&mut loss.author, &mut loss.reader, &mut loss.cause] {
@@ -472,4 +473,39 @@ fn timelines_say_which_moment_a_point_stands_for() {
         let page = html::page(&record).expect("valid");
         assert!(page.contains(expected), "{expected}");
     }
+}
+
+/// What was lost is told in words of the scenario's own workloads.
+#[test]
+fn losses_are_told_in_the_words_of_what_was_lost() {
+    let lost = |metric: &str, what: &str| Some([(metric.to_owned(), what.to_owned())].into());
+    let ledger = |record: &Record| {
+        let page = html::page(record).expect("valid");
+        let from = page.find("id=\"losses\"")?;
+        Some(page[from..].split("id=\"faults\"").next()?.to_owned())
+    };
+    let mut record = fixture::skewed_clocks(2);
+    for seed in record.variants.iter_mut().flat_map(|v| &mut v.seeds) {
+        seed.losses = Losses::default();
+    }
+    record.losses = lost("flow.failed", "flows that did not complete");
+    let told = ledger(&record).expect("flows can be lost");
+    assert!(told.contains("no flows that did not complete"), "{told}");
+    assert!(!told.contains("reader"), "{told}");
+    record.losses = Some([].into());
+    assert_eq!(ledger(&record), None, "nothing can be lost");
+    record.losses = lost("flow.failed", "flows that did not complete");
+    let losses = &mut record.variants[0].seeds[0].losses;
+    losses.count("flow.failed", "reset", 1);
+    losses.list(Loss {
+        item: "flow 3".into(),
+        author: "a".into(),
+        reader: "b".into(),
+        created_s: 61.0,
+        cause: "reset".into(),
+        metric: "flow.failed".into(),
+    });
+    let told = ledger(&record).expect("one was lost");
+    assert!(told.contains("Flows that did not complete, all"), "{told}");
+    assert!(!told.contains("reader"), "{told}");
 }

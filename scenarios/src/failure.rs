@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Failure {
     /// It made no progress any more.
     #[error(
-        "stalled: {undrained} of {hosts} machines, {} among them, did not reach two empty pulls \
+        "stalled: {undrained} of {hosts} hosts, {} among them, did not reach two empty pulls \
          before the drain ended; {outlook}",
         first.join(", ")
     )]
@@ -108,7 +108,7 @@ mod tests {
             },
         ];
         let texts = [
-            "stalled: 2 of 9 machines, home[0], home[3] among them, did not reach two empty pulls \
+            "stalled: 2 of 9 hosts, home[0], home[3] among them, did not reach two empty pulls \
              before the drain ended; nothing is under way",
             "host home[1] at 1.500000000s (seed 7): stalled: by its own words",
             "the run cannot go on: the disk is full",

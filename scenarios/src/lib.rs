@@ -5,10 +5,10 @@
 //! are given ([`workload`]), the world that a seed draws ([`world`]), what its hosts stand on
 //! ([`testbed`]), playing one seed ([`play`]),
 //! many of them in worker processes and their record ([`engine::Experiment`]) and the command line
-//! ([`cli`]). It is the only crate in which the node and the simulator meet, and it holds no
+//! ([`cli`]). Benchmarks aside, it is the only crate in which the node and the simulator meet, and it holds no
 //! protocol and no network model of its own.
 //!
-//! A program of other people has the same command line with services of the node, kinds and scenarios
+//! An outside program has the same command line with services of the node, kinds and scenarios
 //! of its own:
 //!
 //! ```no_run

@@ -22,8 +22,17 @@ pub struct Measure {
     pub about: [&'static str; 2],
     /// The label by which counts are told apart, and the values that it may have.
     pub label: Option<(&'static str, &'static [&'static [&'static str]])>,
-    /// Whether a node with these settings may give it samples.
-    pub of: fn(&Config) -> bool,
+    /// Which settings a node needs to give it samples.
+    pub of: Needed,
+}
+
+/// Settings that a node needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Needed {
+    /// Which, for people: `relay.enabled or relay_client.enabled`.
+    pub what: &'static str,
+    /// Whether a node with these settings has them.
+    pub by: fn(&Config) -> bool,
 }
 
 /// What is made of samples.
@@ -89,7 +98,7 @@ macro_rules! measures {
     };
 }
 
-const fn count(name: &'static str, about: [&'static str; 2], of: fn(&Config) -> bool) -> Measure {
+const fn count(name: &'static str, about: [&'static str; 2], of: Needed) -> Measure {
     Measure {
         name,
         kind: MeasureKind::Count,
@@ -107,13 +116,23 @@ const fn by_reason(measure: Measure, lists: &'static [&'static [&'static str]]) 
     }
 }
 
-fn with_relays(config: &Config) -> bool {
-    config.relay.enabled || config.relay_client.enabled
-}
+/// A relay, or a node that reserves on relays.
+pub const RELAYS: Needed = Needed {
+    what: "relay.enabled or relay_client.enabled",
+    by: |config| config.relay.enabled || config.relay_client.enabled,
+};
 
-fn with_neighbours(config: &Config) -> bool {
-    config.mdns.enabled
-}
+/// A node that looks for peers on the local network.
+pub const NEIGHBOURS: Needed = Needed {
+    what: "mdns.enabled",
+    by: |config| config.mdns.enabled,
+};
+
+/// A node that notifies its friends of what is new.
+pub const PUSH: Needed = Needed {
+    what: "push.enabled and feed.enabled",
+    by: |config| config.push.enabled && config.feed.enabled,
+};
 
 measures! {
     |is_me|
@@ -125,7 +144,7 @@ measures! {
             "Times that a node forgot an address of a neighbour",
             ", since nothing on the local network had told it again for as long as it holds",
         ],
-        with_neighbours,
+        NEIGHBOURS,
     ),
         of Event::NeighbourGone { .. } => Sample::One;
 
@@ -136,7 +155,7 @@ measures! {
             "Times that a node told a friend",
             " that there is something new, so that it is pulled at once",
         ],
-        |config| config.push.enabled && config.feed.enabled,
+        PUSH,
     ),
         of Event::Pushed { .. } => Sample::One;
 
@@ -144,7 +163,7 @@ measures! {
     RELAY_CIRCUITS = count(
         "relay.circuits",
         ["Circuits that relays opened", ""],
-        with_relays,
+        RELAYS,
     ),
         of Event::CircuitOpened { relay: Some(relay), .. } if is_me(relay) => Sample::One;
 
@@ -156,7 +175,7 @@ measures! {
                 "Dials through relays",
                 " that opened no circuit, also by the reason that the dialer was given",
             ],
-            with_relays,
+            RELAYS,
         ),
         &[CircuitDenial::NAMES, Refusal::NAMES],
     ),
@@ -171,7 +190,7 @@ measures! {
                 ", also by reason, as the relay knows it: finished, max-bytes, max-duration, \
                  connection-closed, failed",
             ],
-            with_relays,
+            RELAYS,
         ),
         &[CircuitEnd::NAMES],
     ),
@@ -184,7 +203,7 @@ measures! {
         count(
             "relay.lost",
             ["Reservations that clients noticed to have lost", ", also by reason"],
-            with_relays,
+            RELAYS,
         ),
         &[ReservationEnd::NAMES],
     ),
@@ -198,7 +217,7 @@ measures! {
                 "Reservations that relays refused",
                 ", also by reason, as the relay knows it",
             ],
-            with_relays,
+            RELAYS,
         ),
         &[CircuitDenial::NAMES, Refusal::NAMES],
     ),
@@ -208,7 +227,7 @@ measures! {
     RELAY_RENEWED = count(
         "relay.renewed",
         ["Reservations that were renewed", ""],
-        with_relays,
+        RELAYS,
     ),
         of Event::RelayReserved { renewal: true, .. } => Sample::One;
 
@@ -220,7 +239,7 @@ measures! {
                 "Requests for a reservation",
                 " that came to nothing, also by reason, as the client knows it",
             ],
-            with_relays,
+            RELAYS,
         ),
         &[ReservationEnd::NAMES],
     ),
@@ -235,7 +254,7 @@ measures! {
                 "From asking a relay for a reservation until it was granted",
                 ", renewals aside",
             ],
-            with_relays,
+            RELAYS,
         )
     },
         of Event::RelayReserved { took_us: Some(took_us), .. } => Sample::TookUs(*took_us);

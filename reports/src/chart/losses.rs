@@ -1,4 +1,4 @@
-//! When the things that never arrived were made.
+//! When what was lost began.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,11 @@ use super::{
     saved::Data,
     timeline::column_s,
 };
-use crate::{format::duration, record::Record};
+use crate::{
+    audit,
+    format::{duration, sentence},
+    record::Record,
+};
 
 /// The registry's entry.
 pub const CHART: Chart = Chart {
@@ -42,15 +46,20 @@ fn figures(record: &Record) -> Vec<Figure> {
     if counts.is_empty() {
         return Vec::new();
     }
-    let title = "Losses by time of creation".to_owned();
+    let title = "Losses by when they began".to_owned();
     let is_cut = record
         .variants
         .iter()
         .flat_map(|v| &v.seeds)
         .any(|s| s.losses.is_cut());
+    let kinds: Vec<&str> = audit::losses_by_metric(record)
+        .iter()
+        .map(|losses| losses.what)
+        .collect();
     let caption = format!(
-        "Pairs of item and reader that never met, all seeds together, by when the item was made, \
-         in {} columns; bars side by side stand in the order of the legend.{}",
+        "{}, all seeds together, by when each began, in {} columns; bars side by side stand in the \
+         order of the legend.{}",
+        sentence(&kinds.join(" and ")),
         duration(width_s),
         if is_cut {
             " Long lists were cut short: the counts by cause are whole, these are not."

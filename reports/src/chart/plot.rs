@@ -391,6 +391,7 @@ mod tests {
                 mark(341.0, 361.0),
             ],
             definitions: std::collections::BTreeMap::new(),
+            losses: None,
             producers: std::collections::BTreeMap::new(),
             grid: vec![],
             report: vec![],

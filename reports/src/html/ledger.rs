@@ -1,9 +1,9 @@
 //! The ledger of losses: how many by cause, and which.
 
-use super::{Part, seed_anchor, table};
+use super::{Part, concat, seed_anchor, table};
 use crate::{
-    audit,
-    format::{clock, count, html},
+    audit::{self, LossesOf},
+    format::{clock, count, html, sentence},
     record::Record,
 };
 
@@ -13,26 +13,33 @@ const LISTED_MAX: usize = 60;
 /// Losses listed of one seed, so that the list shows several.
 const LISTED_OF_SEED: usize = 12;
 
-/// Folded where nothing was lost.
+/// Folded where nothing was lost; empty where nothing can be.
 pub(super) fn ledger(record: &Record) -> Part {
-    let body = body(record);
-    if audit::losses(record).is_empty() {
-        Part::folded("losses", "No losses", body)
-    } else {
-        Part::open("losses", "Losses", body)
+    let losses = audit::losses_by_metric(record);
+    if losses.is_empty() {
+        return Part::folded("losses", "No losses", nothing_lost(record));
+    }
+    let tables = concat(losses.iter().map(|losses| by_cause(record, losses)));
+    Part::open("losses", "Losses", tables + &listed(record))
+}
+
+fn nothing_lost(record: &Record) -> String {
+    match &record.losses {
+        None => "<p>Nothing was lost.</p>\n".to_owned(),
+        Some(can_be) if can_be.is_empty() => String::new(),
+        Some(can_be) => {
+            let kinds: Vec<String> = can_be.values().map(|what| html(what)).collect();
+            format!("<p>Nothing was lost: no {}.</p>\n", kinds.join(", no "))
+        }
     }
 }
 
-fn body(record: &Record) -> String {
-    let by_cause = audit::losses(record);
-    if by_cause.is_empty() {
-        return "<p>Nothing was lost: every intended reader has \
-                every item.</p>\n"
-            .to_owned();
-    }
+/// How many of one kind by cause.
+fn by_cause(record: &Record, losses: &LossesOf<'_>) -> String {
     let mut head = vec!["cause".to_owned()];
     head.extend(record.variants.iter().map(|v| html(&v.name)));
-    let mut rows: Vec<Vec<String>> = by_cause
+    let mut rows: Vec<Vec<String>> = losses
+        .causes
         .iter()
         .map(|(cause, sums)| {
             let mut cells = vec![format!("<span class=\"code\">{}</span>", html(cause))];
@@ -43,16 +50,15 @@ fn body(record: &Record) -> String {
     if rows.len() > 1 {
         let mut total = vec!["all causes".to_owned()];
         total.extend((0..record.variants.len()).map(|place| {
-            let sum: u64 = by_cause.values().map(|sums| sums[place]).sum();
+            let sum: u64 = losses.causes.values().map(|sums| sums[place]).sum();
             format!("<b>{}</b>", count(sum))
         }));
         rows.push(total);
     }
     format!(
-        "<p class=\"note\">Pairs of item and intended reader that \
-         never met, all seeds together.</p>\n{}{}",
+        "<p class=\"note\">{}, all seeds together.</p>\n{}",
+        html(&sentence(losses.what)),
         table(&head, &rows),
-        listed(record)
     )
 }
 
@@ -82,7 +88,7 @@ fn listed(record: &Record) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let head = ["item", "variant", "seed", "made at", "from → to", "cause"].map(String::from);
+    let head = ["item", "variant", "seed", "began at", "from → to", "cause"].map(String::from);
     format!(
         "<details><summary>Which ones: {} of {} recorded, at most {LISTED_OF_SEED} a seed; \
          the others are in result.json</summary>\n{}</details>\n",

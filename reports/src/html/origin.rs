@@ -1,11 +1,16 @@
 //! What was run: hosts, profiles, what variants change, the scenario's text, and the program.
 
+use serde_json::Value;
+
 use super::{concat, table};
 use crate::{
     format::html,
-    origin::{Origin, Program},
+    origin::{Origin, Profile, Program},
     record::Record,
 };
+
+/// The access profile of gateways' own links, which scenarios need not name.
+const GATEWAYS_LINK: &str = "ideal";
 
 /// What a record keeps of its origin; nothing in records from before it was kept.
 pub(super) fn origin(record: &Record) -> String {
@@ -54,7 +59,10 @@ fn changes(origin: &Origin) -> String {
     let variants = origin.variants.iter();
     let variants = variants
         .filter(|(_, changes)| changes.as_object().is_some_and(|fields| !fields.is_empty()))
-        .map(|(name, changes)| (format!("variant {name}"), changes.to_string()));
+        .flat_map(|(name, changes)| {
+            let lines = lines(changes).into_iter();
+            lines.map(move |line| (format!("variant {name}"), line))
+        });
     let items = concat(settings.chain(variants).map(|(what, change)| {
         format!("<li>{}: <code>{}</code></li>\n", html(&what), html(&change))
     }));
@@ -62,6 +70,44 @@ fn changes(origin: &Origin) -> String {
         return items;
     }
     format!("<p class=\"note\">Changes to the text:</p>\n<ul>\n{items}</ul>\n")
+}
+
+/// What a variant changes, a line each: the paths that it sets, and its other fields as its file has them.
+fn lines(changes: &Value) -> Vec<String> {
+    let fields = changes.as_object().into_iter().flatten();
+    let lines = fields.flat_map(|(name, value)| match value {
+        Value::Object(paths) if name == "set" => paths.iter().map(line).collect(),
+        value => vec![line((name, value))],
+    });
+    lines.collect()
+}
+
+fn line((name, value): (&String, &Value)) -> String {
+    format!("{name} = {}", as_toml(value))
+}
+
+/// A value as scenarios write it, on one line.
+fn as_toml(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(as_toml).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
+        Value::Object(fields) => {
+            let fields: Vec<String> = fields.iter().map(line).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
+/// Whether a profile is shown: not the link that gateways have where no group names it.
+fn is_named(origin: &Origin, profile: &Profile) -> bool {
+    let mut groups = origin.topology.values().flatten();
+    profile.kind != "access"
+        || profile.name != GATEWAYS_LINK
+        || groups.any(|group| group.access == profile.name)
 }
 
 fn profiles(origin: &Origin) -> String {
@@ -72,6 +118,7 @@ fn profiles(origin: &Origin) -> String {
     let rows: Vec<Vec<String>> = origin
         .profiles
         .iter()
+        .filter(|profile| is_named(origin, profile))
         .map(|profile| {
             vec![
                 html(&profile.kind),
@@ -105,4 +152,60 @@ fn program(origin: &Origin) -> String {
         html(target),
         html(hash.get(..16).unwrap_or_default())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_written_as_in_a_scenario() {
+        let changes = json!({
+            "set": { "group.home.node.sync.engine": "after_ts", "group.home.count": 3 },
+            "without": ["relays"],
+            "workload": [{ "kind": "ping", "every": "1s" }],
+        });
+        let expected = [
+            "group.home.count = 3",
+            "group.home.node.sync.engine = \"after_ts\"",
+            "without = [\"relays\"]",
+            "workload = [{ every = \"1s\", kind = \"ping\" }]",
+        ];
+        let mut lines = lines(&changes);
+        lines.sort_unstable();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn the_link_of_gateways_is_shown_where_a_group_has_it() {
+        let profile = |name: &str| Profile {
+            kind: "access".to_owned(),
+            name: name.to_owned(),
+            summary: String::new(),
+            source: String::new(),
+            figures: String::new(),
+            text: String::new(),
+            tables: [].into(),
+        };
+        let mut origin = Origin {
+            profiles: vec![profile("ideal"), profile("dsl")],
+            ..Origin::default()
+        };
+        let shown = |origin: &Origin| {
+            let table = profiles(origin);
+            ["ideal", "dsl"].map(|name| table.contains(name))
+        };
+        assert_eq!(shown(&origin), [false, true]);
+        let group = crate::origin::Hosts {
+            group: "g".to_owned(),
+            count: 1,
+            program: "node".to_owned(),
+            access: "ideal".to_owned(),
+            nat: None,
+        };
+        origin.topology.insert("v".to_owned(), vec![group]);
+        assert_eq!(shown(&origin), [true, true]);
+    }
 }

@@ -41,12 +41,14 @@ pub(super) fn headline(record: &Record) -> String {
         out.push_str(&rows_table(record, &named));
         out.push_str(&folded(record, &telling, ""));
     }
-    let same = if record.variants.len() > 1 {
-        " that are the same in every seed and variant"
+    let verb = if constant.len() == 1 { "is" } else { "are" };
+    let across = if record.variants.len() > 1 {
+        "seed and variant"
     } else {
-        " that are the same in every seed"
+        "seed"
     };
-    out.push_str(&folded(record, &constant, same));
+    let same = format!(" that {verb} the same in every {across}");
+    out.push_str(&folded(record, &constant, &same));
     out
 }
 

@@ -21,13 +21,13 @@ use super::validation::Validation;
     after_help = "\
 Examples:
   orrery list                               what ships with the tool
-  orrery run feed/quiet                     play a scenario of the catalog
+  orrery run feed/quiet                     run a scenario of the catalog
   orrery show feed/quiet > my.toml          its text, to start from
   orrery run my.toml --seed 7 --variant cursor   one seed of one variant of a file
   orrery run result.json                    what a result is of, again
   orrery explain fault.partition            what can be written into a file
   orrery check *.toml                       are these files sound?
-  orrery new ../mine                        a program with kinds of your own
+  orrery new ../mine                        a program of your own
 
 Exit codes: 0 held, 1 an expectation failed, 2 bad usage or input, 3 an invariant broke, a node
 panicked or a declared fault never fired, 4 no progress, 5 not reproducible, 6 the tool itself
@@ -43,7 +43,7 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Play a scenario and report latency and reliability
+    /// Run a scenario and report latency and reliability
     Run(Run),
     /// List the scenarios of the catalog
     List(List),
@@ -51,13 +51,13 @@ pub enum Command {
     Show(Show),
     /// Explain a field, a metric, a profile, a setting, or how a scenario is written
     Explain(Explain),
-    /// Make the pages of results anew, and an index of them
+    /// Redraw the reports of results, and an index of them
     Report(Report),
-    /// Check scenario files without playing them
+    /// Check scenario files without running them
     Check(Check),
-    /// Make a profile of a table from elsewhere
+    /// Make a profile of a published table
     Import(Import),
-    /// Make a crate with workloads, faults and scenarios of your own
+    /// Make a crate with a protocol, a service, a workload and a scenario of your own
     New(New),
     /// Compare the simulator with exact, analytic and measured figures
     #[command(hide = true)]

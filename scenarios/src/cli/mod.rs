@@ -101,6 +101,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let added = [
             ("services of the node", services::add(self.services)),
+            ("metrics", workload::check_metrics(&self.workloads)),
             ("kinds of workload", workload::add(self.workloads)),
             ("kinds of fault", fault::add(self.faults)),
             ("scenarios", catalog::add(self.scenarios)),

@@ -17,8 +17,9 @@ Examples:
   orrery new ../mine
   cd ../mine && cargo run --release -- run hello
 
-The crate has a protocol, a service of the node, a workload, a scenario and a test of its own to begin with, and all commands of
-this program. Its README.md says what is where.")]
+The crate has a protocol, a service of the node that speaks it, a workload, a
+scenario and a test of its own to start from, and all commands of this program.
+Its README.md says what is where.")]
 pub struct New {
     /// The folder, which must not be there yet; its last part names the crate
     #[arg(value_name = "DIR")]

@@ -33,7 +33,7 @@ target/orrery/<scenario>/ unless --out says otherwise: report.html, summary.md, 
 and result.json. What an earlier run left there is moved to earlier/<number>/. A run that was
 interrupted goes on where it stopped when the same command is given again.")]
 pub struct Run {
-    /// What is played
+    /// What is run
     #[command(flatten)]
     pub selection: Selection,
     /// Folder of the results [default: target/orrery/<scenario>]
@@ -42,7 +42,7 @@ pub struct Run {
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Play every seed twice, in separate processes, and compare
+    /// Run every seed twice, in separate processes, and compare
     #[arg(long)]
     pub verify: bool,
     /// Write the hosts' logs, such as info or orrery_node=debug
@@ -54,7 +54,7 @@ pub struct Run {
     /// Capture each host's packets, for Wireshark
     ///
     /// Writes captures/<variant>-<seed>/capture-<host>.pcapng below the folder of the results, for
-    /// every simulation that is played; --seed and --variant choose one. Times are simulated.
+    /// every simulation; --seed and --variant choose one. Times are simulated.
     /// Each packet has its direction and the names of both hosts as a comment. QUIC opens
     /// decrypted: its secrets are in the captures, and in keys-<host>.log beside them for other
     /// programs (SSLKEYLOGFILE's format). Noise, which nodes speak over TCP, stays encrypted.

@@ -19,25 +19,25 @@ use crate::testbed;
 /// What of a scenario is played.
 #[derive(Debug, Clone, Args)]
 pub struct Selection {
-    /// A scenario of the catalog (`orrery list`), a file, or the result.json of a run, to play that again
+    /// A scenario of the catalog (`orrery list`), a file, or the result.json of a run, to repeat it
     #[arg(value_name = "FILE|NAME")]
     pub scenario: String,
-    /// Play this one seed
+    /// Run this one seed
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     pub seed: Option<u64>,
-    /// Play seeds 1 to N [default: as the scenario says]
+    /// Run seeds 1 to N [default: as the scenario says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub seeds: Option<u32>,
     /// Simulations at once [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub jobs: Option<u16>,
-    /// Play only this variant
+    /// Run only this variant
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
     /// Change the scenario before it is checked, such as group.home.count=8
     #[arg(long, value_name = "PATH=VALUE")]
     pub set: Vec<String>,
-    /// What plays the scenario
+    /// The engine that runs the scenario
     #[arg(long, value_enum, default_value_t = Engine::Sim)]
     pub engine: Engine,
     /// Stop at this simulated time, such as 90s; expectations are not judged then (exit code 7)

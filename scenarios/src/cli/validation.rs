@@ -18,7 +18,7 @@ pub struct Validation {
     /// How the rows are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Only play the world of row V37-entropy with this seed, and print its trace hash
+    /// Only run the world of row V37-entropy with this seed, and print its trace hash
     #[arg(long, value_name = "SEED", hide = true)]
     pub trace_hash: Option<u64>,
 }

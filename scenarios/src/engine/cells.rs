@@ -95,10 +95,11 @@ mod tests {
             reader: "b".to_owned(),
             created_s: 0.0,
             cause: "reset".to_owned(),
+            metric: "flow.failed".to_owned(),
         };
         let losses = |unlisted: u64| {
             let mut losses = Losses::from(vec![loss.clone()]);
-            losses.count("reset", unlisted);
+            losses.count("flow.failed", "reset", unlisted);
             losses
         };
         let result = |value: f64, unlisted: u64| SeedResult {

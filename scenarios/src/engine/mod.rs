@@ -1,4 +1,4 @@
-//! Plays a plan: one worker process for each (variant, seed), and their results merged.
+//! Plays a plan: one worker process for each variant, cell and seed, and their results merged.
 //!
 //! Libraries of the node keep counters for the whole process, so one process plays one
 //! simulation. Owns the way from a plan to its record, an [`Experiment`]: jobs, processes, their

@@ -11,10 +11,10 @@ use crate::failure::Failure;
 use crate::fault::{Fault, Timing, When};
 use crate::format::reading::amount::Draw;
 use crate::format::scenario::expectation::definitions;
-use crate::format::scenario::group::Group;
-use crate::format::{Case, Plan, Scenario};
+use crate::format::{Case, Plan};
 use crate::job::{Engine, Played};
-use crate::metrics;
+use crate::metrics::source::Sources;
+use crate::metrics::{self, Definition};
 
 /// Merges results into a record. `results` holds the seeds of each of `cases`, in the same order.
 /// `until_ns` is where a run was cut short: its expectations are not judged.
@@ -59,6 +59,7 @@ pub fn assemble(
             .map(|(name, meaning)| (name.to_owned(), meaning.to_owned()))
             .collect(),
         producers: producers(cases),
+        losses: Some(losses(cases)),
         grid: plan.grid.clone(),
         report: plan.report.clone(),
         charts: plan.charts.clone(),
@@ -120,12 +121,27 @@ fn moments(variants: &[Variant]) -> BTreeMap<String, Moment> {
 
 /// What gives each metric its figures in any of the cases.
 fn producers(cases: &[&Case]) -> BTreeMap<String, Producer> {
-    let scenarios = || cases.iter().map(|case| &case.scenario);
-    let kinds: Vec<&str> = scenarios().flat_map(Scenario::kinds).collect();
-    let nodes = scenarios().any(|scenario| scenario.groups.iter().any(Group::has_node));
+    let sources: Vec<Sources> = cases.iter().map(|case| case.scenario.sources()).collect();
+    let producer = |metric: &Definition| {
+        let all = sources.iter().map(|of| metric.producer(of));
+        let mut produced = all.filter(|producer| *producer != Producer::Nothing);
+        produced.next().unwrap_or(Producer::Nothing)
+    };
     let all = metrics::METRICS.iter();
-    all.map(|metric| (metric.name.to_owned(), metric.producer(&kinds, nodes)))
+    all.map(|metric| (metric.name.to_owned(), producer(metric)))
         .collect()
+}
+
+/// What can be lost in any of the cases, by the metric that counts it.
+fn losses(cases: &[&Case]) -> BTreeMap<String, String> {
+    let sources: Vec<Sources> = cases.iter().map(|case| case.scenario.sources()).collect();
+    let is_produced = |metric: &Definition| {
+        let mut all = sources.iter().map(|of| metric.producer(of));
+        all.any(|producer| producer != Producer::Nothing)
+    };
+    let counted = metrics::METRICS.iter().filter(|metric| is_produced(metric));
+    let lost = counted.filter_map(|metric| Some((metric.name.to_owned(), metric.lost?.to_owned())));
+    lost.collect()
 }
 
 /// Where a fault lies on a timeline: from its earliest beginning to its latest end.

@@ -14,7 +14,7 @@ use crate::testbed::{Capability, Testbed};
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct ClockStepFields {
-    /// Whose.
+    /// The hosts with these clocks.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
     at: Option<AmountText>,
@@ -27,7 +27,7 @@ pub struct ClockStepFields {
 /// Wall clocks are set.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClockStep {
-    /// Whose.
+    /// The hosts with these clocks.
     hosts: Hosts,
     /// By how much, in nanoseconds.
     by_ns: Amount,

@@ -18,7 +18,7 @@ use crate::format::scenario::selector::{Hosts, HostsText};
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct InterfaceFields {
-    /// Whose.
+    /// The hosts with these interfaces.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
     at: Option<AmountText>,
@@ -35,7 +35,7 @@ pub struct InterfaceFields {
 /// Interfaces of hosts go down.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interface {
-    /// Whose.
+    /// The hosts with these interfaces.
     hosts: Hosts,
     /// Its name; each of the hosts has one of this name.
     name: String,

@@ -18,7 +18,7 @@ use crate::format::scenario::selector::{Hosts, HostsText};
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct LinkFields {
-    /// Whose.
+    /// The hosts with these links.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
     at: Option<AmountText>,
@@ -43,7 +43,7 @@ pub struct LinkFields {
 /// Links of hosts change.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Link {
-    /// Whose.
+    /// The hosts with these links.
     hosts: Hosts,
     /// To what.
     change: LinkChange,

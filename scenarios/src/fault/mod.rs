@@ -44,7 +44,7 @@ pub use kind::{
 pub use lifetime_change::LifetimeChange;
 pub use link_change::LinkChange;
 pub(crate) use registry::add;
-pub use registry::{AnyFault, FaultFields, Kind, LOSS_MEANINGS, kinds};
+pub use registry::{AnyFault, FaultFields, Kind, kinds, loss_meanings};
 pub use when::{Churn, Given, Lives, Random, When};
 pub use which::Which;
 

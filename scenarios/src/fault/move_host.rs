@@ -19,7 +19,7 @@ use crate::format::scenario::selector::{Hosts, HostsText};
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct MoveHostFields {
-    /// Who.
+    /// The hosts that move.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
     at: Option<AmountText>,
@@ -37,7 +37,7 @@ pub struct MoveHostFields {
 /// Hosts move to another network.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct MoveHost {
-    /// Who.
+    /// The hosts that move.
     hosts: Hosts,
     /// Where to.
     to: Elsewhere,

@@ -14,7 +14,7 @@ use crate::testbed::Testbed;
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct NatAddressFields {
-    /// Whose: what these hosts stand behind directly, each once.
+    /// The hosts whose NATs or firewalls are meant: what they are directly behind, each once.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each.
     at: Option<AmountText>,
@@ -25,7 +25,7 @@ pub struct NatAddressFields {
 /// NATs and firewalls get another outside address.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct NatAddress {
-    /// Whose.
+    /// The hosts that are behind them.
     hosts: Hosts,
 }
 

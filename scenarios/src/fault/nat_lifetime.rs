@@ -20,7 +20,7 @@ use crate::profiles::NatProfile;
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct NatLifetimeFields {
-    /// Whose: what these hosts stand behind directly, each once.
+    /// The hosts whose NATs or firewalls are meant: what they are directly behind, each once.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each.
     at: Option<AmountText>,
@@ -40,7 +40,7 @@ pub struct NatLifetimeFields {
 /// NATs and firewalls remember sessions for longer or shorter.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct NatLifetime {
-    /// Whose.
+    /// The hosts that are behind them.
     hosts: Hosts,
     /// What changes.
     change: LifetimeChange,

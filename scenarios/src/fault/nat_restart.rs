@@ -15,7 +15,7 @@ use crate::testbed::Testbed;
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct NatRestartFields {
-    /// Whose: what these hosts stand behind directly, each once.
+    /// The hosts whose NATs or firewalls are meant: what they are directly behind, each once.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each.
     at: Option<AmountText>,
@@ -39,7 +39,7 @@ pub enum AddressName {
 /// NATs and firewalls forget all sessions.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct NatRestart {
-    /// Whose.
+    /// The hosts that are behind them.
     hosts: Hosts,
     /// Whether they have another outside address after it.
     readdresses: bool,

@@ -19,7 +19,7 @@ use crate::testbed::Capability;
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct PauseFields {
-    /// Whose.
+    /// The hosts that are paused.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
     at: Option<AmountText>,
@@ -33,7 +33,7 @@ pub struct PauseFields {
 /// Programs of hosts stand still.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pause {
-    /// Whose.
+    /// The hosts that are paused.
     hosts: Hosts,
 }
 

@@ -15,7 +15,7 @@ use crate::format::scenario::selector::{Hosts, HostsText};
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct PowerCutFields {
-    /// Who.
+    /// The hosts that lose power.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
     at: Option<AmountText>,
@@ -29,7 +29,7 @@ pub struct PowerCutFields {
 /// Hosts lose power.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct PowerCut {
-    /// Who.
+    /// The hosts that lose power.
     hosts: Hosts,
 }
 

@@ -66,43 +66,18 @@ impl Kind {
     }
 }
 
-/// Causes of losses that kinds explain, and how many kinds do.
-const LOSSES: ([Option<Losses>; KINDS.len()], usize) = {
-    let mut losses = [None; KINDS.len()];
-    let mut found = 0;
-    let mut at = 0;
-    while at < KINDS.len() {
-        if KINDS[at].losses.is_some() {
-            losses[found] = KINDS[at].losses;
-            found += 1;
-        }
-        at += 1;
-    }
-    (losses, found)
-};
-
-/// Names and meanings of the causes of losses that kinds of fault explain.
-pub const LOSS_MEANINGS: [(&str, &str); LOSSES.1 * 4] = {
-    let mut meanings = [("", ""); LOSSES.1 * 4];
-    let mut at = 0;
-    while at < LOSSES.1 {
-        if let Some(losses) = LOSSES.0[at] {
-            meanings[at * 4] = losses.author;
-            meanings[at * 4 + 1] = losses.forwarder;
-            meanings[at * 4 + 2] = losses.reader;
-            meanings[at * 4 + 3] = losses.relay;
-        }
-        at += 1;
-    }
-    meanings
-};
-
 /// Kinds of the program that this library is part of.
 static ADDED: Added<Kind> = Added::none();
 
 /// All kinds, in the order of their documentation: those that ship with the tool first.
 pub fn kinds() -> impl Iterator<Item = &'static Kind> {
     KINDS.iter().chain(ADDED.iter())
+}
+
+/// Names and meanings of the causes of losses that kinds explain, those of a program's own kinds included.
+pub fn loss_meanings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let losses = kinds().filter_map(|kind| kind.losses);
+    losses.flat_map(|losses| [losses.author, losses.forwarder, losses.reader, losses.relay])
 }
 
 /// Adds a program's own kinds.

@@ -16,7 +16,7 @@ use crate::format::scenario::selector::{Hosts, HostsText};
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
 pub struct StopFields {
-    /// Who.
+    /// The hosts whose programs stop.
     hosts: HostsText,
     /// When; `each uniform(a, b)` draws a time for each host.
     at: Option<AmountText>,
@@ -30,7 +30,7 @@ pub struct StopFields {
 /// Programs of hosts end in good order.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stop {
-    /// Who.
+    /// The hosts whose programs stop.
     hosts: Hosts,
 }
 

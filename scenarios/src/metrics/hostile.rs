@@ -22,7 +22,7 @@ crate::metrics! {
                 "hostile.borne",
                 "1",
                 &[],
-                "Acts of hostile peers that lasted as long as they were to: their targets bore them to the end. In the whole run, also by misbehaviour.",
+                "Acts of hostile peers that ran to their end: their targets tolerated them. In the whole run, also by misbehaviour.",
             )
         };
         HOSTILE_LEFT_OUT = Definition {

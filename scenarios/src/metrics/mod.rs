@@ -3,21 +3,26 @@
 //! Owns names, units and definitions. It measures nothing. A new metric is one entry in the file
 //! of its area, or in the room of the kind of workload that it is about: there [`crate::metrics!`]
 //! makes the handle by which its figures are recorded. What single events of nodes give is declared
-//! beside the events, in the node. A new area is a file, and a line in `AREAS`.
+//! beside the events, in the node; what a scenario needs for a metric is [`source`]'s. A new area is a
+//! file, and a line in `AREAS`.
 
 use std::sync::LazyLock;
 
+use orrery_node::api::MEASURES;
+use orrery_node::api::measure::RELAYS;
 use orrery_reports::key::Key;
 use orrery_reports::record::{Moment, Producer};
 
 use crate::text::{WIDTH, wrap};
 use crate::workload;
+use source::{Source, Sources};
 
 pub(crate) mod host;
 pub(crate) mod hostile;
 pub(crate) mod node;
 mod of_events;
 pub(crate) mod relay;
+pub mod source;
 pub(crate) mod world;
 
 /// Declares metrics, by name: a handle for each, by which its figures are recorded, and the list
@@ -45,13 +50,14 @@ macro_rules! metrics {
     };
 }
 
-/// The metrics of each area that no kind of workload owns, and whether only nodes give them figures.
-const AREAS: [(&[Definition], bool); 5] = [
-    (host::METRICS, false),
-    (hostile::METRICS, false),
-    (node::METRICS, true),
-    (relay::METRICS, true),
-    (world::METRICS, false),
+/// The metrics of each area that no kind of workload owns, and what gives figures to those of them that
+/// name no source of their own.
+const AREAS: [(&[Definition], Source); 5] = [
+    (host::METRICS, Source::Hosts),
+    (hostile::METRICS, Source::Program("hostile")),
+    (node::METRICS, Source::Nodes),
+    (relay::METRICS, Source::NodesWith(RELAYS)),
+    (world::METRICS, Source::Hosts),
 ];
 
 /// What a metric's figure is.
@@ -64,7 +70,7 @@ pub enum Shape {
 }
 
 /// One metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Definition {
     /// Its name, without labels.
     pub name: &'static str,
@@ -86,8 +92,13 @@ pub struct Definition {
     pub span: Span,
     /// Which moment a sample of a distribution belongs to.
     pub moment: Moment,
-    /// Whether only hosts that run nodes give it figures, whatever it needs besides.
-    pub of_nodes: bool,
+    /// What gives it figures, if it needs no workload or fault.
+    pub source: Source,
+    /// Whether `values` also has the causes that kinds of fault explain: they are added when kinds of workload
+    /// are declared.
+    pub of_faults: bool,
+    /// What it counts as lost, by cause, for people: `flows that did not complete`.
+    pub lost: Option<&'static str>,
 }
 
 /// What a metric's figures come of.
@@ -107,31 +118,31 @@ impl Definition {
         Key::of(self.name)
     }
 
-    /// What gives it its figures in a scenario with workloads and faults of these kinds, with or
-    /// without hosts that run nodes.
-    pub fn producer(&self, kinds: &[&str], nodes: bool) -> Producer {
-        if self.needs.iter().any(|need| kinds.contains(need)) {
-            match self.span {
-                Span::Measured | Span::Any => Producer::Workload,
-                Span::Mishaps => Producer::Mishap,
-            }
-        } else if self.needs.is_empty() && (nodes || !self.of_nodes) {
-            match self.span {
-                Span::Measured | Span::Any => Producer::World,
-                Span::Mishaps => Producer::Mishap,
-            }
-        } else {
-            Producer::Nothing
+    /// What gives it its figures in a scenario that has these sources.
+    pub fn producer(&self, sources: &Sources) -> Producer {
+        let by_workload = self.is_given_by(&sources.kinds);
+        if !by_workload && !(self.needs.is_empty() && sources.have(self.source)) {
+            return Producer::Nothing;
+        }
+        match self.span {
+            Span::Mishaps => Producer::Mishap,
+            Span::Measured | Span::Any if by_workload => Producer::Workload,
+            Span::Measured | Span::Any => Producer::World,
         }
     }
-}
 
-impl Definition {
-    /// What a scenario has to have for it, where it needs something.
-    pub fn needed(&self) -> String {
+    /// Whether workloads or faults of one of these kinds give it its figures.
+    pub fn is_given_by(&self, kinds: &[&str]) -> bool {
+        self.needs.iter().any(|need| kinds.contains(need))
+    }
+
+    /// What a scenario has to have for it, such as `a workload of kind post`; `None` if every scenario
+    /// has it.
+    pub fn needed(&self) -> Option<String> {
         match self.needs {
-            [host::CHURN] => "it needs a group with \"churn\"".to_owned(),
-            kinds => format!("it needs a workload of kind {}", kinds.join(", ")),
+            [] => self.source.needs(),
+            [host::CHURN] => Some("a group with \"churn\"".to_owned()),
+            kinds => Some(format!("a workload of kind {}", kinds.join(", "))),
         }
     }
 }
@@ -180,7 +191,9 @@ pub const fn value(
         needs,
         span: Span::Any,
         moment: Moment::Begin,
-        of_nodes: false,
+        source: Source::Hosts,
+        of_faults: false,
+        lost: None,
     }
 }
 
@@ -201,7 +214,9 @@ pub const fn latency(
         needs,
         span: Span::Any,
         moment: Moment::Begin,
-        of_nodes: false,
+        source: Source::Hosts,
+        of_faults: false,
+        lost: None,
     }
 }
 
@@ -265,9 +280,11 @@ pub const fn at_end(metric: Definition) -> Definition {
 
 /// All metrics, by name.
 pub static METRICS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
-    let areas = AREAS.into_iter().flat_map(|(area, of_nodes)| {
-        let of_area = area.iter().copied();
-        of_area.map(move |metric| Definition { of_nodes, ..metric })
+    let areas = AREAS.into_iter().flat_map(|(area, source)| {
+        area.iter().map(move |metric| match metric.source {
+            Source::Hosts => Definition { source, ..*metric },
+            Source::Nodes | Source::NodesWith(_) | Source::Program(_) => *metric,
+        })
     });
     let of_kinds = workload::kinds().flat_map(|kind| kind.metrics).copied();
     let all = areas.chain(of_events::definitions()).chain(of_kinds);
@@ -275,6 +292,14 @@ pub static METRICS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
     all.sort_unstable_by_key(|metric| metric.name);
     all
 });
+
+/// Names under which metrics of the tool's own areas and of events of nodes are known, whatever kinds of
+/// workload there are.
+pub(crate) fn names_without_kinds() -> impl Iterator<Item = &'static str> {
+    let areas = AREAS.into_iter().flat_map(|(area, _)| area);
+    let of_areas = areas.map(|metric| metric.name);
+    of_areas.chain(MEASURES.iter().map(|measure| measure.name))
+}
 
 /// The metric of that name.
 pub fn find(name: &str) -> Option<&'static Definition> {
@@ -385,17 +410,16 @@ pub fn describe(metric: &Definition) -> String {
             format!("{indent}{line}")
         }));
     }
-    if !metric.needs.is_empty() {
-        lines.push(format!(
-            "    needs a workload of kind: {}",
-            metric.needs.join(", ")
-        ));
+    if let Some(needed) = metric.needed() {
+        let wrapped = wrap(&format!("needs {needed}"), WIDTH - 4).into_iter();
+        lines.extend(wrapped.map(|line| format!("    {line}")));
     }
     lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
 mod tests {
+    use orrery_node::config::Config;
     use orrery_reports::stats::Stat;
 
     use super::*;
@@ -450,17 +474,53 @@ mod tests {
         assert_eq!(explained.len(), STATS.len() + 1, "and within(T)");
     }
 
+    /// What a scenario has with workloads of these kinds and one group, whose hosts run `program` with
+    /// these settings.
+    fn sources(kinds: &[&'static str], program: &'static str, settings: &str) -> Sources {
+        let settings = toml::from_str(settings).expect("it is TOML");
+        let config = Config::from_table(settings).expect("they are settings");
+        Sources {
+            kinds: kinds.to_vec(),
+            programs: vec![program],
+            nodes: (program == "node").then_some(config).into_iter().collect(),
+        }
+    }
+
     #[test]
     fn what_no_workload_gives_comes_from_nothing() {
-        let check = |name: &str, kinds: &[&str], nodes, expected| {
+        let check = |name: &str, sources: &Sources, expected| {
             let metric = find(name).expect("it is there");
-            assert_eq!(metric.producer(kinds, nodes), expected, "{name}");
+            assert_eq!(metric.producer(sources), expected, "{name}");
         };
-        check("flow.goodput", &["flow"], false, Producer::Workload);
-        check("feed.delivered", &["flow"], true, Producer::Nothing);
-        check("net.bytes", &["flow"], false, Producer::World);
-        check("node.connections", &["flow"], false, Producer::Nothing);
-        check("node.connections", &[], true, Producer::World);
+        let none = sources(&["flow"], "none", "");
+        check("flow.goodput", &none, Producer::Workload);
+        check("feed.delivered", &none, Producer::Nothing);
+        check("net.bytes", &none, Producer::World);
+        check("node.connections", &none, Producer::Nothing);
+        let node = sources(&[], "node", "");
+        check("node.connections", &node, Producer::World);
+        check("node.crossing_dials", &node, Producer::Mishap);
+        check("relay.lost", &node, Producer::Nothing);
+        check("node.neighbours.time", &node, Producer::Nothing);
+        let relayed = sources(&[], "node", "[relay_client]\nenabled = true");
+        check("relay.lost", &relayed, Producer::World);
+        check("relay.recovery.time", &relayed, Producer::World);
+        check("hostile.borne", &relayed, Producer::Nothing);
+        let hostile = sources(&[], "hostile", "");
+        check("hostile.borne", &hostile, Producer::World);
+        check("node.stored", &hostile, Producer::World);
+    }
+
+    /// Each definition has a scenario that cannot produce it, what comes of all hosts aside.
+    #[test]
+    fn without_its_source_no_metric_has_a_producer() {
+        let bare = sources(&[], "none", "");
+        for metric in METRICS.iter() {
+            let of_all = metric.needed().is_none();
+            assert_eq!(of_all, metric.name.starts_with("net."), "{}", metric.name);
+            let is_produced = metric.producer(&bare) != Producer::Nothing;
+            assert_eq!(is_produced, of_all, "{}", metric.name);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use orrery_node::api::{MEASURES, Measure, MeasureKind};
 
+use super::source::Source;
 use super::{Definition, at_end, latency, value};
 
 /// The metrics of all declared figures, by name.
@@ -24,7 +25,7 @@ fn definition(measure: &Measure) -> Definition {
     Definition {
         labels: label.map_or(&[], |label| vec![label].leak()),
         cases: measure.label_values().leak(),
-        of_nodes: true,
+        source: Source::NodesWith(measure.of),
         ..counted
     }
 }

@@ -60,7 +60,7 @@ impl Measured {
         metrics: &mut Metrics,
     ) {
         for measure in MEASURES {
-            if !configs.clone().any(measure.of) {
+            if !configs.clone().any(measure.of.by) {
                 continue;
             }
             let metric = metrics::find(measure.name).expect("all of them are in the registry");

@@ -108,7 +108,7 @@ struct NatText {
     /// `internal-source`, or `external-source` (if absent).
     #[schemars(with = "Option<String>")]
     hairpinning: Option<Hairpinning>,
-    /// The answer to a TCP SYN that nobody asked for: `drop` (if absent), `reset` or `gateway`.
+    /// The answer to an unsolicited TCP SYN: `drop` (if absent), `reset` or `gateway`.
     #[schemars(with = "Option<String>")]
     unsolicited: Option<Unsolicited>,
     /// Sessions that it can remember; 65536 if absent.
@@ -135,7 +135,7 @@ struct FirewallText {
     /// Which UDP packets renew a session: `outbound`, `inbound`, `both` (if absent) or `none`.
     #[schemars(with = "Option<String>")]
     refresh: Option<Refresh>,
-    /// The answer to a TCP SYN that nobody asked for: `drop` (if absent) or `reset`.
+    /// The answer to an unsolicited TCP SYN: `drop` (if absent) or `reset`.
     #[schemars(with = "Option<String>")]
     unsolicited: Option<Unsolicited>,
     /// Sessions that it can remember; 65536 if absent.

@@ -18,15 +18,15 @@ use crate::format::scenario::selector::{self, Hosts, HostsText};
 use crate::metrics::{Definition, not_done};
 use crate::play::run::Run;
 
-/// Hosts dial others, beyond whom the node dials by itself.
+/// Hosts dial others, beside the node's own dials.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who dials.
+    /// The hosts that dial.
     pub from: HostsText,
     /// When each of them does.
     #[serde(flatten)]
     pub pace: PaceFields,
-    /// Who is dialled; no host dials itself.
+    /// The hosts that are dialled; no host dials itself.
     pub to: HostsText,
     /// How many of `to` the seed draws for each dialling; all of them if absent.
     pub peers: Option<u32>,

@@ -38,6 +38,6 @@ pub use drawing::{Drawing, Plan, Turn};
 pub use kind::{Actor, Kind};
 pub use reading::{HEADER_BYTES, Reading};
 pub use registry::{Entry, perform, serve, trackers};
-pub(crate) use registry::{add, ready};
+pub(crate) use registry::{add, check_metrics, ready};
 pub use tracker::{Ended, HostDown, Names, NodeEvent, Planned, Results, Tracker, Untracked};
 pub use trackers::Trackers;

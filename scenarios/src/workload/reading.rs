@@ -65,7 +65,7 @@ impl Reading<'_> {
         });
         if lonely {
             let what = self.reader.what;
-            let message = format!("{what} reaches nobody: its hosts have no friends");
+            let message = format!("{what} has no target: its hosts have no friends");
             let help = "give their group friends, such as { graph = \"ring\" }".to_owned();
             problems.push_with_help(self.reader.span("from"), message, Some(help));
         }

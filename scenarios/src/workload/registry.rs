@@ -3,6 +3,7 @@
 //! The only place beside their own rooms that names kinds. What is here for all of them follows
 //! from [`Kind`]: what is declared of them before anything runs, and dispatch.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -13,6 +14,8 @@ use super::{
     packets, ping, publish, punch,
 };
 use crate::added::Added;
+use crate::fault;
+use crate::metrics::{self, Definition};
 use crate::play::run::Run;
 
 /// The kinds of workload that ship with the program, in the order of their documentation.
@@ -87,7 +90,48 @@ pub(crate) fn add(kinds: Vec<Entry>) -> Result<(), String> {
 
 /// Declares all kinds, if that has not been done: without them no scenario can be read.
 pub(crate) fn ready() {
-    declare(|| entries().map(|entry| entry.declared).collect());
+    declare(|| {
+        let declared = entries().map(|entry| entry.declared);
+        declared.map(with_causes_of_faults).collect()
+    });
+}
+
+/// A kind of whose metrics those that have the causes of faults, too, have them among their values.
+fn with_causes_of_faults(kind: Declared) -> Declared {
+    if !kind.metrics.iter().any(|metric| metric.of_faults) {
+        return kind;
+    }
+    let with_causes = |metric: &Definition| {
+        if !metric.of_faults {
+            return *metric;
+        }
+        let mut values = metric.values.to_vec();
+        values.extend(fault::loss_meanings());
+        values.sort_unstable();
+        let values = values.leak();
+        Definition { values, ..*metric }
+    };
+    // Kinds are declared once, and live as long as the process.
+    let metrics: Vec<Definition> = kind.metrics.iter().map(with_causes).collect();
+    Declared {
+        metrics: metrics.leak(),
+        ..kind
+    }
+}
+
+/// Whether a program's own kinds may be added with their metrics.
+///
+/// # Errors
+/// The name of a metric that is there twice.
+pub(crate) fn check_metrics(kinds: &[Entry]) -> Result<(), String> {
+    let shipped = KINDS.iter().flat_map(|kind| kind.declared.metrics);
+    let shipped = shipped.map(|metric| metric.name);
+    let mut names: BTreeSet<&str> = shipped.chain(metrics::names_without_kinds()).collect();
+    let mut added = kinds.iter().flat_map(|kind| kind.declared.metrics);
+    match added.find(|metric| !names.insert(metric.name)) {
+        Some(metric) => Err(metric.name.to_owned()),
+        None => Ok(()),
+    }
 }
 
 /// What follows the actions of all kinds, in a world in which nothing has happened yet.
@@ -130,6 +174,32 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), kinds().count());
+    }
+
+    #[test]
+    fn a_metric_that_is_taken_is_refused() {
+        let of_nodes = [crate::metrics::value("relay.lost", "1", &[], "Nothing.")];
+        let entry = |metrics: &'static [Definition]| {
+            let mut entry = Entry::of::<ping::Ping>();
+            entry.declared.metrics = metrics;
+            entry
+        };
+        let lost = || entry(Vec::from(of_nodes).leak());
+        assert_eq!(check_metrics(&[lost()]), Err("relay.lost".to_owned()));
+        let shipped = Entry::of::<ping::Ping>().declared.metrics;
+        assert_eq!(
+            check_metrics(&[entry(shipped)]),
+            Err(shipped[0].name.to_owned())
+        );
+        assert_eq!(check_metrics(&[entry(&[])]), Ok(()));
+    }
+
+    #[test]
+    fn metrics_of_lost_messages_have_the_causes_of_all_faults() {
+        let metric = metrics::find("gossip.lost").expect("it is there");
+        for (cause, _) in fault::loss_meanings() {
+            assert!(metric.cases().any(|known| known == cause), "{cause}");
+        }
     }
 
     #[test]

@@ -162,9 +162,9 @@ pub struct Results<'a> {
 }
 
 impl Results<'_> {
-    /// Lists what was lost, as far as there is room.
-    pub fn list(&mut self, run: &Run, lost: impl Iterator<Item = Lost>) {
-        losses::list(&run.world, self.result, lost);
+    /// Lists what was lost and `metric` counts, as far as there is room.
+    pub fn list(&mut self, run: &Run, metric: &Definition, lost: impl Iterator<Item = Lost>) {
+        losses::list(&run.world, self.result, metric, lost);
     }
 
     /// Counts losses by cause, under `metric` and among those of the whole run.

@@ -226,7 +226,7 @@ fn what_could_never_happen_is_refused() {
     check(
         "\"home[0..5]\"",
         "[]",
-        r#"t.toml:22:12: "between" selects nobody"#,
+        r#"t.toml:22:12: "between" selects no host"#,
     );
     check(
         "home[5..10]",
@@ -246,7 +246,7 @@ fn what_could_never_happen_is_refused() {
     check(
         "friends = { graph = \"random-regular\", degree = 4 }",
         "",
-        r#"t.toml:16:8: workload "post" reaches nobody: its hosts have no friends; give their group friends, such as { graph = \"ring\" }"#
+        r#"t.toml:16:8: workload "post" has no target: its hosts have no friends; give their group friends, such as { graph = \"ring\" }"#
             .replace('\\', "")
             .as_str(),
     );

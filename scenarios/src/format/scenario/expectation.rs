@@ -1,15 +1,17 @@
 //! What a scenario expects of its result, and whether it held.
 
 use orrery_reports::key::{Key, Labels};
-use orrery_reports::record::{Judged, Metric, SeedResult, Variant};
+use orrery_reports::record::{Judged, Metric, Producer, SeedResult, Variant};
 use orrery_reports::stats::{self, Stat};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Case;
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
+use crate::format::reading::source;
 use crate::format::reading::tree::Entry;
 use crate::metrics::host::CHURN;
+use crate::metrics::source::Sources;
 use crate::metrics::{self, Definition, METRICS, STATS, Shape, Span};
 
 /// One expectation, to hold in every seed of its variants.
@@ -215,12 +217,12 @@ impl Expectation {
         if badness(of_b) > badness(of_a) { b } else { a }
     }
 
-    /// Reads one entry of `[expect]`. Whether its metric is measured can only be told if the
-    /// workloads of `cases` are `complete`, and when it is only if all of the file is `sound`.
+    /// Reads one entry of `[expect]`. Whether its metric is measured can only be told if all that is
+    /// played could be read; then `sources` has what each of `cases` produces metrics by.
     pub fn read(
         entry: &Entry,
         cases: &[Case],
-        (complete, sound): (bool, bool),
+        sources: Option<&[Sources]>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let Some(right) = entry.value.as_text() else {
@@ -243,12 +245,13 @@ impl Expectation {
             problems.push_with_help(entry.key_span, message, Some(help));
         }
         let (definition, key) = read_figure(figure, &concerned, entry, problems)?;
-        if complete {
-            note_unmeasured(definition, &concerned, sound, entry, problems);
+        let produced = note_unmeasured(definition, (cases, sources), variant, entry, problems);
+        if sources.is_some() && produced {
+            note_over_early(definition, &concerned, entry, problems);
         }
         let (comparison, bound, against) = if let Some(given) = against::split(right) {
             let about = (definition, &key);
-            let (bound, other) = against::read(&given, about, cases, entry, problems)?;
+            let (bound, other) = against::read(&given, about, (cases, sources), entry, problems)?;
             (given.comparison, bound, Some(other))
         } else {
             let read = read_comparison(right, definition, key.stat(), entry, problems);
@@ -437,23 +440,44 @@ fn unknown_value(
     (!known.contains(&value)).then(|| (message, suggestion(value, known)))
 }
 
-/// An expectation on what no workload produces could never hold or never fail.
+/// An expectation on what a variant does not produce could never hold or never fail. Returns whether all
+/// that it speaks of produce it, as far as that is known.
 fn note_unmeasured(
     definition: &Definition,
+    (cases, sources): (&[Case], Option<&[Sources]>),
+    variant: Option<&str>,
+    entry: &Entry,
+    problems: &mut Problems,
+) -> bool {
+    let of_cases = cases.iter().zip(sources.unwrap_or_default());
+    let mut concerned = of_cases.filter(|(case, _)| variant.is_none_or(|name| name == case.name));
+    let produced = concerned.all(|(_, of)| definition.producer(of) != Producer::Nothing);
+    if !produced {
+        note_unproduced(definition, entry.key_span, problems);
+    }
+    produced
+}
+
+/// Notes that a scenario cannot produce a metric.
+pub fn note_unproduced(definition: &Definition, span: source::Span, problems: &mut Problems) {
+    let what = match definition.needs {
+        [] | [CHURN] => "nothing in the scenario",
+        _ => "no workload",
+    };
+    let message = format!("{what} produces \"{}\"", definition.name);
+    let help = definition
+        .needed()
+        .map(|needed| format!("it needs {needed}"));
+    problems.push_with_help(span, message, help);
+}
+
+/// Notes a figure of what is over before anything is measured.
+fn note_over_early(
+    definition: &Definition,
     concerned: &[&Case],
-    sound: bool,
     entry: &Entry,
     problems: &mut Problems,
 ) {
-    let measured = |case: &&Case| {
-        let kinds = case.scenario.kinds();
-        definition.needs.is_empty() || kinds.iter().any(|kind| definition.needs.contains(kind))
-    };
-    if !concerned.is_empty() && !concerned.iter().all(measured) {
-        let message = format!("no workload produces \"{}\"", definition.name);
-        problems.push_with_help(entry.key_span, message, Some(definition.needed()));
-        return;
-    }
     let in_warmup = |case: &&Case| {
         let workloads = case.scenario.workloads.iter();
         let mut producing = workloads.filter(|w| definition.needs.contains(&w.action.kind()));
@@ -461,7 +485,7 @@ fn note_unmeasured(
             && !matches!(definition.needs, [] | [CHURN])
             && producing.all(|workload| !workload.reaches(case.scenario.warmup_ns))
     };
-    if let Some(case) = concerned.iter().find(|case| sound && in_warmup(case)) {
+    if let Some(case) = concerned.iter().find(|case| in_warmup(case)) {
         let message = format!(
             "\"{}\" would have no sample: what produces it is over before the warm-up ends, at {}",
             definition.name,

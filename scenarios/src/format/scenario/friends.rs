@@ -21,13 +21,13 @@ pub struct FriendsFields {
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GraphName {
-    /// A random graph in which everybody has `degree` friends.
+    /// A random graph in which every host has `degree` friends.
     RandomRegular,
-    /// Everybody is friends with two neighbours.
+    /// Every host is friends with two others, in a ring.
     Ring,
-    /// Everybody is friends with everybody.
+    /// All hosts are friends of each other.
     Complete,
-    /// Nobody has friends.
+    /// No host has friends.
     None,
 }
 
@@ -35,11 +35,11 @@ pub enum GraphName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Graph {
-    /// Random, everybody with so many friends.
+    /// Random, every host with so many friends.
     RandomRegular(u32),
     /// Two neighbours each.
     Ring,
-    /// Everybody with everybody.
+    /// All with each other.
     Complete,
     /// No friends.
     None,

@@ -237,13 +237,14 @@ impl Group {
         self.gossip().map(|gossip| gossip.data_bytes_max())
     }
 
+    /// The settings of its nodes; `None` if they are wrong, which is noted where they are read.
+    pub fn config(&self) -> Option<Config> {
+        let [own, _] = self.node_tables();
+        Config::from_table(own).ok()
+    }
+
     fn gossip(&self) -> Option<&Gossip> {
-        let parse = || {
-            // Wrong settings are noted where they are read.
-            let [own, _] = self.node_tables();
-            let config = Config::from_table(own).ok()?;
-            Some(config.gossip).filter(|gossip| gossip.enabled)
-        };
+        let parse = || Some(self.config()?.gossip).filter(|gossip| gossip.enabled);
         self.gossip.0.get_or_init(parse).as_ref()
     }
 

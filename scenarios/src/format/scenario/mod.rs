@@ -38,6 +38,7 @@ use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::{Reader, fields_of};
 use crate::format::reading::tree::Table;
 use crate::metrics::host::CHURN;
+use crate::metrics::source::Sources;
 use crate::profiles::Profiles;
 use crate::workload::{Action, WorkloadFields};
 use grid::DimensionFields;
@@ -163,6 +164,16 @@ impl Scenario {
         let churns = faults.any(|fault| matches!(fault.when, When::Away(_)));
         let churn = churns.then_some(CHURN);
         self.workload_kinds().into_iter().chain(churn).collect()
+    }
+
+    /// What it has that gives metrics their figures.
+    pub fn sources(&self) -> Sources {
+        let with_nodes = self.groups.iter().filter(|group| group.has_node());
+        Sources {
+            kinds: self.kinds(),
+            programs: self.groups.iter().map(|g| g.program.name()).collect(),
+            nodes: with_nodes.filter_map(Group::config).collect(),
+        }
     }
 
     /// The workloads of one kind.

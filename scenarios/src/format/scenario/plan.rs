@@ -18,6 +18,7 @@ use crate::format::reading::problem::Problems;
 use crate::format::reading::reader::Reader;
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{self, Entry, Table};
+use crate::metrics::source::Sources;
 use crate::profiles::Profiles;
 
 /// A scenario file, read and found sound.
@@ -168,6 +169,8 @@ pub fn read_checked(
     }
     let variants = Variant::read_all(&root, &mut problems);
     let mut cases: Vec<Case> = Vec::new();
+    // Whether all that is played could be read: else what it would produce is unknown.
+    let mut known = problems.is_empty();
     let before_grid = problems.len();
     let Grid { dimensions, cells } = Grid::read(&root, &mut problems);
     if problems.len() > before_grid {
@@ -175,12 +178,16 @@ pub fn read_checked(
         return Err(problems);
     }
     for variant in &variants {
+        let before_variant = problems.len();
         let of_variant = variant.apply(&root, &mut problems);
+        known &= problems.len() == before_variant;
         for cell in &cells {
             let mut changed = of_variant.clone();
+            let before_cell = problems.len();
             cell.apply(&mut changed, &mut problems);
             let before = problems.len();
             let scenario = Scenario::read(&changed, &profiles, &mut problems);
+            known &= problems.len() == before_cell;
             if problems.len() == before {
                 check(&changed, &scenario, &mut problems);
             }
@@ -191,7 +198,12 @@ pub fn read_checked(
             });
         }
     }
-    let mut plan = read_rest(&root, cases, (dimensions, &declared), &mut problems);
+    let mut plan = read_rest(
+        &root,
+        (cases, known),
+        (dimensions, &declared),
+        &mut problems,
+    );
     plan.written = Written {
         text: text.to_owned(),
         settings: settings.to_vec(),
@@ -205,9 +217,10 @@ pub fn read_checked(
     }
 }
 
+/// Reads all that is not played. `known` says whether all that is could be read.
 fn read_rest(
     root: &Table,
-    cases: Vec<Case>,
+    (cases, known): (Vec<Case>, bool),
     (grid, declared): (Vec<Dimension>, &[Dimension]),
     problems: &mut Problems,
 ) -> Plan {
@@ -221,16 +234,11 @@ fn read_rest(
         .unwrap_or(1);
     let compare = [("first", Compare::First), ("all", Compare::All)];
     let compare = reader.choice("compare", &compare, problems);
-    let (figures, charts) = report::read(root, &cases, &grid, problems);
+    let sources: Option<Vec<Sources>> =
+        known.then(|| cases.iter().map(|case| case.scenario.sources()).collect());
+    let sources = sources.as_deref();
+    let (figures, charts) = report::read(root, sources, &grid, problems);
     let expect = reader.table("expect", problems);
-    let sound = problems.is_empty();
-    // Where a workload could not be read, what it would have produced is unknown.
-    let workloads = reader
-        .tables("workload", usize::MAX, &mut Problems::default())
-        .len();
-    let complete = cases
-        .iter()
-        .all(|case| case.scenario.workloads.len() >= workloads);
     let lasting = lasting(&grid, declared);
     let mut asked: Vec<Entry> = expect
         .into_iter()
@@ -242,7 +250,7 @@ fn read_rest(
     asked.retain(|entry| !is_of_gone_cell(&entry.key, &grid, declared));
     let expectations = asked
         .iter()
-        .filter_map(|entry| Expectation::read(entry, &cases, (complete, sound), problems))
+        .filter_map(|entry| Expectation::read(entry, &cases, sources, problems))
         .collect();
     Plan {
         name: reader

@@ -22,7 +22,7 @@ pub fn note_impossible(scenario: &Scenario, tables: &[&Table], problems: &mut Pr
         {
             let kind = workload.action.kind();
             let message =
-                format!("\"to\": workload \"{kind}\" names nobody else: no host {verb} itself");
+                format!("\"to\": workload \"{kind}\" names no other host: no host {verb} itself");
             problems.push(span("to"), message);
         }
         if let Some(message) = too_early(scenario, workload) {
@@ -163,7 +163,7 @@ mod tests {
         for kind in ["dial", "connect", "lookup"] {
             let told = told(NODES, &format!("kind='{kind}'\n{dial}"));
             assert!(
-                told.contains("names nobody else: no host"),
+                told.contains("names no other host: no host"),
                 "{kind}: {told}"
             );
         }

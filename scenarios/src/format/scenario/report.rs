@@ -4,25 +4,26 @@
 //! Owns reading `report` and `[[chart]]`, and which of them could never be drawn. Drawing is the
 //! reports'.
 
-use orrery_reports::record::{Chart, Dimension};
+use orrery_reports::record::{Chart, Dimension, Producer};
 use schemars::JsonSchema;
 
-use super::plan::Case;
+use super::expectation::note_unproduced;
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::reader::{Reader, fields_of, wrong_type};
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Kind, Table};
+use crate::metrics::source::Sources;
 use crate::metrics::{Definition, METRICS, STATS, Shape};
 
 /// `[[chart]]`: a figure over a dimension of the grid, or over the variants.
 #[derive(JsonSchema)]
 pub struct ChartFields {
-    /// What goes across: a label of the grid, or `variant`.
+    /// The x axis: a label of the grid, or `variant`.
     pub x: String,
     /// The figure, such as `feed.delivery.latency.p99`.
     pub y: String,
-    /// What has a line of its own each: another label of the grid, or `variant`; everything is one
-    /// line if absent.
+    /// One line for each value of this dimension: another label of the grid, or `variant`; a single line
+    /// if absent.
     pub by: Option<String>,
 }
 
@@ -35,10 +36,11 @@ const CHARTS_MAX: usize = 6;
 /// The variants, as a dimension of charts.
 const VARIANT: &str = "variant";
 
-/// Reads `report` and `[[chart]]`: figures and charts, in the file's order.
+/// Reads `report` and `[[chart]]`: figures and charts, in the file's order. `sources` are those of each
+/// case, if all that is played could be read.
 pub fn read(
     root: &Table,
-    cases: &[Case],
+    sources: Option<&[Sources]>,
     grid: &[Dimension],
     problems: &mut Problems,
 ) -> (Vec<String>, Vec<Chart>) {
@@ -46,7 +48,7 @@ pub fn read(
         table: root,
         what: "the scenario",
     };
-    let figures = read_figures(&scenario, cases, problems);
+    let figures = read_figures(&scenario, sources, problems);
     let mut charts = Vec::new();
     for table in scenario.tables("chart", CHARTS_MAX, problems) {
         let reader = Reader::new(table, "a chart", &fields_of::<ChartFields>(), problems);
@@ -56,7 +58,7 @@ pub fn read(
         let (Some(x), Some(y)) = (x, y) else {
             continue;
         };
-        let is_sound = check_figure(y, true, reader.span("y"), cases, problems)
+        let is_sound = check_figure(y, true, reader.span("y"), sources, problems)
             & check_axis(x, reader.span("x"), grid, problems)
             & by.is_none_or(|by| check_axis(by, reader.span("by"), grid, problems));
         if by == Some(x) {
@@ -73,7 +75,11 @@ pub fn read(
     (figures, charts)
 }
 
-fn read_figures(scenario: &Reader<'_>, cases: &[Case], problems: &mut Problems) -> Vec<String> {
+fn read_figures(
+    scenario: &Reader<'_>,
+    sources: Option<&[Sources]>,
+    problems: &mut Problems,
+) -> Vec<String> {
     let Some(value) = scenario.value("report") else {
         return Vec::new();
     };
@@ -96,7 +102,7 @@ fn read_figures(scenario: &Reader<'_>, cases: &[Case], problems: &mut Problems) 
         };
         if figures.iter().any(|other| other == figure) {
             problems.push(item.span, format!("{} stands there twice", quoted(figure)));
-        } else if check_figure(figure, false, item.span, cases, problems) {
+        } else if check_figure(figure, false, item.span, sources, problems) {
             figures.push(figure.to_owned());
         }
     }
@@ -109,7 +115,7 @@ fn check_figure(
     figure: &str,
     needs_stat: bool,
     span: Span,
-    cases: &[Case],
+    sources: Option<&[Sources]>,
     problems: &mut Problems,
 ) -> bool {
     let Some((definition, stat)) = split(figure) else {
@@ -130,14 +136,10 @@ fn check_figure(
         problems.push(span, format!("\"{}\" {wrong}", definition.name));
         return false;
     }
-    let is_measured = definition.needs.is_empty()
-        || cases.iter().any(|case| {
-            let kinds = case.scenario.kinds();
-            kinds.iter().any(|kind| definition.needs.contains(kind))
-        });
+    let is_produced = |of: &Sources| definition.producer(of) != Producer::Nothing;
+    let is_measured = sources.is_none_or(|sources| sources.iter().any(is_produced));
     if !is_measured {
-        let message = format!("no workload produces \"{}\"", definition.name);
-        problems.push_with_help(span, message, Some(definition.needed()));
+        note_unproduced(definition, span, problems);
     }
     is_measured
 }
@@ -209,6 +211,33 @@ mod tests {
         assert_eq!(charts, expected);
     }
 
+    /// A mistake hides what would produce a figure, and that is no second mistake.
+    #[test]
+    fn one_mistake_is_one_problem() {
+        let text = |count: &str, from: &str, kind: &str| {
+            format!(
+                "name='t'\nduration='1m'\nreport=['flow.goodput']\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='g'\ncount={count}\nprogram='none'\n\
+                 [[workload]]\nkind='{kind}'\nfrom='{from}'\nto='g[1]'\nat='1s'\n\
+                 [[chart]]\nx='variant'\ny='flow.completion.p50'\n\
+                 [expect]\n'flow.completion.count'='>= 0'\n"
+            )
+        };
+        let check = |text: &str, settings: &[String], expected: &str| {
+            let problems = read("t", text, None, settings).expect_err(expected);
+            assert_eq!(problems.len(), 1, "{problems}");
+            assert!(problems.to_string().contains(expected), "{problems}");
+        };
+        let sound = read("t", &text("2", "g[0]", "flow"), None, &[]);
+        let sound = sound.unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(sound.charts.len(), 1);
+        check(&text("'x'", "g[0]", "flow"), &[], "\"count\"");
+        check(&text("2", "h[0]", "flow"), &[], "\"h\"");
+        check(&text("2", "g[0]", "flood"), &[], "flood");
+        let setting = "group.g.count=x".to_owned();
+        check(&text("2", "g[0]", "flow"), &[setting], "\"count\"");
+    }
+
     #[test]
     fn what_could_never_be_drawn_is_refused() {
         let check = |report: &str, charts: &str, expected: &str| {
@@ -227,6 +256,16 @@ mod tests {
             "nothing may follow its name",
         );
         check("report = ['feed.delivered']", "", "no workload produces");
+        check(
+            "report = ['relay.recovery.time']",
+            "",
+            "it needs nodes with relay.enabled or relay_client.enabled",
+        );
+        check(
+            "report = ['hostile.borne']",
+            "",
+            "it needs hosts with program = \"hostile\"",
+        );
         check(
             "report = ['net.bytes', 'net.bytes']",
             "",

@@ -38,7 +38,7 @@ impl Hosts {
         self.ranges.iter().map(|&(from, to)| to - from).sum()
     }
 
-    /// Whether nobody is concerned.
+    /// Whether no host is concerned.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
@@ -99,7 +99,7 @@ pub trait HostGroup {
     fn has_node(&self) -> bool;
 }
 
-/// Reads the selector of a field. Problems are noted, hitting nobody among them.
+/// Reads the selector of a field. Problems are noted, hitting no host among them.
 pub fn read<G: HostGroup>(
     reader: &Reader<'_>,
     key: &str,
@@ -128,7 +128,7 @@ pub fn read<G: HostGroup>(
         return None;
     }
     if hosts.is_empty() {
-        problems.push(value.span, format!("\"{key}\" selects nobody"));
+        problems.push(value.span, format!("\"{key}\" selects no host"));
         return None;
     }
     Some(hosts)

@@ -56,7 +56,7 @@ pub fn collect(
             at_ns: fate.since_ns,
             cause,
         };
-        losses::list(&run.world, result, iter::once(lost));
+        losses::list(&run.world, result, &FEED_MISSED_FOREVER, iter::once(lost));
     }
     metrics.count(&FEED_DELIVERED, &[], delivered);
     if whole {
@@ -67,7 +67,8 @@ pub fn collect(
         });
     } else {
         for (cause, count) in &missed {
-            result.losses.count(cause, *count);
+            let metric = FEED_MISSED_FOREVER.name;
+            result.losses.count(metric, cause, *count);
         }
     }
     let causes = result.losses.causes();

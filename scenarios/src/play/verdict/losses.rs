@@ -28,8 +28,13 @@ pub struct Lost {
     pub cause: &'static str,
 }
 
-/// Lists what was lost, as far as there is room.
-pub fn list(world: &World, result: &mut SeedResult, lost: impl Iterator<Item = Lost>) {
+/// Lists what was lost and `metric` counts, as far as there is room.
+pub fn list(
+    world: &World,
+    result: &mut SeedResult,
+    metric: &Definition,
+    lost: impl Iterator<Item = Lost>,
+) {
     let room = LISTED_MAX.saturating_sub(result.losses.listed().len());
     let name = |host: u32| world.hosts[host as usize].name.clone();
     for lost in lost.take(room) {
@@ -39,6 +44,7 @@ pub fn list(world: &World, result: &mut SeedResult, lost: impl Iterator<Item = L
             reader: name(lost.reader),
             created_s: lost.at_ns as f64 / 1e9,
             cause: lost.cause.to_owned(),
+            metric: metric.name.to_owned(),
         });
     }
 }
@@ -54,6 +60,6 @@ pub fn count<C: Copy>(
     for (cause, count) in causes {
         let cause = name(*cause);
         metrics.count(metric, &[("cause", cause)], *count);
-        result.losses.count(cause, *count);
+        result.losses.count(metric.name, cause, *count);
     }
 }

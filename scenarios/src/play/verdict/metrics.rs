@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use orrery_reports::key::{Key, Labels};
-use orrery_reports::record::{Metric, Producer};
+use orrery_reports::record::Metric;
 use orrery_reports::stats::Recorder;
 
-use crate::metrics::{self, Definition, Shape};
+use crate::metrics::{self, Definition, Shape, Span};
 
 /// Labels of a figure, such as `[("cause", "refused")]`; none for the whole.
 pub type LabelsOf<'a> = &'a [(&'static str, &'a str)];
@@ -62,7 +62,7 @@ impl Metrics {
     /// The metric is in no registry, is of another shape or unit, or has not such a label: what is
     /// recorded so could not be expected, explained or read.
     pub fn samples(&mut self, metric: &Definition, labels: LabelsOf<'_>, recorder: &Recorder) {
-        let produced = metric.producer(&self.kinds, false) == Producer::Workload;
+        let produced = metric.is_given_by(&self.kinds) && metric.span != Span::Mishaps;
         if recorder.count() > 0 || labels.is_empty() && produced {
             self.add(metric, Shape::Distribution, labels, recorder.finish());
         }
@@ -79,10 +79,11 @@ impl Metrics {
     fn add(&mut self, metric: &Definition, shape: Shape, labels: LabelsOf<'_>, figure: Metric) {
         let (Metric::Value { unit, .. } | Metric::Distribution { unit, .. }) = &figure;
         let name = metric.name;
-        assert!(
-            metrics::find(name).is_some_and(|known| (known.unit, known.shape) == (unit, shape)),
-            "{name} ({shape:?}, {unit}) is in no registry: list it among the METRICS of its room"
-        );
+        let listed =
+            metrics::find(name).filter(|known| (known.unit, &known.shape) == (unit, &shape));
+        let metric = listed.unwrap_or_else(|| {
+            panic!("{name} ({shape:?}, {unit}) is in no registry: list it among the METRICS of its room")
+        });
         let unknown = labels
             .iter()
             .find(|(label, _)| !metric.labels.contains(label));

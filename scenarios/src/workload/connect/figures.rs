@@ -44,7 +44,7 @@ pub fn collect(connects: &Connects, ended: &Ended<'_>, results: &mut Results<'_>
         at_ns: attempt.at_ns,
         cause: cause.name(),
     });
-    results.list(run, lost);
+    results.list(run, &CONNECT_FAILED, lost);
     results.count(&CONNECT_FAILED, &all.failed, Cause::name);
 }
 

@@ -9,6 +9,7 @@ const NATS: &[&str] = &["nat_a", "nat_b"];
 crate::metrics! {
     pub(super) METRICS {
         CONNECT_FAILED = measured(Definition {
+            lost: Some("attempts to connect that failed"),
             labels: &["cause", "nat_a", "nat_b"],
             cases: &[
                 "connection-lost",

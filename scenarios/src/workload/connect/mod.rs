@@ -30,12 +30,12 @@ use tracker::{Cause, Terms};
 /// their group's `bootstrap` are known, and nothing else.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who reaches others.
+    /// The hosts that reach others.
     pub from: HostsText,
     /// When each of them does.
     #[serde(flatten)]
     pub pace: PaceFields,
-    /// Who is reached: the k-th action of the n-th host goes to the (n + k)-th of them, over
+    /// The hosts that are reached: the k-th action of the n-th host goes to the (n + k)-th of them, over
     /// and over, so that in turn each reaches all others; no host reaches itself.
     pub to: HostsText,
     /// What counts as success: a connection of `any` kind (if absent), or a `direct` one.
@@ -60,7 +60,7 @@ pub enum WantedPath {
 /// Whom each action of a workload reaches, and what counts as success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connect {
-    /// Who is reached: the k-th action of the n-th host goes to the (n + k)-th of them.
+    /// The hosts that are reached: the k-th action of the n-th host goes to the (n + k)-th of them.
     pub to: Hosts,
     /// What counts as success.
     pub wanted: Wanted,

@@ -18,11 +18,11 @@ use crate::workload::{Actor, Drawing, Kind, Planned, Reading, Turn, Untracked};
 /// Hosts block others: refuse their requests and leave them out of later posts.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who blocks.
+    /// The hosts that block others.
     pub from: HostsText,
-    /// Who is blocked: those of them who are friends of the one who blocks.
+    /// The hosts that are blocked: those of them that are friends of the blocking host.
     pub whom: HostsText,
-    /// When.
+    /// When each of them does so.
     pub at: AmountText,
 }
 

@@ -21,7 +21,7 @@ use crate::world::draw;
 /// Hosts write posts to all friends but one, who is let in only later.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who posts.
+    /// The hosts that post.
     pub from: HostsText,
     /// When each of them does.
     #[serde(flatten)]

@@ -33,6 +33,7 @@ crate::metrics! {
             "Pairs of a post and a host that can read it though it is not among its intended readers, in the whole run.",
         );
         FEED_MISSED_FOREVER = measured(Definition {
+            lost: Some("pairs of a post and an intended reader that never received it"),
             labels: &["cause"],
             values: MISSED_MEANINGS,
             ..value(

@@ -28,34 +28,34 @@ use crate::world::draw;
 /// Hosts write posts.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who posts.
+    /// The hosts that post.
     pub from: HostsText,
     /// When each of them does.
     #[serde(flatten)]
     pub pace: PaceFields,
-    /// Who may read: `friends` (if absent) or `public`.
+    /// The readers: `friends` (if absent) or `public`.
     pub to: Option<AudienceName>,
     /// Size of a post's text, such as `uniform(100B, 2kB)`; `200B` if absent.
     pub size: Option<AmountText>,
 }
 
-/// Who may read a post.
+/// The readers of a post.
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AudienceName {
-    /// Everybody the author follows.
+    /// All whom the author follows.
     Friends,
-    /// Anybody.
+    /// The public: every reader.
     Public,
 }
 
-/// Who may read a post.
+/// The readers of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Readers {
-    /// Everybody the author follows.
+    /// All whom the author follows.
     Friends,
-    /// Anybody.
+    /// The public: every reader.
     Public,
 }
 

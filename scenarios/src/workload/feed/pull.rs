@@ -1,4 +1,4 @@
-//! The workload `pull`: hosts ask everybody they follow for what is new.
+//! The workload `pull`: hosts ask all whom they follow for what is new.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use crate::metrics::Definition;
 use crate::play::run::Run;
 use crate::workload::{Actor, Drawing, Kind, Planned, Reading, Turn, Untracked};
 
-/// Hosts pull from everybody they follow, beyond the node's own regular pulls.
+/// Hosts pull from all whom they follow, beyond the node's own regular pulls.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who pulls.
+    /// The hosts that pull.
     pub from: HostsText,
     /// When each of them does.
     #[serde(flatten)]
     pub pace: PaceFields,
 }
 
-/// Pull from everybody followed.
+/// Pull from all followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pull;
 

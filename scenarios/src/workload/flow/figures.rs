@@ -46,6 +46,6 @@ pub fn collect(flows: &Flows, ended: &Ended<'_>, results: &mut Results<'_>) {
         at_ns: entry.start_ns,
         cause: cause.name(),
     });
-    results.list(run, lost);
+    results.list(run, &FLOW_FAILED, lost);
     results.count(&FLOW_FAILED, &summary.failed, Cause::name);
 }

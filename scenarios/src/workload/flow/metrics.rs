@@ -17,6 +17,7 @@ crate::metrics! {
             "From the start of a flow until its sender had a connection.",
         ));
         FLOW_FAILED = measured(Definition {
+            lost: Some("flows that did not complete"),
             labels: &["cause"],
             cases: &[
                 "closed-early",

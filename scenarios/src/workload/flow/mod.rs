@@ -25,12 +25,12 @@ use crate::testbed::Capability;
 /// Hosts send bytes over TCP connections of their own, beside or without nodes.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who sends.
+    /// The hosts that send.
     pub from: HostsText,
     /// When each of them starts a flow.
     #[serde(flatten)]
     pub pace: PaceFields,
-    /// Who receives: the n-th sender sends to the n-th of them, over and over.
+    /// The hosts that receive: the n-th sender sends to the n-th of them, over and over.
     pub to: HostsText,
     /// How much, such as `10MB`. Without it and `for`, a flow sends until workloads end.
     pub bytes: Option<String>,
@@ -44,7 +44,7 @@ pub struct Fields {
 /// What each flow of a workload carries, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
-    /// Who receives: the n-th sender sends to the n-th of them, over and over.
+    /// The hosts that receive: the n-th sender sends to the n-th of them, over and over.
     pub to: Hosts,
     /// When it ends.
     pub load: Load,

@@ -45,6 +45,6 @@ pub fn collect(lookups: &Lookups, ended: &Ended<'_>, results: &mut Results<'_>) 
         at_ns: entry.start_ns,
         cause: cause.name(),
     });
-    results.list(run, lost);
+    results.list(run, &LOOKUP_FAILED, lost);
     results.count(&LOOKUP_FAILED, &summary.failed, Cause::name);
 }

@@ -20,6 +20,7 @@ crate::metrics! {
             )
         });
         LOOKUP_FAILED = measured(Definition {
+            lost: Some("look-ups that failed"),
             labels: &["cause"],
             cases: &[
                 "absent",

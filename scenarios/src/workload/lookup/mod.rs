@@ -24,35 +24,17 @@ use crate::play::run::Run;
 /// Hosts look up where others are.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who looks.
+    /// The hosts that look others up.
     pub from: HostsText,
-    /// When each of them does.
+    /// When each of them does so.
     #[serde(flatten)]
     pub pace: PaceFields,
-    /// Who is looked for: the seed draws one of them each time, never the one who looks.
+    /// The hosts that are looked up: the seed draws one of them each time, never the searcher itself.
     pub to: HostsText,
-    /// The way to find them; `kad` if absent.
-    pub by: Option<RungName>,
+    /// The lookup method; `kad` if absent.
+    pub by: Option<LookupMethod>,
     /// What is looked for: their `address` (if absent), or the `peers` nearest to its record.
     pub what: Option<SoughtName>,
-}
-
-/// Ways to find a host.
-#[derive(JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RungName {
-    /// Their card, and the configuration.
-    Known,
-    /// Announcements on the local network.
-    Mdns,
-    /// A signed record in the Kademlia table.
-    Kad,
-    /// A rendezvous server.
-    Rendezvous,
-    /// Friends, and their friends.
-    Friends,
-    /// A relay that both ends know.
-    Relay,
 }
 
 /// What is looked for.
@@ -114,14 +96,7 @@ impl Kind for Lookup {
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
         let (reader, groups) = (&reading.reader, reading.groups);
-        let methods = [
-            ("known", LookupMethod::Known),
-            ("mdns", LookupMethod::Mdns),
-            ("kad", LookupMethod::Kad),
-            ("rendezvous", LookupMethod::Rendezvous),
-            ("friends", LookupMethod::Friends),
-            ("relay", LookupMethod::Relay),
-        ];
+        let methods = LookupMethod::ALL.map(|method| (method.name(), method));
         let by = reader.choice("by", &methods, problems);
         let what = [("address", false), ("peers", true)];
         let peers = reader.choice("what", &what, problems).unwrap_or(false);
@@ -133,7 +108,7 @@ impl Kind for Lookup {
         for group in groups.iter().filter(|group| !group.has_node()) {
             if to.iter().any(|host| group.hosts().contains(&host)) {
                 let name = quoted(&group.name);
-                let message = format!("nobody finds hosts of group {name}: they run no nodes");
+                let message = format!("hosts of group {name} cannot be found: they run no nodes");
                 problems.push(reader.span("to"), message);
             }
         }

@@ -27,9 +27,9 @@ use crate::testbed::Capability;
 /// queues and links. It ends when the sender loses power.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who sends.
+    /// The hosts that send.
     pub from: HostsText,
-    /// Who receives: the n-th sender sends to the n-th of them, over and over.
+    /// The hosts that receive: the n-th sender sends to the n-th of them, over and over.
     pub to: HostsText,
     /// How much each of them sends: packets a second, such as `500/s`, or bits, such as
     /// `5Mbit/s`.
@@ -69,7 +69,7 @@ pub enum Arrivals {
 /// What each source of a workload sends, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packets {
-    /// Who receives: the n-th sender sends to the n-th of them, over and over.
+    /// The hosts that receive: the n-th sender sends to the n-th of them, over and over.
     pub to: Hosts,
     /// Nanoseconds between two packets, in the mean.
     pub interval_ns: u64,

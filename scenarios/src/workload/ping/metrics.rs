@@ -10,6 +10,7 @@ const ENDS: &[&str] = &["from", "to"];
 crate::metrics! {
     pub(super) METRICS {
         PING_LOST = measured(Definition {
+            lost: Some("pings without an answer"),
             labels: &["cause", "from", "to"],
             cases: &[
                 "sender-lost-power",

@@ -24,12 +24,12 @@ use crate::testbed::Capability;
 /// and back, and how many are lost on the way.
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who asks.
+    /// The hosts that ask.
     pub from: HostsText,
     /// When each of them does.
     #[serde(flatten)]
     pub pace: PaceFields,
-    /// Who answers: the n-th host asks the n-th of them, over and over.
+    /// The hosts that answer: the n-th host asks the n-th of them, over and over.
     pub to: HostsText,
     /// Size of a packet with all its headers, 28 bytes over IPv4; `84B` if absent. The answer has
     /// the same.
@@ -41,7 +41,7 @@ pub struct Fields {
 /// How hosts ask, and whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ping {
-    /// Who answers: the n-th host asks the n-th of them, over and over.
+    /// The hosts that answer: the n-th host asks the n-th of them, over and over.
     pub to: Hosts,
     /// Bytes of a packet, all headers included.
     pub packet_bytes: u32,

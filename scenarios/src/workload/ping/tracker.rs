@@ -141,7 +141,7 @@ impl Tracker for Pings {
                 cause: ping.failure()?.name(),
             })
         });
-        results.list(ended.run, lost);
+        results.list(ended.run, &PING_LOST, lost);
         let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
         for cause in self.sent_ones().filter_map(|(_, ping)| ping.failure()) {
             *causes.entry(cause).or_default() += 1;

@@ -36,8 +36,10 @@ crate::metrics! {
             "Connections that a measured message passed from its author to a host, at its first arrival there: 1 at the author's own peers.",
         ));
         GOSSIP_LOST = measured(Definition {
+            lost: Some("pairs of a message and a host of its topic that never received it"),
             labels: &["cause"],
             values: MEANINGS,
+            of_faults: true,
             ..value(
                 "gossip.lost",
                 "1",

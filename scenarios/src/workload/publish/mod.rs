@@ -32,16 +32,16 @@ use crate::play::run::Run;
 use crate::world::draw;
 use messages::{HostSet, Messages, Sent};
 
-/// Hosts send messages to a group without storage. Every host whose node has joined the topic
+/// Hosts send messages to a topic, which are not stored. Every host whose node has joined the topic
 /// is meant to get them (`"gossip.enabled" = true`, `"gossip.topics" = ["…"]`).
 #[derive(JsonSchema)]
 pub struct Fields {
-    /// Who sends.
+    /// The hosts that send.
     pub from: HostsText,
     /// When each of them does.
     #[serde(flatten)]
     pub pace: PaceFields,
-    /// The group's topic.
+    /// The topic of the messages.
     pub topic: String,
     /// Size of a message, at least 4 bytes and at most what the nodes of those who send may
     /// (`"gossip.max_message_bytes"` less 1,024 bytes for author and signature); `200B` if
@@ -52,7 +52,7 @@ pub struct Fields {
 /// Send a message to a group without storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publish {
-    /// The group's topic.
+    /// The topic of the messages.
     pub topic: String,
     /// Size of the message in bytes.
     pub size_bytes: Amount,

@@ -29,7 +29,7 @@ pub fn collect(punches: &Punches, ended: &Ended<'_>, results: &mut Results<'_>) 
         at_ns: entry.start_ns,
         cause: cause.name(),
     });
-    results.list(run, lost);
+    results.list(run, &PUNCH_FAILED, lost);
     results.count(&PUNCH_FAILED, &summary.failed, Cause::name);
 }
 

@@ -7,6 +7,7 @@ const PUNCH: &[&str] = &["punch"];
 crate::metrics! {
     pub(super) METRICS {
         PUNCH_FAILED = measured(Definition {
+            lost: Some("hole punches that failed"),
             labels: &["cause", "nat_a", "nat_b"],
             cases: &[
                 "host-down",

@@ -4,10 +4,11 @@
 
 use orrery_reports::key::Key;
 
-use super::{Against, COMPARISONS, Comparison, read_figure};
+use super::{Against, COMPARISONS, Comparison, note_unmeasured, read_figure};
 use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::tree::Entry;
 use crate::format::scenario::plan::Case;
+use crate::metrics::source::Sources;
 use crate::metrics::{Definition, METRICS};
 
 /// The parts of a right side.
@@ -46,7 +47,7 @@ pub(super) fn split(text: &str) -> Option<Given<'_>> {
 pub(super) fn read(
     given: &Given<'_>,
     (definition, key): (&Definition, &Key),
-    cases: &[Case],
+    (cases, sources): (&[Case], Option<&[Sources]>),
     entry: &Entry,
     problems: &mut Problems,
 ) -> Option<(f64, Against)> {
@@ -74,6 +75,7 @@ pub(super) fn read(
         ..entry.clone()
     };
     let (other, other_key) = read_figure(given.figure, &concerned, &place, problems)?;
+    note_unmeasured(other, (cases, sources), given.variant, &place, problems);
     let unit = |definition: &Definition, key: &Key| {
         let unit = definition.unit;
         key.stat().map_or(unit, |stat| stat.unit(unit)).to_owned()

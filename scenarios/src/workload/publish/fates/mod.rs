@@ -1,4 +1,4 @@
-//! What became of messages to groups without storage: shares, and a cause for
+//! What became of messages of topics: shares, and a cause for
 //! each that did not arrive.
 //!
 //! A cause is derived for that message and that reader: [`cut`] looks at what lay between those
@@ -11,6 +11,7 @@ use orrery_reports::record::Loss;
 
 use super::Publish;
 use super::messages::{Message, Messages, Sent};
+use super::metrics::GOSSIP_LOST;
 use crate::workload::Ended;
 use cause::Cause;
 use cut::Case;
@@ -91,6 +92,7 @@ pub fn follow(messages: &Messages, ended: &Ended<'_>, listed_max: usize) -> Fate
                     reader: run.world.hosts[reader as usize].name.clone(),
                     created_s: message.at_ns as f64 / 1e9,
                     cause: cause.name().to_owned(),
+                    metric: GOSSIP_LOST.name.to_owned(),
                 });
             }
         }
