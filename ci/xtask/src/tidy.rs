@@ -5,6 +5,7 @@
 //! switch a rule off from within a file.
 
 mod circles;
+mod documents;
 mod files;
 mod limits;
 mod rooms;
@@ -51,6 +52,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         })
         .collect();
     findings.extend(text::stale_exceptions(&files));
+    findings.extend(documents::check(&files));
     findings.extend(limits::check(&files));
     findings.extend(rooms::check(&files));
     findings.extend(testbeds::check(&files));
