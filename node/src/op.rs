@@ -338,7 +338,33 @@ pub enum OpRefusal {
     },
 }
 
+/// What has to happen for an op that was refused to be taken some day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// It may come as it should when it is asked for again.
+    AskedAgain,
+    /// There has to be room.
+    Room,
+    /// Nothing would help: every peer would serve the same.
+    Never,
+}
+
 impl OpRefusal {
+    /// What has to happen for the op to be taken some day.
+    pub fn outlook(&self) -> Outlook {
+        match self {
+            Self::Signature | Self::BodyHash | Self::Unreadable => Outlook::AskedAgain,
+            Self::Quota => Outlook::Room,
+            Self::Format(_)
+            | Self::Author
+            | Self::Device
+            | Self::Taken(_)
+            | Self::Ended
+            | Self::Revoked
+            | Self::Fork { .. } => Outlook::Never,
+        }
+    }
+
     /// The reason in one kebab-case word, for events and counters.
     pub fn reason(&self) -> &'static str {
         match self {

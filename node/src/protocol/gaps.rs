@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use crate::identity::IdentityId;
 
-/// Most pulls between two at which everything is asked for.
-const PAUSE_PULLS_MAX: u32 = 1_024;
+/// Most pulls between two at which everything is asked for: three weeks of them, one every half
+/// minute. What is missing for ever is downloaded a few times a year.
+const PAUSE_PULLS_MAX: u32 = 1 << 16;
 /// A peer is asked again what it holds of our own logs after this time.
 const HEADS_PAUSE: Duration = Duration::from_hours(1);
 /// Most strangers of whom it is known when they were asked.

@@ -11,7 +11,7 @@ mod context;
 mod deadline;
 pub mod feed;
 pub mod frame;
-mod gaps;
+pub(crate) mod gaps;
 mod handler;
 mod paced;
 #[cfg(test)]

@@ -276,6 +276,10 @@ async fn pull<S: AsyncRead + AsyncWrite + Unpin>(
         }
         let kept = keep(context, author, request.clone(), page).await?;
         pulled.items += kept.new;
+        if kept.ends_pull {
+            pulled.took = asked_at.elapsed();
+            return Ok(pulled);
+        }
         if ended {
             ask_for_missing(context, author, strategy, kept.missing).await?;
             pulled.took = asked_at.elapsed();
@@ -293,6 +297,8 @@ struct Kept {
     new: u64,
     /// Posts that the author's heads prove to be missing.
     missing: u64,
+    /// Whether nothing after it is to be asked for now.
+    ends_pull: bool,
 }
 
 /// Tells of posts that should be here and are not, and has everything asked for again at growing
@@ -352,6 +358,7 @@ async fn keep(
     Ok(Kept {
         new: ingested.new.len() as u64,
         missing: ingested.missing,
+        ends_pull: ingested.ends_pull,
     })
 }
 

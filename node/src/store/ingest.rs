@@ -6,6 +6,7 @@
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::lapsed::{Revoked, learn_certificate};
+use super::not_taken::NotTaken;
 use super::own_logs::author_of_fork;
 use super::proof_file::Proofs;
 use super::record::{self, Record, wrap_binding};
@@ -15,14 +16,19 @@ use crate::codec::Writer;
 use crate::delegation::Delegation;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
-use crate::op::{Encryption, Header, OpId, OpRefusal, SignedHeader};
+use crate::op::{Encryption, Header, OpId, OpRefusal, Outlook, SignedHeader};
 use crate::pull::{Item, Lapsed, PullPage, PullRequest, Scope};
 use crate::sync_strategy::after_ts::AfterTs;
 use crate::sync_strategy::cursor::Cursor;
 use crate::sync_strategy::{PullState, SyncStrategy};
 
-/// How often a page of which something was refused is asked for again.
+/// How often pages of one author of which something was refused that may come right are asked for
+/// again, all of them together.
 const ASKED_AGAIN_MAX: u64 = 16;
+
+/// The type of post that is asked for where there is no room for any: there is none, so that the
+/// author tells of its keys alone.
+const KEYS_ALONE: &str = "none";
 
 /// Most forked logs of one author that are kept. Of more the first branch that came goes on, and
 /// nothing is taken of the other.
@@ -47,11 +53,15 @@ pub struct Ingested {
     pub certificate: Option<Delegation>,
     /// Revocations of the author's that were left out, since more are kept already than may be.
     pub revocations_left_out: u64,
-    /// Items that were refused as often as they are asked for: they are not asked for again by
-    /// the cursor.
+    /// Items that were refused, for good or as often as they are asked for: they are not asked for
+    /// again by the cursor.
     pub given_up: u64,
-    /// Ops that the signed heads prove to exist for this reader and that are
-    /// not held after this page. 0 before the last page.
+    /// Whether the pull is to end here: pages after this one would have to be asked for again.
+    pub ends_pull: bool,
+    /// Whether there is no room for more of this author: until there is, no post is asked for.
+    pub full: bool,
+    /// Ops that the signed heads prove to exist for this reader, that are not held after this page
+    /// and that were not refused for good. 0 before the last page, and where there is no room.
     pub missing: u64,
 }
 
@@ -67,8 +77,8 @@ pub struct Received {
 }
 
 impl Store {
-    /// The request that asks `author` for what is new. `overlap_ms` is read
-    /// by `after_ts` only.
+    /// The request that asks `author` for what is new; where there is no room for more of theirs, for
+    /// what they say of their keys. `overlap_ms` is read by `after_ts` only.
     ///
     /// # Errors
     /// `Disk` and `Index`.
@@ -103,10 +113,17 @@ impl Store {
                 }))
             }
         };
+        let not_taken = NotTaken::of(&txn, author)?;
+        let is_full = not_taken.is_still_full(&txn, author, self.author_bytes_max)?;
+        let types = if is_full {
+            vec![KEYS_ALONE.to_owned()]
+        } else {
+            Vec::new()
+        };
         Ok(PullRequest {
             viewer: self.keys.identity(),
             scope: Scope::Author(author),
-            types: Vec::new(),
+            types,
             limit,
             state,
         })
@@ -139,13 +156,14 @@ impl Store {
         if txn.open_table(FOLLOWS)?.get(&author.0)?.is_none() {
             return Err(StoreError::NotFollowed(author));
         }
-        let (mut result, learned) = self.take_page(&txn, author, page, wall_ms)?;
-        if learned || !result.forks.is_empty() {
+        let (mut result, noted) = self.take_page(&txn, author, page, wall_ms)?;
+        if noted.proofs || !result.forks.is_empty() {
             Proofs::of_index(&txn)?.write(&self.disk, self.keys.identity())?;
         }
         let moved = move_cursor(&txn, author, request, page, &mut result)?;
+        let changed = moved || noted.proofs || noted.not_taken;
         // Most pulls bring nothing: they then cost no sync.
-        if moved || learned || !result.new.is_empty() || !result.forks.is_empty() {
+        if changed || !result.new.is_empty() || !result.forks.is_empty() {
             txn.commit()?;
         } else {
             txn.abort()?;
@@ -159,14 +177,20 @@ impl Store {
         author: IdentityId,
         page: &PullPage,
         wall_ms: u64,
-    ) -> Result<(Ingested, bool), StoreError> {
+    ) -> Result<(Ingested, Noted), StoreError> {
         let mut intake = Intake::open(txn, self, author, wall_ms)?;
         intake.revoked.learn(&page.lapsed)?;
+        if intake.revoked.widened {
+            txn.open_table(CURSORS)?.remove(&author.0)?;
+            intake.not_taken.forget_places();
+        }
         for (place, item) in page.items.iter().enumerate() {
             if let Err(refusal) = intake.take(item)? {
+                intake.remember(item, &refusal);
                 intake.result.refused.push((place, refusal));
             }
         }
+        intake.judge_room();
         if let Some(end) = &page.end {
             intake.learn_certificate(txn, &end.delegation)?;
             intake.count_missing(&end.delegation, &page.lapsed, &end.heads)?;
@@ -175,20 +199,33 @@ impl Store {
             let bytes = intake.bytes;
             intake.derived.author_bytes.insert(&author.0, bytes)?;
         }
+        let not_taken = intake.not_taken != intake.not_taken_before;
+        if not_taken {
+            intake.not_taken.keep(txn, author)?;
+        }
         let Intake {
             revoked,
             mut result,
             ..
         } = intake;
         result.revocations_left_out = revoked.left_out;
-        let learned = revoked.changed || result.certificate.is_some();
-        Ok((result, learned))
+        let proofs = revoked.changed || result.certificate.is_some();
+        Ok((result, Noted { proofs, not_taken }))
     }
 }
 
+/// What a page has changed beside the ops.
+struct Noted {
+    /// What the author has signed of its keys and logs.
+    proofs: bool,
+    /// What is there and is not taken.
+    not_taken: bool,
+}
+
 /// Keeps where the next pull goes on; whether that, or something beside it, is otherwise than
-/// before. What was refused is not passed: the page, and so those after it, are asked for again,
-/// up to [`ASKED_AGAIN_MAX`] times.
+/// before. What was refused for good is passed. What may come right is not: its page is asked for
+/// again, and nothing after it meanwhile, [`ASKED_AGAIN_MAX`] times for all pages of the author until
+/// one of them has come right. Nor is passed what there is no room for.
 fn move_cursor(
     txn: &WriteTransaction,
     author: IdentityId,
@@ -196,6 +233,12 @@ fn move_cursor(
     page: &PullPage,
     result: &mut Ingested,
 ) -> Result<bool, StoreError> {
+    let has = |outlook| {
+        let mut refused = result.refused.iter();
+        refused.any(|(_, refusal)| refusal.outlook() == outlook)
+    };
+    let (needs_room, may_come_right) = (has(Outlook::Room), has(Outlook::AskedAgain));
+    result.ends_pull = needs_room;
     let (PullState::Cursor(from), PullState::Cursor(to)) = (request.state, page.next) else {
         return Ok(false);
     };
@@ -211,26 +254,30 @@ fn move_cursor(
         // Something of a page before this one was refused.
         return Ok(false);
     }
+    if needs_room {
+        return Ok(false);
+    }
     let mut held_back = txn.open_table(HELD_BACK)?;
-    if result.refused.is_empty() {
-        held_back.remove(&author.0)?;
-    } else {
-        let place = (from.epoch.unwrap_or_default(), from.arrival);
-        let before = held_back.get(&author.0)?.map(|held_back| {
-            let (epoch, arrival, times) = held_back.value();
-            ((*epoch, arrival), times)
-        });
-        let times = before.filter(|(at, _)| *at == place);
-        let times = times.map_or(0, |(_, times)| times);
+    let place = (from.epoch.unwrap_or_default(), from.arrival);
+    let before = held_back.get(&author.0)?.map(|held_back| {
+        let (epoch, arrival, times) = held_back.value();
+        ((*epoch, arrival), times)
+    });
+    let mut changed = false;
+    if may_come_right {
+        let times = before.map_or(0, |(_, times)| times);
         if times < ASKED_AGAIN_MAX {
             held_back.insert(&author.0, (&place.0, place.1, times + 1))?;
+            result.ends_pull = true;
             return Ok(true);
         }
-        result.given_up = result.refused.len() as u64;
+    } else if before.is_some_and(|(held, _)| held == place) {
         held_back.remove(&author.0)?;
+        changed = true;
     }
+    result.given_up = result.refused.len() as u64;
     cursors.insert(&author.0, (&epoch, to.arrival))?;
-    Ok(stands != Some((epoch, to.arrival)))
+    Ok(changed || stands != Some((epoch, to.arrival)))
 }
 
 /// One page on its way into the index.
@@ -246,6 +293,9 @@ struct Intake<'txn> {
     wall_ms: u64,
     /// Devices that the author has revoked.
     revoked: Revoked<'txn>,
+    /// What is there and is not taken, now and before this page.
+    not_taken: NotTaken,
+    not_taken_before: NotTaken,
     /// The certificate seen last, which the next item mostly has too.
     certificate: Option<(Vec<u8>, Delegation)>,
     result: Ingested,
@@ -261,6 +311,7 @@ impl<'txn> Intake<'txn> {
         let derived = Derived::open(txn)?;
         let bytes = derived.author_bytes.get(&author.0)?;
         let bytes = bytes.map_or(0, |bytes| bytes.value());
+        let not_taken = NotTaken::of(&store.read()?, author)?;
         Ok(Self {
             derived,
             forks: txn.open_table(FORKS)?,
@@ -270,6 +321,8 @@ impl<'txn> Intake<'txn> {
             bytes_max: store.author_bytes_max,
             wall_ms,
             revoked: Revoked::open(txn, author)?,
+            not_taken_before: not_taken.clone(),
+            not_taken,
             certificate: None,
             result: Ingested::default(),
         })
@@ -306,6 +359,7 @@ impl<'txn> Intake<'txn> {
         }
         self.bytes += bytes;
         self.derived.enter(&record, &header)?;
+        self.not_taken.take(header.log, header.seq);
         self.result.expiring |= header.expires_ms.is_some();
         self.result.new.push(Received {
             op,
@@ -313,6 +367,30 @@ impl<'txn> Intake<'txn> {
             stamp_ms: header.hlc.stamp_ms,
         });
         Ok(Ok(()))
+    }
+
+    /// Remembers that `item` was refused for good, if that would make it seem missing: of a frozen log
+    /// nothing does, nor of a revoked device.
+    fn remember(&mut self, item: &Item, refusal: &OpRefusal) {
+        if refusal.outlook() != Outlook::Never
+            || matches!(refusal, OpRefusal::Fork { .. } | OpRefusal::Revoked)
+        {
+            return;
+        }
+        if let Ok(header) = Header::decode(&item.header.bytes) {
+            self.not_taken.refuse(header.log, header.seq);
+        }
+    }
+
+    /// Notes whether there was room for all of the page.
+    fn judge_room(&mut self) {
+        let mut refused = self.result.refused.iter();
+        if refused.any(|(_, refusal)| refusal.outlook() == Outlook::Room) {
+            self.not_taken.is_full_at(self.bytes_max, self.bytes);
+        } else if !self.not_taken.was_full_at(self.bytes_max, self.bytes) {
+            self.not_taken.has_room();
+        }
+        self.result.full = self.not_taken.was_full_at(self.bytes_max, self.bytes);
     }
 
     fn verify(&mut self, certificate: &[u8], signed: &SignedHeader) -> Result<Header, OpRefusal> {
@@ -413,7 +491,7 @@ impl<'txn> Intake<'txn> {
     }
 
     /// Compares the signed heads with what is held. Heads that do not verify
-    /// prove nothing and are passed over.
+    /// prove nothing and are passed over, and so are those that a revoked device signed too late.
     fn count_missing(
         &mut self,
         certificate: &[u8],
@@ -436,6 +514,9 @@ impl<'txn> Intake<'txn> {
             let Ok(header) = verified else {
                 continue;
             };
+            if self.revoked.covers(&header.device, header.hlc.logical_ms) {
+                continue;
+            }
             if let Some(held) = self.held_at(&header, header.seq)?
                 && held != signed.id()
             {
@@ -451,8 +532,13 @@ impl<'txn> Intake<'txn> {
             let held = self.derived.log_lengths.get(log)?;
             let held = held.map_or(0, |held| held.value());
             let exist = header.seq.saturating_add(1);
-            let missing = exist.saturating_sub(held);
+            let refused = self.not_taken.refused_of(header.log, header.seq);
+            let missing = exist.saturating_sub(held).saturating_sub(refused);
             self.result.missing = self.result.missing.saturating_add(missing);
+        }
+        if self.result.full {
+            // What is not here there is no room for.
+            self.result.missing = 0;
         }
         Ok(())
     }

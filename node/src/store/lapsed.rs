@@ -23,6 +23,8 @@ pub(super) struct Revoked<'txn> {
     known: BTreeMap<[u8; 32], (u64, u64)>,
     /// Whether something new was learned.
     pub(super) changed: bool,
+    /// Whether a device may have signed later than was known: what was refused is to be judged anew.
+    pub(super) widened: bool,
     /// Revocations that were left out, because the author has too many.
     pub(super) left_out: u64,
 }
@@ -43,6 +45,7 @@ impl<'txn> Revoked<'txn> {
             table,
             known,
             changed: false,
+            widened: false,
             left_out: 0,
         })
     }
@@ -65,6 +68,7 @@ impl<'txn> Revoked<'txn> {
                 self.left_out += 1;
                 continue;
             }
+            self.widened |= known.is_some_and(|known| known.1 < revocation.after_ms);
             self.known.insert(revocation.device, value);
             self.table
                 .insert((&self.author.0, &revocation.device), value)?;

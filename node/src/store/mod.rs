@@ -16,6 +16,7 @@ mod forks;
 mod index;
 mod ingest;
 mod lapsed;
+mod not_taken;
 mod opening;
 mod overlay;
 mod own_logs;

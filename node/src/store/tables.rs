@@ -54,6 +54,8 @@ pub(super) const REVOCATIONS: TableDefinition<(Name, Name), (u64, u64)> =
 /// often it was asked for.
 pub(super) const HELD_BACK: TableDefinition<Name, (&[u8; 16], u64, u64)> =
     TableDefinition::new("held-back");
+/// Per author, what is there and is not taken, see `not_taken`. Made for the first of it.
+pub(super) const NOT_TAKEN: TableDefinition<Name, &[u8]> = TableDefinition::new("not-taken");
 /// Forked logs: the first forked place, and as proof two headers for it, and their author.
 pub(super) const FORKS: TableDefinition<(Name, Log), (u64, &[u8])> = TableDefinition::new("forks");
 

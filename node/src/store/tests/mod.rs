@@ -8,6 +8,7 @@ mod exchange;
 mod full_disk;
 mod keeping;
 mod lapsed;
+mod not_wanted;
 mod old_versions;
 mod refusals;
 mod reindex;

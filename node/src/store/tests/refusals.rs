@@ -67,13 +67,22 @@ impl Scene {
     }
 
     pub(super) fn ingest(&mut self, items: Vec<Item>) -> Ingested {
+        self.ingest_with_heads(items, Vec::new())
+    }
+
+    /// As [`Scene::ingest`], with a page that ends with these `heads`.
+    pub(super) fn ingest_with_heads(
+        &mut self,
+        items: Vec<Item>,
+        heads: Vec<SignedHeader>,
+    ) -> Ingested {
         let page = PullPage {
             items,
             next: self.request.state,
             end: Some(End {
                 complete: true,
                 delegation: self.author.delegation().encode(),
-                heads: Vec::new(),
+                heads,
             }),
             lapsed: Lapsed::default(),
         };
@@ -327,26 +336,26 @@ fn pages_that_lead_nowhere_or_were_not_asked_for_are_refused() {
     ));
 }
 
-/// The page that `items` make, from `from` to `to` by the cursor.
-fn page_of(scene: &Scene, items: Vec<Item>, to: u64) -> PullPage {
-    PullPage {
-        items,
-        next: PullState::Cursor(Cursor {
-            epoch: Some([1; 16]),
-            arrival: to,
-        }),
-        lapsed: crate::pull::Lapsed::default(),
-        end: Some(End {
-            complete: true,
-            delegation: scene.author.delegation().encode(),
-            heads: Vec::new(),
-        }),
-    }
-}
-
 impl Scene {
+    /// The page that `items` make, up to `to` by the cursor.
+    pub(super) fn page_of(&self, items: Vec<Item>, to: u64) -> PullPage {
+        PullPage {
+            items,
+            next: PullState::Cursor(Cursor {
+                epoch: Some([1; 16]),
+                arrival: to,
+            }),
+            lapsed: Lapsed::default(),
+            end: Some(End {
+                complete: true,
+                delegation: self.author.delegation().encode(),
+                heads: Vec::new(),
+            }),
+        }
+    }
+
     /// Asks as the store would, and takes `page` for the answer.
-    fn pulled(&mut self, page: &PullPage) -> (PullState, Ingested) {
+    pub(super) fn pulled(&mut self, page: &PullPage) -> (PullState, Ingested) {
         let from = self.from();
         let store = &mut self.reader.store;
         let request = store.pull_request(from, SyncStrategy::Cursor, 0, 10);
@@ -362,7 +371,7 @@ fn the_cursor_does_not_pass_what_was_refused() {
     let good = item(&scene.author, 0, None, "0");
     let mut bad = item(&scene.author, 1, Some(good.id()), "1");
     bad.body = b"?".to_vec();
-    let page = page_of(&scene, vec![good.clone(), bad], 2);
+    let page = scene.page_of(vec![good.clone(), bad], 2);
     let (start, result) = scene.pulled(&page);
     assert_eq!((result.new.len(), result.refused.len()), (1, 1));
     // A page after it moves nothing either.
@@ -371,12 +380,12 @@ fn the_cursor_does_not_pass_what_was_refused() {
         state: page.next,
         ..scene.request.clone()
     };
-    let later = page_of(&scene, vec![], 3);
+    let later = scene.page_of(vec![], 3);
     let later = scene.reader.store.ingest(from, &request, &later, NOW_MS);
     assert!(later.expect("the disk works").refused.is_empty());
     // What comes whole the next time is taken, and passed.
     let whole = item(&scene.author, 1, Some(good.id()), "1");
-    let page = page_of(&scene, vec![good, whole], 2);
+    let page = scene.page_of(vec![good, whole], 2);
     let (state, result) = scene.pulled(&page);
     assert_eq!(state, start);
     assert_eq!((result.new.len(), result.duplicates), (1, 1));
@@ -389,7 +398,7 @@ fn what_is_refused_for_ever_is_passed_after_a_bounded_number_of_pulls_and_told()
     let mut scene = Scene::new();
     let mut bad = item(&scene.author, 0, None, "0");
     bad.body = b"?".to_vec();
-    let page = page_of(&scene, vec![bad], 1);
+    let page = scene.page_of(vec![bad], 1);
     let (start, _) = scene.pulled(&page);
     for _ in 1..16 {
         let (state, result) = scene.pulled(&page);
