@@ -172,8 +172,8 @@ impl Default for Identify {
 #[serde(deny_unknown_fields, default)]
 pub struct Feed {
     /// Whether peers prove their identities to each other and pull feeds.
-    /// Without it no identity is followed, the store stays closed, and blocks of
-    /// the store are not enforced; peers that insist on a proof hang up.
+    /// Without it no identity is followed, and of the store no more is read than
+    /// whom it blocks, which holds; peers that insist on a proof hang up.
     pub enabled: bool,
 }
 

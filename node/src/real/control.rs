@@ -7,7 +7,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,14 +94,16 @@ impl ControlSocket {
             }
             let listener = UnixListener::bind(SocketPath::of(folder)?.path)?;
             fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-            Ok(listener)
+            // Made by this process: whose it is is who we are.
+            let me = fs::metadata(&path)?.uid();
+            Ok((listener, me))
         };
-        let listener = bind().map_err(|error| ControlError::Socket {
+        let (listener, me) = bind().map_err(|error| ControlError::Socket {
             path: path.clone(),
             error,
         })?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, handle));
+        tasks.spawn(serve(listener, me, handle));
         Ok(Self {
             path,
             _tasks: tasks,
@@ -153,7 +155,13 @@ impl SocketPath {
     }
 }
 
-async fn serve(listener: UnixListener, handle: NodeHandle) {
+/// Whether who is at the other end of `stream` is the user `owner`, or the machine's.
+fn is_of(stream: &UnixStream, owner: u32) -> bool {
+    let other = stream.peer_cred();
+    other.is_ok_and(|other| other.uid() == owner || other.uid() == 0)
+}
+
+async fn serve(listener: UnixListener, me: u32, handle: NodeHandle) {
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
     let refusals = Arc::new(Semaphore::new(REFUSED_MAX));
     let mut clients = JoinSet::new();
@@ -163,6 +171,11 @@ async fn serve(listener: UnixListener, handle: NodeHandle) {
         let accepted = listener.accept().await;
         while clients.try_join_next().is_some() {}
         let stream = match accepted {
+            // The mode keeps others out, but for the moment after it was bound.
+            Ok((stream, _)) if !is_of(&stream, me) => {
+                tracing::warn!("turned away a control client of another user");
+                continue;
+            }
             Ok((stream, _)) => {
                 failing = false;
                 stream
@@ -343,6 +356,11 @@ async fn converse(
         }
         Err(error) => return Err(socket(error)),
     };
+    let owner = fs::metadata(folder).map_err(socket)?.uid();
+    if !is_of(&stream, owner) {
+        let why = "another user than the folder's owner answers there; nothing was told to it";
+        return Err(socket(io::Error::new(io::ErrorKind::PermissionDenied, why)));
+    }
     let (reader, mut writer) = stream.into_split();
     let mut line =
         serde_json::to_vec(command).map_err(|error| ControlError::Answer(error.to_string()))?;

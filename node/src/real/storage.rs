@@ -17,8 +17,8 @@ use crate::environment::{Disk, Job, Lane, Storage, StorageClosed};
 
 /// Jobs of one lane that may wait; whoever gives one more waits too.
 const QUEUE_JOBS_MAX: usize = 1024;
-/// Jobs that go before one of a later lane while that waits.
-const IN_A_ROW_MAX: u32 = 16;
+/// Jobs of other lanes that run while one waits in a later lane; then it has its turn.
+const PASSED_MAX: u32 = 16;
 
 type Order = (Job, oneshot::Sender<()>);
 
@@ -26,26 +26,29 @@ type Order = (Job, oneshot::Sender<()>);
 #[derive(Default)]
 struct Queue {
     lanes: [VecDeque<Order>; Lane::ALL.len()],
-    /// Jobs that went before waiting ones of a later lane, since one of those went last.
-    in_a_row: u32,
+    /// Jobs of other lanes that ran while one waited here, since the last of this lane.
+    passed: [u32; Lane::ALL.len()],
     closed: bool,
 }
 
 impl Queue {
-    /// The next job and its lane.
+    /// The next job and its lane: of the first lane, or of the one that has waited longest for its turn.
     fn pop(&mut self) -> Option<(Lane, Order)> {
-        let mut waiting = Lane::ALL
-            .into_iter()
-            .filter(|lane| !self.lanes[*lane as usize].is_empty());
-        let (first, later) = (waiting.next()?, waiting.next());
-        let lane = match later {
-            Some(later) if self.in_a_row >= IN_A_ROW_MAX => later,
-            _ => first,
-        };
-        self.in_a_row = match later {
-            Some(later) if later != lane => self.in_a_row + 1,
-            _ => 0,
-        };
+        let waiting = |lane: &Lane| !self.lanes[*lane as usize].is_empty();
+        let waiting: Vec<_> = Lane::ALL.into_iter().filter(waiting).collect();
+        let passed = |lane: &Lane| self.passed[*lane as usize];
+        let due = waiting.iter().filter(|lane| passed(lane) >= PASSED_MAX);
+        // Of several that have waited as long, the first.
+        let lane = due.rev().max_by_key(|lane| passed(lane));
+        let lane = *lane.or(waiting.first())?;
+        for other in Lane::ALL {
+            let passed = &mut self.passed[other as usize];
+            *passed = if other != lane && waiting.contains(&other) {
+                passed.saturating_add(1)
+            } else {
+                0
+            };
+        }
         let order = self.lanes[lane as usize].pop_front()?;
         Some((lane, order))
     }
@@ -228,5 +231,20 @@ mod tests {
         // Whether the job that holds the thread counts depends on who comes first.
         assert!(matches!(served[0], 15 | 16), "{served:?}");
         assert_eq!(served[1..], [served[0] + 17, 42]);
+    }
+
+    #[tokio::test]
+    async fn no_lane_waits_for_ever_while_two_others_are_never_empty() {
+        let lanes = [Lane::Owner, Lane::Intake, Lane::Serve];
+        let all: Vec<_> = (0..300).map(|number| lanes[number % 3]).collect();
+        let ran = order_of(&all).await;
+        // While all three have something left.
+        for window in ran[..120].windows(3 * 17) {
+            for lane in 0..3 {
+                assert!(window.iter().any(|number| number % 3 == lane), "{ran:?}");
+            }
+        }
+        let first = ran[..120].iter().filter(|number| **number % 3 == 0);
+        assert!(first.count() > 90, "the owner goes first: {ran:?}");
     }
 }
