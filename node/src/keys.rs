@@ -21,7 +21,7 @@ use crate::delegation::{Delegation, Term};
 use crate::entropy;
 use crate::identity::{IdentityId, SeedSigner, SignError, Signature, Signer};
 use crate::revocation::{REVOCATIONS_MAX, Revocation, device_name};
-use crate::seal::{ContentKey, DecryptionKey, Wrap};
+use crate::seal::{ContentKey, DecryptionKey, EncryptionKey, Wrap};
 use crate::wall_clock::wall_clock_ms;
 
 pub use file::{KEYS_DIR, KEYS_FILE};
@@ -99,6 +99,8 @@ pub struct Keys {
     seeds: Option<Arc<Seeds>>,
     /// Those of the earlier encryption keys.
     former_seeds: Arc<Vec<Seed>>,
+    /// The highest serial of other keys of the identity that is known; changes go above it.
+    heard_serial: u64,
 }
 
 /// What is left of keys that are not in use any more, the oldest first.
@@ -153,7 +155,16 @@ impl Keys {
             former: Arc::default(),
             seeds: None,
             former_seeds: Arc::default(),
+            heard_serial: 0,
         })
+    }
+
+    /// These keys, where a certificate of the identity with this serial is known: the next change has a
+    /// higher one, so that it counts. Keys that were restored from a copy need to be told.
+    #[must_use]
+    pub fn having_heard(mut self, serial: u64) -> Self {
+        self.heard_serial = self.heard_serial.max(serial);
+        self
     }
 
     /// These keys with others in place of those that `rotation` names, and a certificate with a
@@ -176,7 +187,7 @@ impl Keys {
             return Err(KeysError::Spent);
         }
         kept.term = Term {
-            serial: next_serial(kept.term.serial),
+            serial: next_serial(kept.term.serial.max(self.heard_serial)),
             until_ms,
         };
         Ok(Self::from_kept(kept))
@@ -195,7 +206,7 @@ impl Keys {
         if self.certificate_of(&device).is_none() {
             return Err(KeysError::UnknownDevice(device_name(&device)));
         }
-        kept.term.serial = next_serial(kept.term.serial);
+        kept.term.serial = next_serial(kept.term.serial.max(self.heard_serial));
         let revocation = Revocation::issue(&*self.identity, device, kept.term.serial, after_ms)?;
         kept.revocations.retain(|other| other.device != device);
         kept.revocations.push(revocation);
@@ -304,6 +315,13 @@ impl Keys {
         }
     }
 
+    /// Whether one of the keys opens what is sealed to `encryption`.
+    pub(crate) fn opens_what_is_for(&self, encryption: &EncryptionKey) -> bool {
+        std::iter::once(&*self.decryption)
+            .chain(&self.former.decryptions)
+            .any(|key| key.public() == *encryption)
+    }
+
     /// Opens what was wrapped for this node, with the key in use or an earlier one; nothing if it
     /// was not.
     pub(crate) fn open(&self, wrap: &Wrap, binding: &[u8]) -> Option<ContentKey> {
@@ -357,6 +375,7 @@ impl Keys {
             former: Arc::new(former),
             seeds: Some(Arc::new(seeds)),
             former_seeds: Arc::new(decryptions),
+            heard_serial: 0,
         }
     }
 }

@@ -6,7 +6,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::api::Event;
 use crate::counters::Outlet;
 use crate::environment::{JobLost, Lane, Storage, StorageClosed};
 use crate::keys::Keys;
@@ -219,20 +218,16 @@ impl StoreHandle {
                 reason = rebuilt.reason,
                 "the index is made anew from the files; others' posts are pulled again"
             );
-            self.outlet.emit(&Event::IndexRebuilt {
-                reason: rebuilt.reason.clone(),
-                contacts: rebuilt.contacts,
-                blocked: rebuilt.blocked,
-                forks: rebuilt.forks,
-                proofs_lost: rebuilt.proofs_lost,
-            });
         }
-        for post in &opened.set_aside {
-            self.outlet.emit(&Event::PostSetAside {
-                log: post.log.to_string(),
-                seq: post.seq,
-                reason: post.reason.clone(),
-            });
+        if opened.keyless > 0 {
+            tracing::warn!(
+                posts = opened.keyless,
+                "own posts are sealed to a key that is gone: these keys are from before it was made. \
+                 Their text is here, and no reader who lacks it can be sent it"
+            );
+        }
+        for event in opened.events() {
+            self.outlet.emit(&event);
         }
     }
 

@@ -11,10 +11,12 @@ use super::{LookupMethod, Miss, NoMapping, Path, Payload, Transport, Unreached};
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
-/// Declares the kinds of event, each with its name.
+/// Declares the kinds of event, each with its name, and which are for the owner.
 macro_rules! events {
+    (@for) => { false };
+    (@for owner) => { true };
     ($(#[$meta:meta])* pub enum Event {
-        $($(#[$about:meta])* $kind:ident = $name:literal { $($fields:tt)* })+
+        $($(#[$about:meta])* $kind:ident = $name:literal $(for $whom:ident)? { $($fields:tt)* })+
     }) => {
         $(#[$meta])*
         pub enum Event {
@@ -26,6 +28,14 @@ macro_rules! events {
             pub const fn name(&self) -> &'static str {
                 match self {
                     $(Self::$kind { .. } => $name,)+
+                }
+            }
+
+            /// Whether it tells of something that its owner should know whatever is logged: of a loss, a
+            /// fork, or keys that do not count any more. It is told once, by whichever process meets it.
+            pub const fn is_for_owner(&self) -> bool {
+                match self {
+                    $(Self::$kind { .. } => events!(@for $($whom)?),)+
                 }
             }
         }
@@ -374,7 +384,7 @@ pub enum Event {
         reason: String,
     }
     /// Two different headers for one place in a log: the log is frozen there.
-    Forked = "forked" {
+    Forked = "forked" for owner {
         /// The author.
         author: IdentityId,
         /// Place in the log.
@@ -382,7 +392,7 @@ pub enum Event {
     }
     /// Posts of an identity that we follow exist for us, by their signed heads, and are not here: they are
     /// asked for again. Told when the number changes.
-    PostsMissing = "posts-missing" {
+    PostsMissing = "posts-missing" for owner {
         /// The author.
         author: IdentityId,
         /// How many.
@@ -391,7 +401,7 @@ pub enum Event {
     /// An own log is written no more, because others hold more of it, or something else: the next
     /// post to its readers begins another one. It happens after a restore from a copy, and when
     /// two programs post with the same keys.
-    OwnLogEnded = "own-log-ended" {
+    OwnLogEnded = "own-log-ended" for owner {
         /// The log.
         log: String,
         /// Place in it.
@@ -402,7 +412,7 @@ pub enum Event {
     }
     /// The index was missing or damaged, and was made anew from the files; others' posts are
     /// pulled again.
-    IndexRebuilt = "index-rebuilt" {
+    IndexRebuilt = "index-rebuilt" for owner {
         /// What was wrong.
         reason: String,
         /// Contacts that are known.
@@ -541,10 +551,15 @@ pub enum Event {
         /// Why.
         reason: String,
     }
-    /// The files of an own post are not as they were written, and no index knows it: the post is not
-    /// there any more, its files lie where they were under another name, and its log is written no
-    /// more.
-    PostSetAside = "post-set-aside" {
+    /// Own posts are sealed to a key of ours that is gone: the keys were restored from before it was made.
+    /// Their text is in their files and on the timeline; no reader who lacks them can be sent them.
+    PostsWithoutKey = "posts-without-key" for owner {
+        /// How many.
+        posts: u64,
+    }
+    /// The files of an own post are not as they were written: the post is not there any more, its
+    /// files lie where they were, the signed one under another name, and its log is written no more.
+    PostSetAside = "post-set-aside" for owner {
         /// The log.
         log: String,
         /// Place in it.
@@ -563,7 +578,7 @@ pub enum Event {
     /// A friend holds a newer certificate of this identity than these keys have: they were restored
     /// from before a rotation. What friends seal to the newer keys cannot be read here until they are
     /// changed once more, by `keys rotate`. Told once.
-    KeysAreOld = "keys-are-old" {
+    KeysAreOld = "keys-are-old" for owner {
         /// The serial of the certificate in use.
         serial: u64,
         /// The serial of the one that the friend holds.

@@ -113,6 +113,10 @@ pub enum Reply {
     Timeline {
         /// The posts.
         posts: Vec<Post>,
+        /// Whether there may be older ones that were not looked for, since too many posts that are
+        /// not to be shown any more stand before them.
+        #[serde(default)]
+        cut: bool,
     },
     /// Result of a reindex.
     Reindexed {

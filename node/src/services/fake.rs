@@ -74,6 +74,15 @@ impl Storage for Inline {
     }
 }
 
+/// The store of `keys` on `disk`, as a node has it, and what it tells.
+pub fn store(disk: &MemoryDisk, keys: Keys) -> (StoreHandle, Arc<EventLog>) {
+    let told = Arc::new(EventLog::default());
+    let observer: Arc<dyn Observer> = told.clone();
+    let outlet = Outlet::new(keys.peer(), observer);
+    let storage = Arc::new(Inline(disk.disk()));
+    (StoreHandle::new(storage, keys, outlet, u64::MAX), told)
+}
+
 /// A core as `config` has it, and what it tells.
 pub fn core(config: Config) -> (Core, Arc<EventLog>) {
     let keys = Keys::generate(Some([9; 32]));

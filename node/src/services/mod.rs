@@ -18,7 +18,7 @@ mod registry;
 mod connections;
 mod extensions;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod feed;
 mod forgetting;
 mod friends;

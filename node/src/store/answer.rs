@@ -25,7 +25,7 @@ use crate::sync_strategy;
 pub struct Answer {
     /// The page.
     pub page: PullPage,
-    /// Bytes of the item that would be next, if it is too large for the page.
+    /// Bytes of the item that would be next, with what every page carries, if that is too large.
     pub left_out: Option<usize>,
     /// Bytes of ops that were read for it.
     pub read_bytes: usize,
@@ -118,7 +118,8 @@ impl Store {
         let mut left_out = None;
         let mut read_bytes = 0;
         for (op, next) in selection.ops {
-            if page.items.len() == limit || weight_bytes >= bounds.items_bytes {
+            let is_heavy = weight_bytes >= bounds.items_bytes && !page.items.is_empty();
+            if page.items.len() == limit || is_heavy {
                 all = false;
                 break;
             }
@@ -144,7 +145,7 @@ impl Store {
                 item.delegation = self.certificate_for(&item)?;
             }
             if weight_bytes + item.weight_bytes() > bounds.whole_bytes {
-                left_out = Some(item.weight_bytes());
+                left_out = Some(item.weight_bytes() + page.lapsed.weight_bytes());
                 all = false;
                 break;
             }

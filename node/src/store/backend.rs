@@ -72,33 +72,71 @@ pub(super) fn open_to_read(disk: &Arc<dyn Disk>) -> Result<Option<Database>, Sto
     }
 }
 
-/// Makes an index, which is `initialise`d before it takes its name, and opens it.
+/// The name of an index that has not taken its place yet.
+pub(super) fn beside() -> String {
+    format!("{INDEX_FILE}{TEMPORARY}")
+}
+
+/// Makes an index beside its place, which is `initialise`d then.
 ///
 /// # Errors
-/// `Index` and `Disk`, and those of `initialise`; the index is not there then.
-pub(super) fn make(
+/// `Index` and `Disk`, and those of `initialise`.
+pub(super) fn make_beside(
     disk: &Arc<dyn Disk>,
     initialise: impl FnOnce(&Database) -> Result<(), StoreError>,
-) -> Result<Database, StoreError> {
-    let temporary = format!("{INDEX_FILE}{TEMPORARY}");
-    let file = disk.open(&temporary, true)?;
+) -> Result<(), StoreError> {
+    let file = disk.open(&beside(), true)?;
     file.set_len(0)?;
     let new = database(file)?;
     initialise(&new)?;
     // Closing writes the file's last pages; only then may it be renamed.
     drop(new);
-    disk.open(&temporary, false)?.sync()?;
-    disk.rename(&temporary, INDEX_FILE)?;
+    Ok(sync_beside(disk)?)
+}
+
+/// Opens the index that was made beside its place.
+///
+/// # Errors
+/// `Index` and `Disk`.
+pub(super) fn open_beside(disk: &Arc<dyn Disk>) -> Result<Database, StoreError> {
+    database(disk.open(&beside(), false)?)
+}
+
+/// Makes the content of the index beside its place durable; it must be closed.
+///
+/// # Errors
+/// Whatever the disk reports.
+pub(super) fn sync_beside(disk: &Arc<dyn Disk>) -> io::Result<()> {
+    disk.open(&beside(), false)?.sync()
+}
+
+/// Gives the index that was made beside it its place, and opens it.
+///
+/// # Errors
+/// `Index` and `Disk`.
+pub(super) fn take_place(disk: &Arc<dyn Disk>) -> Result<Database, StoreError> {
+    disk.rename(&beside(), INDEX_FILE)?;
     disk.sync_dir("")?;
     database(disk.open(INDEX_FILE, false)?)
 }
 
-/// Moves the index out of the way, where it can be looked at; one that was moved before is lost.
+/// Most indexes that are kept aside; the last of more gives way.
+const ASIDE_MAX: usize = 8;
+
+/// Moves the index out of the way, where it can be looked at: others' posts are in it alone. None
+/// takes the place of one that was moved before, until there are [`ASIDE_MAX`].
 ///
 /// # Errors
 /// Whatever the disk reports; nothing to move is none.
 pub(super) fn set_aside(disk: &Arc<dyn Disk>) -> io::Result<()> {
-    match disk.rename(INDEX_FILE, &format!("{INDEX_FILE}.damaged")) {
+    let taken = disk.list("")?;
+    let mut names = (1..=ASIDE_MAX).map(|number| match number {
+        1 => format!("{INDEX_FILE}.damaged"),
+        number => format!("{INDEX_FILE}.damaged-{number}"),
+    });
+    let last = format!("{INDEX_FILE}.damaged-{ASIDE_MAX}");
+    let name = names.find(|name| !taken.contains(name)).unwrap_or(last);
+    match disk.rename(INDEX_FILE, &name) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => disk.sync_dir(""),
     }

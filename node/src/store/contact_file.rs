@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
 
-use super::StoreError;
 use super::tables::{BLOCKS, CARDS, CONTACTS_MARK, FOLLOWS, NAMES};
+use super::{StoreError, whole_file};
 use crate::card::{CARD_BYTES_MAX, Card};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::environment::Disk;
@@ -68,7 +68,7 @@ impl Contacts {
         identity: IdentityId,
     ) -> Result<Option<(Self, Mark)>, StoreError> {
         let path = path(identity);
-        let Some(bytes) = files::read(disk, &path, FILE_BYTES_MAX)? else {
+        let Some(bytes) = whole_file::read(disk, &path, FILE_BYTES_MAX)? else {
             return Ok(None);
         };
         let damaged = |reason: String| StoreError::Damaged {

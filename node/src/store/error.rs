@@ -86,6 +86,11 @@ pub enum StoreError {
     /// No own post has this name.
     #[error("no own post is named {0}")]
     UnknownOp(OpId),
+    /// The own post is sealed to a key of ours that is gone.
+    #[error(
+        "the key of {0} is gone, since these keys are from before it was made; post its text anew"
+    )]
+    KeyGone(OpId),
     /// The card is one's own.
     #[error("this is one's own card")]
     OwnCard,
@@ -154,6 +159,7 @@ impl StoreError {
             | Self::UnusableReader { .. }
             | Self::Blocked(_)
             | Self::UnknownOp(_)
+            | Self::KeyGone(_)
             | Self::OwnCard
             | Self::OldCard(_)
             | Self::CertificateEnded

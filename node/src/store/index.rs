@@ -16,7 +16,7 @@ use crate::audience::Readers;
 use crate::codec::Writer;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
-use crate::op::{Header, OpId};
+use crate::op::{Header, LogId, OpId};
 use crate::seal::Wrap;
 
 impl Derived<'_> {
@@ -40,12 +40,30 @@ impl Derived<'_> {
         let held = self.log_lengths.get(log)?.map_or(0, |held| held.value());
         self.log_lengths.insert(log, held + 1)?;
         self.held.insert((&record.author.0, stamp, &op.0), ())?;
-        let shown_ms = record.shown_ms(stamp);
-        self.timeline.insert((shown_ms, &op.0), &record.author.0)?;
+        if record.is_shown_at_all(header) {
+            let shown_ms = record.shown_ms(stamp);
+            self.timeline.insert((shown_ms, &op.0), &record.author.0)?;
+        }
         if let Some(expires_ms) = header.expires_ms {
             self.expiring.insert((expires_ms, &op.0), ())?;
         }
         Ok(())
+    }
+
+    /// Drops the body of another's `op`, which is shown no more; how long it was.
+    pub(super) fn forget(&mut self, op: &[u8; 32], mut record: Record) -> Result<u64, StoreError> {
+        let shown_ms = record.shown_ms(record.header()?.hlc.stamp_ms);
+        self.timeline.remove((shown_ms, op))?;
+        let dropped = record.item.body.len() as u64;
+        record.item.body.clear();
+        record.content_key = None;
+        self.ops.insert(op, record.encode().as_slice())?;
+        let author = &record.author.0;
+        let kept = self.author_bytes.get(author)?;
+        let kept = kept.map_or(0, |kept| kept.value());
+        self.author_bytes
+            .insert(author, kept.saturating_sub(dropped))?;
+        Ok(dropped)
     }
 
     /// Enters others' ops, whose records are in place, one after the other, and takes out those
@@ -92,22 +110,32 @@ impl Derived<'_> {
 
     /// Enters an own post with its readers.
     pub(super) fn enter_own(&mut self, post: &OwnPost, keys: &Keys) -> Result<(), StoreError> {
-        let author = keys.identity();
+        self.enter_own_as(post, &post.record(keys)?)
+    }
+
+    /// As [`Derived::enter_own`], with this `record`. One whose key is gone is in no reader's feed.
+    pub(super) fn enter_own_as(
+        &mut self,
+        post: &OwnPost,
+        record: &Record,
+    ) -> Result<(), StoreError> {
         let header = &post.header;
         let op = post.id();
-        self.enter(&post.record(keys)?, header)?;
-        let readers = post.readers(author);
+        self.enter(record, header)?;
+        let readers = post.readers(record.author);
         self.audiences.insert(&readers.key(), &header.log.0)?;
         self.heads
             .insert(&header.log.0, (header.seq, &op.0, post.arrival))?;
-        self.enter_kind(post.body.kind(), Order::Arrival, post.arrival, op)?;
-        self.enter_kind(post.body.kind(), Order::Stamp, header.hlc.stamp_ms, op)?;
-        if readers == Readers::Public {
-            self.open_to(ANYBODY, post)?;
-        }
-        for (reader, wrap) in &post.wraps {
-            self.open_to(reader.0, post)?;
-            self.enter_wrap(post, *reader, wrap)?;
+        if !record.is_keyless(header) {
+            self.enter_kind(post.body.kind(), Order::Arrival, post.arrival, op)?;
+            self.enter_kind(post.body.kind(), Order::Stamp, header.hlc.stamp_ms, op)?;
+            if readers == Readers::Public {
+                self.open_to(ANYBODY, post)?;
+            }
+            for (reader, wrap) in &post.wraps {
+                self.open_to(reader.0, post)?;
+                self.enter_wrap(post, *reader, wrap)?;
+            }
         }
         self.advance(NEXT_ARRIVAL, post.arrival.saturating_add(1))?;
         let clock = (header.hlc.logical_ms, header.hlc.counter);
@@ -118,8 +146,14 @@ impl Derived<'_> {
         Ok(())
     }
 
+    /// Tells no reader of `log` as a whole, since not every op of it can be served.
+    pub(super) fn withdraw(&mut self, log: LogId) -> Result<(), StoreError> {
+        self.introduced.retain(|(_, other), ()| *other != log.0)?;
+        Ok(())
+    }
+
     /// Enters a grant of a post that is entered already. One of a post that is not there, since it
-    /// was set aside, is passed over.
+    /// was set aside, or whose key is gone, is passed over.
     pub(super) fn enter_grant(&mut self, grant: &OwnGrant) -> Result<(), StoreError> {
         let record = self
             .ops
@@ -130,7 +164,11 @@ impl Derived<'_> {
             tracing::warn!(op = %grant.op, "passed over a grant of a post that is not there");
             return Ok(());
         };
-        let stamp = record.header()?.hlc.stamp_ms;
+        let header = record.header()?;
+        if record.is_keyless(&header) {
+            return Ok(());
+        }
+        let stamp = header.hlc.stamp_ms;
         let (op, reader) = (&grant.op.0, &grant.reader.0);
         self.feed_by_stamp.insert((reader, stamp, op), ())?;
         self.feed_by_arrival.insert((reader, grant.arrival), op)?;

@@ -25,9 +25,11 @@ mod post_files;
 mod proof_file;
 mod record;
 mod recover;
+mod serial_file;
 mod tables;
 mod timeline;
 mod viewer_feed;
+mod whole_file;
 
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, TableError, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, TableError, WriteTransaction};
 
 use super::contact_file::{self, Contacts};
-use super::post_files;
-use super::proof_file::Proofs;
-use super::tables::{self, CONTACTS_MARK, Derived, EPOCH, FORMAT};
-use super::{Store, StoreError, backend};
+use super::proof_file::{self, Proofs};
+use super::record::Record;
+use super::tables::{self, CONTACTS_MARK, Derived, EPOCH, FORMAT, HEADS, OPS};
+use super::{Store, StoreError, backend, post_files, serial_file};
+use crate::api::Event;
 use crate::entropy;
 use crate::environment::Disk;
 use crate::files::TEMPORARY;
@@ -22,6 +23,9 @@ use crate::op::LogId;
 /// The shape of the index. 2 has types, ended logs, and what was held back; 3 what authors take and
 /// when posts are to be forgotten; 4 has the file of proofs beside it.
 const INDEX_FORMAT: u64 = 4;
+
+/// Why an index is put aside that was left where a node was made anew.
+const OF_ANOTHER: &str = "it is another identity's";
 
 /// How far the index is relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,9 +57,32 @@ pub struct Opened {
     pub rebuilt: Option<Rebuilt>,
     /// Own posts that were set aside.
     pub set_aside: Vec<SetAside>,
+    /// Own posts of which the text is all there is, since the key that they are sealed to is gone.
+    pub keyless: u64,
 }
 
-/// An own post whose files are not as written, and which no index knows.
+impl Opened {
+    /// What of it is to be told.
+    pub fn events(&self) -> Vec<Event> {
+        let rebuilt = self.rebuilt.iter().map(|rebuilt| Event::IndexRebuilt {
+            reason: rebuilt.reason.clone(),
+            contacts: rebuilt.contacts,
+            blocked: rebuilt.blocked,
+            forks: rebuilt.forks,
+            proofs_lost: rebuilt.proofs_lost,
+        });
+        let posts = self.keyless;
+        let keyless = (posts > 0).then_some(Event::PostsWithoutKey { posts });
+        let set_aside = self.set_aside.iter().map(|post| Event::PostSetAside {
+            log: post.log.to_string(),
+            seq: post.seq,
+            reason: post.reason.clone(),
+        });
+        rebuilt.chain(keyless).chain(set_aside).collect()
+    }
+}
+
+/// An own post whose files are not as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
     /// Its log, which is written no more.
@@ -67,7 +94,7 @@ pub struct SetAside {
 }
 
 /// An index that was made anew from files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rebuilt {
     /// What was wrong with the one before.
     pub reason: String,
@@ -150,8 +177,7 @@ impl Store {
             Ok(Some(index)) => (index, None),
             Ok(None) => make(disk, &keys, "there was none")?,
             Err(error) if error.is_damage_of_index() => {
-                backend::set_aside(disk)?;
-                make(disk, &keys, &error.to_string())?
+                return Self::open_replaced(disk, keys, &error.to_string());
             }
             Err(error) => return Err(error),
         };
@@ -165,7 +191,7 @@ impl Store {
             author_bytes_max: u64::MAX,
             opened: Opened {
                 rebuilt,
-                set_aside: Vec::new(),
+                ..Opened::default()
             },
         };
         match store.migrate(true).and_then(|()| store.settle()) {
@@ -179,6 +205,56 @@ impl Store {
         }
         sweep(disk, store.keys.identity());
         Ok(store)
+    }
+
+    /// The store with an index made anew in place of one that is damaged for this `reason`: that is put
+    /// aside only when all that the files hold is in the other.
+    fn open_replaced(disk: &Arc<dyn Disk>, keys: Keys, reason: &str) -> Result<Self, StoreError> {
+        let mut rebuilt = make_beside(disk, &keys, reason)?;
+        if rebuilt.is_none() && reason.contains(OF_ANOTHER) {
+            // Whose it was loses the contacts in it, which is told though there is nothing of ours.
+            rebuilt = Some(Rebuilt {
+                reason: reason.to_owned(),
+                ..Rebuilt::default()
+            });
+        }
+        let mut store = Self {
+            disk: Arc::clone(disk),
+            keys,
+            index: backend::open_beside(disk)?,
+            is_checked: true,
+            unsettled: true,
+            read_only: None,
+            author_bytes_max: u64::MAX,
+            opened: Opened {
+                rebuilt,
+                ..Opened::default()
+            },
+        };
+        store.settle()?;
+        let Self {
+            disk,
+            keys,
+            index,
+            opened,
+            ..
+        } = store;
+        // Closing writes the file's last pages; only then may it be renamed.
+        drop(index);
+        backend::sync_beside(&disk)?;
+        backend::set_aside(&disk)?;
+        let index = backend::take_place(&disk)?;
+        sweep(&disk, keys.identity());
+        Ok(Self {
+            disk,
+            keys,
+            index,
+            is_checked: true,
+            unsettled: false,
+            read_only: None,
+            author_bytes_max: u64::MAX,
+            opened,
+        })
     }
 
     /// The store of a disk that refuses writes by `error`: it can be read, without what is in
@@ -244,14 +320,20 @@ impl Store {
         std::mem::take(&mut self.opened)
     }
 
-    /// Begins without contacts where they are lost: see [`StoreError::ContactsLost`]. False if
-    /// there is a file of contacts.
+    /// Begins without contacts where they are lost: see [`StoreError::ContactsLost`]. A damaged file
+    /// of them is set aside. False if there is one that is as it was written.
     ///
     /// # Errors
-    /// `Disk`; `Damaged` for a file of contacts that is not as written.
+    /// `Disk`.
     pub fn forget_contacts(disk: &Arc<dyn Disk>, identity: IdentityId) -> Result<bool, StoreError> {
-        if Contacts::read(disk, identity)?.is_some() {
-            return Ok(false);
+        match Contacts::read(disk, identity) {
+            Ok(Some(_)) => return Ok(false),
+            Ok(None) => {}
+            Err(StoreError::Damaged { path, reason }) => {
+                tracing::warn!(path, reason, "set aside a damaged file of contacts");
+                disk.rename(&path, &format!("{path}.damaged"))?;
+            }
+            Err(error) => return Err(error),
         }
         Contacts::default().write(disk, identity)?;
         Ok(true)
@@ -270,6 +352,7 @@ impl Store {
             match of_file {
                 Ok(Some((_, of_file))) if mark == Some(of_file) => return Ok(()),
                 Ok(Some((contacts, mark))) => return self.enter_contacts(&contacts, &mark),
+                Ok(None) if self.is_of_another_identity()? => return Err(corrupted(OF_ANOTHER)),
                 Ok(None) => tracing::warn!("the file of contacts was gone; it is written anew"),
                 Err(StoreError::Damaged { path, reason }) => {
                     tracing::warn!(path, reason, "a damaged file of contacts is written anew");
@@ -321,6 +404,21 @@ impl Store {
         }
     }
 
+    /// Whether the own posts in the index are not this identity's: it was left where a node was made
+    /// anew, and neither its contacts nor its posts are ours.
+    fn is_of_another_identity(&self) -> Result<bool, StoreError> {
+        let txn = self.read()?;
+        let heads = txn.open_table(HEADS)?;
+        let Some(op) = heads.first()?.map(|(_, head)| *head.value().1) else {
+            return Ok(false);
+        };
+        let record = txn.open_table(OPS)?.get(&op)?;
+        let record = record.map(|record| Record::decode(record.value()));
+        Ok(record
+            .transpose()?
+            .is_some_and(|record| record.author != self.keys.identity()))
+    }
+
     /// The checksum of the file whose content the index noted, and the contacts that it has.
     fn contacts_of_index(&self) -> Result<(Option<contact_file::Mark>, Contacts), StoreError> {
         let txn = self.read()?;
@@ -340,26 +438,42 @@ impl Store {
     }
 }
 
-/// Removes what a crash left unfinished. What cannot be removed does no harm.
+/// Removes what a crash left unfinished of our own files: a folder may have others', too. What cannot
+/// be removed does no harm.
 fn sweep(disk: &Arc<dyn Disk>, identity: IdentityId) {
+    let beside = |path: String| format!("{path}{TEMPORARY}");
+    let in_root = backend::beside();
+    for name in disk.list("").unwrap_or_default() {
+        if name == in_root {
+            remove_unfinished(disk, &name);
+        }
+    }
+    let small = [
+        beside(contact_file::path(identity)),
+        beside(proof_file::path(identity)),
+        beside(serial_file::path(identity)),
+    ];
     let own = format!("identities/{identity}");
-    let mut folders = vec![String::new(), own];
-    let logs = post_files::logs(disk, identity).unwrap_or_default();
-    folders.extend(logs.iter().map(|log| post_files::log_dir(identity, *log)));
-    for folder in folders {
+    for name in disk.list(&own).unwrap_or_default() {
+        let path = format!("{own}/{name}");
+        if small.contains(&path) {
+            remove_unfinished(disk, &path);
+        }
+    }
+    for log in post_files::logs(disk, identity).unwrap_or_default() {
+        let folder = post_files::log_dir(identity, log);
         for name in disk.list(&folder).unwrap_or_default() {
-            if name.ends_with(TEMPORARY) {
-                let path = if folder.is_empty() {
-                    name
-                } else {
-                    format!("{folder}/{name}")
-                };
-                match disk.remove(&path) {
-                    Ok(()) => tracing::info!(path, "removed what was never finished"),
-                    Err(error) => tracing::debug!(path, %error, "cannot remove it"),
-                }
+            if post_files::is_unfinished(&name) {
+                remove_unfinished(disk, &format!("{folder}/{name}"));
             }
         }
+    }
+}
+
+fn remove_unfinished(disk: &Arc<dyn Disk>, path: &str) {
+    match disk.remove(path) {
+        Ok(()) => tracing::info!(path, "removed what was never finished"),
+        Err(error) => tracing::debug!(path, %error, "cannot remove it"),
     }
 }
 
@@ -403,6 +517,16 @@ fn make(
     keys: &Keys,
     reason: &str,
 ) -> Result<(Database, Option<Rebuilt>), StoreError> {
+    let rebuilt = make_beside(disk, keys, reason)?;
+    Ok((backend::take_place(disk)?, rebuilt))
+}
+
+/// Makes an index beside its place, and tells what from if that was more than nothing.
+fn make_beside(
+    disk: &Arc<dyn Disk>,
+    keys: &Keys,
+    reason: &str,
+) -> Result<Option<Rebuilt>, StoreError> {
     let identity = keys.identity();
     let posts = !post_files::logs(disk, identity)?.is_empty();
     let kept = Contacts::read(disk, identity)?;
@@ -425,7 +549,7 @@ fn make(
     } else {
         kept_proofs(disk, identity)?
     };
-    let index = backend::make(disk, |index| {
+    backend::make_beside(disk, |index| {
         let txn = index.begin_write()?;
         {
             make_tables(&txn)?;
@@ -447,7 +571,7 @@ fn make(
         forks: proofs.forks(),
         proofs_lost,
     });
-    Ok((index, rebuilt))
+    Ok(rebuilt)
 }
 
 /// What others have signed, and whether that is lost: its file is set aside if it is damaged.

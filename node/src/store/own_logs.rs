@@ -7,6 +7,7 @@
 //! for the index cannot derive them. What a reader says without such a signature counts nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableTable, Value};
 
@@ -15,14 +16,15 @@ use super::record::Record;
 use super::tables::{
     CARDS, CURSORS, Derived, ENDED, EPOCH, FORKS, HEADS, HELD, LOG_LENGTHS, Log, Name, OPS, PLACES,
 };
-use super::{Store, StoreError, lapsed, post_files};
+use super::{Store, StoreError, lapsed, post_files, serial_file};
 use crate::card::Card;
 use crate::codec::{DecodeError, Reader};
 use crate::delegation::Delegation;
 use crate::entropy;
+use crate::environment::Disk;
 use crate::identity::IdentityId;
 use crate::named::named;
-use crate::op::{Header, LogId, OpId, SignedHeader};
+use crate::op::{LogId, OpId, SignedHeader};
 use crate::pull::{End, HEADS_MAX, Lapsed, PullPage, PullRequest};
 
 /// Most ops looked at to find devices of an author beside those that its certificates name.
@@ -79,47 +81,31 @@ impl Store {
 
     /// There are keys of this identity of `serial`, newer than those here: this store, or the keys alone,
     /// are from before they were made. What was written in between with the keys that are here no reader
-    /// needs to name, so all logs are ended that were begun before. A serial is the time that keys were
-    /// made at, which tells logs from those begun since. Tells which were not ended before; durable on
-    /// return.
+    /// needs to name, so all logs are ended that are written to, once for each higher serial: no clock
+    /// takes part, and what is begun afterwards is begun by who knows of it. Tells which were not ended
+    /// before; durable on return.
     ///
     /// # Errors
     /// `Disk` and `Index`.
     pub fn hear_newer_keys(&mut self, serial: u64) -> Result<Vec<EndedLog>, StoreError> {
         self.settle()?;
-        let mut ends = Vec::new();
-        for end in self.written_to(EndReason::OldCopy)? {
-            if self.is_begun_before(end.log, serial)? {
-                ends.push(end);
-            }
+        let me = self.keys.identity();
+        if serial <= serial_file::read(&self.disk, me)? {
+            return Ok(Vec::new());
         }
+        let ends = self.written_to(EndReason::OldCopy)?;
         self.end(&ends)?;
+        serial_file::write(&self.disk, me, serial)?;
         Ok(ends)
     }
 
-    /// Whether the first op of an own log was made before `time_ms`, by its own logical clock; a log
-    /// whose ops cannot be read counts as old.
-    fn is_begun_before(&self, log: LogId, time_ms: u64) -> Result<bool, StoreError> {
-        let txn = self.read()?;
-        let (ops, places) = (txn.open_table(OPS)?, txn.open_table(PLACES)?);
-        let header = |op: &[u8; 32]| -> Result<Option<Header>, StoreError> {
-            let record = ops.get(op)?;
-            let read = record.map(|record| Record::decode(record.value())?.header());
-            Ok(read.and_then(Result::ok))
-        };
-        let head = txn.open_table(HEADS)?.get(&log.0)?;
-        let Some(head) = head
-            .map(|head| header(head.value().1))
-            .transpose()?
-            .flatten()
-        else {
-            return Ok(true);
-        };
-        let Some(first) = places.get((&head.device, &log.0, 0))? else {
-            return Ok(true);
-        };
-        let first = header(first.value())?;
-        Ok(first.is_none_or(|first| first.hlc.logical_ms < time_ms))
+    /// The highest serial of newer keys of `identity` that its store on `disk` has heard of; 0 if none.
+    /// The next change of keys has to go above it.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn newer_serial(disk: &Arc<dyn Disk>, identity: IdentityId) -> Result<u64, StoreError> {
+        serial_file::read(disk, identity)
     }
 
     /// The logs, not ended yet, of which `heads` say otherwise than what is here.

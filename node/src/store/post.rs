@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::post_files::{OwnGrant, OwnPost, log_dir};
 use super::record::{Record, wrap_binding};
-use super::tables::{AUDIENCES, Derived, ENDED, FOLLOWS, HEADS};
+use super::tables::{AUDIENCES, Derived, ENDED, FOLLOWS, HEADS, LOG_LENGTHS};
 use super::tables::{HLC_COUNTER, HLC_LOGICAL_MS};
 use super::tables::{NEXT_ARRIVAL, NUMBERS, OPS, WRAPS};
 use super::{Store, StoreError, contacts, lapsed};
@@ -91,7 +91,7 @@ impl Store {
     /// Opens the own post `op` to `reader` too. Durable on return.
     ///
     /// # Errors
-    /// `UnknownOp`, `UnknownReader`, `UnusableReader` and `Blocked`: nothing was done.
+    /// `UnknownOp`, `KeyGone`, `UnknownReader`, `UnusableReader` and `Blocked`: nothing was done.
     /// `Disk` and `Index`: not acknowledged; it may hold once the disk
     /// works again.
     pub fn grant(&mut self, op: OpId, reader: IdentityId) -> Result<Granted, StoreError> {
@@ -216,23 +216,16 @@ impl Store {
         })
     }
 
-    /// Whether a device wrote `log` that this node has no more: a log is one device's.
+    /// Whether another device wrote `log`, before a change of keys or after one that these keys are
+    /// from before of: a log is one device's.
     fn is_of_another_device(
         &self,
         txn: &redb::ReadTransaction,
         log: &[u8; 16],
     ) -> Result<bool, StoreError> {
-        if self.keys.former().is_empty() {
-            return Ok(false);
-        }
-        let Some(head) = txn.open_table(HEADS)?.get(log)?.map(|head| *head.value().1) else {
-            return Ok(false);
-        };
-        let Some(record) = txn.open_table(OPS)?.get(&head)? else {
-            return Ok(false);
-        };
-        let header = Record::decode(record.value())?.header()?;
-        Ok(header.device != self.keys.delegation().device)
+        let lengths = txn.open_table(LOG_LENGTHS)?;
+        let own = lengths.get((&self.keys.delegation().device, log))?;
+        Ok(own.is_none())
     }
 
     fn make(
@@ -279,6 +272,7 @@ impl Store {
             arrival: place.arrival,
             wraps,
             body,
+            keyless: false,
         })
     }
 
@@ -293,6 +287,9 @@ impl Store {
             .filter(|record| record.author == self.keys.identity())
             .ok_or(StoreError::UnknownOp(op))?;
         let Some(content_key) = &record.content_key else {
+            if record.is_keyless(&record.header()?) {
+                return Err(StoreError::KeyGone(op));
+            }
             return Ok(None);
         };
         if txn.open_table(WRAPS)?.get((&op.0, &reader.0))?.is_some() {

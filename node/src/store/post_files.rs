@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::StoreError;
 use super::record::{self, Record, wrap_binding};
+use super::{StoreError, whole_file};
 use crate::audience::{READERS_MAX, Readers};
 use crate::body::{BODY_BYTES_MAX, Body};
 use crate::codec::{DecodeError, Reader, Writer};
@@ -52,6 +52,9 @@ pub(super) struct OwnPost {
     pub(super) wraps: Vec<(IdentityId, Wrap)>,
     /// The readable body.
     pub(super) body: Body,
+    /// Whether it is sealed to a key of the author's that is gone: its text is all there is, and
+    /// no reader who lacks it can be sent it.
+    pub(super) keyless: bool,
 }
 
 impl OwnPost {
@@ -74,7 +77,7 @@ impl OwnPost {
         }
     }
 
-    /// What the index keeps of it.
+    /// What the index keeps of it: of one whose key is gone its text, which cannot be checked any more.
     pub(super) fn record(&self, keys: &Keys) -> Result<Record, StoreError> {
         let author = keys.identity();
         let damaged = |reason: &str| StoreError::Damaged {
@@ -93,15 +96,20 @@ impl OwnPost {
                     .iter()
                     .find(|(reader, _)| *reader == author)
                     .ok_or_else(|| damaged("it holds no key for its author"))?;
-                let key = keys
-                    .open(wrap, &wrap_binding(self.id(), author))
-                    .ok_or_else(|| damaged("its key is not for this device"))?;
-                let body = seal::seal_body(&key, &self.header.binding(), &self.body.text);
-                (body, Some(key))
+                if let Some(key) = keys.open(wrap, &wrap_binding(self.id(), author)) {
+                    let body = seal::seal_body(&key, &self.header.binding(), &self.body.text);
+                    (body, Some(key))
+                } else if self.is_sealed_to_one_of(keys) {
+                    return Err(damaged("the key in it does not open"));
+                } else {
+                    (self.body.text.clone(), None)
+                }
             }
         };
-        record::check_hash(&self.header, &body)
-            .map_err(|_| damaged("the text beside it is not the one that was signed"))?;
+        let is_keyless = self.header.encryption == Encryption::ContentKey && content_key.is_none();
+        if !is_keyless && record::check_hash(&self.header, &body).is_err() {
+            return Err(damaged("the text beside it is not the one that was signed"));
+        }
         Ok(Record {
             item: Item {
                 header: self.signed.clone(),
@@ -114,6 +122,12 @@ impl OwnPost {
             content_key,
             received_ms: None,
         })
+    }
+
+    /// Whether the key that its author had then is one of `keys`.
+    fn is_sealed_to_one_of(&self, keys: &Keys) -> bool {
+        let then = record::own_certificate(&self.delegation, &self.header.device, keys);
+        then.is_ok_and(|then| keys.opens_what_is_for(&then.encryption))
     }
 
     /// Writes both files; their names are durable after `sync_dir_of` the folder.
@@ -161,13 +175,14 @@ impl OwnPost {
             reason,
         };
         let missing = || "it is missing".to_owned();
-        let bytes = files::read(disk, &path, OP_FILE_BYTES_MAX)?
+        let bytes = whole_file::read(disk, &path, OP_FILE_BYTES_MAX)?
             .ok_or_else(|| damaged(&path, missing()))?;
         let text_path = format!("{base}.json");
-        let text = files::read(disk, &text_path, BODY_BYTES_MAX as u64)?
+        let text = whole_file::read(disk, &text_path, BODY_BYTES_MAX as u64)?
             .ok_or_else(|| damaged(&text_path, missing()))?;
         let body = Body::decode(&text).map_err(|error| damaged(&text_path, error.to_string()))?;
-        let post = Self::decode(&bytes, body).map_err(|error| damaged(&path, error.to_string()))?;
+        let mut post =
+            Self::decode(&bytes, body).map_err(|error| damaged(&path, error.to_string()))?;
         let delegation = record::own_certificate(&post.delegation, &post.header.device, keys);
         delegation
             .and_then(|delegation| post.signed.verify(&delegation))
@@ -175,7 +190,7 @@ impl OwnPost {
         if (post.header.log, post.header.seq) != (log, seq) {
             return Err(damaged(&path, "it belongs to another place".into()));
         }
-        post.record(keys)?;
+        post.keyless = post.record(keys)?.is_keyless(&post.header);
         Ok(post)
     }
 
@@ -191,7 +206,7 @@ impl OwnPost {
             path: path.clone(),
             reason,
         };
-        let bytes = files::read(disk, &path, OP_FILE_BYTES_MAX)?
+        let bytes = whole_file::read(disk, &path, OP_FILE_BYTES_MAX)?
             .ok_or_else(|| damaged("it is missing".into()))?;
         let mut reader = Reader::new(OP, &bytes);
         let mut read = || {
@@ -221,6 +236,7 @@ impl OwnPost {
                 })
                 .collect::<Result<_, DecodeError>>()?,
             body,
+            keyless: false,
         };
         reader.end()?;
         Ok(post)
@@ -269,7 +285,7 @@ impl OwnGrant {
             path: path.clone(),
             reason,
         };
-        let bytes = files::read(disk, &path, GRANT_FILE_BYTES_MAX)?
+        let bytes = whole_file::read(disk, &path, GRANT_FILE_BYTES_MAX)?
             .ok_or_else(|| damaged("it is missing".into()))?;
         let read = || {
             let mut reader = Reader::new(GRANT, &bytes);
@@ -292,6 +308,20 @@ impl OwnGrant {
 
 fn grant_path(identity: IdentityId, log: LogId, seq: u64, arrival: u64) -> String {
     format!("{}/{seq:08}.grant-{arrival:08}", log_dir(identity, log))
+}
+
+/// Puts the post in place `seq` of `log` aside, durably, and ends the log: what was signed there is not
+/// known, and no place is signed twice. The text beside it stays where it is.
+pub(super) fn set_aside(
+    disk: &Arc<dyn Disk>,
+    identity: IdentityId,
+    log: LogId,
+    seq: u64,
+) -> std::io::Result<()> {
+    end_log(disk, identity, log)?;
+    let op = format!("{}/{seq:08}.op", log_dir(identity, log));
+    disk.rename(&op, &format!("{op}.damaged"))?;
+    files::sync_dir_of(disk, &op)
 }
 
 /// The file that says that a log is written no more.
@@ -326,6 +356,12 @@ pub(super) struct Listing {
 }
 
 impl Listing {
+    /// Whether a place before that of the last post has none.
+    pub(super) fn has_gaps(&self) -> bool {
+        let last = self.posts.last();
+        last.is_some_and(|last| *last != self.posts.len() as u64 - 1)
+    }
+
     /// Reads the names; names of no meaning, and unfinished files, are passed over.
     pub(super) fn of(names: &[String]) -> Self {
         let mut listing = Self::default();
@@ -343,6 +379,20 @@ impl Listing {
         }
         listing
     }
+}
+
+/// Whether a file of this name in a log's folder is one of ours that was not finished.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(name) = name.strip_suffix(files::TEMPORARY) else {
+        return false;
+    };
+    name == ENDED
+        || name.split_once('.').is_some_and(|(seq, kind)| {
+            let is_kind =
+                matches!(kind, "json" | "op") || kind.strip_prefix("grant-").is_some_and(digits);
+            digits(seq) && is_kind
+        })
 }
 
 /// The logs that have a folder, ascending.

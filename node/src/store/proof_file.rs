@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::StoreError;
 use super::contact_file::CONTACTS_MAX;
 use super::ingest::FORKS_PER_AUTHOR_MAX;
 use super::tables::{CERTIFICATES, FORKS, REVOCATIONS};
+use super::{StoreError, whole_file};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::{DELEGATION_BYTES_MAX, Delegation};
 use crate::environment::Disk;
@@ -58,7 +58,7 @@ impl Proofs {
     /// `Damaged` if it is not as written; `Disk`.
     pub(super) fn read(disk: &Arc<dyn Disk>, identity: IdentityId) -> Result<Self, StoreError> {
         let path = path(identity);
-        let Some(bytes) = files::read(disk, &path, FILE_BYTES_MAX)? else {
+        let Some(bytes) = whole_file::read(disk, &path, FILE_BYTES_MAX)? else {
             return Ok(Self::default());
         };
         let damaged = |reason: String| StoreError::Damaged {

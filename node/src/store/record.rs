@@ -90,9 +90,25 @@ impl Record {
         }
     }
 
+    /// Whether it was ever to be shown here: its body has not been cleared away, and it had not expired
+    /// when it came.
+    pub(super) fn is_shown_at_all(&self, header: &Header) -> bool {
+        let came_late = self
+            .received_ms
+            .is_some_and(|at| Self::is_expired(header, at));
+        !came_late && !self.item.body.is_empty()
+    }
+
     /// Whether its author asks to forget it by `wall_ms`.
     pub(super) fn is_expired(header: &Header, wall_ms: u64) -> bool {
         header.expires_ms.is_some_and(|expires| expires < wall_ms)
+    }
+
+    /// Whether it is an own sealed op whose key is gone, of which the text is kept in place of what
+    /// was signed.
+    pub(super) fn is_keyless(&self, header: &Header) -> bool {
+        let is_sealed = header.encryption == Encryption::ContentKey;
+        is_sealed && self.content_key.is_none() && !self.item.body.is_empty()
     }
 
     /// Whether it is the op of this name, and has the body that was signed: a changed bit would be
@@ -112,6 +128,9 @@ impl Record {
         let damaged =
             |reason| StoreError::DamagedEntry(DecodeError::Invalid { what: WHAT, reason });
         let header = self.header()?;
+        if self.is_keyless(&header) {
+            return Body::decode(&self.item.body).map_err(StoreError::DamagedEntry);
+        }
         open(&header, &self.item.body, self.content_key.as_ref())
             .map_err(|_| damaged("its body cannot be opened"))
     }

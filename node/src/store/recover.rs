@@ -2,24 +2,29 @@
 //!
 //! A post whose files are whole and that the index does not know was never
 //! acknowledged, or the index was lost; either way it is entered. Reindexing
-//! trusts only the files for own posts, and the index for those of others.
+//! trusts only the files for own posts, and the index for those of others. No own post keeps the
+//! others from being entered: what is not as written is set aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::opening::corrupted;
 use super::post_files::{self, Listing, OwnGrant, OwnPost, log_dir};
 use super::record::Record;
-use super::tables::{Derived, ENDED, EPOCH, EXPIRING, HEADS, NEXT_ARRIVAL, NUMBERS, OPS};
-use super::{SetAside, Store, StoreError};
+use super::tables::{Derived, ENDED, EPOCH, EXPIRING, HEADS, NEXT_ARRIVAL, NUMBERS, Name, OPS};
+use super::{Opened, SetAside, Store, StoreError};
 use crate::entropy;
-use crate::files;
+use crate::environment::Disk;
+use crate::identity::IdentityId;
+use crate::keys::Keys;
 use crate::op::{Header, LogId};
 
-/// Most expired bodies dropped at once: each is written anew without its body.
-const FORGOTTEN_MAX: usize = 64;
+/// Most expired posts dropped at once: each is written anew without its body.
+const FORGOTTEN_MAX: usize = 1_024;
+/// Bytes of bodies with which as many were dropped as may be at once.
+const FORGOTTEN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What a reindex found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,51 +45,77 @@ enum Found {
 
 impl Store {
     /// Rebuilds everything derived: from the post files, and from others' ops
-    /// in the index. One transaction.
+    /// in the index. One transaction. A post that is not as written is set aside, and its log
+    /// ended; one whose key is gone keeps what the index has of it, or else its text.
     ///
     /// # Errors
-    /// `Damaged` names a file that is not as written, and nothing is changed;
-    /// `Disk` and `Index`.
+    /// `Damaged` names a grant that is not as written; `Disk` and `Index`.
     pub fn reindex(&mut self) -> Result<Reindexed, StoreError> {
         self.settle()?;
         // Where things lie, by arrival; they are read one after the other, for all their bodies
         // may be more than fits memory.
         let mut found = BTreeMap::new();
+        let mut unwhole = Unwhole::default();
         let mut ended = Vec::new();
         for log in post_files::logs(&self.disk, self.keys.identity())? {
             let listing = self.listing(log)?;
             if listing.ended {
                 ended.push(log);
             }
+            if listing.has_gaps() {
+                unwhole.withdrawn.insert(log);
+            }
             for seq in &listing.posts {
-                let arrival = OwnPost::read_arrival(&self.disk, &self.keys, log, *seq)?;
-                found.insert(arrival, (log, *seq, false));
+                match OwnPost::read_arrival(&self.disk, &self.keys, log, *seq) {
+                    Ok(arrival) => {
+                        found.insert(arrival, (log, *seq, false));
+                    }
+                    Err(error) => unwhole.set_aside(&self.disk, &self.keys, (log, *seq), error)?,
+                }
             }
             let granted = listing.grants.iter();
             for (arrival, seq) in granted.filter(|(_, seq)| listing.posts.contains(seq)) {
                 found.insert(*arrival, (log, *seq, true));
             }
         }
-        let (me, disk) = (self.keys.identity(), Arc::clone(&self.disk));
-        self.write(|txn, keys| {
+        let (me, disk, before) = (self.keys.identity(), Arc::clone(&self.disk), self.read()?);
+        let known = before.open_table(OPS)?;
+        let reindexed = self.write(|txn, keys| {
             let mut derived = Derived::open(txn)?;
             let before = derived.hash()?;
             derived.clear_all_but_ops()?;
-            for log in ended {
+            for log in &ended {
                 derived.ended.insert(&log.0, ())?;
             }
             let mut ops = derived.enter_others_again(txn, me)?;
             for (arrival, (log, seq, is_grant)) in found {
                 if is_grant {
                     derived.enter_grant(&OwnGrant::read(&disk, me, (log, seq, arrival))?)?;
-                } else {
-                    derived.enter_own(&OwnPost::read(&disk, keys, log, seq)?, keys)?;
-                    ops += 1;
+                    continue;
                 }
+                let post = match OwnPost::read(&disk, keys, log, seq) {
+                    Ok(post) => post,
+                    Err(error) => {
+                        unwhole.set_aside(&disk, keys, (log, seq), error)?;
+                        continue;
+                    }
+                };
+                let mut record = post.record(keys)?;
+                if post.keyless {
+                    match with_its_key(&known, &post)? {
+                        Some(whole) => record = whole,
+                        None => unwhole.keyless(&disk, me, log)?,
+                    }
+                }
+                derived.enter_own_as(&post, &record)?;
+                ops += 1;
             }
+            unwhole.enter(txn, &mut derived)?;
             let after = derived.hash()?;
             Ok(Reindexed { before, after, ops })
-        })
+        });
+        unwhole.tell(&mut self.opened);
+        reindexed
     }
 
     /// When the first of what is kept is to be forgotten, ms since 1970; nothing if none is.
@@ -122,29 +153,20 @@ impl Store {
                 let (expires_ms, op) = key.value();
                 due.push((expires_ms, *op));
             }
+            let (mut forgotten, mut bytes) = (0, 0);
             for (expires_ms, op) in &due {
+                if bytes >= FORGOTTEN_BYTES_MAX {
+                    break;
+                }
+                forgotten += 1;
                 derived.expiring.remove((*expires_ms, op))?;
                 let record = derived.ops.get(op)?.map(|record| record.value().to_vec());
-                let Some(mut record) = record.map(|bytes| Record::decode(&bytes)).transpose()?
-                else {
-                    continue;
-                };
-                if record.author != me {
-                    let dropped = record.item.body.len() as u64;
-                    record.item.body.clear();
-                    record.content_key = None;
-                    derived.ops.insert(op, record.encode().as_slice())?;
-                    let author = &record.author.0;
-                    let kept = derived
-                        .author_bytes
-                        .get(author)?
-                        .map_or(0, |kept| kept.value());
-                    derived
-                        .author_bytes
-                        .insert(author, kept.saturating_sub(dropped))?;
+                let record = record.map(|bytes| Record::decode(&bytes)).transpose()?;
+                if let Some(record) = record.filter(|record| record.author != me) {
+                    bytes += derived.forget(op, record)?;
                 }
             }
-            Ok(due.len() as u64)
+            Ok(forgotten)
         })
     }
 
@@ -180,11 +202,11 @@ impl Store {
         let mut next_arrival = next_arrival.map_or(0, |number| number.value());
         let mut found = BTreeMap::new();
         let ended = txn.open_table(ENDED)?;
-        let (mut newly_ended, mut set_aside) = (Vec::new(), Vec::new());
+        let mut unwhole = Unwhole::default();
         for log in post_files::logs(&self.disk, self.keys.identity())? {
-            let listing = self.listing(log)?;
+            let mut listing = self.listing(log)?;
             if listing.ended && ended.get(&log.0)?.is_none() {
-                newly_ended.push(log);
+                unwhole.ended.insert(log);
             }
             let head = heads.get(&log.0)?;
             let head = head.map(|head| (head.value().0, *head.value().1));
@@ -192,24 +214,26 @@ impl Store {
                 self.check_head(&txn, log, (seq, &op), &listing)?;
             }
             let known = head.map_or(0, |(seq, _)| seq + 1);
-            for seq in listing.posts.range(known..) {
-                match self.unknown_post(log, *seq, listing.posts.last())? {
+            let unknown: Vec<_> = listing.posts.range(known..).copied().collect();
+            for seq in &unknown {
+                match OwnPost::read(&self.disk, &self.keys, log, *seq) {
                     Ok(post) => {
+                        if post.keyless {
+                            unwhole.keyless(&self.disk, self.keys.identity(), log)?;
+                        }
                         found.insert((post.arrival, log, *seq), Found::Post(Box::new(post)));
                     }
-                    Err(post) => {
-                        newly_ended.push(log);
-                        set_aside.push(post);
+                    Err(error) => {
+                        unwhole.set_aside(&self.disk, &self.keys, (log, *seq), error)?;
+                        listing.posts.remove(seq);
                     }
                 }
             }
-            let is_there = |seq| {
-                !set_aside
-                    .iter()
-                    .any(|post| (post.log, post.seq) == (log, seq))
-            };
+            if !unknown.is_empty() && listing.has_gaps() {
+                unwhole.withdrawn.insert(log);
+            }
             for (arrival, seq) in listing.grants.range((next_arrival, 0)..) {
-                if !listing.posts.contains(seq) || !is_there(*seq) {
+                if !listing.posts.contains(seq) {
                     tracing::warn!(%log, seq, "passed over a grant of a post that is not there");
                     continue;
                 }
@@ -219,8 +243,8 @@ impl Store {
             }
         }
         drop((heads, ended, txn));
-        self.opened.set_aside.extend(set_aside);
-        if found.is_empty() && newly_ended.is_empty() {
+        unwhole.tell(&mut self.opened);
+        if found.is_empty() && unwhole.ended.is_empty() {
             return Ok(());
         }
         // What is in files may not be durable: the sync that failed may be
@@ -241,20 +265,13 @@ impl Store {
         let txn = self.index.begin_write()?;
         {
             let mut derived = Derived::open(&txn)?;
-            for log in &newly_ended {
-                derived.ended.insert(&log.0, ())?;
-            }
-            if !newly_ended.is_empty() {
-                // What was to be numbered anew with them.
-                let mut epoch = txn.open_table(EPOCH)?;
-                epoch.insert((), &entropy::bytes::<16>())?;
-            }
             for found in found.values() {
                 match found {
                     Found::Post(post) => derived.enter_own(post, &self.keys)?,
                     Found::Grant(grant) => derived.enter_grant(grant)?,
                 }
             }
+            unwhole.enter(&txn, &mut derived)?;
         }
         txn.commit()?;
         Ok(())
@@ -284,36 +301,99 @@ impl Store {
         ))
     }
 
-    /// A post that the index does not know. The last of a log may be torn, and was never acknowledged
-    /// then; or it was, and the index that knew of it is lost. It is set aside, and its log ended: no
-    /// place is signed twice.
-    fn unknown_post(
-        &self,
-        log: LogId,
-        seq: u64,
-        last: Option<&u64>,
-    ) -> Result<Result<OwnPost, SetAside>, StoreError> {
-        match OwnPost::read(&self.disk, &self.keys, log, seq) {
-            Ok(post) => Ok(Ok(post)),
-            Err(StoreError::Damaged { path, reason }) if last == Some(&seq) => {
-                tracing::warn!(path, reason, "set aside a post that is not as written");
-                let me = self.keys.identity();
-                post_files::end_log(&self.disk, me, log)?;
-                let op = format!("{}/{seq:08}.op", log_dir(me, log));
-                self.disk.rename(&op, &format!("{op}.damaged"))?;
-                files::sync_dir_of(&self.disk, &op)?;
-                Ok(Err(SetAside {
-                    log,
-                    seq,
-                    reason: format!("{path}: {reason}"),
-                }))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     fn listing(&self, log: LogId) -> Result<Listing, StoreError> {
         let names = self.disk.list(&log_dir(self.keys.identity(), log))?;
         Ok(Listing::of(&names))
+    }
+}
+
+/// What the index had of an own post before it was cleared, if its key is in it.
+fn with_its_key(
+    known: &impl ReadableTable<Name, &'static [u8]>,
+    post: &OwnPost,
+) -> Result<Option<Record>, StoreError> {
+    let record = known.get(&post.id().0)?;
+    let record = record.and_then(|record| Record::decode(record.value()).ok());
+    Ok(record.filter(|record| {
+        record.content_key.is_some()
+            && record.check(post.id(), &post.header).is_ok()
+            && record.body().is_ok_and(|body| body.text == post.body.text)
+    }))
+}
+
+/// Own logs of which not every post can be given out, and what becomes of them: they are ended, and
+/// no reader is told of them as a whole.
+#[derive(Default)]
+struct Unwhole {
+    /// Logs that are written no more, and were before as far as the index knew.
+    ended: BTreeSet<LogId>,
+    /// Logs that readers are not told to have all of.
+    withdrawn: BTreeSet<LogId>,
+    set_aside: Vec<SetAside>,
+    /// Posts whose keys are gone.
+    keyless: u64,
+}
+
+impl Unwhole {
+    /// Sets the post in place `seq` of `log` aside, which could not be read by `error`. The last of a
+    /// log may be torn, and was never acknowledged then; or any was, and has changed since.
+    ///
+    /// # Errors
+    /// `error`, if it is none of damage; `Disk`.
+    fn set_aside(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        keys: &Keys,
+        (log, seq): (LogId, u64),
+        error: StoreError,
+    ) -> Result<(), StoreError> {
+        let StoreError::Damaged { path, reason } = error else {
+            return Err(error);
+        };
+        tracing::warn!(path, reason, "set aside a post that is not as written");
+        post_files::set_aside(disk, keys.identity(), log, seq)?;
+        self.ended.insert(log);
+        self.withdrawn.insert(log);
+        let reason = format!("{path}: {reason}");
+        self.set_aside.push(SetAside { log, seq, reason });
+        Ok(())
+    }
+
+    /// The key of a post of `log` is gone.
+    fn keyless(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        me: IdentityId,
+        log: LogId,
+    ) -> Result<(), StoreError> {
+        self.keyless += 1;
+        self.withdrawn.insert(log);
+        if self.ended.insert(log) {
+            post_files::end_log(disk, me, log)?;
+        }
+        Ok(())
+    }
+
+    /// Enters it all, after the posts.
+    fn enter(&self, txn: &WriteTransaction, derived: &mut Derived<'_>) -> Result<(), StoreError> {
+        let mut is_news = false;
+        for log in &self.ended {
+            is_news |= derived.ended.insert(&log.0, ())?.is_none();
+        }
+        for log in &self.withdrawn {
+            derived.withdraw(*log)?;
+        }
+        if is_news {
+            // What was to be numbered anew with them.
+            let mut epoch = txn.open_table(EPOCH)?;
+            epoch.insert((), &entropy::bytes::<16>())?;
+        }
+        Ok(())
+    }
+
+    /// Has it told to the owner.
+    fn tell(&mut self, opened: &mut Opened) {
+        opened.set_aside.append(&mut self.set_aside);
+        opened.keyless = opened.keyless.max(std::mem::take(&mut self.keyless));
     }
 }

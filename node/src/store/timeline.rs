@@ -20,6 +20,15 @@ const SHORT_BYTES_MAX: usize = 4 * 1024;
 /// What one value of a body takes in memory beside its text, about.
 const VALUE_BYTES: usize = 64;
 
+/// Posts of one author that are looked at and turn out not to be shown, mostly since they have expired
+/// and are not cleared away yet: the author's others are passed by then.
+const UNSHOWN_MAX: u32 = 256;
+/// The same, where no other author's posts are asked for.
+const UNSHOWN_ALONE_MAX: u32 = 16_384;
+/// Entries that are passed by one after the other, without looking at the posts, before older ones are
+/// left out.
+const WALKED_MAX: u32 = 1 << 20;
+
 /// What bodies take in memory, and who may have one more shown.
 #[derive(Default)]
 struct Shares {
@@ -32,6 +41,8 @@ struct Share {
     bytes: usize,
     /// A body was left out.
     spent: bool,
+    /// Posts that were looked at and are not shown.
+    unshown: u32,
 }
 
 impl Shares {
@@ -39,6 +50,16 @@ impl Shares {
     fn may_show(&self, author: IdentityId, length: usize) -> bool {
         let spent = self.authors.get(&author).is_some_and(|share| share.spent);
         !spent || length <= SHORT_BYTES_MAX
+    }
+
+    /// How many posts of `author` were looked at in vain.
+    fn unshown(&self, author: IdentityId) -> u32 {
+        self.authors.get(&author).map_or(0, |share| share.unshown)
+    }
+
+    /// A post of `author` was looked at in vain.
+    fn looked_in_vain(&mut self, author: IdentityId) {
+        self.authors.entry(author).or_default().unshown += 1;
     }
 
     /// Whether a body of `author` that takes so much is shown; it is counted then.
@@ -61,6 +82,8 @@ pub struct Shown {
     pub posts: Vec<api::Post>,
     /// What was wrong with the first post that could not be read; those are left out.
     pub damaged: Option<StoreError>,
+    /// Whether there may be older posts that were not looked for.
+    pub is_cut: bool,
 }
 
 impl Store {
@@ -69,7 +92,8 @@ impl Store {
     /// marked; blocked authors are left out, and so is what has expired by `wall_ms`, and what
     /// cannot be shown, which is logged. A reply must not become longer than can be read, nor larger
     /// than fits memory: bodies take 64 MiB, of which one author's get as much as is left then, and
-    /// what is beyond it stands there without its body.
+    /// what is beyond it stands there without its body. Nor may a command take for ever: of an author
+    /// with hundreds of expired posts that are not cleared away yet, no more are looked at.
     ///
     /// # Errors
     /// `Disk` and `Index`.
@@ -87,7 +111,19 @@ impl Store {
         let ops = txn.open_table(OPS)?;
         let mut timeline = Shown::default();
         let mut shares = Shares::default();
-        let mut show = |op: [u8; 32]| -> Result<bool, StoreError> {
+        let (unshown_max, walked_max) = match author {
+            None => (UNSHOWN_MAX, WALKED_MAX),
+            Some(_) => (UNSHOWN_ALONE_MAX, 0),
+        };
+        let mut passed_by = 0;
+        // Whether more are to be looked for.
+        let mut show = |op: [u8; 32], author: IdentityId| -> Result<bool, StoreError> {
+            if shares.unshown(author) >= unshown_max {
+                timeline.is_cut = true;
+                passed_by += 1;
+                return Ok(passed_by < walked_max);
+            }
+            let shown_before = timeline.posts.len();
             if let Some(record) = ops.get(&op)? {
                 let read = Record::decode(record.value());
                 match read.and_then(|record| shown(OpId(op), &record, wall_ms, &mut shares)) {
@@ -99,6 +135,9 @@ impl Store {
                     }
                 }
             }
+            if timeline.posts.len() == shown_before {
+                shares.looked_in_vain(author);
+            }
             Ok(timeline.posts.len() < limit)
         };
         match author {
@@ -107,15 +146,15 @@ impl Store {
                 for entry in txn.open_table(TIMELINE)?.iter()?.rev() {
                     let (key, author) = entry?;
                     let is_blocked = blocked.get(author.value())?.is_some();
-                    if !is_blocked && !show(*key.value().1)? {
+                    if !is_blocked && !show(*key.value().1, IdentityId(*author.value()))? {
                         break;
                     }
                 }
             }
-            Some(IdentityId(author)) => {
-                let of_author = (&author, 0, &[0; 32])..=(&author, u64::MAX, &[0xff; 32]);
+            Some(author) => {
+                let of_author = (&author.0, 0, &[0; 32])..=(&author.0, u64::MAX, &[0xff; 32]);
                 for entry in txn.open_table(HELD)?.range(of_author)?.rev() {
-                    if !show(*entry?.0.value().2)? {
+                    if !show(*entry?.0.value().2, author)? {
                         break;
                     }
                 }

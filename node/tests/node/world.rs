@@ -260,7 +260,7 @@ impl TestNode {
             author: None,
         };
         match self.handle.command(command).await {
-            Ok(Reply::Timeline { posts }) => posts,
+            Ok(Reply::Timeline { posts, .. }) => posts,
             other => panic!("no timeline: {other:?}"),
         }
     }

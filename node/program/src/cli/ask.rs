@@ -320,7 +320,7 @@ fn show(reply: Reply, format: Format, wanted: Wanted) -> Result<(), Failure> {
             let mut peers = peers.iter();
             peers.try_for_each(|peer| print::print_line(&peer.to_string()))
         }
-        Reply::Timeline { posts } => match format {
+        Reply::Timeline { posts, .. } => match format {
             Format::Json => print::print_json(&posts),
             Format::Text => print::print_posts(&posts),
         },

@@ -109,7 +109,13 @@ impl Posts {
                 if let Some(error) = &shown.damaged {
                     core.context.storage_failed("reading the timeline", error);
                 }
-                answer(reply, Ok(Reply::Timeline { posts: shown.posts }));
+                answer(
+                    reply,
+                    Ok(Reply::Timeline {
+                        posts: shown.posts,
+                        cut: shown.is_cut,
+                    }),
+                );
             },
         );
     }

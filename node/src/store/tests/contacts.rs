@@ -88,6 +88,17 @@ fn a_damaged_file_of_contacts_is_written_anew_from_the_index_or_refused_without(
     damage();
     let refused = without_index(author).map(|_| ());
     assert!(matches!(refused, Err(StoreError::Damaged { path: named, .. }) if named == path));
+    // It is a way out, and what was damaged stays to be looked at.
+    let own = Keys::generate(Some([1; 32])).identity();
+    assert!(Store::forget_contacts(&disk.disk(), own).expect("sets it aside"));
+    let aside = format!("{path}.damaged");
+    assert!(disk.disk().open(&aside, false).is_ok());
+    let author = Person::on(disk.clone(), 1).expect("opens");
+    assert_eq!(author.store.blocked().expect("reads"), []);
+    // A file that is too long to be read is damaged as well: an index that has all of it counts.
+    disk.damage(&path, |bytes| bytes.resize(300_000_000, 0));
+    drop(author);
+    drop(Person::on(disk, 1).expect("opens"));
 }
 
 #[test]

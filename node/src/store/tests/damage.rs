@@ -355,3 +355,64 @@ fn a_changed_bit_of_an_own_post_is_told_of_and_not_served() {
     author.store.reindex().expect("reindexes");
     assert_eq!(reader.pull(&author, SyncStrategy::Cursor), [posted.op]);
 }
+
+#[test]
+fn only_what_is_ours_and_unfinished_is_removed() {
+    let mut author = Person::new(1);
+    author.post("kept", &Audience::Public, 1_000);
+    let (memory, disk) = (author.disk.clone(), author.disk.disk());
+    let own = format!("identities/{}", author.store.keys().identity());
+    let logs = disk.list(&format!("{own}/logs")).expect("lists");
+    let log = format!("{own}/logs/{}", logs[0]);
+    drop(author);
+    let ours = [
+        "index.redb.tmp".to_owned(),
+        format!("{own}/contacts.tmp"),
+        format!("{own}/proofs.tmp"),
+        format!("{own}/newer-serial.tmp"),
+        format!("{log}/00000001.json.tmp"),
+        format!("{log}/00000001.op.tmp"),
+        format!("{log}/00000000.grant-00000007.tmp"),
+        format!("{log}/ended.tmp"),
+    ];
+    let others = [
+        "mine.tmp".to_owned(),
+        "notes.txt.tmp".to_owned(),
+        "00000001.op.tmp".to_owned(),
+        format!("{own}/notes.tmp"),
+        format!("{log}/1 draft.json.tmp"),
+        format!("{log}/00000001.txt.tmp"),
+        format!("{log}/.tmp"),
+    ];
+    for path in ours.iter().chain(&others) {
+        disk.open(path, true).expect("makes it");
+    }
+    drop(Person::on(memory, 1).expect("opens"));
+    for path in &ours {
+        assert!(disk.open(path, false).is_err(), "{path} is there");
+    }
+    for path in &others {
+        assert!(disk.open(path, false).is_ok(), "{path} is gone");
+    }
+}
+
+#[test]
+fn an_index_of_another_identity_is_put_aside_aloud() {
+    let (mut author, mut friend) = (Person::new(1), Person::new(2));
+    author.befriend(&mut friend);
+    author.post("of another", &Audience::Public, 1_000);
+    let disk = author.disk.clone();
+    drop(author);
+    // A node is made anew, and the index was forgotten.
+    let mut anew = Person::on(disk.clone(), 7).expect("opens");
+    let rebuilt = anew.store.opened().rebuilt.expect("told");
+    assert!(rebuilt.reason.contains("another identity"), "{rebuilt:?}");
+    assert_eq!(anew.texts(), Vec::<String>::new());
+    assert_eq!(anew.store.following().expect("reads"), []);
+    assert_eq!(anew.post("first", &Audience::Public, 2_000).seq, 0);
+    let names = disk.disk().list("").expect("lists");
+    assert!(
+        names.contains(&"index.redb.damaged".to_owned()),
+        "{names:?}"
+    );
+}

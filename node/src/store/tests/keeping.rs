@@ -28,7 +28,8 @@ fn what_has_expired_is_not_shown_and_is_cleared_away() {
         let shown = store.timeline_at(10, None, at).expect("reads");
         shown.posts.len()
     };
-    assert_eq!((shown(store, 4_000), shown(store, NOW_MS)), (2, 1));
+    // What had expired when it came is not listed, whatever the clock shows later.
+    assert_eq!((shown(store, 4_000), shown(store, NOW_MS)), (1, 1));
     assert_eq!(store.next_expiry().expect("reads"), Some(5_000));
     assert_eq!(store.forget_expired(4_000).expect("writes"), 0);
     assert_eq!(store.forget_expired(NOW_MS).expect("writes"), 1);
@@ -179,4 +180,56 @@ fn an_entry_that_cannot_be_read_is_told_of_and_hides_no_other() {
     assert_eq!(damaged.cure(), crate::store::Cure::Reindex);
     author.store.reindex().expect("reindexes");
     assert_eq!(author.texts(), ["second", "first"]);
+}
+
+#[test]
+fn what_has_expired_hides_nothing_and_costs_no_timeline() {
+    let mut scene = Scene::new();
+    let mut friend = Person::new(3);
+    friend.befriend(&mut scene.reader);
+    friend.post("a friend's", &Audience::Public, 500);
+    scene.reader.pull(&friend, SyncStrategy::Cursor);
+    let timeline = |store: &Store| {
+        let txn = store.read().expect("reads");
+        let table = txn.open_table(crate::store::tables::TIMELINE);
+        redb::ReadableTableMetadata::len(&table.expect("is there")).expect("reads")
+    };
+    // What came too late is not even listed.
+    let mut prev = None;
+    let mut gone = Vec::new();
+    for seq in 0..300 {
+        let item = expiring(&scene, seq, prev, 5_000);
+        prev = Some(item.id());
+        gone.push(item);
+    }
+    for page in gone.chunks(100) {
+        assert_eq!(scene.ingest(page.to_vec()).new.len(), 100);
+    }
+    assert_eq!(timeline(&scene.reader.store), 1);
+    // What expires later hides the rest no longer than it is there.
+    let late: Vec<_> = (300..700)
+        .map(|seq| {
+            let item = expiring(&scene, seq, prev, NOW_MS + 1);
+            prev = Some(item.id());
+            item
+        })
+        .collect();
+    for page in late.chunks(100) {
+        assert_eq!(scene.ingest(page.to_vec()).new.len(), 100);
+    }
+    let store = &mut scene.reader.store;
+    assert_eq!(timeline(store), 401);
+    let at = |store: &Store, author| store.timeline_at(20, author, NOW_MS + 2).expect("reads");
+    let shown = at(store, None);
+    assert_eq!(shown.posts.len(), 1, "the friend's comes first");
+    assert!(shown.is_cut);
+    let alone = at(store, Some(scene.author.identity()));
+    assert_eq!((alone.posts.len(), alone.is_cut), (0, false));
+    while store.forget_expired(NOW_MS + 2).expect("writes") > 0 {}
+    assert_eq!(timeline(store), 1);
+    let shown = at(store, None);
+    assert_eq!((shown.posts.len(), shown.is_cut), (1, false));
+    let before = store.state_hash().expect("hashes");
+    assert_eq!(store.reindex().expect("reindexes").after, before);
+    assert_eq!(timeline(store), 1);
 }

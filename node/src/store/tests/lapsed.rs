@@ -374,3 +374,55 @@ fn no_friends_certificate_stops_posts_to_friends() {
     let named = owner.store.post(note("named"), &only(&[&mallory]), 4_000);
     assert!(matches!(named, Err(StoreError::UnusableReader { .. })));
 }
+
+#[test]
+fn keys_from_before_a_rotation_write_in_no_log_of_the_device_after_it() {
+    let (mut author, mut reader) = (Person::new(1), Person::new(2));
+    author.befriend(&mut reader);
+    let old = author.store.keys().clone();
+    let mut author = author.with_keys(old.rotated(Rotation::BOTH, None).expect("there is room"));
+    author.post("0", &Audience::Public, 1_000);
+    author.post("1", &Audience::Public, 1_001);
+    // The key file alone is put back.
+    let mut author = author.with_keys(old);
+    let posted = author.post("after", &Audience::Public, 1_002);
+    assert_eq!(posted.seq, 0, "a log is one device's");
+    let pages = reader.pull_pages(&author, SyncStrategy::Cursor, 100);
+    assert!(pages.iter().all(|page| page.missing == 0));
+}
+
+#[test]
+fn what_is_told_of_former_devices_is_no_item_and_counts_where_one_is_too_large() {
+    let mut author = Person::new(1);
+    for number in 0..FORMER_MAX as u64 {
+        let device = author.store.keys().delegation().device;
+        let keys = rotated(&author, Rotation::BOTH).revoked(device, number);
+        author = author.with_keys(keys.expect("revokes"));
+    }
+    author.post("one", &Audience::Public, 1_000);
+    author.post("two", &Audience::Public, 1_001);
+    let me = Person::new(2).store.keys().identity();
+    let own = author.store.keys().identity();
+    let request = Person::new(2)
+        .store
+        .pull_request(own, SyncStrategy::Cursor, 0, 10);
+    let request = request.expect("reads");
+    let answer = |items_bytes, whole_bytes| {
+        let bounds = crate::pull::PageBounds {
+            items_bytes,
+            whole_bytes,
+        };
+        let answer = author.store.answer_within(me, &request, bounds, 0);
+        answer.expect("answers")
+    };
+    let lapsed = answer(usize::MAX, usize::MAX).page.lapsed.weight_bytes();
+    assert!(lapsed > 4 * 1024, "{lapsed}");
+    // An eighth of a circuit of 32 KiB.
+    let small = answer(4 * 1024, usize::MAX);
+    assert_eq!(small.page.items.len(), 1, "one item is always sent");
+    let item = small.page.items[0].weight_bytes();
+    assert_eq!(answer(usize::MAX, lapsed + item).page.items.len(), 1);
+    let none = answer(usize::MAX, lapsed + item - 1);
+    assert_eq!(none.page.items.len(), 0);
+    assert_eq!(none.left_out, Some(lapsed + item));
+}

@@ -15,6 +15,7 @@ mod reindex;
 mod restored;
 mod strategies;
 mod types;
+mod unreadable;
 
 use std::collections::BTreeSet;
 

@@ -59,9 +59,9 @@ fn what_the_quota_keeps_out_is_not_downloaded_until_there_is_room() {
     let first = author.store.answer(me, &request.expect("reads"));
     let bytes = first.expect("answers").items[0].weight_bytes() as u64;
     reader.store.set_author_bytes_max(bytes * 20 + 10);
-    let pulled = reader.pull_often(&author, &gaps, 2_000);
+    let pulled = reader.pull_often(&author, &gaps, 500);
     assert_eq!(reader.texts().len(), 20);
-    assert!(pulled.pages < 2_100, "{pulled:?}");
+    assert!(pulled.pages < 600, "{pulled:?}");
     assert_eq!((pulled.missing, pulled.full), (0, true));
     // Of the author's keys it hears all the same.
     let keys = author.store.keys().rotated(Rotation::BOTH, None);
@@ -92,10 +92,10 @@ fn what_a_revoked_device_signed_too_late_is_passed_once_and_is_not_missing() {
     let mut author = author.with_keys(keys.expect("revokes"));
     author.post("by another device", &Audience::Public, 2_000);
     let gaps = Gaps::default();
-    let pulled = reader.pull_often(&author, &gaps, 2_000);
+    let pulled = reader.pull_often(&author, &gaps, 500);
     assert_eq!(reader.texts().len(), 51);
     assert_eq!(pulled.missing, 0);
-    assert!(pulled.pages < 2_200, "{pulled:?}");
+    assert!(pulled.pages < 700, "{pulled:?}");
     // A later moment counts for those that were passed, too.
     let keys = author.store.keys().revoked(device, 1_079).expect("revokes");
     let author = author.with_keys(keys);

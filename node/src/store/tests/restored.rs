@@ -366,23 +366,29 @@ fn hear_all(author: &mut Person, reader: &Person) -> Vec<EndedLog> {
     ended
 }
 
-#[test]
-fn a_copy_from_before_a_rotation_forks_nothing_though_no_reader_names_its_logs() {
+/// A copy of before a rotation and what follows, where the author's clock shows `before_ms` before it,
+/// `at_ms` at it as its serial says, and `after_ms` on the copy.
+fn copied_before_a_rotation(before_ms: u64, at_ms: Option<u64>, after_ms: u64) {
     use crate::keys::Rotation;
     let (mut author, mut reader) = (Person::new(1), Person::new(2));
     author.befriend(&mut reader);
-    author.post("0", &Audience::Public, 1_000);
+    author.post("0", &Audience::Public, before_ms);
     let (copy, old) = (author.disk.copy(), author.store.keys().clone());
-    author.post("1", &Audience::Public, 1_001);
-    author.post("2", &Audience::Friends, 1_002);
+    author.post("1", &Audience::Public, before_ms + 1);
+    author.post("2", &Audience::Friends, before_ms + 2);
     reader.pull(&author, SyncStrategy::Cursor);
-    let new = old.rotated(Rotation::BOTH, None).expect("there is room");
-    let mut author = author.with_keys(new);
+    let serial = at_ms.map_or(0, |at_ms| at_ms - 1);
+    let new = old.clone().having_heard(serial);
+    let new = new.rotated(Rotation::BOTH, None).expect("there is room");
+    if at_ms.is_some() {
+        assert!(new.delegation().term.serial >= serial);
+    }
+    let mut author = author.with_keys(new.clone());
     let card = author.store.keys().card_at(&[], NOW_MS + 1);
     reader.store.follow(&card.expect("signs")).expect("follows");
     // So much that the reader names no log of the device before.
     for number in 0..20 {
-        author.post("new", &Audience::Public, 1_003 + number);
+        author.post("new", &Audience::Public, before_ms + 3 + number);
     }
     reader.pull(&author, SyncStrategy::Cursor);
     drop(author);
@@ -397,16 +403,41 @@ fn a_copy_from_before_a_rotation_forks_nothing_though_no_reader_names_its_logs()
     let ended = hear_all(&mut author, &reader);
     let reasons: Vec<_> = ended.iter().map(|end| end.reason).collect();
     assert_eq!(reasons, [EndReason::OldCopy]);
-    let now_ms = crate::wall_clock::wall_clock_ms();
-    let after = author.post("after", &Audience::Public, now_ms + 1);
+    let after = author.post("after", &Audience::Public, after_ms);
     assert_eq!(after.seq, 0);
-    assert_eq!(
-        hear_all(&mut author, &reader),
-        [],
-        "a log begun since is none"
-    );
-    assert_eq!(author.post("more", &Audience::Public, now_ms + 2).seq, 1);
+    // Once for all readers who know of it, also after a restart.
+    assert_eq!(hear_all(&mut author, &reader), []);
+    let (disk, keys) = (author.disk.clone(), author.store.keys().clone());
+    drop(author);
+    let store = Store::open(&disk.disk(), keys).expect("opens");
+    let mut author = Person { disk, store };
+    assert_eq!(hear_all(&mut author, &reader), []);
+    assert_eq!(author.post("more", &Audience::Public, after_ms + 1).seq, 1);
     let got = reader.pull(&author, SyncStrategy::Cursor);
     assert!(got.contains(&after.op));
     assert_eq!(reader.store.forks().expect("reads"), []);
+    // The next change of keys counts, whatever the clock.
+    let me = author.store.keys().identity();
+    let heard = Store::newer_serial(&author.disk.disk(), me).expect("reads");
+    assert_eq!(heard, new.delegation().term.serial);
+    let again = author.store.keys().clone().having_heard(heard);
+    let again = again.rotated(Rotation::BOTH, None).expect("there is room");
+    let author = author.with_keys(again.clone());
+    reader.pull(&author, SyncStrategy::Cursor);
+    let known = reader.store.certificate_of(me).expect("reads");
+    assert_eq!(known.as_ref(), Some(again.delegation()));
+    let told = told(&reader, &author).delegation;
+    assert_eq!(again.outdated_by(&told), None);
+}
+
+#[test]
+fn a_copy_from_before_a_rotation_forks_nothing_though_no_reader_names_its_logs() {
+    const TEN_YEARS_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1_000;
+    let now_ms = crate::wall_clock::wall_clock_ms();
+    let (past_ms, future_ms) = (now_ms - TEN_YEARS_MS, now_ms + TEN_YEARS_MS);
+    copied_before_a_rotation(1_000, None, now_ms + 1);
+    // Whose clock is wrong: before it, behind at it or afterwards, ahead at it.
+    copied_before_a_rotation(future_ms, None, future_ms);
+    copied_before_a_rotation(now_ms + 1_000, None, past_ms);
+    copied_before_a_rotation(now_ms, Some(future_ms), now_ms + 1);
 }
