@@ -20,6 +20,7 @@ mod fairness;
 mod faults;
 mod fidelity;
 mod fidelity_gossip;
+mod gossip_mesh;
 mod hole_punch;
 mod holes;
 mod jobs;
@@ -83,6 +84,8 @@ const ROWS: &[Row] = &[
     kad_mesh::ROW,
     churn::KAD,
     churn::IPFS,
+    gossip_mesh::COPIES,
+    gossip_mesh::HOPS,
 ];
 
 /// A row's line for other programs.
