@@ -24,6 +24,10 @@ const DIAL_BACK_TIME: Duration = Duration::from_secs(5);
 /// that come up within this time is none.
 const DIALS_AT_ONCE: Duration = Duration::from_secs(1);
 
+/// Of one peer at once; a test takes one, and one more may be of a peer that has lost its connection. What
+/// is more is closed at once.
+const OF_PEER_MAX: usize = 2;
+
 /// Connections beside another with the same peer that may have been made to test an address.
 /// To end one of the two would end the test, or worse, the connection that matters. They are
 /// bounded as connections are.
@@ -41,6 +45,10 @@ struct DialBack {
 }
 
 impl DialBacks {
+    fn count_of(&self, peer: &PeerId) -> usize {
+        self.0.values().filter(|kept| kept.peer == *peer).count()
+    }
+
     /// Whether there is a connection with `peer` whose dialer we are, or are not.
     fn has_direct(&self, peer: &PeerId, dialer: bool) -> bool {
         let mut kept = self.0.values();
@@ -76,9 +84,15 @@ impl Connections {
                 since: Instant::now(),
                 identity: None,
             };
+            let is_surplus = self.dial_backs.count_of(&peer) >= OF_PEER_MAX;
             self.dial_backs.0.insert(connection, kept);
-            let time = Instant::now() + DIAL_BACK_TIME;
-            self.timers.set(Timer::SettleDialBack(connection), time);
+            if is_surplus {
+                core.context.outlet.add("dial-backs-surplus", 1);
+                core.swarm.close_connection(connection);
+            } else {
+                let time = Instant::now() + DIAL_BACK_TIME;
+                self.timers.set(Timer::SettleDialBack(connection), time);
+            }
             return true;
         }
         false

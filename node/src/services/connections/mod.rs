@@ -410,6 +410,39 @@ mod tests {
     }
 
     #[test]
+    fn of_connections_that_may_test_an_address_a_peer_has_two() {
+        let config = Config::from_toml("autonat.enabled = true").expect("a configuration");
+        let (mut core, _) = fake::core(config);
+        let mut connections = Connections::default();
+        let peer = PeerId::random();
+        // We have dialled it.
+        fake::connect(&mut core, peer, 1);
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: fake::address("/ip4/192.0.2.1/tcp/4150"),
+            send_back_addr: fake::address("/ip4/192.0.2.7/tcp/1"),
+        };
+        for number in 2..=50 {
+            let established = Signal::Established {
+                peer,
+                connection: ConnectionId::new_unchecked(number),
+                endpoint: endpoint.clone(),
+            };
+            connections.on_signal(&mut core, &established);
+        }
+        // Those that are closed at once have nothing to wait for.
+        let late = Instant::now() + Duration::from_hours(1);
+        let kept = std::iter::from_fn(|| connections.timers.take_due(late));
+        assert_eq!(kept.count(), 2);
+        for number in 2..=50 {
+            connections.on_signal(&mut core, &closed(peer, number));
+        }
+        assert!(
+            fake::raised(&mut core).is_empty(),
+            "they were none of its links"
+        );
+    }
+
+    #[test]
     fn a_dial_of_a_peer_without_a_link_has_failed() {
         let (mut core, _) = fake::core(Config::default());
         let mut connections = Connections::default();
