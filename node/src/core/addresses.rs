@@ -100,6 +100,26 @@ impl Core {
     }
 }
 
+/// Addresses that the swarm tries at a time.
+const AT_ONCE: usize = 8;
+
+/// Where a peer has been announced on the local network, and then where else it may be: no way there is
+/// shorter. Anybody there can announce it, so where not all are tried at once every other one is from elsewhere.
+pub fn nearest_first(near: Vec<Multiaddr>, others: Vec<Multiaddr>) -> Vec<Multiaddr> {
+    if near.len() + others.len() <= AT_ONCE {
+        return near.into_iter().chain(others).collect();
+    }
+    let (mut near, mut others) = (near.into_iter(), others.into_iter());
+    let mut all = Vec::new();
+    loop {
+        let pair = [near.next(), others.next()];
+        if pair == [None, None] {
+            return all;
+        }
+        all.extend(pair.into_iter().flatten());
+    }
+}
+
 /// The relay that an address leads through, if it names it.
 pub fn relay_of(address: &Multiaddr) -> Option<PeerId> {
     address
@@ -114,4 +134,28 @@ pub fn relay_of(address: &Multiaddr) -> Option<PeerId> {
 /// Whether an address leads to the machine that uses it.
 fn is_loopback(address: &Multiaddr) -> bool {
     Scope::of(address) == Scope::Machine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_announced_nearby_comes_first_and_hides_nothing() {
+        let at = |net: &str, count: u16| -> Vec<Multiaddr> {
+            (0..count)
+                .map(|port| {
+                    format!("/ip4/{net}/tcp/{port}")
+                        .parse()
+                        .expect("an address")
+                })
+                .collect()
+        };
+        let (near, others) = (at("192.168.1.7", 4), at("192.0.2.1", 4));
+        let few = nearest_first(near.clone(), others.clone());
+        assert_eq!(few, [near, others.clone()].concat());
+        let many = nearest_first(at("192.168.1.7", 16), others.clone());
+        assert_eq!(many.len(), 20);
+        assert!(others.iter().all(|other| many[..AT_ONCE].contains(other)));
+    }
 }

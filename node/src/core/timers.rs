@@ -30,6 +30,13 @@ impl<T: Copy + Ord> Timers<T> {
         self.order.insert((time, timer));
     }
 
+    /// Sets `timer` to `time`, unless it comes earlier.
+    pub fn bring_forward(&mut self, timer: T, time: Instant) {
+        if self.times.get(&timer).is_none_or(|set| *set > time) {
+            self.set(timer, time);
+        }
+    }
+
     /// Takes `timer` out.
     pub fn cancel(&mut self, timer: T) {
         if let Some(time) = self.times.remove(&timer) {

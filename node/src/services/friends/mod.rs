@@ -19,6 +19,7 @@ use crate::backoff::Backoff;
 use crate::card::Card;
 use crate::config::Config;
 use crate::core::CommandError;
+use crate::core::addresses::nearest_first;
 use crate::core::dial_failure;
 use crate::core::friends::FRIENDS_MAX;
 use crate::core::replies::{ReplySender, answer};
@@ -36,6 +37,8 @@ struct Dials {
     backoff: Backoff,
     /// The circuit that is being closed is to be replaced at once.
     circuit_due: bool,
+    /// Whether the next dial has been put off already, for the friend to dial.
+    put_off: bool,
 }
 
 /// Connections with friends, and peers that are denied.
@@ -76,7 +79,7 @@ impl Service for Friends {
             Signal::Unwanted { peer, identity } => self.deny(core, *identity, [*peer].into()),
             Signal::Follow(card) => self.befriend(core, (**card).clone()),
             Signal::FriendWanted(identity) => self.dial(core, *identity),
-            Signal::DialFriendAt(identity, time) => self.timers.set(*identity, *time),
+            Signal::DialFriendAt(identity, time) => self.dial_at(*identity, *time),
             Signal::FriendAway { identity, reason } => {
                 self.retry_later(core, *identity);
                 self.awaited.ends(core, *identity, Some(reason));
@@ -164,15 +167,29 @@ impl Friends {
         });
     }
 
+    /// Dials a friend at `time`, or before. Once that may put off a dial: anybody on a local network can
+    /// announce a friend, again and again.
+    fn dial_at(&mut self, identity: IdentityId, time: Instant) {
+        let dials = self.dials.get_mut(&identity);
+        let first = dials.is_some_and(|dials| !std::mem::replace(&mut dials.put_off, true));
+        if first {
+            self.timers.set(identity, time);
+        } else {
+            self.timers.bring_forward(identity, time);
+        }
+    }
+
     /// Dials a friend who is not connected.
     fn dial(&mut self, core: &mut Core, identity: IdentityId) {
         self.timers.cancel(identity);
+        if let Some(dials) = self.dials.get_mut(&identity) {
+            dials.put_off = false;
+        }
         let Some(card) = core.friends.card(&identity) else {
             return;
         };
         let peer = card.peer;
-        let mut addresses = core.neighbours.of(&peer);
-        addresses.extend(card.addresses.iter().cloned());
+        let addresses = nearest_first(core.neighbours.of(&peer), card.addresses.clone());
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(core.ways(addresses))
@@ -222,7 +239,8 @@ impl Friends {
     fn retry_later(&mut self, core: &Core, identity: IdentityId) {
         if let Some(dials) = self.dials.get_mut(&identity) {
             let pause = dials.backoff.fail(&core.context.config.dial);
-            self.timers.set(identity, Instant::now() + pause);
+            // What has failed may have been a dial of what others have announced.
+            self.timers.bring_forward(identity, Instant::now() + pause);
         }
     }
 
@@ -320,6 +338,40 @@ mod tests {
         core.reaching.insert(ada.identity());
         friends.on_signal(&mut core, &failed);
         assert!(fake::raised(&mut core).is_empty());
+    }
+
+    /// As a machine on the local network may have it, ten times a second.
+    #[test]
+    fn announcements_of_a_friend_do_not_put_off_its_dial() {
+        let (mut core, _) = fake::core(Config::default());
+        let mut friends = Friends::default();
+        let ada = fake::card(1, Some("/ip4/192.0.2.1/tcp/1"));
+        follow(&mut friends, &mut core, &ada);
+        fake::raised(&mut core);
+        let begun = Instant::now();
+        let step = Duration::from_millis(100);
+        let wait = core.context.config.dial.backoff_first.get();
+        let mut now = begun;
+        while fake::dials(&core) == 0 {
+            assert!(
+                now < begun + Duration::from_secs(2),
+                "the friend is not dialled"
+            );
+            friends.on_signal(&mut core, &Signal::DialFriendAt(ada.identity(), now + wait));
+            now += step;
+            friends.on_timer(&mut core, now);
+        }
+        // Nor does a dial that fails: others have said where.
+        let due = now + Duration::from_millis(500);
+        friends.timers.set(ada.identity(), due);
+        for _ in 0..9 {
+            let away = Signal::FriendAway {
+                identity: ada.identity(),
+                reason: "nobody is there".to_owned(),
+            };
+            friends.on_signal(&mut core, &away);
+        }
+        assert!(friends.next_time().is_some_and(|time| time <= due));
     }
 
     #[test]

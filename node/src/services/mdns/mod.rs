@@ -4,11 +4,11 @@
 //! so is each peer with whom only a relay connects us; all others are only remembered, for
 //! look-ups.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId};
 
 use crate::api::{Event, LookupMethod, Miss, Path};
@@ -21,18 +21,51 @@ use crate::identity::IdentityId;
 
 use super::Service;
 
-/// Has no state of its own: who is a neighbour is of use to others, too, and known to the core.
-#[derive(Debug)]
-pub struct Mdns;
+/// Dials of one neighbour at once. Anybody on the local network can announce any peer, again and again,
+/// and each time somewhere else.
+const DIALS_MAX: usize = 2;
+
+/// How dials of neighbours fare. Who is a neighbour is of use to others, too, and known to the core.
+#[derive(Debug, Default)]
+pub struct Mdns {
+    dials: BTreeMap<PeerId, Dials>,
+}
+
+/// Dials of one neighbour.
+#[derive(Debug, Default)]
+struct Dials {
+    under_way: BTreeSet<ConnectionId>,
+    /// One has failed: until when there is none.
+    pause: Option<Instant>,
+}
+
+impl Dials {
+    /// Until when none is made now.
+    fn pauses(&self, now: Instant) -> Option<Instant> {
+        self.pause.filter(|end| *end > now)
+    }
+
+    fn matters(&self, now: Instant) -> bool {
+        !self.under_way.is_empty() || self.pauses(now).is_some()
+    }
+}
 
 impl Service for Mdns {
     fn new(_: &Config) -> Self {
-        Self
+        Self::default()
     }
 
     fn on_signal(&mut self, core: &mut Core, signal: &Signal) {
         match signal {
-            Signal::Connected { peer, .. } => bypass_relay(core, *peer),
+            Signal::Connected { peer, .. } => {
+                self.dials.remove(peer);
+                self.bypass_relay(core, *peer);
+            }
+            Signal::DialEnded {
+                peer: Some(peer),
+                connection,
+                ..
+            } => self.on_dial_ended(core, *peer, *connection),
             Signal::Seek {
                 identity,
                 by: LookupMethod::Mdns,
@@ -79,8 +112,8 @@ impl Mdns {
                     core.context.limit_reached("neighbours");
                 }
                 for peer in peers {
-                    dial_neighbour(core, peer);
-                    bypass_relay(core, peer);
+                    self.dial_neighbour(core, peer);
+                    self.bypass_relay(core, peer);
                 }
             }
             Seen::Expired(gone) => {
@@ -123,49 +156,80 @@ fn neighbour_gone(core: &Core, peer: PeerId, address: &Multiaddr) {
     });
 }
 
-/// Dials a neighbour who is a friend and not connected, whatever else is being tried. Two
-/// who find each other at one moment would meet in one TCP connection that both have
-/// dialled, and neither could secure it; so the one with the larger name gives the other
-/// time to dial.
-fn dial_neighbour(core: &mut Core, peer: PeerId) {
-    let friends = core.friends.at(&peer);
-    if friends.is_empty() || core.links.has_peer(&peer) {
-        return;
-    }
-    if core.context.keys.peer().to_bytes() > peer.to_bytes() {
-        let later = Instant::now() + core.context.config.dial.backoff_first.get();
-        for friend in friends {
-            core.raise(Signal::DialFriendAt(friend, later));
+impl Mdns {
+    /// Dials a neighbour who is a friend and not connected, whatever else is being tried. Two
+    /// who find each other at one moment would meet in one TCP connection that both have
+    /// dialled, and neither could secure it; so the one with the larger name gives the other
+    /// time to dial.
+    fn dial_neighbour(&mut self, core: &mut Core, peer: PeerId) {
+        let friends = core.friends.at(&peer);
+        if friends.is_empty() || core.links.has_peer(&peer) {
+            return;
         }
-        return;
+        let now = Instant::now();
+        let dials = self.dials.get(&peer);
+        let pause = dials.and_then(|dials| dials.pauses(now));
+        let waits = core.context.keys.peer().to_bytes() > peer.to_bytes();
+        let waits = waits.then(|| now + core.context.config.dial.backoff_first.get());
+        if let Some(later) = pause.or(waits) {
+            for friend in friends {
+                core.raise(Signal::DialFriendAt(friend, later));
+            }
+            return;
+        }
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::Disconnected)
+            .addresses(core.neighbours.of(&peer))
+            .build();
+        self.dial(core, peer, options, ChosenBy::Us);
     }
-    let options = DialOpts::peer_id(peer)
-        .condition(PeerCondition::Disconnected)
-        .addresses(core.neighbours.of(&peer))
-        .build();
-    match core.dial(options, ChosenBy::Us) {
-        Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
-        // The swarm makes no event of a dial that it refuses at once.
-        Err(error) => core.dial_failed(Some(peer), error),
-    }
-}
 
-/// Dials a neighbour with whom only a relay connects us. Not from our listener's port: both
-/// may dial at one moment, and over TCP would meet in one connection without a listener. Who such a peer
-/// is, it has chosen itself, by a circuit and an announcement: friends alone are told more than strangers.
-fn bypass_relay(core: &mut Core, peer: PeerId) {
-    let addresses = core.neighbours.of(&peer);
-    if addresses.is_empty() || core.links.path(&peer) != Some(Path::Relayed) {
-        return;
+    /// Dials a neighbour with whom only a relay connects us. Not from our listener's port: both
+    /// may dial at one moment, and over TCP would meet in one connection without a listener. Who such a peer
+    /// is, it has chosen itself, by a circuit and an announcement: friends alone are told more than strangers.
+    fn bypass_relay(&mut self, core: &mut Core, peer: PeerId) {
+        let addresses = core.neighbours.of(&peer);
+        if addresses.is_empty() || core.links.path(&peer) != Some(Path::Relayed) {
+            return;
+        }
+        let dials = self.dials.get(&peer);
+        if dials.is_some_and(|dials| dials.pauses(Instant::now()).is_some()) {
+            return;
+        }
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::NotDialing)
+            .allocate_new_port()
+            .addresses(addresses)
+            .build();
+        self.dial(core, peer, options, ChosenBy::Others);
     }
-    let options = DialOpts::peer_id(peer)
-        .condition(PeerCondition::NotDialing)
-        .allocate_new_port()
-        .addresses(addresses)
-        .build();
-    match core.dial(options, ChosenBy::Others) {
-        Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
-        Err(error) => core.dial_failed(Some(peer), error),
+
+    fn dial(&mut self, core: &mut Core, peer: PeerId, options: DialOpts, by: ChosenBy) {
+        let now = Instant::now();
+        self.dials.retain(|_, dials| dials.matters(now));
+        let dials = self.dials.entry(peer).or_default();
+        if dials.under_way.len() >= DIALS_MAX {
+            return;
+        }
+        let connection = options.connection_id();
+        match core.dial(options, by) {
+            Ok(()) => {
+                dials.under_way.insert(connection);
+            }
+            Err(DialError::DialPeerConditionFalse(_)) => {}
+            // The swarm makes no event of a dial that it refuses at once.
+            Err(error) => core.dial_failed(Some(peer), error),
+        }
+    }
+
+    /// A dial has come to nothing; if it was one of a neighbour, the next waits.
+    fn on_dial_ended(&mut self, core: &Core, peer: PeerId, connection: ConnectionId) {
+        if let Some(dials) = self.dials.get_mut(&peer)
+            && dials.under_way.remove(&connection)
+        {
+            let pause = core.context.config.dial.backoff_first.get();
+            dials.pause = Some(Instant::now() + pause);
+        }
     }
 }
 
@@ -178,7 +242,6 @@ mod tests {
     use futures::StreamExt;
     use futures::stream::{self, BoxStream};
     use libp2p::core::ConnectedPoint;
-    use libp2p::swarm::ConnectionId;
 
     use super::*;
     use crate::core::links::Link;
@@ -219,12 +282,12 @@ mod tests {
         let friend = friend_to_dial(&mut core);
         let at = |port: usize| fake::address(&format!("/ip4/192.168.1.7/tcp/{port}"));
         let crowd = (0..NEIGHBOURS_MAX).map(|_| (PeerId::random(), at(1)));
-        Mdns.on_neighbours(&mut core, Seen::Discovered(crowd.collect()));
+        Mdns::default().on_neighbours(&mut core, Seen::Discovered(crowd.collect()));
         told.take();
         // As libp2p-mdns tells of it: once, among more of the strangers' as like as not.
         let mut found: Vec<_> = (0..9).map(|_| (PeerId::random(), at(2))).collect();
         found.insert(5, (friend, at(4150)));
-        Mdns.on_neighbours(&mut core, Seen::Discovered(found));
+        Mdns::default().on_neighbours(&mut core, Seen::Discovered(found));
         assert_eq!(core.neighbours.of(&friend), [at(4150)]);
         assert_eq!(fake::dials(&core), 1);
         let told = told.take();
@@ -234,7 +297,7 @@ mod tests {
         assert_eq!(told.iter().filter(limit).count(), 1);
         // Strangers who go on push out one another, and not the friend.
         let crowd = (0..2 * NEIGHBOURS_MAX).map(|_| (PeerId::random(), at(3)));
-        Mdns.on_neighbours(&mut core, Seen::Discovered(crowd.collect()));
+        Mdns::default().on_neighbours(&mut core, Seen::Discovered(crowd.collect()));
         assert_eq!(core.neighbours.of(&friend), [at(4150)]);
     }
 
@@ -255,7 +318,7 @@ mod tests {
                 ttl_s,
             });
             for event in local.take_told() {
-                Mdns.on_neighbours(core, event);
+                Mdns::default().on_neighbours(core, event);
             }
         };
         for _ in 0..NEIGHBOURS_MAX / PER_PEER_MAX {
@@ -290,12 +353,42 @@ mod tests {
                 core.links.add(connection, Link::new(*peer, &circuit));
             }
             let found = vec![(*peer, at.clone())];
-            Mdns.on_neighbours(&mut core, Seen::Discovered(found));
+            Mdns::default().on_neighbours(&mut core, Seen::Discovered(found));
             assert_eq!(fake::dials(&core), number as u32 + 1);
             let protocol = core.swarm.behaviour_mut().protocol.as_mut();
             let ours = protocol.expect("feeds are on").own_dials();
             assert_eq!(ours, *own_dials);
         }
+    }
+
+    #[test]
+    fn who_announces_a_friend_again_and_again_has_it_dialled_a_few_times() {
+        let (mut core, _) = fake::core(Config::default());
+        let friend = friend_to_dial(&mut core);
+        let mut mdns = Mdns::default();
+        let mut next = 1;
+        let mut crowd = |mdns: &mut Mdns, core: &mut Core| {
+            for port in next..next + 100 {
+                let at = fake::address(&format!("/ip4/192.168.1.7/tcp/{port}"));
+                mdns.on_neighbours(core, Seen::Discovered(vec![(friend, at)]));
+            }
+            next += 100;
+            fake::dials(core) as usize
+        };
+        assert_eq!(crowd(&mut mdns, &mut core), DIALS_MAX);
+        // One fails: for a while there is no other, and the friend is dialled by its card then.
+        fake::raised(&mut core);
+        let ended = *mdns.dials[&friend].under_way.first().expect("two dials");
+        let ended = Signal::DialEnded {
+            connection: ended,
+            peer: Some(friend),
+            error: Arc::new(DialError::Aborted),
+        };
+        mdns.on_signal(&mut core, &ended);
+        assert_eq!(crowd(&mut mdns, &mut core), DIALS_MAX);
+        let raised = fake::raised(&mut core);
+        let is_dial = |signal: &Signal| matches!(signal, Signal::DialFriendAt(..));
+        assert!(!raised.is_empty() && raised.iter().all(is_dial));
     }
 
     #[test]
@@ -307,7 +400,7 @@ mod tests {
             let card = fake::card(seed, None);
             let (peer, identity) = (card.peer, fake::friend(&mut core, card));
             let found = vec![(peer, fake::address("/ip4/192.168.1.7/tcp/4150"))];
-            Mdns.on_neighbours(&mut core, Seen::Discovered(found));
+            Mdns::default().on_neighbours(&mut core, Seen::Discovered(found));
             let waits = us > peer.to_bytes();
             let raised = fake::raised(&mut core);
             match raised[..] {

@@ -15,6 +15,7 @@ use libp2p::{Multiaddr, PeerId};
 use crate::api::{Event, LookupMethod, Miss, Missed, Path, Reply, Transport, Unreached};
 use crate::config::Config;
 use crate::core::CommandError;
+use crate::core::addresses::nearest_first;
 use crate::core::replies::{ReplySender, answer, now_or_then, parsed};
 use crate::core::signal::{Signal, Whereabouts};
 use crate::core::timers::Timers;
@@ -248,8 +249,7 @@ impl Reach {
             self.on_connected(core, peer);
             return;
         }
-        let mut everywhere = core.neighbours.of(&peer);
-        everywhere.extend(addresses);
+        let everywhere = nearest_first(core.neighbours.of(&peer), addresses);
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(core.ways(everywhere))
