@@ -12,6 +12,7 @@ pub mod config;
 mod core;
 mod counters;
 pub mod delegation;
+mod dials;
 pub mod discovery;
 mod entropy;
 pub mod entry;

@@ -15,6 +15,7 @@ use libp2p::{PeerId, Transport, noise, relay, yamux};
 
 use crate::config::Config;
 use crate::counters::Outlet;
+use crate::dials::{Allowance, Allowed};
 use crate::entry::{Acquaintances, Anteroom, Arrivals, Listening, Rules};
 use crate::environment::{ByteStream, Wire};
 use crate::parting::Partings;
@@ -85,7 +86,8 @@ fn substreams_max(config: &Config) -> usize {
 /// Combines `circuits` through relays, if there are to be any, and `wires` in their
 /// order; an address goes to the first that takes it. What is sent into circuits is counted in
 /// `outlet`.
-/// Connections stay within `bounds`; what they may hold after their handshakes `acquaintances` say.
+/// Connections stay within `bounds`; what they may hold after their handshakes `acquaintances` say, and which
+/// addresses a dial may try, `allowance`.
 ///
 /// # Errors
 /// When Noise cannot sign with `keypair`.
@@ -96,6 +98,7 @@ pub fn build(
     keypair: &Keypair,
     bounds: Bounds,
     acquaintances: &Acquaintances,
+    allowance: &Allowance,
 ) -> Result<NodeTransport, noise::Error> {
     let mut transport: NodeTransport = DummyTransport::new().boxed();
     let mut streams = yamux::Config::default();
@@ -138,7 +141,8 @@ pub fn build(
             .boxed();
     }
     let guarded = Anteroom::new(transport, arrivals, bounds.rules, outlet.clone());
-    Ok(WhenWoken::new(guarded).boxed())
+    let allowed = Allowed::new(guarded, allowance.clone());
+    Ok(WhenWoken::new(allowed).boxed())
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, Swarm};
 
 use crate::api::{Event, FriendLink, Path, Reply, Transport};
 use crate::card::Card;
+use crate::dials::ChosenDials;
 use crate::entry::{Acquaintances, Anybodys, NoPlace};
 use crate::identity::IdentityId;
 use crate::peer_names::PeerNames;
@@ -54,6 +55,9 @@ use signal::{Signal, Whereabouts};
 
 /// Pieces of work beside the loop; commands beyond it are refused.
 pub const JOBS_MAX: usize = 1024;
+
+/// All connections and behaviours of a node.
+pub type NodeSwarm = Swarm<CachedProtocols<ChosenDials<NodeBehaviour>>>;
 
 /// What the loop does when a piece of work has ended.
 pub type Completion = Box<dyn FnOnce(&mut dyn Registry, &mut Core) + Send>;
@@ -84,7 +88,7 @@ pub enum ChosenBy {
 /// What services share.
 pub struct Core {
     /// All connections and behaviours.
-    pub swarm: Swarm<CachedProtocols<NodeBehaviour>>,
+    pub swarm: NodeSwarm,
     /// Who we are, what we were told to do, and the posts.
     pub context: Arc<Context>,
     /// The connections that are up.
@@ -111,7 +115,7 @@ pub struct Core {
 impl Core {
     /// A core without connections that knows `known` nodes and has nothing to do.
     pub fn new(
-        swarm: Swarm<CachedProtocols<NodeBehaviour>>,
+        swarm: NodeSwarm,
         context: Arc<Context>,
         acquaintances: Acquaintances,
         known: KnownNodes,
@@ -184,6 +188,7 @@ impl Core {
     /// Takes `peer` for a friend or a known node from now on, wherever strangers are bounded.
     pub fn trusts(&mut self, peer: PeerId) {
         let behaviour = self.swarm.behaviour_mut();
+        behaviour.trusts(peer, true);
         behaviour.limits.bypass_peer_id(&peer);
         behaviour.identify.trusts(peer, true);
         if let Some(protocol) = behaviour.protocol.as_mut() {
@@ -198,6 +203,7 @@ impl Core {
     /// Takes `peer` for a stranger again.
     pub fn forgets(&mut self, peer: &PeerId) {
         let behaviour = self.swarm.behaviour_mut();
+        behaviour.trusts(*peer, false);
         behaviour.limits.remove_peer_id(peer);
         behaviour.identify.trusts(*peer, false);
         if let Some(protocol) = behaviour.protocol.as_mut() {

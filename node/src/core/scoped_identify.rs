@@ -118,10 +118,11 @@ impl NetworkBehaviour for ScopedIdentify {
         role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let mut known = Vec::new();
-        for view in &mut self.views {
-            let more =
+        for (view, from) in self.views.iter_mut().zip(Scope::ALL) {
+            let told =
                 view.handle_pending_outbound_connection(connection, peer, addresses, role)?;
-            known.extend(more);
+            // Where it is not itself, it leads nobody.
+            known.extend(told.into_iter().filter(|address| from.may_know(address)));
         }
         Ok(known)
     }

@@ -11,6 +11,9 @@
 //! providers are; and of the node itself, where it listens and is reached. As long as a peer is
 //! connected from farther away than an address reaches, Kademlia does not know of the address.
 //!
+//! Nor does it dial where whoever named a peer could not: of what an answer names, only addresses count that
+//! are no nearer than the peer who answers, and a few of each peer.
+//!
 //! And it has libp2p look at the times of its queries, those that refresh the table among
 //! them, which libp2p does only when something else happens. Without that, one peer that
 //! cannot be dialled and does not refuse either would hold up a query for as long as nothing
@@ -34,6 +37,7 @@ use libp2p::{Multiaddr, PeerId};
 use super::Kademlia;
 use super::own_addresses::OwnAddresses;
 use super::providers::{Noted, Providers};
+use crate::card::CARD_ADDRESSES_MAX;
 use crate::entry::Site;
 use crate::forward::forward_to;
 use crate::scope::Scope;
@@ -43,6 +47,33 @@ const UNUSED: Duration = Duration::from_secs(5);
 
 /// While a query is under way, its time is looked at this often.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// Addresses of one peer that one answer may name: what a node tells of itself.
+const NAMED_MAX: usize = CARD_ADDRESSES_MAX;
+
+/// What a peer says to a question of Kademlia's, among others.
+type Said = THandlerOutEvent<Kademlia>;
+
+/// Leaves of what a peer names to be dialled, from how far away it is, a few addresses of each other peer,
+/// none nearer than that.
+fn keep_fitting(said: &mut Said, from: Scope) {
+    let (closer, providers) = match said {
+        Said::FindNodeRes { closer_peers, .. } | Said::GetRecordRes { closer_peers, .. } => {
+            (closer_peers, None)
+        }
+        Said::GetProvidersRes {
+            closer_peers,
+            provider_peers,
+            ..
+        } => (closer_peers, Some(provider_peers)),
+        // Nothing else names anybody who is dialled for it.
+        _ => return,
+    };
+    for named in closer.iter_mut().chain(providers.into_iter().flatten()) {
+        named.multiaddrs.retain(|address| from.may_know(address));
+        named.multiaddrs.truncate(NAMED_MAX);
+    }
+}
 
 /// A connection that Kademlia has dialled.
 #[derive(Debug, Clone, Copy)]
@@ -267,15 +298,16 @@ impl NetworkBehaviour for Bounded {
         &mut self,
         peer: PeerId,
         id: ConnectionId,
-        event: THandlerOutEvent<Self>,
+        mut event: THandlerOutEvent<Self>,
     ) {
+        let from = self.scopes.get(&id).copied();
+        keep_fitting(&mut event, from.unwrap_or(Scope::World));
         if let Some(dialled) = self.dialled.get_mut(&id) {
             dialled.used = Instant::now();
         }
         self.inner.on_connection_handler_event(peer, id, event);
         // libp2p may have entered where it has dialled the peer.
-        let scope = self.scopes.get(&id).copied();
-        if scope.is_some_and(|scope| scope < self.farthest()) {
+        if from.is_some_and(|from| from < self.farthest()) {
             self.confine(Some(peer));
         }
     }
@@ -323,8 +355,8 @@ mod tests {
     use libp2p::core::transport::{ListenerId, MemoryTransport};
     use libp2p::core::upgrade::Version;
     use libp2p::identity::Keypair;
-    use libp2p::kad::QueryResult;
     use libp2p::kad::store::RecordStore;
+    use libp2p::kad::{KadPeer, QueryResult};
     use libp2p::swarm::behaviour::ConnectionEstablished;
     use libp2p::swarm::{self, Swarm, SwarmEvent};
     use libp2p::{noise, yamux};
@@ -417,6 +449,54 @@ mod tests {
         assert_eq!(told(&mut kad), std::slice::from_ref(&far));
         assert_eq!(kad.keep_provider(offer(both)), Ok(Noted::Beside));
         assert_eq!(told(&mut kad), [far.clone(), far.clone()]);
+    }
+
+    #[test]
+    fn of_whom_an_answer_names_few_addresses_are_dialled_and_none_nearer_than_who_answers() {
+        let us = PeerId::random();
+        let mut kad = super::super::build(&Kad::default(), us).expect("it is sound");
+        let address = |text: &str| -> Multiaddr { text.parse().expect("the test lists addresses") };
+        let near = ["/ip4/127.0.0.1/tcp/22", "/ip4/192.168.1.1/tcp/80"].map(address);
+        let far = (1..=400).map(|port| address(&format!("/ip4/192.0.2.1/tcp/{port}")));
+        let all: Vec<Multiaddr> = near.into_iter().chain(far).collect();
+        let mut dialled = |number, from: &str| {
+            let (source, named) = (PeerId::random(), PeerId::random());
+            let id = ConnectionId::new_unchecked(number);
+            let endpoint = ConnectedPoint::Dialer {
+                address: address(from),
+                role_override: Endpoint::Dialer,
+                port_use: PortUse::New,
+            };
+            let up = ConnectionEstablished {
+                peer_id: source,
+                connection_id: id,
+                endpoint: &endpoint,
+                failed_addresses: &[],
+                other_established: 0,
+            };
+            kad.on_swarm_event(FromSwarm::ConnectionEstablished(up));
+            let table = kad.table();
+            table.add_address(&source, address(from));
+            let query_id = table.get_closest_peers(named);
+            let said = Said::FindNodeRes {
+                closer_peers: vec![KadPeer {
+                    node_id: named,
+                    multiaddrs: all.clone(),
+                    connection_ty: kad::ConnectionType::NotConnected,
+                }],
+                query_id,
+            };
+            kad.on_connection_handler_event(source, id, said);
+            let dial = ConnectionId::new_unchecked(number + 1000);
+            kad.handle_pending_outbound_connection(dial, Some(named), &[], Endpoint::Dialer)
+                .expect("it denies nobody")
+        };
+        let far_away = dialled(1, "/ip4/198.51.100.1/tcp/1");
+        assert_eq!(far_away, all[2..2 + NAMED_MAX]);
+        let at_home = dialled(2, "/ip4/192.168.1.9/tcp/1");
+        assert_eq!(at_home, all[1..=NAMED_MAX]);
+        let here = dialled(3, "/ip4/127.0.0.1/tcp/1");
+        assert_eq!(here, all[..NAMED_MAX]);
     }
 
     #[tokio::test]

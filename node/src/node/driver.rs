@@ -25,6 +25,7 @@ use crate::core::replies::{ReplySender, answer};
 use crate::core::signal::Signal;
 use crate::core::{CommandError, Completion, Core, JOBS_MAX, Raised, StartError};
 use crate::counters::Outlet;
+use crate::dials::{Allowance, ChosenDials};
 use crate::entry::Acquaintances;
 use crate::environment::{Environment, Executor};
 use crate::extension::{Call, StartedService};
@@ -124,6 +125,7 @@ impl Driver {
             .then(|| relay::client::new(peer))
             .unzip();
         let acquaintances = Acquaintances::new(config.quic.budget());
+        let allowance = Allowance::new(outlet.clone());
         let transport = transport::build(
             circuits,
             &outlet,
@@ -131,6 +133,7 @@ impl Driver {
             keys.transport(),
             transport::Bounds::of(&config),
             &acquaintances,
+            &allowance,
         )?;
         let mut services = Services::new(&config);
         let (added, behaviours) = added.into_iter().map(StartedService::into_parts).unzip();
@@ -156,6 +159,8 @@ impl Driver {
         let serving = services.relay.serving();
         let held = known_nodes.peers().collect();
         let behaviour = NodeBehaviour::new(&context, relay_client, serving, held, surroundings)?;
+        let dials_max = context.config.connections.max_pending_outgoing;
+        let behaviour = ChosenDials::new(behaviour, allowance, dials_max, context.outlet.clone());
         let behaviour = CachedProtocols::new(behaviour);
         let swarm = Swarm::new(transport, behaviour, peer, swarm_config);
         let mut driver = Self {

@@ -8,6 +8,9 @@ use crate::config::Connections;
 /// control socket.
 const OTHERS: u64 = 96;
 
+/// Sockets of one dial: the swarm tries so many addresses of a peer at a time.
+const OF_DIAL: u32 = 8;
+
 /// The system lets the process open fewer files than the configuration asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -47,7 +50,7 @@ fn needed(connections: &Connections) -> u64 {
         connections.max_established_incoming,
         connections.max_established_outgoing,
         connections.max_pending_incoming,
-        connections.max_pending_outgoing,
+        connections.max_pending_outgoing.saturating_mul(OF_DIAL),
     ]
     .into_iter()
     .map(u64::from)
@@ -99,6 +102,7 @@ mod tests {
 
     #[test]
     fn the_defaults_need_what_common_systems_allow() {
-        assert!(needed(&Connections::default()) <= 1024);
+        // The hard limit that Linux has where nothing sets another.
+        assert!(needed(&Connections::default()) <= 4096);
     }
 }

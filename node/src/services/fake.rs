@@ -25,6 +25,7 @@ use crate::core::replies::ReplySender;
 use crate::core::signal::Signal;
 use crate::core::{Core, Raised, Registry};
 use crate::counters::Outlet;
+use crate::dials::{Allowance, ChosenDials};
 use crate::entry::Acquaintances;
 use crate::environment::{Disk, Executor, Job, Observer, Storage, StorageClosed};
 use crate::identity::IdentityId;
@@ -95,6 +96,7 @@ pub fn core(config: Config) -> (Core, Arc<EventLog>) {
     let client = config.relay_client.enabled;
     let (circuits, relay_client) = client.then(|| relay::client::new(peer)).unzip();
     let acquaintances = Acquaintances::new(config.quic.budget());
+    let allowance = Allowance::new(outlet.clone());
     let transport = transport::build(
         circuits,
         &outlet,
@@ -102,6 +104,7 @@ pub fn core(config: Config) -> (Core, Arc<EventLog>) {
         keys.transport(),
         transport::Bounds::of(&config),
         &acquaintances,
+        &allowance,
     );
     let known = KnownNodes::new(&config.bootstrap.peers, peer);
     let relays = Relays::new(&config);
@@ -115,9 +118,12 @@ pub fn core(config: Config) -> (Core, Arc<EventLog>) {
     let held = known.peers().collect();
     let serving = relays.serving();
     let behaviour = NodeBehaviour::new(&context, relay_client, serving, held, surroundings);
+    let behaviour = behaviour.expect("the settings are sound");
+    let dials_max = context.config.connections.max_pending_outgoing;
+    let behaviour = ChosenDials::new(behaviour, allowance, dials_max, context.outlet.clone());
     let swarm = Swarm::new(
         transport.expect("the key signs"),
-        CachedProtocols::new(behaviour.expect("the settings are sound")),
+        CachedProtocols::new(behaviour),
         peer,
         swarm::Config::with_executor(|_| {}),
     );

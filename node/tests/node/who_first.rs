@@ -92,7 +92,7 @@ async fn who_is_dialled_for_something_else_may_prove_first_and_is_told_then() {
 }
 
 /// What answers a dial with bytes that nobody can read, and says how often it has.
-async fn spoils() -> (Multiaddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
+pub async fn spoils() -> (Multiaddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     let (told, dialled) = tokio::sync::mpsc::unbounded_channel();
@@ -109,7 +109,7 @@ async fn spoils() -> (Multiaddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
 }
 
 /// Has the server at the other end of `peer` dial `address`, for a hundred thousand bytes.
-async fn has_dialled(peer: &mut Peer, address: &Multiaddr) -> libp2p::Stream {
+pub async fn has_dialled(peer: &mut Peer, address: &Multiaddr) -> libp2p::Stream {
     let mut stream = peer.open(DIAL_REQUEST).await;
     // DialRequest (1): address 1, nonce 2.
     let mut request = Vec::new();
