@@ -59,19 +59,22 @@ impl Listen {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Connections {
-    /// Connections with one peer. Two are needed while both dial at once.
+    /// Connections with one peer. Two are needed while both dial at once. A friend or known node has
+    /// four times as many before its oldest one ends.
     pub max_per_peer: u32,
     /// Established connections that strangers dialled. When one more comes, the least useful one
     /// of the address, or else the network, that has most of them ends. Friends and known nodes are
     /// let in beyond it.
     pub max_established_incoming: u32,
-    /// Established connections that this node dialled.
+    /// Established connections that this node dialled, where the peer is a stranger. When one more
+    /// comes, one ends as above, of those first that others have had the node dial.
     pub max_established_outgoing: u32,
     /// Connections of others on which the handshakes still run: so many over TCP, over QUIC and
     /// over relays each. When one more comes, one gives way: of the address, or else the network
     /// (/24, or /48 of IPv6), that has most of them the oldest that has said nothing.
     pub max_pending_incoming: u32,
-    /// Dials under way.
+    /// Dials of strangers under way. A quarter is kept for those that the node makes for an end of its
+    /// own.
     pub max_pending_outgoing: u32,
     /// Time that the handshakes of one connection may take.
     pub upgrade_timeout: TimeSpan,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::autonat::v2;
-use libp2p::connection_limits::ConnectionLimits;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{PeerId, dcutr, identify, ping, relay, rendezvous};
 
@@ -119,10 +118,6 @@ impl NodeBehaviour {
             feed,
             ..
         } = &context.config;
-        let limits = ConnectionLimits::default()
-            .with_max_pending_outgoing(Some(connections.max_pending_outgoing))
-            .with_max_established_outgoing(Some(connections.max_established_outgoing))
-            .with_max_established_per_peer(Some(connections.max_per_peer));
         let kad = kad
             .enabled
             .then(|| kad::build(kad, context.keys.peer()))
@@ -170,12 +165,7 @@ impl NodeBehaviour {
             .then(|| protocol::Behaviour::new(Arc::clone(context)));
         Ok(Self {
             denied: allow_block_list::Behaviour::default(),
-            limits: Limits::new(
-                limits,
-                connections.max_established_incoming,
-                context.served.clone(),
-                context.outlet.clone(),
-            ),
+            limits: Limits::new(connections, context.served.clone(), context.outlet.clone()),
             identify: Boxed::new(identify_as_configured(context)),
             ping: ping::Behaviour::new(
                 ping::Config::new()

@@ -6,7 +6,6 @@ use std::error::Error;
 use std::io;
 
 use libp2p::allow_block_list::Blocked;
-use libp2p::connection_limits::Exceeded;
 use libp2p::core::transport::TransportError;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionDenied, DialError};
@@ -36,7 +35,7 @@ pub fn plain(error: &DialError) -> String {
 }
 
 fn denied(cause: &ConnectionDenied) -> String {
-    if cause.downcast_ref::<NoPlace>().is_some() || cause.downcast_ref::<Exceeded>().is_some() {
+    if cause.downcast_ref::<NoPlace>().is_some() {
         "there are too many connections".to_owned()
     } else if cause.downcast_ref::<Blocked>().is_some() {
         "the peer is blocked here".to_owned()

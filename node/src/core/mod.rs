@@ -30,7 +30,6 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use libp2p::PeerId;
 use libp2p::allow_block_list::Blocked;
-use libp2p::connection_limits::Exceeded;
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, Swarm};
 
@@ -143,6 +142,9 @@ impl Core {
     /// As the swarm's.
     pub fn dial(&mut self, options: DialOpts, by: ChosenBy) -> Result<(), DialError> {
         let (connection, peer) = (options.connection_id(), options.get_peer_id());
+        if by == ChosenBy::Us {
+            self.swarm.behaviour_mut().limits.wants(connection);
+        }
         let dialled = self.swarm.dial(options);
         if by == ChosenBy::Others {
             return dialled;
@@ -336,8 +338,7 @@ impl Core {
 
     /// Tells which of our own rules denied a connection.
     pub fn denied_by(&self, peer: Option<PeerId>, cause: &ConnectionDenied) {
-        let full = cause.downcast_ref::<NoPlace>().is_some();
-        if full || cause.downcast_ref::<Exceeded>().is_some() {
+        if cause.downcast_ref::<NoPlace>().is_some() {
             self.context.limit_reached("connections");
         } else if cause.downcast_ref::<Blocked>().is_some()
             && let Some(peer) = peer

@@ -1,9 +1,10 @@
 //! How many connections there may be, and which stranger's ends when a newcomer finds no place.
 //!
-//! Owns the places of connections that others dialled. Friends and known nodes need none. Of
-//! strangers the least useful one of the most crowded place or network goes; what they are good for
-//! is told by services. Connections that we dial, and those with one peer, are counted by
-//! libp2p's own behaviour.
+//! Owns the places of connections, of those that others dialled and of those that we dialled, and the
+//! count of dials under way. Friends and known nodes need no place. Of strangers the least useful one of
+//! the most crowded place or network goes; what they are good for is told by services. Whom the node
+//! itself has dialled goes last: behaviours dial whom others have chosen. What is held of a peer ends
+//! with its last connection.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
@@ -12,7 +13,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
-use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint, Multiaddr};
 use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
@@ -24,8 +24,8 @@ use libp2p::swarm::{
 use super::crowd::{Guest, gives_way};
 use super::origin::Origin;
 use crate::api::Event;
+use crate::config::Connections;
 use crate::counters::Outlet;
-use crate::forward::forward_to;
 use crate::identity::is_anybodys;
 
 /// The bound that is told when a connection ends for another; no more often than this.
@@ -35,11 +35,29 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 const GAVE_WAY: &str = "connections-gave-way";
 /// Peers that are noted as being of use until that is asked for; more are left out.
 const NOTED_MAX: usize = 4096;
+/// A friend or known node has so many times the connections of a stranger; then its oldest one ends.
+const OF_FRIEND: usize = 4;
+/// Dials of one peer that may be under way, whoever it is.
+const DIALS_OF_PEER_MAX: usize = 8;
+/// One of so many dials is kept for the node's own: those of behaviours take no more than the others.
+const OWN_DIALS: u32 = 4;
 
-/// All places of connections that others dialled are taken, and none can be given up.
+/// A bound is reached, and nothing can be given up for a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("all places of connections that others dialled are taken")]
-pub struct NoPlace;
+pub enum NoPlace {
+    /// For one more that others dialled.
+    #[error("all places of connections that others dialled are taken")]
+    Incoming,
+    /// For one more that we dialled.
+    #[error("all places of connections that this node dialled are taken")]
+    Outgoing,
+    /// For one more of this peer.
+    #[error("there are as many connections with the peer as there may be")]
+    OfPeer,
+    /// For one more dial.
+    #[error("as many dials are under way as there may be")]
+    Dials,
+}
 
 /// The peer is named by a key for which anybody can sign: it is nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +80,8 @@ pub enum Use {
     Proved,
     /// It has been served: it reads our feed, or has a place on our relay.
     Served,
+    /// It serves us: we have a place on its relay.
+    Serves,
 }
 
 /// Peers that have been served lately, noted where that happens.
@@ -82,24 +102,52 @@ impl Served {
     }
 }
 
-struct Incoming {
+/// Who dialled a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The peer.
+    In,
+    /// This node.
+    Out,
+}
+
+/// A connection that is up.
+struct Link {
     peer: PeerId,
+    way: Way,
     origin: Origin,
+    /// Whether the node itself has dialled it, for an end of its own.
+    wanted: bool,
     good_for: Use,
     used: u64,
 }
 
+/// A dial under way.
+struct Dial {
+    peer: Option<PeerId>,
+    /// Whether it takes one of the places of all dials.
+    counts: bool,
+}
+
 /// Bounds the number of connections.
 pub struct Limits {
-    counts: connection_limits::Behaviour,
-    places: usize,
+    /// Places for strangers, by [`Way`].
+    places: [usize; 2],
+    /// Connections of one stranger.
+    per_peer: usize,
+    /// Dials of strangers under way, of them of behaviours.
+    dials: usize,
+    dials_of_behaviours: usize,
     /// Peers that need no place.
     exempt: BTreeSet<PeerId>,
-    incoming: BTreeMap<ConnectionId, Incoming>,
+    up: BTreeMap<ConnectionId, Link>,
     /// The same by peer, none of them without any.
     of_peer: BTreeMap<PeerId, BTreeSet<ConnectionId>>,
-    /// Those of them that take a place.
-    strangers: usize,
+    /// Those of them that take a place, by [`Way`].
+    strangers: [usize; 2],
+    dialling: BTreeMap<ConnectionId, Dial>,
+    /// Dials of the node's own that have not ended.
+    wanted: BTreeSet<ConnectionId>,
     ending: VecDeque<(PeerId, ConnectionId)>,
     /// Grows with each use of a connection.
     clock: u64,
@@ -109,15 +157,24 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// `places` for strangers who dial us, and whatever else `counts` bounds.
-    pub fn new(counts: ConnectionLimits, places: u32, served: Served, outlet: Outlet) -> Self {
+    /// As many as `settings` have it.
+    pub fn new(settings: &Connections, served: Served, outlet: Outlet) -> Self {
+        let places = [
+            settings.max_established_incoming,
+            settings.max_established_outgoing,
+        ];
+        let dials = settings.max_pending_outgoing;
         Self {
-            counts: connection_limits::Behaviour::new(counts),
-            places: places as usize,
+            places: places.map(|places| places as usize),
+            per_peer: settings.max_per_peer as usize,
+            dials: dials as usize,
+            dials_of_behaviours: (dials - dials / OWN_DIALS) as usize,
             exempt: BTreeSet::new(),
-            incoming: BTreeMap::new(),
+            up: BTreeMap::new(),
             of_peer: BTreeMap::new(),
-            strangers: 0,
+            strangers: [0; 2],
+            dialling: BTreeMap::new(),
+            wanted: BTreeSet::new(),
             ending: VecDeque::new(),
             clock: 0,
             served,
@@ -128,54 +185,105 @@ impl Limits {
 
     /// Lets `peer` in beyond all limits from now on.
     pub fn bypass_peer_id(&mut self, peer: &PeerId) {
-        self.counts.bypass_peer_id(peer);
         if self.exempt.insert(*peer) {
-            self.strangers -= self.count_of(peer);
+            for way in self.ways_of(peer) {
+                self.strangers[way as usize] -= 1;
+            }
         }
     }
 
     /// Takes `peer` for a stranger again.
     pub fn remove_peer_id(&mut self, peer: &PeerId) {
-        self.counts.remove_peer_id(peer);
         if self.exempt.remove(peer) {
-            self.strangers += self.count_of(peer);
+            for way in self.ways_of(peer) {
+                self.strangers[way as usize] += 1;
+            }
         }
+    }
+
+    /// `connection` is about to be dialled for an end of the node's own.
+    pub fn wants(&mut self, connection: ConnectionId) {
+        self.wanted.insert(connection);
     }
 
     /// `peer` has been of use.
     pub fn is_good_for(&mut self, peer: &PeerId, good_for: Use) {
         self.clock += 1;
         for id in self.of_peer.get(peer).into_iter().flatten() {
-            if let Some(incoming) = self.incoming.get_mut(id) {
-                incoming.good_for = incoming.good_for.max(good_for);
-                incoming.used = self.clock;
+            if let Some(link) = self.up.get_mut(id) {
+                link.good_for = link.good_for.max(good_for);
+                link.used = self.clock;
             }
         }
     }
 
-    fn count_of(&self, peer: &PeerId) -> usize {
-        self.of_peer.get(peer).map_or(0, BTreeSet::len)
+    /// By whom each connection with `peer` was dialled.
+    fn ways_of(&self, peer: &PeerId) -> Vec<Way> {
+        let of_peer = self.of_peer.get(peer).into_iter().flatten();
+        of_peer
+            .filter_map(|id| self.up.get(id))
+            .map(|link| link.way)
+            .collect()
+    }
+
+    /// Whether one more connection with `peer` may come up; another ends for it if that is how it is.
+    fn admit(&mut self, peer: &PeerId, way: Way) -> Result<(), NoPlace> {
+        let of_peer = self.of_peer.get(peer);
+        let count = of_peer.map_or(0, BTreeSet::len);
+        if self.exempt.contains(peer) {
+            if count >= OF_FRIEND * self.per_peer
+                && let Some(oldest) = of_peer.and_then(BTreeSet::first).copied()
+            {
+                self.end(oldest);
+            }
+            return Ok(());
+        }
+        if count >= self.per_peer {
+            return Err(NoPlace::OfPeer);
+        }
+        if self.strangers[way as usize] >= self.places[way as usize] {
+            self.make_room(way)?;
+        }
+        Ok(())
     }
 
     /// Has one of the strangers' connections end, if there is any.
-    fn make_room(&mut self) -> Result<(), NoPlace> {
+    fn make_room(&mut self, way: Way) -> Result<(), NoPlace> {
         for peer in self.served.take() {
             self.is_good_for(&peer, Use::Served);
         }
+        let gone = self
+            .least_useful(way, false)
+            .or_else(|| self.least_useful(way, true));
+        let gone = gone.ok_or(match way {
+            Way::In => NoPlace::Incoming,
+            Way::Out => NoPlace::Outgoing,
+        })?;
+        self.end(gone);
+        Ok(())
+    }
+
+    /// Which stranger's connection gives way, of those that we wanted or of the others.
+    fn least_useful(&self, way: Way, wanted: bool) -> Option<ConnectionId> {
         let guests: Vec<_> = self
-            .incoming
+            .up
             .iter()
-            .filter(|(_, incoming)| !self.exempt.contains(&incoming.peer))
-            .map(|(id, incoming)| Guest {
+            .filter(|(_, link)| link.way == way && link.wanted == wanted)
+            .filter(|(_, link)| !self.exempt.contains(&link.peer))
+            .map(|(id, link)| Guest {
                 key: *id,
-                origin: &incoming.origin,
-                rank: incoming.good_for as u8,
-                used: incoming.used,
+                origin: &link.origin,
+                rank: link.good_for as u8,
+                used: link.used,
             })
             .collect();
-        let gone = gives_way(&guests).ok_or(NoPlace)?;
-        if let Some(incoming) = self.forget(gone) {
-            self.ending.push_back((incoming.peer, gone));
+        gives_way(&guests)
+    }
+
+    /// Has a connection end for another, which is told.
+    fn end(&mut self, id: ConnectionId) {
+        if let Some(link) = self.forget(id) {
+            self.ending.push_back((link.peer, id));
         }
         self.outlet.add(GAVE_WAY, 1);
         let now = Instant::now();
@@ -186,44 +294,70 @@ impl Limits {
                 limit: LIMIT.to_owned(),
             });
         }
-        Ok(())
     }
 
-    fn forget(&mut self, id: ConnectionId) -> Option<Incoming> {
-        let incoming = self.incoming.remove(&id)?;
-        if let Some(others) = self.of_peer.get_mut(&incoming.peer) {
+    fn forget(&mut self, id: ConnectionId) -> Option<Link> {
+        let link = self.up.remove(&id)?;
+        if let Some(others) = self.of_peer.get_mut(&link.peer) {
             others.remove(&id);
             if others.is_empty() {
-                self.of_peer.remove(&incoming.peer);
+                self.of_peer.remove(&link.peer);
             }
         }
-        if !self.exempt.contains(&incoming.peer) {
-            self.strangers -= 1;
+        if !self.exempt.contains(&link.peer) {
+            self.strangers[link.way as usize] -= 1;
         }
-        Some(incoming)
+        Some(link)
     }
 
     fn arrived(&mut self, event: &ConnectionEstablished<'_>) {
-        let ConnectedPoint::Listener {
-            local_addr,
-            send_back_addr,
-        } = event.endpoint
-        else {
-            return;
+        let (way, origin) = match event.endpoint {
+            ConnectedPoint::Listener {
+                local_addr,
+                send_back_addr,
+            } => (Way::In, Origin::new(local_addr, send_back_addr)),
+            ConnectedPoint::Dialer { address, .. } => (Way::Out, Origin::dialled(address)),
         };
         self.clock += 1;
-        let incoming = Incoming {
+        let link = Link {
             peer: event.peer_id,
-            origin: Origin::new(local_addr, send_back_addr),
+            way,
+            origin,
+            wanted: self.wanted.remove(&event.connection_id),
             good_for: Use::None,
             used: self.clock,
         };
-        self.incoming.insert(event.connection_id, incoming);
+        self.up.insert(event.connection_id, link);
         let of_peer = self.of_peer.entry(event.peer_id).or_default();
         of_peer.insert(event.connection_id);
         if !self.exempt.contains(&event.peer_id) {
-            self.strangers += 1;
+            self.strangers[way as usize] += 1;
         }
+    }
+
+    /// Whether one more dial may be under way, and whether it takes a place.
+    fn admit_dial(&self, connection: ConnectionId, peer: Option<PeerId>) -> Result<bool, NoPlace> {
+        let mut of_peer = 0;
+        let mut counted = 0;
+        for dial in self.dialling.values() {
+            of_peer += usize::from(peer.is_some() && dial.peer == peer);
+            counted += usize::from(dial.counts);
+        }
+        if of_peer >= DIALS_OF_PEER_MAX {
+            return Err(NoPlace::Dials);
+        }
+        if peer.is_some_and(|peer| self.exempt.contains(&peer)) {
+            return Ok(false);
+        }
+        let places = if self.wanted.contains(&connection) {
+            self.dials
+        } else {
+            self.dials_of_behaviours
+        };
+        if counted >= places {
+            return Err(NoPlace::Dials);
+        }
+        Ok(true)
     }
 }
 
@@ -231,36 +365,44 @@ impl NetworkBehaviour for Limits {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
 
-    forward_to!(counts: pending);
-
     fn handle_established_inbound_connection(
         &mut self,
-        connection: ConnectionId,
+        _: ConnectionId,
         peer: PeerId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
+        _: &Multiaddr,
+        _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         deny_anybodys(&peer)?;
-        let handler = self
-            .counts
-            .handle_established_inbound_connection(connection, peer, local, remote)?;
-        if self.strangers >= self.places && !self.exempt.contains(&peer) {
-            self.make_room().map_err(ConnectionDenied::new)?;
-        }
-        Ok(handler)
+        self.admit(&peer, Way::In).map_err(ConnectionDenied::new)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: Option<PeerId>,
+        _: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        let counts = self
+            .admit_dial(connection, peer)
+            .map_err(ConnectionDenied::new)?;
+        self.dialling.insert(connection, Dial { peer, counts });
+        Ok(Vec::new())
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        address: &Multiaddr,
-        role: Endpoint,
-        port_use: PortUse,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.dialling.remove(&connection);
         deny_anybodys(&peer)?;
-        self.counts
-            .handle_established_outbound_connection(connection, peer, address, role, port_use)
+        self.admit(&peer, Way::Out).map_err(ConnectionDenied::new)?;
+        Ok(dummy::ConnectionHandler)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -269,9 +411,12 @@ impl NetworkBehaviour for Limits {
             FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) => {
                 self.forget(*connection_id);
             }
+            FromSwarm::DialFailure(failed) => {
+                self.dialling.remove(&failed.connection_id);
+                self.wanted.remove(&failed.connection_id);
+            }
             _ => {}
         }
-        self.counts.on_swarm_event(event);
     }
 
     fn on_connection_handler_event(
@@ -296,108 +441,4 @@ impl NetworkBehaviour for Limits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::environment::Observer;
-
-    struct Deaf;
-
-    impl Observer for Deaf {
-        fn event(&self, _: &Event) {}
-    }
-
-    struct World {
-        limits: Limits,
-        next: usize,
-    }
-
-    impl World {
-        fn new(places: u32, served: Served) -> Self {
-            let outlet = Outlet::new(PeerId::random(), Arc::new(Deaf));
-            let limits = Limits::new(ConnectionLimits::default(), places, served, outlet);
-            Self { limits, next: 1 }
-        }
-
-        /// A connection of `peer` from `ip` comes up, if it may; whose ends for it.
-        fn come(&mut self, peer: PeerId, ip: &str) -> Result<Option<PeerId>, ()> {
-            let id = ConnectionId::new_unchecked(self.next);
-            self.next += 1;
-            let here: Multiaddr = "/ip4/192.0.2.1/tcp/1".parse().expect("a multiaddr");
-            let there: Multiaddr = format!("/ip4/{ip}/tcp/1").parse().expect("a multiaddr");
-            self.limits
-                .handle_established_inbound_connection(id, peer, &here, &there)
-                .map_err(|_| ())?;
-            let endpoint = ConnectedPoint::Listener {
-                local_addr: here,
-                send_back_addr: there,
-            };
-            let established = ConnectionEstablished {
-                peer_id: peer,
-                connection_id: id,
-                endpoint: &endpoint,
-                failed_addresses: &[],
-                other_established: 0,
-            };
-            let event = FromSwarm::ConnectionEstablished(established);
-            self.limits.on_swarm_event(event);
-            let cx = &mut Context::from_waker(std::task::Waker::noop());
-            Ok(match self.limits.poll(cx) {
-                Poll::Ready(ToSwarm::CloseConnection { peer_id, .. }) => Some(peer_id),
-                _ => None,
-            })
-        }
-    }
-
-    #[test]
-    fn the_least_useful_stranger_gives_way() {
-        let served = Served::default();
-        let mut world = World::new(3, served.clone());
-        let [reader, proved, idle, newcomer] = [(); 4].map(|()| PeerId::random());
-        assert_eq!(world.come(idle, "1.1.1.1"), Ok(None));
-        assert_eq!(world.come(reader, "2.2.2.2"), Ok(None));
-        assert_eq!(world.come(proved, "3.3.3.3"), Ok(None));
-        world.limits.is_good_for(&proved, Use::Proved);
-        served.note(reader);
-        assert_eq!(world.come(newcomer, "4.4.4.4"), Ok(Some(idle)));
-        world.limits.is_good_for(&newcomer, Use::Served);
-        assert_eq!(world.come(idle, "1.1.1.1"), Ok(Some(proved)));
-        assert_eq!(world.limits.strangers, 3);
-    }
-
-    #[test]
-    fn friends_need_no_place_and_never_give_way() {
-        let mut world = World::new(1, Served::default());
-        let [friend, stranger, other] = [(); 3].map(|()| PeerId::random());
-        assert_eq!(world.come(friend, "1.1.1.1"), Ok(None));
-        world.limits.bypass_peer_id(&friend);
-        assert_eq!(world.come(stranger, "1.1.1.1"), Ok(None));
-        assert_eq!(world.come(friend, "1.1.1.1"), Ok(None));
-        assert_eq!(world.come(other, "2.2.2.2"), Ok(Some(stranger)));
-        world.limits.remove_peer_id(&friend);
-        assert_eq!(world.limits.strangers, 3);
-    }
-
-    #[test]
-    fn a_peer_of_small_order_is_nobody() {
-        let mut world = World::new(3, Served::default());
-        for peer in crate::identity::tests::anybodys() {
-            world.limits.bypass_peer_id(&peer);
-            assert_eq!(world.come(peer, "1.1.1.1"), Err(()));
-            let address = "/ip4/1.1.1.1/tcp/1".parse().expect("a multiaddr");
-            let dialled = world.limits.handle_established_outbound_connection(
-                ConnectionId::new_unchecked(99),
-                peer,
-                &address,
-                Endpoint::Dialer,
-                PortUse::New,
-            );
-            assert!(dialled.is_err());
-        }
-    }
-
-    #[test]
-    fn without_places_strangers_are_denied() {
-        let mut world = World::new(0, Served::default());
-        assert_eq!(world.come(PeerId::random(), "1.1.1.1"), Err(()));
-    }
-}
+mod tests;

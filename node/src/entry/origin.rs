@@ -62,6 +62,28 @@ impl Site {
 }
 
 impl Origin {
+    /// Where the connection leads that was dialled at `address`. Of names, of which a machine has as many
+    /// as its owner likes, all are one `net`.
+    pub fn dialled(address: &Multiaddr) -> Self {
+        let is_circuit = |part: &Protocol<'_>| *part == Protocol::P2pCircuit;
+        if address.iter().any(|part| is_circuit(&part)) {
+            let to_relay = address.iter().take_while(|part| !is_circuit(part));
+            return Self {
+                carrier: Carrier::Circuit,
+                place: Site::Other(address.clone()),
+                net: Site::Other(to_relay.collect()),
+            };
+        }
+        let mut origin = Self::new(address, address);
+        if let Some(name @ (Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_))) =
+            address.iter().next()
+        {
+            origin.place = Site::Other(Multiaddr::empty().with(name.acquire()));
+            origin.net = Site::Other(Multiaddr::empty());
+        }
+        origin
+    }
+
     /// Where the connection comes from that came in at `here` and is answered at `there`.
     pub fn new(here: &Multiaddr, there: &Multiaddr) -> Self {
         if here.iter().any(|part| part == Protocol::P2pCircuit) {
@@ -144,6 +166,27 @@ mod tests {
             true,
         );
         check("/memory/1", "/memory/2", false, false);
+    }
+
+    #[test]
+    fn who_is_dialled_is_where_the_address_leads() {
+        let dialled = |text: &str| Origin::dialled(&text.parse().expect("a multiaddr"));
+        let [ip, port, name] = [
+            "/ip4/1.2.3.4/tcp/1",
+            "/ip4/1.2.3.4/tcp/2",
+            "/dns4/a.org/tcp/1",
+        ];
+        assert_eq!(dialled(ip), dialled(port));
+        assert_eq!(dialled(ip), origin(ip, ip));
+        let [one, other] = [dialled(name), dialled("/dns4/b.org/tcp/1")];
+        assert!(one.place != other.place && one.net == other.net);
+        assert_eq!(one, dialled("/dns4/a.org/tcp/2"));
+        let relay = "/ip4/1.2.3.4/tcp/1/p2p-circuit/p2p";
+        let behind = |seed| {
+            let peer = crate::keys::Keys::generate(Some([seed; 32])).peer();
+            dialled(&format!("{relay}/{peer}"))
+        };
+        assert!(behind(1).place != behind(2).place && behind(1).net == behind(2).net);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::config::{Config, RelayChoice};
 use crate::core::Core;
 use crate::core::addresses::relay_of;
 use crate::core::signal::{Signal, Whereabouts};
+use crate::entry::Use;
 use crate::identity::IdentityId;
 use crate::protocol::{CircuitLimit, is_circuit};
 use crate::relay::terms::{RelayLoad, TERMS_PROTOCOL};
@@ -306,11 +307,15 @@ impl Relays {
     /// A relay holds a place for us.
     fn on_place_granted(&mut self, core: &mut Core, relay: &PeerId, renewal: bool) {
         match self.auto.granted(*relay, Instant::now()) {
-            Ok(took) => core.emit(&Event::RelayReserved {
-                relay: *relay,
-                took_us: took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
-                renewal,
-            }),
+            Ok(took) => {
+                let limits = &mut core.swarm.behaviour_mut().limits;
+                limits.is_good_for(relay, Use::Serves);
+                core.emit(&Event::RelayReserved {
+                    relay: *relay,
+                    took_us: took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+                    renewal,
+                });
+            }
             Err(ended) => {
                 for connection in core.links.with_peer(relay) {
                     core.swarm.close_connection(connection);

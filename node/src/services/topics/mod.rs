@@ -4,6 +4,8 @@
 
 mod meshes;
 
+use std::collections::BTreeSet;
+
 use libp2p::PeerId;
 use libp2p::gossipsub::{self, PublishError, TopicHash};
 
@@ -142,7 +144,9 @@ impl Topics {
                 core.emit(&event);
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
-                core.raise(Signal::Needed(peer_id));
+                if is_of_use(core, &peer_id, &topic) {
+                    core.raise(Signal::Needed(peer_id));
+                }
                 let (peer, topic) = (peer_id, topic.into_string());
                 core.emit(&Event::GroupJoined { peer, topic });
             }
@@ -185,7 +189,7 @@ impl Topics {
 
 fn join(core: &mut Core, name: &str) -> Result<Reply, CommandError> {
     let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error));
-    let Core { swarm, context, .. } = core;
+    let Core { swarm, context, .. } = &mut *core;
     let groups = swarm.behaviour_mut().gossip.as_mut().ok_or_else(off)?;
     let topic = topic?;
     let known = groups.topics().any(|joined| *joined == topic.hash());
@@ -197,10 +201,25 @@ fn join(core: &mut Core, name: &str) -> Result<Reply, CommandError> {
     match groups.subscribe(&topic) {
         Ok(_) => {
             groups.rouse();
+            let hash = topic.hash();
+            let joined = groups.all_peers();
+            let joined = joined.filter(|(_, topics)| topics.contains(&&hash));
+            // In order, since libp2p's map has none.
+            let peers: BTreeSet<PeerId> = joined.map(|(peer, _)| *peer).collect();
+            for peer in peers {
+                core.raise(Signal::Needed(peer));
+            }
             Ok(Reply::Done)
         }
         Err(error) => Err(CommandError::invalid(&format!("{error:?}"))),
     }
+}
+
+/// Whether it makes connections with `peer` of more use that it has joined `topic`: anybody can name one.
+fn is_of_use(core: &mut Core, peer: &PeerId, topic: &TopicHash) -> bool {
+    let groups = core.swarm.behaviour().gossip.as_ref();
+    let is_ours = groups.is_some_and(|groups| groups.topics().any(|joined| joined == topic));
+    is_ours || core.friends.has_peer(peer) || core.known.contains(peer)
 }
 
 fn leave(core: &mut Core, name: &str) -> Result<Reply, CommandError> {
@@ -261,6 +280,32 @@ mod tests {
             Ok(Reply::Done),
             "it is joined already"
         );
+    }
+
+    #[test]
+    fn a_peer_that_names_a_topic_which_nobody_has_joined_keeps_no_connection() {
+        let mut config = Config::default();
+        config.gossip.enabled = true;
+        let (mut core, _) = fake::core(config);
+        let mut topics = Topics::default();
+        let mut names = |core: &mut Core, peer, topic: &str| {
+            let event = gossipsub::Event::Subscribed {
+                peer_id: peer,
+                topic: gossip::topic(topic).expect("a name").hash(),
+            };
+            topics.on_gossip(core, GroupsEvent::Gossipsub(event));
+            let raised = fake::raised(core);
+            matches!(raised[..], [Signal::Needed(needed)] if needed == peer)
+        };
+        let (stranger, card) = (PeerId::random(), fake::card(1, None));
+        let friend = card.peer;
+        fake::friend(&mut core, card);
+        assert!(!names(&mut core, stranger, "t"));
+        assert!(names(&mut core, friend, "t"));
+        let joined = join(&mut core, "t");
+        assert_eq!(joined, Ok(Reply::Done));
+        assert!(names(&mut core, stranger, "t"));
+        assert!(!names(&mut core, stranger, "another"));
     }
 
     #[test]
