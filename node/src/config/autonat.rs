@@ -11,7 +11,8 @@ use super::time_span::TimeSpan;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Autonat {
-    /// Whether to have one's addresses tested. What passes goes on the card, and to peers.
+    /// Whether to have one's addresses tested, by those friends and nodes of `bootstrap.peers` that do so
+    /// for others. What passes goes on the card, and to peers.
     pub enabled: bool,
     /// Whether to test addresses for others.
     pub server: bool,

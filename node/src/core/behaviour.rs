@@ -7,7 +7,7 @@ use std::sync::Arc;
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::autonat::v2;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{PeerId, dcutr, identify, ping, relay, rendezvous};
+use libp2p::{PeerId, identify, ping, relay, rendezvous};
 
 use crate::config::Config;
 use crate::discovery::local::{self, LocalDiscovery, stock};
@@ -22,8 +22,10 @@ use crate::push;
 use crate::relay::terms::{self, RelayLoad};
 use crate::relay::{AdmissionPolicy, server};
 
+use super::address_tests::AddressTests;
 use super::boxed::{Boxed, Optional, optional};
 use super::error::StartError;
+use super::hole_punch::{HolePunch, SeenByTrusted};
 use super::router;
 use super::scoped_identify::ScopedIdentify;
 
@@ -45,7 +47,7 @@ pub struct NodeBehaviour {
     /// Keeps connections with known nodes.
     pub keep_alive: keep_alive::Behaviour,
     /// Has our addresses tested.
-    pub autonat_client: Optional<v2::client::Behaviour>,
+    pub autonat_client: Optional<AddressTests>,
     /// Tests addresses for others.
     pub autonat_server: Optional<v2::server::Behaviour>,
     /// Has the router map ports.
@@ -71,7 +73,7 @@ pub struct NodeBehaviour {
     /// The same over sockets of the environment.
     pub local: Optional<local::Behaviour>,
     /// Direct connections in place of circuits.
-    pub hole_punch: Optional<dcutr::Behaviour>,
+    pub hole_punch: Optional<HolePunch>,
     /// Groups without storage.
     pub gossip: Optional<Groups>,
     /// The node's own protocols.
@@ -134,11 +136,14 @@ impl NodeBehaviour {
             let config = v2::client::Config::default()
                 .with_probe_interval(autonat.probe_interval.get())
                 .with_max_candidates(autonat.max_candidates);
-            v2::client::Behaviour::new(rand::make_rng(), config)
+            AddressTests::new(v2::client::Behaviour::new(rand::make_rng(), config))
         });
         let autonat_server = autonat.server.then(v2::server::Behaviour::default);
         let peer = context.keys.peer();
-        let hole_punch = hole_punch.enabled.then(|| dcutr::Behaviour::new(peer));
+        let seen = SeenByTrusted::default();
+        let hole_punch = hole_punch
+            .enabled
+            .then(|| HolePunch::new(peer, seen.clone()));
         let groups = gossip
             .enabled
             .then(|| gossip::build(gossip, context.keys.transport(), context.outlet.clone()))
@@ -166,7 +171,7 @@ impl NodeBehaviour {
         Ok(Self {
             denied: allow_block_list::Behaviour::default(),
             limits: Limits::new(connections, context.served.clone(), context.outlet.clone()),
-            identify: Boxed::new(identify_as_configured(context)),
+            identify: Boxed::new(identify_as_configured(context, seen)),
             ping: ping::Behaviour::new(
                 ping::Config::new()
                     .with_interval(ping.interval.get())
@@ -194,13 +199,13 @@ impl NodeBehaviour {
     }
 }
 
-fn identify_as_configured(context: &Context) -> ScopedIdentify {
+fn identify_as_configured(context: &Context, seen: SeenByTrusted) -> ScopedIdentify {
     let settings = &context.config.identify;
     let key = context.keys.transport().public();
     let config = identify::Config::new(PROTOCOL_VERSION.to_owned(), key)
         .with_agent_version(settings.agent.clone())
         .with_interval(settings.interval.get());
-    ScopedIdentify::new(&config, context.outlet.clone())
+    ScopedIdentify::new(&config, seen, context.outlet.clone())
 }
 
 /// One of the two ways in which neighbours are found, or none.

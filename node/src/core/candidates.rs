@@ -3,8 +3,8 @@
 //!
 //! libp2p keeps what it is given for as long as the node runs, so what peers can have it keep is bounded
 //! here: a few addresses a connection, and a share for all strangers, which fills up again slowly. Friends
-//! and known nodes have a share of their own. Owns those shares. That a peer is right is found out by
-//! tests.
+//! and known nodes have a share of their own, and where they see us is noted: holes are punched there.
+//! Owns those shares. That a peer is right is found out by tests.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -14,6 +14,8 @@ use libp2p::{Multiaddr, PeerId};
 use crate::api::Event;
 use crate::counters::Outlet;
 use crate::scope::Scope;
+
+use super::hole_punch::SeenByTrusted;
 
 /// Addresses that one connection may bring: one where it sees us, for each address on which we listen
 /// by the same transport.
@@ -31,6 +33,7 @@ pub(super) struct Candidates {
     trusted: BTreeSet<PeerId>,
     of_trusted: Share,
     of_strangers: Share,
+    seen: SeenByTrusted,
     outlet: Outlet,
 }
 
@@ -86,12 +89,14 @@ impl Share {
 }
 
 impl Candidates {
-    /// None yet; that there is no room is told to `outlet`.
-    pub fn new(outlet: Outlet) -> Self {
+    /// None yet; where those who are trusted see us is noted in `seen`, and that there is no room is told
+    /// to `outlet`.
+    pub fn new(seen: SeenByTrusted, outlet: Outlet) -> Self {
         Self {
             trusted: BTreeSet::new(),
             of_trusted: Share::default(),
             of_strangers: Share::default(),
+            seen,
             outlet,
         }
     }
@@ -119,12 +124,16 @@ impl Candidates {
             return false;
         }
         *brought += 1;
-        let share = if self.trusted.contains(peer) {
+        let is_trusted = self.trusted.contains(peer);
+        let share = if is_trusted {
             &mut self.of_trusted
         } else {
             &mut self.of_strangers
         };
         if share.admits(address, now) {
+            if is_trusted {
+                self.seen.note(address);
+            }
             return true;
         }
         if !std::mem::replace(&mut share.told, true) {
@@ -157,7 +166,7 @@ mod tests {
     fn candidates() -> (Candidates, Arc<Count>) {
         let told = Arc::new(Count::default());
         let outlet = Outlet::new(PeerId::random(), told.clone());
-        (Candidates::new(outlet), told)
+        (Candidates::new(SeenByTrusted::default(), outlet), told)
     }
 
     fn address(number: usize) -> Multiaddr {

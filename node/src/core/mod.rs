@@ -4,6 +4,7 @@
 //! Knows no service: what follows from a signal, a timer or a piece of work is decided by those in
 //! `services/`, each of which is handed the core whenever it is called.
 
+mod address_tests;
 pub(crate) mod addresses;
 pub(crate) mod behaviour;
 mod boxed;
@@ -12,6 +13,7 @@ mod candidates;
 pub(crate) mod dial_failure;
 mod error;
 pub(crate) mod friends;
+mod hole_punch;
 pub(crate) mod known;
 pub(crate) mod links;
 pub(crate) mod neighbours;
@@ -193,6 +195,9 @@ impl Core {
         behaviour.trusts(peer, true);
         behaviour.limits.bypass_peer_id(&peer);
         behaviour.identify.trusts(peer, true);
+        if let Some(tests) = behaviour.autonat_client.as_mut() {
+            tests.trusts(peer, true);
+        }
         if let Some(protocol) = behaviour.protocol.as_mut() {
             protocol.wants(peer, true);
             for connection in self.links.unproved(&peer) {
@@ -208,6 +213,9 @@ impl Core {
         behaviour.trusts(*peer, false);
         behaviour.limits.remove_peer_id(peer);
         behaviour.identify.trusts(*peer, false);
+        if let Some(tests) = behaviour.autonat_client.as_mut() {
+            tests.trusts(*peer, false);
+        }
         if let Some(protocol) = behaviour.protocol.as_mut() {
             protocol.wants(*peer, false);
         }

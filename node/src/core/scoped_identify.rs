@@ -20,6 +20,7 @@ use crate::counters::Outlet;
 use crate::scope::Scope;
 
 use super::candidates::Candidates;
+use super::hole_punch::SeenByTrusted;
 
 /// How often a peer may say on one connection who it is, in so long; what is more is left out. Some
 /// dozen changes may come at once, such as those of protocols at a start.
@@ -71,13 +72,14 @@ pub struct ScopedIdentify {
 }
 
 impl ScopedIdentify {
-    /// Identify as `config` has it; what is left out is told to `outlet`.
-    pub fn new(config: &identify::Config, outlet: Outlet) -> Self {
+    /// Identify as `config` has it; where friends and known nodes see us is noted in `seen`, and what is
+    /// left out is told to `outlet`.
+    pub fn new(config: &identify::Config, seen: SeenByTrusted, outlet: Outlet) -> Self {
         Self {
             views: Scope::ALL.map(|_| identify::Behaviour::new(config.clone())),
             last: Scope::ALL.map(|_| None),
             of: BTreeMap::new(),
-            candidates: Candidates::new(outlet.clone()),
+            candidates: Candidates::new(seen, outlet.clone()),
             outlet,
         }
     }

@@ -130,6 +130,22 @@ async fn an_address_is_confirmed_once_the_nonce_has_come_to_it() {
 }
 
 #[tokio::test]
+async fn a_stranger_that_serves_is_not_asked_whether_others_reach_us() {
+    let known = Liar::start(StreamProtocol::new("/test/nothing/1"), |_| ready(None));
+    let node = client(&known).await;
+    let stranger = server(Some(response(DIALLED)));
+    let address = stranger.address.to_string();
+    let done = node.handle.command(Command::dial(address)).await;
+    assert_eq!(done, Ok(Reply::Done));
+    let name = stranger.peer;
+    let meets = |event: &Event| matches!(event, Event::Connected { peer, .. } if *peer == name);
+    node.seen.wait("the stranger is connected", meets).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stranger.asked(), 0);
+    believes_nothing(&node).await;
+}
+
+#[tokio::test]
 async fn an_address_that_is_said_to_be_out_of_reach_is_tested_once() {
     let server = server(Some(response(DIAL_ERROR)));
     let node = client(&server).await;
