@@ -25,7 +25,7 @@ pub struct WindowCounts<K> {
     windows: BTreeMap<K, (Instant, u32)>,
 }
 
-impl<K: Copy + Ord> WindowCounts<K> {
+impl<K: Clone + Ord> WindowCounts<K> {
     /// Counts over `period`, for at most `keys_max` keys.
     pub fn new(period: Duration, keys_max: usize, when_full: WhenFull) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl<K: Copy + Ord> WindowCounts<K> {
         match self.when_full {
             WhenFull::ForgetFirst => {
                 let first = self.windows.iter().min_by_key(|(_, (begun, _))| *begun);
-                if let Some(first) = first.map(|(key, _)| *key) {
+                if let Some(first) = first.map(|(key, _)| key.clone()) {
                     self.windows.remove(&first);
                 }
             }

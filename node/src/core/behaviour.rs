@@ -122,7 +122,7 @@ impl NodeBehaviour {
         } = &context.config;
         let kad = kad
             .enabled
-            .then(|| kad::build(kad, context.keys.peer()))
+            .then(|| kad::build(kad, context.keys.peer(), context.outlet.clone()))
             .transpose()
             .map_err(|(path, reason)| StartError::Gossip(format!("{path}: {reason}")))?;
         let relay_terms = (relay.enabled || circuits.enabled).then(|| {

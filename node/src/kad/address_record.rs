@@ -74,6 +74,9 @@ pub enum RecordError {
         /// The version found.
         found: u64,
     },
+    /// It names an address that somebody who is connected must not know.
+    #[error("the record names an address of a local network")]
+    Private,
     /// There is no room, and those kept are nearer to this node.
     #[error("no room for a record so far away")]
     Full,
@@ -91,6 +94,7 @@ impl RecordError {
             Self::Expired => "expired",
             Self::TooLong => "too-long-a-life",
             Self::Old { .. } => "old-version",
+            Self::Private => "private-address",
             Self::Full => "full",
         }
     }
@@ -196,7 +200,7 @@ impl AddressRecord {
     /// `life_max_ms` is the longest life of a record.
     ///
     /// # Errors
-    /// [`RecordError`], by what is wrong; never `Old` or `Full`.
+    /// [`RecordError`], by what is wrong; never `Old`, `Private` or `Full`.
     pub fn check(
         key: &[u8],
         value: &[u8],

@@ -8,7 +8,8 @@
 //!
 //! It also keeps addresses from being told that others must not know. Whoever asks is told what is in
 //! the table, and libp2p enters where it has dialled somebody, be that on a local network; where
-//! providers are; and of the node itself, where it listens and is reached. As long as a peer is
+//! providers and those are whose records are kept; and of the node itself, where it listens and is
+//! reached. As long as a peer is
 //! connected from farther away than an address reaches, Kademlia does not know of the address.
 //!
 //! Nor does it dial where whoever named a peer could not: of what an answer names, only addresses count that
@@ -27,7 +28,7 @@ use futures::FutureExt;
 use futures_timer::Delay;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint};
-use libp2p::kad::{self, ProviderRecord};
+use libp2p::kad::{self, InboundRequest, ProviderRecord, Record};
 use libp2p::swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
     THandlerInEvent, THandlerOutEvent, ToSwarm,
@@ -35,11 +36,17 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 
 use super::Kademlia;
+use super::address_record::RecordError;
+use super::keep::{Bounds, Kept, Records};
 use super::own_addresses::OwnAddresses;
 use super::providers::{Noted, Providers};
+use super::requests::Requests;
+use crate::api::Event;
 use crate::card::CARD_ADDRESSES_MAX;
+use crate::counters::Outlet;
 use crate::entry::Site;
 use crate::forward::forward_to;
+use crate::identity::IdentityId;
 use crate::scope::Scope;
 
 /// A connection used within this time may be waiting for an answer, and stays.
@@ -75,11 +82,34 @@ fn keep_fitting(said: &mut Said, from: Scope) {
     }
 }
 
+/// The bound that is told when a peer asks too often.
+const LIMIT: &str = "kad-requests";
+
 /// A connection that Kademlia has dialled.
 #[derive(Debug, Clone, Copy)]
 struct Dialled {
     peer: PeerId,
     used: Instant,
+}
+
+/// Who has said something of which not all that follows has been taken: libp2p does not tell of every
+/// request whose it is. As a rule the swarm takes all before it hands on anything else.
+#[derive(Debug, Clone, Copy)]
+enum Spoke {
+    Silence,
+    One(PeerId, ConnectionId),
+    Several,
+}
+
+impl Spoke {
+    /// The same, and then a peer over a connection.
+    fn and(self, peer: PeerId, id: ConnectionId) -> Self {
+        match self {
+            Self::Silence => Self::One(peer, id),
+            Self::One(_, before) if before == id => self,
+            Self::One(..) | Self::Several => Self::Several,
+        }
+    }
 }
 
 /// Kademlia, and the connections that it has dialled.
@@ -96,14 +126,21 @@ pub struct Bounded {
     sites: BTreeMap<ConnectionId, (PeerId, Site)>,
     /// What others offer.
     providers: Providers,
+    /// Where others are.
+    records: Records,
+    /// How often peers ask.
+    requests: Requests,
+    spoke: Spoke,
+    outlet: Outlet,
     alarm: Option<Delay>,
     /// When to look at the times of queries, while there are any.
     watch: Option<Delay>,
 }
 
 impl Bounded {
-    /// `inner`, with at most `max` connections for longer than [`UNUSED`]; it notes `providers`.
-    pub fn new(inner: Kademlia, max: usize, providers: Providers) -> Self {
+    /// `inner`, with at most `max` connections for longer than [`UNUSED`]; it notes `providers`. Who asks
+    /// too often is told to `outlet`.
+    pub fn new(inner: Kademlia, max: usize, providers: Providers, outlet: Outlet) -> Self {
         Self {
             inner,
             max,
@@ -113,6 +150,10 @@ impl Bounded {
             own: OwnAddresses::default(),
             sites: BTreeMap::new(),
             providers,
+            records: Records::default(),
+            requests: Requests::default(),
+            spoke: Spoke::Silence,
+            outlet,
             alarm: None,
             watch: None,
         }
@@ -138,6 +179,46 @@ impl Bounded {
         // All whose connection has just ended are taken to be at one site.
         let site = known.map_or_else(|| Site::Other(Multiaddr::empty()), |(_, site)| site.clone());
         self.providers.keep(self.inner.store_mut(), record, site)
+    }
+
+    /// Keeps a record of another than `us`, an identity and its peer, where everybody here may know what
+    /// it says.
+    ///
+    /// # Errors
+    /// [`RecordError`]; nothing is kept then.
+    pub fn keep_record(
+        &mut self,
+        us: (IdentityId, PeerId),
+        record: Record,
+        now_ms: u64,
+        bounds: Bounds,
+    ) -> Result<Kept, RecordError> {
+        let farthest = self.farthest();
+        let store = self.inner.store_mut();
+        self.records
+            .keep(store, us, record, farthest, now_ms, bounds)
+    }
+
+    /// Whether what is asked now may be; else the connection on which it is.
+    fn admits_request(&mut self, asked: &InboundRequest) -> Result<(), (PeerId, ConnectionId)> {
+        let (peer, connection) = match (asked, self.spoke) {
+            (
+                InboundRequest::PutRecord {
+                    source, connection, ..
+                },
+                _,
+            ) => (*source, *connection),
+            (_, Spoke::One(peer, connection)) => (peer, connection),
+            (_, Spoke::Silence | Spoke::Several) => return Ok(()),
+        };
+        let site = self.sites.get(&connection).map(|(_, site)| site);
+        if self.requests.admits(peer, site, Instant::now()) {
+            return Ok(());
+        }
+        self.outlet.emit(&Event::LimitReached {
+            limit: LIMIT.to_owned(),
+        });
+        Err((peer, connection))
     }
 
     /// How far away the farthest of all peers is.
@@ -174,6 +255,7 @@ impl Bounded {
         if is_farther {
             self.confine(None);
             self.providers.confine(self.inner.store_mut(), scope);
+            self.records.confine(self.inner.store_mut(), scope);
         }
         // Not when one goes: nobody has to be told more because of that.
         let farthest = self.farthest();
@@ -305,6 +387,7 @@ impl NetworkBehaviour for Bounded {
         if let Some(dialled) = self.dialled.get_mut(&id) {
             dialled.used = Instant::now();
         }
+        self.spoke = self.spoke.and(peer, id);
         self.inner.on_connection_handler_event(peer, id, event);
         // libp2p may have entered where it has dialled the peer.
         if from.is_some_and(|from| from < self.farthest()) {
@@ -325,6 +408,17 @@ impl NetworkBehaviour for Bounded {
         let mut next = self.inner.poll(cx);
         while next.is_pending() && self.watches(cx) {
             next = self.inner.poll(cx);
+        }
+        if next.is_pending() {
+            self.spoke = Spoke::Silence;
+        }
+        if let Poll::Ready(ToSwarm::GenerateEvent(kad::Event::InboundRequest { request })) = &next
+            && let Err((peer_id, connection)) = self.admits_request(request)
+        {
+            return Poll::Ready(ToSwarm::CloseConnection {
+                peer_id,
+                connection: CloseConnection::One(connection),
+            });
         }
         match &next {
             Poll::Ready(ToSwarm::Dial { opts }) => {
@@ -370,7 +464,7 @@ mod tests {
     #[test]
     fn a_peer_from_afar_finds_no_private_address_in_the_table() {
         let us = PeerId::random();
-        let mut kad = super::super::build(&Kad::default(), us).expect("it is sound");
+        let mut kad = super::super::tests::built(&Kad::default(), us);
         let address = |text: &str| -> Multiaddr { text.parse().expect("the test lists addresses") };
         let private = ["/ip4/192.168.1.2/tcp/1", "/ip4/127.0.0.1/tcp/1"].map(address);
         let public = address("/ip4/192.0.2.1/tcp/1");
@@ -416,7 +510,7 @@ mod tests {
     #[test]
     fn who_is_far_away_is_told_of_no_provider_at_home() {
         let us = PeerId::random();
-        let mut kad = super::super::build(&Kad::default(), us).expect("it is sound");
+        let mut kad = super::super::tests::built(&Kad::default(), us);
         let address = |text: &str| -> Multiaddr { text.parse().expect("the test lists addresses") };
         let [near, far] = ["/ip4/192.168.1.2/tcp/1", "/ip4/192.0.2.1/tcp/1"].map(address);
         let key = super::super::service_key("echo");
@@ -454,7 +548,7 @@ mod tests {
     #[test]
     fn of_whom_an_answer_names_few_addresses_are_dialled_and_none_nearer_than_who_answers() {
         let us = PeerId::random();
-        let mut kad = super::super::build(&Kad::default(), us).expect("it is sound");
+        let mut kad = super::super::tests::built(&Kad::default(), us);
         let address = |text: &str| -> Multiaddr { text.parse().expect("the test lists addresses") };
         let near = ["/ip4/127.0.0.1/tcp/22", "/ip4/192.168.1.1/tcp/80"].map(address);
         let far = (1..=400).map(|port| address(&format!("/ip4/192.0.2.1/tcp/{port}")));
@@ -512,7 +606,7 @@ mod tests {
             query_timeout: "10ms".parse().expect("a time"),
             ..Kad::default()
         };
-        let kad = super::super::build(&config, us).expect("it is sound");
+        let kad = super::super::tests::built(&config, us);
         let transport = MemoryTransport::default()
             .upgrade(Version::V1Lazy)
             .authenticate(noise::Config::new(&keys).expect("a key"))

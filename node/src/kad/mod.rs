@@ -8,6 +8,7 @@ mod bounded;
 mod keep;
 mod own_addresses;
 mod providers;
+mod requests;
 
 use std::num::NonZeroUsize;
 
@@ -16,13 +17,14 @@ use libp2p::kad::{self, BucketInserts, Mode, RecordKey, StoreInserts};
 use libp2p::{PeerId, StreamProtocol};
 
 use crate::config::{Kad, KadMode};
+use crate::counters::Outlet;
 use crate::identity::IdentityId;
 
 use providers::Providers;
 
 pub use address_record::{AddressRecord, RECORD_BYTES_MAX, RecordError};
 pub use bounded::Bounded;
-pub use keep::{Bounds, Kept, keep};
+pub use keep::{Bounds, Kept};
 pub use providers::Noted;
 
 /// The behaviour.
@@ -46,11 +48,11 @@ fn key(context: &str, name: &[u8]) -> RecordKey {
     RecordKey::new(&blake3::derive_key(context, name))
 }
 
-/// The behaviour of the node `us`, with an empty table.
+/// The behaviour of the node `us`, with an empty table; bounds that are reached are told to `outlet`.
 ///
 /// # Errors
 /// What [`check`] refuses.
-pub fn build(config: &Kad, us: PeerId) -> Result<Bounded, (&'static str, String)> {
+pub fn build(config: &Kad, us: PeerId, outlet: Outlet) -> Result<Bounded, (&'static str, String)> {
     let mut settings = kad::Config::new(protocol(config)?);
     let (k, alpha) = (count(config.k)?, count(config.alpha)?);
     settings
@@ -82,7 +84,7 @@ pub fn build(config: &Kad, us: PeerId) -> Result<Bounded, (&'static str, String)
     });
     let providers = Providers::new(us, config.provider_ttl.get());
     let connections = config.max_connections as usize;
-    Ok(Bounded::new(kademlia, connections, providers))
+    Ok(Bounded::new(kademlia, connections, providers, outlet))
 }
 
 /// What libp2p's store holds at most: so many records of others, and so many providers of a service.
@@ -172,7 +174,23 @@ fn protocol(config: &Kad) -> Result<StreamProtocol, (&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::api::Event;
+    use crate::environment::Observer;
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn event(&self, _: &Event) {}
+    }
+
+    /// What tells nobody of its bounds.
+    pub fn built(config: &Kad, us: PeerId) -> Bounded {
+        let outlet = Outlet::new(us, Arc::new(Deaf));
+        build(config, us, outlet).expect("the settings are sound")
+    }
 
     #[test]
     fn the_defaults_make_a_server_and_other_modes_a_client() {
@@ -181,7 +199,7 @@ mod tests {
                 mode,
                 ..Kad::default()
             };
-            let mut bounded = build(&config, PeerId::random()).expect("they are sound");
+            let mut bounded = built(&config, PeerId::random());
             assert_eq!(bounded.table().mode(), expected);
             assert_eq!(bounded.table().protocol_names().len(), 1);
         };

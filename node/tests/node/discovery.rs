@@ -209,6 +209,33 @@ async fn a_friend_who_asks_without_end_is_told_to_stop() {
 }
 
 #[tokio::test]
+async fn who_goes_on_with_what_is_refused_loses_the_connection() {
+    let node = TestNode::start(1, FRIENDS).await;
+    let mut peer = Peer::connect(9, &node).await;
+    let question = Question {
+        id: [1; 16],
+        whom: IdentityId([1; 32]),
+        hops: 1,
+        budget: 1,
+    };
+    let mut answered = 0;
+    for _ in 0..1_000 {
+        let Some(mut stream) = peer.opens(PROTOCOL).await else {
+            break;
+        };
+        let asked = write_frame(&mut stream, &question.encode()).await;
+        let frame = read_frame(&mut stream, ANSWER_BYTES_MAX).await;
+        if asked.is_err() || frame.is_err() {
+            break;
+        }
+        answered += 1;
+    }
+    assert!((250..=310).contains(&answered), "{answered}");
+    let told = |event: &Event| matches!(event, Event::LimitReached { limit } if limit == "friends-questions");
+    node.seen.wait("the bound is told", told).await;
+}
+
+#[tokio::test]
 async fn a_friend_who_answers_with_lies_is_found_out() {
     let (node, mut peer) = false_friend(FRIENDS).await;
     let sought = Keys::generate(Some([5; 32])).identity();

@@ -97,10 +97,13 @@ impl Peer {
     }
 
     pub async fn open(&mut self, protocol: StreamProtocol) -> Stream {
-        self.control
-            .open_stream(self.target, protocol)
-            .await
-            .expect("a substream")
+        self.opens(protocol).await.expect("a substream")
+    }
+
+    /// The same, unless there is no connection any more.
+    pub async fn opens(&mut self, protocol: StreamProtocol) -> Option<Stream> {
+        let opened = self.control.open_stream(self.target, protocol);
+        opened.await.ok()
     }
 
     /// A proper request for the feed of `node`.

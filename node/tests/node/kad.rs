@@ -9,7 +9,7 @@ use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::core::transport::MemoryTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::kad::store::{MemoryStore, RecordStore};
-use libp2p::kad::{self, Quorum, Record};
+use libp2p::kad::{self, Quorum, Record, RecordKey};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Transport, identify, noise, yamux};
@@ -332,6 +332,41 @@ async fn a_flood_of_valid_records_meets_its_bound() {
         liar.put(&record).await;
     }
     node.seen.refusal(PROTOCOL, "full").await;
+}
+
+#[tokio::test]
+async fn who_sends_records_without_end_loses_the_connection() {
+    let node = TestNode::start(1, WALK).await;
+    let mut liar = Liar::start(65, &node).await;
+    let target = liar.target;
+    let closed = async {
+        let (mut sent, mut under_way) = (0_u32, 0);
+        loop {
+            // Few at once: libp2p looks at all of them whenever one goes on.
+            while under_way < 16 {
+                let key = RecordKey::new(&sent.to_be_bytes());
+                let garbage = Record::new(key, vec![0; 100]);
+                let targets = [target].into_iter();
+                liar.kad().put_record_to(garbage, targets, Quorum::One);
+                (sent, under_way) = (sent + 1, under_way + 1);
+            }
+            match liar.swarm.select_next_some().await {
+                SwarmEvent::ConnectionClosed { .. } => return,
+                SwarmEvent::Behaviour(LiesEvent::Kad(kad::Event::OutboundQueryProgressed {
+                    step,
+                    ..
+                })) if step.last => under_way -= 1,
+                _ => {}
+            }
+        }
+    };
+    let closed = tokio::time::timeout(3 * PATIENCE, closed).await;
+    closed.expect("the node closes the connection");
+    let told =
+        |event: &Event| matches!(event, Event::LimitReached { limit } if limit == "kad-requests");
+    node.seen.wait("the bound is told", told).await;
+    let refused = |event: &Event| matches!(event, Event::Refused { .. });
+    assert!(node.seen.count(refused) <= 2_000);
 }
 
 #[tokio::test]

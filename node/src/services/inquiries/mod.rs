@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
 use libp2p::request_response::{
-    Event as RequestEvent, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
+    Event as RequestEvent, InboundFailure, Message, OutboundFailure, OutboundRequestId,
+    ResponseChannel,
 };
 
 use crate::api::{LookupMethod, Miss};
@@ -33,6 +34,11 @@ use super::Service;
 const SEEN_MAX: usize = 4_096;
 /// The time over which a friend's questions are counted.
 const PERIOD: Duration = Duration::from_mins(1);
+
+/// Questions of one peer that are refused in a [`PERIOD`] before it loses its connections, and peers of
+/// whom they are counted; of more the first is forgotten.
+const REFUSED_MAX: u32 = 300;
+const COUNTED_MAX: usize = 1_024;
 
 /// What happens on the protocol's substreams.
 type FriendsEvent = RequestEvent<Question, Answer>;
@@ -69,6 +75,8 @@ pub struct Inquiries {
     seen_order: VecDeque<QuestionId>,
     /// Questions of each friend.
     counts: WindowCounts<IdentityId>,
+    /// What was refused of each peer.
+    refused: WindowCounts<PeerId>,
     /// When waiting for an inquiry's answers ends.
     timers: Timers<u64>,
 }
@@ -82,6 +90,7 @@ impl Service for Inquiries {
             seen: BTreeSet::new(),
             seen_order: VecDeque::new(),
             counts: WindowCounts::new(PERIOD, FRIENDS_MAX, WhenFull::TurnAway),
+            refused: WindowCounts::new(PERIOD, COUNTED_MAX, WhenFull::ForgetFirst),
             timers: Timers::default(),
         }
     }
@@ -185,7 +194,10 @@ impl Inquiries {
                 self.knows_nothing(core, request_id);
             }
             RequestEvent::InboundFailure { peer, error, .. } => {
-                tracing::debug!(%peer, %error, "an answer does not reach a friend");
+                tracing::debug!(%peer, %error, "a question cannot be read, or its answer not sent");
+                if matches!(error, InboundFailure::Io(_)) {
+                    self.count_refused(core, peer);
+                }
             }
             RequestEvent::ResponseSent { .. } => {}
         }
@@ -203,6 +215,7 @@ impl Inquiries {
             Ok(friend) => friend,
             Err(reason) => {
                 core.context.refused(&peer, PROTOCOL.as_ref(), reason);
+                self.count_refused(core, peer);
                 return tell(core, Asker::Friend(peer, channel), Answer::Refused(reason));
             }
         };
@@ -244,6 +257,15 @@ impl Inquiries {
         };
         let answer = what_we_know(core, whom);
         tell(core, asker, answer);
+    }
+
+    /// Counts what was refused of `peer`, which loses its connections if it goes on with that.
+    fn count_refused(&mut self, core: &mut Core, peer: PeerId) {
+        if !self.refused.admits(peer, REFUSED_MAX, Instant::now()) {
+            core.context.limit_reached("friends-questions");
+            // It may have closed them already.
+            let _ = core.swarm.disconnect_peer_id(peer);
+        }
     }
 
     /// Whether a peer may ask, as which friend.

@@ -18,7 +18,7 @@ use crate::card::{CARD_ADDRESSES_MAX, fitting};
 use crate::config::Config;
 use crate::core::Core;
 use crate::core::signal::Signal;
-use crate::kad::{Bounds, Kademlia, Kept, Noted, keep};
+use crate::kad::{Bounds, Kademlia, Kept, Noted};
 use crate::scope::Scope;
 use crate::wall_clock::wall_clock_ms;
 
@@ -50,6 +50,7 @@ impl Service for Kad {
             Signal::ListenAddressAdded(_)
             | Signal::ListenAddressRemoved(_)
             | Signal::ReachChanged => self.on_addresses_changed(core),
+            Signal::Connected { .. } => self.on_farther_peers(core),
             Signal::Seek {
                 identity,
                 by: LookupMethod::Kad,
@@ -113,8 +114,9 @@ fn on_request(core: &mut Core, request: InboundRequest) {
         } => {
             let us = (core.context.keys.identity(), core.context.keys.peer());
             let bounds = Bounds::from(&core.context.config.kad);
-            let Some(table) = table(core) else { return };
-            match keep(table.store_mut(), us, record, wall_clock_ms(), bounds) {
+            let kad = core.swarm.behaviour_mut().kad.as_mut();
+            let Some(kad) = kad else { return };
+            match kad.keep_record(us, record, wall_clock_ms(), bounds) {
                 Ok(Kept::New | Kept::Newer) => core.context.outlet.add("records-kept", 1),
                 Ok(Kept::Same) => {}
                 Err(error) => {

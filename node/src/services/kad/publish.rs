@@ -13,10 +13,11 @@ use crate::api::Event;
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::kad::{AddressRecord, address_key};
+use crate::scope::Scope;
 use crate::wall_clock::wall_clock_ms;
 
-use super::Kad;
 use super::queries::Purpose;
+use super::{Kad, table};
 
 /// Addresses change in groups; this pause lets one record tell of all.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -46,8 +47,24 @@ impl Kad {
 
     /// The own addresses may be others now.
     pub(super) fn on_addresses_changed(&mut self, core: &mut Core) {
-        if self.publishing.begun && core.public_addresses() != self.publishing.addresses {
+        if self.publishing.begun && recorded(core) != self.publishing.addresses {
             self.publishing.publish_at = Some(Instant::now() + SETTLE);
+        }
+    }
+
+    /// A peer is connected, who may be farther away than all others: what the own record says of addresses
+    /// nearer than that must not be known any longer.
+    pub(super) fn on_farther_peers(&mut self, core: &mut Core) {
+        let farthest = core.links.farthest();
+        let mut published = self.publishing.addresses.iter();
+        if published.all(|address| farthest.may_know(address)) {
+            return;
+        }
+        self.publishing.addresses.clear();
+        self.publishing.publish_at = Some(Instant::now());
+        let key = address_key(&core.context.keys.identity());
+        if let Some(table) = table(core) {
+            table.remove_record(&key);
         }
     }
 
@@ -73,7 +90,7 @@ impl Kad {
         let out_there = found.map_or(0, |record| record.version.saturating_add(1));
         let next = self.publishing.version.saturating_add(1);
         let version = now_ms.max(out_there).max(next);
-        let addresses = core.public_addresses();
+        let addresses = recorded(core);
         let life = core.context.config.kad.record_ttl;
         let expires_ms = now_ms.saturating_add(life.as_millis_u64());
         let keys = &core.context.keys;
@@ -119,5 +136,77 @@ impl Kad {
     fn publish_later(&mut self, core: &mut Core) {
         let pause = self.publishing.backoff.fail(&core.context.config.dial);
         self.publishing.publish_at = Some(Instant::now() + pause);
+    }
+}
+
+/// Where the own record says that the node is. It stays with others for days, who hand it to peers that
+/// are connected with them later: it names an address of a local network only where there is no other.
+fn recorded(core: &Core) -> Vec<Multiaddr> {
+    let mut addresses = core.public_addresses();
+    let is_public = |address: &Multiaddr| Scope::of(address) == Scope::World;
+    if addresses.iter().any(is_public) {
+        addresses.retain(is_public);
+    }
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::core::links::Link;
+    use crate::core::signal::Signal;
+    use crate::services::{Service, fake};
+
+    use libp2p::PeerId;
+    use libp2p::core::ConnectedPoint;
+    use libp2p::kad::store::RecordStore;
+    use libp2p::swarm::ConnectionId;
+
+    fn comes(core: &mut Core, kad: &mut Kad, number: usize, from: &str) {
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: fake::address("/ip4/192.168.1.2/tcp/4150"),
+            send_back_addr: fake::address(from),
+        };
+        let peer = PeerId::random();
+        let connection = ConnectionId::new_unchecked(number);
+        core.links.add(connection, Link::new(peer, &endpoint));
+        let connected = Signal::Connected {
+            peer,
+            connection,
+            endpoint,
+        };
+        kad.on_signal(core, &connected);
+    }
+
+    #[test]
+    fn the_own_record_is_renewed_before_a_peer_from_afar_asks_for_it() {
+        let mut config = Config::default();
+        (config.kad.enabled, config.kad.walk) = (true, true);
+        let (mut core, _) = fake::core(config);
+        let mut kad = Kad::default();
+        kad.publishing.begun = true;
+        kad.publishing.addresses = vec![fake::address("/ip4/192.168.1.2/tcp/4150")];
+        let key = address_key(&core.context.keys.identity());
+        let own = Record::new(key.clone(), vec![1]);
+        let table = table(&mut core).expect("Kademlia is on");
+        table.put_record(own, Quorum::One).expect("there is room");
+        comes(&mut core, &mut kad, 1, "/ip4/192.168.1.7/tcp/1");
+        assert_eq!(kad.publishing.publish_at, None);
+        comes(&mut core, &mut kad, 2, "/ip4/198.51.100.7/tcp/1");
+        assert!(kad.publishing.publish_at.is_some());
+        let table = super::table(&mut core).expect("Kademlia is on");
+        assert!(table.store_mut().get(&key).is_none());
+    }
+
+    #[test]
+    fn a_record_names_no_private_address_beside_a_public_one() {
+        let (mut core, _) = fake::core(Config::default());
+        let [home, public] = ["/ip4/192.168.1.2/tcp/1", "/ip4/192.0.2.1/tcp/1"].map(fake::address);
+        comes(&mut core, &mut Kad::default(), 1, "/ip4/192.168.1.7/tcp/1");
+        core.swarm.add_external_address(home.clone());
+        assert_eq!(recorded(&core), [home]);
+        core.swarm.add_external_address(public.clone());
+        assert_eq!(recorded(&core), [public]);
     }
 }

@@ -27,6 +27,7 @@ use crate::discovery::rendezvous::{
 use crate::identity::IdentityId;
 use crate::protocol::Reason;
 use crate::protocol::frame::FrameError;
+use crate::scope::Scope;
 use crate::window_counts::{WhenFull, WindowCounts};
 
 use super::Service;
@@ -49,6 +50,8 @@ const COUNTED_MAX: usize = 1_024;
 struct Point {
     /// Whether it has our addresses.
     registered: Registered,
+    /// How far the nearest reaches of the addresses that it has.
+    nearest: Option<Scope>,
     /// It has lied, and is not asked again.
     distrusted: bool,
     /// What it is being asked.
@@ -102,6 +105,7 @@ impl Service for Points {
             Signal::Identified { peer, info, .. } => self.on_identified(core, *peer, info),
             Signal::PeerGone(peer) => self.on_point_gone(*peer),
             Signal::ReachChanged => self.register_everywhere(core),
+            Signal::Connected { .. } => self.register_where_too_much_is_told(core),
             Signal::Seek {
                 identity,
                 by: LookupMethod::Rendezvous,

@@ -6,16 +6,17 @@
 
 use std::time::{Duration, Instant};
 
-use libp2p::PeerId;
 use libp2p::core::PeerRecord;
 use libp2p::request_response::OutboundRequestId;
+use libp2p::{Multiaddr, PeerId};
 
 use crate::api::Event;
 use crate::core::Core;
 use crate::discovery::rendezvous::{Request, Response, namespace, renew_after};
 use crate::protocol::Reason;
+use crate::scope::Scope;
 
-use super::{ADDRESSES_MAX, Points, Silence};
+use super::{ADDRESSES_MAX, Point, Points, Silence};
 
 /// The pause before a refused registration is tried again.
 const RETRY: Duration = Duration::from_mins(1);
@@ -54,6 +55,17 @@ impl Points {
         }
     }
 
+    /// A peer is connected, who may be farther away than all others: points that have an address which
+    /// must not be known any longer are given others.
+    pub(super) fn register_where_too_much_is_told(&mut self, core: &mut Core) {
+        let farthest = core.links.farthest();
+        let tells = |point: &Point| point.nearest.is_some_and(|nearest| nearest < farthest);
+        let points = self.all.iter().filter(|(_, point)| tells(point));
+        for point in points.map(|(point, _)| *point).collect::<Vec<_>>() {
+            self.register_at(core, point);
+        }
+    }
+
     /// A registration has to be renewed, or the pause after a refusal is over.
     pub(super) fn renew_at(&mut self, core: &mut Core, point: PeerId) {
         if let Some(state) = self.all.get_mut(&point) {
@@ -83,12 +95,18 @@ impl Points {
         // The point tells them to whoever asks.
         let farthest = core.links.farthest();
         addresses.retain(|address| farthest.may_know(address));
+        // It keeps them for hours, and may tell who comes later.
+        let is_public = |address: &Multiaddr| Scope::of(address) == Scope::World;
+        if addresses.iter().any(is_public) {
+            addresses.retain(is_public);
+        }
         // Without an address it is tried again when there is one.
         if addresses.is_empty() {
             return;
         }
         addresses.sort_unstable();
         addresses.truncate(ADDRESSES_MAX);
+        state.nearest = addresses.iter().map(Scope::of).min();
         let record = match PeerRecord::new(core.context.keys.transport(), addresses) {
             Ok(record) => record.into_signed_envelope().into_protobuf_encoding(),
             Err(error) => return tracing::warn!(%error, "cannot sign our addresses"),
