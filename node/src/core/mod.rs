@@ -198,6 +198,9 @@ impl Core {
         if let Some(tests) = behaviour.autonat_client.as_mut() {
             tests.trusts(peer, true);
         }
+        if let Some(local) = behaviour.local.as_mut() {
+            local.trusts(peer, true);
+        }
         if let Some(protocol) = behaviour.protocol.as_mut() {
             protocol.wants(peer, true);
             for connection in self.links.unproved(&peer) {
@@ -215,6 +218,9 @@ impl Core {
         behaviour.identify.trusts(*peer, false);
         if let Some(tests) = behaviour.autonat_client.as_mut() {
             tests.trusts(*peer, false);
+        }
+        if let Some(local) = behaviour.local.as_mut() {
+            local.trusts(*peer, false);
         }
         if let Some(protocol) = behaviour.protocol.as_mut() {
             protocol.wants(*peer, false);

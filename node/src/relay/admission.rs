@@ -32,9 +32,10 @@ const PROVED_MAX: usize = 64;
 /// one has 103 before others come, and two have 123.
 const PLACE_SHARE: usize = 4;
 const NET_SHARE: usize = 16;
-/// Of circuits, which are few, one machine or home has at most so many times those that are left: of 16
-/// one has 11 before others come, and two have 15.
+/// Of circuits, which are few, one machine or home, and one network, have at most so many times those that
+/// are left: of 16 one machine has 11 before others come, and one network 12.
 const CIRCUIT_SHARE: usize = 2;
+const CIRCUIT_NET_SHARE: usize = 3;
 const HOUR: Duration = Duration::from_hours(1);
 
 listed! {
@@ -307,7 +308,7 @@ impl State {
             strangers.map(|(_, place)| &place.origin),
             origin,
             places_max,
-            PLACE_SHARE,
+            (PLACE_SHARE, NET_SHARE),
         )
     }
 
@@ -335,7 +336,7 @@ impl State {
             strangers.map(|circuit| &circuit.origin),
             &origin,
             circuits_max,
-            CIRCUIT_SHARE,
+            (CIRCUIT_SHARE, CIRCUIT_NET_SHARE),
         )
     }
 
@@ -346,12 +347,12 @@ impl State {
 }
 
 /// Whether one more from `origin` gets one of so many places, those at `taken` being taken; one machine
-/// or home has at most `share` times as many as are left.
+/// or home, and one network, have at most so many times as many as are left.
 fn has_room<'a>(
     taken: impl Iterator<Item = &'a Origin>,
     origin: &Origin,
     places_max: usize,
-    share: usize,
+    (place_share, net_share): (usize, usize),
 ) -> bool {
     let (mut all, mut of_place, mut of_net) = (0, 0, 0);
     for other in taken {
@@ -360,7 +361,7 @@ fn has_room<'a>(
         of_net += usize::from(other.net == origin.net);
     }
     let left = places_max.saturating_sub(all);
-    of_place < share * left && of_net < NET_SHARE * left
+    of_place < place_share * left && of_net < net_share * left
 }
 
 #[cfg(test)]

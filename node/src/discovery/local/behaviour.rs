@@ -1,6 +1,6 @@
 //! Local discovery as a libp2p behaviour: it tells of neighbours that come and go.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub struct Behaviour {
     interfaces: BTreeMap<Ipv4Addr, Interface>,
     listens: ListenAddresses,
     neighbours: Neighbours,
+    /// Whose addresses stay.
+    friends: BTreeSet<PeerId>,
     /// Rings when the first neighbour's time is over.
     expiry: Option<(Instant, Delay)>,
     queue: VecDeque<Seen>,
@@ -83,9 +85,19 @@ impl Behaviour {
             interfaces: BTreeMap::new(),
             listens: ListenAddresses::default(),
             neighbours: Neighbours::default(),
+            friends: BTreeSet::new(),
             expiry: None,
             queue: VecDeque::new(),
         })
+    }
+
+    /// Takes `peer` for a friend or a known node, whom no stranger pushes out, or for a stranger.
+    pub fn trusts(&mut self, peer: PeerId, trusted: bool) {
+        if trusted {
+            self.friends.insert(peer);
+        } else {
+            self.friends.remove(&peer);
+        }
     }
 
     fn poll_changes(&mut self, cx: &mut Context<'_>) {
@@ -154,23 +166,25 @@ impl Behaviour {
         let ttl = Duration::from_secs(neighbour.ttl_s.into()).min(self.settings.ttl);
         let until = Instant::now() + ttl;
         let (mut new, mut pushed_out) = (Vec::new(), Vec::new());
+        let mut is_full = false;
         for address in neighbour.addresses {
             let Ok(address) = address.with_p2p(neighbour.peer) else {
                 continue;
             };
             let found = (neighbour.peer, address);
-            match self.neighbours.note(found.clone(), until) {
+            match self.neighbours.note(found.clone(), until, &self.friends) {
                 Noted::New(other) => {
                     new.push(found);
                     pushed_out.extend(other);
                 }
                 Noted::Again => {}
+                Noted::Refused => is_full = true,
             }
         }
         if pushed_out.iter().any(|(peer, _)| *peer == neighbour.peer) {
             self.limit_reached("mdns-addresses");
         }
-        if pushed_out.iter().any(|(peer, _)| *peer != neighbour.peer) {
+        if is_full || pushed_out.iter().any(|(peer, _)| *peer != neighbour.peer) {
             self.limit_reached("mdns-neighbours");
         }
         // What came and went with one answer was never there: nothing would tell that it is gone.

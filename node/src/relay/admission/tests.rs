@@ -158,6 +158,39 @@ fn who_comes_first_with_circuits_keeps_out_neither_friends_nor_others() {
 }
 
 #[test]
+fn one_network_leaves_circuits_to_others_however_many_machines_it_has() {
+    let check = |of_net: fn(u8) -> String, other: &str| {
+        let policy = AdmissionPolicy::new(&Relay::default());
+        let now = Instant::now();
+        let opens = |address: &Multiaddr| {
+            let peer = PeerId::random();
+            let admits = policy.admits(RequestKind::Connect, peer, address, now);
+            if admits {
+                policy.gives_circuit(peer, address, now);
+            }
+            admits
+        };
+        let address = |text: &str| text.parse().expect("an address");
+        let mut held = 0;
+        for machine in 1..=9 {
+            let machine = address(&of_net(machine));
+            held += (0..50).filter(|_| opens(&machine)).count();
+        }
+        assert_eq!(held, 12, "{other}");
+        let other = address(other);
+        assert_eq!((0..50).filter(|_| opens(&other)).count(), 3);
+    };
+    check(
+        |machine| format!("/ip4/1.1.1.{machine}/tcp/1"),
+        "/ip4/2.2.2.2/tcp/1",
+    );
+    check(
+        |home| format!("/ip6/2001:db8:1:{home}::1/tcp/1"),
+        "/ip6/2001:db8:2::1/tcp/1",
+    );
+}
+
+#[test]
 fn a_circuit_is_counted_until_it_ends_or_does_not_come_about() {
     let policy = AdmissionPolicy::new(&Relay {
         max_circuits: 2,
