@@ -8,8 +8,9 @@ use crate::{
     headline::{self, Finding},
     in_cell::InCell,
     key::Labels,
-    record::{Record, Variant},
+    record::Record,
     stats::{self, PAIRS_MIN},
+    whole::whole_seeds,
 };
 
 /// Names in one warning before the rest is counted.
@@ -276,15 +277,6 @@ fn undecided(record: &Record, all: &mut Vec<String>) {
             ));
         }
     }
-}
-
-/// Seeds that were played to their end.
-pub(crate) fn whole_seeds(variant: &Variant) -> usize {
-    variant
-        .seeds
-        .iter()
-        .filter(|seed| seed.failure.is_none())
-        .count()
 }
 
 fn seed_list(seeds: &[&str]) -> String {

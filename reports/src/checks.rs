@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    asked::expected_unit,
     fields::{Fields, cell_name},
     format::{figure, plural},
-    headline,
     record::{Expectation, Judged, Record},
 };
 
@@ -68,7 +68,7 @@ fn subject_of_one_cell(
 
 fn check(record: &Record, fields: &Fields<'_>, line: &[&Expectation]) -> Check {
     let first = line[0];
-    let unit = headline::expected_unit(record, first);
+    let unit = expected_unit(record, first);
     let figures: Vec<&Judged> = line.iter().flat_map(|e| &e.figures).collect();
     let shown = |judged: &Judged| {
         let value = judged.value.map(|value| figure(value, &unit));

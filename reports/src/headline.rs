@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    advice::whole_seeds,
+    asked::{asked, unit_of},
     fields::Fields,
     format::{self, figure_beside, interval_parts, plural, unit_of_difference},
-    key::{Key, Labels},
+    key::Key,
     matrix::matrices,
-    record::{Difference, Expectation, Interval, Metric, Producer, Record},
+    record::{Difference, Expectation, Interval, Producer, Record},
     stats::{PAIRS_MIN, Stat},
+    whole::whole_seeds,
 };
 
 /// A row of the headline table: one figure in every variant.
@@ -38,19 +39,6 @@ const SHOWN_STATS: [Stat; 3] = [Stat::P50, Stat::P95, Stat::P99];
 pub fn named(record: &Record) -> Vec<Key> {
     let mut all = asked(record);
     for key in record.expectations.iter().filter_map(Expectation::subject) {
-        if !all.contains(&key) {
-            all.push(key);
-        }
-    }
-    all
-}
-
-/// The figures of its `report` and of its charts.
-pub fn asked(record: &Record) -> Vec<Key> {
-    let charts = record.charts.iter().map(|chart| &chart.y);
-    let mut all: Vec<Key> = Vec::new();
-    for figure in record.report.iter().chain(charts) {
-        let key = Key::read(figure);
         if !all.contains(&key) {
             all.push(key);
         }
@@ -137,34 +125,6 @@ pub fn labelled_rows(record: &Record) -> Vec<Row> {
             && is_usual(&row.key)
     };
     all_rows(record).into_iter().filter(shown).collect()
-}
-
-/// The unit of a figure; empty if no seed has it.
-pub fn unit_of(record: &Record, key: &Key) -> String {
-    let mut seeds = record.variants.iter().flat_map(|variant| &variant.seeds);
-    let whole = key.without_stat();
-    let unit = match seeds.find_map(|seed| seed.metrics.get(&*whole)) {
-        Some(Metric::Distribution { unit, .. } | Metric::Value { unit, .. }) => unit,
-        None => "",
-    };
-    key.stat().map_or(unit, |stat| stat.unit(unit)).to_owned()
-}
-
-/// The unit of the figures that an expectation speaks of; empty if no seed has them.
-///
-/// Labels are left aside: without them, an expectation speaks of every cell of a grid, and all
-/// cells have the metric's unit.
-pub fn expected_unit(record: &Record, expectation: &Expectation) -> String {
-    let first = expectation.figures.first().map(|judged| judged.key.clone());
-    let Some(asked) = first.or_else(|| expectation.subject()) else {
-        return String::new();
-    };
-    let bare = |key: &Key| key.with_labels(Labels::NONE);
-    let asked = bare(&asked);
-    let mut variants = record.variants.iter();
-    let mut keys = variants.by_ref().flat_map(|variant| variant.summary.keys());
-    keys.find(|key| bare(key) == asked)
-        .map_or_else(String::new, |key| unit_of(record, key))
 }
 
 /// What a difference says.

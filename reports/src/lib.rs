@@ -41,6 +41,7 @@
 
 pub mod advice;
 pub mod answer;
+pub mod asked;
 pub mod audit;
 pub mod chart;
 pub mod checks;
@@ -61,6 +62,7 @@ pub mod schema;
 pub mod stats;
 pub mod summary_md;
 pub mod table;
+mod whole;
 pub mod write;
 
 pub use error::Error;

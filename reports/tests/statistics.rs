@@ -3,7 +3,7 @@
 mod fixture;
 
 use orrery_reports::{
-    headline,
+    asked,
     key::Key,
     record::{Metric, Record},
     stats::{Recorder, summarise},
@@ -47,7 +47,7 @@ fn an_expectation_on_all_cells_of_a_grid_has_their_unit() {
     ] {
         let mut expectation = record.expectations[0].clone();
         expectation.expr = expr.into();
-        let found = headline::expected_unit(&record, &expectation);
+        let found = asked::expected_unit(&record, &expectation);
         assert_eq!(found, expected, "{expr}");
     }
 }

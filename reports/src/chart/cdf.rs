@@ -8,8 +8,8 @@ use super::{
     saved::Data,
 };
 use crate::{
+    asked,
     format::count,
-    headline,
     key::Key,
     record::{Metric, Record},
     stats::{decode, interval, scale_of},
@@ -31,7 +31,7 @@ pub(crate) fn figures(record: &Record) -> Vec<Figure> {
 
 /// The figure of one distribution, if it has a sample.
 pub(crate) fn of(record: &Record, name: &Key) -> Option<Figure> {
-    figure_of(record, name, &headline::unit_of(record, name))
+    figure_of(record, name, &asked::unit_of(record, name))
 }
 
 fn figure_of(record: &Record, name: &Key, unit: &str) -> Option<Figure> {

@@ -18,6 +18,7 @@ mod ledger;
 mod matrices;
 mod opening;
 mod origin;
+mod parts;
 mod runs;
 mod tables;
 
@@ -29,6 +30,8 @@ use crate::{
 };
 
 use lead::Lead;
+pub use parts::table;
+use parts::{Part, concat, seed_anchor};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -100,50 +103,6 @@ pub fn page(record: &Record) -> Result<String, Error> {
 const FOOTER: &str = "<footer class=\"note\">Beside this file: result.json (everything, with whole \
     histograms), metrics.csv (one figure a line), summary.md (for a pull request).</footer>\n";
 
-/// A part of the page under a heading of its own.
-struct Part {
-    /// Its anchor.
-    id: &'static str,
-    title: &'static str,
-    /// Markup; a part without any is left out.
-    body: String,
-    /// Whether only its heading shows at first.
-    folded: bool,
-}
-
-impl Part {
-    fn open(id: &'static str, title: &'static str, body: String) -> Self {
-        Self {
-            id,
-            title,
-            body,
-            folded: false,
-        }
-    }
-
-    fn folded(id: &'static str, title: &'static str, body: String) -> Self {
-        Self {
-            folded: true,
-            ..Self::open(id, title, body)
-        }
-    }
-
-    fn markup(&self) -> String {
-        let Self {
-            id, title, body, ..
-        } = self;
-        if self.folded {
-            // A link to an anchor within opens the part.
-            format!(
-                "<details class=\"part\"><summary><h2>{title}</h2></summary>\n<div \
-                 id=\"{id}\">{body}</div></details>\n"
-            )
-        } else {
-            format!("<section id=\"{id}\"><h2>{title}</h2>\n{body}</section>\n")
-        }
-    }
-}
-
 /// Links to all parts.
 fn contents(parts: &[&Part]) -> String {
     let link = |part: &&Part| format!("<li><a href=\"#{}\">{}</a></li>", part.id, part.title);
@@ -168,40 +127,4 @@ pub fn document(title: &str, body: &str) -> String {
 /// A figure as markup: heading, legend, drawing and caption.
 pub fn figure(figure: &Figure) -> String {
     figures::markup(figure)
-}
-
-/// A table in a box that scrolls on its own: head cells, then rows of cells that are markup.
-pub fn table(head: &[String], rows: &[Vec<String>]) -> String {
-    let mut out = String::from("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>");
-    for cell in head {
-        put!(out, "<th scope=\"col\">{cell}</th>");
-    }
-    out.push_str("</tr></thead>\n<tbody>\n");
-    for row in rows {
-        out.push_str("<tr>");
-        for (place, cell) in row.iter().enumerate() {
-            if place == 0 {
-                put!(out, "<th scope=\"row\">{cell}</th>");
-            } else {
-                put!(out, "<td>{cell}</td>");
-            }
-        }
-        out.push_str("</tr>\n");
-    }
-    out.push_str("</tbody></table></div>\n");
-    out
-}
-
-fn concat(parts: impl Iterator<Item = String>) -> String {
-    parts.collect::<Vec<String>>().concat()
-}
-
-/// The anchor of a seed's line, made of letters that need no escaping.
-fn seed_anchor(variant: usize, seed: &str) -> String {
-    let seed: String = seed
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(40)
-        .collect();
-    format!("seed-{variant}-{seed}")
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{Asked, Cell, Matrix, PAGE_MAX, PANELS_MAX, Panel, Scale};
 use crate::{
-    advice::whole_seeds,
+    asked::{asked, unit_of},
     fields::Fields,
-    headline,
     key::Key,
     record::{Chart, Dimension, Interval, Producer, Record},
     stats::Stat,
+    whole::whole_seeds,
 };
 
 /// The statistic of a distribution that is shown where no expectation names one.
@@ -71,7 +71,7 @@ fn by_figure(record: &Record, fields: &Fields<'_>) -> BTreeMap<Key, Found> {
                 continue;
             };
             let found = all.entry(of_grid.figure).or_insert_with(|| Found {
-                unit: headline::unit_of(record, key),
+                unit: unit_of(record, key),
                 ..Found::default()
             });
             let places = std::iter::once(place).chain(of_grid.cell).collect();
@@ -86,7 +86,7 @@ fn chosen(record: &Record, fields: &Fields<'_>, found: &BTreeMap<Key, Found>) ->
     let mut chosen: Vec<Key> = Vec::new();
     let expected = record.expectations.iter().filter_map(|e| e.figures.first());
     let expected = expected.filter_map(|judged| Some(fields.locate(&judged.key)?.figure));
-    for figure in headline::asked(record).into_iter().chain(expected) {
+    for figure in asked(record).into_iter().chain(expected) {
         if found.contains_key(&figure) && !chosen.contains(&figure) {
             chosen.push(figure);
         }
