@@ -236,7 +236,8 @@ fn read_token(tokens: &[&str], at: usize, room: &mut Room) -> usize {
         }));
         return end;
     }
-    if ITEMS.contains(&token) {
+    // A lifetime may be called as an item is.
+    if ITEMS.contains(&token) && before != "'" {
         let name = tokens[at + 1..].iter().find(|name| is_name(name));
         room.defines.extend(name.map(|name| (*name).to_owned()));
         return at + 1;
@@ -385,7 +386,10 @@ mod tests {
             ),
             ("c/src/a/b.rs", "use super::A;\nfn g() {}\n"),
             ("c/src/a/fake.rs", "use crate::b::B;\n"),
-            ("c/src/b.rs", "pub struct B;\nfn h(_: crate::a::A) {}\n"),
+            (
+                "c/src/b.rs",
+                "pub struct B;\nfn h(_: &'static crate::a::A) {}\n",
+            ),
         ];
         check(
             &files,

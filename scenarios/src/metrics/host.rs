@@ -1,9 +1,7 @@
 //! When hosts that come and go are there: needs a group with `churn`.
 
+use super::source::CHURN;
 use super::{Definition, at_end, latency, measured, value};
-
-/// What scenarios with such a group have among the kinds that metrics need.
-pub const CHURN: &str = "churn";
 
 /// By group.
 const fn by_group(metric: Definition) -> Definition {

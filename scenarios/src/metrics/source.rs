@@ -6,6 +6,9 @@
 use orrery_node::api::measure::Needed;
 use orrery_node::config::Config;
 
+/// What scenarios in whose groups hosts come and go have among the kinds that metrics need.
+pub const CHURN: &str = "churn";
+
 /// What gives a metric its figures where no kind of workload does.
 #[derive(Debug, Clone, Copy)]
 pub enum Source {

@@ -44,7 +44,6 @@ pub use down::Down;
 pub use links::{Gone, Kinds};
 pub(crate) use observer::NodeObserver;
 use run::Run;
-pub use verdict::MISSED_MEANINGS;
 
 /// Simulated time between two tellings of progress.
 const STRIDE: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::quantity::{Expected, bits_per_second, bytes, share_ppm, time_ns};
 use crate::format::reading::source;
 use crate::format::reading::tree::Entry;
-use crate::metrics::host::CHURN;
+use crate::metrics::source::CHURN;
 use crate::metrics::source::Sources;
 use crate::metrics::{self, Definition, METRICS, STATS, Shape, Span};
 

@@ -37,7 +37,7 @@ use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::quantity::time_ns;
 use crate::format::reading::reader::{Reader, fields_of};
 use crate::format::reading::tree::Table;
-use crate::metrics::host::CHURN;
+use crate::metrics::source::CHURN;
 use crate::metrics::source::Sources;
 use crate::profiles::Profiles;
 use crate::workload::{Action, WorkloadFields};

@@ -162,47 +162,6 @@ fn not_drained(state: &State, author: u32, reader: u32) -> &'static str {
     }
 }
 
-/// Causes of missed posts, and what each means.
-pub const MEANINGS: &[(&str, &str)] = &[
-    (
-        "author-down",
-        "the reader still pulled, and failed to, when the drain ended: the author's node did not run",
-    ),
-    (
-        "granted-behind-timestamp",
-        "it was granted after the reader had newer posts of its author, and the reader asks by timestamp",
-    ),
-    ("lost-by-author", "the author's own disk has lost it"),
-    (
-        "not-connected",
-        "the reader still pulled, and failed to, when the drain ended: it was not connected with the author",
-    ),
-    (
-        "reader-down",
-        "the reader's node did not run when the drain ended",
-    ),
-    (
-        "reader-not-drained",
-        "the reader still pulled something, or failed to, when the drain ended",
-    ),
-    (
-        "reader-without-feeds",
-        "the reader's node does not take part in the exchange of feeds",
-    ),
-    (
-        "stamped-behind-timestamp",
-        "its stamp is not above that of another post that the reader had, and the reader asks by timestamp",
-    ),
-    (
-        "too-large-for-relay",
-        "no circuit through the relay carries it, or another that has to come before it",
-    ),
-    (
-        "unknown",
-        "nothing explains it: a defect, and the run fails",
-    ),
-];
-
 /// Pulls every host's plug, and reads from its disk what its node would find
 /// at the next start. Returns the acknowledged posts that authors have lost.
 fn inspect(run: &Run) -> Result<BTreeSet<OpId>, String> {

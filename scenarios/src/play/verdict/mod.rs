@@ -30,7 +30,6 @@ use crate::workload::feed::metrics::{FEED_REFUSED, PULL_LATENCY, PULL_SUCCESS};
 use crate::workload::not_done::{NotDone, Reason};
 use crate::workload::{self, Ended, Results};
 use crate::world::Step;
-pub use feeds::MEANINGS as MISSED_MEANINGS;
 use metrics::Metrics;
 
 /// Names of stalled hosts in a failure's text.

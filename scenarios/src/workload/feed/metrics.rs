@@ -1,7 +1,7 @@
 //! Posts and pulls: what was asked of nodes, delivered, missed, and lost from disks.
 
+use super::missed::MEANINGS;
 use crate::metrics::{Definition, at_end, latency, measured, not_done, value};
-use crate::play::MISSED_MEANINGS;
 
 /// Kinds of workload that write posts.
 const FEED: &[&str] = &["post", "late-grant"];
@@ -35,7 +35,7 @@ crate::metrics! {
         FEED_MISSED_FOREVER = measured(Definition {
             lost: Some("pairs of a post and an intended reader that never received it"),
             labels: &["cause"],
-            values: MISSED_MEANINGS,
+            values: MEANINGS,
             ..value(
                 "feed.missed_forever",
                 "1",
