@@ -200,3 +200,136 @@ fn what_others_cause_fills_no_log() {
         .find(|line| line.contains("more lines of `dial-failed`"));
     assert!(told.is_some(), "{text}");
 }
+
+#[test]
+fn a_folder_that_others_may_change_is_not_used() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let mode = |mode| fs::set_permissions(&folder, Permissions::from_mode(mode));
+    for open in [0o777, 0o770, 0o702, 0o1777] {
+        mode(open).expect("changed");
+        for verb in [&["run"][..], &["timeline"], &["init"], &["keys", "show"]] {
+            ends(&folder, verb, &[], 6, "chmod 700");
+        }
+    }
+    mode(0o755).expect("changed");
+    ends(&folder, &["timeline"], &[], 0, "");
+}
+
+#[test]
+fn what_a_command_that_starts_the_node_meets_is_told() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    for text in ["one", "two"] {
+        ends(&folder, &["post", text, "--to", "public"], &[], 0, "");
+    }
+    let identity = fs::read_dir(folder.join("identities")).expect("made");
+    let identity = identity.map(|entry| entry.expect("reads").path());
+    let identity = identity.last().expect("one");
+    let log = fs::read_dir(identity.join("logs")).expect("made");
+    let log = log.map(|entry| entry.expect("reads").path()).last();
+    let second = log.expect("one").join("00000001.op");
+    let mut bytes = fs::read(&second).expect("is there");
+    bytes.push(0);
+    fs::write(&second, bytes).expect("written");
+    fs::write(identity.join("proofs"), "?").expect("written");
+    fs::remove_file(folder.join("index.redb")).expect("removed");
+    let output = run(&folder, &["--log", "off", "timeline"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
+    for part in ["set aside", "00000001.op", "made anew", "new card"] {
+        assert!(told.contains(part), "{told}");
+    }
+    let output = run(&folder, &["timeline"], &[]);
+    assert_eq!(output.stderr, b"", "it is told once");
+}
+
+#[test]
+fn an_index_that_was_left_where_a_node_is_made_anew_is_put_aside() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    ends(&folder, &["post", "hello", "--to", "public"], &[], 0, "");
+    fs::remove_dir_all(folder.join("identities")).expect("removed");
+    fs::remove_dir_all(folder.join("keys")).expect("removed");
+    ends(&folder, &["init"], &[], 0, "made a node");
+    ends(&folder, &["timeline"], &[], 0, "another identity");
+    ends(&folder, &["post", "anew", "--to", "public"], &[], 0, "");
+    assert!(folder.join("index.redb.damaged").exists());
+}
+
+#[test]
+fn contacts_that_are_damaged_where_the_index_is_lost_can_be_begun_anew() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    ends(&folder, &["post", "hello", "--to", "public"], &[], 0, "");
+    let identity = fs::read_dir(folder.join("identities")).expect("made");
+    let identity = identity.map(|entry| entry.expect("reads").path()).last();
+    fs::write(identity.expect("one").join("contacts"), "?").expect("written");
+    fs::remove_file(folder.join("index.redb")).expect("removed");
+    ends(&folder, &["timeline"], &[], 6, "is damaged");
+    ends(
+        &folder,
+        &["reindex", "--forget-contacts"],
+        &[],
+        0,
+        "1 posts read",
+    );
+    ends(&folder, &["timeline"], &[], 0, "hello");
+}
+
+/// A terminal: the end that a program gets, and the other.
+fn terminal() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&ours)
+        .and_then(|()| unlockpt(&ours))
+        .expect("opened");
+    let name = ptsname(&ours, Vec::new()).expect("it has a name");
+    let name = name.into_string().expect("ASCII");
+    let theirs = fs::OpenOptions::new().read(true).write(true).open(name);
+    (theirs.expect("opens").into(), ours)
+}
+
+#[test]
+fn a_prompt_is_left_by_any_signal_and_leaves_no_terminal_blind() {
+    use rustix::termios::{LocalModes, tcgetattr};
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let new = [("ORRERY_NEW_PASSPHRASE", "correct horse")];
+    ends(&folder, &["keys", "passphrase"], &new, 0, "");
+    for verb in [&["run"][..], &["timeline"], &["keys", "renew"]] {
+        for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+            let (theirs, ours) = terminal();
+            let is_shown = || {
+                let modes = tcgetattr(&theirs).expect("a terminal").local_modes;
+                modes.contains(LocalModes::ECHO)
+            };
+            assert!(is_shown());
+            let mut process = Command::new(env!("CARGO_BIN_EXE_orrery-node"))
+                .arg("--dir")
+                .arg(&folder)
+                .args(verb)
+                .env_remove("ORRERY_PASSPHRASE")
+                .stdin(theirs.try_clone().expect("a handle"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("runs");
+            while is_shown() {
+                assert_eq!(process.try_wait().expect("can be asked"), None);
+                std::thread::yield_now();
+            }
+            // No other process waits for the one that asks.
+            let right = [("ORRERY_PASSPHRASE", "correct horse")];
+            ends(&folder, &["timeline"], &right, 0, "");
+            let killed = Command::new("kill")
+                .args([signal, &process.id().to_string()])
+                .status();
+            assert!(killed.expect("runs").success());
+            let ended = process.wait().expect("ends");
+            assert_eq!(ended.code(), Some(code), "{verb:?} {signal}");
+            assert!(is_shown(), "{verb:?} {signal}");
+            drop(ours);
+        }
+    }
+}

@@ -18,7 +18,7 @@ use super::Failure;
 use super::args::{Action, Format};
 use super::folder::{Folder, Network};
 use super::names::{self, identity};
-use super::{print, search};
+use super::{owner, print, search};
 
 /// Longest file that is read as a post; the node's own bound is smaller.
 const POST_BYTES_MAX: u64 = 1024 * 1024;
@@ -128,7 +128,9 @@ pub async fn alone(folder: &Folder, mut command: Command) -> Result<Reply, Failu
         _ => Network::None,
     };
     let wants_card = matches!(command, Command::Card);
-    let (handle, _lock) = folder.start(network, Arc::new(Quiet)).await?;
+    let passphrase = folder.passphrase()?;
+    let started = folder.start(passphrase.as_ref(), network, Arc::new(Quiet));
+    let (handle, _lock) = started.await?;
     let reply = handle.command(command).await;
     handle.stop().await;
     if let (true, Ok(Reply::Card { card })) = (wants_card, &reply) {
@@ -149,12 +151,13 @@ pub fn not_running() -> Failure {
     Failure::Other("the node does not run; start it with `run`".to_owned())
 }
 
-/// Logs what a short-lived node does.
+/// Logs what a short-lived node does, and says what its owner should know.
 struct Quiet;
 
 impl Observer for Quiet {
     fn event(&self, event: &Event) {
         tracing::info!("{event:?}");
+        owner::tell(event);
     }
 }
 
@@ -320,10 +323,18 @@ fn show(reply: Reply, format: Format, wanted: Wanted) -> Result<(), Failure> {
             let mut peers = peers.iter();
             peers.try_for_each(|peer| print::print_line(&peer.to_string()))
         }
-        Reply::Timeline { posts, .. } => match format {
-            Format::Json => print::print_json(&posts),
-            Format::Text => print::print_posts(&posts),
-        },
+        Reply::Timeline { posts, cut } => {
+            match format {
+                Format::Json => print::print_json(&posts),
+                Format::Text => print::print_posts(&posts),
+            }?;
+            if cut {
+                print::tell(
+                    "older posts may be left out: too many that have expired are being cleared away",
+                );
+            }
+            Ok(())
+        }
         Reply::Reindexed { before, after, ops } => {
             print::print_line(&format!("{ops} posts read, state {after}"))?;
             if before == after {

@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,6 +71,25 @@ impl Folder {
         self.path.join(CONFIG_NAME)
     }
 
+    /// Refuses a folder that others may change, or that is another user's: who may rename what is in
+    /// it may put keys, contacts or a control socket of their own in the place of ours.
+    pub fn refuse_shared(&self) -> Result<(), Failure> {
+        refuse_exposed(&self.path, 0o022, 0o700)?;
+        let owner = match fs::metadata(&self.path) {
+            Ok(metadata) => metadata.uid(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Self::disk_failure(&self.path, &error)),
+        };
+        let me = rustix::process::geteuid();
+        if me.is_root() || owner == me.as_raw() {
+            return Ok(());
+        }
+        Err(Failure::Disk(format!(
+            "`{}` is another user's (uid {owner}); name a folder of your own with --dir",
+            self.path.display()
+        )))
+    }
+
     /// A failure to use `path`.
     pub fn disk_failure(path: &Path, error: &io::Error) -> Failure {
         Failure::Disk(format!("`{}`: {error}", path.display()))
@@ -118,34 +137,47 @@ impl Folder {
         self.path.join(KEYS_FILE).exists()
     }
 
-    /// The keys of the folder's node, and the passphrase that they are under. It is asked for where
-    /// it is needed.
-    pub fn keys(&self) -> Result<(Keys, Option<Passphrase>), Failure> {
+    /// The keys of the folder's node. A passphrase is asked for where they are under one.
+    pub fn keys(&self) -> Result<Keys, Failure> {
+        let passphrase = self.passphrase()?;
+        self.open_keys(passphrase.as_ref())
+    }
+
+    /// The passphrase that the keys are under, if they are: where it has to be typed that takes its time,
+    /// so that nothing is held meanwhile.
+    pub fn passphrase(&self) -> Result<Option<Passphrase>, Failure> {
         if !self.has_keys() {
             return Err(self.not_made());
         }
         refuse_exposed(&self.path.join(KEYS_DIR), 0o022, 0o700)?;
         refuse_exposed(&self.path.join(KEYS_FILE), 0o077, 0o600)?;
-        let disk = self.disk()?;
-        let (keys, passphrase) = match Keys::load(&disk) {
-            Err(KeysError::Locked) => {
-                let passphrase = passphrase::present(&self.path)?;
-                (Keys::unlock(&disk, Some(&passphrase))?, Some(passphrase))
+        match Keys::load(&self.disk()?) {
+            Err(KeysError::Locked) => passphrase::present(&self.path).map(Some),
+            other => {
+                other?;
+                Ok(None)
             }
-            other => (other?, None),
-        };
-        Ok((keys.ok_or_else(|| self.not_made())?, passphrase))
+        }
     }
 
-    /// As [`Folder::keys`], for who holds the folder's lock: what was left of a change of keys that
-    /// was never finished is removed first.
-    pub fn keys_under_lock(&self, _: &FolderLock) -> Result<(Keys, Option<Passphrase>), Failure> {
+    fn open_keys(&self, passphrase: Option<&Passphrase>) -> Result<Keys, Failure> {
+        let keys = Keys::unlock(&self.disk()?, passphrase)?;
+        keys.ok_or_else(|| self.not_made())
+    }
+
+    /// The keys that are under this `passphrase`, for who holds the folder's lock: what was left of a
+    /// change of keys that was never finished is removed first.
+    pub fn keys_under_lock(
+        &self,
+        _: &FolderLock,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Keys, Failure> {
         if self.has_keys()
             && let Err(error) = Keys::sweep(&self.disk()?)
         {
             tracing::warn!(%error, "what was left of an unfinished change of keys stays");
         }
-        self.keys()
+        self.open_keys(passphrase)
     }
 
     /// Keeps `keys` in place of those there are, under the passphrase, if there is one.
@@ -167,9 +199,10 @@ impl Folder {
 
     /// Begins without contacts where those of the folder's node are lost.
     pub fn forget_contacts(&self) -> Result<(), Failure> {
+        let passphrase = self.passphrase()?;
         let lock = FolderLock::take(&self.path)?;
         let disk = self.disk()?;
-        let (keys, _) = self.keys_under_lock(&lock)?;
+        let keys = self.keys_under_lock(&lock, passphrase.as_ref())?;
         let forgotten = Store::forget_contacts(&disk, keys.identity())
             .map_err(|error| Failure::Disk(error.to_string()))?;
         if forgotten {
@@ -188,15 +221,17 @@ impl Folder {
         ))
     }
 
-    /// Starts the folder's node in this process, which then holds the folder.
+    /// Starts the folder's node in this process, which then holds the folder, with the keys that are
+    /// under this `passphrase`.
     pub async fn start(
         &self,
+        passphrase: Option<&Passphrase>,
         network: Network,
         observer: Arc<dyn Observer>,
     ) -> Result<(NodeHandle, FolderLock), Failure> {
         let mut config = self.config()?;
         let lock = FolderLock::take(&self.path)?;
-        let (keys, _) = self.keys_under_lock(&lock)?;
+        let keys = self.keys_under_lock(&lock, passphrase)?;
         warn_of_end(&keys);
         let mut environment = environment(&self.path, &config.quic, &config.mdns, observer)
             .map_err(|error| Self::disk_failure(&self.path, &error))?;

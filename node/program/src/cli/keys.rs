@@ -1,7 +1,6 @@
 //! `keys`: what keys a folder's node has, and changing them while it does not run.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use data_encoding::BASE32_NOPAD;
@@ -10,33 +9,39 @@ use orrery_node::delegation::Delegation;
 use orrery_node::keys::{Keys, Rotation};
 use orrery_node::real::FolderLock;
 use orrery_node::revocation::{device_name, device_of};
-use orrery_node::store::Store;
+use orrery_node::store::{Store, StoreError};
 
 use super::args::{KeyKind, KeysAction};
 use super::folder::Folder;
-use super::print::{print_line, utc};
-use super::{Failure, passphrase};
+use super::print::{print_line, tell, utc};
+use super::{Failure, owner, passphrase};
 
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// A week before a certificate ends, it is said.
-const WARNING_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+const WARNING_MS: u64 = 7 * DAY_MS;
 
 /// Does `action` in `folder`, which nothing else may use meanwhile.
 pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
     if matches!(action, KeysAction::Show) {
-        return show(&folder.keys()?.0);
+        return show(&folder.keys()?);
     }
+    let passphrase = folder.passphrase()?;
+    let new = match action {
+        KeysAction::Passphrase { remove: false } => Some(passphrase::new()?),
+        KeysAction::Passphrase { remove: true }
+        | KeysAction::Show
+        | KeysAction::Rotate { .. }
+        | KeysAction::Renew { .. }
+        | KeysAction::Revoke { .. } => None,
+    };
     let lock = FolderLock::take(folder.path())?;
-    let (keys, passphrase) = folder.keys_under_lock(&lock)?;
+    let keys = folder.keys_under_lock(&lock, passphrase.as_ref())?;
+    let heard = Store::newer_serial(&folder.disk()?, keys.identity())
+        .map_err(|error| Failure::Disk(error.to_string()))?;
+    let keys = keys.having_heard(heard);
     let changed = match action {
         KeysAction::Show => return show(&keys),
-        KeysAction::Passphrase { remove } => {
-            let new = if *remove {
-                None
-            } else {
-                Some(passphrase::new()?)
-            };
-            return folder.save(&keys, new.as_ref());
-        }
+        KeysAction::Passphrase { .. } => return folder.save(&keys, new.as_ref()),
         KeysAction::Rotate {
             only,
             valid_for,
@@ -50,7 +55,7 @@ pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
                     encryption: *kind == KeyKind::Encryption,
                 },
             };
-            let rotated = keys.rotated(rotation, end_of(*valid_for))?;
+            let rotated = keys.rotated(rotation, end_of(folder, &keys, *valid_for)?)?;
             if *revoke {
                 let after_ms = last_good_ms(folder, &keys, *since)?;
                 rotated.revoked(keys.delegation().device, after_ms)?
@@ -63,7 +68,7 @@ pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
                 device: false,
                 encryption: false,
             };
-            keys.rotated(renewal, end_of(*valid_for))?
+            keys.rotated(renewal, end_of(folder, &keys, *valid_for)?)?
         }
         KeysAction::Revoke { device, since } => {
             let device = device_of(device).map_err(|error| Failure::Input(error.to_string()))?;
@@ -81,16 +86,36 @@ pub fn keys(folder: &Folder, action: &KeysAction) -> Result<(), Failure> {
 }
 
 /// The last moment of a device's logical clock at which what it signed is the owner's: now, or so
-/// long ago. Where the clock of the owner's posts is ahead of that, it is theirs.
+/// long ago.
 fn last_good_ms(folder: &Folder, keys: &Keys, since: Option<TimeSpan>) -> Result<u64, Failure> {
-    if let Some(since) = since {
-        return Ok(now_ms().saturating_sub(since.as_millis_u64()));
+    let clock_ms = clock_ms(folder, keys)?;
+    let Some(since) = since else {
+        return Ok(now_ms().max(clock_ms));
+    };
+    if is_far_ahead(clock_ms) {
+        return Err(Failure::Input(format!(
+            "--since: the clock of this node's posts shows {}, and all that was posted since it was set \
+             ahead would be revoked; leave --since away, or wait until then",
+            utc(clock_ms)
+        )));
     }
+    Ok(now_ms().saturating_sub(since.as_millis_u64()))
+}
+
+/// What the clock of the owner's posts shows: it is never set back. The store is opened for it.
+fn clock_ms(folder: &Folder, keys: &Keys) -> Result<u64, Failure> {
     let disk = folder.disk()?;
-    let clock_ms = Store::open(&Arc::clone(&disk), keys.clone())
-        .and_then(|store| store.clock_ms())
-        .map_err(|error| Failure::Disk(error.to_string()))?;
-    Ok(now_ms().max(clock_ms))
+    let failed = |error: StoreError| Failure::Disk(error.to_string());
+    let mut store = Store::open(&disk, keys.clone()).map_err(failed)?;
+    for event in store.opened().events() {
+        owner::tell(&event);
+    }
+    store.clock_ms().map_err(failed)
+}
+
+/// Whether the clock of the owner's posts shows so much more than the machine's that this must be said.
+fn is_far_ahead(clock_ms: u64) -> bool {
+    clock_ms > now_ms().saturating_add(DAY_MS)
 }
 
 /// Tells of a certificate that has ended or soon will: posts made later are refused.
@@ -106,8 +131,26 @@ pub fn warn_of_end(keys: &Keys) {
     }
 }
 
-fn end_of(valid_for: Option<TimeSpan>) -> Option<u64> {
-    valid_for.map(|span| now_ms().saturating_add(span.as_millis_u64()))
+/// When a certificate ends that is good for so long, by the clock of the owner's posts: they go by it.
+fn end_of(
+    folder: &Folder,
+    keys: &Keys,
+    valid_for: Option<TimeSpan>,
+) -> Result<Option<u64>, Failure> {
+    let Some(span) = valid_for else {
+        return Ok(None);
+    };
+    let clock_ms = clock_ms(folder, keys)?;
+    if is_far_ahead(clock_ms) {
+        tell(&format!(
+            "the clock of this node's posts shows {}: it was set ahead once, and the certificate's end is \
+             counted from there",
+            utc(clock_ms)
+        ));
+    }
+    Ok(Some(
+        now_ms().max(clock_ms).saturating_add(span.as_millis_u64()),
+    ))
 }
 
 /// Milliseconds since 1970.

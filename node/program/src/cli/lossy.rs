@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// How often a writer that has nothing to do looks for what it is to say by itself.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long a writer waits before it tries again where nothing can be written.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// What a writer says by itself.
 pub trait Remarks: Send {
     /// What is written once there is room again after `lost` lines were left out, if anything.
@@ -68,8 +71,7 @@ impl Lines {
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                // Who closed the pipe wants nothing more.
-                let _ = write_all(&theirs, out, remarks);
+                write_all(&theirs, out, remarks);
                 let mut queue = theirs.queue();
                 queue.closed = true;
                 queue.ended = true;
@@ -111,26 +113,43 @@ impl Lines {
     }
 }
 
-fn write_all(shared: &Shared, mut out: File, mut remarks: impl Remarks) -> io::Result<()> {
+/// Writes what comes until nothing more will, or the reader has closed the pipe and wants no more.
+fn write_all(shared: &Shared, mut out: File, mut remarks: impl Remarks) {
     loop {
         let (line, lost, closed) = next(shared);
-        if let Some(line) = &line {
-            out.write_all(line)?;
-        }
-        if lost > 0
-            && let Some(remark) = remarks.after_loss(lost)
-        {
-            writeln!(out, "{remark}")?;
+        let mut texts: Vec<_> = line.iter().cloned().collect();
+        if lost > 0 {
+            let remark = remarks.after_loss(lost);
+            texts.extend(remark.map(|remark| format!("{remark}\n").into_bytes()));
         }
         if line.is_none() {
-            for remark in remarks.due(closed) {
-                writeln!(out, "{remark}")?;
-            }
-            if closed {
-                return Ok(());
+            let due = remarks.due(closed).into_iter();
+            texts.extend(due.map(|remark| format!("{remark}\n").into_bytes()));
+        }
+        for text in texts {
+            if !write_patiently(&mut out, &text) {
+                return;
             }
         }
+        if line.is_none() && closed {
+            return;
+        }
     }
+}
+
+/// Writes all of `text`. A full disk, or a terminal that takes nothing now, is waited for: what comes
+/// meanwhile is left out as ever, and counted, and the caller that closes the lines waits no longer than it
+/// wants to. False if the reader is gone.
+fn write_patiently(out: &mut File, mut text: &[u8]) -> bool {
+    while !text.is_empty() {
+        match out.write(text) {
+            Ok(written) if written > 0 => text = &text[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return false,
+            Ok(_) | Err(_) => thread::sleep(PAUSE),
+        }
+    }
+    true
 }
 
 /// The next line, or nothing after a while; how many were left out before it; and whether no more
@@ -197,5 +216,33 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).expect("reads");
         assert_eq!(text, "one\ntwo\n");
+    }
+
+    #[test]
+    fn what_takes_nothing_for_a_while_ends_no_writer() {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let writer = OwnedFd::from(writer);
+        // As a terminal that a parent has set so.
+        rustix::io::ioctl_fionbio(&writer, true).expect("set");
+        let lines = Lines::start("test", File::from(writer), 10_000, Counts).expect("starts");
+        // More than a pipe and the queue hold together.
+        for _ in 0..3_000 {
+            lines.push([&[b'x'; 99][..], b"\n"].concat());
+        }
+        let read = thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        // Once there is room, lines come again, and what was lost is told.
+        while lines.shared.queue().bytes > 0 {
+            thread::yield_now();
+        }
+        lines.push(b"later\n".to_vec());
+        lines.close(Duration::from_secs(10));
+        let text = read.join().expect("no panic").expect("reads");
+        assert!(
+            text.contains(" lost\n") && text.contains("later\n"),
+            "{text}"
+        );
     }
 }

@@ -14,8 +14,10 @@ mod keys;
 mod logging;
 mod lossy;
 mod names;
+mod owner;
 mod passphrase;
 mod print;
+mod prompt;
 mod run;
 mod search;
 
@@ -33,6 +35,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let log = logging::start(arguments.log.as_deref().unwrap_or(default_filter))?;
     let folder = folder::Folder::new(arguments.dir);
+    folder.refuse_shared()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,14 +1,12 @@
 //! Passphrases of key files: from the environment, from a file, or typed without being shown.
 
 use std::env;
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use orrery_node::keys::Passphrase;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use super::Failure;
 use super::folder::{Folder, refuse_exposed};
+use super::{Failure, prompt};
 
 /// The variables for the passphrase that is in use: the passphrase, or a file that holds it.
 const PRESENT: [&str; 2] = ["ORRERY_PASSPHRASE", "ORRERY_PASSPHRASE_FILE"];
@@ -77,37 +75,7 @@ fn given([variable, file_variable]: [&str; 2]) -> Result<Option<Passphrase>, Fai
 
 /// What is typed after `what`, without being shown; nothing without a terminal.
 fn typed(what: &str) -> Result<Option<Passphrase>, Failure> {
-    if !io::stdin().is_terminal() {
-        return Ok(None);
-    }
-    let failed = |error: io::Error| Failure::Other(format!("cannot read the terminal: {error}"));
-    let mut beside = io::stderr();
-    let _ = write!(beside, "{what}").and_then(|()| beside.flush());
-    let hidden = Hidden::start().map_err(failed)?;
-    let mut text = String::new();
-    let read = io::stdin().lock().read_line(&mut text);
-    drop(hidden);
-    let _ = writeln!(beside);
-    read.map_err(failed)?;
-    Ok(Passphrase::new(text))
-}
-
-/// While it lives, the terminal does not show what is typed.
-struct Hidden(Termios);
-
-impl Hidden {
-    fn start() -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(io::stdin(), OptionalActions::Flush, &silent)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        // A terminal that is gone shows nothing anyway.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
-    }
+    let text = prompt::hidden(what)
+        .map_err(|error| Failure::Other(format!("cannot read the terminal: {error}")))?;
+    Ok(text.and_then(Passphrase::new))
 }

@@ -11,13 +11,13 @@ use orrery_node::real::ControlSocket;
 use orrery_node::{Ending, NodeHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failure;
 use super::clean::printable_json;
 use super::folder::{Folder, Network};
 use super::gate::{EVENTS_TARGET, Gate};
 use super::logging::{Log, duplicate};
 use super::lossy::{Lines, Remarks};
 use super::print::utc_exact;
+use super::{Failure, prompt};
 
 /// Bytes of events that may wait to be printed; more are left out, and that is logged.
 const EVENTS_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -26,14 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the folder's node until SIGINT or SIGTERM.
 pub async fn run(folder: &Folder, events: bool, log: &Log) -> Result<(), Failure> {
+    // A prompt is left by signals as in any other command: they are taken over after it.
+    folder.config()?;
+    let passphrase = folder.passphrase()?;
     let signals = Signals::listen().map_err(|error| no_signal(&error))?;
+    prompt::leave_signals();
     let printer = events.then(print_events).transpose()?;
     let terminal = Arc::new(Terminal {
         gate: Arc::clone(&log.gate),
         printer: printer.clone(),
     });
     let observer = Arc::clone(&terminal) as Arc<dyn Observer>;
-    let (handle, lock) = folder.start(Network::Full, observer).await?;
+    let started = folder.start(passphrase.as_ref(), Network::Full, observer);
+    let (handle, lock) = started.await?;
     let ended = until_end(folder.path(), &handle, signals).await;
     drop(lock);
     if let Some(printer) = printer {
