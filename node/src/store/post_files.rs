@@ -319,11 +319,14 @@ pub(super) fn set_aside(
     seq: u64,
 ) -> std::io::Result<()> {
     end_log(disk, identity, log)?;
-    let op = format!("{}/{seq:08}.op", log_dir(identity, log));
-    disk.rename(&op, &format!("{op}.damaged"))?;
+    let base = format!("{}/{seq:08}", log_dir(identity, log));
+    let op = format!("{base}.op");
+    disk.rename(&op, &format!("{base}.{LOST}"))?;
     files::sync_dir_of(disk, &op)
 }
 
+/// The ending of the signed file of a post that was set aside.
+const LOST: &str = "op.damaged";
 /// The file that says that a log is written no more.
 const ENDED: &str = "ended";
 
@@ -353,13 +356,15 @@ pub(super) struct Listing {
     pub(super) grants: BTreeSet<(u64, u64)>,
     /// Whether it is written no more.
     pub(super) ended: bool,
+    /// Whether a post of it was set aside.
+    pub(super) lost: bool,
 }
 
 impl Listing {
-    /// Whether a place before that of the last post has none.
+    /// Whether a post of it is gone: one was set aside, or a place before that of the last has none.
     pub(super) fn has_gaps(&self) -> bool {
         let last = self.posts.last();
-        last.is_some_and(|last| *last != self.posts.len() as u64 - 1)
+        self.lost || last.is_some_and(|last| *last != self.posts.len() as u64 - 1)
     }
 
     /// Reads the names; names of no meaning, and unfinished files, are passed over.
@@ -373,6 +378,8 @@ impl Listing {
             let Ok(seq) = seq.parse() else { continue };
             if kind == "op" {
                 listing.posts.insert(seq);
+            } else if kind == LOST {
+                listing.lost = true;
             } else if let Some(arrival) = kind.strip_prefix("grant-").and_then(|n| n.parse().ok()) {
                 listing.grants.insert((arrival, seq));
             }
@@ -426,6 +433,7 @@ mod tests {
                 posts: BTreeSet::from([0]),
                 grants: BTreeSet::from([(7, 1)]),
                 ended: true,
+                lost: true,
             }
         );
     }
