@@ -74,7 +74,7 @@ pub struct Connections {
     /// (/24, or /48 of IPv6), that has most of them the oldest that has said nothing.
     pub max_pending_incoming: u32,
     /// Dials of strangers under way. A quarter is kept for those that the node makes for an end of its
-    /// own.
+    /// own; of one peer no more than eight are under way.
     pub max_pending_outgoing: u32,
     /// Time that the handshakes of one connection may take.
     pub upgrade_timeout: TimeSpan,

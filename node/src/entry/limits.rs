@@ -39,8 +39,6 @@ const NOTED_MAX: usize = 4096;
 const OF_FRIEND: usize = 4;
 /// Dials of one peer that may be under way, whoever it is.
 const DIALS_OF_PEER_MAX: usize = 8;
-/// One of so many dials is kept for the node's own: those of behaviours take no more than the others.
-const OWN_DIALS: u32 = 4;
 
 /// A bound is reached, and nothing can be given up for a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -135,9 +133,8 @@ pub struct Limits {
     places: [usize; 2],
     /// Connections of one stranger.
     per_peer: usize,
-    /// Dials of strangers under way, of them of behaviours.
+    /// Dials of strangers under way.
     dials: usize,
-    dials_of_behaviours: usize,
     /// Peers that need no place.
     exempt: BTreeSet<PeerId>,
     up: BTreeMap<ConnectionId, Link>,
@@ -163,12 +160,10 @@ impl Limits {
             settings.max_established_incoming,
             settings.max_established_outgoing,
         ];
-        let dials = settings.max_pending_outgoing;
         Self {
             places: places.map(|places| places as usize),
             per_peer: settings.max_per_peer as usize,
-            dials: dials as usize,
-            dials_of_behaviours: (dials - dials / OWN_DIALS) as usize,
+            dials: settings.max_pending_outgoing as usize,
             exempt: BTreeSet::new(),
             up: BTreeMap::new(),
             of_peer: BTreeMap::new(),
@@ -336,7 +331,7 @@ impl Limits {
     }
 
     /// Whether one more dial may be under way, and whether it takes a place.
-    fn admit_dial(&self, connection: ConnectionId, peer: Option<PeerId>) -> Result<bool, NoPlace> {
+    fn admit_dial(&self, peer: Option<PeerId>) -> Result<bool, NoPlace> {
         let mut of_peer = 0;
         let mut counted = 0;
         for dial in self.dialling.values() {
@@ -349,12 +344,7 @@ impl Limits {
         if peer.is_some_and(|peer| self.exempt.contains(&peer)) {
             return Ok(false);
         }
-        let places = if self.wanted.contains(&connection) {
-            self.dials
-        } else {
-            self.dials_of_behaviours
-        };
-        if counted >= places {
+        if counted >= self.dials {
             return Err(NoPlace::Dials);
         }
         Ok(true)
@@ -384,9 +374,7 @@ impl NetworkBehaviour for Limits {
         _: &[Multiaddr],
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        let counts = self
-            .admit_dial(connection, peer)
-            .map_err(ConnectionDenied::new)?;
+        let counts = self.admit_dial(peer).map_err(ConnectionDenied::new)?;
         self.dialling.insert(connection, Dial { peer, counts });
         Ok(Vec::new())
     }
