@@ -97,8 +97,11 @@ pub async fn spoils() -> (Multiaddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
     let port = listener.local_addr().expect("it is bound").port();
     let (told, dialled) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
+        // One that is dropped would take back what has not been read.
+        let mut open = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.write_all(&[0xff; 3]).await;
+            open.push(stream);
             if told.send(()).is_err() {
                 return;
             }
