@@ -33,12 +33,17 @@ impl Friends {
     }
 
     /// The friendships of `count` hosts, numbered from 0.
-    pub fn build(graph: Graph, count: u32, stream: &mut Stream) -> Self {
+    pub fn build(graph: &Graph, count: u32, stream: &mut Stream) -> Self {
         let edges = match graph {
             Graph::None => BTreeSet::new(),
             Graph::Ring => circulant(count, 2),
             Graph::Complete => circulant(count, count.saturating_sub(1)),
-            Graph::RandomRegular(degree) => shuffled(circulant(count, degree), stream),
+            Graph::RandomRegular(degree) => shuffled(circulant(count, *degree), stream),
+            Graph::SmallWorld(degree, rewired_ppm) => {
+                rewired(circulant(count, *degree), (count, *rewired_ppm), stream)
+            }
+            Graph::PowerLaw(degree) => attached(count, degree / 2, stream),
+            Graph::Listed(pairs) => pairs.iter().copied().collect(),
         };
         let mut of = vec![Vec::new(); count as usize];
         for (a, b) in edges {
@@ -56,7 +61,7 @@ impl Friends {
         let mut all = Self::default();
         for group in groups {
             let mut stream = Stream::new(seed, &format!("friends {}", group.name), 0);
-            let within = Self::build(group.friends, group.count, &mut stream);
+            let within = Self::build(&group.friends, group.count, &mut stream);
             all.of.extend(within.of.into_iter().map(|friends| {
                 friends
                     .into_iter()
@@ -139,13 +144,52 @@ fn shuffled(mut edges: BTreeSet<(u32, u32)>, stream: &mut Stream) -> BTreeSet<(u
     edges
 }
 
+/// Leads a share of the edges, in parts per million, from their first end to any other host (Watts and
+/// Strogatz, "Collective dynamics of small-world networks", 1998).
+fn rewired(
+    mut edges: BTreeSet<(u32, u32)>,
+    (count, ppm): (u32, u32),
+    stream: &mut Stream,
+) -> BTreeSet<(u32, u32)> {
+    for old in edges.clone() {
+        let leads_away = stream.below(1_000_000) < u64::from(ppm);
+        let new = edge(old.0, stream.below(u64::from(count)) as u32);
+        if leads_away && new.0 != new.1 && !edges.contains(&new) {
+            edges.remove(&old);
+            edges.insert(new);
+        }
+    }
+    edges
+}
+
+/// Each host that comes befriends so many of those that are there, of whom one with twice as many friends
+/// is befriended twice as often; the first know each other (Barabási and Albert, "Emergence of scaling in
+/// random networks", 1999).
+fn attached(count: u32, each: u32, stream: &mut Stream) -> BTreeSet<(u32, u32)> {
+    let first = (each + 1).min(count);
+    let mut edges = circulant(first, first.saturating_sub(1));
+    // Both ends of each edge: a host stands here as often as it has friends.
+    let mut ends: Vec<u32> = edges.iter().flat_map(|&(a, b)| [a, b]).collect();
+    for host in first..count {
+        let mut befriended = BTreeSet::new();
+        while (befriended.len() as u32) < each {
+            befriended.insert(ends[stream.below(ends.len() as u64) as usize]);
+        }
+        for friend in befriended {
+            edges.insert(edge(host, friend));
+            ends.extend([host, friend]);
+        }
+    }
+    edges
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     fn build(graph: Graph, count: u32, seed: u64) -> Friends {
-        Friends::build(graph, count, &mut Stream::new(seed, "test", 0))
+        Friends::build(&graph, count, &mut Stream::new(seed, "test", 0))
     }
 
     #[test]
@@ -163,9 +207,68 @@ mod tests {
 
     #[test]
     fn another_seed_gives_other_friends() {
-        let graph = Graph::RandomRegular(6);
-        assert_eq!(build(graph, 40, 1), build(graph, 40, 1));
-        assert_ne!(build(graph, 40, 1), build(graph, 40, 2));
+        let graphs = [
+            Graph::RandomRegular(6),
+            Graph::SmallWorld(6, 100_000),
+            Graph::PowerLaw(6),
+        ];
+        for graph in graphs {
+            let of = |seed| build(graph.clone(), 40, seed);
+            assert_eq!(of(1), of(1));
+            assert_ne!(of(1), of(2));
+        }
+    }
+
+    /// The share of pairs of a host's friends who are friends of each other.
+    fn clustering(friends: &Friends) -> f64 {
+        let (mut closed, mut all) = (0, 0);
+        for of in &friends.of {
+            for (place, a) in of.iter().enumerate() {
+                for b in &of[place + 1..] {
+                    all += 1;
+                    closed += u32::from(friends.of(*a).contains(b));
+                }
+            }
+        }
+        f64::from(closed) / f64::from(all)
+    }
+
+    #[test]
+    fn small_worlds_have_circles_of_friends_and_lose_them_as_they_are_rewired() {
+        let of = |ppm| clustering(&build(Graph::SmallWorld(8, ppm), 500, 1));
+        // 3(K - 2) / 4(K - 1) on the circle, and (1 - p)^3 of it where a share p is rewired.
+        let circle = 3.0 * 6.0 / (4.0 * 7.0);
+        assert!((of(0) - circle).abs() < 1e-9);
+        for (ppm, share) in [(100_000, 0.1_f64), (300_000, 0.3)] {
+            let expected = circle * (1.0 - share).powi(3);
+            assert!(
+                (of(ppm) - expected).abs() < 0.03,
+                "{ppm}: {} {expected}",
+                of(ppm)
+            );
+        }
+        assert!(of(1_000_000) < 0.05);
+        let friends = build(Graph::SmallWorld(8, 300_000), 500, 1);
+        assert_eq!(friends.pairs().count(), 2_000);
+    }
+
+    #[test]
+    fn few_have_very_many_friends_by_a_power_law_and_all_have_some() {
+        let friends = build(Graph::PowerLaw(8), 4_000, 1);
+        let degrees: Vec<usize> = friends.of.iter().map(Vec::len).collect();
+        assert!(degrees.iter().all(|degree| *degree >= 4));
+        let mean = degrees.iter().sum::<usize>() as f64 / 4_000.0;
+        assert!((mean - 8.0).abs() < 0.1, "{mean}");
+        // Of degrees at least k there are m(m + 1) / k(k + 1), exactly as the graph grows large.
+        for k in [8_usize, 16, 32, 64] {
+            let found = degrees.iter().filter(|degree| **degree >= k).count() as f64 / 4_000.0;
+            let expected = 20.0 / (k * (k + 1)) as f64;
+            let deviation = (expected / 4_000.0).sqrt();
+            assert!(
+                (found - expected).abs() < 5.0 * deviation,
+                "{k}: {found} {expected}"
+            );
+        }
     }
 
     #[test]

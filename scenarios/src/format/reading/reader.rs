@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One of the names of `choices`.
-    pub fn choice<T: Copy>(
+    pub fn choice<T: Clone>(
         &self,
         key: &str,
         choices: &[(&str, T)],
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
             let message = format!("unknown {key} {}", quoted(text));
             problems.push_with_help(self.span(key), message, Some(help));
         }
-        found.map(|(_, choice)| *choice)
+        found.map(|(_, choice)| choice.clone())
     }
 
     /// A string with a unit.

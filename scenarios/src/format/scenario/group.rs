@@ -274,7 +274,7 @@ impl Group {
             .unwrap_or(0) as u32;
         // A count of 0 stands for one that could not be read: one message about it is enough.
         let friends = if count > 0 {
-            Graph::read(&reader, count, problems)
+            Graph::read(&reader, count, profiles, problems)
         } else {
             Graph::None
         };
