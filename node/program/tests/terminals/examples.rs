@@ -60,13 +60,13 @@ fn on_free_ports(lines: Vec<String>) -> Vec<String> {
 
 /// Waits until the node in `folder` answers.
 fn wait_until_it_runs(root: &Path, folder: &str, node: &mut Child) {
-    let status = format!("orrery-node --dir {folder} status --format json");
+    let status = format!("orrery-node --dir {folder} status");
     let start = Instant::now();
     loop {
         let ended = node.try_wait().expect("it can be asked");
         assert!(ended.is_none(), "{folder} ended: {ended:?}");
         let output = shell(root, &status).output().expect("it runs");
-        if String::from_utf8_lossy(&output.stdout).contains("\"running\":true") {
+        if String::from_utf8_lossy(&output.stdout).contains("yes, for ") {
             return;
         }
         assert!(start.elapsed() < Duration::from_mins(1), "{output:?}");
