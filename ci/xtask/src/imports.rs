@@ -59,7 +59,7 @@ impl Crate {
             .iter()
             .flat_map(|(module, room): (&Module, &Room)| {
                 let below = room.of_tests.iter();
-                below.map(|name| [&module[..], &[name.clone()]].concat())
+                below.map(|name| [&module[..], std::slice::from_ref(name)].concat())
             })
             .collect();
         rooms.retain(|module, _| !of_tests.iter().any(|tests| module.starts_with(tests)));
@@ -80,7 +80,7 @@ impl Crate {
             let taken = room.uses.iter().filter(|it| !it.is_public);
             let taken = taken.map(|it| &it.path).chain(&room.paths);
             for path in taken {
-                let Some(path) = self.from_root(module, path) else {
+                let Some(path) = self.rooted(module, path) else {
                     continue;
                 };
                 let Some((from, name)) = self.definer(&path, 0) else {
@@ -99,7 +99,7 @@ impl Crate {
     }
 
     /// A path of a module's code as one from the crate's root, unless it leads out of the crate.
-    fn from_root(&self, module: &Module, path: &[String]) -> Option<Module> {
+    fn rooted(&self, module: &Module, path: &[String]) -> Option<Module> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
             "crate" => return Some(rest.to_vec()),
@@ -116,7 +116,7 @@ impl Crate {
         }
         let is_it = |it: &&Use| it.name == *first && it.path.first() != Some(first);
         let imported = self.rooms.get(module)?.uses.iter().find(is_it)?;
-        let imported = self.from_root(module, &imported.path)?;
+        let imported = self.rooted(module, &imported.path)?;
         Some([&imported[..], rest].concat())
     }
 
@@ -146,10 +146,10 @@ impl Crate {
             return None;
         }
         if let Some(it) = room.uses.iter().find(|it| it.name == name) {
-            return self.from_root(module, &it.path);
+            return self.rooted(module, &it.path);
         }
         let all = room.uses.iter().filter(|it| it.is_public && it.name == "*");
-        all.filter_map(|it| self.from_root(module, &it.path[..it.path.len() - 1]))
+        all.filter_map(|it| self.rooted(module, &it.path[..it.path.len() - 1]))
             .find(|from| self.has(from, name))
             .map(|from| [&from[..], &[name.to_owned()]].concat())
     }

@@ -68,7 +68,8 @@ impl Definition {
     /// What gives it its figures in a scenario that has these sources.
     pub fn producer(&self, sources: &Sources) -> Producer {
         let by_workload = self.is_given_by(&sources.kinds);
-        if !by_workload && !(self.needs.is_empty() && sources.have(self.source)) {
+        let by_world = self.needs.is_empty() && sources.have(self.source);
+        if !by_workload && !by_world {
             return Producer::Nothing;
         }
         match self.span {

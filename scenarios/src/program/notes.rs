@@ -12,8 +12,7 @@ impl Notes {
     pub fn of<N: Any + Default + Send>(&mut self) -> &mut N {
         let notes = self.0.entry(TypeId::of::<N>());
         let notes = notes.or_insert_with(|| Box::new(N::default()));
-        notes
-            .downcast_mut()
-            .expect("they stand under their own type")
+        let own = notes.downcast_mut();
+        own.unwrap_or_else(|| unreachable!("notes stand under their own type"))
     }
 }

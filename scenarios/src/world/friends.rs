@@ -188,21 +188,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn build(graph: Graph, count: u32, seed: u64) -> Friends {
-        Friends::build(&graph, count, &mut Stream::new(seed, "test", 0))
+    fn build(graph: &Graph, count: u32, seed: u64) -> Friends {
+        Friends::build(graph, count, &mut Stream::new(seed, "test", 0))
     }
 
     #[test]
     fn rings_and_complete_graphs_are_as_named() {
         assert_eq!(
-            build(Graph::Ring, 4, 1).of,
+            build(&Graph::Ring, 4, 1).of,
             [[1, 3], [0, 2], [1, 3], [0, 2]]
         );
-        assert_eq!(build(Graph::Ring, 2, 1).of, [[1], [0]]);
-        assert_eq!(build(Graph::Complete, 3, 1).of, [[1, 2], [0, 2], [0, 1]]);
-        assert_eq!(build(Graph::Complete, 6, 1).pairs().count(), 15);
-        assert_eq!(build(Graph::None, 3, 1).pairs().count(), 0);
-        assert_eq!(build(Graph::Complete, 1, 1).of, [Vec::<u32>::new()]);
+        assert_eq!(build(&Graph::Ring, 2, 1).of, [[1], [0]]);
+        assert_eq!(build(&Graph::Complete, 3, 1).of, [[1, 2], [0, 2], [0, 1]]);
+        assert_eq!(build(&Graph::Complete, 6, 1).pairs().count(), 15);
+        assert_eq!(build(&Graph::None, 3, 1).pairs().count(), 0);
+        assert_eq!(build(&Graph::Complete, 1, 1).of, [Vec::<u32>::new()]);
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
             Graph::PowerLaw(6),
         ];
         for graph in graphs {
-            let of = |seed| build(graph.clone(), 40, seed);
+            let of = |seed| build(&graph, 40, seed);
             assert_eq!(of(1), of(1));
             assert_ne!(of(1), of(2));
         }
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn small_worlds_have_circles_of_friends_and_lose_them_as_they_are_rewired() {
-        let of = |ppm| clustering(&build(Graph::SmallWorld(8, ppm), 500, 1));
+        let of = |ppm| clustering(&build(&Graph::SmallWorld(8, ppm), 500, 1));
         // 3(K - 2) / 4(K - 1) on the circle, and (1 - p)^3 of it where a share p is rewired.
         let circle = 3.0 * 6.0 / (4.0 * 7.0);
         assert!((of(0) - circle).abs() < 1e-9);
@@ -248,13 +248,13 @@ mod tests {
             );
         }
         assert!(of(1_000_000) < 0.05);
-        let friends = build(Graph::SmallWorld(8, 300_000), 500, 1);
+        let friends = build(&Graph::SmallWorld(8, 300_000), 500, 1);
         assert_eq!(friends.pairs().count(), 2_000);
     }
 
     #[test]
     fn few_have_very_many_friends_by_a_power_law_and_all_have_some() {
-        let friends = build(Graph::PowerLaw(8), 4_000, 1);
+        let friends = build(&Graph::PowerLaw(8), 4_000, 1);
         let degrees: Vec<usize> = friends.of.iter().map(Vec::len).collect();
         assert!(degrees.iter().all(|degree| *degree >= 4));
         let mean = degrees.iter().sum::<usize>() as f64 / 4_000.0;
@@ -301,7 +301,7 @@ mod tests {
             count in 2_u32..60, degree in 0_u32..20, seed in any::<u64>(),
         ) {
             prop_assume!(degree < count && count * degree % 2 == 0);
-            let friends = build(Graph::RandomRegular(degree), count, seed);
+            let friends = build(&Graph::RandomRegular(degree), count, seed);
             for host in 0..count {
                 let of = friends.of(host);
                 prop_assert_eq!(of.len() as u32, degree);

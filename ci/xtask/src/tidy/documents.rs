@@ -4,6 +4,7 @@
 //! table of decisions. It does not judge whether a sentence is right.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::{File, Finding};
 
@@ -88,7 +89,8 @@ fn prose(file: &File) -> impl Iterator<Item = (usize, &str)> {
 fn decisions(files: &[File]) -> Vec<Finding> {
     let is_decision = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
-        name.starts_with("ADR-") && name.ends_with(".md")
+        let page = name.strip_prefix("ADR-");
+        page.is_some_and(|page| Path::new(page).extension() == Some("md".as_ref()))
     };
     let pages = files.iter().map(|file| file.path.as_str());
     let pages: BTreeSet<&str> = pages.filter(|path| is_decision(path)).collect();

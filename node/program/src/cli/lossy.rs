@@ -146,7 +146,8 @@ fn write_patiently(out: &mut File, mut text: &[u8]) -> bool {
             Ok(written) if written > 0 => text = &text[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return false,
-            Ok(_) | Err(_) => thread::sleep(PAUSE),
+            // Nothing tells when there is room again.
+            Ok(_) | Err(_) => thread::park_timeout(PAUSE),
         }
     }
     true

@@ -49,6 +49,9 @@ pub fn read(scenario: &Reader<'_>, setting: &Setting<'_>, problems: &mut Problem
         .collect()
 }
 
+/// Kinds of faults, where they are named, and how many of a million absences each makes.
+type Ways<'t> = Vec<((&'t str, Span), u32)>;
+
 /// The churn of one group.
 struct OfGroup<'a> {
     group: &'a Group,
@@ -104,11 +107,7 @@ impl OfGroup<'_> {
         faults
     }
 
-    fn own<'t>(
-        &self,
-        table: &'t Table,
-        problems: &mut Problems,
-    ) -> Option<(Lives, Vec<((&'t str, Span), u32)>)> {
+    fn own<'t>(&self, table: &'t Table, problems: &mut Problems) -> Option<(Lives, Ways<'t>)> {
         let reader = Reader::new(table, self.what, &fields_of::<ChurnFields>(), problems);
         let given = |key: &&str| reader.value(key).is_some();
         let whole = ["profile", "trace"].into_iter().find(given);
@@ -216,7 +215,7 @@ impl OfGroup<'_> {
 }
 
 /// Kinds of faults, where they are named, and their shares in [`PARTS`].
-fn ways<'t>(own: &'t Table, problems: &mut Problems) -> Option<Vec<((&'t str, Span), u32)>> {
+fn ways<'t>(own: &'t Table, problems: &mut Problems) -> Option<Ways<'t>> {
     let Some(value) = own.value("leave") else {
         return Some(vec![((LEAVE, own.span), PARTS)]);
     };

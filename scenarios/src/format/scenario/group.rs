@@ -234,7 +234,7 @@ impl Group {
     /// Largest message in bytes that its nodes may send to groups without storage, if they take
     /// part in any.
     pub fn message_bytes_max(&self) -> Option<u32> {
-        self.gossip().map(|gossip| gossip.data_bytes_max())
+        self.gossip().map(Gossip::data_bytes_max)
     }
 
     /// The settings of its nodes; `None` if they are wrong, which is noted where they are read.
