@@ -20,6 +20,12 @@ use crate::{output, workload};
 #[error("{0}")]
 pub struct LoadError(String);
 
+/// Makes the kinds of workload known that ship with the library: for a process that reads no scenario
+/// but a [`Job`](crate::job::Job), which names them. All that reads scenarios does so by itself.
+pub fn ready() {
+    workload::ready();
+}
+
 /// Reads the scenario that `name` means: an entry of the catalog, else a file, which may be the
 /// result of a run. `settings` are the `path=value` of `--set`.
 ///

@@ -68,14 +68,14 @@ fn a_scenario_of_the_catalog_is_shown_to_start_from() {
 #[test]
 fn fields_metrics_and_profiles_are_explained() {
     let said = |topic: &str| text(&check(&["explain", topic], 0, "").stdout);
-    insta::assert_snapshot!(said("fault.power-cut"), @"
+    insta::assert_snapshot!(said("fault.power-cut"), @r#"
     fault.power-cut
         Hosts lose power: memory and everything not yet synced to disk is gone. A
         host is off while any power cut is in force, and its programs start once,
         when the last power cut and stop has ended. An effect is a host whose
         programs it ends or keeps from running, alone or with others.
 
-    fault.power-cut.at (required)
+    fault.power-cut.at
         When; `each uniform(a, b)` draws a time for each host.
 
     fault.power-cut.every
@@ -85,8 +85,21 @@ fn fields_metrics_and_profiles_are_explained() {
         How long until they start again.
 
     fault.power-cut.hosts (required)
-        Who.
-    ");
+        The hosts that lose power.
+
+    fault.power-cut.rate
+        Instead of `at` and `every`: how often on average it meets each host
+        (`partition`: the network), such as `2/h`, at random (Poisson) from when it
+        has ended; every host draws its own times.
+
+    fault.power-cut.regions
+        Of these hosts, only those in these regions, such as `"eu-central-1"`: a
+        whole region goes dark. Not with `partition`.
+
+    fault.power-cut.share
+        Of these hosts, after `regions`, only this share, such as `0.2`; each seed
+        draws which. Not with `partition`.
+    "#);
     assert!(said("feed.missed_forever").contains("absent at the end of the drain"));
     assert!(said("metrics").contains("ping.rtt (distribution, ms)"));
     assert!(said("profiles").contains("aws-21: Round-trip times between 21 regions"));

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use orrery_reports::record::SeedResult;
 use orrery_scenarios::job::{Job, Progress};
+use orrery_scenarios::load;
 use orrery_scenarios::play;
 use orrery_sim::time::SimTime;
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,7 @@ pub fn in_own_process(program: &Path, request: &Request) -> Result<Measured, Wor
 pub fn serve(input: &mut impl BufRead, output: &mut impl Write) -> Result<(), WorkError> {
     let mut line = String::new();
     input.read_line(&mut line)?;
+    load::ready();
     let measured = measure(&serde_json::from_str(&line)?)?;
     serde_json::to_writer(&mut *output, &measured)?;
     output.write_all(b"\n")?;

@@ -119,7 +119,7 @@ impl Connections {
 pub struct Dial {
     /// Pause after the first failure; it doubles with each further one.
     pub backoff_first: TimeSpan,
-    /// Longest pause.
+    /// Longest pause between two attempts.
     pub backoff_max: TimeSpan,
 }
 
