@@ -54,19 +54,19 @@ pub struct Relay {
     /// Requests for places of one peer that are answered at once, and how soon one more is;
     /// 0 requests: any number.
     pub reservation_burst_per_peer: u32,
-    /// See `reservation_burst_per_peer`.
+    /// How soon one more is answered; see `reservation_burst_per_peer`.
     pub reservation_refill_per_peer: TimeSpan,
     /// The same for one IP address.
     pub reservation_burst_per_ip: u32,
-    /// See `reservation_burst_per_ip`.
+    /// How soon one more is answered; see `reservation_burst_per_ip`.
     pub reservation_refill_per_ip: TimeSpan,
     /// Circuits that one peer may open at once, and how soon it may open one more; 0: any number.
     pub circuit_burst_per_peer: u32,
-    /// See `circuit_burst_per_peer`.
+    /// How soon one more is answered; see `circuit_burst_per_peer`.
     pub circuit_refill_per_peer: TimeSpan,
     /// The same for one IP address.
     pub circuit_burst_per_ip: u32,
-    /// See `circuit_burst_per_ip`.
+    /// How soon one more is answered; see `circuit_burst_per_ip`.
     pub circuit_refill_per_ip: TimeSpan,
 }
 

@@ -110,7 +110,12 @@ fn the_example_of_join_brings_a_message_to_a_topic() {
     let root = tempfile::tempdir().expect("a temporary folder");
     for name in ["alice", "bob"] {
         let init = format!("orrery-node --dir {name} init");
-        assert!(shell(root.path(), &init).status().expect("it runs").success());
+        assert!(
+            shell(root.path(), &init)
+                .status()
+                .expect("it runs")
+                .success()
+        );
     }
     let lines = on_free_ports(examples(root.path(), "orrery-node join --help"));
     assert_eq!(lines.len(), 6, "{lines:?}");
