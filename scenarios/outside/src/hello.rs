@@ -10,7 +10,7 @@ use orrery::metrics::{Definition, latency, not_done, value};
 use orrery::play::run::Run;
 use orrery::workload::not_done::Reason;
 use orrery::workload::{
-    Actor, Drawing, Ended, Kind, Planned, Reading, Results, NodeEvent, Tracker, Turn,
+    Actor, Drawing, Ended, Kind, NodeEvent, Planned, Reading, Results, Tracker, Turn,
 };
 use orrery_node::api::Event;
 use orrery_node::extension::NodeService;
