@@ -24,6 +24,7 @@
 //!     marks: vec![],
 //!     definitions: Default::default(),
 //!     producers: Default::default(),
+//!     losses: None,
 //!     grid: vec![],
 //!     report: vec![],
 //!     charts: vec![],
