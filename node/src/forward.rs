@@ -1,7 +1,8 @@
 //! What a behaviour that wraps another one leaves to it.
 
 /// Forwards to the field `$inner` the parts of a `NetworkBehaviour` in which its wrapper has none:
-/// `pending` connections, and what the swarm tells (`swarm`).
+/// `pending` connections, or those alone that are coming in (`incoming`), connections that are there
+/// (`established`), and what the swarm tells (`swarm`).
 macro_rules! forward_to {
     ($inner:tt: $($part:ident),+) => {
         $($crate::forward::forward_part!($inner $part);)+
@@ -10,7 +11,7 @@ macro_rules! forward_to {
 
 /// One part of [`forward_to`].
 macro_rules! forward_part {
-    ($inner:tt pending) => {
+    ($inner:tt incoming) => {
         fn handle_pending_inbound_connection(
             &mut self,
             connection: libp2p::swarm::ConnectionId,
@@ -20,6 +21,9 @@ macro_rules! forward_part {
             self.$inner
                 .handle_pending_inbound_connection(connection, local, remote)
         }
+    };
+    ($inner:tt pending) => {
+        $crate::forward::forward_part!($inner incoming);
 
         fn handle_pending_outbound_connection(
             &mut self,
@@ -30,6 +34,30 @@ macro_rules! forward_part {
         ) -> Result<Vec<libp2p::Multiaddr>, libp2p::swarm::ConnectionDenied> {
             self.$inner
                 .handle_pending_outbound_connection(connection, peer, addresses, role)
+        }
+    };
+    ($inner:tt established) => {
+        fn handle_established_inbound_connection(
+            &mut self,
+            connection: libp2p::swarm::ConnectionId,
+            peer: libp2p::PeerId,
+            local: &libp2p::Multiaddr,
+            remote: &libp2p::Multiaddr,
+        ) -> Result<libp2p::swarm::THandler<Self>, libp2p::swarm::ConnectionDenied> {
+            self.$inner
+                .handle_established_inbound_connection(connection, peer, local, remote)
+        }
+
+        fn handle_established_outbound_connection(
+            &mut self,
+            connection: libp2p::swarm::ConnectionId,
+            peer: libp2p::PeerId,
+            address: &libp2p::Multiaddr,
+            role: libp2p::core::Endpoint,
+            port: libp2p::core::transport::PortUse,
+        ) -> Result<libp2p::swarm::THandler<Self>, libp2p::swarm::ConnectionDenied> {
+            self.$inner
+                .handle_established_outbound_connection(connection, peer, address, role, port)
         }
     };
     ($inner:tt swarm) => {

@@ -10,16 +10,16 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
-use libp2p::core::transport::PortUse;
 use libp2p::core::{Endpoint, Multiaddr};
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandlerInEvent, THandlerOutEvent,
+    ToSwarm,
 };
 
 use super::Allowance;
 use crate::api::Event;
 use crate::counters::Outlet;
+use crate::forward::forward_to;
 use crate::scope::Scope;
 
 /// Addresses at which a connected peer is dialled once more: it has named them itself.
@@ -179,26 +179,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for ChosenDials<B> {
     type ConnectionHandler = B::ConnectionHandler;
     type ToSwarm = B::ToSwarm;
 
-    fn handle_pending_inbound_connection(
-        &mut self,
-        id: ConnectionId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.behaviours
-            .handle_pending_inbound_connection(id, local, remote)
-    }
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: PeerId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.behaviours
-            .handle_established_inbound_connection(id, peer, local, remote)
-    }
+    forward_to!(behaviours: incoming, established);
 
     fn handle_pending_outbound_connection(
         &mut self,
@@ -223,18 +204,6 @@ impl<B: NetworkBehaviour> NetworkBehaviour for ChosenDials<B> {
             }
         }
         Ok(known)
-    }
-
-    fn handle_established_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: PeerId,
-        address: &Multiaddr,
-        role: Endpoint,
-        port: PortUse,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.behaviours
-            .handle_established_outbound_connection(id, peer, address, role, port)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -278,10 +247,11 @@ mod tests {
     use libp2p::Transport;
     use libp2p::core::ConnectedPoint;
     use libp2p::core::muxing::StreamMuxerBox;
+    use libp2p::core::transport::PortUse;
     use libp2p::core::transport::{DialOpts as Way, ListenerId, TransportError, TransportEvent};
     use libp2p::swarm::behaviour::ConnectionEstablished;
     use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-    use libp2p::swarm::{self, DialError, Swarm, dummy};
+    use libp2p::swarm::{self, DialError, Swarm, THandler, dummy};
 
     use super::*;
     use crate::dials::Allowed;

@@ -13,6 +13,7 @@ pub mod feed;
 pub mod frame;
 pub(crate) mod gaps;
 mod handler;
+pub mod one_frame;
 mod paced;
 #[cfg(test)]
 mod pipe;

@@ -7,14 +7,16 @@
 //! now, or one byte with the [`Reason`](crate::protocol::Reason) for which it does not. Nothing is
 //! said of what is new: that is for the pull, which gives each reader what is theirs.
 
-mod codec;
+mod message;
 
 use std::time::Duration;
 
 use libp2p::StreamProtocol;
 use libp2p::request_response::{self, ProtocolSupport};
 
-pub use codec::{Answer, New, PushCodec};
+use crate::protocol::one_frame::FrameCodec;
+
+pub use message::{Answer, New};
 
 /// The protocol's name.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery/push/1");
@@ -25,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const STREAMS_MAX: usize = 4;
 
 /// Tells peers, and is told by them.
-pub type Behaviour = request_response::Behaviour<PushCodec>;
+pub type Behaviour = request_response::Behaviour<FrameCodec<New, Answer>>;
 
 /// The behaviour on all connections.
 pub fn behaviour() -> Behaviour {

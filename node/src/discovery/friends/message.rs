@@ -4,6 +4,7 @@ use crate::card::{CARD_BYTES_MAX, Card};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::identity::IdentityId;
 use crate::protocol::Reason;
+use crate::protocol::one_frame::OneFrame;
 
 const QUESTION: &str = "friends' question";
 const ANSWER: &str = "friends' answer";
@@ -64,6 +65,30 @@ impl Question {
         };
         reader.end()?;
         Ok(question)
+    }
+}
+
+impl OneFrame for Question {
+    const BYTES_MAX: usize = QUESTION_BYTES_MAX;
+
+    fn to_frame(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn from_frame(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(bytes)
+    }
+}
+
+impl OneFrame for Answer {
+    const BYTES_MAX: usize = ANSWER_BYTES_MAX;
+
+    fn to_frame(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn from_frame(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(bytes)
     }
 }
 

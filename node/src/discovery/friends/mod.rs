@@ -14,7 +14,6 @@
 //! learns which friend asked, and not for whom. Whoever does not know the person and whoever
 //! does not tell give the same answer.
 
-mod codec;
 mod message;
 
 use std::time::Duration;
@@ -22,7 +21,8 @@ use std::time::Duration;
 use libp2p::StreamProtocol;
 use libp2p::request_response::{self, ProtocolSupport};
 
-pub use codec::FriendsCodec;
+use crate::protocol::one_frame::FrameCodec;
+
 pub use message::{ANSWER_BYTES_MAX, Answer, QUESTION_BYTES_MAX, Question, QuestionId};
 
 /// The protocol's name.
@@ -32,7 +32,7 @@ pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/orrery/friends/1");
 const STREAMS_MAX: usize = 32;
 
 /// Asks and answers; a question without an answer after `patience` has failed.
-pub type Behaviour = request_response::Behaviour<FriendsCodec>;
+pub type Behaviour = request_response::Behaviour<FrameCodec<Question, Answer>>;
 
 /// The behaviour on all connections.
 pub fn behaviour(patience: Duration) -> Behaviour {

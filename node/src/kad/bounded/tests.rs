@@ -11,6 +11,9 @@ use libp2p::swarm::behaviour::ConnectionEstablished;
 use libp2p::swarm::{self, Swarm, SwarmEvent};
 use libp2p::{noise, yamux};
 
+use libp2p::core::Endpoint;
+use libp2p::core::transport::PortUse;
+
 use super::*;
 use crate::config::Kad;
 
