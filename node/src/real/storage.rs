@@ -199,16 +199,26 @@ mod tests {
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let ran = Arc::new(Mutex::new(Vec::new()));
         let hold = storage.run(move |_| gate.recv().is_ok());
-        let jobs = lanes.iter().enumerate().map(|(number, lane)| {
+        let mut hold = Box::pin(hold);
+        assert!(futures::poll!(&mut hold).is_pending(), "the gate is shut");
+        // The first poll gives a job to the thread, so each is polled here, in
+        // order, before the gate opens. Unconstrained, since tokio lets a task
+        // take 128 things only before it has to yield.
+        let mut jobs = Vec::new();
+        for (number, lane) in lanes.iter().enumerate() {
             let ran = Arc::clone(&ran);
-            storage.run_in(*lane, move |_| {
+            let given = storage.run_in(*lane, move |_| {
                 ran.lock().expect("no panic").push(number);
-            })
-        });
-        let opened = async { open.send(()).expect("the first job waits") };
-        // All are polled, and so given, in this order.
-        let (held, _, ()) = futures::join!(hold, futures::future::join_all(jobs), opened);
-        assert_eq!(held, Ok(true));
+            });
+            let mut job = Box::pin(tokio::task::unconstrained(given));
+            assert!(futures::poll!(&mut job).is_pending(), "the gate is shut");
+            jobs.push(job);
+        }
+        open.send(()).expect("the first job waits");
+        assert_eq!(hold.await, Ok(true));
+        for job in jobs {
+            assert_eq!(job.await, Ok(()));
+        }
         let ran = ran.lock().expect("no panic");
         ran.clone()
     }
