@@ -6,8 +6,8 @@
 
 use crate::{
     fields::Fields,
-    format::{interval_parts, numbers_beside, suffix_beside, unit_of_difference},
-    headline::Finding,
+    format::{interval_parts, numbers_beside, plural, suffix_beside, unit_of_difference},
+    headline::{Finding, pairs_played},
     key::Key,
     matrix::{Matrix, matrices, positions},
     record::{Difference, Interval, Record, Variant},
@@ -21,7 +21,8 @@ const SENTENCES_MAX: usize = 4;
 
 /// Sentences on the figures that a scenario names: what variants differ in, then what becomes of each
 /// figure along an axis of numbers, by its means at both ends. Ends whose intervals overlap are not
-/// said to differ.
+/// said to differ, nor are those of so few seeds that chance parts them. Cells and seeds without an event
+/// are told.
 pub fn sentences(record: &Record) -> Vec<String> {
     if record.grid.is_empty() {
         return Vec::new();
@@ -39,7 +40,7 @@ fn of_variants(record: &Record, figure: &Key, unit: &str) -> Vec<String> {
     let Some(first) = record.variants.first() else {
         return Vec::new();
     };
-    let sentence = |further: &Variant| {
+    let sentence = |(place, further): (usize, &Variant)| {
         let of_pair = |d: &&Difference| d.a == first.name && d.b == further.name;
         let differences: Vec<&Difference> = record
             .differences
@@ -51,18 +52,58 @@ fn of_variants(record: &Record, figure: &Key, unit: &str) -> Vec<String> {
                     .is_some_and(|located| located.figure == *figure)
             })
             .collect();
+        let missing = Missing::of(record, figure, place, &differences);
         in_cells(figure, unit, [&first.name, &further.name], &differences)
+            .map(|said| format!("{said}{}.", missing.in_words()))
     };
-    record
-        .variants
-        .iter()
-        .skip(1)
-        .filter_map(sentence)
-        .collect()
+    let further = record.variants.iter().enumerate().skip(1);
+    further.filter_map(sentence).collect()
 }
 
-/// The sentence for one pair of variants. It says no more than the cells' intervals do: cells that
-/// are not shown to differ are counted apart.
+/// What a sentence on cells does not speak of.
+struct Missing {
+    /// Cells in which no pair of seeds has an event.
+    cells: usize,
+    /// The fewest pairs of a cell, where that is not all that were played, and all that were.
+    pairs: Option<(usize, usize)>,
+}
+
+impl Missing {
+    fn of(record: &Record, figure: &Key, further: usize, differences: &[&Difference]) -> Self {
+        let sizes = record.grid.iter().map(|dimension| dimension.values.len());
+        let cells = if figure.labels().is_empty() {
+            sizes.product()
+        } else {
+            // The values of a metric's own labels may all be met in no cell.
+            differences.len()
+        };
+        let played = pairs_played(record, 0, further);
+        let fewest = differences.iter().map(|d| d.n as usize).min();
+        Self {
+            cells: cells.saturating_sub(differences.len()),
+            pairs: fewest
+                .filter(|fewest| *fewest < played)
+                .map(|fewest| (fewest, played)),
+        }
+    }
+
+    /// The end of a sentence; empty if nothing is missing.
+    fn in_words(&self) -> String {
+        let mut words = String::new();
+        if let Some((fewest, played)) = self.pairs {
+            let played = plural(played, "pair");
+            words.push_str(&format!("; n = {fewest} of {played} at least"));
+        }
+        if self.cells > 0 {
+            let cells = plural(self.cells, "further cell");
+            words.push_str(&format!("; no event in {cells}"));
+        }
+        words
+    }
+}
+
+/// The sentence for one pair of variants, without its end. It says no more than the cells' intervals do:
+/// cells that are not shown to differ are counted apart.
 fn in_cells(
     figure: &Key,
     unit: &str,
@@ -97,19 +138,19 @@ fn in_cells(
     let [higher, lower, equal] = [Finding::Higher, Finding::Lower, Finding::Equal].map(count);
     Some(match (higher, lower) {
         _ if all == 0 || count(Finding::TooFew) > 0 => return None,
-        _ if equal == all => format!("{figure} is the same with {further} and {first} in {whole}."),
+        _ if equal == all => format!("{figure} is the same with {further} and {first} in {whole}"),
         (n, 0) if n == all => {
-            format!("{figure} is higher with {further} than with {first} in {whole}, {by}.")
+            format!("{figure} is higher with {further} than with {first} in {whole}, {by}")
         }
         (0, n) if n == all => {
-            format!("{figure} is lower with {further} than with {first} in {whole}, {by}.")
+            format!("{figure} is lower with {further} than with {first} in {whole}, {by}")
         }
         (0, 0) => {
-            format!("{figure} is not shown to differ between {further} and {first} in any cell.")
+            format!("{figure} is not shown to differ between {further} and {first} in any cell")
         }
         (higher, lower) => format!(
             "{figure} with {further} against {first}: higher in {higher} of {all} cells, lower in \
-             {lower}, not shown to differ in {}.",
+             {lower}, not shown to differ in {}",
             all - higher - lower
         ),
     })
@@ -163,21 +204,39 @@ fn of_matrix(matrix: &Matrix) -> Vec<String> {
 }
 
 fn yes_no(matrix: &Matrix) -> String {
-    let cells = matrix
-        .panels
-        .iter()
-        .flat_map(|panel| panel.cells.iter().flatten());
-    let figures: Vec<Interval> = cells.filter_map(|cell| cell.interval).collect();
-    let yes = figures
-        .iter()
-        .filter(|interval| interval.mean > 0.5)
-        .count();
+    let cells = matrix.panels.iter().flat_map(|panel| panel.cells.concat());
+    let cells: Vec<Option<Interval>> = cells.map(|cell| cell.interval).collect();
+    let figures: Vec<Interval> = cells.iter().copied().flatten().collect();
+    let yes = figures.iter().filter(|interval| interval.mean > 0.5);
+    let yes = yes.count();
+    let with_event = if matrix.has_missing() {
+        " with an event"
+    } else {
+        ""
+    };
+    let without = match cells.len() - figures.len() {
+        0 => String::new(),
+        n => format!("; no event in {}", plural(n, "further cell")),
+    };
     format!(
-        "{} is 100 % in {yes} of {} cells, and 0 % in the other {}, in every seed.",
+        "{} is 100 % in {yes} of {} cells, and 0 % in the other {}, in every seed{with_event}{without}.",
         matrix.figure,
         figures.len(),
         figures.len() - yes
     )
+}
+
+/// Whether the seeds at two ends are enough to say that a figure rises or falls where none of the one
+/// reaches those of the other: chance parts *a* and *b* equal seeds so in 2 of (a + b over a) cases, which
+/// has to be less than one in twenty.
+fn can_tell_apart([a, b]: [u32; 2]) -> bool {
+    let (fewer, more) = (a.min(b), a.max(b));
+    match fewer {
+        0 | 1 => false,
+        2 => more >= 8,
+        3 => more >= 5,
+        4.. => true,
+    }
 }
 
 fn in_words(
@@ -189,21 +248,24 @@ fn in_words(
 ) -> String {
     let [from, to] = cells;
     let relation = if from.n < 2 || to.n < 2 {
-        "goes, in one seed,"
+        "goes, in one seed,".to_owned()
+    } else if !can_tell_apart([from.n, to.n]) {
+        format!("goes, in {} seeds,", from.n.min(to.n))
     } else if to.ci95[0] > from.ci95[1] {
-        "rises"
+        "rises".to_owned()
     } else if to.ci95[1] < from.ci95[0] {
-        "falls"
+        "falls".to_owned()
     } else {
-        "is not shown to change"
+        "is not shown to change".to_owned()
     };
     let greatest = from.mean.abs().max(to.mean.abs());
     let suffix = suffix_beside(greatest, &matrix.unit);
     let shown = cells.map(|cell| {
         let (mean, ends) = numbers_beside(cell.mean, cell.ci95, greatest, &matrix.unit);
-        let parts = [mean.as_str(), suffix.as_str(), ends.as_str()];
-        let parts = parts.into_iter().filter(|part| !part.is_empty());
-        parts.collect::<Vec<_>>().join(" ")
+        let fewer = matrix.fewer_seeds(&cell).map(|n| format!("({n})"));
+        let parts = [mean, suffix.clone(), ends, fewer.unwrap_or_default()];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join(" ")
     });
     format!(
         "{}{with} {relation} from {} at {axis} {} to {} at {axis} {}.",

@@ -171,6 +171,44 @@ pub fn html(text: &str) -> String {
     out
 }
 
+/// Sentences and figures for HTML: [`html`], with each figure on one line with its unit, and each interval
+/// on one line.
+pub fn html_prose(text: &str) -> String {
+    html(&unbroken(text))
+}
+
+/// Units that stand behind a figure, as [`figure`] writes them.
+const UNITS: [&str; 18] = [
+    "%", "ns", "µs", "ms", "s", "min", "h", "B", "kB", "MB", "GB", "B/s", "kB/s", "MB/s", "bit/s",
+    "kbit/s", "Mbit/s", "Gbit/s",
+];
+
+/// The text with spaces that no line ends at between a figure and its unit, and within an interval.
+fn unbroken(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // How many bytes of an interval are still to come.
+    let mut within = 0_usize;
+    for (at, c) in text.char_indices() {
+        within = within.saturating_sub(c.len_utf8());
+        let rest = &text[at + c.len_utf8()..];
+        if c == '[' {
+            let inner = rest.split_once(']').map_or("", |(inner, _)| inner);
+            let is_interval = inner
+                .chars()
+                .all(|c| c.is_ascii_digit() || " .,+-−".contains(c));
+            within = if is_interval { inner.len() } else { 0 };
+        }
+        let is_before_unit = || {
+            let is_apart = |c: char| c.is_whitespace() || ",;.:)".contains(c);
+            let word = rest.split(is_apart).next().unwrap_or_default();
+            out.ends_with(|c: char| c.is_ascii_digit()) && UNITS.contains(&word)
+        };
+        let is_bound = c == ' ' && (within > 0 || is_before_unit());
+        out.push(if is_bound { '\u{a0}' } else { c });
+    }
+    out
+}
+
 /// Text for a Markdown table or paragraph, with everything that Markdown would read as its own
 /// escaped.
 pub fn markdown(text: &str) -> String {
@@ -427,6 +465,25 @@ mod tests {
         assert_eq!(shell_word("a b'c; rm"), r"'a b'\''c; rm'");
         assert_eq!(shell_word("feed/skewed-clocks"), "feed/skewed-clocks");
         assert_eq!(shell_word(""), "''");
+    }
+
+    #[test]
+    fn figures_stay_with_their_units_and_intervals_on_one_line() {
+        for (text, expected) in [
+            ("29.3 s against 449 ms", "29.3~s against 449~ms"),
+            (
+                "−29 (−100 %) [−45, −19], n = 6 pairs",
+                "−29 (−100~%) [−45,~−19], n = 6 pairs",
+            ),
+            ("1 h 30 min, 2 MB/s.", "1~h 30~min, 2~MB/s."),
+            (
+                "5 seeds, 3 servers; home [a, b]",
+                "5 seeds, 3 servers; home [a, b]",
+            ),
+            ("[1, 2", "[1, 2"),
+        ] {
+            assert_eq!(unbroken(text), expected.replace('~', "\u{a0}"), "{text}");
+        }
     }
 
     #[test]

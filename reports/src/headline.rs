@@ -211,7 +211,7 @@ fn in_words(
 }
 
 /// Pairs of seeds that two variants have played to their end, at most.
-fn pairs_played(record: &Record, a: usize, b: usize) -> usize {
+pub(crate) fn pairs_played(record: &Record, a: usize, b: usize) -> usize {
     let played = [a, b].map(|place| record.variants.get(place).map_or(0, whole_seeds));
     played[0].min(played[1])
 }

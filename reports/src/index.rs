@@ -2,7 +2,7 @@
 
 use crate::{
     answer, audit,
-    format::{html, plural},
+    format::{html, html_prose, plural},
     headline,
     html::{document, table},
     record::{Record, Verdict},
@@ -72,8 +72,8 @@ fn row(entry: &Entry) -> Vec<String> {
         ),
         format!(
             "<span class=\"words\">{}<small>{}</small></span>",
-            html(&record.summary),
-            html(&found)
+            html_prose(&record.summary),
+            html_prose(&found)
         ),
         audit::seed_count(record).to_string(),
         format!("<span class=\"code\">{}</span>", html(&record.commit)),

@@ -164,7 +164,7 @@ fn the_page_marks_cells_by_more_than_colour() {
     let page = html::page(&holes(3, &[], 4)).expect("valid");
     assert!(page.contains("is-missed"));
     assert!(
-        page.contains("<b>✗</b> 100% <span>worst 75 %</span>"),
+        page.contains("<b>✗</b> 100% <span>worst 75\u{a0}%</span>"),
         "failed"
     );
     assert!(page.contains("<b>✓</b> 100%</small>"), "held");

@@ -3,7 +3,7 @@
 use super::concat;
 use crate::{
     chart::{CHARTS, Figure, Section, saved},
-    format::{html, plural},
+    format::{html, html_prose, plural},
     record::Record,
 };
 
@@ -67,14 +67,14 @@ pub(super) fn drawing(figure: &Figure) -> String {
             figure
                 .marks
                 .iter()
-                .map(|mark| format!("<li>{}</li>", html(mark))),
+                .map(|mark| format!("<li>{}</li>", html_prose(mark))),
         );
         put!(out, "<ol class=\"marks\">{items}</ol>\n");
     }
     put!(
         out,
         "<figcaption>{}</figcaption>\n{}",
-        html(&figure.caption),
+        html_prose(&figure.caption),
         saved::links(figure),
     );
     out

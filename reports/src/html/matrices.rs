@@ -3,7 +3,7 @@
 use super::{Part, concat};
 use crate::{
     chart::lines,
-    format::{figure, figure_beside, html, html_key, plural},
+    format::{figure, figure_beside, html, html_key, html_prose, plural},
     key::Key,
     matrix::{Asked, Cell, Matrix, PAGE_MAX, Panel, STEPS, charts, matrices},
     origin::Profile,
@@ -178,7 +178,7 @@ fn markup(matrix: &Matrix) -> String {
         put!(
             out,
             "<p>{}</p>\n</figure>\n",
-            html(&matrix.alike_in_words())
+            html_prose(&matrix.alike_in_words())
         );
         return out;
     }
@@ -281,7 +281,7 @@ fn cell_markup(matrix: &Matrix, cell: &Cell) -> String {
             let mut ends = if ends.is_empty() {
                 ends
             } else {
-                format!("<small>{}</small>", html(&ends))
+                format!("<small>{}</small>", html_prose(&ends))
             };
             ends.push_str(&fewer(matrix, interval));
             let heat = if matrix.varies() {
@@ -354,7 +354,7 @@ fn sign(asked: &Asked) -> (&'static str, &'static str) {
 
 fn worst(matrix: &Matrix, asked: &Asked) -> String {
     match asked.worst {
-        Some(worst) => html(&figure(worst, &matrix.unit)),
+        Some(worst) => html_prose(&figure(worst, &matrix.unit)),
         None => "no sample".to_owned(),
     }
 }
@@ -373,7 +373,7 @@ fn yes_no_legend(matrix: &Matrix) -> String {
 
 /// What the heat stands for, and the marks if there are any.
 fn legend(matrix: &Matrix) -> String {
-    let end = |value: f64| html(&figure_beside(value, matrix.scale.greatest, &matrix.unit));
+    let end = |value: f64| html_prose(&figure_beside(value, matrix.scale.greatest, &matrix.unit));
     if matrix.is_yes_no() {
         return yes_no_legend(matrix);
     }

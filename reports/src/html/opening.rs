@@ -6,7 +6,7 @@ use crate::{
     answer, audit,
     checks::checks,
     command,
-    format::{duration, html, plural},
+    format::{duration, html, html_prose, plural},
     headline,
     record::{Record, Verdict},
 };
@@ -18,7 +18,11 @@ pub(super) fn opening(record: &Record, lead: &str) -> String {
         html(&record.scenario)
     );
     if !record.summary.is_empty() {
-        put!(out, "<p class=\"lead\">{}</p>\n", html(&record.summary));
+        put!(
+            out,
+            "<p class=\"lead\">{}</p>\n",
+            html_prose(&record.summary)
+        );
     }
     out.push_str(&verdict(record));
     out.push_str(&findings(record));
@@ -50,7 +54,7 @@ fn verdict(record: &Record) -> String {
     };
     format!(
         "<div class=\"verdict {class}\"><strong>{sign} {word}</strong><span>{}</span></div>\n",
-        html(&meaning)
+        html_prose(&meaning)
     )
 }
 
@@ -59,7 +63,7 @@ fn findings(record: &Record) -> String {
         headline::sentences(record)
             .iter()
             .chain(&answer::sentences(record))
-            .map(|sentence| format!("<li>{}</li>\n", html(sentence))),
+            .map(|sentence| format!("<li>{}</li>\n", html_prose(sentence))),
     );
     if items.is_empty() {
         items
@@ -94,7 +98,7 @@ fn expectations(record: &Record) -> String {
             "<li><b class=\"{class}\">{word}</b><span class=\"code\">{}</span>\
                  <span class=\"note\">{}</span></li>\n",
             html(&check.expr),
-            html(&check.detail)
+            html_prose(&check.detail)
         )
     }));
     format!(
@@ -110,7 +114,7 @@ fn warnings(record: &Record) -> String {
     }
     let items = concat(
         all.iter()
-            .map(|warning| format!("<li><b>Warning:</b> {}</li>\n", html(warning))),
+            .map(|warning| format!("<li><b>Warning:</b> {}</li>\n", html_prose(warning))),
     );
     format!("<ul class=\"warnings\">\n{items}</ul>\n")
 }
@@ -149,7 +153,9 @@ fn facts(record: &Record) -> String {
         facts
             .iter()
             .filter(|(_, text)| !text.is_empty())
-            .map(|(term, text)| format!("<div><dt>{term}</dt><dd>{}</dd></div>\n", html(text))),
+            .map(|(term, text)| {
+                format!("<div><dt>{term}</dt><dd>{}</dd></div>\n", html_prose(text))
+            }),
     );
     format!("<dl class=\"facts\">\n{items}</dl>\n")
 }

@@ -3,7 +3,7 @@
 use super::{concat, seed_anchor, table};
 use crate::{
     audit, command,
-    format::{count, figure, html, plural},
+    format::{count, figure, html, html_prose, plural},
     record::{Producer, Record, SeedResult},
     stats,
 };
@@ -111,8 +111,9 @@ pub(super) fn method(record: &Record) -> String {
         "<p>Each figure is taken within a seed first; means and intervals are over seeds, never \
          over samples of one run. Intervals are 95 % bootstrap intervals ({} resamples, expanded \
          percentiles, reproducible). A difference counts as higher or lower when its interval \
-         excludes 0 and at least {} stand behind it; no correction is made for looking at several \
-         figures. Differences of shares are in points, hundredths of the whole; a difference in \
+         excludes 0 and at least {} stand behind it; along an axis a figure rises or falls when the \
+         intervals at its ends are apart and its seeds are enough that chance would not part them. No \
+         correction is made for looking at several figures. Differences of shares are in points, hundredths of the whole; a difference in \
          per cent is the difference by the mean of the first variant. What a seed does not count \
          and others do is 0 there; of anything else, seeds without an event are left out, and \
          how many stands beside the mean. Curves pour the samples of all seeds into one HDR histogram, exact to 0.1 %.</p>\n",
@@ -128,7 +129,7 @@ pub(super) fn method(record: &Record) -> String {
             format!(
                 "<dt class=\"code\">{}</dt><dd>{}</dd>\n",
                 html(name),
-                html(text)
+                html_prose(text)
             )
         }));
         put!(out, "<dl class=\"words\">\n{words}</dl>\n");

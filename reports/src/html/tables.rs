@@ -3,7 +3,7 @@
 use super::{Part, table};
 use crate::{
     audit,
-    format::{count, html, html_key, interval_parts, plural},
+    format::{count, html, html_key, html_prose, interval_parts, plural},
     headline::{self, Row},
     record::{Interval, Record},
 };
@@ -223,17 +223,18 @@ pub(super) fn writing(
         key: &|key| format!("<span class=\"code\">{}</span>", html_key(key)),
         cell: &|cell, unit| {
             let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
-            let (mean, ends) = (html(&mean), html(&ends));
+            let (mean, ends) = (html_prose(&mean), html_prose(&ends));
             format!("<span class=\"figure-value\">{mean}</span><small>{ends}</small>")
         },
         difference: &|compared| {
-            let words = html(&compared.words);
+            let words = html_prose(&compared.words);
             if words.starts_with("equal") {
                 return words;
             }
-            let (mean, ends) = (html(&compared.mean), html(&compared.ends));
+            let (mean, ends) = (html_prose(&compared.mean), html_prose(&compared.ends));
             let relative = compared.relative.as_ref();
-            let relative = relative.map_or(String::new(), |share| format!(" ({})", html(share)));
+            let relative =
+                relative.map_or(String::new(), |share| format!(" ({})", html_prose(share)));
             let words = match &*words {
                 "" => String::new(),
                 words => format!(" · <b>{words}</b>"),

@@ -142,7 +142,8 @@ impl Matrix {
         )
     }
 
-    /// The figure that all cells have alike, where no cell has a mark: not worth a matrix.
+    /// The figure that all cells have alike, where no cell has a mark and none is of fewer seeds: not worth
+    /// a matrix.
     pub fn alike(&self) -> Option<Interval> {
         let mut cells = self.panels.iter().flat_map(|panel| panel.cells.concat());
         let first = cells.next().and_then(|cell| cell.interval)?;
@@ -152,7 +153,8 @@ impl Matrix {
         };
         let mut rest = cells.map(|cell| cell.interval);
         let all = is_alike(&first) && rest.all(|cell| cell.as_ref().is_some_and(is_alike));
-        (self.left_out == 0 && all && !self.is_marked()).then_some(first)
+        let is_plain = self.left_out == 0 && !self.is_marked() && !self.has_missing();
+        (all && is_plain).then_some(first)
     }
 
     /// [`Self::alike`] as people read it, empty where cells differ: `100 % in all 18 cells`.
