@@ -255,6 +255,18 @@ mod tests {
         }
     }
 
+    /// A table that ships is what the importer makes of the published one, so that it can be made again.
+    #[test]
+    fn the_table_of_azure_is_as_it_was_imported() {
+        let shipped = include_str!("../../../profiles/delay/azure-48.csv");
+        let delays = read_ms(shipped);
+        let mut delays = delays.unwrap_or_else(|wrong| panic!("{wrong}"));
+        assert_eq!((delays.regions.len(), delays.asymmetric_pairs()), (48, 596));
+        assert_eq!(delays.table(), shipped);
+        delays.ns.remove(&(0, 1));
+        assert_ne!(delays.table(), shipped);
+    }
+
     #[test]
     fn a_matrix_without_names_has_numbered_regions() {
         let delays = read_ms("0 10 20 1\n10 0 30 2\n20 30 0 3\n1 2 3 0\n");
