@@ -22,7 +22,7 @@ use crate::forward::forward_to;
 use crate::protocol::is_circuit;
 
 /// What a connection of libp2p's client tells it.
-type Told = THandlerOutEvent<client::Behaviour>;
+type HandlerEvent = THandlerOutEvent<client::Behaviour>;
 
 /// What is known of a connection.
 enum Link {
@@ -31,7 +31,7 @@ enum Link {
     /// The same, through a relay, which shows nothing.
     Circuit,
     /// We have dialled it, and may ask there; with the last that a stranger has told there.
-    Dialled(Option<(PeerId, Told)>),
+    Dialled(Option<(PeerId, HandlerEvent)>),
 }
 
 /// Has addresses of the node tested.

@@ -25,8 +25,8 @@ use super::crowd::{Guest, gives_way};
 use super::origin::Origin;
 use crate::api::Event;
 use crate::config::Connections;
-use crate::counters::Outlet;
 use crate::identity::is_anybodys;
+use crate::counters::Outlet;
 
 /// The bound that is told when a connection ends for another; no more often than this.
 const LIMIT: &str = "connections";
@@ -102,17 +102,17 @@ impl Served {
 
 /// Who dialled a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Direction {
     /// The peer.
-    In,
+    Inbound,
     /// This node.
-    Out,
+    Outbound,
 }
 
 /// A connection that is up.
 struct Link {
     peer: PeerId,
-    way: Way,
+    direction: Direction,
     origin: Origin,
     /// Whether the node itself has dialled it, for an end of its own.
     wanted: bool,
@@ -129,7 +129,7 @@ struct Dial {
 
 /// Bounds the number of connections.
 pub struct Limits {
-    /// Places for strangers, by [`Way`].
+    /// Places for strangers, by [`Direction`].
     places: [usize; 2],
     /// Connections of one stranger.
     per_peer: usize,
@@ -140,7 +140,7 @@ pub struct Limits {
     up: BTreeMap<ConnectionId, Link>,
     /// The same by peer, none of them without any.
     of_peer: BTreeMap<PeerId, BTreeSet<ConnectionId>>,
-    /// Those of them that take a place, by [`Way`].
+    /// Those of them that take a place, by [`Direction`].
     strangers: [usize; 2],
     dialling: BTreeMap<ConnectionId, Dial>,
     /// Dials of the node's own that have not ended.
@@ -181,8 +181,8 @@ impl Limits {
     /// Lets `peer` in beyond all limits from now on.
     pub fn bypass_peer_id(&mut self, peer: &PeerId) {
         if self.exempt.insert(*peer) {
-            for way in self.ways_of(peer) {
-                self.strangers[way as usize] -= 1;
+            for direction in self.directions_of(peer) {
+                self.strangers[direction as usize] -= 1;
             }
         }
     }
@@ -190,8 +190,8 @@ impl Limits {
     /// Takes `peer` for a stranger again.
     pub fn remove_peer_id(&mut self, peer: &PeerId) {
         if self.exempt.remove(peer) {
-            for way in self.ways_of(peer) {
-                self.strangers[way as usize] += 1;
+            for direction in self.directions_of(peer) {
+                self.strangers[direction as usize] += 1;
             }
         }
     }
@@ -213,16 +213,16 @@ impl Limits {
     }
 
     /// By whom each connection with `peer` was dialled.
-    fn ways_of(&self, peer: &PeerId) -> Vec<Way> {
+    fn directions_of(&self, peer: &PeerId) -> Vec<Direction> {
         let of_peer = self.of_peer.get(peer).into_iter().flatten();
         of_peer
             .filter_map(|id| self.up.get(id))
-            .map(|link| link.way)
+            .map(|link| link.direction)
             .collect()
     }
 
     /// Whether one more connection with `peer` may come up; another ends for it if that is how it is.
-    fn admit(&mut self, peer: &PeerId, way: Way) -> Result<(), NoPlace> {
+    fn admit(&mut self, peer: &PeerId, direction: Direction) -> Result<(), NoPlace> {
         let of_peer = self.of_peer.get(peer);
         let count = of_peer.map_or(0, BTreeSet::len);
         if self.exempt.contains(peer) {
@@ -236,34 +236,34 @@ impl Limits {
         if count >= self.per_peer {
             return Err(NoPlace::OfPeer);
         }
-        if self.strangers[way as usize] >= self.places[way as usize] {
-            self.make_room(way)?;
+        if self.strangers[direction as usize] >= self.places[direction as usize] {
+            self.make_room(direction)?;
         }
         Ok(())
     }
 
     /// Has one of the strangers' connections end, if there is any.
-    fn make_room(&mut self, way: Way) -> Result<(), NoPlace> {
+    fn make_room(&mut self, direction: Direction) -> Result<(), NoPlace> {
         for peer in self.served.take() {
             self.is_good_for(&peer, Use::Served);
         }
         let gone = self
-            .least_useful(way, false)
-            .or_else(|| self.least_useful(way, true));
-        let gone = gone.ok_or(match way {
-            Way::In => NoPlace::Incoming,
-            Way::Out => NoPlace::Outgoing,
+            .least_useful(direction, false)
+            .or_else(|| self.least_useful(direction, true));
+        let gone = gone.ok_or(match direction {
+            Direction::Inbound => NoPlace::Incoming,
+            Direction::Outbound => NoPlace::Outgoing,
         })?;
         self.end(gone);
         Ok(())
     }
 
     /// Which stranger's connection gives way, of those that we wanted or of the others.
-    fn least_useful(&self, way: Way, wanted: bool) -> Option<ConnectionId> {
+    fn least_useful(&self, direction: Direction, wanted: bool) -> Option<ConnectionId> {
         let guests: Vec<_> = self
             .up
             .iter()
-            .filter(|(_, link)| link.way == way && link.wanted == wanted)
+            .filter(|(_, link)| link.direction == direction && link.wanted == wanted)
             .filter(|(_, link)| !self.exempt.contains(&link.peer))
             .map(|(id, link)| Guest {
                 key: *id,
@@ -300,23 +300,25 @@ impl Limits {
             }
         }
         if !self.exempt.contains(&link.peer) {
-            self.strangers[link.way as usize] -= 1;
+            self.strangers[link.direction as usize] -= 1;
         }
         Some(link)
     }
 
     fn arrived(&mut self, event: &ConnectionEstablished<'_>) {
-        let (way, origin) = match event.endpoint {
+        let (direction, origin) = match event.endpoint {
             ConnectedPoint::Listener {
                 local_addr,
                 send_back_addr,
-            } => (Way::In, Origin::new(local_addr, send_back_addr)),
-            ConnectedPoint::Dialer { address, .. } => (Way::Out, Origin::dialled(address)),
+            } => (Direction::Inbound, Origin::new(local_addr, send_back_addr)),
+            ConnectedPoint::Dialer { address, .. } => {
+                (Direction::Outbound, Origin::dialled(address))
+            }
         };
         self.clock += 1;
         let link = Link {
             peer: event.peer_id,
-            way,
+            direction,
             origin,
             wanted: self.wanted.remove(&event.connection_id),
             good_for: Use::None,
@@ -326,7 +328,7 @@ impl Limits {
         let of_peer = self.of_peer.entry(event.peer_id).or_default();
         of_peer.insert(event.connection_id);
         if !self.exempt.contains(&event.peer_id) {
-            self.strangers[way as usize] += 1;
+            self.strangers[direction as usize] += 1;
         }
     }
 
@@ -363,7 +365,8 @@ impl NetworkBehaviour for Limits {
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         deny_anybodys(&peer)?;
-        self.admit(&peer, Way::In).map_err(ConnectionDenied::new)?;
+        self.admit(&peer, Direction::Inbound)
+            .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 
@@ -389,7 +392,8 @@ impl NetworkBehaviour for Limits {
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.dialling.remove(&connection);
         deny_anybodys(&peer)?;
-        self.admit(&peer, Way::Out).map_err(ConnectionDenied::new)?;
+        self.admit(&peer, Direction::Outbound)
+            .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 

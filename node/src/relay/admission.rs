@@ -90,7 +90,7 @@ struct State {
     /// Circuits of each peer in its hour.
     hours: WindowCounts<PeerId>,
     /// Places that are held, by peer and by where its connection comes from.
-    places: BTreeMap<(PeerId, Multiaddr), Place>,
+    places: BTreeMap<(PeerId, Multiaddr), HeldSlot>,
     /// Circuits of strangers, at most as many as they may have.
     circuits: Vec<Circuit>,
     /// Refusals of which the node has not heard yet; one a peer and request.
@@ -99,7 +99,7 @@ struct State {
 
 /// A reservation.
 #[derive(Debug)]
-struct Place {
+struct HeldSlot {
     origin: Origin,
     /// When it was given, or renewed.
     since: Instant,
@@ -219,7 +219,7 @@ impl AdmissionPolicy {
                 .insert((peer, RequestKind::Reserve), Refusal::Full);
             return false;
         }
-        state.places.insert(key, Place { origin, since: now });
+        state.places.insert(key, HeldSlot { origin, since: now });
         true
     }
 

@@ -50,7 +50,7 @@ pub enum Granted {
 type SealedTo = (Vec<(IdentityId, EncryptionKey)>, Vec<IdentityId>);
 
 /// Where the next op of a log goes.
-struct Place {
+struct LogSlot {
     log: LogId,
     seq: u64,
     prev: Option<OpId>,
@@ -166,7 +166,7 @@ impl Store {
         Ok((keys, left_out))
     }
 
-    fn place(&self, readers: &Readers, wall_ms: u64) -> Result<Place, StoreError> {
+    fn place(&self, readers: &Readers, wall_ms: u64) -> Result<LogSlot, StoreError> {
         let txn = self.read()?;
         let numbers = txn.open_table(NUMBERS)?;
         let number = |name| -> Result<Option<u64>, StoreError> {
@@ -196,7 +196,7 @@ impl Store {
             other => other,
         };
         let Some(log) = log else {
-            return Ok(Place {
+            return Ok(LogSlot {
                 log: LogId(entropy::bytes()),
                 seq: 0,
                 prev: None,
@@ -207,7 +207,7 @@ impl Store {
         let heads = txn.open_table(HEADS)?;
         let head = heads.get(&log)?;
         let head = head.as_ref().map(redb::AccessGuard::value);
-        Ok(Place {
+        Ok(LogSlot {
             log: LogId(log),
             seq: head.map_or(0, |(seq, _, _)| seq + 1),
             prev: head.map(|(_, op, _)| OpId(*op)),
@@ -233,7 +233,7 @@ impl Store {
         body: Body,
         readers: &Readers,
         sealed_to: &[(IdentityId, EncryptionKey)],
-        place: &Place,
+        place: &LogSlot,
     ) -> Result<OwnPost, StoreError> {
         let delegation = self.keys.delegation();
         let mut header = Header {

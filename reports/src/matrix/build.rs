@@ -54,13 +54,13 @@ pub fn charts(record: &Record) -> Vec<Matrix> {
 }
 
 /// By place: the variant, then each dimension of the grid.
-type Places = Vec<usize>;
+type Indices = Vec<usize>;
 
 /// One figure's cells.
 #[derive(Default)]
 struct Found {
     unit: String,
-    cells: BTreeMap<Places, Interval>,
+    cells: BTreeMap<Indices, Interval>,
 }
 
 fn by_figure(record: &Record, fields: &Fields<'_>) -> BTreeMap<Key, Found> {
@@ -74,8 +74,8 @@ fn by_figure(record: &Record, fields: &Fields<'_>) -> BTreeMap<Key, Found> {
                 unit: unit_of(record, key),
                 ..Found::default()
             });
-            let places = std::iter::once(place).chain(of_grid.cell).collect();
-            found.cells.insert(places, *interval);
+            let indices = std::iter::once(place).chain(of_grid.cell).collect();
+            found.cells.insert(indices, *interval);
         }
     }
     all
@@ -125,7 +125,7 @@ fn differs(found: &Found) -> bool {
     means.any(|mean| first.is_some_and(|first| mean.total_cmp(&first).is_ne()))
 }
 
-/// The grid's dimensions and the variants, each with its place among [`Places`].
+/// The grid's dimensions and the variants, each with its place among [`Indices`].
 struct Axes {
     /// Those of the panels.
     panels: Vec<(usize, Dimension)>,
@@ -212,13 +212,13 @@ fn matrix(
         let cell = |row: usize, column: usize| {
             let inner = axes.inner.iter().map(|(place, _)| *place);
             let outer = axes.panels.iter().map(|(place, _)| *place);
-            let mut places = vec![0; dimensions.len() + 1];
+            let mut indices = vec![0; dimensions.len() + 1];
             for (place, value) in outer.zip(combination).chain(inner.zip(&[row, column])) {
-                places[place] = *value;
+                indices[place] = *value;
             }
             Cell {
-                interval: found.cells.get(&places).copied(),
-                asked: asked.get(&places).cloned().unwrap_or_default(),
+                interval: found.cells.get(&indices).copied(),
+                asked: asked.get(&indices).cloned().unwrap_or_default(),
             }
         };
         let row_of = |row| {
@@ -255,11 +255,11 @@ fn asked_of(
     record: &Record,
     fields: &Fields<'_>,
     figure: &Key,
-) -> (Vec<Asked>, BTreeMap<Places, Vec<Asked>>) {
+) -> (Vec<Asked>, BTreeMap<Indices, Vec<Asked>>) {
     let dimensions = fields.dimensions(figure);
     let cells: usize = dimensions.iter().map(|d| d.values.len()).product();
     let mut everywhere = Vec::new();
-    let mut asked: BTreeMap<Places, Vec<Asked>> = BTreeMap::new();
+    let mut asked: BTreeMap<Indices, Vec<Asked>> = BTreeMap::new();
     for expectation in &record.expectations {
         let mut of_figure = Vec::new();
         for judged in &expectation.figures {
@@ -272,8 +272,8 @@ fn asked_of(
                 continue;
             };
             if of_grid.figure == *figure {
-                let places: Places = std::iter::once(variant).chain(of_grid.cell).collect();
-                of_figure.push((places, judged));
+                let indices: Indices = std::iter::once(variant).chain(of_grid.cell).collect();
+                of_figure.push((indices, judged));
             }
         }
         let is_of_all = !of_figure.is_empty() && of_figure.len() >= cells * record.variants.len();
@@ -284,9 +284,9 @@ fn asked_of(
                 held: expectation.held,
             });
         }
-        for (places, judged) in of_figure {
+        for (indices, judged) in of_figure {
             if !(is_of_all && judged.held) {
-                asked.entry(places).or_default().push(Asked {
+                asked.entry(indices).or_default().push(Asked {
                     bound: expectation.bound.clone(),
                     worst: judged.value,
                     held: judged.held,

@@ -87,20 +87,20 @@ pub(super) fn mean(text: &str, metric: &str) -> Result<f64, String> {
     }
 }
 
-/// The place of a node or a record: 64 bits are plenty for so few.
-type Place = u64;
+/// The key of a node or a record: 64 bits are plenty for so few.
+type KadKey = u64;
 
 /// The mean depth of the k nearest peers over so many searches among so many nodes.
 fn ideal_depth(nodes: usize, searches: usize) -> f64 {
     let mut stream = Stream::new(1, "validation kad ideal", nodes as u32);
-    let places: Vec<Place> = (0..nodes).map(|_| stream.below(u64::MAX)).collect();
-    let tables: BTreeMap<Place, Vec<Place>> = places
+    let keys: Vec<KadKey> = (0..nodes).map(|_| stream.below(u64::MAX)).collect();
+    let tables: BTreeMap<KadKey, Vec<KadKey>> = keys
         .iter()
-        .map(|&own| (own, table(own, &places, &mut stream)))
+        .map(|&own| (own, table(own, &keys, &mut stream)))
         .collect();
     let (mut sum, mut count) = (0, 0);
     for _ in 0..searches {
-        let searcher = places[stream.below(nodes as u64) as usize];
+        let searcher = keys[stream.below(nodes as u64) as usize];
         let target = stream.below(u64::MAX);
         for depth in search(searcher, target, &tables) {
             sum += depth;
@@ -111,11 +111,11 @@ fn ideal_depth(nodes: usize, searches: usize) -> f64 {
 }
 
 /// The ideal table of a node: of each bucket, k members or all.
-fn table(own: Place, places: &[Place], stream: &mut Stream) -> Vec<Place> {
-    let mut buckets: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
-    for &place in places.iter().filter(|&&place| place != own) {
-        let bucket = (own ^ place).leading_zeros();
-        buckets.entry(bucket).or_default().push(place);
+fn table(own: KadKey, keys: &[KadKey], stream: &mut Stream) -> Vec<KadKey> {
+    let mut buckets: BTreeMap<u32, Vec<KadKey>> = BTreeMap::new();
+    for &key in keys.iter().filter(|&&key| key != own) {
+        let bucket = (own ^ key).leading_zeros();
+        buckets.entry(bucket).or_default().push(key);
     }
     let mut table = Vec::new();
     for mut bucket in buckets.into_values() {
@@ -131,23 +131,23 @@ fn table(own: Place, places: &[Place], stream: &mut Stream) -> Vec<Place> {
 }
 
 /// The depths of the k nearest peers that a search ends with.
-fn search(searcher: Place, target: Place, tables: &BTreeMap<Place, Vec<Place>>) -> Vec<u32> {
-    let nearest = |of: Place, asker: Place| {
+fn search(searcher: KadKey, target: KadKey, tables: &BTreeMap<KadKey, Vec<KadKey>>) -> Vec<u32> {
+    let nearest = |of: KadKey, asker: KadKey| {
         let mut near = tables[&of].clone();
-        near.retain(|&place| place != asker);
-        near.sort_by_key(|place| place ^ target);
+        near.retain(|&key| key != asker);
+        near.sort_by_key(|key| key ^ target);
         near.truncate(K);
         near
     };
     // By distance, so that the first k are the nearest.
-    let mut depths: BTreeMap<Place, u32> = BTreeMap::new();
-    for place in nearest(searcher, searcher) {
-        depths.insert(place ^ target, 0);
+    let mut depths: BTreeMap<KadKey, u32> = BTreeMap::new();
+    for key in nearest(searcher, searcher) {
+        depths.insert(key ^ target, 0);
     }
-    let mut asked: BTreeSet<Place> = BTreeSet::new();
+    let mut asked: BTreeSet<KadKey> = BTreeSet::new();
     loop {
         let near = depths.keys().take(K).copied();
-        let round: Vec<Place> = near
+        let round: Vec<KadKey> = near
             .filter(|far| !asked.contains(far))
             .take(ALPHA)
             .collect();
@@ -157,9 +157,9 @@ fn search(searcher: Place, target: Place, tables: &BTreeMap<Place, Vec<Place>>) 
         for far in round {
             asked.insert(far);
             let depth = depths[&far];
-            for place in nearest(far ^ target, searcher) {
-                if place != searcher {
-                    depths.entry(place ^ target).or_insert(depth + 1);
+            for key in nearest(far ^ target, searcher) {
+                if key != searcher {
+                    depths.entry(key ^ target).or_insert(depth + 1);
                 }
             }
         }

@@ -32,7 +32,7 @@ pub(super) struct Watchers {
 }
 
 /// What was told of an interface, by family, and in which of its networks it was then.
-type Told = [Option<(IpAddr, u64)>; 2];
+type KnownAddresses = [Option<(IpAddr, u64)>; 2];
 
 /// The addresses of a host as a stream that does not end: first those that it has, then what
 /// changes, the lost address of a family before the new one, by interface in their order. An
@@ -43,7 +43,7 @@ type Told = [Option<(IpAddr, u64)>; 2];
 pub struct Interfaces {
     host: HostId,
     /// What was told, by interface.
-    told: Vec<Told>,
+    told: Vec<KnownAddresses>,
     /// Which tasks wait, since how many changes: programs are polled far more often than hosts move.
     waits: Option<(Waker, u64)>,
 }
@@ -161,7 +161,7 @@ impl Watchers {
 
 impl Net {
     /// The addresses of an interface now; none while it is down.
-    fn present(&self, interface: HostId) -> Told {
+    fn present(&self, interface: HostId) -> KnownAddresses {
         let network = self.watchers.network(interface);
         let is_up = self.fabric.is_attached(interface);
         let address = |like| (self.fabric.address(interface, like), network);

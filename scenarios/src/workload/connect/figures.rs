@@ -6,7 +6,7 @@ use super::metrics::{
     CONNECT_FAILED, CONNECT_PATH, CONNECT_SUCCESS, CONNECT_TIME, CONNECT_TRANSPORT,
     HOLEPUNCH_ATTEMPTS, HOLEPUNCH_FIRST, HOLEPUNCH_TRANSPORT,
 };
-use super::tracker::{Attempt, Cause, Connects, Summary, summarise};
+use super::tracker::{Attempt, ConnectFailure, Connects, Summary, summarise};
 use crate::play::verdict::losses::Lost;
 use crate::play::verdict::metrics::{LabelsOf, Metrics};
 use crate::workload::{Ended, Results};
@@ -45,7 +45,7 @@ pub fn collect(connects: &Connects, ended: &Ended<'_>, results: &mut Results<'_>
         cause: cause.name(),
     });
     results.list(run, &CONNECT_FAILED, lost);
-    results.count(&CONNECT_FAILED, &all.failed, Cause::name);
+    results.count(&CONNECT_FAILED, &all.failed, ConnectFailure::name);
 }
 
 /// Figures of some attempts to reach others, under these labels.

@@ -23,7 +23,7 @@ use crate::format::scenario::pace::PaceFields;
 use crate::format::scenario::selector::{self, Hosts, HostsText};
 use crate::metrics::Definition;
 use crate::play::run::Run;
-use tracker::{Cause, Terms};
+use tracker::{ConnectFailure, Terms};
 
 /// Hosts connect to others, wherever these are: at the addresses that are known of them, or by
 /// what the methods of `reach.lookup_order` find. Of hosts behind NATs circuits through the relays of
@@ -184,7 +184,7 @@ fn reach(run: &Arc<Run>, connect: &Connect, from: u32, Act { to, attempt }: Act)
         return state
             .trackers
             .get::<Connect>()
-            .fails(attempt, Cause::DialerDown);
+            .fails(attempt, ConnectFailure::DialerDown);
     };
     drop(state);
     let late = Arc::clone(run);
@@ -216,7 +216,7 @@ fn reach(run: &Arc<Run>, connect: &Connect, from: u32, Act { to, attempt }: Act)
             tracing::warn!(%error, "nobody was reached");
             let mut state = run.state();
             let connects = state.trackers.get::<Connect>();
-            connects.fails(attempt, Cause::Refused);
+            connects.fails(attempt, ConnectFailure::Refused);
         }
     };
     testbed.spawn(from, reaching.boxed());

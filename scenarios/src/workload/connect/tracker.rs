@@ -16,7 +16,7 @@ use crate::workload::{Ended, HostDown, NodeEvent, Results, Tracker};
 crate::named::named! {
     /// Why an attempt failed.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum Cause {
+    pub enum ConnectFailure {
         /// The node that was to reach another did not run.
         DialerDown = "dialer-down",
         /// The host that was to reach another lost its power.
@@ -44,7 +44,7 @@ crate::named::named! {
     }
 }
 
-impl From<Unreached> for Cause {
+impl From<Unreached> for ConnectFailure {
     fn from(reason: Unreached) -> Self {
         match reason {
             Unreached::NotFound => Self::NotFound,
@@ -77,7 +77,7 @@ pub struct Attempt {
     path: Option<Path>,
     /// What carries that connection.
     transport: Option<Transport>,
-    fate: Option<Result<u64, Cause>>,
+    fate: Option<Result<u64, ConnectFailure>>,
 }
 
 /// All attempts of a run.
@@ -113,7 +113,7 @@ pub struct Summary {
     /// As `times`, by what carries the connection.
     pub times_by_transport: BTreeMap<Transport, Recorder>,
     /// The others, by cause.
-    pub failed: BTreeMap<Cause, u64>,
+    pub failed: BTreeMap<ConnectFailure, u64>,
 }
 
 impl Connects {
@@ -186,14 +186,14 @@ impl Connects {
             for number in self.open.get(&pair).cloned().unwrap_or_default() {
                 let attempt = self.attempts.get(&number);
                 if attempt.is_some_and(|attempt| attempt.path == Some(Path::Relayed)) {
-                    self.ends(number, Err(Cause::HolePunchFailed));
+                    self.ends(number, Err(ConnectFailure::HolePunchFailed));
                 }
             }
         }
     }
 
     /// Attempt `number` fails, unless it has ended.
-    pub fn fails(&mut self, number: u32, cause: Cause) {
+    pub fn fails(&mut self, number: u32, cause: ConnectFailure) {
         self.ends(number, Err(cause));
     }
 
@@ -201,11 +201,11 @@ impl Connects {
     pub fn times_out(&mut self, number: u32, target_runs: bool) {
         let relayed = |attempt: &Attempt| attempt.path == Some(Path::Relayed);
         let cause = if self.attempts.get(&number).is_some_and(relayed) {
-            Cause::StayedRelayed
+            ConnectFailure::StayedRelayed
         } else if target_runs {
-            Cause::TimedOut
+            ConnectFailure::TimedOut
         } else {
-            Cause::TargetDown
+            ConnectFailure::TargetDown
         };
         self.ends(number, Err(cause));
     }
@@ -226,7 +226,7 @@ impl Connects {
             }
         }
         for number in lost {
-            self.loses(number, Cause::ConnectionLost);
+            self.loses(number, ConnectFailure::ConnectionLost);
         }
         if !kept.is_empty() {
             self.holding.insert((from, to), kept);
@@ -236,8 +236,8 @@ impl Connects {
     /// A host's programs end, all that it was reaching, and those who had just reached it.
     fn host_down(&mut self, host: u32, now_ns: u64, how: Down) {
         let cause = match how {
-            Down::LostPower => Cause::DialerLostPower,
-            Down::Stopped => Cause::DialerStopped,
+            Down::LostPower => ConnectFailure::DialerLostPower,
+            Down::Stopped => ConnectFailure::DialerStopped,
         };
         let holding = std::mem::take(&mut self.holding);
         for ((from, to), numbers) in holding {
@@ -249,7 +249,7 @@ impl Connects {
                 if attempt.from == host {
                     self.loses(number, cause);
                 } else if attempt.to == host {
-                    self.loses(number, Cause::TargetDown);
+                    self.loses(number, ConnectFailure::TargetDown);
                 } else {
                     self.holding.entry((from, to)).or_default().push(number);
                 }
@@ -266,7 +266,7 @@ impl Connects {
     pub fn close(&mut self) {
         let numbers: Vec<u32> = self.open.values().flatten().copied().collect();
         for number in numbers {
-            self.ends(number, Err(Cause::Unfinished));
+            self.ends(number, Err(ConnectFailure::Unfinished));
         }
     }
 
@@ -274,18 +274,18 @@ impl Connects {
     fn in_vain(&self) -> impl Iterator<Item = Reason> + '_ {
         let causes = self.attempts.values().filter_map(Attempt::failure);
         causes.filter_map(|cause| match cause {
-            Cause::DialerDown => Some(Reason::HostDown),
-            Cause::DialerLostPower => Some(Reason::LostPower),
-            Cause::DialerStopped => Some(Reason::Stopped),
-            Cause::TargetDown => Some(Reason::TargetDown),
-            Cause::Refused
-            | Cause::NotFound
-            | Cause::NotConnected
-            | Cause::HolePunchFailed
-            | Cause::StayedRelayed
-            | Cause::TimedOut
-            | Cause::ConnectionLost
-            | Cause::Unfinished => None,
+            ConnectFailure::DialerDown => Some(Reason::HostDown),
+            ConnectFailure::DialerLostPower => Some(Reason::LostPower),
+            ConnectFailure::DialerStopped => Some(Reason::Stopped),
+            ConnectFailure::TargetDown => Some(Reason::TargetDown),
+            ConnectFailure::Refused
+            | ConnectFailure::NotFound
+            | ConnectFailure::NotConnected
+            | ConnectFailure::HolePunchFailed
+            | ConnectFailure::StayedRelayed
+            | ConnectFailure::TimedOut
+            | ConnectFailure::ConnectionLost
+            | ConnectFailure::Unfinished => None,
         })
     }
 
@@ -302,13 +302,13 @@ impl Connects {
     }
 
     /// Attempt `number` had succeeded, and has not any more.
-    fn loses(&mut self, number: u32, cause: Cause) {
+    fn loses(&mut self, number: u32, cause: ConnectFailure) {
         if let Some(attempt) = self.attempts.get_mut(&number) {
             attempt.fate = Some(Err(cause));
         }
     }
 
-    fn ends(&mut self, number: u32, fate: Result<u64, Cause>) {
+    fn ends(&mut self, number: u32, fate: Result<u64, ConnectFailure>) {
         let Some(attempt) = self.attempts.get_mut(&number) else {
             return;
         };
@@ -406,7 +406,7 @@ impl Attempt {
     }
 
     /// Why it failed, if it has.
-    pub fn failure(&self) -> Option<Cause> {
+    pub fn failure(&self) -> Option<ConnectFailure> {
         self.fate?.err()
     }
 }

@@ -13,7 +13,7 @@ use futures::future::{Either, FutureExt, select};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use futures_timer::Delay;
 
-use super::tracker::Cause;
+use super::tracker::FlowFailure;
 use super::{Act, FLOW_BYTES_MIN, Flow, Load};
 use crate::play::run::Run;
 use crate::testbed::Connection;
@@ -89,7 +89,7 @@ pub fn start(run: &Arc<Run>, how: &Flow, from: u32, act: Act) {
         return state
             .trackers
             .get::<Flow>()
-            .failed(flow, Cause::SenderDown, run.now_ns());
+            .failed(flow, FlowFailure::SenderDown, run.now_ns());
     }
     if !run.runs(to) {
         run.state().trackers.get::<Flow>().receiver_down(flow);
@@ -110,7 +110,7 @@ pub fn start(run: &Arc<Run>, how: &Flow, from: u32, act: Act) {
             state
                 .trackers
                 .get::<Flow>()
-                .failed(flow, Cause::of(&error), sending.now_ns());
+                .failed(flow, FlowFailure::of(&error), sending.now_ns());
         }
     };
     run.testbed.spawn(from, send.boxed());

@@ -6,7 +6,7 @@ use super::metrics::{
     FLOW_COMPLETION, FLOW_CONNECT, FLOW_FAILED, FLOW_FAIRNESS, FLOW_GOODPUT, FLOW_RETRANSMITS,
     FLOW_STALL, FLOW_SUCCESS, FLOW_TIMEOUTS,
 };
-use super::tracker::{Cause, Entry, Flows};
+use super::tracker::{Entry, FlowFailure, Flows};
 use crate::play::verdict::losses::Lost;
 use crate::workload::{Ended, Results};
 
@@ -47,5 +47,5 @@ pub fn collect(flows: &Flows, ended: &Ended<'_>, results: &mut Results<'_>) {
         cause: cause.name(),
     });
     results.list(run, &FLOW_FAILED, lost);
-    results.count(&FLOW_FAILED, &summary.failed, Cause::name);
+    results.count(&FLOW_FAILED, &summary.failed, FlowFailure::name);
 }

@@ -19,7 +19,7 @@ use crate::workload::{Ended, HostDown, Planned, Results, Tracker};
 crate::named::named! {
     /// Why a flow did not bring everything through.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum Cause {
+    pub enum FlowFailure {
         /// Nothing listened.
         Refused = "refused",
         /// Nothing came back for too long.
@@ -43,7 +43,7 @@ crate::named::named! {
     }
 }
 
-impl Cause {
+impl FlowFailure {
     /// What an error of a socket tells.
     pub fn of(error: &io::Error) -> Self {
         match error.kind() {
@@ -84,7 +84,7 @@ pub struct Entry {
     /// Longest measured time without anything to read.
     stall_ns: u64,
     stats: Stats,
-    end: Option<(u64, Result<(), Cause>)>,
+    end: Option<(u64, Result<(), FlowFailure>)>,
 }
 
 /// All flows of a run.
@@ -106,7 +106,7 @@ pub struct Summary {
     /// Flows that brought everything through.
     pub delivered: u64,
     /// The others, by cause.
-    pub failed: BTreeMap<Cause, u64>,
+    pub failed: BTreeMap<FlowFailure, u64>,
     /// Segments that senders sent again.
     pub retransmits: u64,
     /// Times that senders' retransmission timers fired.
@@ -138,16 +138,16 @@ impl Flows {
         self.entries.iter().filter_map(|entry| {
             let (_, fate) = entry.end?;
             match fate.err()? {
-                Cause::SenderDown => Some(Reason::HostDown),
-                Cause::Refused
-                | Cause::TimedOut
-                | Cause::Reset
-                | Cause::PortInUse
-                | Cause::SenderLostPower
-                | Cause::SenderStopped
-                | Cause::Unfinished
-                | Cause::Unreachable
-                | Cause::ClosedEarly => entry.receiver_down.then_some(Reason::TargetDown),
+                FlowFailure::SenderDown => Some(Reason::HostDown),
+                FlowFailure::Refused
+                | FlowFailure::TimedOut
+                | FlowFailure::Reset
+                | FlowFailure::PortInUse
+                | FlowFailure::SenderLostPower
+                | FlowFailure::SenderStopped
+                | FlowFailure::Unfinished
+                | FlowFailure::Unreachable
+                | FlowFailure::ClosedEarly => entry.receiver_down.then_some(Reason::TargetDown),
             }
         })
     }
@@ -180,7 +180,7 @@ impl Flows {
         let fate = if whole {
             Ok(())
         } else {
-            Err(Cause::ClosedEarly)
+            Err(FlowFailure::ClosedEarly)
         };
         self.end(flow, entry.read_ns.min(now_ns), fate);
     }
@@ -191,7 +191,7 @@ impl Flows {
     }
 
     /// The flow failed, unless it had ended before.
-    pub fn failed(&mut self, flow: usize, cause: Cause, now_ns: u64) {
+    pub fn failed(&mut self, flow: usize, cause: FlowFailure, now_ns: u64) {
         self.end(flow, now_ns, Err(cause));
     }
 
@@ -205,7 +205,7 @@ impl Flows {
         self.entries.is_empty()
     }
 
-    fn end(&mut self, flow: usize, at_ns: u64, fate: Result<(), Cause>) {
+    fn end(&mut self, flow: usize, at_ns: u64, fate: Result<(), FlowFailure>) {
         let window_ns = self.window_ns.clone();
         let entry = &mut self.entries[flow];
         if entry.end.is_none() {
@@ -226,7 +226,7 @@ impl Flows {
                 let fate = if through {
                     Ok(())
                 } else {
-                    Err(Cause::Unfinished)
+                    Err(FlowFailure::Unfinished)
                 };
                 self.end(flow, now_ns, fate);
             }
@@ -234,7 +234,7 @@ impl Flows {
     }
 
     /// Flows that failed and of which some part was measured, with their causes.
-    pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, Cause)> {
+    pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, FlowFailure)> {
         self.entries
             .iter()
             .enumerate()
@@ -308,8 +308,8 @@ impl Tracker for Flows {
     /// All that the host was sending ends.
     fn on_host_down(&mut self, down: &HostDown<'_>) {
         let cause = match down.how {
-            Down::LostPower => Cause::SenderLostPower,
-            Down::Stopped => Cause::SenderStopped,
+            Down::LostPower => FlowFailure::SenderLostPower,
+            Down::Stopped => FlowFailure::SenderStopped,
         };
         for flow in 0..self.entries.len() {
             let entry = &self.entries[flow];
@@ -458,7 +458,7 @@ mod tests {
         // Of what came from 9 to 12 s, two thirds came in the measured time.
         flows.read(0, 4_500, 1_004_500, 12 * S);
         flows.read(1, 1_250, 1_001_250, 14 * S);
-        flows.failed(1, Cause::Reset, 15 * S);
+        flows.failed(1, FlowFailure::Reset, 15 * S);
         flows.close(20 * S);
         assert_eq!(flows.goodput(|_| true), Some(3_200.0));
         assert_eq!(flows.goodput(|entry| entry.from == 1), Some(1_600.0));
@@ -492,10 +492,10 @@ mod tests {
         let mut flows = flows(&loads);
         for flow in 0..4 {
             flows.receiver_down(flow);
-            flows.failed(flow, Cause::Refused, S);
+            flows.failed(flow, FlowFailure::Refused, S);
         }
         flows.close(20 * S);
-        assert_eq!(flows.summarise().failed[&Cause::Refused], 2);
+        assert_eq!(flows.summarise().failed[&FlowFailure::Refused], 2);
         assert_eq!(flows.in_vain().count(), 4);
     }
 
@@ -568,7 +568,7 @@ mod tests {
         }
         flows.read(0, 10, 10, 2 * S);
         flows.received(0, 3 * S);
-        flows.failed(0, Cause::Reset, 4 * S);
+        flows.failed(0, FlowFailure::Reset, 4 * S);
         flows.read(1, 9, 9, 2 * S);
         flows.received(1, 3 * S);
         flows.on_host_down(&HostDown {
@@ -581,11 +581,11 @@ mod tests {
         let summary = flows.summarise();
         assert_eq!((summary.delivered, summary.connects.count()), (1, 3));
         assert_eq!(summary.completions.count(), 1);
-        let causes: Vec<(Cause, u64)> = summary.failed.into_iter().collect();
+        let causes: Vec<(FlowFailure, u64)> = summary.failed.into_iter().collect();
         let expected = [
-            (Cause::SenderLostPower, 1),
-            (Cause::Unfinished, 1),
-            (Cause::ClosedEarly, 1),
+            (FlowFailure::SenderLostPower, 1),
+            (FlowFailure::Unfinished, 1),
+            (FlowFailure::ClosedEarly, 1),
         ];
         assert_eq!(causes, expected);
         assert_eq!(flows.lost().count(), 3);

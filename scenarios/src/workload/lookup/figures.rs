@@ -6,7 +6,7 @@ use super::metrics::{
     LOOKUP_CONNECTIONS, LOOKUP_DEPTH, LOOKUP_FAILED, LOOKUP_HOPS, LOOKUP_LATENCY, LOOKUP_MESSAGES,
     LOOKUP_SUCCESS,
 };
-use super::tracker::{Cause, Lookups};
+use super::tracker::{LookupFailure, Lookups};
 use crate::play::verdict::losses::Lost;
 use crate::workload::{Ended, Results};
 
@@ -46,5 +46,5 @@ pub fn collect(lookups: &Lookups, ended: &Ended<'_>, results: &mut Results<'_>) 
         cause: cause.name(),
     });
     results.list(run, &LOOKUP_FAILED, lost);
-    results.count(&LOOKUP_FAILED, &summary.failed, Cause::name);
+    results.count(&LOOKUP_FAILED, &summary.failed, LookupFailure::name);
 }

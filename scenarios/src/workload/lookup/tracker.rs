@@ -27,7 +27,7 @@ crate::named::named! {
     /// Why a look-up found nothing. The first three, and any for a host that did not run, are no
     /// failures of the look-up: they count apart.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum Cause {
+    pub enum LookupFailure {
         /// The searcher had no power when it was to begin.
         SearcherDown = "searcher-down",
         /// The searcher lost power before it ended.
@@ -57,7 +57,7 @@ crate::named::named! {
     }
 }
 
-impl Cause {
+impl LookupFailure {
     /// What a node's own reason means for a host that has `published` an address, or not.
     fn of(miss: Miss, published: bool) -> Self {
         match miss {
@@ -87,7 +87,7 @@ pub struct Search {
 }
 
 /// One look-up.
-pub type Entry = Attempt<Search, Cause>;
+pub type Entry = Attempt<Search, LookupFailure>;
 
 /// What a Kademlia query of a look-up has cost, and where it ended.
 struct Walk<'a> {
@@ -102,7 +102,7 @@ struct Walk<'a> {
 /// All look-ups of a run.
 #[derive(Debug)]
 pub struct Lookups {
-    entries: Attempts<Search, Cause>,
+    entries: Attempts<Search, LookupFailure>,
     window_ns: Range<u64>,
     /// Who named whom, if this engine can tell.
     depths: Option<Arc<Depths>>,
@@ -127,7 +127,7 @@ pub struct Summary {
     /// Those that succeeded, and those that failed, by searcher and whom they looked for.
     pub by_pair: BTreeMap<(u32, u32), (u64, u64)>,
     /// Those that failed, by cause.
-    pub failed: BTreeMap<Cause, u64>,
+    pub failed: BTreeMap<LookupFailure, u64>,
 }
 
 impl Default for Lookups {
@@ -185,7 +185,7 @@ impl Lookups {
         now_ns: u64,
     ) {
         let published = by != LookupMethod::Kad || self.published.contains(&whom);
-        let fate = miss.map_or(Ok(()), |miss| Err(Cause::of(miss, published)));
+        let fate = miss.map_or(Ok(()), |miss| Err(LookupFailure::of(miss, published)));
         let open = self.open(host, whom, Sought::Address(by));
         let open: Vec<usize> = open.map(|(number, _)| number).collect();
         for number in open {
@@ -235,8 +235,8 @@ impl Lookups {
     /// A host's programs end, and all that it was looking for.
     fn host_down(&mut self, host: u32, now_ns: u64, how: Down) {
         let cause = match how {
-            Down::LostPower => Cause::SearcherLostPower,
-            Down::Stopped => Cause::SearcherStopped,
+            Down::LostPower => LookupFailure::SearcherLostPower,
+            Down::Stopped => LookupFailure::SearcherStopped,
         };
         let its = |entry: &Entry| entry.what.from == host && entry.what.begun;
         self.entries.fail(now_ns, cause, its);
@@ -248,11 +248,11 @@ impl Lookups {
     /// Ends what is still open when the run does.
     fn close(&mut self, now_ns: u64) {
         let begun = |entry: &Entry| entry.what.begun;
-        self.entries.fail(now_ns, Cause::Unfinished, begun);
+        self.entries.fail(now_ns, LookupFailure::Unfinished, begun);
     }
 
     /// Measured look-ups that failed, though both ends ran.
-    pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, Cause)> {
+    pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, LookupFailure)> {
         let entries = self.entries.measured();
         let counting = entries.filter(|(_, entry)| in_vain(entry).is_none());
         counting.filter_map(|(number, entry)| Some((number, entry, entry.failure()?)))
@@ -307,19 +307,19 @@ impl Lookups {
 /// Why it is no failure of the look-up that it found nothing, if it is none.
 fn in_vain(entry: &Entry) -> Option<Reason> {
     match entry.failure()? {
-        Cause::SearcherDown => Some(Reason::HostDown),
-        Cause::SearcherLostPower => Some(Reason::LostPower),
-        Cause::SearcherStopped => Some(Reason::Stopped),
-        Cause::Refused
-        | Cause::Unfinished
-        | Cause::NotPublished
-        | Cause::Off
-        | Cause::Absent
-        | Cause::NoAddress
-        | Cause::NobodyToAsk
-        | Cause::Wrong
-        | Cause::Busy
-        | Cause::TimedOut => {
+        LookupFailure::SearcherDown => Some(Reason::HostDown),
+        LookupFailure::SearcherLostPower => Some(Reason::LostPower),
+        LookupFailure::SearcherStopped => Some(Reason::Stopped),
+        LookupFailure::Refused
+        | LookupFailure::Unfinished
+        | LookupFailure::NotPublished
+        | LookupFailure::Off
+        | LookupFailure::Absent
+        | LookupFailure::NoAddress
+        | LookupFailure::NobodyToAsk
+        | LookupFailure::Wrong
+        | LookupFailure::Busy
+        | LookupFailure::TimedOut => {
             // Peers near to a record are there, whichever host the record is about.
             let is_of_host = entry.what.sought != Sought::Peers;
             (entry.what.target_down && is_of_host).then_some(Reason::TargetDown)
@@ -439,7 +439,7 @@ pub fn look_up(run: &Arc<Run>, host: u32, act: Act, sought: Sought) {
         if node.is_none() {
             lookups
                 .entries
-                .ends(number, now_ns, Err(Cause::SearcherDown));
+                .ends(number, now_ns, Err(LookupFailure::SearcherDown));
         }
     }
     let Some(node) = node else { return };
@@ -462,12 +462,18 @@ pub fn look_up(run: &Arc<Run>, host: u32, act: Act, sought: Sought) {
         match reply {
             Ok(Reply::Peers { .. }) => lookups.entries.ends(number, now_ns, Ok(())),
             Ok(_) => {}
-            Err(CommandError::Busy) => lookups.entries.ends(number, now_ns, Err(Cause::Busy)),
+            Err(CommandError::Busy) => {
+                lookups
+                    .entries
+                    .ends(number, now_ns, Err(LookupFailure::Busy))
+            }
             // One who is looked for already is found once for all who wait.
             Err(_) if lookups.open(host, whom, sought).count() > 1 => {}
             Err(error) => {
                 tracing::warn!(%error, "a look-up did not begin");
-                lookups.entries.ends(number, now_ns, Err(Cause::Refused));
+                lookups
+                    .entries
+                    .ends(number, now_ns, Err(LookupFailure::Refused));
             }
         }
     };

@@ -14,7 +14,7 @@ use futures::FutureExt;
 use futures::future::{Either, select};
 use futures_timer::Delay;
 
-use super::tracker::Cause;
+use super::tracker::PingFailure;
 use super::{Act, Ping};
 use crate::play::run::Run;
 use crate::workload::HEADER_BYTES;
@@ -54,7 +54,7 @@ pub fn ask(run: &Arc<Run>, how: &Ping, from: u32, act: Act) {
     if !run.runs(from) {
         let mut state = run.state();
         let pings = state.trackers.get::<Ping>();
-        return pings.fails(number, run.now_ns(), Cause::SenderDown);
+        return pings.fails(number, run.now_ns(), PingFailure::SenderDown);
     }
     let target_runs = run.runs(act.to);
     let asking = Arc::clone(run);
@@ -73,9 +73,9 @@ pub fn ask(run: &Arc<Run>, how: &Ping, from: u32, act: Act) {
         if is_answered {
             pings.answered(number, now_ns);
         } else if target_runs {
-            pings.fails(number, now_ns, Cause::TimedOut);
+            pings.fails(number, now_ns, PingFailure::TimedOut);
         } else {
-            pings.fails(number, now_ns, Cause::TargetDown);
+            pings.fails(number, now_ns, PingFailure::TargetDown);
         }
     };
     run.state().trackers.get::<Ping>().sent(number);

@@ -16,7 +16,7 @@ use crate::workload::{Ended, HostDown, Planned, Results, Tracker};
 crate::named::named! {
     /// Why no answer came.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum Cause {
+    pub enum PingFailure {
         /// The host that was to ask did not run.
         SenderDown = "sender-down",
         /// The host that had asked lost its power.
@@ -44,7 +44,7 @@ struct Asked {
 
 /// All pings of a run.
 #[derive(Debug, Default)]
-pub struct Pings(Attempts<Asked, Cause>);
+pub struct Pings(Attempts<Asked, PingFailure>);
 
 impl Pings {
     /// Those that a run will have.
@@ -71,7 +71,7 @@ impl Pings {
     }
 
     /// No answer has come, or will.
-    pub fn fails(&mut self, number: usize, now_ns: u64, cause: Cause) {
+    pub fn fails(&mut self, number: usize, now_ns: u64, cause: PingFailure) {
         self.0.ends(number, now_ns, Err(cause));
     }
 
@@ -98,7 +98,7 @@ impl Pings {
     }
 
     /// Measured pings that were asked.
-    fn sent_ones(&self) -> impl Iterator<Item = (usize, &Attempt<Asked, Cause>)> {
+    fn sent_ones(&self) -> impl Iterator<Item = (usize, &Attempt<Asked, PingFailure>)> {
         self.0.measured().filter(|(_, ping)| ping.what.is_sent)
     }
 }
@@ -107,8 +107,8 @@ impl Tracker for Pings {
     /// Whatever the host was waiting for ends.
     fn on_host_down(&mut self, down: &HostDown<'_>) {
         let cause = match down.how {
-            Down::LostPower => Cause::SenderLostPower,
-            Down::Stopped => Cause::SenderStopped,
+            Down::LostPower => PingFailure::SenderLostPower,
+            Down::Stopped => PingFailure::SenderStopped,
         };
         self.0.fail(down.now_ns, cause, |ping| {
             ping.what.is_sent && ping.what.from == down.host
@@ -119,8 +119,9 @@ impl Tracker for Pings {
         if self.0.is_empty() {
             return;
         }
-        self.0
-            .fail(ended.now_ns, Cause::Unfinished, |ping| ping.what.is_sent);
+        self.0.fail(ended.now_ns, PingFailure::Unfinished, |ping| {
+            ping.what.is_sent
+        });
         self.figures(results, &[], |_| true);
         let group = |host: u32| ended.run.scenario.group_of(host).name.as_str();
         let ends: BTreeSet<(&str, &str)> = self
@@ -142,23 +143,23 @@ impl Tracker for Pings {
             })
         });
         results.list(ended.run, &PING_LOST, lost);
-        let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+        let mut causes: BTreeMap<PingFailure, u64> = BTreeMap::new();
         for cause in self.sent_ones().filter_map(|(_, ping)| ping.failure()) {
             *causes.entry(cause).or_default() += 1;
         }
-        results.count(&PING_LOST, &causes, Cause::name);
+        results.count(&PING_LOST, &causes, PingFailure::name);
     }
 
     /// Pings of the whole run that nothing could come of, as one of the two hosts did not run.
     fn not_done(&self, add: &mut dyn FnMut(Reason, u64)) {
         for cause in self.0.all().filter_map(|(_, ping)| ping.failure()) {
             match cause {
-                Cause::SenderDown => add(Reason::HostDown, 1),
-                Cause::TargetDown => add(Reason::TargetDown, 1),
-                Cause::SenderLostPower
-                | Cause::SenderStopped
-                | Cause::TimedOut
-                | Cause::Unfinished => {}
+                PingFailure::SenderDown => add(Reason::HostDown, 1),
+                PingFailure::TargetDown => add(Reason::TargetDown, 1),
+                PingFailure::SenderLostPower
+                | PingFailure::SenderStopped
+                | PingFailure::TimedOut
+                | PingFailure::Unfinished => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What messages to groups without storage have shown.
 
-use super::fates::{self, cause::Cause};
+use super::fates::{self, cause::MessageLoss};
 use super::messages::Messages;
 use super::metrics::{
     GOSSIP_COVERAGE, GOSSIP_DELIVERY, GOSSIP_DELIVERY_LATENCY, GOSSIP_DUPLICATES, GOSSIP_HOPS,
@@ -15,7 +15,7 @@ pub fn collect(messages: &Messages, ended: &Ended<'_>, results: &mut Results<'_>
     let fates = fates::follow(messages, ended, LISTED_MAX);
     let lost = fates.causes.values().sum::<u64>();
     results.metrics.count(&GOSSIP_LOST, &[], lost);
-    results.count(&GOSSIP_LOST, &fates.causes, Cause::name);
+    results.count(&GOSSIP_LOST, &fates.causes, MessageLoss::name);
     let metrics = &mut *results.metrics;
     metrics.ratio(&GOSSIP_COVERAGE, &[], fates.delivered, fates.missed_alive);
     metrics.samples(&GOSSIP_HOPS, &[], &messages.hops);

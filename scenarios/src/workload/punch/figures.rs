@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::metrics::{PUNCH_FAILED, PUNCH_SUCCESS, PUNCH_TIME};
-use super::tracker::{Cause, Entry, Punches, Summary};
+use super::tracker::{Entry, PunchFailure, Punches, Summary};
 use crate::play::verdict::losses::Lost;
 use crate::play::verdict::metrics::{LabelsOf, Metrics};
 use crate::workload::{Ended, Results};
@@ -30,7 +30,7 @@ pub fn collect(punches: &Punches, ended: &Ended<'_>, results: &mut Results<'_>) 
         cause: cause.name(),
     });
     results.list(run, &PUNCH_FAILED, lost);
-    results.count(&PUNCH_FAILED, &summary.failed, Cause::name);
+    results.count(&PUNCH_FAILED, &summary.failed, PunchFailure::name);
 }
 
 /// Figures of some pairs, under these labels.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::tracker::Cause;
+use super::tracker::PunchFailure;
 use super::{Act, Family, Protocol, Punch, tcp, udp};
 use crate::play::run::Run;
 
@@ -79,7 +79,7 @@ impl Side {
             .gives_up(punch, side, run.now_ns());
     }
 
-    pub(super) fn failed(&self, run: &Run, cause: Cause) {
+    pub(super) fn failed(&self, run: &Run, cause: PunchFailure) {
         let mut state = run.state();
         state
             .trackers
@@ -117,7 +117,7 @@ pub fn start(run: &Arc<Run>, how: &Punch, host: u32, act: Act) {
             how: how.clone(),
         };
         if !run.runs(host) {
-            side.failed(run, Cause::HostDown);
+            side.failed(run, PunchFailure::HostDown);
             return;
         }
         let ours = Arc::clone(run);

@@ -16,7 +16,7 @@ use super::Punch;
 use super::message::{Kind, LENGTH, Message};
 use super::side::{RENDEZVOUS_PORT, Side};
 use super::start::start;
-use super::tracker::Cause;
+use super::tracker::PunchFailure;
 use crate::play::run::Run;
 use crate::testbed::{Connection, Listener};
 
@@ -104,7 +104,7 @@ pub(super) async fn side(run: Arc<Run>, side: Side) {
     let sockets = run.testbed.sockets();
     let listener = if side.how.listens {
         let Ok(listener) = sockets.listen(side.host, 0) else {
-            return side.failed(&run, Cause::HostDown);
+            return side.failed(&run, PunchFailure::HostDown);
         };
         Some(listener)
     } else {
@@ -116,7 +116,7 @@ pub(super) async fn side(run: Arc<Run>, side: Side) {
         Ok(introduced) => introduced,
         Err(error) => {
             tracing::debug!(%error, "the rendezvous told nothing");
-            return side.failed(&run, Cause::NotIntroduced);
+            return side.failed(&run, PunchFailure::NotIntroduced);
         }
     };
     let mut events = Events::new();

@@ -17,7 +17,7 @@ use crate::workload::{Ended, HostDown, Planned, Results, Tracker};
 crate::named::named! {
     /// Why a pair did not reach each other.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum Cause {
+    pub enum PunchFailure {
         /// Both sides gave up.
         NoWay = "no-way",
         /// A side gave up before it knew where the other is seen.
@@ -44,12 +44,12 @@ pub struct Pair {
 }
 
 /// A pair that tries.
-pub type Entry = Attempt<Pair, Cause>;
+pub type Entry = Attempt<Pair, PunchFailure>;
 
 /// All pairs of a run.
 #[derive(Debug, Default)]
 pub struct Punches {
-    pairs: Attempts<Pair, Cause>,
+    pairs: Attempts<Pair, PunchFailure>,
     /// Sides of pairs that wait for the other to know where it is seen.
     pub(super) starts: Starts,
 }
@@ -60,7 +60,7 @@ pub struct Summary {
     /// From the first packet to the other side to the first answer; one sample a success.
     pub times: Recorder,
     /// The others, by cause.
-    pub failed: BTreeMap<Cause, u64>,
+    pub failed: BTreeMap<PunchFailure, u64>,
 }
 
 impl Punches {
@@ -95,12 +95,12 @@ impl Punches {
         let pair = self.pairs.what(punch);
         pair.gave_up[side] = true;
         if pair.gave_up == [true; 2] {
-            self.pairs.ends(punch, now_ns, Err(Cause::NoWay));
+            self.pairs.ends(punch, now_ns, Err(PunchFailure::NoWay));
         }
     }
 
     /// A pair cannot even try, unless it has come to an end before.
-    pub fn failed(&mut self, punch: usize, cause: Cause, now_ns: u64) {
+    pub fn failed(&mut self, punch: usize, cause: PunchFailure, now_ns: u64) {
         self.pairs.ends(punch, now_ns, Err(cause));
     }
 
@@ -112,11 +112,11 @@ impl Punches {
     /// Ends what is still open when the run does.
     fn close(&mut self, now_ns: u64) {
         let begun = |pair: &Entry| pair.start_ns <= now_ns;
-        self.pairs.fail(now_ns, Cause::Unfinished, begun);
+        self.pairs.fail(now_ns, PunchFailure::Unfinished, begun);
     }
 
     /// Measured pairs that failed, with their causes.
-    pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, Cause)> {
+    pub fn lost(&self) -> impl Iterator<Item = (usize, &Entry, PunchFailure)> {
         let pairs = self.pairs.measured();
         pairs.filter_map(|(number, pair)| Some((number, pair, pair.failure()?)))
     }
@@ -149,8 +149,8 @@ impl Tracker for Punches {
     /// All that the host was trying ends.
     fn on_host_down(&mut self, down: &HostDown<'_>) {
         let cause = match down.how {
-            Down::LostPower => Cause::HostLostPower,
-            Down::Stopped => Cause::HostStopped,
+            Down::LostPower => PunchFailure::HostLostPower,
+            Down::Stopped => PunchFailure::HostStopped,
         };
         self.pairs.fail(down.now_ns, cause, |pair| {
             pair.start_ns <= down.now_ns && pair.what.sides.contains(&down.host)
@@ -167,7 +167,7 @@ impl Tracker for Punches {
     /// Pairs of the whole run of which a host did not run when it was to begin.
     fn not_done(&self, add: &mut dyn FnMut(Reason, u64)) {
         let causes = self.pairs.all().filter_map(|(_, pair)| pair.failure());
-        let down = causes.filter(|cause| *cause == Cause::HostDown);
+        let down = causes.filter(|cause| *cause == PunchFailure::HostDown);
         add(Reason::HostDown, down.count() as u64);
     }
 }
@@ -190,7 +190,7 @@ mod tests {
             pairs: Attempts::within(S..10 * S, pairs),
             starts: Starts::default(),
         };
-        punches.failed(0, Cause::HostDown, 0);
+        punches.failed(0, PunchFailure::HostDown, 0);
         punches.begins(1, 2 * S);
         punches.gives_up(1, 0, 3 * S);
         punches.begins(1, 3 * S);
@@ -207,8 +207,11 @@ mod tests {
             panic!("a recorder reports a distribution");
         };
         assert_eq!((count, max as u64), (1, 2_000));
-        let causes: Vec<(Cause, u64)> = summary.failed.into_iter().collect();
-        assert_eq!(causes, [(Cause::NoWay, 1), (Cause::Unfinished, 1)]);
+        let causes: Vec<(PunchFailure, u64)> = summary.failed.into_iter().collect();
+        assert_eq!(
+            causes,
+            [(PunchFailure::NoWay, 1), (PunchFailure::Unfinished, 1)]
+        );
         let lost: Vec<usize> = punches.lost().map(|(number, ..)| number).collect();
         assert_eq!(lost, [2, 3]);
     }

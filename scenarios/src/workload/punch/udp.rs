@@ -13,7 +13,7 @@ use super::Punch;
 use super::message::{Kind, Message};
 use super::side::{RENDEZVOUS_PORT, Side};
 use super::start::start;
-use super::tracker::Cause;
+use super::tracker::PunchFailure;
 use crate::play::run::Run;
 use crate::testbed::Datagrams;
 
@@ -63,7 +63,7 @@ pub(super) async fn serve(run: Arc<Run>, host: u32) {
 /// One side of a pair: registers, and sends to the other until its tries are used up.
 pub(super) async fn side(run: Arc<Run>, side: Side) {
     let Ok(socket) = run.testbed.sockets().bind_udp(side.host, 0) else {
-        return side.failed(&run, Cause::HostDown);
+        return side.failed(&run, PunchFailure::HostDown);
     };
     let mut trying = Trying {
         run,
@@ -139,7 +139,7 @@ impl Trying {
             if self.paths.is_some() {
                 self.side.gives_up(&self.run);
             } else {
-                self.side.failed(&self.run, Cause::NotIntroduced);
+                self.side.failed(&self.run, PunchFailure::NotIntroduced);
             }
             return false;
         }

@@ -18,7 +18,7 @@ fn attempts(wanted: &[Wanted]) -> Connects {
     connects
 }
 
-fn failures(connects: &Connects) -> Vec<Option<Cause>> {
+fn failures(connects: &Connects) -> Vec<Option<ConnectFailure>> {
     connects
         .all()
         .map(|(_, attempt)| attempt.failure())
@@ -38,7 +38,7 @@ fn a_relayed_connection_is_enough_only_if_any_is() {
     connects.close();
     assert_eq!(
         failures(&connects),
-        [None, None, Some(Cause::StayedRelayed)]
+        [None, None, Some(ConnectFailure::StayedRelayed)]
     );
     let summary = summarise(connects.all().map(|(_, attempt)| attempt));
     assert_eq!((summary.succeeded, summary.times.count()), (2, 2));
@@ -97,19 +97,19 @@ fn a_success_is_none_if_its_connection_dies_too_early() {
         assert_eq!(failures(&connects), [expected]);
     };
     let any = Wanted::Any;
-    let lost = Some(Cause::ConnectionLost);
+    let lost = Some(ConnectFailure::ConnectionLost);
     check(any, &|c| c.gone(1, 10, Kinds::All, 3_499), lost);
     check(any, &|c| c.gone(1, 10, Kinds::All, 3_500), None);
     check(any, &|c| c.gone(10, 1, Kinds::All, 3_100), None);
     check(
         any,
         &|c| c.host_down(10, 3_100, Down::LostPower),
-        Some(Cause::TargetDown),
+        Some(ConnectFailure::TargetDown),
     );
     check(
         any,
         &|c| c.host_down(1, 3_100, Down::LostPower),
-        Some(Cause::DialerLostPower),
+        Some(ConnectFailure::DialerLostPower),
     );
     check(any, &|c| c.host_down(1, 3_900, Down::LostPower), None);
     // Where a relay still connects them, that is enough if any connection is.
@@ -137,7 +137,7 @@ fn each_failure_has_its_cause_and_keeps_it() {
     connects.hole_punch_failed(12, 1);
     connects.times_out(2, false);
     connects.times_out(3, true);
-    connects.fails(4, Cause::Refused);
+    connects.fails(4, ConnectFailure::Refused);
     connects.host_down(5, 3_000, Down::LostPower);
     connects.host_down(1, 3_000, Down::LostPower);
     connects.connected((1, 10), Path::Direct, Transport::Tcp, 9_000);
@@ -148,14 +148,14 @@ fn each_failure_has_its_cause_and_keeps_it() {
     connects.begins(7, (2, 10), terms, 0);
     connects.close();
     let expected = [
-        Cause::NotFound,
-        Cause::HolePunchFailed,
-        Cause::TargetDown,
-        Cause::TimedOut,
-        Cause::Refused,
-        Cause::DialerLostPower,
-        Cause::DialerLostPower,
-        Cause::Unfinished,
+        ConnectFailure::NotFound,
+        ConnectFailure::HolePunchFailed,
+        ConnectFailure::TargetDown,
+        ConnectFailure::TimedOut,
+        ConnectFailure::Refused,
+        ConnectFailure::DialerLostPower,
+        ConnectFailure::DialerLostPower,
+        ConnectFailure::Unfinished,
     ];
     assert_eq!(failures(&connects), expected.map(Some));
 }

@@ -20,7 +20,7 @@ pub enum Where {
 /// Why a message did not come to a host. In the order of their rank: of several that explain
 /// one loss, the first is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
+pub enum MessageLoss {
     /// The author's node did not run when it was to send.
     AuthorDown,
     /// The reader's node began its first life only after the message was sent.
@@ -69,7 +69,7 @@ pub enum Cause {
     Unknown,
 }
 
-impl Cause {
+impl MessageLoss {
     /// As metrics and the ledger of losses name it.
     pub fn name(self) -> &'static str {
         match self {
@@ -239,31 +239,35 @@ mod tests {
     #[test]
     fn every_cause_has_a_meaning() {
         let at = [Where::Reader, Where::Author, Where::Forwarder, Where::Relay];
-        let of_hosts = at
-            .into_iter()
-            .flat_map(|at| [Cause::LostPower(at), Cause::Stopped(at), Cause::Moved(at)]);
+        let of_hosts = at.into_iter().flat_map(|at| {
+            [
+                MessageLoss::LostPower(at),
+                MessageLoss::Stopped(at),
+                MessageLoss::Moved(at),
+            ]
+        });
         let others = [
-            Cause::AuthorDown,
-            Cause::ReaderJoinedLate,
-            Cause::ReaderAway,
-            Cause::Partitioned,
-            Cause::NatRestarted,
-            Cause::InterfaceDown,
-            Cause::LinkSilent,
-            Cause::TooLarge,
-            Cause::GossipDropped,
-            Cause::LinkLoss,
-            Cause::LinkSlow,
-            Cause::CircuitEnded,
-            Cause::ConnectionLost,
-            Cause::NotSubscribed,
-            Cause::NotInMesh,
-            Cause::NotPublished,
-            Cause::NoPath,
-            Cause::InFlight,
-            Cause::Unknown,
+            MessageLoss::AuthorDown,
+            MessageLoss::ReaderJoinedLate,
+            MessageLoss::ReaderAway,
+            MessageLoss::Partitioned,
+            MessageLoss::NatRestarted,
+            MessageLoss::InterfaceDown,
+            MessageLoss::LinkSilent,
+            MessageLoss::TooLarge,
+            MessageLoss::GossipDropped,
+            MessageLoss::LinkLoss,
+            MessageLoss::LinkSlow,
+            MessageLoss::CircuitEnded,
+            MessageLoss::ConnectionLost,
+            MessageLoss::NotSubscribed,
+            MessageLoss::NotInMesh,
+            MessageLoss::NotPublished,
+            MessageLoss::NoPath,
+            MessageLoss::InFlight,
+            MessageLoss::Unknown,
         ];
-        let mut names: Vec<&str> = of_hosts.chain(others).map(Cause::name).collect();
+        let mut names: Vec<&str> = of_hosts.chain(others).map(MessageLoss::name).collect();
         names.sort_unstable();
         let told: Vec<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, told);

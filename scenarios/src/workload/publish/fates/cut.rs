@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::cause::{Cause, Where};
+use super::cause::{MessageLoss, Where};
 use super::faults::Faults;
 use crate::play::Down;
 use crate::play::overlay::{Link, OPEN, Overlay};
@@ -56,7 +56,7 @@ pub struct Case<'a> {
 struct Found {
     /// Whether the message was not to pass over this connection anyway.
     is_aside: bool,
-    cause: Cause,
+    cause: MessageLoss,
     host: u32,
 }
 
@@ -99,10 +99,10 @@ impl Case<'_> {
     }
 
     /// Why the message is not at `reader`.
-    pub fn cause(&self, cut: &Cut, reader: u32) -> Cause {
+    pub fn cause(&self, cut: &Cut, reader: u32) -> MessageLoss {
         let at_ns = self.message.at_ns;
         if self.message.sent == Sent::AuthorDown {
-            return Cause::AuthorDown;
+            return MessageLoss::AuthorDown;
         }
         if let Some(cause) = self.reader_cause(reader, at_ns..at_ns.saturating_add(self.life_ns)) {
             return cause;
@@ -112,11 +112,12 @@ impl Case<'_> {
             let (islands, found) = cut.once.as_ref()?;
             found.get(&islands[reader as usize])
         });
-        let cause = found.map_or(Cause::NoPath, |found| self.seen_from(reader, *found));
+        let cause = found.map_or(MessageLoss::NoPath, |found| self.seen_from(reader, *found));
         match (self.message.sent, cause) {
-            (Sent::Refused, Cause::Unknown | Cause::InFlight | Cause::NotInMesh) => {
-                Cause::NotPublished
-            }
+            (
+                Sent::Refused,
+                MessageLoss::Unknown | MessageLoss::InFlight | MessageLoss::NotInMesh,
+            ) => MessageLoss::NotPublished,
             (_, cause) => cause,
         }
     }
@@ -134,25 +135,25 @@ impl Case<'_> {
     }
 
     /// What happened to the reader itself while the message lived.
-    fn reader_cause(&self, reader: u32, life_ns: Range<u64>) -> Option<Cause> {
+    fn reader_cause(&self, reader: u32, life_ns: Range<u64>) -> Option<MessageLoss> {
         if !self.overlay.ran(reader, life_ns.start) {
             let lives = self.overlay.lives(reader);
             let comes_first = lives.first();
             let late = comes_first.is_some_and(|life| life.span.from_ns > life_ns.start);
             return Some(if late {
-                Cause::ReaderJoinedLate
+                MessageLoss::ReaderJoinedLate
             } else {
-                Cause::ReaderAway
+                MessageLoss::ReaderAway
             });
         }
         if let Some(death) = self.death(reader, &life_ns) {
             return Some(of_death(death, Where::Reader));
         }
         if let Some(losses) = self.faults.hinders(reader, &life_ns) {
-            return Some(Cause::Hindered(losses, Where::Reader));
+            return Some(MessageLoss::Hindered(losses, Where::Reader));
         }
         self.is_adrift(reader, &life_ns)
-            .then_some(Cause::Moved(Where::Reader))
+            .then_some(MessageLoss::Moved(Where::Reader))
     }
 
     /// Whether `host` is in another network in some of `life_ns`, has made no connection there,
@@ -193,17 +194,17 @@ impl Case<'_> {
             return found(cause, host);
         }
         if self.end_ns < since_ns.saturating_add(self.life_ns) && told.is_none() {
-            return found(Cause::InFlight, other);
+            return found(MessageLoss::InFlight, other);
         }
         if self.is_refused((holder, other), since_ns) {
-            return found(Cause::TooLarge, other);
+            return found(MessageLoss::TooLarge, other);
         }
         if is_aside {
             let aside = self.aside((holder, other), &window_ns);
             return found(aside, other);
         }
         if told.is_some() {
-            return found(Cause::GossipDropped, other);
+            return found(MessageLoss::GossipDropped, other);
         }
         found(self.worn((holder, other), link, &(since_ns..end_ns)), other)
     }
@@ -221,7 +222,7 @@ impl Case<'_> {
         (holder, other): (u32, u32),
         before_ns: u64,
         window_ns: &Range<u64>,
-    ) -> Option<(Cause, u32)> {
+    ) -> Option<(MessageLoss, u32)> {
         let recent_ns = before_ns..window_ns.end;
         if let Some(death) = self.death(other, &recent_ns) {
             return Some((of_death(death, Where::Forwarder), other));
@@ -231,14 +232,14 @@ impl Case<'_> {
         }
         for host in [other, holder] {
             if self.faults.moved(host, &recent_ns) {
-                return Some((Cause::Moved(Where::Forwarder), host));
+                return Some((MessageLoss::Moved(Where::Forwarder), host));
             }
             if let Some(losses) = self.faults.hinders(host, &recent_ns) {
-                return Some((Cause::Hindered(losses, Where::Forwarder), host));
+                return Some((MessageLoss::Hindered(losses, Where::Forwarder), host));
             }
         }
         if self.faults.parts((holder, other), window_ns) {
-            return Some((Cause::Partitioned, other));
+            return Some((MessageLoss::Partitioned, other));
         }
         let mut ways = vec![holder, other];
         let circuits = self.overlay.circuits((holder, other)).iter();
@@ -251,14 +252,14 @@ impl Case<'_> {
         }
         let of_way = |has: &dyn Fn(u32) -> bool| ways.iter().copied().find(|host| has(*host));
         if let Some(host) = of_way(&|host| self.faults.nat_restarted(host, &recent_ns)) {
-            return Some((Cause::NatRestarted, host));
+            return Some((MessageLoss::NatRestarted, host));
         }
         let lost = |host| self.faults.lost_interface(host, &recent_ns, window_ns);
         if let Some(host) = of_way(&lost) {
-            return Some((Cause::InterfaceDown, host));
+            return Some((MessageLoss::InterfaceDown, host));
         }
         let silent = of_way(&|host| self.faults.is_silent(host, window_ns));
-        silent.map(|host| (Cause::LinkSilent, host))
+        silent.map(|host| (MessageLoss::LinkSilent, host))
     }
 
     /// What cut a circuit at its relay.
@@ -268,40 +269,40 @@ impl Case<'_> {
         (holder, other): (u32, u32),
         recent_ns: &Range<u64>,
         window_ns: &Range<u64>,
-    ) -> Option<(Cause, u32)> {
+    ) -> Option<(MessageLoss, u32)> {
         if let Some(death) = self.death(relay, recent_ns) {
             return Some((of_death(death, Where::Relay), relay));
         }
         if self.faults.moved(relay, recent_ns) {
-            return Some((Cause::Moved(Where::Relay), relay));
+            return Some((MessageLoss::Moved(Where::Relay), relay));
         }
         if let Some(losses) = self.faults.hinders(relay, recent_ns) {
-            return Some((Cause::Hindered(losses, Where::Relay), relay));
+            return Some((MessageLoss::Hindered(losses, Where::Relay), relay));
         }
         let parts = |end: u32| self.faults.parts((end, relay), window_ns);
-        (parts(holder) || parts(other)).then_some((Cause::Partitioned, other))
+        (parts(holder) || parts(other)).then_some((MessageLoss::Partitioned, other))
     }
 
     /// Why the message was not to pass over a connection that was there.
-    fn aside(&self, ends: (u32, u32), window_ns: &Range<u64>) -> Cause {
+    fn aside(&self, ends: (u32, u32), window_ns: &Range<u64>) -> MessageLoss {
         let at_ns = window_ns.start;
         let knew = |topic| self.overlay.knew_joined(ends, topic, at_ns);
         if self.topic.is_some_and(knew) {
-            return Cause::NotInMesh;
+            return MessageLoss::NotInMesh;
         }
         // What the peer has joined may be on its way.
         let of_ends = |has: &dyn Fn(u32) -> bool| has(ends.0) || has(ends.1);
         if of_ends(&|host| self.faults.loses_more(host, window_ns)) {
-            Cause::LinkLoss
+            MessageLoss::LinkLoss
         } else if of_ends(&|host| self.faults.is_changed(host, window_ns)) {
-            Cause::LinkSlow
+            MessageLoss::LinkSlow
         } else {
-            Cause::NotSubscribed
+            MessageLoss::NotSubscribed
         }
     }
 
     /// What became of a connection that was not cut, and over which the message was to pass.
-    fn worn(&self, ends: (u32, u32), link: &Link, window_ns: &Range<u64>) -> Cause {
+    fn worn(&self, ends: (u32, u32), link: &Link, window_ns: &Range<u64>) -> MessageLoss {
         let since_ns = window_ns.start;
         let hang_ns = since_ns..since_ns.saturating_add(HANG_NS);
         let ended = |within_ns: &Range<u64>| {
@@ -310,26 +311,26 @@ impl Case<'_> {
         };
         let of_ends = |has: &dyn Fn(u32) -> bool| has(ends.0) || has(ends.1);
         if ended(&hang_ns) && of_ends(&|host| self.faults.loses(host, &hang_ns)) {
-            return Cause::LinkLoss;
+            return MessageLoss::LinkLoss;
         }
         if ended(&hang_ns) && of_ends(&|host| self.faults.is_changed(host, &hang_ns)) {
-            return Cause::LinkSlow;
+            return MessageLoss::LinkSlow;
         }
         let circuits = self.overlay.circuits(ends);
         if circuits
             .iter()
             .any(|circuit| circuit.limited && window_ns.contains(&circuit.span.to_ns))
         {
-            return Cause::CircuitEnded;
+            return MessageLoss::CircuitEnded;
         }
         if window_ns.contains(&link.span.to_ns) {
-            return Cause::ConnectionLost;
+            return MessageLoss::ConnectionLost;
         }
         // Run's end within the time that a slow link needs for what lay before it.
         if link.span.to_ns == OPEN && self.end_ns < window_ns.end {
-            return Cause::InFlight;
+            return MessageLoss::InFlight;
         }
-        Cause::Unknown
+        MessageLoss::Unknown
     }
 
     /// Whether who had the message was to hand it to a connected peer unasked.
@@ -380,7 +381,7 @@ impl Case<'_> {
     }
 
     /// Why two hosts are not connected that once were, while the one had the message.
-    fn kept_apart(&self, holder: u32, other: u32) -> Option<(Cause, u32)> {
+    fn kept_apart(&self, holder: u32, other: u32) -> Option<(MessageLoss, u32)> {
         let since_ns = self.since_ns(holder);
         let window_ns = since_ns..since_ns.saturating_add(self.life_ns);
         for host in [other, holder] {
@@ -392,27 +393,27 @@ impl Case<'_> {
                 }
             }
             if self.is_adrift(host, &window_ns) {
-                return Some((Cause::Moved(Where::Forwarder), host));
+                return Some((MessageLoss::Moved(Where::Forwarder), host));
             }
             if let Some(losses) = self.faults.hinders(host, &window_ns) {
-                return Some((Cause::Hindered(losses, Where::Forwarder), host));
+                return Some((MessageLoss::Hindered(losses, Where::Forwarder), host));
             }
         }
         if self.faults.parts((holder, other), &window_ns) {
-            return Some((Cause::Partitioned, other));
+            return Some((MessageLoss::Partitioned, other));
         }
         let of_ends = |has: &dyn Fn(u32) -> bool| [other, holder].into_iter().find(|at| has(*at));
-        let harm: [(Cause, &dyn Fn(u32) -> bool); 4] = [
-            (Cause::InterfaceDown, &|host| {
+        let harm: [(MessageLoss, &dyn Fn(u32) -> bool); 4] = [
+            (MessageLoss::InterfaceDown, &|host| {
                 self.faults.lost_interface(host, &window_ns, &window_ns)
             }),
-            (Cause::LinkSilent, &|host| {
+            (MessageLoss::LinkSilent, &|host| {
                 self.faults.is_silent(host, &window_ns)
             }),
-            (Cause::LinkLoss, &|host| {
+            (MessageLoss::LinkLoss, &|host| {
                 self.faults.loses_more(host, &window_ns)
             }),
-            (Cause::LinkSlow, &|host| {
+            (MessageLoss::LinkSlow, &|host| {
                 self.faults.is_changed(host, &window_ns)
             }),
         ];
@@ -471,26 +472,26 @@ impl Case<'_> {
     }
 
     /// A cause, with the host that it happened to as `reader` sees it.
-    fn seen_from(&self, reader: u32, found: Found) -> Cause {
+    fn seen_from(&self, reader: u32, found: Found) -> MessageLoss {
         let place = |place: Where| match place {
             Where::Forwarder if found.host == reader => Where::Reader,
             Where::Forwarder if found.host == self.message.author => Where::Author,
             place => place,
         };
         match found.cause {
-            Cause::LostPower(at) => Cause::LostPower(place(at)),
-            Cause::Stopped(at) => Cause::Stopped(place(at)),
-            Cause::Moved(at) => Cause::Moved(place(at)),
-            Cause::Hindered(losses, at) => Cause::Hindered(losses, place(at)),
+            MessageLoss::LostPower(at) => MessageLoss::LostPower(place(at)),
+            MessageLoss::Stopped(at) => MessageLoss::Stopped(place(at)),
+            MessageLoss::Moved(at) => MessageLoss::Moved(place(at)),
+            MessageLoss::Hindered(losses, at) => MessageLoss::Hindered(losses, place(at)),
             cause => cause,
         }
     }
 }
 
-fn of_death(death: Down, place: Where) -> Cause {
+fn of_death(death: Down, place: Where) -> MessageLoss {
     match death {
-        Down::LostPower => Cause::LostPower(place),
-        Down::Stopped => Cause::Stopped(place),
+        Down::LostPower => MessageLoss::LostPower(place),
+        Down::Stopped => MessageLoss::Stopped(place),
     }
 }
 

@@ -13,7 +13,7 @@ use super::Publish;
 use super::messages::{Message, Messages, Sent};
 use super::metrics::GOSSIP_LOST;
 use crate::workload::Ended;
-use cause::Cause;
+use cause::MessageLoss;
 use cut::Case;
 use faults::Faults;
 
@@ -37,7 +37,7 @@ pub struct Fates {
     /// other for as long as the message lived.
     pub missed_alive: u64,
     /// Pairs in which the subscriber did not, by cause.
-    pub causes: BTreeMap<Cause, u64>,
+    pub causes: BTreeMap<MessageLoss, u64>,
     /// The first of those.
     pub losses: Vec<Loss>,
 }
