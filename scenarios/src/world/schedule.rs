@@ -30,13 +30,15 @@ pub fn build(
     hosts: &[HostPlan],
     seed: u64,
 ) -> (Vec<(u64, Step)>, BTreeMap<usize, u64>) {
+    let absences = absences(scenario, seed);
     let mut builder = Builder {
         seed,
         duration_ns: scenario.duration_ns,
         friends,
         gateways,
         hosts,
-        away: away(scenario, seed),
+        away: away(&absences),
+        absences,
         plan: Plan::default(),
     };
     for (place, workload) in scenario.workloads.iter().enumerate() {
@@ -54,19 +56,31 @@ pub fn build(
     (steps, in_vain)
 }
 
-/// When hosts that come and go are away, from and to nanoseconds, ascending.
-fn away(scenario: &Scenario, seed: u64) -> BTreeMap<u32, Vec<(u64, u64)>> {
-    let mut away: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
-    for fault in &scenario.faults {
+/// Times from and to nanoseconds, ascending.
+type Windows = Vec<(u64, u64)>;
+
+/// The absences that each fault of hosts that come and go makes, by the fault's place and host.
+fn absences(scenario: &Scenario, seed: u64) -> BTreeMap<(usize, u32), Windows> {
+    let mut absences = BTreeMap::new();
+    for (place, fault) in scenario.faults.iter().enumerate() {
         if let When::Away(churn) = &fault.when {
             for host in fault.hosts() {
-                let absences = churn::absences(churn, seed, host, scenario.duration_ns);
-                away.entry(host).or_default().extend(absences);
+                let of_host = churn::absences(churn, seed, host, scenario.duration_ns);
+                absences.insert((place, host), of_host);
             }
         }
     }
-    for absences in away.values_mut() {
-        absences.sort_unstable();
+    absences
+}
+
+/// When hosts that come and go are away, whichever fault it is by.
+fn away(absences: &BTreeMap<(usize, u32), Windows>) -> BTreeMap<u32, Windows> {
+    let mut away: BTreeMap<u32, Windows> = BTreeMap::new();
+    for ((_, host), of_host) in absences {
+        away.entry(*host).or_default().extend(of_host);
+    }
+    for windows in away.values_mut() {
+        windows.sort_unstable();
     }
     away
 }
@@ -77,8 +91,10 @@ struct Builder<'a> {
     friends: &'a Friends,
     gateways: &'a Gateways,
     hosts: &'a [HostPlan],
-    /// When hosts that come and go are away, from and to nanoseconds, ascending.
-    away: BTreeMap<u32, Vec<(u64, u64)>>,
+    /// The absences of hosts that come and go, by the place of the fault that makes them, and host.
+    absences: BTreeMap<(usize, u32), Windows>,
+    /// When these hosts are away, whichever fault it is by.
+    away: BTreeMap<u32, Windows>,
     plan: Plan,
 }
 

@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Builder, SHARED};
+use super::{Builder, SHARED, Windows};
 use crate::fault::{Acts, Fault, Given, Random, Timing, When};
 use crate::format::reading::amount::Amount;
 use crate::format::scenario::selector::Hosts;
+use crate::world::draw;
 use crate::world::hosts::shuffle;
 use crate::world::step::{Change, Phase, Step, Target};
-use crate::world::{churn, draw};
 
 impl Builder<'_> {
     pub(super) fn fault(&mut self, place: usize, fault: &Fault) {
@@ -65,7 +65,7 @@ impl Builder<'_> {
         let windows = match &fault.when {
             When::Given(given) => self.windows(place, (fault.kind(), given), host),
             When::Random(random) => self.at_random(place, (fault.kind(), random), host),
-            When::Away(churn) => churn::absences(churn, self.seed, host, self.duration_ns),
+            When::Away(_) => self.absences.remove(&(place, host)).unwrap_or_default(),
         };
         for (from_ns, to_ns) in windows {
             match fault.what.timing() {
@@ -83,7 +83,7 @@ impl Builder<'_> {
     }
 
     /// Beginnings and ends for a host, ascending. Every fault ends with the run at the latest.
-    fn windows(&self, place: usize, (kind, given): (&str, &Given), host: u32) -> Vec<(u64, u64)> {
+    fn windows(&self, place: usize, (kind, given): (&str, &Given), host: u32) -> Windows {
         let drawn = |what: &str, amount: Amount| {
             let host = if amount.each { host } else { SHARED };
             draw::positive(amount, &mut self.stream(what, place, kind, host))
@@ -105,12 +105,7 @@ impl Builder<'_> {
     }
 
     /// Beginnings and ends for a host, ascending, of what comes at random.
-    fn at_random(
-        &self,
-        place: usize,
-        (kind, random): (&str, &Random),
-        host: u32,
-    ) -> Vec<(u64, u64)> {
+    fn at_random(&self, place: usize, (kind, random): (&str, &Random), host: u32) -> Windows {
         let mut gaps = self.stream("fault rate", place, kind, host);
         let mut lengths = self.stream("fault for", place, kind, host);
         let mean = Duration::from_nanos(random.interval_ns);
