@@ -1,22 +1,23 @@
 //! Ops: the signed entries of a device's logs.
 //!
-//! Owns the header's format, the op's name and the checks that need nothing
-//! but the op itself. Whether it fits what else is known of its log is the
-//! store's business.
+//! Owns the header's format and the checks that need nothing but the op itself. Whether it fits what
+//! else is known of its log is the store's business. The names of ops and logs are `op/name.rs`'s, the
+//! reasons for which an op is refused `op/refusal.rs`'s.
+
+mod name;
+mod refusal;
 
 use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
 
-use data_encoding::HEXLOWER;
-
-use crate::api::text::written_as_text;
 use crate::body::BODY_BYTES_MAX;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::Delegation;
 use crate::identity::{IdentityId, SignError, Signature, verify};
 use crate::keys::Keys;
 use crate::seal::SEAL_OVERHEAD_BYTES;
+
+pub use name::{LogId, OpId};
+pub use refusal::{OpRefusal, Outlook};
 
 const WHAT: &str = "op header";
 /// The purpose of a device's signature over an author and a header.
@@ -33,67 +34,6 @@ pub const HEADER_BYTES_MAX: usize = 1_024;
 pub const DEPS_MAX: usize = 16;
 /// Longest body as it travels: sealed bodies are a tag longer than plain ones.
 pub const SEALED_BODY_BYTES_MAX: usize = BODY_BYTES_MAX + SEAL_OVERHEAD_BYTES;
-
-/// An op: BLAKE3 of its header. Shown in lower-case hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OpId(pub [u8; 32]);
-
-impl fmt::Display for OpId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for OpId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OpId({self})")
-    }
-}
-
-written_as_text!(
-    OpId,
-    "Op",
-    "An op: BLAKE3 of its header in lower-case hexadecimal."
-);
-
-impl FromStr for OpId {
-    type Err = DecodeError;
-
-    fn from_str(text: &str) -> Result<Self, DecodeError> {
-        let wrong = |reason| DecodeError::Invalid { what: "op", reason };
-        let bytes = HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|_| wrong("not lower-case hexadecimal"))?;
-        let bytes = bytes.try_into().map_err(|_| wrong("not 32 bytes"))?;
-        Ok(Self(bytes))
-    }
-}
-
-/// A log: random, so that its name says nothing of its audience.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LogId(pub [u8; 16]);
-
-impl fmt::Display for LogId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl FromStr for LogId {
-    type Err = DecodeError;
-
-    fn from_str(text: &str) -> Result<Self, DecodeError> {
-        let wrong = |reason| DecodeError::Invalid {
-            what: "log",
-            reason,
-        };
-        let bytes = HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|_| wrong("not lower-case hexadecimal"))?;
-        let bytes = bytes.try_into().map_err(|_| wrong("not 16 bytes"))?;
-        Ok(Self(bytes))
-    }
-}
 
 /// When its author says an op was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -294,93 +234,6 @@ fn read_hlc(reader: &mut Reader<'_>) -> Result<Hlc, DecodeError> {
 
 fn invalid(reason: &'static str) -> DecodeError {
     DecodeError::Invalid { what: WHAT, reason }
-}
-
-/// Why an op of somebody else was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpRefusal {
-    /// Header, certificate or body cannot be read.
-    #[error(transparent)]
-    Format(#[from] DecodeError),
-    /// The certificate is of another identity than the feed's.
-    #[error("the op is by another author")]
-    Author,
-    /// The header is by another device than the certificate's.
-    #[error("the op is by a device that the author did not certify")]
-    Device,
-    /// The op is held already as another author's.
-    #[error("the op is held as one of {0}")]
-    Taken(IdentityId),
-    /// The device made the op after its certificate had ended.
-    #[error("the op was made after its device's certificate had ended")]
-    Ended,
-    /// The author has revoked the device, and made this op later than the revocation lets it.
-    #[error("the author has revoked the device that made the op")]
-    Revoked,
-    /// The device did not sign these header bytes, or not for this author.
-    #[error("the op's signature is forged")]
-    Signature,
-    /// The body is not the one whose hash and length were signed.
-    #[error("the body is not the one that was signed")]
-    BodyHash,
-    /// A sealed body came without a wrapped key that opens it here.
-    #[error("the body cannot be opened with this device's key")]
-    Unreadable,
-    /// So much is kept of this author that there is no room for it.
-    #[error("more is not kept of this author; see `sync.max_bytes_per_author`")]
-    Quota,
-    /// The device signed two ops for one place, or one that does not continue what it signed
-    /// before; nothing from there on is taken.
-    #[error("the log is forked at place {seq} and frozen there")]
-    Fork {
-        /// The place.
-        seq: u64,
-    },
-}
-
-/// What has to happen for an op that was refused to be taken some day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outlook {
-    /// It may come as it should when it is asked for again.
-    AskedAgain,
-    /// There has to be room.
-    Room,
-    /// Nothing would help: every peer would serve the same.
-    Never,
-}
-
-impl OpRefusal {
-    /// What has to happen for the op to be taken some day.
-    pub fn outlook(&self) -> Outlook {
-        match self {
-            Self::Signature | Self::BodyHash | Self::Unreadable => Outlook::AskedAgain,
-            Self::Quota => Outlook::Room,
-            Self::Format(_)
-            | Self::Author
-            | Self::Device
-            | Self::Taken(_)
-            | Self::Ended
-            | Self::Revoked
-            | Self::Fork { .. } => Outlook::Never,
-        }
-    }
-
-    /// The reason in one kebab-case word, for events and counters.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Format(_) => "op-format",
-            Self::Author => "op-author",
-            Self::Device => "op-device",
-            Self::Taken(_) => "op-taken",
-            Self::Ended => "op-certificate-ended",
-            Self::Revoked => "op-revoked",
-            Self::Signature => "op-signature",
-            Self::BodyHash => "op-body-hash",
-            Self::Unreadable => "op-unreadable",
-            Self::Quota => "op-quota",
-            Self::Fork { .. } => "op-fork",
-        }
-    }
 }
 
 /// A header with its device's signature, as bytes that were or will be checked.
