@@ -86,7 +86,12 @@ impl Store {
         }
         if request.scope == Scope::Author(viewer) && viewer != self.keys.identity() {
             let heads_max = bounds.heads_max(0);
-            return Ok(own_logs::heads_of(&txn, viewer, request, heads_max)?);
+            let (page, read_bytes) = own_logs::heads_of(&txn, viewer, request, heads_max)?;
+            return Ok(Answer {
+                page,
+                left_out: None,
+                read_bytes,
+            });
         }
         if request.scope != Scope::Author(self.keys.identity()) {
             return Err(Unanswered::Refused(Refusal::Scope));

@@ -8,7 +8,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::lapsed::{Revoked, learn_certificate};
 use super::not_taken::NotTaken;
 use super::own_logs::author_of_fork;
-use super::proof_file::Proofs;
+use super::proof_file::{FORKS_PER_AUTHOR_MAX, Proofs};
 use super::record::{self, Record, wrap_binding};
 use super::tables::{CURSORS, Derived, FOLLOWS, FORKS, HELD, HELD_BACK, Log, Name};
 use super::{Store, StoreError};
@@ -29,10 +29,6 @@ const ASKED_AGAIN_MAX: u64 = 16;
 /// The type of post that is asked for where there is no room for any: there is none, so that the
 /// author tells of its keys alone.
 const KEYS_ALONE: &str = "none";
-
-/// Most forked logs of one author that are kept. Of more the first branch that came goes on, and
-/// nothing is taken of the other.
-pub(super) const FORKS_PER_AUTHOR_MAX: usize = 16;
 
 /// What became of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

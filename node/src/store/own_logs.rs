@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableTable, Value};
 
-use super::answer::Answer;
 use super::record::Record;
 use super::tables::{
     CARDS, CURSORS, Derived, ENDED, EPOCH, FORKS, HEADS, HELD, LOG_LENGTHS, Log, Name, OPS, PLACES,
@@ -203,13 +202,14 @@ impl Store {
 
 /// What is held of `viewer`'s own logs, for them: their newest certificate, proofs of forks, and the
 /// newest op of each log. Of more than there is room for, some by chance: which are told does not
-/// depend on what was written last, and each is told sooner or later.
+/// depend on what was written last, and each is told sooner or later. With them, the bytes that were
+/// read for it.
 pub(super) fn heads_of(
     txn: &ReadTransaction,
     viewer: IdentityId,
     request: &PullRequest,
     max: usize,
-) -> Result<Answer, StoreError> {
+) -> Result<(PullPage, usize), StoreError> {
     let max = max.min(HEADS_MAX);
     let (devices, mut bytes) = devices_of(txn, viewer)?;
     let (lengths, forks) = (txn.open_table(LOG_LENGTHS)?, txn.open_table(FORKS)?);
@@ -249,11 +249,7 @@ pub(super) fn heads_of(
             heads,
         }),
     };
-    Ok(Answer {
-        page,
-        left_out: None,
-        read_bytes: bytes,
-    })
+    Ok((page, bytes))
 }
 
 /// Devices of `author` that may write its logs: those that its card and its newest certificate name,

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::contact_file::CONTACTS_MAX;
-use super::ingest::FORKS_PER_AUTHOR_MAX;
 use super::tables::{CERTIFICATES, FORKS, REVOCATIONS};
 use super::{StoreError, whole_file};
 use crate::codec::{DecodeError, Reader, Writer};
@@ -27,6 +26,9 @@ const MARK_BYTES: usize = 32;
 /// Longest proof of a fork, as the index has it: two headers, their signatures, and the author.
 const FORK_BYTES_MAX: usize = 2 * (HEADER_BYTES_MAX + 80) + 48;
 const REVOKED_MAX: usize = REVOCATIONS_MAX * CONTACTS_MAX;
+/// Most forked logs of one author that are kept. Of more the first branch that came goes on, and
+/// nothing is taken of the other.
+pub(super) const FORKS_PER_AUTHOR_MAX: usize = 16;
 const FORKS_MAX: usize = FORKS_PER_AUTHOR_MAX * CONTACTS_MAX;
 const FILE_BYTES_MAX: u64 = 128
     + (DELEGATION_BYTES_MAX as u64 + 8) * CONTACTS_MAX as u64

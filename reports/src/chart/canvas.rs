@@ -20,6 +20,9 @@ use crate::format::{html, printable};
 /// Plotters places everything on whole units; a quarter of a pixel is fine enough for a curve.
 const UNITS_PER_PX: f64 = 4.0;
 
+/// Variants that have a line style of their own; further ones repeat them.
+pub const STYLES: usize = 6;
+
 /// Size of a drawing, and of the type in it, in CSS pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Shape {
@@ -85,8 +88,8 @@ impl Ink {
             Self::Mark => 4,
             Self::Phase => 5,
             Self::Page => 6,
-            Self::Series(place) => 16 + (place % super::STYLES) as u8,
-            Self::Band(place) => 32 + (place % super::STYLES) as u8,
+            Self::Series(place) => 16 + (place % STYLES) as u8,
+            Self::Band(place) => 32 + (place % STYLES) as u8,
         }
     }
 
@@ -99,8 +102,8 @@ impl Ink {
             Self::Mark => "mark".into(),
             Self::Phase => "phase".into(),
             Self::Page => "page".into(),
-            Self::Series(place) => format!("s{}", place % super::STYLES),
-            Self::Band(place) => format!("b{}", place % super::STYLES),
+            Self::Series(place) => format!("s{}", place % STYLES),
+            Self::Band(place) => format!("b{}", place % STYLES),
         }
     }
 
@@ -192,7 +195,7 @@ impl Canvas<'_> {
                 .draw(&Polygon::new(points, ink.colour().filled()))
                 .expect(IN_MEMORY);
         };
-        match style % super::STYLES {
+        match style % STYLES {
             0 => self.circle((x, y), r, ink.colour().filled()),
             1 => self.rect((x - 3.0, y - 3.0), (x + 3.0, y + 3.0), ink),
             2 => polygon(&[(0.0, -4.0), (3.8, 3.0), (-3.8, 3.0)]),
@@ -252,7 +255,7 @@ fn resolve(svg: &str, shape: Shape, label: &str) -> String {
         units(shape.height),
         html(label),
     );
-    let series = (0..super::STYLES).flat_map(|place| [Ink::Series(place), Ink::Band(place)]);
+    let series = (0..STYLES).flat_map(|place| [Ink::Series(place), Ink::Band(place)]);
     for ink in Ink::ALL.into_iter().chain(series) {
         let RGBColor(r, g, b) = ink.colour();
         for attribute in ["stroke", "fill"] {

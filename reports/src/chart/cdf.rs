@@ -3,9 +3,9 @@
 use super::{
     Chart, Figure, Section,
     canvas::{Drawing, Ink, Shape, draw},
+    data::Data,
     distributions, legend, merged,
     plot::{Plot, Scale, Tick, log_axis},
-    saved::Data,
 };
 use crate::{
     asked,

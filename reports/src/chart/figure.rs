@@ -1,7 +1,7 @@
 //! What a chart is, what it draws, and what several charts look up in a record.
 
-use super::canvas::{Drawing, Shape};
-use super::saved::Data;
+use super::canvas::{Drawing, STYLES, Shape};
+use super::data::Data;
 use crate::{
     asked, headline,
     key::Key,
@@ -29,9 +29,6 @@ pub struct Chart {
 
 /// Most metrics that one chart draws; the rest stays in the tables.
 pub const METRICS_MAX: usize = 6;
-
-/// Variants that have a line style of their own; further ones repeat them.
-pub const STYLES: usize = 6;
 
 /// One drawing, in a wide and a narrow shape for the page to choose from.
 pub struct Figure {

@@ -7,8 +7,8 @@
 use super::{
     Figure, STYLES,
     canvas::{Drawing, Ink, Shape, draw},
+    data::Data,
     plot::{Plot, Scale, Tick, linear_axis, log_axis},
-    saved::Data,
 };
 use crate::{
     matrix::{Matrix, Panel, positions},

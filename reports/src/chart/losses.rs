@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{
     Chart, Figure, STYLES, Section,
     canvas::{Drawing, Ink, Shape, draw},
+    data::Data,
     legend,
     plot::{Plot, linear_axis, mark_list, time_axis},
-    saved::Data,
     timeline::column_s,
 };
 use crate::{

@@ -7,6 +7,7 @@
 pub mod bars;
 mod canvas;
 pub(crate) mod cdf;
+mod data;
 mod figure;
 pub(crate) mod lines;
 mod losses;
@@ -16,8 +17,8 @@ pub(crate) mod seeds;
 mod tail;
 mod timeline;
 
-pub use canvas::Drawing;
-pub use figure::{Chart, Figure, METRICS_MAX, STYLES, Section};
+pub use canvas::{Drawing, STYLES};
+pub use figure::{Chart, Figure, METRICS_MAX, Section};
 use figure::{distributions, legend, merged};
 
 use crate::{matrix, record::Record};

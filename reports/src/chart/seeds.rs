@@ -3,8 +3,8 @@
 use super::{
     Chart, Figure, METRICS_MAX, Section,
     canvas::{Anchor, Drawing, Ink, Shape, draw},
+    data::Data,
     plot::{Plot, Scale, linear_axis},
-    saved::Data,
 };
 use crate::{
     headline::{self, Row},

@@ -4,9 +4,9 @@ use super::{
     Chart, Figure, Section,
     canvas::{Drawing, Ink, Shape, draw},
     cdf::{curve, thin},
+    data::Data,
     distributions, legend, merged,
     plot::{Plot, Scale, Tick, log_axis},
-    saved::Data,
 };
 use crate::{
     key::Key,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{
     Chart, Figure, Section,
     canvas::{Drawing, Ink, Shape, draw},
+    data::Data,
     distributions, legend, merged,
     plot::{Plot, linear_axis, log_axis, mark_list, time_axis},
-    saved::Data,
 };
 use crate::{
     format::duration,

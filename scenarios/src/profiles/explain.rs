@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::{Profiles, access, figures, nat};
 use crate::built_in::{ACCESSES, CHURNS, DELAYS, NAT_MIXES, NATS};
-use crate::format::documentation;
+use crate::format::reading::schema::fields_of;
 use crate::text::{WIDTH, wrap};
 
 /// A profile that ships with the tool.
@@ -162,7 +162,7 @@ pub fn own_nat() -> String {
 
 fn fields(kind: &str, schema: &schemars::Schema) -> String {
     let mut out = format!("Fields of {kind} profile, which is a TOML file of one's own:\n");
-    for field in documentation::of(schema) {
+    for field in fields_of(schema) {
         let need = if field.required { " (required)" } else { "" };
         let _ = writeln!(out, "\n  {}{need}", field.path);
         for line in wrap(&field.meaning, WIDTH - 4) {

@@ -411,7 +411,7 @@ fn what_is_refused_for_ever_is_passed_after_a_bounded_number_of_pulls_and_told()
 
 #[test]
 fn of_more_forked_logs_than_are_kept_nothing_is_taken_and_it_is_told() {
-    use crate::store::ingest::FORKS_PER_AUTHOR_MAX;
+    use crate::store::proof_file::FORKS_PER_AUTHOR_MAX;
     let mut scene = Scene::new();
     let in_log = |scene: &Scene, log: u8, text: &str| {
         let mut item = item(&scene.author, 0, None, text);

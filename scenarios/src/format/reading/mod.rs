@@ -8,6 +8,7 @@ pub mod law;
 pub mod problem;
 pub mod quantity;
 pub mod reader;
+pub mod schema;
 pub mod source;
 pub mod table;
 pub mod tree;

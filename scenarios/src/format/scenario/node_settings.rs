@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use orrery_node::config::{Config, ConfigError};
 
-use crate::format::documentation;
 use crate::format::reading::problem::{Problems, quoted};
 use crate::format::reading::reader::Reader;
+use crate::format::reading::schema;
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{Kind, Table, Value};
 use crate::services;
@@ -267,13 +267,13 @@ fn choices(root: &serde_json::Value, property: &serde_json::Value) -> Vec<(Strin
     let mut schema = property;
     // A list that may be absent is three deep: the choice, its items, and the type they name.
     for _ in 0..3 {
-        let found = documentation::choices(schema);
+        let found = schema::choices(schema);
         if !found.is_empty() {
             return found;
         }
-        schema = documentation::resolve(root, schema);
+        schema = schema::resolve(root, schema);
     }
-    documentation::choices(schema)
+    schema::choices(schema)
 }
 
 /// Explains a value of a choice: what it means in each setting that may have it.

@@ -389,7 +389,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::documentation;
+    use crate::format::reading::schema::fields_of;
 
     const HEAD: &str = "name='x'\nsummary='s'\nsource='q'\n";
 
@@ -503,7 +503,7 @@ mod tests {
 
     #[test]
     fn every_field_is_documented() {
-        let fields = documentation::of(&schema());
+        let fields = fields_of(&schema());
         assert!(fields.len() > 40);
         for field in fields {
             assert!(!field.meaning.is_empty(), "{} has no meaning", field.path);

@@ -7,8 +7,9 @@
 //! whenever the link becomes free. A packet that finds the link free is never
 //! held.
 
-use super::backlog::{Backlog, Waiting};
+use super::backlog::Backlog;
 use super::control_law::{ControlLaw, Controlled};
+use super::waiting::Waiting;
 use super::{Draws, DropReason, QueueLimit, Release, Stage, Verdict};
 use crate::net::packet::Packet;
 use crate::time::SimTime;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::backlog::Waiting;
+use super::waiting::Waiting;
 use crate::time::{SimTime, saturating_nanos};
 
 /// Settings of the discipline.

@@ -6,9 +6,10 @@
 //! link as it is when the packet leaves. That costs one event for each packet of a limited
 //! rate, so only links that are to change, or that follow a trace, have it.
 
-use super::backlog::{Backlog, Waiting};
+use super::backlog::Backlog;
 use super::control_law::{ControlLaw, Controlled};
 use super::pace::{Left, Transmission};
+use super::waiting::Waiting;
 use super::{Draws, DropReason, Pace, QueueLimit, Release, Stage, Verdict};
 use crate::net::packet::Packet;
 use crate::time::SimTime;

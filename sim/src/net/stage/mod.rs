@@ -29,6 +29,7 @@ mod rate;
 mod rate_trace;
 mod reorder;
 mod slot;
+mod waiting;
 
 use std::any::Any;
 use std::fmt;
@@ -48,9 +49,10 @@ pub use mtu::Mtu;
 pub use pace::Pace;
 pub use pipeline::{Condition, Counters, Fate, LinkCounts, Pipeline, PipelineError};
 pub use police::{Police, Policing};
-pub use rate::{QueueLimit, RateQueue};
+pub use rate::RateQueue;
 pub use rate_trace::{RateTrace, RateTraceError, TraceShape};
 pub use reorder::{Reorder, Reordering};
+pub use waiting::QueueLimit;
 
 pub use super::drop_reason::DropReason;
 use super::packet::Packet;

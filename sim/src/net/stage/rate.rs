@@ -7,37 +7,10 @@
 use std::collections::VecDeque;
 
 use super::backlog::Backlog;
-use super::{Draws, DropReason, Stage, Verdict};
+use super::{Draws, DropReason, QueueLimit, Stage, Verdict};
 use crate::net::packet::Packet;
 use crate::time::SimTime;
 use crate::units::Rate;
-
-/// Bounds of a queue; both hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueLimit {
-    /// Most packets that wait.
-    pub packets: usize,
-    /// Most bytes that wait.
-    pub bytes: u64,
-}
-
-impl QueueLimit {
-    /// At most `bytes` wait, in however many packets.
-    pub const fn bytes(bytes: u64) -> Self {
-        Self {
-            packets: usize::MAX,
-            bytes,
-        }
-    }
-
-    /// At most `packets` wait, of whatever size.
-    pub const fn packets(packets: usize) -> Self {
-        Self {
-            packets,
-            bytes: u64::MAX,
-        }
-    }
-}
 
 /// Transmits one packet after the other; packets that find the queue full are
 /// dropped.
