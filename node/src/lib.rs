@@ -30,6 +30,7 @@ mod memory_disk;
 mod named;
 pub mod node;
 pub mod op;
+mod outlet;
 mod parting;
 mod peer_names;
 pub mod petname;

@@ -16,7 +16,7 @@ use futures::FutureExt;
 use futures_timer::Delay;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 
 /// How long a connection that is being closed waits for its peer to take what is left.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -6,9 +6,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::counters::Outlet;
 use crate::environment::{JobLost, Lane, Storage, StorageClosed};
 use crate::keys::Keys;
+use crate::outlet::Outlet;
 use crate::store::{Cure, Opened, Store, StoreError, Trust};
 
 /// How often an index that holds damaged entries is made anew from the files before it is thrown away.

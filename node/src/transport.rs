@@ -14,10 +14,10 @@ use libp2p::identity::Keypair;
 use libp2p::{PeerId, Transport, noise, relay, yamux};
 
 use crate::config::Config;
-use crate::counters::Outlet;
 use crate::dials::{Allowance, Allowed};
 use crate::entry::{Acquaintances, Anteroom, Arrivals, Listening, Rules};
 use crate::environment::{ByteStream, Wire};
+use crate::outlet::Outlet;
 use crate::parting::Partings;
 use crate::relay::Counted;
 use crate::when_woken::WhenWoken;

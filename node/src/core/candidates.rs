@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use libp2p::{Multiaddr, PeerId};
 
 use crate::api::Event;
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 use crate::scope::Scope;
 
 use super::hole_punch::SeenByTrusted;

@@ -16,7 +16,7 @@ use libp2p::swarm::{
 };
 use libp2p::{PeerId, identify};
 
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 use crate::scope::Scope;
 
 use super::candidates::Candidates;

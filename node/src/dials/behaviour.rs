@@ -18,8 +18,8 @@ use libp2p::swarm::{
 
 use super::Allowance;
 use crate::api::Event;
-use crate::counters::Outlet;
 use crate::forward::forward_to;
+use crate::outlet::Outlet;
 use crate::scope::Scope;
 
 /// Addresses at which a connected peer is dialled once more: it has named them itself.

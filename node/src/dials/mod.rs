@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 use crate::scope::Scope;
 
 pub use behaviour::ChosenDials;

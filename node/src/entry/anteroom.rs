@@ -21,7 +21,7 @@ use super::crowd::{Guest, gives_way};
 use super::heard::{Arrivals, Sign};
 use super::origin::{Carrier, Origin};
 use crate::api::Event;
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 
 /// The bound that is told when somebody gave way; no more often than this.
 const LIMIT: &str = "pending-connections";

@@ -26,7 +26,7 @@ use super::origin::Origin;
 use crate::api::Event;
 use crate::config::Connections;
 use crate::identity::is_anybodys;
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 
 /// The bound that is told when a connection ends for another; no more often than this.
 const LIMIT: &str = "connections";

@@ -24,7 +24,7 @@ use libp2p::identity::Keypair;
 use libp2p::multihash::Multihash;
 
 use crate::config::{Gossip, GossipVersion};
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 use crate::peer_names::PeerNames;
 
 /// Topics that a node joins at most. libp2p keeps no more of any peer.

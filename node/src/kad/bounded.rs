@@ -42,10 +42,10 @@ use super::providers::{Noted, Providers};
 use super::requests::Requests;
 use crate::api::Event;
 use crate::card::CARD_ADDRESSES_MAX;
-use crate::counters::Outlet;
 use crate::entry::Site;
 use crate::forward::forward_to;
 use crate::identity::IdentityId;
+use crate::outlet::Outlet;
 use crate::scope::Scope;
 
 /// A connection used within this time may be waiting for an answer, and stays.

@@ -17,8 +17,8 @@ use libp2p::kad::{self, BucketInserts, Mode, RecordKey, StoreInserts};
 use libp2p::{PeerId, StreamProtocol};
 
 use crate::config::{Kad, KadMode};
-use crate::counters::Outlet;
 use crate::identity::IdentityId;
+use crate::outlet::Outlet;
 
 use providers::Providers;
 

@@ -18,10 +18,10 @@ use crate::api::{Command, Reply};
 use crate::config::Config;
 use crate::core::replies::ReplySender;
 use crate::core::{CommandError, StartError};
-use crate::counters::Outlet;
 use crate::environment::Environment;
 use crate::extension::{Call, NodeService, ServiceNode, StartedService};
 use crate::keys::Keys;
+use crate::outlet::Outlet;
 
 use driver::Driver;
 

@@ -9,11 +9,11 @@ use libp2p::PeerId;
 
 use crate::api::Event;
 use crate::config::Config;
-use crate::counters::Outlet;
 use crate::entry::Served;
 use crate::environment::Executor;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
+use crate::outlet::Outlet;
 use crate::store::StoreError;
 use crate::store_handle::StoreHandle;
 

@@ -10,10 +10,10 @@ use futures::{AsyncRead, AsyncWrite, FutureExt};
 
 use crate::api::Event;
 use crate::codec::DecodeError;
-use crate::counters::Outlet;
 use crate::environment::{Lane, StorageClosed};
 use crate::identity::IdentityId;
 use crate::op::OpRefusal;
+use crate::outlet::Outlet;
 use crate::pull::{PullPage, PullRequest, Scope};
 use crate::store::{EndedLog, Ingested, StoreError};
 use crate::store_handle::StoreHandleError;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::relay::client::Connection;
 
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 
 /// The counter: bytes sent into circuits that end here, Noise and Yamux included.
 pub const CIRCUIT_BYTES: &str = "circuit-bytes-sent";

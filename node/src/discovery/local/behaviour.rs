@@ -21,7 +21,7 @@ use rand::RngExt;
 use rand::distr::Alphanumeric;
 
 use crate::api;
-use crate::counters::Outlet;
+use crate::outlet::Outlet;
 use crate::quic::InterfaceChange;
 
 use super::Seen;
