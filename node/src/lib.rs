@@ -48,6 +48,7 @@ mod services;
 pub mod store;
 mod store_handle;
 pub mod sync_strategy;
+pub mod topic;
 mod transport;
 mod wall_clock;
 mod when_woken;

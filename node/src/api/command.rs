@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{LookupMethod, Payload, text};
 use crate::identity::IdentityId;
 use crate::op::OpId;
+use crate::topic::Topic;
 
 /// Who may read a post.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -159,17 +160,17 @@ pub enum Command {
     /// Take part in a group without storage.
     Join {
         /// Its topic. Whoever knows it can take part and read.
-        topic: String,
+        topic: Topic,
     },
     /// Leave a group without storage.
     Leave {
         /// Its topic.
-        topic: String,
+        topic: Topic,
     },
     /// Send a message to a group without storage. No node keeps it.
     Publish {
         /// The group's topic.
-        topic: String,
+        topic: Topic,
         /// The message.
         data: Payload,
     },

@@ -1,5 +1,7 @@
 //! What a node tells of itself.
 
+mod kinds;
+
 use std::collections::BTreeMap;
 
 use libp2p::PeerId;
@@ -9,38 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::text;
 use super::{LookupMethod, Miss, NoMapping, Path, Payload, Transport, Unreached};
 use crate::identity::IdentityId;
-use crate::op::OpId;
-
-/// Declares the kinds of event, each with its name, and which are for the owner.
-macro_rules! events {
-    (@for) => { false };
-    (@for owner) => { true };
-    ($(#[$meta:meta])* pub enum Event {
-        $($(#[$about:meta])* $kind:ident = $name:literal $(for $whom:ident)? { $($fields:tt)* })+
-    }) => {
-        $(#[$meta])*
-        pub enum Event {
-            $($(#[$about])* #[serde(rename = $name)] $kind { $($fields)* },)+
-        }
-
-        impl Event {
-            /// The name of an event's kind: it is told by it in JSON, and counted by it.
-            pub const fn name(&self) -> &'static str {
-                match self {
-                    $(Self::$kind { .. } => $name,)+
-                }
-            }
-
-            /// Whether it tells of something that its owner should know whatever is logged: of a loss, a
-            /// fork, or keys that do not count any more. It is told once, by whichever process meets it.
-            pub const fn is_for_owner(&self) -> bool {
-                match self {
-                    $(Self::$kind { .. } => events!(@for $($whom)?),)+
-                }
-            }
-        }
-    };
-}
+use crate::op::{LogId, OpId};
+use crate::topic::Topic;
+use kinds::events;
 
 events! {
 /// What a node tells of itself, as it happens.
@@ -289,7 +262,7 @@ pub enum Event {
     /// A message of a group came, for the first time. Nothing keeps it.
     GossipReceived = "gossip-received" {
         /// The group's topic.
-        topic: String,
+        topic: Topic,
         /// Its name: author and number.
         message: String,
         /// The author's libp2p peer id, which the signature proves if messages are signed.
@@ -307,7 +280,7 @@ pub enum Event {
         #[serde(with = "text::One")]
         peer: PeerId,
         /// The group's topic.
-        topic: String,
+        topic: Topic,
     }
     /// A connected peer takes part in a group no longer.
     GroupLeft = "group-left" {
@@ -315,13 +288,13 @@ pub enum Event {
         #[serde(with = "text::One")]
         peer: PeerId,
         /// The group's topic.
-        topic: String,
+        topic: Topic,
     }
     /// The peers to which we hand on a group's messages unasked are others than before. Told
     /// with the next message that we send or get.
     MeshChanged = "mesh-changed" {
         /// The group's topic.
-        topic: String,
+        topic: Topic,
         /// Their libp2p peer ids, all of them.
         #[serde(with = "text::Several")]
         peers: Vec<PeerId>,
@@ -403,7 +376,7 @@ pub enum Event {
     /// two programs post with the same keys.
     OwnLogEnded = "own-log-ended" for owner {
         /// The log.
-        log: String,
+        log: LogId,
         /// Place in it.
         seq: u64,
         /// `others-hold-more`, `forked`, `old-copy` (another log showed that the store is behind) or
@@ -561,7 +534,7 @@ pub enum Event {
     /// files lie where they were, the signed one under another name, and its log is written no more.
     PostSetAside = "post-set-aside" for owner {
         /// The log.
-        log: String,
+        log: LogId,
         /// Place in it.
         seq: u64,
         /// Which file, and what is wrong with it.

@@ -1,12 +1,13 @@
 //! The section about groups without storage.
 //!
-//! Owns names and defaults. The defaults are libp2p's own, so that a node
+//! Owns names, defaults and ranges. The defaults are libp2p's own, so that a node
 //! behaves as other programs on libp2p do until their owner decides otherwise.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::time_span::TimeSpan;
+use crate::topic::{TOPICS_MAX, Topic};
 
 /// Versions of the gossipsub protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -124,6 +125,80 @@ impl Gossip {
     pub fn data_bytes_max(&self) -> u32 {
         self.max_message_bytes.saturating_sub(Self::ENVELOPE_BYTES)
     }
+
+    /// Refuses settings that make no sense, each by itself.
+    ///
+    /// # Errors
+    /// The setting, and what is expected of it.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if !(0.0..=1.0).contains(&self.gossip_factor) {
+            return Err(("gossip.gossip_factor", "must be from 0 to 1".to_owned()));
+        }
+        if self.max_message_bytes < 2 * Self::ENVELOPE_BYTES {
+            let reason = format!("must be at least {}", 2 * Self::ENVELOPE_BYTES);
+            return Err(("gossip.max_message_bytes", reason));
+        }
+        for (path, span) in [
+            ("gossip.heartbeat_interval", self.heartbeat_interval),
+            ("gossip.duplicate_cache_time", self.duplicate_cache_time),
+            ("gossip.unsubscribe_backoff", self.unsubscribe_backoff),
+            ("gossip.publish_queue_time", self.publish_queue_time),
+            ("gossip.forward_queue_time", self.forward_queue_time),
+        ] {
+            if span.as_millis_u64() == 0 {
+                return Err((path, "must be at least 1ms".to_owned()));
+            }
+        }
+        for (path, count) in [
+            ("gossip.history_length", self.history_length),
+            ("gossip.mesh_n", self.mesh_n),
+            ("gossip.queue_len", self.queue_len),
+            ("gossip.max_publish_messages", self.max_publish_messages),
+            ("gossip.max_control_bytes", self.max_control_bytes),
+            (
+                "gossip.opportunistic_graft_ticks",
+                self.opportunistic_graft_ticks,
+            ),
+        ] {
+            if count == 0 {
+                return Err((path, "must be at least 1".to_owned()));
+            }
+        }
+        if self.topics.len() > TOPICS_MAX {
+            return Err(("gossip.topics", format!("must be at most {TOPICS_MAX}")));
+        }
+        for name in &self.topics {
+            Topic::check(name).map_err(|error| ("gossip.topics", error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses settings that contradict one another.
+    ///
+    /// # Errors
+    /// One of them, and what is expected of it.
+    pub fn check_together(&self) -> Result<(), (&'static str, String)> {
+        let (low, n, high) = (self.mesh_n_low, self.mesh_n, self.mesh_n_high);
+        if !(self.mesh_outbound_min <= low && low <= n && n <= high) {
+            let reason = format!(
+                "must hold mesh_outbound_min <= mesh_n_low <= mesh_n <= mesh_n_high; they are {}, {low}, {n}, {high}",
+                self.mesh_outbound_min
+            );
+            return Err(("gossip.mesh_n", reason));
+        }
+        if self.mesh_outbound_min.saturating_mul(2) > n {
+            let reason = format!("must be at most half of mesh_n, which is {n}");
+            return Err(("gossip.mesh_outbound_min", reason));
+        }
+        if self.history_gossip > self.history_length {
+            let reason = format!(
+                "must be at most history_length, which is {}",
+                self.history_length
+            );
+            return Err(("gossip.history_gossip", reason));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Gossip {
@@ -169,5 +244,37 @@ impl Default for Gossip {
             peer_exchange: false,
             prune_peers: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contradictions_are_refused_by_name() {
+        let refused = |change: fn(&mut Gossip)| {
+            let mut config = Gossip::default();
+            change(&mut config);
+            let refusal = config.check().and_then(|()| config.check_together());
+            refusal.expect_err("it makes no sense").0
+        };
+        assert_eq!(refused(|c| c.mesh_n_high = 5), "gossip.mesh_n");
+        assert_eq!(
+            refused(|c| c.mesh_outbound_min = 4),
+            "gossip.mesh_outbound_min"
+        );
+        assert_eq!(refused(|c| c.history_gossip = 9), "gossip.history_gossip");
+        assert_eq!(refused(|c| c.gossip_factor = 1.5), "gossip.gossip_factor");
+        assert_eq!(
+            refused(|c| c.max_message_bytes = 10),
+            "gossip.max_message_bytes"
+        );
+        assert_eq!(refused(|c| c.topics = vec![String::new()]), "gossip.topics");
+        assert_eq!(refused(|c| c.queue_len = 0), "gossip.queue_len");
+        assert_eq!(
+            refused(|c| c.heartbeat_interval = TimeSpan::from_secs(0)),
+            "gossip.heartbeat_interval"
+        );
     }
 }

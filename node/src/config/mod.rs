@@ -21,8 +21,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{gossip, kad as kademlia};
-
 pub use autonat::Autonat;
 pub use discovery::{FriendsLookup, Mdns, MdnsImplementation, Rendezvous};
 pub use groups::{Gossip, GossipVersion};
@@ -221,8 +219,8 @@ impl Config {
             return Err(invalid("serve.peer_bytes_per_second", "must be at least 1"));
         }
         for checked in [
-            gossip::check(&self.gossip),
-            kademlia::check(&self.kad),
+            self.gossip.check(),
+            self.kad.check(),
             self.bootstrap.check(),
             self.reach.check(),
             self.relay.check(),
@@ -238,10 +236,10 @@ impl Config {
             return Err(invalid("identify.agent", "must have at most 256 bytes"));
         }
         for checked in [
-            gossip::check_together(&self.gossip),
+            self.gossip.check_together(),
             self.rendezvous.check_together(),
             self.hole_punch.check_together(&self.relay_client),
-            kademlia::check_together(&self.kad),
+            self.kad.check_together(),
         ] {
             checked.map_err(|(path, reason)| ConfigError::Contradiction {
                 path: path.to_owned(),

@@ -1,5 +1,5 @@
-//! Groups without storage, as gossipsub plays them: its settings from ours,
-//! what a topic may be, and a count of the copies that come in.
+//! Groups without storage, as gossipsub plays them: its settings from ours, and a count of the copies
+//! that come in.
 //!
 //! A group is a topic, open to everybody who knows its name: its messages are
 //! not sealed. They live in caches of the names that were seen and in the last
@@ -16,8 +16,8 @@ use std::io;
 
 use libp2p::PeerId;
 use libp2p::gossipsub::{
-    self, ConfigBuilder, DataTransform, IdentTopic, MaxCountSubscriptionFilter, Message,
-    MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, RawMessage, TopicHash,
+    self, ConfigBuilder, DataTransform, MaxCountSubscriptionFilter, Message, MessageAuthenticity,
+    MessageId, PeerScoreParams, PeerScoreThresholds, RawMessage, TopicHash,
     TopicSubscriptionFilter, ValidationMode, Version,
 };
 use libp2p::identity::Keypair;
@@ -26,12 +26,7 @@ use libp2p::multihash::Multihash;
 use crate::config::{Gossip, GossipVersion};
 use crate::outlet::Outlet;
 use crate::peer_names::PeerNames;
-
-/// Topics that a node joins at most. libp2p keeps no more of any peer.
-pub const TOPICS_MAX: usize = 100;
-
-/// Bytes of a topic's name at most; no longer one is remembered of any peer.
-pub const TOPIC_BYTES_MAX: usize = 256;
+use crate::topic::{TOPICS_MAX, Topic};
 
 /// libp2p's behaviour.
 type Gossipsub = gossipsub::Behaviour<CountCopies, MaxCountSubscriptionFilter<ShortNames>>;
@@ -58,20 +53,20 @@ impl DataTransform for CountCopies {
     }
 }
 
-/// Topics whose names are no longer than ours may be.
+/// Topics whose names are such as ours may have: those of peers are told as [`Topic`]s.
 #[derive(Debug, Clone, Copy)]
 pub struct ShortNames;
 
 impl TopicSubscriptionFilter for ShortNames {
     fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
-        topic.as_str().len() <= TOPIC_BYTES_MAX
+        Topic::check(topic.as_str()).is_ok()
     }
 }
 
 /// The behaviour of a node with this transport key; no topic is joined.
 ///
 /// # Errors
-/// What libp2p refuses of the settings, though [`check`] has passed them.
+/// What libp2p refuses of the settings, though [`Gossip::check`] has passed them.
 pub fn build(config: &Gossip, keypair: &Keypair, outlet: Outlet) -> Result<Groups, String> {
     // A message's name is its author and number, so an unsigned one names both, too.
     let authenticity = if config.signed {
@@ -94,20 +89,6 @@ pub fn build(config: &Gossip, keypair: &Keypair, outlet: Outlet) -> Result<Group
         groups.with_peer_score(PeerScoreParams::default(), PeerScoreThresholds::default())?;
     }
     Ok(Groups::new(groups, config.max_message_bytes as usize))
-}
-
-/// The topic of that name.
-///
-/// # Errors
-/// If the name is empty or too long.
-pub fn topic(name: &str) -> Result<IdentTopic, String> {
-    if name.is_empty() || name.len() > TOPIC_BYTES_MAX {
-        return Err(format!(
-            "a topic's name has 1 to {TOPIC_BYTES_MAX} bytes, this one has {}",
-            name.len()
-        ));
-    }
-    Ok(IdentTopic::new(name))
 }
 
 /// A message's name on the wire: its author's bytes, then its number's (gossipsub
@@ -135,80 +116,6 @@ pub fn message_name(id: &MessageId, names: &mut PeerNames) -> String {
             Some(format!("{author}{}", u64::from_be_bytes(*number)))
         })
         .unwrap_or_else(|| data_encoding::HEXLOWER.encode(&id.0))
-}
-
-/// Refuses settings that make no sense, each by itself.
-///
-/// # Errors
-/// The setting, and what is expected of it.
-pub fn check(config: &Gossip) -> Result<(), (&'static str, String)> {
-    if !(0.0..=1.0).contains(&config.gossip_factor) {
-        return Err(("gossip.gossip_factor", "must be from 0 to 1".to_owned()));
-    }
-    if config.max_message_bytes < 2 * Gossip::ENVELOPE_BYTES {
-        let reason = format!("must be at least {}", 2 * Gossip::ENVELOPE_BYTES);
-        return Err(("gossip.max_message_bytes", reason));
-    }
-    for (path, span) in [
-        ("gossip.heartbeat_interval", config.heartbeat_interval),
-        ("gossip.duplicate_cache_time", config.duplicate_cache_time),
-        ("gossip.unsubscribe_backoff", config.unsubscribe_backoff),
-        ("gossip.publish_queue_time", config.publish_queue_time),
-        ("gossip.forward_queue_time", config.forward_queue_time),
-    ] {
-        if span.as_millis_u64() == 0 {
-            return Err((path, "must be at least 1ms".to_owned()));
-        }
-    }
-    for (path, count) in [
-        ("gossip.history_length", config.history_length),
-        ("gossip.mesh_n", config.mesh_n),
-        ("gossip.queue_len", config.queue_len),
-        ("gossip.max_publish_messages", config.max_publish_messages),
-        ("gossip.max_control_bytes", config.max_control_bytes),
-        (
-            "gossip.opportunistic_graft_ticks",
-            config.opportunistic_graft_ticks,
-        ),
-    ] {
-        if count == 0 {
-            return Err((path, "must be at least 1".to_owned()));
-        }
-    }
-    if config.topics.len() > TOPICS_MAX {
-        return Err(("gossip.topics", format!("must be at most {TOPICS_MAX}")));
-    }
-    for name in &config.topics {
-        topic(name).map_err(|reason| ("gossip.topics", reason))?;
-    }
-    Ok(())
-}
-
-/// Refuses settings that contradict one another.
-///
-/// # Errors
-/// One of them, and what is expected of it.
-pub fn check_together(config: &Gossip) -> Result<(), (&'static str, String)> {
-    let (low, n, high) = (config.mesh_n_low, config.mesh_n, config.mesh_n_high);
-    if !(config.mesh_outbound_min <= low && low <= n && n <= high) {
-        let reason = format!(
-            "must hold mesh_outbound_min <= mesh_n_low <= mesh_n <= mesh_n_high; they are {}, {low}, {n}, {high}",
-            config.mesh_outbound_min
-        );
-        return Err(("gossip.mesh_n", reason));
-    }
-    if config.mesh_outbound_min.saturating_mul(2) > n {
-        let reason = format!("must be at most half of mesh_n, which is {n}");
-        return Err(("gossip.mesh_outbound_min", reason));
-    }
-    if config.history_gossip > config.history_length {
-        let reason = format!(
-            "must be at most history_length, which is {}",
-            config.history_length
-        );
-        return Err(("gossip.history_gossip", reason));
-    }
-    Ok(())
 }
 
 /// Our settings as libp2p's.
@@ -329,32 +236,5 @@ mod tests {
         assert_eq!(name(message(None, Some(258))), "0000000000000102");
         let short = MessageId(b"short".to_vec());
         assert_eq!(message_name(&short, &mut names), "73686f7274");
-    }
-
-    #[test]
-    fn contradictions_are_refused_by_name() {
-        let refused = |change: fn(&mut Gossip)| {
-            let mut config = Gossip::default();
-            change(&mut config);
-            let refusal = check(&config).and_then(|()| check_together(&config));
-            refusal.expect_err("it makes no sense").0
-        };
-        assert_eq!(refused(|c| c.mesh_n_high = 5), "gossip.mesh_n");
-        assert_eq!(
-            refused(|c| c.mesh_outbound_min = 4),
-            "gossip.mesh_outbound_min"
-        );
-        assert_eq!(refused(|c| c.history_gossip = 9), "gossip.history_gossip");
-        assert_eq!(refused(|c| c.gossip_factor = 1.5), "gossip.gossip_factor");
-        assert_eq!(
-            refused(|c| c.max_message_bytes = 10),
-            "gossip.max_message_bytes"
-        );
-        assert_eq!(refused(|c| c.topics = vec![String::new()]), "gossip.topics");
-        assert_eq!(refused(|c| c.queue_len = 0), "gossip.queue_len");
-        assert_eq!(
-            refused(|c| c.heartbeat_interval = crate::config::TimeSpan::from_secs(0)),
-            "gossip.heartbeat_interval"
-        );
     }
 }

@@ -10,11 +10,9 @@ mod own_addresses;
 mod providers;
 mod requests;
 
-use std::num::NonZeroUsize;
-
+use libp2p::PeerId;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::kad::{self, BucketInserts, Mode, RecordKey, StoreInserts};
-use libp2p::{PeerId, StreamProtocol};
 
 use crate::config::{Kad, KadMode};
 use crate::identity::IdentityId;
@@ -51,10 +49,10 @@ fn key(context: &str, name: &[u8]) -> RecordKey {
 /// The behaviour of the node `us`, with an empty table; bounds that are reached are told to `outlet`.
 ///
 /// # Errors
-/// What [`check`] refuses.
+/// What [`Kad::check`] refuses.
 pub fn build(config: &Kad, us: PeerId, outlet: Outlet) -> Result<Bounded, (&'static str, String)> {
-    let mut settings = kad::Config::new(protocol(config)?);
-    let (k, alpha) = (count(config.k)?, count(config.alpha)?);
+    let mut settings = kad::Config::new(config.protocol_name()?);
+    let (k, alpha) = (Kad::count(config.k)?, Kad::count(config.alpha)?);
     settings
         .set_kbucket_size(k)
         .set_replication_factor(k)
@@ -98,80 +96,6 @@ fn store_bounds(records: usize, providers_per_key: usize) -> MemoryStoreConfig {
     }
 }
 
-/// Refuses settings that make no sense, each by itself.
-///
-/// # Errors
-/// The setting, and what is expected of it.
-pub fn check(config: &Kad) -> Result<(), (&'static str, String)> {
-    protocol(config)?;
-    for (path, number) in [
-        ("kad.k", config.k),
-        ("kad.alpha", config.alpha),
-        ("kad.read_quorum", config.read_quorum),
-    ] {
-        count(number).map_err(|(_, reason)| (path, reason))?;
-    }
-    if !(1..=RECORDS_MAX).contains(&config.max_records) {
-        let reason = format!("must be from 1 to {RECORDS_MAX}");
-        return Err(("kad.max_records", reason));
-    }
-    if config.max_packet_bytes < 1024 {
-        return Err(("kad.max_packet_bytes", "must be at least 1024".to_owned()));
-    }
-    for (path, span) in [
-        ("kad.bootstrap_interval", config.bootstrap_interval),
-        ("kad.publish_interval", config.publish_interval),
-        ("kad.record_ttl", config.record_ttl),
-        ("kad.provider_ttl", config.provider_ttl),
-        ("kad.query_timeout", config.query_timeout),
-    ] {
-        if span.as_millis_u64() == 0 {
-            return Err((path, "must be at least 1ms".to_owned()));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses settings that contradict one another.
-///
-/// # Errors
-/// One of them, and what is expected of it.
-pub fn check_together(config: &Kad) -> Result<(), (&'static str, String)> {
-    if config.alpha > config.k {
-        let reason = format!("must be at most k, which is {}", config.k);
-        return Err(("kad.alpha", reason));
-    }
-    if config.publish && config.publish_interval.get() >= config.record_ttl.get() {
-        let reason = format!(
-            "must be shorter than a record's life, which is {}",
-            config.record_ttl
-        );
-        return Err(("kad.publish_interval", reason));
-    }
-    if config.publish && !config.walk {
-        let reason = "needs kad.walk = true: without it no peer is known to publish to";
-        return Err(("kad.publish", reason.to_owned()));
-    }
-    Ok(())
-}
-
-/// More than these in a bucket, or at once, help nobody and cost memory.
-const COUNT_MAX: u32 = 1_000;
-
-/// Records are held in memory, and each has up to [`RECORD_BYTES_MAX`].
-const RECORDS_MAX: u32 = 1_000_000;
-
-fn count(number: u32) -> Result<NonZeroUsize, (&'static str, String)> {
-    NonZeroUsize::new(number as usize)
-        .filter(|_| number <= COUNT_MAX)
-        .ok_or_else(|| ("kad.k", format!("must be from 1 to {COUNT_MAX}")))
-}
-
-fn protocol(config: &Kad) -> Result<StreamProtocol, (&'static str, String)> {
-    StreamProtocol::try_from_owned(config.protocol.clone())
-        .map_err(|_| ("kad.protocol", "must begin with a /".to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -207,27 +131,5 @@ mod tests {
         check(KadMode::Client, Mode::Client);
         // Nothing has confirmed an address yet.
         check(KadMode::Auto, Mode::Client);
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
-        let refused = |change: fn(&mut Kad)| {
-            let mut config = Kad::default();
-            change(&mut config);
-            let refusal = check(&config).and_then(|()| check_together(&config));
-            refusal.expect_err("it makes no sense").0
-        };
-        assert_eq!(refused(|c| c.protocol = "kad".to_owned()), "kad.protocol");
-        assert_eq!(refused(|c| c.k = 0), "kad.k");
-        assert_eq!(refused(|c| c.k = 2), "kad.alpha");
-        assert_eq!(refused(|c| c.max_packet_bytes = 1), "kad.max_packet_bytes");
-        assert_eq!(refused(|c| c.read_quorum = 0), "kad.read_quorum");
-        assert_eq!(refused(|c| c.max_records = 0), "kad.max_records");
-        assert_eq!(refused(|c| c.publish = true), "kad.publish");
-        let too_seldom = |c: &mut Kad| {
-            (c.publish, c.walk) = (true, true);
-            c.publish_interval = c.record_ttl;
-        };
-        assert_eq!(refused(too_seldom), "kad.publish_interval");
     }
 }

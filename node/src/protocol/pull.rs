@@ -220,7 +220,7 @@ fn tell_of_newer_keys(context: &Context, newer: u64) {
 pub fn tell_ended(outlet: &Outlet, ended: &[EndedLog]) {
     for end in ended {
         outlet.emit(&Event::OwnLogEnded {
-            log: end.log.to_string(),
+            log: end.log,
             seq: end.seq,
             reason: end.reason.name().to_owned(),
         });

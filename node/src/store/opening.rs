@@ -74,7 +74,7 @@ impl Opened {
         let posts = self.keyless;
         let keyless = (posts > 0).then_some(Event::PostsWithoutKey { posts });
         let set_aside = self.set_aside.iter().map(|post| Event::PostSetAside {
-            log: post.log.to_string(),
+            log: post.log,
             seq: post.seq,
             reason: post.reason.clone(),
         });

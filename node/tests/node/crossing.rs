@@ -28,7 +28,7 @@ async fn hears(from: &TestNode, to: &TestNode, text: &str) {
     let said = async {
         loop {
             let publish = Command::Publish {
-                topic: "lunch".to_owned(),
+                topic: "lunch".parse().expect("it is short"),
                 data: data.clone(),
             };
             match from.handle.command(publish).await {

@@ -44,7 +44,7 @@ async fn dial(node: &TestNode, other: &TestNode) {
 
 fn publish(topic: &str, text: &str) -> Command {
     Command::Publish {
-        topic: topic.to_owned(),
+        topic: topic.parse().expect("it is short"),
         data: Payload(text.as_bytes().to_vec()),
     }
 }
@@ -84,7 +84,7 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
         node.seen
             .wait("the message comes", |event| {
                 matches!(event, Event::GossipReceived { topic, message, author, from, data }
-                    if topic == "lunch" && *message == name && data.0 == b"at noon?"
+                    if topic.as_str() == "lunch" && *message == name && data.0 == b"at noon?"
                         && *author == Some(alice.keys.peer())
                         && *from == before.keys.peer())
             })
@@ -98,7 +98,7 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
     }
     let joined = |event: &Event, who: &TestNode, what: &str| {
         matches!(event, Event::GroupJoined { peer, topic }
-            if *peer == who.keys.peer() && topic == what)
+            if *peer == who.keys.peer() && topic.as_str() == what)
     };
     let dines = |event: &Event| joined(event, &dave, "dinner");
     alice.seen.wait("dave dines", dines).await;
@@ -106,7 +106,7 @@ async fn a_message_reaches_the_group_over_others_and_nobody_else() {
     assert_eq!(bob.seen.count(lunches), 1);
     let has_carol = |event: &Event| {
         matches!(event, Event::MeshChanged { topic, peers }
-            if topic == "lunch" && peers.contains(&carol.keys.peer()))
+            if topic.as_str() == "lunch" && peers.contains(&carol.keys.peer()))
     };
     assert_eq!(
         bob.seen.count(has_carol),
@@ -126,7 +126,7 @@ async fn who_joins_late_gets_nothing_old_and_who_leaves_nothing_new() {
     bob.seen.wait("bob hears it", early).await;
     // Longer than the history of five heartbeats.
     tokio::time::sleep(Duration::from_millis(400)).await;
-    let topic = || "lunch".to_owned();
+    let topic = || "lunch".parse().expect("it is short");
     let join = Command::Join { topic: topic() };
     assert_eq!(carol.handle.command(join).await, Ok(Reply::Done));
     dial(&carol, &alice).await;
@@ -158,7 +158,7 @@ async fn who_joins_late_gets_nothing_old_and_who_leaves_nothing_new() {
 async fn commands_about_groups_that_make_no_sense_are_refused() {
     let plain = TestNode::start(1, "").await;
     let alone = TestNode::start(2, GROUPS).await;
-    let topic = |name: &str| name.to_owned();
+    let topic = |name: &str| name.parse().expect("it is short");
     let check = async |node: &TestNode, command: Command, expected: &str| {
         let result = node.handle.command(command.clone()).await;
         let Err(CommandError::Invalid { reason }) = &result else {
@@ -170,8 +170,6 @@ async fn commands_about_groups_that_make_no_sense_are_refused() {
     let dial = |address: &str| Command::dial(address.to_owned());
     check(&plain, join("lunch"), "gossip.enabled").await;
     check(&plain, publish("lunch", "x"), "gossip.enabled").await;
-    check(&alone, join(""), "1 to 256 bytes").await;
-    check(&alone, join(&"x".repeat(257)), "1 to 256 bytes").await;
     check(&alone, publish("lunch", "x"), "no connected peer").await;
     let long = "x".repeat(65_536 - 1024 + 1);
     check(&alone, publish("lunch", &long), "at most 64512 bytes").await;
@@ -507,7 +505,7 @@ async fn no_longer_name_of_a_group_is_remembered_than_ours_may_have() {
             swarm.select_next_some().await;
         }
     });
-    let joins = |bytes| move |event: &Event| matches!(event, Event::GroupJoined { topic, .. } if topic.len() == bytes);
+    let joins = |bytes| move |event: &Event| matches!(event, Event::GroupJoined { topic, .. } if topic.as_str().len() == bytes);
     node.seen.wait("the group is joined", joins(256)).await;
     assert_eq!(node.seen.count(joins(257)), 0);
     run.abort();

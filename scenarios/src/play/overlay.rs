@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use libp2p::PeerId;
 use orrery_node::api::Event;
+use orrery_node::topic::Topic;
 
 use super::down::Down;
 
@@ -86,7 +87,7 @@ pub struct Overlay {
     /// By the node that tells, and the other one.
     links: BTreeMap<(u32, u32), Vec<Link>>,
     circuits: BTreeMap<(u32, u32), Vec<Circuit>>,
-    topics: Vec<String>,
+    topics: Vec<Topic>,
     /// By the node that knows it, the other one, and the topic that it has joined.
     joined: BTreeMap<(u32, u32, usize), Vec<Span>>,
     /// By node and topic, its mesh in the order of time.
@@ -274,15 +275,15 @@ impl Overlay {
         }
     }
 
-    fn topic_entry(&mut self, topic: &str) -> usize {
+    fn topic_entry(&mut self, topic: &Topic) -> usize {
         self.topic(topic).unwrap_or_else(|| {
-            self.topics.push(topic.to_owned());
+            self.topics.push(topic.clone());
             self.topics.len() - 1
         })
     }
 
     /// The number of a topic that some node has told of.
-    pub fn topic(&self, topic: &str) -> Option<usize> {
+    pub fn topic(&self, topic: &Topic) -> Option<usize> {
         self.topics.iter().position(|known| known == topic)
     }
 

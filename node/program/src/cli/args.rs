@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use orrery_node::api::LookupMethod;
 use orrery_node::config::TimeSpan;
+use orrery_node::topic::Topic;
 
 const EXAMPLES: &str = "\
 Examples, in two terminals:
@@ -365,17 +366,17 @@ Example, with `gossip.enabled = true` in both folders:
   orrery-node --dir bob publish lunch \"At noon?\"")]
     Join {
         /// The topic
-        topic: String,
+        topic: Topic,
     },
     /// Leave a topic
     Leave {
         /// The topic
-        topic: String,
+        topic: Topic,
     },
     /// Send a message to a topic; prints its name
     Publish {
         /// The topic
-        topic: String,
+        topic: Topic,
         /// The message
         #[arg(required_unless_present = "file", conflicts_with = "file")]
         text: Option<String>,

@@ -70,11 +70,12 @@ fn words(event: &Event) -> Option<String> {
 mod tests {
     use super::*;
     use orrery_node::identity::IdentityId;
+    use orrery_node::op::LogId;
 
     #[test]
     fn each_event_for_the_owner_is_told_in_words() {
         let author = IdentityId([1; 32]);
-        let log = || "x".to_owned();
+        let log = LogId([1; 16]);
         let events = [
             (
                 Event::IndexRebuilt {
@@ -88,7 +89,7 @@ mod tests {
             ),
             (
                 Event::PostSetAside {
-                    log: log(),
+                    log,
                     seq: 1,
                     reason: "00000001.op is damaged".to_owned(),
                 },
@@ -97,7 +98,7 @@ mod tests {
             (Event::PostsWithoutKey { posts: 2 }, "2 own posts"),
             (
                 Event::OwnLogEnded {
-                    log: log(),
+                    log,
                     seq: 1,
                     reason: "old-copy".to_owned(),
                 },
@@ -119,12 +120,14 @@ mod tests {
             assert!(told.contains(part) && !told.starts_with('{'), "{told}");
         }
         let asked = Event::OwnLogEnded {
-            log: log(),
+            log,
             seq: 1,
             reason: "asked".to_owned(),
         };
         assert_eq!(words(&asked), None);
-        let other = Event::Listening { address: log() };
+        let other = Event::Listening {
+            address: "x".to_owned(),
+        };
         assert_eq!(words(&other), None);
     }
 }

@@ -36,7 +36,7 @@ fn names_are_written_as_their_text_and_read_from_nothing_else() {
     };
     check(&named, failed.replace("null", &format!("\"{peer}\"")));
     let mesh = Event::MeshChanged {
-        topic: "t".to_owned(),
+        topic: "t".parse().expect("it is short"),
         peers: vec![peer],
     };
     let text = format!(r#"{{"event":"mesh-changed","topic":"t","peers":["{peer}"]}}"#);

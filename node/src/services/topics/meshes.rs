@@ -15,7 +15,7 @@ pub struct Meshes(BTreeMap<TopicHash, Vec<PeerId>>);
 
 /// Topics at most that are compared; those of another node's messages are among them only if
 /// the topic was joined.
-const TOPICS_MAX: usize = 2 * crate::gossip::TOPICS_MAX;
+const TOPICS_MAX: usize = 2 * crate::topic::TOPICS_MAX;
 
 impl Meshes {
     /// The mesh of `topic`, which is `peers` now, if that is not what it was.

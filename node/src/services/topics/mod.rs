@@ -7,7 +7,7 @@ mod meshes;
 use std::collections::BTreeSet;
 
 use libp2p::PeerId;
-use libp2p::gossipsub::{self, PublishError, TopicHash};
+use libp2p::gossipsub::{self, IdentTopic, PublishError, TopicHash};
 
 use crate::api::{Event, Payload, Reply};
 use crate::config::Config;
@@ -15,7 +15,8 @@ use crate::core::Core;
 use crate::core::replies::{ReplySender, answer};
 use crate::core::signal::Signal;
 use crate::core::{CommandError, StartError};
-use crate::gossip::{self, Groups, GroupsEvent, TOPICS_MAX, message_name};
+use crate::gossip::{Groups, GroupsEvent, message_name};
+use crate::topic::{TOPICS_MAX, Topic};
 
 use super::Service;
 use meshes::Meshes;
@@ -39,12 +40,8 @@ impl Service for Topics {
             return Ok(());
         };
         for name in topics {
-            let joined = gossip::topic(name).and_then(|topic| {
-                groups
-                    .subscribe(&topic)
-                    .map_err(|error| format!("{error:?}"))
-            });
-            joined.map_err(StartError::Gossip)?;
+            let joined = groups.subscribe(&IdentTopic::new(name));
+            joined.map_err(|error| StartError::Gossip(format!("{error:?}")))?;
         }
         Ok(())
     }
@@ -61,24 +58,28 @@ impl Service for Topics {
 
 impl Topics {
     /// Joins a topic.
-    pub fn join(&mut self, core: &mut Core, name: String, reply: ReplySender) {
-        answer(reply, join(core, &name));
+    pub fn join(&mut self, core: &mut Core, topic: Topic, reply: ReplySender) {
+        answer(reply, join(core, &topic));
     }
 
     /// Leaves a topic.
-    pub fn leave(&mut self, core: &mut Core, name: String, reply: ReplySender) {
-        answer(reply, leave(core, &name));
+    pub fn leave(&mut self, core: &mut Core, topic: Topic, reply: ReplySender) {
+        answer(reply, leave(core, &topic));
     }
 
     /// Sends a message to a topic's peers.
-    pub fn publish(&mut self, core: &mut Core, name: String, data: Payload, reply: ReplySender) {
-        answer(reply, self.send(core, &name, data));
+    pub fn publish(&mut self, core: &mut Core, topic: Topic, data: Payload, reply: ReplySender) {
+        answer(reply, self.send(core, &topic, data));
     }
 
-    fn send(&mut self, core: &mut Core, name: &str, data: Payload) -> Result<Reply, CommandError> {
+    fn send(
+        &mut self,
+        core: &mut Core,
+        topic: &Topic,
+        data: Payload,
+    ) -> Result<Reply, CommandError> {
         let most = core.context.config.gossip.data_bytes_max();
         let groups = groups(core)?;
-        let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
         if data.0.len() > most as usize {
             let error = format!(
                 "a message has at most {most} bytes (gossip.max_message_bytes and its envelope), \
@@ -87,8 +88,9 @@ impl Topics {
             );
             return Err(CommandError::invalid(&error));
         }
-        let hash = topic.hash();
-        let published = groups.publish(topic, data.0);
+        let name = IdentTopic::new(topic.as_str());
+        let hash = name.hash();
+        let published = groups.publish(name, data.0);
         groups.rouse();
         self.tell_mesh(core, &hash);
         match published {
@@ -96,7 +98,7 @@ impl Topics {
                 message: message_name(&message, &mut core.names),
             }),
             Err(PublishError::NoPeersSubscribedToTopic) => Err(CommandError::invalid(&format!(
-                "no connected peer has joined {name}: the message would reach none"
+                "no connected peer has joined {topic}: the message would reach none"
             ))),
             Err(PublishError::AllQueuesFull(_)) => Err(CommandError::Busy),
             Err(error) => Err(CommandError::invalid(&error)),
@@ -134,8 +136,11 @@ impl Topics {
                 message,
             } => {
                 self.tell_mesh(core, &message.topic);
+                let Some(topic) = named(&message.topic) else {
+                    return;
+                };
                 let event = Event::GossipReceived {
-                    topic: message.topic.into_string(),
+                    topic,
                     message: message_name(&message_id, &mut core.names),
                     author: message.source,
                     from: propagation_source,
@@ -147,12 +152,16 @@ impl Topics {
                 if is_of_use(core, &peer_id, &topic) {
                     core.raise(Signal::Needed(peer_id));
                 }
-                let (peer, topic) = (peer_id, topic.into_string());
-                core.emit(&Event::GroupJoined { peer, topic });
+                if let Some(topic) = named(&topic) {
+                    let peer = peer_id;
+                    core.emit(&Event::GroupJoined { peer, topic });
+                }
             }
             gossipsub::Event::Unsubscribed { peer_id, topic } => {
-                let (peer, topic) = (peer_id, topic.into_string());
-                core.emit(&Event::GroupLeft { peer, topic });
+                if let Some(topic) = named(&topic) {
+                    let peer = peer_id;
+                    core.emit(&Event::GroupLeft { peer, topic });
+                }
             }
             gossipsub::Event::SlowPeer {
                 peer_id,
@@ -179,19 +188,23 @@ impl Topics {
         let Some(peers) = self.meshes.changed(topic, || groups.mesh_peers(topic)) else {
             return;
         };
-        let event = Event::MeshChanged {
-            topic: topic.to_string(),
-            peers: peers.to_vec(),
-        };
-        core.emit(&event);
+        if let Some(topic) = named(topic) {
+            let peers = peers.to_vec();
+            core.emit(&Event::MeshChanged { topic, peers });
+        }
     }
 }
 
-fn join(core: &mut Core, name: &str) -> Result<Reply, CommandError> {
-    let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error));
+/// The topic of that name. None has another name: neither ours, nor those of which gossipsub hears, since
+/// [`ShortNames`](crate::gossip::ShortNames) lets no others in.
+fn named(topic: &TopicHash) -> Option<Topic> {
+    topic.as_str().parse().ok()
+}
+
+fn join(core: &mut Core, topic: &Topic) -> Result<Reply, CommandError> {
+    let topic = IdentTopic::new(topic.as_str());
     let Core { swarm, context, .. } = &mut *core;
     let groups = swarm.behaviour_mut().gossip.as_mut().ok_or_else(off)?;
-    let topic = topic?;
     let known = groups.topics().any(|joined| *joined == topic.hash());
     if !known && groups.topics().count() >= TOPICS_MAX {
         context.limit_reached("topics");
@@ -222,14 +235,13 @@ fn is_of_use(core: &mut Core, peer: &PeerId, topic: &TopicHash) -> bool {
     is_ours || core.friends.has_peer(peer) || core.known.contains(peer)
 }
 
-fn leave(core: &mut Core, name: &str) -> Result<Reply, CommandError> {
+fn leave(core: &mut Core, topic: &Topic) -> Result<Reply, CommandError> {
     let groups = groups(core)?;
-    let topic = gossip::topic(name).map_err(|error| CommandError::invalid(&error))?;
-    if groups.unsubscribe(&topic) {
+    if groups.unsubscribe(&IdentTopic::new(topic.as_str())) {
         groups.rouse();
         Ok(Reply::Done)
     } else {
-        Err(CommandError::invalid(&format!("{name} is not joined")))
+        Err(CommandError::invalid(&format!("{topic} is not joined")))
     }
 }
 
@@ -256,9 +268,13 @@ mod tests {
     use super::*;
     use crate::services::fake;
 
-    fn joins(topics: &mut Topics, core: &mut Core, name: String) -> Result<Reply, CommandError> {
+    fn topic(name: &str) -> Topic {
+        name.parse().expect("it is short")
+    }
+
+    fn joins(topics: &mut Topics, core: &mut Core, name: &str) -> Result<Reply, CommandError> {
         let (reply, mut replied) = fake::caller();
-        topics.join(core, name, reply);
+        topics.join(core, topic(name), reply);
         fake::reply(&mut replied).expect("answered at once")
     }
 
@@ -269,14 +285,14 @@ mod tests {
         let (mut core, told) = fake::core(config);
         let mut topics = Topics::default();
         for number in 0..TOPICS_MAX {
-            let joined = joins(&mut topics, &mut core, format!("t{number}"));
+            let joined = joins(&mut topics, &mut core, &format!("t{number}"));
             assert_eq!(joined, Ok(Reply::Done));
         }
-        assert!(joins(&mut topics, &mut core, "one more".to_owned()).is_err());
+        assert!(joins(&mut topics, &mut core, "one more").is_err());
         let told = told.take();
         assert!(matches!(&told[..], [Event::LimitReached { limit }] if limit == "topics"));
         assert_eq!(
-            joins(&mut topics, &mut core, "t0".to_owned()),
+            joins(&mut topics, &mut core, "t0"),
             Ok(Reply::Done),
             "it is joined already"
         );
@@ -288,10 +304,10 @@ mod tests {
         config.gossip.enabled = true;
         let (mut core, _) = fake::core(config);
         let mut topics = Topics::default();
-        let mut names = |core: &mut Core, peer, topic: &str| {
+        let mut names = |core: &mut Core, peer, name: &str| {
             let event = gossipsub::Event::Subscribed {
                 peer_id: peer,
-                topic: gossip::topic(topic).expect("a name").hash(),
+                topic: TopicHash::from_raw(name),
             };
             topics.on_gossip(core, GroupsEvent::Gossipsub(event));
             let raised = fake::raised(core);
@@ -302,7 +318,7 @@ mod tests {
         fake::friend(&mut core, card);
         assert!(!names(&mut core, stranger, "t"));
         assert!(names(&mut core, friend, "t"));
-        let joined = join(&mut core, "t");
+        let joined = join(&mut core, &topic("t"));
         assert_eq!(joined, Ok(Reply::Done));
         assert!(names(&mut core, stranger, "t"));
         assert!(!names(&mut core, stranger, "another"));
@@ -313,7 +329,7 @@ mod tests {
         let mut config = Config::default();
         config.gossip.enabled = false;
         let (mut core, _) = fake::core(config);
-        let error = joins(&mut Topics::default(), &mut core, "t".to_owned());
+        let error = joins(&mut Topics::default(), &mut core, "t");
         let error = error.expect_err("groups are off").to_string();
         assert!(error.contains("gossip.enabled"), "{error}");
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use orrery_node::api::{Command, Event};
 use orrery_node::config::Gossip;
+use orrery_node::topic::{Topic, TopicError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,7 @@ pub struct Fields {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publish {
     /// The topic of the messages.
-    pub topic: String,
+    pub topic: Topic,
     /// Size of the message in bytes.
     pub size_bytes: Amount,
 }
@@ -77,8 +78,12 @@ impl Kind for Publish {
     const NOT_DONE: &'static Definition = &metrics::PUBLISH_NOT_DONE;
 
     fn read(reading: &Reading<'_>, problems: &mut Problems) -> Option<Self> {
+        let topic = reading.reader.text("topic", problems)?.parse();
+        let topic = topic.map_err(|error: TopicError| {
+            problems.push(reading.reader.span("topic"), error.to_string());
+        });
         Some(Self {
-            topic: reading.reader.text("topic", problems)?.to_owned(),
+            topic: topic.ok()?,
             size_bytes: read_size(reading, problems),
         })
     }
@@ -100,10 +105,10 @@ impl Kind for Publish {
             }
         }
         let mut groups = reading.groups.iter();
-        if !groups.any(|group| group.has_joined(&self.topic)) {
+        if !groups.any(|group| group.has_joined(self.topic.as_str())) {
             note(format!(
                 "no host has joined the topic {}",
-                quoted(&self.topic)
+                quoted(self.topic.as_str())
             ));
         }
     }
@@ -161,7 +166,7 @@ impl Kind for Publish {
             let mut joined = HostSet::new(hosts);
             if let Some(publish) = workload.action.get::<Self>() {
                 let groups = planned.scenario.groups.iter();
-                let groups = groups.filter(|group| group.has_joined(&publish.topic));
+                let groups = groups.filter(|group| group.has_joined(publish.topic.as_str()));
                 for host in groups.flat_map(Group::hosts) {
                     joined.insert(host);
                 }
