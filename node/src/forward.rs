@@ -1,8 +1,9 @@
-//! What a behaviour that wraps another one leaves to it.
+//! What a behaviour or a transport that wraps another one leaves to it.
 
 /// Forwards to the field `$inner` the parts of a `NetworkBehaviour` in which its wrapper has none:
 /// `pending` connections, or those alone that are coming in (`incoming`), connections that are there
-/// (`established`), and what the swarm tells (`swarm`).
+/// (`established`), and what the swarm tells (`swarm`). Of a `Transport`: the beginning and end of listening
+/// (`listening`).
 macro_rules! forward_to {
     ($inner:tt: $($part:ident),+) => {
         $($crate::forward::forward_part!($inner $part);)+
@@ -58,6 +59,19 @@ macro_rules! forward_part {
         ) -> Result<libp2p::swarm::THandler<Self>, libp2p::swarm::ConnectionDenied> {
             self.$inner
                 .handle_established_outbound_connection(connection, peer, address, role, port)
+        }
+    };
+    ($inner:tt listening) => {
+        fn listen_on(
+            &mut self,
+            id: libp2p::core::transport::ListenerId,
+            address: libp2p::Multiaddr,
+        ) -> Result<(), libp2p::core::transport::TransportError<Self::Error>> {
+            self.$inner.listen_on(id, address)
+        }
+
+        fn remove_listener(&mut self, id: libp2p::core::transport::ListenerId) -> bool {
+            self.$inner.remove_listener(id)
         }
     };
     ($inner:tt swarm) => {

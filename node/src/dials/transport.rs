@@ -4,10 +4,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
+use libp2p::core::transport::{DialOpts, TransportError, TransportEvent};
 use libp2p::{Multiaddr, Transport};
 
 use super::Allowance;
+use crate::forward::forward_to;
 
 /// `T`, which is given the addresses alone that the dial may try.
 pub struct Allowed<T> {
@@ -28,17 +29,7 @@ impl<T: Transport<Error = io::Error> + Unpin> Transport for Allowed<T> {
     type ListenerUpgrade = T::ListenerUpgrade;
     type Dial = T::Dial;
 
-    fn listen_on(
-        &mut self,
-        id: ListenerId,
-        address: Multiaddr,
-    ) -> Result<(), TransportError<io::Error>> {
-        self.inner.listen_on(id, address)
-    }
-
-    fn remove_listener(&mut self, id: ListenerId) -> bool {
-        self.inner.remove_listener(id)
-    }
+    forward_to!(inner: listening);
 
     fn dial(
         &mut self,

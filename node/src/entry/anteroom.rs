@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::task::AtomicWaker;
 use futures_timer::Delay;
-use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
+use libp2p::core::transport::{DialOpts, TransportError, TransportEvent};
 use libp2p::{Multiaddr, Transport};
 
 use super::crowd::{Guest, gives_way};
 use super::heard::{Arrivals, Sign};
 use super::origin::{Carrier, Origin};
 use crate::api::Event;
+use crate::forward::forward_to;
 use crate::outlet::Outlet;
 
 /// The bound that is told when somebody gave way; no more often than this.
@@ -241,17 +242,7 @@ where
     type ListenerUpgrade = Admitted<T::ListenerUpgrade>;
     type Dial = T::Dial;
 
-    fn listen_on(
-        &mut self,
-        id: ListenerId,
-        address: Multiaddr,
-    ) -> Result<(), TransportError<io::Error>> {
-        self.inner.listen_on(id, address)
-    }
-
-    fn remove_listener(&mut self, id: ListenerId) -> bool {
-        self.inner.remove_listener(id)
-    }
+    forward_to!(inner: listening);
 
     fn dial(
         &mut self,

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::{AsyncRead, AsyncWrite};
-use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
+use libp2p::core::transport::{DialOpts, TransportError, TransportEvent};
 use libp2p::{Multiaddr, Transport};
+
+use crate::forward::forward_to;
 
 /// Whether something has come on a connection.
 pub type Sign = Arc<AtomicBool>;
@@ -118,17 +120,7 @@ where
     type ListenerUpgrade = Hearing<T::ListenerUpgrade>;
     type Dial = Hearing<T::Dial>;
 
-    fn listen_on(
-        &mut self,
-        id: ListenerId,
-        address: Multiaddr,
-    ) -> Result<(), TransportError<T::Error>> {
-        self.inner.listen_on(id, address)
-    }
-
-    fn remove_listener(&mut self, id: ListenerId) -> bool {
-        self.inner.remove_listener(id)
-    }
+    forward_to!(inner: listening);
 
     fn dial(
         &mut self,
