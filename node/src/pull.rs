@@ -346,31 +346,6 @@ pub enum Refusal {
     Storage,
 }
 
-impl Refusal {
-    /// Every refusal, in the order of [`Refusal::code`].
-    pub const ALL: [Self; 4] = [Self::Blocked, Self::Viewer, Self::Scope, Self::Storage];
-
-    /// The refusal as it travels.
-    pub fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// The refusal of a code.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(code)).copied()
-    }
-
-    /// The reason in one kebab-case word, for events and counters.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Blocked => "blocked",
-            Self::Viewer => "viewer-mismatch",
-            Self::Scope => "scope-not-served",
-            Self::Storage => "storage",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -484,14 +459,6 @@ mod tests {
         ] {
             assert!(PullRequest::decode(&request(types).encode()).is_err());
         }
-    }
-
-    #[test]
-    fn refusals_travel_as_codes() {
-        for refusal in Refusal::ALL {
-            assert_eq!(Refusal::from_code(refusal.code()), Some(refusal));
-        }
-        assert_eq!(Refusal::from_code(200), None);
     }
 
     proptest! {
