@@ -8,24 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::format::Scenario;
 
-/// What plays a job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Engine {
-    /// The deterministic simulator.
-    #[default]
-    Sim,
-    /// The same node over turmoil's hosts and network.
-    Turmoil,
-}
-
-impl Engine {
-    /// Its name on the command line and in records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sim => "sim",
-            Self::Turmoil => "turmoil",
-        }
+crate::named::named! {
+    /// What plays a job.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Engine {
+        /// The deterministic simulator.
+        #[default]
+        Sim = "sim",
+        /// The same node over turmoil's hosts and network.
+        Turmoil = "turmoil",
     }
 }
 

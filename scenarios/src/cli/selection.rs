@@ -45,30 +45,22 @@ pub struct Selection {
     pub until: Option<String>,
 }
 
-/// What plays a scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    /// The deterministic simulator
-    Sim,
-    /// The same node over turmoil's hosts and network
-    Turmoil,
-    /// Real processes on real machines (not available yet)
-    Testnet,
-    /// Real processes in network namespaces (not available yet)
-    Netns,
+crate::named::named! {
+    /// What plays a scenario.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+    pub enum Engine {
+        /// The deterministic simulator
+        Sim = "sim",
+        /// The same node over turmoil's hosts and network
+        Turmoil = "turmoil",
+        /// Real processes on real machines (not available yet)
+        Testnet = "testnet",
+        /// Real processes in network namespaces (not available yet)
+        Netns = "netns",
+    }
 }
 
 impl Engine {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sim => "sim",
-            Self::Turmoil => "turmoil",
-            Self::Testnet => "testnet",
-            Self::Netns => "netns",
-        }
-    }
-
     /// The engine, if there is one yet.
     pub fn available(self) -> Option<crate::job::Engine> {
         match self {
