@@ -135,7 +135,7 @@ impl Config {
     }
 
     /// Reads a table whose keys are sections (`[sync]`), dotted paths
-    /// (`"sync.engine"`), or both; what is absent has its default.
+    /// (`"sync.strategy"`), or both; what is absent has its default.
     ///
     /// # Errors
     /// [`ConfigError::Unknown`] and [`ConfigError::Invalid`] with the dotted path.
@@ -311,9 +311,19 @@ fn paths(config: &Table) -> Vec<String> {
         .collect()
 }
 
-/// The candidate most like `name`, if one is alike at all.
+/// Settings that had another name, which files from before may still have.
+const RENAMED: &[(&str, &str)] = &[
+    ("reach.ladder", "reach.lookup_order"),
+    ("reach.rung_timeout", "reach.method_timeout"),
+    ("sync.engine", "sync.strategy"),
+];
+
+/// What `name` is called now, or else the candidate most like it, if one is alike at all.
 fn nearest(name: &str, candidates: impl IntoIterator<Item = String>) -> Option<String> {
     const ALIKE: f64 = 0.6;
+    if let Some((_, renamed)) = RENAMED.iter().find(|(before, _)| *before == name) {
+        return Some((*renamed).to_owned());
+    }
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate))
@@ -341,11 +351,11 @@ mod tests {
     fn sections_and_dotted_paths_say_the_same() {
         check("", Ok(|c| *c == Config::default()));
         check(
-            "[sync]\nengine = \"after_ts\"",
+            "[sync]\nstrategy = \"after_ts\"",
             Ok(|c| c.sync.strategy == SyncStrategy::AfterTs),
         );
         check(
-            "\"sync.engine\" = \"after_ts\"",
+            "\"sync.strategy\" = \"after_ts\"",
             Ok(|c| c.sync.strategy == SyncStrategy::AfterTs),
         );
         check(
@@ -362,20 +372,24 @@ mod tests {
     fn what_is_wrong_is_named_with_its_path() {
         check("x = ", Err("line 1, column"));
         check(
-            "[sink]\nengine = 1",
+            "[sink]\nstrategy = 1",
             Err("unknown setting `sink`; did you mean `sync`?"),
         );
         check(
-            "[sync]\nengin = \"cursor\"",
-            Err("unknown setting `sync.engin`; did you mean `sync.engine`?"),
+            "[sync]\nstrateg = \"cursor\"",
+            Err("unknown setting `sync.strateg`; did you mean `sync.strategy`?"),
+        );
+        check(
+            "[sync]\nengine = \"cursor\"",
+            Err("unknown setting `sync.engine`; did you mean `sync.strategy`?"),
         );
         check(
             "\"sync.pul_interval\" = 3",
             Err("did you mean `sync.pull_interval`?"),
         );
         check(
-            "[sync]\nengine = \"quick\"",
-            Err("`sync.engine`: unknown variant `quick`"),
+            "[sync]\nstrategy = \"quick\"",
+            Err("`sync.strategy`: unknown variant `quick`"),
         );
         check(
             "[sync]\npull_interval = \"fast\"",

@@ -207,7 +207,6 @@ impl Default for Auth {
 #[serde(deny_unknown_fields, default)]
 pub struct Sync {
     /// How a reader says what it holds already.
-    #[serde(rename = "engine")]
     pub strategy: SyncStrategy,
     /// Pause between two pulls of one feed.
     pub pull_interval: TimeSpan,

@@ -163,13 +163,13 @@ mod tests {
     #[test]
     fn a_change_is_written_as_in_a_scenario() {
         let changes = json!({
-            "set": { "group.home.node.sync.engine": "after_ts", "group.home.count": 3 },
+            "set": { "group.home.node.sync.strategy": "after_ts", "group.home.count": 3 },
             "without": ["relays"],
             "workload": [{ "kind": "ping", "every": "1s" }],
         });
         let expected = [
             "group.home.count = 3",
-            "group.home.node.sync.engine = \"after_ts\"",
+            "group.home.node.sync.strategy = \"after_ts\"",
             "without = [\"relays\"]",
             "workload = [{ every = \"1s\", kind = \"ping\" }]",
         ];

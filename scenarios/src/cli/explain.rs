@@ -25,7 +25,7 @@ Examples:
   orrery explain feed.delivery.latency.p99
   orrery explain profiles           delay and access profiles with their sources
   orrery explain dsl                one profile: rates, delays, losses, source
-  orrery explain sync.engine        a setting of the node
+  orrery explain sync.strategy      a setting of the node
   orrery explain random-regular     a value of a choice
   orrery explain schema             the JSON Schema, for an editor
   orrery explain access-schema      the one of access profiles")]
@@ -294,16 +294,16 @@ mod tests {
         check("group.nat", "nat.mapping");
         check("dsl", "source: ");
         check("aws-21", "21 regions");
-        check("sync.engine", "sync.engine = \"cursor\"");
-        check("node.sync.engine", "sync.engine = \"cursor\"");
+        check("sync.strategy", "sync.strategy = \"cursor\"");
+        check("node.sync.strategy", "sync.strategy = \"cursor\"");
         check("gossip", "gossip.max_message_bytes = ");
         check("feed.delivery.latency.p99", "p99: ");
         check("within", "share of its samples");
         check("random-regular", "group.friends.graph");
         check("new-reno", "congestion");
-        check("cursor", "sync.engine = \"cursor\"");
+        check("cursor", "sync.strategy = \"cursor\"");
         check("lowest-rtt", "relay_client.");
-        check("sync.engine", "one of:");
+        check("sync.strategy", "one of:");
         check("power-cut", "Hosts lose power");
         let text = overview();
         for line in text.lines() {

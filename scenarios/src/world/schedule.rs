@@ -255,7 +255,7 @@ at = "3m"
 loss = "1%"
 [[variant]]
 name = "a"
-set = { "group.home.node.sync.engine" = "after_ts" }
+set = { "group.home.node.sync.strategy" = "after_ts" }
 [[variant]]
 name = "b"
 "#;
@@ -383,7 +383,7 @@ name = "b"
         let text = format!("{TEXT}\n[[fault]]\n{fault}");
         let text = text.replace("[[variant]]\nname = \"a\"", "");
         let text = text.replace(
-            "set = { \"group.home.node.sync.engine\" = \"after_ts\" }",
+            "set = { \"group.home.node.sync.strategy\" = \"after_ts\" }",
             "",
         );
         let plan = read("t.toml", &text, None, &[]).unwrap_or_else(|problems| panic!("{problems}"));

@@ -18,7 +18,7 @@ friends = { graph = "random-regular", degree = 4 }
 regions = { eu-central-1 = 0.5, us-east-1 = 0.5 }
 access = "fixed"
 clock = { offset = "normal(0s, 30s)" }
-node = { "sync.engine" = "cursor" }
+node = { "sync.strategy" = "cursor" }
 [[workload]]
 kind = "post"
 from = "home"
@@ -30,7 +30,7 @@ for = "1m"
 between = ["home[0..5]", "home[5..10]"]
 [[variant]]
 name = "a"
-set = { "group.home.node.sync.engine" = "after_ts" }
+set = { "group.home.node.sync.strategy" = "after_ts" }
 [[variant]]
 name = "b"
 [expect]
@@ -126,9 +126,9 @@ fn unknown_names_are_answered_with_the_nearest() {
         r#"t.toml:16:8: there is no group "hone"; did you mean "home"?"#,
     );
     check(
-        "{ \"sync.engine\"",
-        "{ \"sync.engin\"",
-        r#"t.toml:13:10: the node has no setting "sync.engin"; did you mean "sync.engine"?"#,
+        "{ \"sync.strategy\"",
+        "{ \"sync.strateg\"",
+        r#"t.toml:13:10: the node has no setting "sync.strateg"; did you mean "sync.strategy"?"#,
     );
     check(
         "group.home.node.sync",
@@ -207,7 +207,7 @@ fn wrong_values_say_what_was_expected() {
     check(
         "= \"cursor\"",
         "= \"curser\"",
-        "t.toml:13:10: the node's setting \"sync.engine\": unknown variant `curser`, expected `after_ts` or `cursor`",
+        "t.toml:13:10: the node's setting \"sync.strategy\": unknown variant `curser`, expected `after_ts` or `cursor`",
     );
 }
 

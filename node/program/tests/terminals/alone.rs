@@ -23,13 +23,13 @@ fn settings_come_from_the_command_line_and_the_environment() {
     );
     let mut wrong = alice.command(&["status"]);
     let output = wrong
-        .env("ORRERY__SYNC__ENGIN", "cursor")
+        .env("ORRERY__SYNC__STRATEG", "cursor")
         .output()
         .expect("runs");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let told = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(
-        told.contains("ORRERY__SYNC__ENGIN") && told.contains("`sync.engine`"),
+        told.contains("ORRERY__SYNC__STRATEG") && told.contains("`sync.strategy`"),
         "{told}"
     );
 }
@@ -90,8 +90,8 @@ fn wrong_use_is_told_with_its_exit_code() {
         folder: root.path().join("nobody"),
     };
     nobody.fails(&["timeline"], 2, "init");
-    std::fs::write(alice.folder.join("config.toml"), "[sync]\nengin = 1").expect("written");
-    alice.fails(&["timeline"], 2, "did you mean `sync.engine`?");
+    std::fs::write(alice.folder.join("config.toml"), "[sync]\nstrateg = 1").expect("written");
+    alice.fails(&["timeline"], 2, "did you mean `sync.strategy`?");
 }
 
 #[test]

@@ -274,7 +274,7 @@ fn value(parsed: &Spanned<DeValue<'_>>, source: usize) -> Value {
     Value { span, kind }
 }
 
-/// Splits `group.home.node."sync.engine"` at its dots; quotes protect dots. There is at least
+/// Splits `group.home.node."sync.strategy"` at its dots; quotes protect dots. There is at least
 /// one segment.
 ///
 /// # Panics
@@ -484,14 +484,14 @@ mod tests {
         check("a", "7", Ok("a:7"));
         check("g.y.count", "3", Ok("[name:'y' node: count:3]"));
         check(
-            "g.y.node.sync.engine",
+            "g.y.node.sync.strategy",
             "cursor",
-            Ok("node:sync.engine:'cursor'"),
+            Ok("node:sync.strategy:'cursor'"),
         );
         check(
-            "g.y.node.\"sync.engine\"",
+            "g.y.node.\"sync.strategy\"",
             "cursor",
-            Ok("node:sync.engine:'cursor'"),
+            Ok("node:sync.strategy:'cursor'"),
         );
         check("f.cut.at", "5m", Ok("[kind:'cut' at:'5m']"));
         check("f.0.at", "5m", Ok("[kind:'cut' at:'5m']"));

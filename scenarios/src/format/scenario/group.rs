@@ -89,7 +89,7 @@ pub struct GroupFields {
     pub program: Option<ProgramName>,
     /// What hostile peers do, and to whom.
     pub hostile: Option<HostileFields>,
-    /// Settings of the node by dotted path, such as `"sync.engine" = "cursor"`. Others have the
+    /// Settings of the node by dotted path, such as `"sync.strategy" = "cursor"`. Others have the
     /// node's defaults; `orrery explain node` lists them, and what the tool sets.
     pub node: Option<BTreeMap<String, serde_json::Value>>,
 }

@@ -42,7 +42,7 @@ fn flatten(
             format!("{prefix}.{}", entry.key)
         };
         if path.split('.').any(str::is_empty) {
-            let message = format!("{} is not a path such as sync.engine", quoted(&path));
+            let message = format!("{} is not a path such as sync.strategy", quoted(&path));
             problems.push(entry.key_span, message);
             continue;
         }
@@ -329,7 +329,7 @@ pub fn explain_one(topic: &str) -> Option<String> {
 pub fn explain() -> String {
     let mut out =
         String::from("Settings of the node, by dotted path, with their defaults. In a group:\n");
-    out.push_str("node = { \"sync.engine\" = \"cursor\" }\n");
+    out.push_str("node = { \"sync.strategy\" = \"cursor\" }\n");
     out.push_str(SET_BY_THE_TOOL);
     for setting in settings() {
         out.push('\n');

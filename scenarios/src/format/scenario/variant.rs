@@ -22,7 +22,7 @@ use crate::workload::WorkloadFields;
 pub struct VariantFields {
     /// Its name: letters, digits, `-` and `_`.
     pub name: String,
-    /// Changes to the file by path, such as `"group.home.node.sync.engine" = "after_ts"`. Groups
+    /// Changes to the file by path, such as `"group.home.node.sync.strategy" = "after_ts"`. Groups
     /// are entered by name, workloads and faults by kind or number.
     pub set: Option<BTreeMap<String, serde_json::Value>>,
     /// Groups that this variant does without. No workload or fault may name them.
