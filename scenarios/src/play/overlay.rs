@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use libp2p::PeerId;
 use orrery_node::api::Event;
+use orrery_node::relay::CircuitEnd;
 use orrery_node::topic::Topic;
 
 use super::down::Down;
@@ -21,6 +22,9 @@ pub struct Span {
     /// The first instant at which it was not so any more.
     pub to_ns: u64,
 }
+
+/// Ends of circuits by which relays enforce a limit.
+const LIMITS: [CircuitEnd; 2] = [CircuitEnd::MaxBytes, CircuitEnd::MaxDuration];
 
 /// The end of what has not ended.
 pub const OPEN: u64 = u64::MAX;
@@ -194,7 +198,7 @@ impl Overlay {
                     return;
                 };
                 // Only the relay knows which of its limits was reached.
-                let limited = reason.starts_with("max-");
+                let limited = LIMITS.iter().any(|end| end.name() == reason);
                 for ends in [(from, to), (to, from)] {
                     let circuits = self.circuits.get_mut(&ends);
                     if let Some(circuit) = circuits.and_then(|circuits| circuits.last_mut()) {
