@@ -12,6 +12,7 @@ use super::text;
 use super::{LookupMethod, Miss, NoMapping, Path, Payload, Transport, Unreached};
 use crate::identity::IdentityId;
 use crate::op::{LogId, OpId};
+use crate::relay::{CircuitEnd, ReservationEnd};
 use crate::topic::Topic;
 use kinds::events;
 
@@ -426,16 +427,16 @@ pub enum Event {
         /// libp2p peer id.
         #[serde(with = "text::One")]
         relay: PeerId,
-        /// Typed reason, kebab-case.
-        reason: String,
+        /// Why.
+        reason: ReservationEnd,
     }
     /// A relay holds our place no longer.
     RelayReservationLost = "relay-reservation-lost" {
         /// libp2p peer id.
         #[serde(with = "text::One")]
         relay: PeerId,
-        /// Typed reason, kebab-case.
-        reason: String,
+        /// Why.
+        reason: ReservationEnd,
         /// Whether it was the only place that we had.
         last: bool,
     }
@@ -486,8 +487,8 @@ pub enum Event {
         /// The libp2p peer id of the other end.
         #[serde(with = "text::One")]
         to: PeerId,
-        /// Typed reason, kebab-case. Only the relay knows which of its limits was reached.
-        reason: String,
+        /// Why. Only the relay knows which of its limits was reached.
+        reason: CircuitEnd,
     }
     /// A connection through a relay has not come about: told by the relay and by the end that
     /// dialled.

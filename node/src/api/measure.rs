@@ -195,7 +195,7 @@ measures! {
         &[CircuitEnd::NAMES],
     ),
         of Event::CircuitClosed { relay: Some(relay), reason, .. } if is_me(relay) => {
-            Sample::Labelled(reason)
+            Sample::Labelled(reason.name())
         };
 
     /// Reservations that are no more, counted by the client.
@@ -207,7 +207,7 @@ measures! {
         ),
         &[ReservationEnd::NAMES],
     ),
-        of Event::RelayReservationLost { reason, .. } => Sample::Labelled(reason);
+        of Event::RelayReservationLost { reason, .. } => Sample::Labelled(reason.name());
 
     /// Reservations that were refused, counted by the relay.
     RELAY_REFUSED = by_reason(
@@ -243,7 +243,7 @@ measures! {
         ),
         &[ReservationEnd::NAMES],
     ),
-        of Event::RelayReservationFailed { reason, .. } => Sample::Labelled(reason);
+        of Event::RelayReservationFailed { reason, .. } => Sample::Labelled(reason.name());
 
     /// How long a reservation takes to come about.
     RELAY_RESERVATION_TIME = Measure {

@@ -4,18 +4,22 @@
 //! this module digs them out.
 
 use std::error::Error;
+use std::hash::{Hash, Hasher};
 use std::io;
 
 use libp2p::relay::StatusCode;
 use libp2p::relay::client::transport;
 use libp2p::relay::outbound::hop::{ConnectError, ReserveError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::causes::inside;
 use crate::named::listed;
 
 listed! {
     /// Why a reservation was not granted, or is held no longer.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
     pub enum ReservationEnd {
         /// The relay does not want us.
         Refused = "refused",
@@ -31,6 +35,13 @@ listed! {
         ConnectionClosed = "connection-closed",
         /// The relay would have it renewed again and again.
         RenewedTooOften = "renewed-too-often",
+    }
+}
+
+/// As the text that events have of it.
+impl Hash for ReservationEnd {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
     }
 }
 
@@ -124,7 +135,8 @@ impl CircuitDenial {
 
 listed! {
     /// How an open circuit ended, as its relay sees it.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
     pub enum CircuitEnd {
         /// Both ends closed it.
         Finished = "finished",
@@ -136,6 +148,13 @@ listed! {
         ConnectionClosed = "connection-closed",
         /// Reading from or writing to one of its ends failed.
         Failed = "failed",
+    }
+}
+
+/// As the text that events have of it.
+impl Hash for CircuitEnd {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
     }
 }
 

@@ -67,7 +67,7 @@ async fn fails(node: &TestNode, why: &str) {
     node.seen
         .wait(
             "the reservation fails",
-            |event| matches!(event, Event::RelayReservationFailed { reason, .. } if reason == why),
+            |event| matches!(event, Event::RelayReservationFailed { reason, .. } if reason.name() == why),
         )
         .await;
 }
@@ -101,7 +101,7 @@ async fn a_relay_whose_places_expire_at_once_is_given_up() {
     node.seen
         .wait("the relay is given up", |event| {
             matches!(event, Event::RelayReservationLost { reason, .. }
-                if reason == "renewed-too-often")
+                if reason.name() == "renewed-too-often")
         })
         .await;
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -152,7 +152,7 @@ async fn a_lost_relay_is_replaced() {
         .seen
         .wait("the loss is told", |event| {
             matches!(event, Event::RelayReservationLost { relay, reason, last: true }
-                if *relay == lost && reason == "connection-closed")
+                if *relay == lost && reason.name() == "connection-closed")
         })
         .await;
     reserves(&alice, &relays[1 - first]).await;
@@ -168,7 +168,7 @@ async fn a_full_relay_says_so_and_is_left_alone() {
     bob.seen
         .wait("bob has no place", |event| {
             matches!(event, Event::RelayReservationFailed { relay, reason }
-                if *relay == relays && reason == "resource-limit-exceeded")
+                if *relay == relays && reason.name() == "resource-limit-exceeded")
         })
         .await;
     let bobs = name(&bob);
@@ -215,7 +215,7 @@ async fn only_the_listed_are_given_places_and_the_relay_knows_why_others_are_not
         .seen
         .wait("mallory has no place", |event| {
             matches!(event, Event::RelayReservationFailed { reason, .. }
-                if reason == "resource-limit-exceeded")
+                if reason.name() == "resource-limit-exceeded")
         })
         .await;
     let mallorys = name(&mallory);

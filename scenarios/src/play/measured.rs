@@ -84,6 +84,7 @@ impl Measured {
 #[cfg(test)]
 mod tests {
     use orrery_node::api::measure::{RELAY_LOST, RELAY_RENEWED, RELAY_RESERVATION_TIME};
+    use orrery_node::relay::ReservationEnd::{Refused, TimedOut};
     use orrery_reports::record::Metric;
 
     use super::*;
@@ -92,10 +93,10 @@ mod tests {
     fn a_figure_is_there_as_a_whole_and_by_its_label_if_some_node_may_give_it() {
         let me = PeerId::random();
         let mut measured = Measured::default();
-        for reason in ["timed-out", "timed-out", "refused"] {
+        for reason in [TimedOut, TimedOut, Refused] {
             let event = Event::RelayReservationLost {
                 relay: me,
-                reason: reason.to_owned(),
+                reason,
                 last: true,
             };
             measured.note(&|_| false, 1, &event);

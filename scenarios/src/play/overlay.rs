@@ -23,9 +23,6 @@ pub struct Span {
     pub to_ns: u64,
 }
 
-/// Ends of circuits by which relays enforce a limit.
-const LIMITS: [CircuitEnd; 2] = [CircuitEnd::MaxBytes, CircuitEnd::MaxDuration];
-
 /// The end of what has not ended.
 pub const OPEN: u64 = u64::MAX;
 
@@ -198,7 +195,7 @@ impl Overlay {
                     return;
                 };
                 // Only the relay knows which of its limits was reached.
-                let limited = LIMITS.iter().any(|end| end.name() == reason);
+                let limited = matches!(reason, CircuitEnd::MaxBytes | CircuitEnd::MaxDuration);
                 for ends in [(from, to), (to, from)] {
                     let circuits = self.circuits.get_mut(&ends);
                     if let Some(circuit) = circuits.and_then(|circuits| circuits.last_mut()) {

@@ -125,6 +125,8 @@ pub fn circuit_bytes(node: &NodeHandle) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use orrery_node::relay::ReservationEnd;
+
     use super::*;
 
     const S: u64 = 1_000_000_000;
@@ -161,7 +163,7 @@ mod tests {
         assert_eq!(relays.without(), 1);
         let noticed = Event::RelayReservationLost {
             relay: peer(1),
-            reason: "connection-closed".to_owned(),
+            reason: ReservationEnd::ConnectionClosed,
             last: true,
         };
         note(&mut relays, 30, &noticed);

@@ -353,7 +353,7 @@ impl Relays {
 
     fn on_reservation_ended(&mut self, core: &mut Core, ended: &Ended) {
         let relay = ended.relay;
-        let reason = ended.reason.name().to_owned();
+        let reason = ended.reason;
         core.emit(&if ended.granted {
             Event::RelayReservationLost {
                 relay,
@@ -411,7 +411,7 @@ impl Relays {
                 relay: circuit.relay,
                 from: circuit.from,
                 to: circuit.to,
-                reason: CircuitEnd::ConnectionClosed.name().to_owned(),
+                reason: CircuitEnd::ConnectionClosed,
             });
         }
     }

@@ -120,7 +120,7 @@ impl Relays {
                     relay: Some(*core.swarm.local_peer_id()),
                     from,
                     to,
-                    reason: CircuitEnd::of_relay(error.as_ref()).name().to_owned(),
+                    reason: CircuitEnd::of_relay(error.as_ref()),
                 });
             }
             _ => {}
