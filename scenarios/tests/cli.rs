@@ -56,6 +56,23 @@ fn the_catalog_is_listed() {
 }
 
 #[test]
+fn help_has_room_in_80_columns() {
+    let of_all = text(&check(&["--help"], 0, "").stdout);
+    let commands = of_all.split("Commands:\n").nth(1).expect("they are listed");
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let names = commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names: Vec<&str> = names.filter(|name| !["", "help"].contains(name)).collect();
+    assert!(names.contains(&"run") && names.contains(&"import"));
+    let mut asked = vec![vec!["--help"], vec!["import", "delays", "--help"]];
+    asked.extend(names.into_iter().map(|name| vec![name, "--help"]));
+    for arguments in asked {
+        let said = text(&check(&arguments, 0, "").stdout);
+        let long = said.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(long, None, "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_scenario_of_the_catalog_is_shown_to_start_from() {
     let shown = check(&["show", "feed/quiet"], 0, "").stdout;
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -18,6 +18,7 @@ use super::validation::Validation;
 #[command(
     name = "orrery",
     version = crate::engine::COMMIT,
+    max_term_width = 80,
     after_help = "\
 Examples:
   orrery list                               what ships with the tool
@@ -29,10 +30,11 @@ Examples:
   orrery check *.toml                       are these files sound?
   orrery new ../mine                        a program of your own
 
-Exit codes: 0 held, 1 an expectation failed, 2 bad usage or input, 3 an invariant broke, a node
-panicked or a declared fault never fired, 4 no progress, 5 not reproducible, 6 the tool itself
-failed, 7 nothing went wrong but nothing that the scenario expects was judged (--until), 130
-interrupted: what had ended is kept. Of 1 and 3 to 6, the highest that applies."
+Exit codes: 0 held, 1 an expectation failed, 2 bad usage or input, 3 an
+invariant broke, a node panicked or a declared fault never fired, 4 no progress,
+5 not reproducible, 6 the tool itself failed, 7 nothing went wrong but nothing
+that the scenario expects was judged (--until), 130 interrupted: what had ended
+is kept. Of 1 and 3 to 6, the highest that applies."
 )]
 pub struct Arguments {
     /// What to do.

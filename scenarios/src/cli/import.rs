@@ -29,15 +29,16 @@ pub enum What {
 /// `orrery import delays`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads a list (from, to, delay), a wide table (a row and a column for each region) or
-a graph in GML as Shadow takes it; cells parted by commas, tabs, semicolons or
-spaces. Writes NAME.toml and NAME.csv into the folder. A scenario beside them says:
+Reads a list (from, to, delay), a wide table (a row and a column for each
+region) or a graph in GML as Shadow takes it; cells parted by commas, tabs,
+semicolons or spaces. Writes NAME.toml and NAME.csv into the folder. A scenario
+beside them says:
 
   [network]
   delays = \"NAME.toml\"
 
-What a table measures one way is kept by direction, such as from a to b 30 ms and
-back 80 ms. Round trips are halved, and their two directions averaged.")]
+What a table measures one way is kept by direction, such as from a to b 30 ms
+and back 80 ms. Round trips are halved, and their two directions averaged.")]
 pub struct DelaysFile {
     /// The table
     pub file: PathBuf,

@@ -18,12 +18,13 @@ use crate::text::{WIDTH, wrap};
 #[command(after_help = "\
 Examples:
   orrery list               the whole catalog
-  orrery list nat           scenarios with these letters in their name or summary
+  orrery list nat           those with these letters in their name or summary
   orrery list relay crash   those with all of them
 
-CPU time and memory are those of a whole run on one machine: compare them with each
-other, and expect half or twice as much. Where \"some\" stands before it, a part of the
-simulated time was measured; those that become busier towards their end cost more.")]
+CPU time and memory are those of a whole run on one machine: compare them with
+each other, and expect half or twice as much. Where \"some\" stands before it, a
+part of the simulated time was measured; those that become busier towards their
+end cost more.")]
 pub struct List {
     /// Only scenarios that have all of these in their names or summaries
     #[arg(value_name = "WORD")]

@@ -12,11 +12,12 @@ use super::{CliError, give};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  orrery report target/orrery             all results below it, and an index of them
+  orrery report target/orrery             all results below it, and an index
   orrery report target/orrery/feed/quiet  one result
-  orrery report DIR --charts              each chart as files, too, below DIR/charts
-Each report.html is written anew beside its result.json, which stays as it is. Of a folder with
-several results an index.html is written, too: those that did not hold come first.")]
+  orrery report DIR --charts              each chart as files, below DIR/charts
+Each report.html is written anew beside its result.json, which stays as it is.
+Of a folder with several results an index.html is written, too: those that did
+not hold come first.")]
 pub struct Report {
     /// A folder with results, at any depth
     #[arg(value_name = "DIR", default_value = "target/orrery")]

@@ -24,14 +24,15 @@ use crate::output;
 Examples:
   orrery run feed/skewed-clocks
   orrery run feed/skewed-clocks --seeds 3 --set group.home.friends.degree=4
-  orrery run feed/skewed-clocks --seed 4 --variant after_ts --log orrery_node=debug
+  orrery run feed/skewed-clocks --seed 4 --variant cursor --log orrery_node=debug
   orrery run feed/quiet --seed 1 --variant cursor --until 2m --pcap
   orrery run feed/quiet --verify --format json > result.json
 
-The same seed of the same build gives the same run, event by event. Results go to
-target/orrery/<scenario>/ unless --out says otherwise: report.html, summary.md, metrics.csv
-and result.json. What an earlier run left there is moved to earlier/<number>/. A run that was
-interrupted goes on where it stopped when the same command is given again.")]
+The same seed of the same build gives the same run, event by event. Results go
+to target/orrery/<scenario>/ unless --out says otherwise: report.html,
+summary.md, metrics.csv and result.json. What an earlier run left there is moved
+to earlier/<number>/. A run that was interrupted goes on where it stopped when
+the same command is given again.")]
 pub struct Run {
     /// What is run
     #[command(flatten)]

@@ -9,9 +9,9 @@ use crate::load::text_of;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  orrery show feed/quiet > mine.toml     a scenario of the catalog, to start from
+  orrery show feed/quiet > mine.toml   a scenario of the catalog, to start from
   orrery show target/orrery/feed/quiet/result.json
-                                         the scenario that a result is of")]
+                                       the scenario that a result is of")]
 pub struct Show {
     /// A scenario of the catalog (`orrery list`), or the result.json of a run
     #[arg(value_name = "NAME|RESULT")]

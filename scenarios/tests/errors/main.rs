@@ -138,6 +138,25 @@ fn unknown_names_are_answered_with_the_nearest() {
 }
 
 #[test]
+fn a_field_under_a_misspelt_name_is_one_problem() {
+    check(
+        "degree = 4",
+        "degre = 4",
+        "t.toml:9:39: \"friends\" has no field \"degre\"; did you mean \"degree\"?",
+    );
+    check(
+        "from = \"home\"",
+        "form = \"home\"",
+        "t.toml:16:1: workload \"post\" has no field \"form\"; did you mean \"from\"?",
+    );
+    check(
+        ", degree = 4",
+        "",
+        "t.toml:9:11: \"friends\" lacks the field \"degree\"",
+    );
+}
+
+#[test]
 fn wrong_values_say_what_was_expected() {
     check(
         "\"30/h\"",

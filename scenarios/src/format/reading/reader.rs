@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use std::ops::RangeInclusive;
 
 use super::amount::Amount;
-use super::problem::{Problems, quoted, suggestion};
+use super::problem::{Problems, nearest, quoted, suggestion};
 use super::quantity::{Expected, share_ppm, with_unit};
 use super::source::Span;
 use super::tree::{Kind, Table, Value};
@@ -68,7 +68,8 @@ fn fields_of_schema(schema: &serde_json::Value) -> Vec<(String, bool)> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads `table`, which may have exactly `fields`. Unknown and missing ones are noted.
+    /// Reads `table`, which may have exactly `fields`. Unknown and missing ones are noted; one that is there
+    /// under a misspelt name, once.
     pub fn new(
         table: &'a Table,
         what: &'a str,
@@ -76,19 +77,32 @@ impl<'a> Reader<'a> {
         problems: &mut Problems,
     ) -> Self {
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-        for entry in &table.entries {
-            if !names.contains(&entry.key.as_str()) {
-                let message = format!("{what} has no field {}", quoted(&entry.key));
-                let help = suggestion(&entry.key, names.iter().copied());
-                problems.push_with_help(entry.key_span, message, Some(help));
-            }
+        let entries = table.entries.iter();
+        let unknown = entries.filter(|entry| !names.contains(&entry.key.as_str()));
+        let mut misspelt = Vec::new();
+        for entry in unknown {
+            let message = format!("{what} has no field {}", quoted(&entry.key));
+            let help = suggestion(&entry.key, names.iter().copied());
+            problems.push_with_help(entry.key_span, message, Some(help));
+            misspelt.extend(nearest(&entry.key, names.iter().copied()));
         }
         for (name, required) in fields {
-            if *required && table.entry(name).is_none() {
+            let is_missing = *required && table.entry(name).is_none();
+            if is_missing && !misspelt.contains(&name.as_str()) {
                 problems.push(table.span, format!("{what} lacks the field \"{name}\""));
             }
         }
         Self { table, what }
+    }
+
+    /// Notes that a field is missing which only some tables of the type must have, unless it is there under a
+    /// misspelt name, which is noted already.
+    pub fn note_missing(&self, name: &str, problems: &mut Problems) {
+        let mut entries = self.table.entries.iter();
+        if !entries.any(|entry| nearest(&entry.key, [name]).is_some()) {
+            let message = format!("{} lacks the field \"{name}\"", self.what);
+            problems.push(self.table.span, message);
+        }
     }
 
     /// The value of a field.

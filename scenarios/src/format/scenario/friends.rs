@@ -182,7 +182,7 @@ fn read_list(
     problems: &mut Problems,
 ) -> Option<Vec<(u32, u32)>> {
     let Some(name) = reader.text("file", problems) else {
-        problems.push(reader.table.span, "a listed graph lacks the field \"file\"");
+        reader.note_missing("file", problems);
         return None;
     };
     let text = profiles.own_table(name).map_err(|error| error.message);
@@ -223,7 +223,7 @@ fn pairs(text: &str, count: u32) -> Result<Vec<(u32, u32)>, String> {
 
 fn read_degree(reader: &Reader<'_>, count: u32, problems: &mut Problems) -> Option<u32> {
     if reader.value("degree").is_none() {
-        problems.push(reader.table.span, "the graph lacks the field \"degree\"");
+        reader.note_missing("degree", problems);
         return None;
     }
     let degree = reader.whole("degree", 0..=1_000, problems)? as u32;
