@@ -30,7 +30,19 @@ pub fn sentences(record: &Record) -> Vec<String> {
     let (all, _) = matrices(record);
     let compared = all.iter().filter(|matrix| matrix.named);
     let compared = compared.flat_map(|matrix| of_variants(record, &matrix.figure, &matrix.unit));
-    let along = all.iter().flat_map(of_matrix);
+    let mut along: Vec<(&Key, String)> = Vec::new();
+    for matrix in &all {
+        for words in of_matrix(matrix) {
+            // Of two statistics or labels of a metric with the same figures, one is worth a sentence.
+            let is_said = |(key, said): &(&Key, String)| {
+                key.metric() == matrix.figure.metric() && *said == words
+            };
+            if !along.iter().any(is_said) {
+                along.push((&matrix.figure, words));
+            }
+        }
+    }
+    let along = along.iter().map(|(key, words)| format!("{key}{words}"));
     compared.chain(along).take(SENTENCES_MAX).collect()
 }
 
@@ -156,6 +168,7 @@ fn in_cells(
     })
 }
 
+/// What follows the figure's name, in a sentence each.
 fn of_matrix(matrix: &Matrix) -> Vec<String> {
     if matrix.is_yes_no() {
         return vec![yes_no(matrix)];
@@ -219,8 +232,7 @@ fn yes_no(matrix: &Matrix) -> String {
         n => format!("; no event in {}", plural(n, "further cell")),
     };
     format!(
-        "{} is 100 % in {yes} of {} cells, and 0 % in the other {}, in every seed{with_event}{without}.",
-        matrix.figure,
+        " is 100 % in {yes} of {} cells, and 0 % in the other {}, in every seed{with_event}{without}.",
         figures.len(),
         figures.len() - yes
     )
@@ -268,7 +280,7 @@ fn in_words(
         parts.join(" ")
     });
     format!(
-        "{}{with} {relation} from {} at {axis} {} to {} at {axis} {}.",
-        matrix.figure, shown[0], ends[0], shown[1], ends[1]
+        "{with} {relation} from {} at {axis} {} to {} at {axis} {}.",
+        shown[0], ends[0], shown[1], ends[1]
     )
 }

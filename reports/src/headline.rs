@@ -188,6 +188,7 @@ fn in_words(
     let shown = unit_of_difference(unit);
     let (mean, ends) = interval_parts(difference.mean, difference.ci95, shown, true);
     let n = difference.n as usize;
+    let ends = if n == 1 { String::new() } else { ends };
     let word = match Finding::of(difference) {
         Finding::Equal => "equal",
         Finding::TooFew if played < PAIRS_MIN => "",
@@ -406,10 +407,22 @@ pub fn fewer_seeds(record: &Record, variant: usize, cell: &Interval) -> Option<S
     (missing > 0).then(|| format!("n = {}: no event in {missing} of {seeds}", cell.n))
 }
 
+/// A mean and its interval; one seed has none.
+pub fn parts(cell: &Interval, unit: &str) -> (String, String) {
+    let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
+    (mean, if cell.n == 1 { String::new() } else { ends })
+}
+
 /// A mean and its interval as plain text.
 pub fn plain_cell(cell: &Interval, unit: &str) -> String {
-    let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
-    format!("{mean} {ends}")
+    let (mean, ends) = parts(cell, unit);
+    spaced(&[&mean, &ends])
+}
+
+/// The parts that say anything, with spaces between them.
+fn spaced(parts: &[&str]) -> String {
+    let parts = parts.iter().filter(|part| !part.is_empty());
+    parts.copied().collect::<Vec<_>>().join(" ")
 }
 
 /// A difference, its interval and what it says, as plain text.
@@ -478,8 +491,9 @@ fn sentence(record: &Record, row: &Row, place: usize) -> Option<String> {
     let key = &row.key;
     let Compared { mean, ends, .. } = &compared;
     let relative = compared.relative.as_ref();
-    let relative = relative.map_or(String::new(), |share| format!(" ({share})"));
-    let figures = format!("{b} against {a}; difference {mean}{relative} {ends}, {pairs}.");
+    let relative = relative.map_or(String::new(), |share| format!("({share})"));
+    let by = spaced(&[mean, &relative, ends]);
+    let figures = format!("{b} against {a}; difference {by}, {pairs}.");
     Some(match Finding::of(difference) {
         Finding::Equal => {
             format!("{key} is the same with {name} and with {first}: {a}; equal in {pairs}.")

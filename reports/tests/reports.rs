@@ -181,6 +181,10 @@ fn one_seed_has_no_interval_and_says_so() {
             .all(|difference| !difference.significant)
     );
     assert!(table(&record, Colour::Never).contains("one seed: its figures have no interval"));
+    let page = html::page(&record).expect("valid");
+    assert!(!page.contains("<small>["), "an interval of one seed");
+    let of_several = html::page(&fixture::skewed_clocks(2)).expect("valid");
+    assert!(of_several.contains("<small>["));
 }
 
 #[test]

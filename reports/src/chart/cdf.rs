@@ -50,15 +50,19 @@ fn figure_of(record: &Record, name: &Key, unit: &str) -> Option<Figure> {
             _ => record.variants[*place].name.clone(),
         })
         .collect();
-    let caption = format!(
-        "All seeds together; the bands are 95 % bootstrap intervals over seeds of the share at each \
-         value. Samples: {}. What never arrived has no latency and is not in these curves.",
-        samples.join(", ")
-    );
     let bands: Vec<(usize, Vec<Band>)> = curves
         .iter()
         .map(|(place, points)| (*place, band(record, *place, name, points)))
         .collect();
+    let of_bands = if bands.iter().all(|(_, band)| band.is_empty()) {
+        ""
+    } else {
+        "; the bands are 95 % bootstrap intervals over seeds of the share at each value"
+    };
+    let caption = format!(
+        "All seeds together{of_bands}. Samples: {}. What never came about is not in these curves.",
+        samples.join(", ")
+    );
     let title = format!("{name}: share at or below");
     let known = legend(record, |place| {
         curves.iter().any(|(drawn, _)| *drawn == place)

@@ -258,12 +258,15 @@ pub(super) fn time_axis(end_s: f64, ticks_max: usize) -> (Scale, Vec<Tick>, Stri
 
 /// A logarithmic axis that holds `low` to `high`, in `unit`.
 ///
-/// Milliseconds are ticked in the steps people read (1 s, 10 s, 1 min), all else by decades.
+/// Milliseconds are ticked in the steps people read (1 s, 10 s, 1 min), all else by decades, or by 1, 2 and 5
+/// of them where there are less than two.
 pub(super) fn log_axis(low: f64, high: f64, unit: &str, ticks_max: usize) -> (Scale, Vec<Tick>) {
     let low = low.max(if unit == "ms" { 1e-3 } else { 1.0 });
     let high = high.max(low * 1.000_1);
     let steps = if unit == "ms" {
         time_steps()
+    } else if high <= 100.0 * low {
+        parts_of_decades()
     } else {
         decades()
     };
@@ -324,6 +327,13 @@ fn time_steps() -> Vec<f64> {
     steps
 }
 
+fn parts_of_decades() -> Vec<f64> {
+    let parts = decades().into_iter();
+    parts
+        .flat_map(|decade| [1.0, 2.0, 5.0].map(|n| n * decade))
+        .collect()
+}
+
 fn decades() -> Vec<f64> {
     (0..=15).map(|decade| 10_f64.powi(decade)).collect()
 }
@@ -354,6 +364,8 @@ mod tests {
             labels(&ticks).join(", "),
             "30 ms, 100 ms, 300 ms, 1 s, 3 s, 10 s, 30 s, 1 min, 3 min"
         );
+        let (_, hops) = log_axis(1.0, 4.0, "1", 9);
+        assert_eq!(labels(&hops).join(" "), "1 2 5");
         let (_, few) = log_axis(42.0, 140_000.0, "ms", 5);
         assert_eq!(labels(&few).join(", "), "30 ms, 300 ms, 3 s, 30 s, 3 min");
     }

@@ -73,7 +73,10 @@ fn intro(record: &Record, all: &[Matrix]) -> String {
     let labels: Vec<String> = record
         .grid
         .iter()
-        .map(|dimension| format!("{} {}", dimension.values.len(), html(&dimension.label)))
+        .map(|dimension| {
+            let values = plural(dimension.values.len(), "value");
+            format!("{values} of {}", html(&dimension.label))
+        })
         .collect();
     let cells: usize = record.grid.iter().map(|d| d.values.len()).product();
     format!(
@@ -123,7 +126,8 @@ fn means(all: &[Matrix]) -> String {
     } else {
         ""
     };
-    format!("Mean over n = {seeds} seeds{interval}{missing}.")
+    let seeds = plural(seeds as usize, "seed");
+    format!("Mean over n = {seeds}{interval}{missing}.")
 }
 
 /// All figures; those that no expectation names are folded where it names others (`named`).

@@ -3,7 +3,7 @@
 use super::{Part, table};
 use crate::{
     audit,
-    format::{count, html, html_key, html_prose, interval_parts, plural},
+    format::{count, html, html_key, html_prose, plural},
     headline::{self, Row},
     record::{Interval, Record},
 };
@@ -23,8 +23,13 @@ pub(super) fn headline(record: &Record) -> String {
         .max()
         .unwrap_or(0);
     let mut out = format!(
-        "<p class=\"note\">Mean over n = {n} seeds; beneath it \
-         the 95 % bootstrap interval.{}</p>\n",
+        "<p class=\"note\">Mean over n = {}{}.{}</p>\n",
+        plural(n as usize, "seed"),
+        if n > 1 {
+            "; beneath it the 95 % bootstrap interval"
+        } else {
+            ""
+        },
         if record.variants.len() > 1 {
             " Variants with the same hosts meet the same worlds, so differences are formed seed by \
              seed; “undecided” means that the interval includes 0."
@@ -222,16 +227,16 @@ pub(super) fn writing(
         name: &|name| format!("<span class=\"name\">{}</span>", html(name)),
         key: &|key| format!("<span class=\"code\">{}</span>", html_key(key)),
         cell: &|cell, unit| {
-            let (mean, ends) = interval_parts(cell.mean, cell.ci95, unit, false);
-            let (mean, ends) = (html_prose(&mean), html_prose(&ends));
-            format!("<span class=\"figure-value\">{mean}</span><small>{ends}</small>")
+            let (mean, ends) = headline::parts(cell, unit);
+            let (mean, ends) = (html_prose(&mean), beneath(&ends));
+            format!("<span class=\"figure-value\">{mean}</span>{ends}")
         },
         difference: &|compared| {
             let words = html_prose(&compared.words);
             if words.starts_with("equal") {
                 return words;
             }
-            let (mean, ends) = (html_prose(&compared.mean), html_prose(&compared.ends));
+            let (mean, ends) = (html_prose(&compared.mean), beneath(&compared.ends));
             let relative = compared.relative.as_ref();
             let relative =
                 relative.map_or(String::new(), |share| format!(" ({})", html_prose(share)));
@@ -239,7 +244,15 @@ pub(super) fn writing(
                 "" => String::new(),
                 words => format!(" · <b>{words}</b>"),
             };
-            format!("{mean}{relative}{words}<small>{ends}</small>")
+            format!("{mean}{relative}{words}{ends}")
         },
     })
+}
+
+/// What stands beneath a figure; nothing of nothing.
+fn beneath(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    format!("<small>{}</small>", html_prose(text))
 }
