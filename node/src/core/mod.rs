@@ -17,6 +17,7 @@ mod hole_punch;
 pub(crate) mod known;
 pub(crate) mod links;
 pub(crate) mod neighbours;
+mod refusals;
 pub(crate) mod replies;
 pub(crate) mod router;
 mod scoped_identify;
@@ -51,6 +52,7 @@ use friends::Friends;
 use known::KnownNodes;
 use links::Links;
 use neighbours::Neighbours;
+use refusals::Refusals;
 use replies::{ReplySender, answer};
 use signal::{Signal, Whereabouts};
 
@@ -106,6 +108,7 @@ pub struct Core {
     pub reaching: BTreeSet<IdentityId>,
     /// How peers are spelt that were told of lately.
     pub names: PeerNames,
+    refusals: Refusals,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Completion>>,
     /// What was raised since the last of `pending` was taken, in order.
     raised: Vec<Raised>,
@@ -131,6 +134,7 @@ impl Core {
             neighbours: Neighbours::default(),
             reaching: BTreeSet::new(),
             names: PeerNames::default(),
+            refusals: Refusals::default(),
             jobs: FuturesUnordered::new(),
             raised: Vec::new(),
             pending: Vec::new(),

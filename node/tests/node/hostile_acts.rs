@@ -137,6 +137,22 @@ async fn floods_of_requests_and_slow_readers_meet_their_bounds() {
 }
 
 #[tokio::test]
+async fn who_tells_of_news_without_end_loses_the_connection() {
+    let node = TestNode::start(1, "push.enabled = true").await;
+    let peer = hostile(9, &[&node], PATIENCE);
+    let ended = effects(&node, &peer, Kind::PushFloods, 1).await;
+    assert_eq!(ended, [Effect::Refused]);
+    let bound =
+        |event: &Event| matches!(event, Event::LimitReached { limit } if limit == "push-refused");
+    node.seen.wait("the bound", bound).await;
+    // Who has no such protocol offers nothing to flood.
+    let without = TestNode::start(2, "").await;
+    let peer = hostile(9, &[&without], PATIENCE);
+    let ended = effects(&without, &peer, Kind::PushFloods, 1).await;
+    assert_eq!(ended, [Effect::Unreached]);
+}
+
+#[tokio::test]
 async fn nobody_is_another_by_their_certificate_or_by_a_key_without_a_secret() {
     let node = TestNode::start(1, "").await;
     let peer = hostile(9, &[&node], PATIENCE);

@@ -15,6 +15,7 @@ mod gossip_floods;
 mod gossip_garbage;
 mod long_topics;
 mod oversize_frames;
+mod push_floods;
 mod request_floods;
 mod silent_connections;
 mod silent_pulls;
@@ -78,6 +79,8 @@ kinds! {
         "Joins a hundred groups whose names have 60,000 bytes each."
     OversizeFrames oversize_frames "oversize-frames"
         "Announces frames of 128 MiB on every protocol, and begins to send them."
+    PushFloods push_floods "push-floods"
+        "Says as a stranger that there is news, over and over, and every second time what cannot be read."
     RequestFloods request_floods "request-floods"
         "Proves a new identity and asks for the target's feed, eight times at once, over and over."
     SilentConnections silent_connections "silent-connections"

@@ -35,10 +35,8 @@ const SEEN_MAX: usize = 4_096;
 /// The time over which a friend's questions are counted.
 const PERIOD: Duration = Duration::from_mins(1);
 
-/// Questions of one peer that are refused in a [`PERIOD`] before it loses its connections, and peers of
-/// whom they are counted; of more the first is forgotten.
-const REFUSED_MAX: u32 = 300;
-const COUNTED_MAX: usize = 1_024;
+/// The bound on questions that are refused.
+const REFUSED: &str = "friends-questions";
 
 /// What happens on the protocol's substreams.
 type FriendsEvent = RequestEvent<Question, Answer>;
@@ -75,8 +73,6 @@ pub struct Inquiries {
     seen_order: VecDeque<QuestionId>,
     /// Questions of each friend.
     counts: WindowCounts<IdentityId>,
-    /// What was refused of each peer.
-    refused: WindowCounts<PeerId>,
     /// When waiting for an inquiry's answers ends.
     timers: Timers<u64>,
 }
@@ -90,7 +86,6 @@ impl Service for Inquiries {
             seen: BTreeSet::new(),
             seen_order: VecDeque::new(),
             counts: WindowCounts::new(PERIOD, FRIENDS_MAX, WhenFull::TurnAway),
-            refused: WindowCounts::new(PERIOD, COUNTED_MAX, WhenFull::ForgetFirst),
             timers: Timers::default(),
         }
     }
@@ -196,7 +191,7 @@ impl Inquiries {
             RequestEvent::InboundFailure { peer, error, .. } => {
                 tracing::debug!(%peer, %error, "a question cannot be read, or its answer not sent");
                 if matches!(error, InboundFailure::Io(_)) {
-                    self.count_refused(core, peer);
+                    core.count_refused(peer, REFUSED);
                 }
             }
             RequestEvent::ResponseSent { .. } => {}
@@ -214,8 +209,7 @@ impl Inquiries {
         let friend = match self.may_ask(core, &peer) {
             Ok(friend) => friend,
             Err(reason) => {
-                core.context.refused(&peer, PROTOCOL.as_ref(), reason);
-                self.count_refused(core, peer);
+                core.refuse(peer, &PROTOCOL, REFUSED, reason);
                 return tell(core, Asker::Friend(peer, channel), Answer::Refused(reason));
             }
         };
@@ -257,15 +251,6 @@ impl Inquiries {
         };
         let answer = what_we_know(core, whom);
         tell(core, asker, answer);
-    }
-
-    /// Counts what was refused of `peer`, which loses its connections if it goes on with that.
-    fn count_refused(&mut self, core: &mut Core, peer: PeerId) {
-        if !self.refused.admits(peer, REFUSED_MAX, Instant::now()) {
-            core.context.limit_reached("friends-questions");
-            // It may have closed them already.
-            let _ = core.swarm.disconnect_peer_id(peer);
-        }
     }
 
     /// Whether a peer may ask, as which friend.

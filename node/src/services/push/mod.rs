@@ -1,12 +1,13 @@
 //! Live push: friends who are connected are told at once that there is something new for them.
 //!
 //! Owns whom to tell and when, and what one friend may have this node do. Who is told pulls, so that
-//! nothing comes but by a pull, with its checks and its order.
+//! nothing comes but by a pull, with its checks and its order. Who refuses to is left alone for a while.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
-use libp2p::request_response::{Event as RequestEvent, Message, OutboundFailure};
+use libp2p::request_response::{Event as RequestEvent, InboundFailure, Message, OutboundFailure};
 
 use crate::api::Event;
 use crate::config::Config;
@@ -21,8 +22,11 @@ use crate::window_counts::{WhenFull, WindowCounts};
 
 use super::Service;
 
-/// The time over which a friend's word is counted.
+/// The time over which a friend's word is counted, and for which one that refuses is told nothing more.
 const PERIOD: Duration = Duration::from_mins(1);
+
+/// The bound on what is refused.
+const REFUSED: &str = "push-refused";
 
 /// What happens on the protocol's substreams.
 type PushEvent = RequestEvent<New, Answer>;
@@ -33,6 +37,8 @@ pub struct Push {
     timers: Timers<IdentityId>,
     /// How often each friend has told.
     counts: WindowCounts<IdentityId>,
+    /// Friends who have refused, and are told nothing before this.
+    left_alone: BTreeMap<IdentityId, Instant>,
 }
 
 impl Service for Push {
@@ -40,6 +46,7 @@ impl Service for Push {
         Self {
             timers: Timers::default(),
             counts: WindowCounts::new(PERIOD, FRIENDS_MAX, WhenFull::TurnAway),
+            left_alone: BTreeMap::new(),
         }
     }
 
@@ -49,6 +56,7 @@ impl Service for Push {
             Signal::FriendRemoved { identity, .. } => {
                 self.timers.cancel(*identity);
                 self.counts.forget(identity);
+                self.left_alone.remove(identity);
             }
             _ => {}
         }
@@ -60,6 +68,7 @@ impl Service for Push {
 
     fn on_timer(&mut self, core: &mut Core, now: Instant) {
         if let Some(friend) = self.timers.take_due(now) {
+            self.left_alone.remove(&friend);
             tell(core, friend);
         }
     }
@@ -76,7 +85,9 @@ impl Push {
         for (identity, _) in core.links.identities() {
             let is_friend = core.friends.contains(&identity);
             if is_friend && reads(identity) && !self.timers.contains(identity) {
-                self.timers.set(identity, at);
+                let left_alone = self.left_alone.get(&identity);
+                self.timers
+                    .set(identity, left_alone.map_or(at, |until| at.max(*until)));
             }
         }
     }
@@ -92,7 +103,7 @@ impl Push {
                 let told = self.told_by(core, &peer);
                 match told {
                     Ok(friend) => core.raise(Signal::PullWanted(friend)),
-                    Err(reason) => core.context.refused(&peer, PROTOCOL.as_ref(), reason),
+                    Err(reason) => core.refuse(peer, &PROTOCOL, REFUSED, reason),
                 }
                 if let Some(push) = core.swarm.behaviour_mut().push.as_mut() {
                     // The peer may have gone meanwhile.
@@ -106,6 +117,7 @@ impl Push {
             } => {
                 if let Err(reason) = response {
                     tracing::debug!(%peer, %reason, "a friend does not pull now");
+                    self.leave_alone(core, &peer, Instant::now());
                 }
             }
             RequestEvent::OutboundFailure { peer, error, .. } => {
@@ -116,9 +128,20 @@ impl Push {
                 }
             }
             RequestEvent::InboundFailure { peer, error, .. } => {
-                tracing::debug!(%peer, %error, "an answer does not reach a friend");
+                tracing::debug!(%peer, %error, "what a peer tells cannot be read, or not answered");
+                if matches!(error, InboundFailure::Io(_)) {
+                    core.count_refused(peer, REFUSED);
+                }
             }
             RequestEvent::ResponseSent { .. } => {}
+        }
+    }
+
+    /// A friend's peer has refused: who goes on telling it would lose the connection.
+    fn leave_alone(&mut self, core: &Core, peer: &PeerId, now: Instant) {
+        let friend = core.links.identity_of(peer);
+        if let Some(friend) = friend.filter(|friend| core.friends.contains(friend)) {
+            self.left_alone.insert(friend, now + PERIOD);
         }
     }
 
@@ -192,6 +215,26 @@ mod tests {
         let mut all = told.take();
         all.sort_by_key(|event| *event != to(reader));
         assert_eq!(all, [to(reader), to(other)]);
+    }
+
+    #[test]
+    fn who_refuses_is_told_no_more_for_a_minute() {
+        let (mut core, told) = fake::core(config());
+        let (reader, peer) = connected(&mut core, 1);
+        let mut push = Push::new(&core.context.config);
+        let now = Instant::now();
+        push.leave_alone(&core, &peer, now);
+        push.leave_alone(&core, &PeerId::random(), now);
+        assert_eq!(push.left_alone.len(), 1, "a friend alone");
+        for _ in 0..3 {
+            push.on_signal(&mut core, &Signal::Posted { readers: None });
+        }
+        assert_eq!(push.next_time(), Some(now + PERIOD), "later, and once");
+        push.on_timer(&mut core, now + PERIOD);
+        assert_eq!(told.take(), [Event::Pushed { to: reader }]);
+        push.on_signal(&mut core, &Signal::Posted { readers: None });
+        let next = push.next_time().expect("as soon as ever");
+        assert!(next < now + PERIOD);
     }
 
     #[test]
