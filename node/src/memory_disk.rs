@@ -140,6 +140,14 @@ impl MemoryDisk {
         file.durable.clone_from(&file.now);
     }
 
+    /// The files as they are now, by path.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.state();
+        let named = state.now.files.iter();
+        let named = named.map(|(path, file)| (path.clone(), state.files[*file].now.clone()));
+        named.collect()
+    }
+
     /// A copy of the disk as it is.
     pub(crate) fn copy(&self) -> Self {
         self.after_power_cut(|| true)

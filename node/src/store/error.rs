@@ -224,3 +224,8 @@ from_index!(
     redb::TableError,
     redb::TransactionError
 );
+
+/// The index is not as it was written.
+pub(super) fn corrupted(reason: &str) -> StoreError {
+    StoreError::Index(Box::new(redb::Error::Corrupted(reason.to_owned())))
+}

@@ -11,7 +11,7 @@ use super::own_logs::author_of_fork;
 use super::proof_file::{FORKS_PER_AUTHOR_MAX, Proofs};
 use super::record::{self, Record, wrap_binding};
 use super::tables::{CURSORS, Derived, FOLLOWS, FORKS, HELD, HELD_BACK, Log, Name};
-use super::{Store, StoreError};
+use super::{Store, StoreError, settling};
 use crate::codec::Writer;
 use crate::delegation::Delegation;
 use crate::identity::IdentityId;
@@ -154,7 +154,9 @@ impl Store {
         }
         let (mut result, noted) = self.take_page(&txn, author, page, wall_ms)?;
         if noted.proofs || !result.forks.is_empty() {
-            Proofs::of_index(&txn)?.write(&self.disk, self.keys.identity())?;
+            let me = self.keys.identity();
+            let mark = Proofs::of_index(&txn)?.write(&self.disk, me)?;
+            settling::note(&txn, me, &mark)?;
         }
         let moved = move_cursor(&txn, author, request, page, &mut result)?;
         let changed = moved || noted.proofs || noted.not_taken;

@@ -59,21 +59,26 @@ impl<'txn> Revoked<'txn> {
             if revocation.identity != self.author {
                 continue;
             }
-            let value = (revocation.serial, revocation.after_ms);
-            let known = self.known.get(&revocation.device);
-            if known.is_some_and(|known| known.0 >= revocation.serial) {
-                continue;
-            }
-            if known.is_none() && self.known.len() >= REVOCATIONS_MAX {
-                self.left_out += 1;
-                continue;
-            }
-            self.widened |= known.is_some_and(|known| known.1 < revocation.after_ms);
-            self.known.insert(revocation.device, value);
-            self.table
-                .insert((&self.author.0, &revocation.device), value)?;
-            self.changed = true;
+            self.keep(revocation.device, (revocation.serial, revocation.after_ms))?;
         }
+        Ok(())
+    }
+
+    /// Keeps a revocation of the author's, its serial and the last logical time that counts, if its
+    /// serial is above that of the one that is known of `device`.
+    pub(super) fn keep(&mut self, device: [u8; 32], value: (u64, u64)) -> Result<(), StoreError> {
+        let known = self.known.get(&device);
+        if known.is_some_and(|known| known.0 >= value.0) {
+            return Ok(());
+        }
+        if known.is_none() && self.known.len() >= REVOCATIONS_MAX {
+            self.left_out += 1;
+            return Ok(());
+        }
+        self.widened |= known.is_some_and(|known| known.1 < value.1);
+        self.known.insert(device, value);
+        self.table.insert((&self.author.0, &device), value)?;
+        self.changed = true;
         Ok(())
     }
 

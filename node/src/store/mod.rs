@@ -26,6 +26,7 @@ mod proof_file;
 mod record;
 mod recover;
 mod serial_file;
+mod settling;
 mod tables;
 mod timeline;
 mod viewer_feed;

@@ -1,16 +1,18 @@
-//! Opening a store: what is there, which of file and index is newer, and what is made anew.
+//! Opening a store: what is there, and what is made anew. Which of file and index is newer is decided in
+//! `settling`.
 //!
 //! Owns the decision what may be lost. A missing or damaged index is made anew from the files,
 //! aloud; without the file of contacts it is not, for nobody may be served who was blocked.
 
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableError, WriteTransaction};
+use redb::{Database, ReadableDatabase, TableError, WriteTransaction};
 
 use super::contact_file::{self, Contacts};
+use super::error::corrupted;
 use super::proof_file::{self, Proofs};
-use super::record::Record;
-use super::tables::{self, CONTACTS_MARK, Derived, EPOCH, FORMAT, HEADS, OPS};
+use super::settling::{self, OF_ANOTHER};
+use super::tables::{self, Derived, EPOCH, FORMAT};
 use super::{Store, StoreError, backend, post_files, serial_file};
 use crate::api::Event;
 use crate::entropy;
@@ -23,9 +25,6 @@ use crate::op::LogId;
 /// The shape of the index. 2 has types, ended logs, and what was held back; 3 what authors take and
 /// when posts are to be forgotten; 4 has the file of proofs beside it.
 const INDEX_FORMAT: u64 = 4;
-
-/// Why an index is put aside that was left where a node was made anew.
-const OF_ANOTHER: &str = "it is another identity's";
 
 /// How far the index is relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +56,8 @@ pub struct Opened {
     pub rebuilt: Option<Rebuilt>,
     /// Own posts that were set aside.
     pub set_aside: Vec<SetAside>,
+    /// Files by which own posts were opened to one more reader that were set aside.
+    pub grants_set_aside: Vec<SetAside>,
     /// Own posts of which the text is all there is, since the key that they are sealed to is gone.
     pub keyless: u64,
 }
@@ -78,14 +79,21 @@ impl Opened {
             seq: post.seq,
             reason: post.reason.clone(),
         });
-        rebuilt.chain(keyless).chain(set_aside).collect()
+        let grants = self.grants_set_aside.iter();
+        let grants = grants.map(|grant| Event::GrantSetAside {
+            log: grant.log.to_string(),
+            seq: grant.seq,
+            reason: grant.reason.clone(),
+        });
+        let lost = set_aside.chain(grants);
+        rebuilt.chain(keyless).chain(lost).collect()
     }
 }
 
-/// An own post whose files are not as written.
+/// An own post, or a grant of it, whose file is not as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
-    /// Its log, which is written no more.
+    /// The post's log, which is written no more if it is the post's file.
     pub log: LogId,
     /// Its place.
     pub seq: u64,
@@ -194,7 +202,11 @@ impl Store {
                 ..Opened::default()
             },
         };
-        match store.migrate(true).and_then(|()| store.settle()) {
+        let ours = store.refuse_anothers();
+        match ours
+            .and_then(|()| store.migrate())
+            .and_then(|()| store.settle())
+        {
             Err(error) if error.is_refused_write() => {
                 // The index may not be written to after a failure; it is opened anew.
                 let keys = store.keys.clone();
@@ -279,15 +291,17 @@ impl Store {
             author_bytes_max: u64::MAX,
             opened: Opened::default(),
         };
-        store.migrate(false)?;
-        store.settle_contacts_in_memory()?;
+        store
+            .refuse_anothers()
+            .map_err(|_| StoreError::ReadOnly(format!("{error}; {OF_ANOTHER} index is there")))?;
+        store.migrate()?;
+        store.settle_in_memory()?;
         store.read_only = Some(error.to_string());
         Ok(store)
     }
 
-    /// Brings an index of an older shape to today's. What is in it alone is written to a file, if that
-    /// `may_write`.
-    fn migrate(&mut self, may_write: bool) -> Result<(), StoreError> {
+    /// Brings an index of an older shape to today's.
+    fn migrate(&mut self) -> Result<(), StoreError> {
         let format = match self.read()?.open_table(FORMAT) {
             Ok(formats) => formats.get(())?.map(|format| format.value()),
             Err(TableError::TableDoesNotExist(_)) => None,
@@ -307,10 +321,6 @@ impl Store {
             derived.enter_weights(self.keys.identity())?;
         }
         txn.open_table(FORMAT)?.insert((), INDEX_FORMAT)?;
-        let proofs = Proofs::of_index(&txn)?;
-        if !proofs.is_empty() && may_write {
-            proofs.write(&self.disk, self.keys.identity())?;
-        }
         txn.commit()?;
         Ok(())
     }
@@ -337,104 +347,6 @@ impl Store {
         }
         Contacts::default().write(disk, identity)?;
         Ok(true)
-    }
-
-    /// Makes the file of contacts and the index agree. The file is newer if the index is as it was
-    /// when it noted the file's checksum. If it is not, an older program wrote to it, which knows no
-    /// such file; but only an index that was checked says so, for a changed bit looks the same.
-    ///
-    /// # Errors
-    /// `Index` with `Corrupted` if it is to be checked first; `Disk`.
-    pub(super) fn settle_contacts(&self) -> Result<(), StoreError> {
-        let (mark, mut of_index) = self.contacts_of_index()?;
-        let of_file = Contacts::read(&self.disk, self.keys.identity());
-        if mark == Some(of_index.mark()) {
-            match of_file {
-                Ok(Some((_, of_file))) if mark == Some(of_file) => return Ok(()),
-                Ok(Some((contacts, mark))) => return self.enter_contacts(&contacts, &mark),
-                Ok(None) if self.is_of_another_identity()? => return Err(corrupted(OF_ANOTHER)),
-                Ok(None) => tracing::warn!("the file of contacts was gone; it is written anew"),
-                Err(StoreError::Damaged { path, reason }) => {
-                    tracing::warn!(path, reason, "a damaged file of contacts is written anew");
-                }
-                Err(error) => return Err(error),
-            }
-        } else {
-            if !self.is_checked {
-                return Err(corrupted(if mark.is_some() {
-                    "the contacts in it are not those that were noted"
-                } else {
-                    "it has no note of its contacts"
-                }));
-            }
-            if mark.is_some() {
-                tracing::warn!("an older program has changed the contacts in the index");
-            } else {
-                tracing::info!("the contacts in the index get a file of their own");
-            }
-            match of_file {
-                Ok(Some((contacts, _))) => {
-                    of_index.check_cards()?;
-                    of_index.keep_blocks_of(&contacts);
-                }
-                Ok(None) | Err(StoreError::Damaged { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let mark = of_index.write(&self.disk, self.keys.identity())?;
-        self.enter_contacts(&of_index, &mark)
-    }
-
-    /// As [`Store::settle_contacts`], where nothing can be written or checked: the file counts, and
-    /// who is blocked in either.
-    fn settle_contacts_in_memory(&self) -> Result<(), StoreError> {
-        let (mark, of_index) = self.contacts_of_index()?;
-        match Contacts::read(&self.disk, self.keys.identity()) {
-            Ok(Some((_, of_file))) if mark == Some(of_file) && mark == Some(of_index.mark()) => {
-                Ok(())
-            }
-            Ok(Some((mut contacts, of_file))) => {
-                if mark != Some(of_index.mark()) {
-                    contacts.keep_blocks_of(&of_index);
-                }
-                self.enter_contacts(&contacts, &of_file)
-            }
-            Ok(None) | Err(StoreError::Damaged { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether the own posts in the index are not this identity's: it was left where a node was made
-    /// anew, and neither its contacts nor its posts are ours.
-    fn is_of_another_identity(&self) -> Result<bool, StoreError> {
-        let txn = self.read()?;
-        let heads = txn.open_table(HEADS)?;
-        let Some(op) = heads.first()?.map(|(_, head)| *head.value().1) else {
-            return Ok(false);
-        };
-        let record = txn.open_table(OPS)?.get(&op)?;
-        let record = record.map(|record| Record::decode(record.value()));
-        Ok(record
-            .transpose()?
-            .is_some_and(|record| record.author != self.keys.identity()))
-    }
-
-    /// The checksum of the file whose content the index noted, and the contacts that it has.
-    fn contacts_of_index(&self) -> Result<(Option<contact_file::Mark>, Contacts), StoreError> {
-        let txn = self.read()?;
-        let mark = match txn.open_table(CONTACTS_MARK) {
-            Ok(marks) => marks.get(())?.map(|mark| *mark.value()),
-            Err(TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok((mark, Contacts::of_index(&txn)?))
-    }
-
-    fn enter_contacts(&self, contacts: &Contacts, mark: &[u8; 32]) -> Result<(), StoreError> {
-        let txn = self.index.begin_write()?;
-        contacts.enter(&txn, mark)?;
-        txn.commit()?;
-        Ok(())
     }
 }
 
@@ -475,11 +387,6 @@ fn remove_unfinished(disk: &Arc<dyn Disk>, path: &str) {
         Ok(()) => tracing::info!(path, "removed what was never finished"),
         Err(error) => tracing::debug!(path, %error, "cannot remove it"),
     }
-}
-
-/// The index is not as it was written.
-pub(super) fn corrupted(reason: &str) -> StoreError {
-    StoreError::Index(Box::new(redb::Error::Corrupted(reason.to_owned())))
 }
 
 fn make_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
@@ -557,6 +464,7 @@ fn make_beside(
             txn.open_table(EPOCH)?.insert((), &entropy::bytes::<16>())?;
             contacts.enter(&txn, &mark)?;
             proofs.enter(&txn)?;
+            settling::note(&txn, identity, &proofs.mark())?;
         }
         txn.commit()?;
         Ok(())

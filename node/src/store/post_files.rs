@@ -325,6 +325,17 @@ pub(super) fn set_aside(
     files::sync_dir_of(disk, &op)
 }
 
+/// Puts the grant of a post aside, durably, which its name says is not one any more.
+pub(super) fn set_grant_aside(
+    disk: &Arc<dyn Disk>,
+    identity: IdentityId,
+    (log, seq, arrival): (LogId, u64, u64),
+) -> std::io::Result<()> {
+    let path = grant_path(identity, log, seq, arrival);
+    disk.rename(&path, &format!("{path}.damaged"))?;
+    files::sync_dir_of(disk, &path)
+}
+
 /// The ending of the signed file of a post that was set aside.
 const LOST: &str = "op.damaged";
 /// The file that says that a log is written no more.
@@ -420,6 +431,7 @@ mod tests {
             "00000000.op.tmp",
             "00000001.grant-00000007",
             "00000001.grant-00000008.tmp",
+            "00000001.grant-00000009.damaged",
             "00000002.op.damaged",
             "ended",
             "ended.tmp",

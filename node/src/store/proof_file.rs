@@ -2,15 +2,16 @@
 //! certificates, revocations of devices, and proofs of forks.
 //!
 //! Owns the file's name and format. The index is asked, and has all of it; but nobody tells it twice,
-//! so that the file is written whenever any of it changes, before the index is, and read where the
-//! index is made anew. What it says more than the index after a crash is heard again.
+//! so that the file is written whenever any of it changes, before the index is. Where the index is made
+//! anew, or has noted another file than is there, what the file says more is entered (`settling`).
 
 use std::sync::Arc;
 
 use redb::{ReadableTable, WriteTransaction};
 
 use super::contact_file::CONTACTS_MAX;
-use super::tables::{CERTIFICATES, FORKS, REVOCATIONS};
+use super::lapsed::{Revoked as RevokedDevices, learn_certificate};
+use super::tables::{CERTIFICATES, CURSORS, FORKS, REVOCATIONS};
 use super::{StoreError, whole_file};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::{DELEGATION_BYTES_MAX, Delegation};
@@ -23,6 +24,10 @@ use crate::revocation::REVOCATIONS_MAX;
 const WHAT: &str = "file of proofs";
 const VERSION: u64 = 1;
 const MARK_BYTES: usize = 32;
+
+/// The checksum of a file of proofs: BLAKE3 of what follows it.
+pub(super) type Mark = [u8; MARK_BYTES];
+
 /// Longest proof of a fork, as the index has it: two headers, their signatures, and the author.
 const FORK_BYTES_MAX: usize = 2 * (HEADER_BYTES_MAX + 80) + 48;
 const REVOKED_MAX: usize = REVOCATIONS_MAX * CONTACTS_MAX;
@@ -77,17 +82,22 @@ impl Proofs {
     }
 
     /// Puts the file in its place, durably. Old or new content is found there after a crash.
-    pub(super) fn write(&self, disk: &Arc<dyn Disk>, identity: IdentityId) -> std::io::Result<()> {
+    pub(super) fn write(
+        &self,
+        disk: &Arc<dyn Disk>,
+        identity: IdentityId,
+    ) -> std::io::Result<Mark> {
         let content = self.encode();
         let mark = *blake3::hash(&content).as_bytes();
         let path = path(identity);
         files::replace(disk, &path, &[&mark[..], &content].concat())?;
-        files::sync_dir_of(disk, &path)
+        files::sync_dir_of(disk, &path)?;
+        Ok(mark)
     }
 
-    /// Whether there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// The checksum that the file has if it says this; also where nothing is said, and there is no file.
+    pub(super) fn mark(&self) -> Mark {
+        *blake3::hash(&self.encode()).as_bytes()
     }
 
     /// How many logs are forked.
@@ -114,25 +124,35 @@ impl Proofs {
         Ok(proofs)
     }
 
-    /// Enters all of it into an index that has none of it. A certificate that nobody signed is left
-    /// out.
+    /// Enters what the index lacks of it: certificates and revocations of higher serials, and forks. A
+    /// certificate that nobody signed is left out. Whose revocation counts less than one before is asked
+    /// for everything again.
     pub(super) fn enter(&self, txn: &WriteTransaction) -> Result<(), StoreError> {
-        let mut certificates = txn.open_table(CERTIFICATES)?;
         for bytes in &self.certificates {
             match Delegation::decode_kept(bytes) {
                 Ok(read) => {
-                    certificates.insert(&read.identity.0, bytes.as_slice())?;
+                    learn_certificate(txn, &read)?;
                 }
                 Err(error) => tracing::warn!(%error, "left out a certificate"),
             }
         }
-        let mut revocations = txn.open_table(REVOCATIONS)?;
-        for (author, device, serial, after_ms) in &self.revoked {
-            revocations.insert((author, device), (*serial, *after_ms))?;
+        let of_one = |one: &Revoked, other: &Revoked| one.0 == other.0;
+        for of_author in self.revoked.chunk_by(of_one) {
+            let author = IdentityId(of_author[0].0);
+            let mut known = RevokedDevices::open(txn, author)?;
+            for (_, device, serial, after_ms) in of_author {
+                known.keep(*device, (*serial, *after_ms))?;
+            }
+            if known.widened {
+                txn.open_table(CURSORS)?.remove(&author.0)?;
+            }
         }
         let mut forks = txn.open_table(FORKS)?;
         for (device, log, seq, proof) in &self.forked {
-            forks.insert((device, log), (*seq, proof.as_slice()))?;
+            let known = forks.get((device, log))?.map(|known| known.value().0);
+            if known.is_none_or(|known| known > *seq) {
+                forks.insert((device, log), (*seq, proof.as_slice()))?;
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use super::opening::corrupted;
+use super::error::corrupted;
 use super::post_files::{self, Listing, OwnGrant, OwnPost, log_dir};
 use super::record::Record;
 use super::tables::{Derived, ENDED, EPOCH, EXPIRING, HEADS, NEXT_ARRIVAL, NUMBERS, Name, OPS};
@@ -46,10 +46,10 @@ enum Found {
 impl Store {
     /// Rebuilds everything derived: from the post files, and from others' ops
     /// in the index. One transaction. A post that is not as written is set aside, and its log
-    /// ended; one whose key is gone keeps what the index has of it, or else its text.
+    /// ended, and so is a grant; one whose key is gone keeps what the index has of it, or else its text.
     ///
     /// # Errors
-    /// `Damaged` names a grant that is not as written; `Disk` and `Index`.
+    /// `Disk` and `Index`.
     pub fn reindex(&mut self) -> Result<Reindexed, StoreError> {
         self.settle()?;
         // Where things lie, by arrival; they are read one after the other, for all their bodies
@@ -90,7 +90,11 @@ impl Store {
             let mut ops = derived.enter_others_again(txn, me)?;
             for (arrival, (log, seq, is_grant)) in found {
                 if is_grant {
-                    derived.enter_grant(&OwnGrant::read(&disk, me, (log, seq, arrival))?)?;
+                    let place = (log, seq, arrival);
+                    match OwnGrant::read(&disk, me, place) {
+                        Ok(grant) => derived.enter_grant(&grant)?,
+                        Err(error) => unwhole.set_grant_aside(&disk, me, place, error)?,
+                    }
                     continue;
                 }
                 let post = match OwnPost::read(&disk, keys, log, seq) {
@@ -188,6 +192,7 @@ impl Store {
         }
         if self.unsettled {
             self.settle_contacts()?;
+            self.settle_proofs()?;
             self.repair()?;
             self.unsettled = false;
         }
@@ -238,13 +243,18 @@ impl Store {
                     continue;
                 }
                 let place = (log, *seq, *arrival);
-                let grant = OwnGrant::read(&self.disk, self.keys.identity(), place)?;
-                found.insert((*arrival, log, *seq), Found::Grant(grant));
+                let me = self.keys.identity();
+                match OwnGrant::read(&self.disk, me, place) {
+                    Ok(grant) => {
+                        found.insert((*arrival, log, *seq), Found::Grant(grant));
+                    }
+                    Err(error) => unwhole.set_grant_aside(&self.disk, me, place, error)?,
+                }
             }
         }
         drop((heads, ended, txn));
         unwhole.tell(&mut self.opened);
-        if found.is_empty() && unwhole.ended.is_empty() {
+        if found.is_empty() && unwhole.ended.is_empty() && !unwhole.lacks_grants {
             return Ok(());
         }
         // What is in files may not be durable: the sync that failed may be
@@ -330,6 +340,9 @@ struct Unwhole {
     /// Logs that readers are not told to have all of.
     withdrawn: BTreeSet<LogId>,
     set_aside: Vec<SetAside>,
+    grants_set_aside: Vec<SetAside>,
+    /// Whether a grant was set aside.
+    lacks_grants: bool,
     /// Posts whose keys are gone.
     keyless: u64,
 }
@@ -359,6 +372,29 @@ impl Unwhole {
         Ok(())
     }
 
+    /// Sets the grant that became readable as `arrival` aside, which could not be read by `error`. Its
+    /// post is as it was, and read by all others.
+    ///
+    /// # Errors
+    /// `error`, if it is none of damage; `Disk`.
+    fn set_grant_aside(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        me: IdentityId,
+        (log, seq, arrival): (LogId, u64, u64),
+        error: StoreError,
+    ) -> Result<(), StoreError> {
+        let StoreError::Damaged { path, reason } = error else {
+            return Err(error);
+        };
+        tracing::warn!(path, reason, "set aside a grant that is not as written");
+        post_files::set_grant_aside(disk, me, (log, seq, arrival))?;
+        self.lacks_grants = true;
+        let reason = format!("{path}: {reason}");
+        self.grants_set_aside.push(SetAside { log, seq, reason });
+        Ok(())
+    }
+
     /// The key of a post of `log` is gone.
     fn keyless(
         &mut self,
@@ -376,7 +412,8 @@ impl Unwhole {
 
     /// Enters it all, after the posts.
     fn enter(&self, txn: &WriteTransaction, derived: &mut Derived<'_>) -> Result<(), StoreError> {
-        let mut is_news = false;
+        // The number of a grant that is gone may be given out again.
+        let mut is_news = self.lacks_grants;
         for log in &self.ended {
             is_news |= derived.ended.insert(&log.0, ())?.is_none();
         }
@@ -394,6 +431,7 @@ impl Unwhole {
     /// Has it told to the owner.
     fn tell(&mut self, opened: &mut Opened) {
         opened.set_aside.append(&mut self.set_aside);
+        opened.grants_set_aside.append(&mut self.grants_set_aside);
         opened.keyless = opened.keyless.max(std::mem::take(&mut self.keyless));
     }
 }

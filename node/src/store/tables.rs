@@ -31,6 +31,9 @@ pub(super) const HLC_COUNTER: &str = "hlc-counter";
 pub(super) const FORMAT: TableDefinition<(), u64> = TableDefinition::new("format");
 /// The numbering of arrivals, one entry. Made with the index, and anew when a log is ended.
 pub(super) const EPOCH: TableDefinition<(), &[u8; 16]> = TableDefinition::new("epoch");
+/// Whose the index is, and the checksum of the file of proofs that it has all of, one entry; none in an
+/// index of before.
+pub(super) const OWNER: TableDefinition<(), (Name, Name)> = TableDefinition::new("owner");
 /// The checksum of the contact file whose content the four tables after it copy, one entry.
 pub(super) const CONTACTS_MARK: TableDefinition<(), &[u8; 32]> =
     TableDefinition::new("contacts-mark");

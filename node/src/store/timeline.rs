@@ -1,12 +1,12 @@
 //! What the owner reads: posts of everybody held here, newest first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::ReadableTable;
 use serde_json::Value;
 
 use super::record::Record;
-use super::tables::{BLOCKS, HELD, OPS, TIMELINE};
+use super::tables::{HELD, OPS, TIMELINE};
 use super::{Store, StoreError};
 use crate::api;
 use crate::identity::IdentityId;
@@ -20,14 +20,28 @@ const SHORT_BYTES_MAX: usize = 4 * 1024;
 /// What one value of a body takes in memory beside its text, about.
 const VALUE_BYTES: usize = 64;
 
-/// Posts of one author that are looked at and turn out not to be shown, mostly since they have expired
-/// and are not cleared away yet: the author's others are passed by then.
-const UNSHOWN_MAX: u32 = 256;
-/// The same, where no other author's posts are asked for.
-const UNSHOWN_ALONE_MAX: u32 = 16_384;
-/// Entries that are passed by one after the other, without looking at the posts, before older ones are
-/// left out.
-const WALKED_MAX: u32 = 1 << 20;
+/// How far is looked for posts that are shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk {
+    /// Posts of one author that are looked at and turn out not to be shown, mostly since they have expired
+    /// and are not cleared away yet: the author's others are passed by then.
+    pub(super) unshown_max: u32,
+    /// The same, where no other author's posts are asked for.
+    pub(super) unshown_alone_max: u32,
+    /// Entries that are passed by, without looking at the posts, before older ones are left out: of those
+    /// authors, and of blocked ones.
+    pub(super) passed_by_max: u32,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self {
+            unshown_max: 256,
+            unshown_alone_max: 16_384,
+            passed_by_max: 1 << 20,
+        }
+    }
+}
 
 /// What bodies take in memory, and who may have one more shown.
 #[derive(Default)]
@@ -82,6 +96,8 @@ pub struct Shown {
     pub posts: Vec<api::Post>,
     /// What was wrong with the first post that could not be read; those are left out.
     pub damaged: Option<StoreError>,
+    /// How many those were.
+    pub unreadable: u64,
     /// Whether there may be older posts that were not looked for.
     pub is_cut: bool,
 }
@@ -93,7 +109,8 @@ impl Store {
     /// cannot be shown, which is logged. A reply must not become longer than can be read, nor larger
     /// than fits memory: bodies take 64 MiB, of which one author's get as much as is left then, and
     /// what is beyond it stands there without its body. Nor may a command take for ever: of an author
-    /// with hundreds of expired posts that are not cleared away yet, no more are looked at.
+    /// with hundreds of expired posts that are not cleared away yet, no more are looked at, and of what
+    /// is passed by, a million entries.
     ///
     /// # Errors
     /// `Disk` and `Index`.
@@ -103,6 +120,17 @@ impl Store {
         author: Option<IdentityId>,
         wall_ms: u64,
     ) -> Result<Shown, StoreError> {
+        self.timeline_within(limit, author, wall_ms, Walk::default())
+    }
+
+    /// As [`Store::timeline_at`], looking as far as `walk` has it.
+    pub(super) fn timeline_within(
+        &self,
+        limit: u32,
+        author: Option<IdentityId>,
+        wall_ms: u64,
+        walk: Walk,
+    ) -> Result<Shown, StoreError> {
         let txn = self.read()?;
         let limit = limit as usize;
         if limit == 0 {
@@ -111,17 +139,23 @@ impl Store {
         let ops = txn.open_table(OPS)?;
         let mut timeline = Shown::default();
         let mut shares = Shares::default();
-        let (unshown_max, walked_max) = match author {
-            None => (UNSHOWN_MAX, WALKED_MAX),
-            Some(_) => (UNSHOWN_ALONE_MAX, 0),
+        let (unshown_max, passed_by_max) = match author {
+            None => (walk.unshown_max, walk.passed_by_max),
+            Some(_) => (walk.unshown_alone_max, 0),
+        };
+        let blocked = match author {
+            None => self.blocked()?.into_iter().collect(),
+            Some(_) => BTreeSet::new(),
         };
         let mut passed_by = 0;
         // Whether more are to be looked for.
         let mut show = |op: [u8; 32], author: IdentityId| -> Result<bool, StoreError> {
-            if shares.unshown(author) >= unshown_max {
-                timeline.is_cut = true;
+            let is_blocked = blocked.contains(&author);
+            if is_blocked || shares.unshown(author) >= unshown_max {
                 passed_by += 1;
-                return Ok(passed_by < walked_max);
+                let goes_on = passed_by < passed_by_max;
+                timeline.is_cut |= !is_blocked || !goes_on;
+                return Ok(goes_on);
             }
             let shown_before = timeline.posts.len();
             if let Some(record) = ops.get(&op)? {
@@ -131,6 +165,7 @@ impl Store {
                     Ok(None) => {}
                     Err(error) => {
                         tracing::warn!(op = %OpId(op), %error, "cannot show a post");
+                        timeline.unreadable += 1;
                         timeline.damaged.get_or_insert(error);
                     }
                 }
@@ -142,11 +177,9 @@ impl Store {
         };
         match author {
             None => {
-                let blocked = txn.open_table(BLOCKS)?;
                 for entry in txn.open_table(TIMELINE)?.iter()?.rev() {
                     let (key, author) = entry?;
-                    let is_blocked = blocked.get(author.value())?.is_some();
-                    if !is_blocked && !show(*key.value().1, IdentityId(*author.value()))? {
+                    if !show(*key.value().1, IdentityId(*author.value()))? {
                         break;
                     }
                 }

@@ -416,3 +416,123 @@ fn an_index_of_another_identity_is_put_aside_aloud() {
         "{names:?}"
     );
 }
+
+/// What `informed` knows, of which all must be there: the newest certificate and a fork.
+fn knows_all(store: &Store, author: &Keys) {
+    let known = store.certificate_of(author.identity()).expect("reads");
+    assert_eq!(known.as_ref(), Some(author.delegation()));
+    assert_eq!(store.forks().expect("reads").len(), 1);
+}
+
+/// The files of `person` laid beside the index of another.
+fn with_files_of(index: &MemoryDisk, person: &Person) -> MemoryDisk {
+    let disk = index.copy();
+    for (path, content) in person.disk.files() {
+        if path.starts_with("identities/") {
+            let folder = path.rsplit_once('/').expect("in a folder").0;
+            crate::files::make_dir(&disk.disk(), folder).expect("makes it");
+            let file = disk.disk().open(&path, true).expect("makes it");
+            file.write_at(0, &content).expect("writes");
+            file.sync().expect("syncs");
+        }
+    }
+    disk
+}
+
+#[test]
+fn files_of_an_identity_beside_the_index_of_another_count_alone() {
+    let (reader, author) = informed();
+    let me = reader.store.keys().identity();
+    // Of one who has just begun; who has posted; who follows and has not.
+    let indexes = [
+        |_: &mut Person| {},
+        |other: &mut Person| {
+            other.post("of another", &Audience::Public, 1_000);
+        },
+        |other: &mut Person| {
+            let friend = Person::new(8);
+            other.store.follow(&friend.card()).expect("follows");
+        },
+    ];
+    for (number, prepare) in indexes.into_iter().enumerate() {
+        for unsaid in [false, true] {
+            let mut other = Person::new(7);
+            prepare(&mut other);
+            if unsaid {
+                // An index of before does not say whose it is.
+                let older = |txn: &redb::WriteTransaction, _: &Keys| {
+                    txn.delete_table(crate::store::tables::OWNER)?;
+                    Ok(())
+                };
+                other.store.write(older).expect("writes");
+            }
+            let disk = other.disk.clone();
+            drop(other);
+            let disk = with_files_of(&disk, &reader);
+            let mut mine = Person::on(disk.clone(), 2).expect("opens");
+            let rebuilt = mine.store.opened().rebuilt;
+            let rebuilt = rebuilt.unwrap_or_else(|| panic!("{number} {unsaid}: not told"));
+            assert!(rebuilt.reason.contains("another identity"), "{rebuilt:?}");
+            assert_eq!((rebuilt.forks, rebuilt.proofs_lost), (1, false));
+            knows_all(&mine.store, &author);
+            let following = mine.store.following().expect("reads");
+            assert_eq!(following.len(), 1);
+            assert_eq!(following[0].identity(), author.identity());
+            assert_eq!(mine.texts(), Vec::<String>::new());
+            let viewer = Person::new(9);
+            let as_whom = viewer.store.keys().identity();
+            let request = viewer.store.pull_request(me, SyncStrategy::Cursor, 0, 10);
+            let page = mine.store.answer(as_whom, &request.expect("reads"));
+            assert_eq!(page.expect("answers").items, []);
+            let names = disk.disk().list("").expect("lists");
+            assert!(names.contains(&"index.redb.damaged".to_owned()));
+            drop(mine);
+            let mut again = Person::on(disk, 2).expect("opens");
+            assert_eq!(again.store.opened(), crate::store::Opened::default());
+        }
+    }
+}
+
+#[test]
+fn keys_of_a_new_identity_beside_the_index_of_one_who_never_posted_follow_nobody() {
+    let (mut before, friend) = (Person::new(1), Person::new(2));
+    before.store.follow(&friend.card()).expect("follows");
+    let disk = before.disk.clone();
+    drop(before);
+    let mut anew = Person::on(disk, 7).expect("opens");
+    let rebuilt = anew.store.opened().rebuilt.expect("told");
+    assert!(rebuilt.reason.contains("another identity"), "{rebuilt:?}");
+    assert_eq!(anew.store.following().expect("reads"), []);
+}
+
+#[test]
+fn an_index_that_is_older_than_the_file_of_proofs_learns_from_it() {
+    let (reader, author) = informed();
+    let proofs = crate::store::proof_file::path(reader.store.keys().identity());
+    let newer = reader.disk.files().remove(&proofs).expect("is there");
+    // A copy of the reader's whole folder from before anything was learned.
+    let (mut older, mut older_author) = (Person::new(2), Person::new(1));
+    older_author.befriend(&mut older);
+    let me = older.store.keys().identity();
+    let disk = older.disk.clone();
+    drop(older);
+    let file = disk.disk().open(&proofs, true).expect("makes it");
+    file.write_at(0, &newer).expect("writes");
+    let mine = Person::on(disk.clone(), 2).expect("opens");
+    knows_all(&mine.store, &author);
+    drop(mine);
+    // What was learned does not depend on the file any more: gone, older or damaged, it is written anew.
+    let spoils: [&dyn Fn(&MemoryDisk); 3] = [
+        &|disk| disk.disk().remove(&proofs).expect("removes"),
+        &|disk| {
+            let older = crate::store::Proofs::default();
+            older.write(&disk.disk(), me).expect("writes");
+        },
+        &|disk| disk.damage(&proofs, |bytes| bytes[40] ^= 1),
+    ];
+    for spoil in spoils {
+        spoil(&disk);
+        knows_all(&Person::on(disk.clone(), 2).expect("opens").store, &author);
+        assert_eq!(disk.files()[&proofs], newer);
+    }
+}

@@ -233,3 +233,65 @@ fn what_has_expired_hides_nothing_and_costs_no_timeline() {
     assert_eq!(store.reindex().expect("reindexes").after, before);
     assert_eq!(timeline(store), 1);
 }
+
+#[test]
+fn what_is_passed_by_of_blocked_and_spent_authors_is_bounded() {
+    use crate::store::timeline::Walk;
+    let (mut foe, mut friend, mut reader) = (Person::new(1), Person::new(2), Person::new(3));
+    foe.befriend(&mut reader);
+    friend.befriend(&mut reader);
+    friend.post("a friend's", &Audience::Public, 500);
+    for number in 0..300 {
+        foe.post("again", &Audience::Public, 1_000 + number);
+    }
+    reader.pull(&foe, SyncStrategy::Cursor);
+    reader.pull(&friend, SyncStrategy::Cursor);
+    reader
+        .store
+        .block(foe.store.keys().identity())
+        .expect("blocks");
+    let walk = |passed_by_max| Walk {
+        passed_by_max,
+        ..Walk::default()
+    };
+    let shown = |walk| {
+        let shown = reader.store.timeline_within(20, None, NOW_MS, walk);
+        let shown = shown.expect("reads");
+        (shown.posts.len(), shown.is_cut)
+    };
+    assert_eq!(shown(walk(301)), (1, false));
+    assert_eq!(shown(walk(100)), (0, true), "the owner is told");
+    assert_eq!(shown(Walk::default()), (1, false));
+}
+
+#[test]
+fn of_one_author_so_many_posts_are_looked_at_in_vain() {
+    use crate::store::timeline::Walk;
+    let mut scene = Scene::new();
+    let (mut prev, mut page) = (None, Vec::new());
+    for seq in 0..60 {
+        // What expires later is listed until it is cleared away.
+        let item = expiring(&scene, seq, prev, NOW_MS + 1);
+        prev = Some(item.id());
+        page.push(item);
+    }
+    assert_eq!(scene.ingest(page).new.len(), 60);
+    let walk = Walk {
+        unshown_max: 10,
+        unshown_alone_max: 20,
+        passed_by_max: 30,
+    };
+    let store = &scene.reader.store;
+    let cut = |author, walk| {
+        let shown = store.timeline_within(5, author, NOW_MS + 2, walk);
+        shown.expect("reads").is_cut
+    };
+    let alone = Some(scene.author.identity());
+    assert!(cut(None, walk) && cut(alone, walk));
+    let wide = Walk {
+        unshown_max: 100,
+        unshown_alone_max: 100,
+        ..walk
+    };
+    assert!(!cut(None, wide) && !cut(alone, wide));
+}

@@ -81,6 +81,51 @@ fn a_post_that_is_not_as_written_is_set_aside_wherever_it_stands() {
 }
 
 #[test]
+fn a_grant_that_is_not_as_written_is_set_aside_and_shuts_nothing() {
+    for lost in [true, false] {
+        let (mut author, mut reader, late) = (Person::new(1), Person::new(2), Person::new(3));
+        author.befriend(&mut reader);
+        author.post("0", &Audience::Friends, 1_000);
+        let opened = author.post("1", &Audience::Friends, 1_001);
+        author.store.follow(&late.card()).expect("follows");
+        let to = late.store.keys().identity();
+        author.store.grant(opened.op, to).expect("grants");
+        reader.pull(&author, SyncStrategy::Cursor);
+        let path = format!("{}/00000001.grant-00000002", log_of(&author));
+        author.disk.damage(&path, |bytes| bytes[0] ^= 1);
+        let disk = author.disk.clone();
+        drop(author);
+        if lost {
+            disk.disk().remove("index.redb").expect("removes");
+        }
+        let mut author = Person::on(disk.clone(), 1).expect("opens");
+        author.store.reindex().expect("reindexes");
+        let told = author.store.opened();
+        assert_eq!((told.set_aside.len(), told.grants_set_aside.len()), (0, 1));
+        assert_eq!(told.grants_set_aside[0].seq, 1);
+        let tells = |event: &Event| matches!(event, Event::GrantSetAside { .. });
+        assert!(told.events().iter().any(tells));
+        let before = author.store.state_hash().expect("hashes");
+        assert_eq!(author.store.reindex().expect("reindexes").after, before);
+        assert_eq!(author.store.opened(), crate::store::Opened::default());
+        // The log goes on, and all others are sent what they were.
+        assert_eq!(
+            author.post("2", &Audience::Friends, 2_000).seq,
+            0,
+            "to more"
+        );
+        reader.pull(&author, SyncStrategy::Cursor);
+        assert_eq!(reader.texts(), ["2", "1", "0"]);
+        assert_eq!(reader.store.forks().expect("reads"), []);
+        let granted = author.store.grant(opened.op, to).expect("grants");
+        assert_eq!(granted, crate::store::Granted::New);
+        drop(author);
+        let mut again = Person::on(disk, 1).expect("opens");
+        assert_eq!(again.store.opened(), crate::store::Opened::default());
+    }
+}
+
+#[test]
 fn a_post_whose_key_is_gone_is_kept_as_the_text_that_it_is() {
     let (mut author, mut reader) = (Person::new(1), Person::new(2));
     author.befriend(&mut reader);
@@ -214,7 +259,21 @@ async fn an_index_is_put_aside_only_for_another_that_is_whole_and_over_none() {
         disk.damage("index.redb", |bytes| bytes[..64].fill(round));
     }
     assert_eq!(index(&disk, "index.redb.damaged"), first);
-    let aside = names(&disk);
-    let aside = aside.iter().filter(|name| name.contains(".damaged"));
-    assert_eq!(aside.count(), 3);
+    let aside = |disk: &MemoryDisk| {
+        let names = names(disk);
+        let aside = names.iter().filter(|name| name.contains(".damaged"));
+        aside.count()
+    };
+    assert_eq!(aside(&disk), 3);
+    // Of more than are kept the last gives way, and the first never.
+    for round in 3..12 {
+        let (handle, _) = fake::store(&disk, keys.clone());
+        handle.with(|_| ()).await.expect("opens");
+        drop(handle);
+        disk.damage("index.redb", |bytes| bytes[..64].fill(round));
+    }
+    assert_eq!(aside(&disk), 8);
+    assert_eq!(index(&disk, "index.redb.damaged"), first);
+    let last = index(&disk, "index.redb.damaged-8");
+    assert_eq!(last[..64], [10; 64]);
 }
