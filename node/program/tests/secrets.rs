@@ -277,6 +277,74 @@ fn contacts_that_are_damaged_where_the_index_is_lost_can_be_begun_anew() {
     ends(&folder, &["timeline"], &[], 0, "hello");
 }
 
+#[test]
+fn damage_that_a_command_meets_which_starts_the_node_is_told_and_mended() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    for text in ["unmistakable", "beside it"] {
+        ends(&folder, &["post", text, "--to", "public"], &[], 0, "");
+    }
+    let index = folder.join("index.redb");
+    let mut bytes = fs::read(&index).expect("is there");
+    let text = b"unmistakable";
+    let places: Vec<_> = (0..bytes.len() - text.len())
+        .filter(|at| bytes[*at..].starts_with(text))
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        // No text any more.
+        bytes[at] = 0xff;
+    }
+    fs::write(&index, bytes).expect("written");
+    let output = run(&folder, &["timeline"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(
+        printed.contains("beside it") && !printed.contains("unmistakable"),
+        "{printed}"
+    );
+    for part in ["1 posts cannot be read", "made anew from the files"] {
+        assert!(told.contains(part), "{told}");
+    }
+    let output = run(&folder, &["timeline"], &[]);
+    assert_eq!(output.stderr, b"", "it is mended");
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(printed.contains("unmistakable"), "{printed}");
+}
+
+#[test]
+fn keys_are_renewed_by_the_clock_of_the_posts_where_that_was_set_ahead() {
+    use orrery_node::audience::Audience;
+    use orrery_node::environment::Disk;
+    use orrery_node::keys::Keys;
+    use orrery_node::real::FolderDisk;
+    use orrery_node::store::Store;
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let disk: Arc<dyn Disk> = Arc::new(FolderDisk::create(&folder).expect("a disk"));
+    let keys = Keys::load(&disk).expect("reads").expect("made by init");
+    let ten_years = Duration::from_hours(24 * 3_650);
+    let ahead = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        + ten_years;
+    let ahead_ms = u64::try_from(ahead.as_millis()).expect("in this age");
+    let mut store = Store::open(&disk, keys).expect("opens");
+    let body = serde_json::json!({"type": "note/1", "text": "ahead"});
+    let posted = store.post(body, &Audience::Public, ahead_ms);
+    posted.expect("posts");
+    drop(store);
+    let renew = ["keys", "renew", "--valid-for", "365d"];
+    ends(&folder, &renew, &[], 0, "set ahead");
+    ends(&folder, &["post", "later", "--to", "public"], &[], 0, "");
+    let rotate = ["keys", "rotate", "--revoke", "--since", "3d"];
+    ends(&folder, &rotate, &[], 2, "set ahead");
+    ends(&folder, &["timeline"], &[], 0, "later");
+}
+
 /// A terminal: the end that a program gets, and the other.
 fn terminal() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -298,7 +366,13 @@ fn a_prompt_is_left_by_any_signal_and_leaves_no_terminal_blind() {
     let new = [("ORRERY_NEW_PASSPHRASE", "correct horse")];
     ends(&folder, &["keys", "passphrase"], &new, 0, "");
     for verb in [&["run"][..], &["timeline"], &["keys", "renew"]] {
-        for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        for (signal, code) in [
+            ("-INT", 130),
+            ("-TERM", 143),
+            ("-HUP", 129),
+            ("-QUIT", 131),
+            ("-USR1", 138),
+        ] {
             let (theirs, ours) = terminal();
             let is_shown = || {
                 let modes = tcgetattr(&theirs).expect("a terminal").local_modes;

@@ -519,7 +519,7 @@ pub enum Event {
         limit: String,
     }
     /// The disk refused us; the operation was not acknowledged.
-    StorageFailed = "storage-failed" {
+    StorageFailed = "storage-failed" for owner {
         /// What was being done.
         doing: String,
         /// Why.
@@ -537,6 +537,16 @@ pub enum Event {
         /// The log.
         log: LogId,
         /// Place in it.
+        seq: u64,
+        /// Which file, and what is wrong with it.
+        reason: String,
+    }
+    /// The file by which an own post was opened to one more reader is not as it was written: it lies where
+    /// it was under another name, and that reader is sent the post no more. All others are.
+    GrantSetAside = "grant-set-aside" for owner {
+        /// The post's log.
+        log: LogId,
+        /// Its place in it.
         seq: u64,
         /// Which file, and what is wrong with it.
         reason: String,

@@ -20,6 +20,9 @@ pub enum Reply {
         op: OpId,
         /// Place in its log, from 0.
         seq: u64,
+        /// Friends who are no readers of it, since nothing can be sealed to the keys that are known of them.
+        #[serde(default)]
+        left_out: Vec<IdentityId>,
     },
     /// An identity is followed.
     Followed {
@@ -117,6 +120,10 @@ pub enum Reply {
         /// not to be shown any more stand before them.
         #[serde(default)]
         cut: bool,
+        /// How many posts that would stand here are left out, since the index is damaged where they are:
+        /// it is made anew, and then they are there again, if their files or authors still have them.
+        #[serde(default)]
+        unreadable: u64,
     },
     /// Result of a reindex.
     Reindexed {

@@ -25,7 +25,8 @@ pub enum GossipVersion {
 }
 
 /// `[gossip]`: groups without storage, over gossipsub. Their messages are seen
-/// and passed on, never stored, and open to everybody who knows the topic.
+/// and passed on, never stored, and open to everybody who knows the topic. Every peer that connects is told
+/// the names of the topics that this node has joined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[expect(

@@ -158,7 +158,12 @@ impl SocketPath {
 /// Whether who is at the other end of `stream` is the user `owner`, or the machine's.
 fn is_of(stream: &UnixStream, owner: u32) -> bool {
     let other = stream.peer_cred();
-    other.is_ok_and(|other| other.uid() == owner || other.uid() == 0)
+    other.is_ok_and(|other| may_drive(other.uid(), owner))
+}
+
+/// Whether the user `other` may drive a node of `owner`, or answer for it.
+fn may_drive(other: u32, owner: u32) -> bool {
+    other == owner || other == 0
 }
 
 async fn serve(listener: UnixListener, me: u32, handle: NodeHandle) {
@@ -394,6 +399,25 @@ mod tests {
         let patience = Duration::from_millis(50);
         let asked = runtime().block_on(ask_within(folder.path(), &Command::Status, patience));
         assert!(matches!(asked, Err(ControlError::Silent(_))), "{asked:?}");
+    }
+
+    #[test]
+    fn other_users_neither_drive_a_node_nor_answer_for_it() {
+        for (other, owner, expected) in [
+            (1_000, 1_000, true),
+            (0, 1_000, true),
+            (1_001, 1_000, false),
+            (1_000, 0, false),
+        ] {
+            assert_eq!(may_drive(other, owner), expected, "{other} {owner}");
+        }
+        runtime().block_on(async {
+            let (ours, _theirs) = UnixStream::pair().expect("a pair");
+            let me = ours.peer_cred().expect("known").uid();
+            assert!(is_of(&ours, me));
+            // The machine's user may do anything.
+            assert_eq!(is_of(&ours, me + 1), me == 0);
+        });
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Opened {
         });
         let grants = self.grants_set_aside.iter();
         let grants = grants.map(|grant| Event::GrantSetAside {
-            log: grant.log.to_string(),
+            log: grant.log,
             seq: grant.seq,
             reason: grant.reason.clone(),
         });

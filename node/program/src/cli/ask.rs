@@ -6,12 +6,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use orrery_node::DecodeError;
 use orrery_node::api::{Audience, Command, Contact, Event, FriendLink, Payload, Reply};
 use orrery_node::environment::Observer;
 use orrery_node::identity::IdentityId;
-use orrery_node::real;
+use orrery_node::real::{self, FolderLock, LockError};
+use orrery_node::{DecodeError, NodeHandle};
 use serde_json::json;
 
 use super::Failure;
@@ -24,6 +25,9 @@ use super::{owner, print, search};
 const POST_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes of a message that are read at most, whatever the node takes.
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How long a command waits for its turn: for a node that is starting or ending, or another command.
+const TURN: Duration = Duration::from_secs(10);
 
 /// Has the folder's node do `action`, and prints what it answers.
 pub async fn ask(folder: &Folder, mut action: Action) -> Result<(), Failure> {
@@ -48,9 +52,9 @@ pub async fn ask(folder: &Folder, mut action: Action) -> Result<(), Failure> {
     names::resolve(folder, &mut action).await?;
     let wanted = Wanted::of(&action);
     let command = command_of(action)?;
-    let reply = match real::ask(folder.path(), &command).await? {
-        Some(answer) => answer?,
-        None => told_alone(alone(folder, command).await?, wanted),
+    let reply = match answer(folder, command).await? {
+        Answered::ByNode(reply) => reply,
+        Answered::Alone(reply) => told_alone(reply, wanted),
     };
     if let Reply::Pulled { failed, .. } = &reply
         && !failed.is_empty()
@@ -104,14 +108,45 @@ fn told_alone(mut reply: Reply, wanted: Wanted) -> Reply {
     reply
 }
 
-/// Has a node do `command` that runs for it alone.
-pub async fn alone(folder: &Folder, mut command: Command) -> Result<Reply, Failure> {
-    if let Command::Follow { wait, .. } = &mut command {
-        // There is no network to be connected by.
-        *wait = false;
+/// Who has answered.
+pub enum Answered {
+    /// The node that runs in the folder.
+    ByNode(Reply),
+    /// One that was started for the command alone.
+    Alone(Reply),
+}
+
+/// Has the folder's node do `command`: the one that runs there, also where it is just starting, or one that
+/// runs for it alone, once no other process has the folder.
+pub async fn answer(folder: &Folder, command: Command) -> Result<Answered, Failure> {
+    let until = Instant::now() + TURN;
+    let mut passphrase = None;
+    loop {
+        if let Some(answer) = real::ask(folder.path(), &command).await? {
+            return Ok(Answered::ByNode(answer?));
+        }
+        let network = network_for(&command);
+        if network.is_some() && passphrase.is_none() {
+            passphrase = Some(folder.passphrase()?);
+        }
+        match (FolderLock::take(folder.path()), network) {
+            (Err(LockError::InUse(_)), _) if Instant::now() < until => FolderLock::pause().await,
+            (Err(error), _) => return Err(error.into()),
+            (Ok(_), None) => return Err(not_running()),
+            (Ok(lock), Some(network)) => {
+                let passphrase = passphrase.flatten();
+                let started = folder.start(lock, passphrase.as_ref(), network, Arc::new(Quiet));
+                let reply = alone(started.await?, command).await?;
+                return Ok(Answered::Alone(reply));
+            }
+        }
     }
-    let network = match command {
-        Command::Pull { .. } => Network::Dial,
+}
+
+/// What a node may do on the network that is started for `command` alone; nothing if it cannot be.
+fn network_for(command: &Command) -> Option<Network> {
+    match command {
+        Command::Pull { .. } => Some(Network::Dial),
         // What these do would be gone with the node.
         Command::Dial { .. }
         | Command::DialPeer { .. }
@@ -122,16 +157,29 @@ pub async fn alone(folder: &Folder, mut command: Command) -> Result<Reply, Failu
         | Command::Providers { .. }
         | Command::Join { .. }
         | Command::Leave { .. }
-        | Command::Publish { .. } => {
-            return Err(not_running());
-        }
-        _ => Network::None,
-    };
+        | Command::Publish { .. } => None,
+        _ => Some(Network::None),
+    }
+}
+
+/// Has a node do `command` that was started for it alone, and stops it.
+async fn alone(
+    (handle, _lock): (NodeHandle, FolderLock),
+    mut command: Command,
+) -> Result<Reply, Failure> {
+    if let Command::Follow { wait, .. } = &mut command {
+        // There is no network to be connected by.
+        *wait = false;
+    }
     let wants_card = matches!(command, Command::Card);
-    let passphrase = folder.passphrase()?;
-    let started = folder.start(passphrase.as_ref(), network, Arc::new(Quiet));
-    let (handle, _lock) = started.await?;
     let reply = handle.command(command).await;
+    if matches!(&reply, Ok(Reply::Timeline { unreadable, .. }) if *unreadable > 0) {
+        // No later process knows of it: the index is made anew before this one ends.
+        match handle.command(Command::Reindex).await {
+            Ok(_) => print::tell("the index was made anew from the files"),
+            Err(error) => print::tell(&format!("the index cannot be made anew: {error}")),
+        }
+    }
     handle.stop().await;
     if let (true, Ok(Reply::Card { card })) = (wants_card, &reply) {
         let parsed = card.parse::<orrery_node::card::Card>();
@@ -316,22 +364,40 @@ fn show_followed(link: Option<FriendLink>, reason: Option<&str>) -> Result<(), F
 fn show(reply: Reply, format: Format, wanted: Wanted) -> Result<(), Failure> {
     match reply {
         Reply::Done => Ok(()),
-        Reply::Posted { op, .. } => print::print_line(&op.to_string()),
+        Reply::Posted { op, left_out, .. } => {
+            for reader in left_out {
+                print::tell(&format!(
+                    "{reader} is no reader of it: nothing can be sealed to the key that is known of them; ask \
+                     them for a new card"
+                ));
+            }
+            print::print_line(&op.to_string())
+        }
         Reply::Published { message } => print::print_line(&message),
         Reply::Card { card } => print::print_line(&card),
         Reply::Peers { peers } => {
             let mut peers = peers.iter();
             peers.try_for_each(|peer| print::print_line(&peer.to_string()))
         }
-        Reply::Timeline { posts, cut } => {
+        Reply::Timeline {
+            posts,
+            cut,
+            unreadable,
+        } => {
             match format {
                 Format::Json => print::print_json(&posts),
                 Format::Text => print::print_posts(&posts),
             }?;
             if cut {
                 print::tell(
-                    "older posts may be left out: too many that have expired are being cleared away",
+                    "older posts may be left out: too many that have expired, or are of blocked authors, \
+                     stand before them",
                 );
+            }
+            if unreadable > 0 {
+                print::tell(&format!(
+                    "{unreadable} posts cannot be read and are left out, since the index is damaged; ask again"
+                ));
             }
             Ok(())
         }

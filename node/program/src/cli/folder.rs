@@ -80,8 +80,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Self::disk_failure(&self.path, &error)),
         };
-        let me = rustix::process::geteuid();
-        if me.is_root() || owner == me.as_raw() {
+        if !is_anothers(owner, rustix::process::geteuid().as_raw()) {
             return Ok(());
         }
         Err(Failure::Disk(format!(
@@ -221,16 +220,16 @@ impl Folder {
         ))
     }
 
-    /// Starts the folder's node in this process, which then holds the folder, with the keys that are
-    /// under this `passphrase`.
+    /// Starts the folder's node in this process, which holds the folder by this `lock`, with the keys that
+    /// are under this `passphrase`.
     pub async fn start(
         &self,
+        lock: FolderLock,
         passphrase: Option<&Passphrase>,
         network: Network,
         observer: Arc<dyn Observer>,
     ) -> Result<(NodeHandle, FolderLock), Failure> {
         let mut config = self.config()?;
-        let lock = FolderLock::take(&self.path)?;
         let keys = self.keys_under_lock(&lock, passphrase)?;
         warn_of_end(&keys);
         let mut environment = environment(&self.path, &config.quic, &config.mdns, observer)
@@ -250,9 +249,8 @@ impl Folder {
             }
             config.listen.addresses.clear();
         }
-        let as_usual = config.listen == Listen::default();
-        if network == Network::Full && as_usual && has_ipv6() {
-            config.listen.addresses.extend(config.listen.over_ipv6());
+        if network == Network::Full {
+            config.listen = as_usual_over_both(config.listen, has_ipv6());
         }
         if network == Network::None {
             environment.wires.clear();
@@ -280,6 +278,19 @@ fn of_environment(
     given.sort();
     let (names, overrides) = given.into_iter().unzip();
     (overrides, names)
+}
+
+/// Whether a folder of the user `owner` is not one that the user `me` should use.
+fn is_anothers(owner: u32, me: u32) -> bool {
+    me != 0 && owner != me
+}
+
+/// Where is listened: over IPv6 too, where nothing else is said and the machine `has_ipv6`.
+fn as_usual_over_both(mut listen: Listen, has_ipv6: bool) -> Listen {
+    if has_ipv6 && listen == Listen::default() {
+        listen.addresses.extend(listen.over_ipv6());
+    }
+    listen
 }
 
 /// Whether the machine has IPv6 at all.
@@ -315,7 +326,7 @@ fn is_lasting(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listen, is_lasting, of_environment};
+    use super::{Listen, as_usual_over_both, is_anothers, is_lasting, of_environment};
 
     #[test]
     fn variables_name_settings_by_section_and_field() {
@@ -333,10 +344,30 @@ mod tests {
     }
 
     #[test]
+    fn folders_of_other_users_are_not_used_but_by_the_machines() {
+        for (owner, me, expected) in [
+            (1_000, 1_000, false),
+            (1_001, 1_000, true),
+            (0, 1_000, true),
+            (1_000, 0, false),
+        ] {
+            assert_eq!(is_anothers(owner, me), expected, "{owner} {me}");
+        }
+    }
+
+    #[test]
     fn who_listens_as_usual_does_over_ipv6_too() {
-        let addresses = Listen::default().over_ipv6();
-        let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["/ip6/::/tcp/4150", "/ip6/::/udp/4150/quic-v1"]);
+        let over = |listen: Listen, has_ipv6| {
+            let listen = as_usual_over_both(listen, has_ipv6);
+            let texts = listen.addresses.iter().map(ToString::to_string);
+            texts.filter(|text| text.starts_with("/ip6/")).collect()
+        };
+        let both: Vec<String> = over(Listen::default(), true);
+        assert_eq!(both, ["/ip6/::/tcp/4150", "/ip6/::/udp/4150/quic-v1"]);
+        assert_eq!(over(Listen::default(), false), Vec::<String>::new());
+        let mut elsewhere = Listen::default();
+        elsewhere.addresses.truncate(1);
+        assert_eq!(over(elsewhere, true), Vec::<String>::new());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use orrery_node::real;
 
 use super::Failure;
 use super::args::Action;
-use super::ask::{alone, not_running};
+use super::ask::{Answered, answer, not_running};
 use super::folder::Folder;
 
 /// How a card begins, which no identity does.
@@ -28,10 +28,10 @@ pub async fn resolve(folder: &Folder, action: &mut Action) -> Result<(), Failure
     if names.is_empty() {
         return Ok(());
     }
-    let known = match real::ask(folder.path(), &Command::Contacts).await? {
-        Some(answer) => of_reply(answer?),
-        None if needs_running => return Err(not_running()),
-        None => of_reply(alone(folder, Command::Contacts).await?),
+    let known = match answer(folder, Command::Contacts).await? {
+        Answered::ByNode(reply) => of_reply(reply),
+        Answered::Alone(_) if needs_running => return Err(not_running()),
+        Answered::Alone(reply) => of_reply(reply),
     };
     for name in names {
         let mut fits = known.iter();

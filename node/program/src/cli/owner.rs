@@ -16,6 +16,13 @@ pub fn tell(event: &Event) {
 
 /// What the owner is told of `event`; nothing if it is not for them, or they have asked for it.
 fn words(event: &Event) -> Option<String> {
+    if let Event::LimitReached { limit } = event
+        && limit == "bytes-per-author"
+    {
+        let no_room =
+            "there is no room for more posts of an author; `sync.max_bytes_per_author` bounds them";
+        return Some(no_room.to_owned());
+    }
     if !event.is_for_owner() {
         return None;
     }
@@ -38,6 +45,10 @@ fn words(event: &Event) -> Option<String> {
             "an own post is set aside, and its log written no more: {reason}; the text, if it is there, \
              can be posted anew"
         ),
+        Event::GrantSetAside { seq, reason, .. } => format!(
+            "the file that opens an own post (place {seq} of its log) to one more reader is set aside: \
+             {reason}; `grant` the post anew to whom it was for"
+        ),
         Event::PostsWithoutKey { posts } => format!(
             "{posts} own posts are sealed to a key that these keys lack, being from before it was made: \
              you have their text, and no reader who lacks them can be sent them; put the newer key file back \
@@ -55,6 +66,9 @@ fn words(event: &Event) -> Option<String> {
             "friends know newer keys of this identity than these, which were \
              restored from before: stop the node and run `orrery-node keys rotate`"
                 .to_owned()
+        }
+        Event::StorageFailed { doing, reason } => {
+            format!("the store failed while {doing}: {reason}")
         }
         Event::PostsMissing { author, missing } => {
             format!(
@@ -95,6 +109,14 @@ mod tests {
                 },
                 "00000001.op",
             ),
+            (
+                Event::GrantSetAside {
+                    log,
+                    seq: 1,
+                    reason: "00000001.grant-00000003 is damaged".to_owned(),
+                },
+                "grant-00000003",
+            ),
             (Event::PostsWithoutKey { posts: 2 }, "2 own posts"),
             (
                 Event::OwnLogEnded {
@@ -113,6 +135,13 @@ mod tests {
                 "keys rotate",
             ),
             (Event::PostsMissing { author, missing: 4 }, "4 posts"),
+            (
+                Event::StorageFailed {
+                    doing: "posting".to_owned(),
+                    reason: "the disk is full".to_owned(),
+                },
+                "while posting: the disk is full",
+            ),
         ];
         for (event, part) in events {
             assert!(event.is_for_owner(), "{event:?}");
@@ -125,6 +154,10 @@ mod tests {
             reason: "asked".to_owned(),
         };
         assert_eq!(words(&asked), None);
+        let full = Event::LimitReached {
+            limit: "bytes-per-author".to_owned(),
+        };
+        assert!(words(&full).is_some_and(|told| told.contains("max_bytes_per_author")));
         let other = Event::Listening {
             address: "x".to_owned(),
         };

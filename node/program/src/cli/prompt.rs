@@ -7,6 +7,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -105,22 +106,44 @@ fn watch_signals() -> io::Result<()> {
     is_ready.recv().map_err(io::Error::other)?
 }
 
+/// Signals that end a process which does not handle them, as far as a person or another program sends them.
+fn ending() -> [SignalKind; 7] {
+    [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+        SignalKind::quit(),
+        SignalKind::alarm(),
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
+    ]
+}
+
+/// Whether `run` hears a signal itself once it has started.
+fn is_runs(kind: SignalKind) -> bool {
+    kind == SignalKind::interrupt() || kind == SignalKind::terminate()
+}
+
 /// Ends the process as an unhandled signal does, but for the terminal. Tells at `ready` that it
 /// hears them.
 async fn end_orderly(ready: &std::sync::mpsc::Sender<io::Result<()>>) -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    let mut heard = Vec::new();
+    for kind in ending() {
+        heard.push((kind, signal(kind)?));
+    }
     let _ = ready.send(Ok(()));
     loop {
-        let kind = tokio::select! {
-            _ = interrupt.recv() => SignalKind::interrupt(),
-            _ = terminate.recv() => SignalKind::terminate(),
-            _ = hangup.recv() => SignalKind::hangup(),
-        };
+        let next = std::future::poll_fn(|context| {
+            let mut signals = heard.iter_mut();
+            let came = signals.find_map(|(kind, signal)| {
+                let came = signal.poll_recv(context).is_ready();
+                came.then_some(*kind)
+            });
+            came.map_or(Poll::Pending, Poll::Ready)
+        });
+        let kind = next.await;
         show();
-        let is_heard = kind != SignalKind::hangup() && ORDERLY.load(Ordering::SeqCst);
-        if !is_heard {
+        if !(is_runs(kind) && ORDERLY.load(Ordering::SeqCst)) {
             exit(ENDED_BY_SIGNAL + kind.as_raw_value());
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use orrery_node::api::Event;
 use orrery_node::environment::Observer;
-use orrery_node::real::ControlSocket;
+use orrery_node::real::{ControlSocket, FolderLock};
 use orrery_node::{Ending, NodeHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -21,6 +21,8 @@ use super::{Failure, prompt};
 
 /// Bytes of events that may wait to be printed; more are left out, and that is logged.
 const EVENTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a command gets to end that is in the folder.
+const TURN: Duration = Duration::from_secs(30);
 /// What a slow reader of events gets at the end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -37,7 +39,8 @@ pub async fn run(folder: &Folder, events: bool, log: &Log) -> Result<(), Failure
         printer: printer.clone(),
     });
     let observer = Arc::clone(&terminal) as Arc<dyn Observer>;
-    let started = folder.start(passphrase.as_ref(), Network::Full, observer);
+    let lock = FolderLock::take_to_run(folder.path(), TURN).await?;
+    let started = folder.start(lock, passphrase.as_ref(), Network::Full, observer);
     let (handle, lock) = started.await?;
     let ended = until_end(folder.path(), &handle, signals).await;
     drop(lock);
@@ -76,8 +79,9 @@ async fn until_end(
         ending = handle.ended() => ending,
     };
     tracing::info!("stopping");
-    drop(control);
     handle.stop().await;
+    // Who asks meanwhile is told that it has stopped, rather than that none runs.
+    drop(control);
     match ending {
         Ending::Stopped => Ok(()),
         Ending::StorageLost => Err(Failure::StorageLost),

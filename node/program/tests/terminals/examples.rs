@@ -61,16 +61,10 @@ fn on_free_ports(lines: Vec<String>) -> Vec<String> {
 /// Waits until the node in `folder` answers.
 fn wait_until_it_runs(root: &Path, folder: &str, node: &mut Child) {
     let status = format!("orrery-node --dir {folder} status");
-    let socket = root.join(folder).join("control.sock");
     let start = Instant::now();
     loop {
         let ended = node.try_wait().expect("it can be asked");
         assert!(ended.is_none(), "{folder} ended: {ended:?}");
-        // Without a node that answers, `status` uses the folder itself, and the node could not.
-        if !socket.exists() && start.elapsed() < Duration::from_mins(1) {
-            std::thread::yield_now();
-            continue;
-        }
         let output = shell(root, &status).output().expect("it runs");
         if String::from_utf8_lossy(&output.stdout).contains("yes, for ") {
             return;
@@ -109,6 +103,50 @@ fn the_first_example_of_the_help_brings_a_post_from_one_node_to_another() {
     let printed = play(root.path(), &lines);
     let timeline = printed.last().expect("it is the last line");
     assert!(timeline.contains("Hello, world"), "{timeline}");
+}
+
+/// The commands of the README's two terminals: those in its blocks, and those within its sentences.
+fn of_readme() -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let page = std::fs::read_to_string(path).expect("the project has one");
+    let (_, section) = page
+        .split_once("\n## The same node in two terminals\n")
+        .expect("it is there");
+    let (section, _) = section
+        .split_once("The post travelled")
+        .expect("after the commands");
+    // What is between backticks may go on in the next line.
+    let section = section.replace("```sh\n", "```").replace("```\n", "```");
+    let mut lines = Vec::new();
+    for (number, part) in section.split("```").enumerate() {
+        let commands: Vec<String> = if number % 2 == 1 {
+            part.lines().map(str::to_owned).collect()
+        } else {
+            let quoted = part.split('`').skip(1).step_by(2);
+            quoted.map(|quoted| quoted.replace('\n', " ")).collect()
+        };
+        lines.extend(
+            commands
+                .into_iter()
+                .filter(|line| line.starts_with("orrery-node ")),
+        );
+    }
+    lines
+}
+
+#[test]
+fn the_readmes_two_terminals_bring_a_post_from_one_node_to_another() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let lines = on_free_ports(of_readme());
+    assert_eq!(lines.len(), 9, "{lines:?}");
+    assert_eq!(
+        lines.iter().filter(|line| line.contains(" run ")).count(),
+        2
+    );
+    let printed = play(root.path(), &lines);
+    let timeline = printed.last().expect("it is the last line");
+    assert!(timeline.contains("Dinner at eight?"), "{timeline}");
+    assert!(timeline.contains("Alice"), "{timeline}");
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod alone;
 mod examples;
+mod starting;
 mod terminal;
 mod together;

@@ -94,3 +94,37 @@ impl Friends {
         core.swarm.behaviour_mut().denied.unblock_peer(peer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Event;
+    use crate::config::Config;
+    use crate::services::fake;
+
+    #[test]
+    fn a_friends_peer_is_never_denied_and_of_others_so_many() {
+        let (mut core, told) = fake::core(Config::default());
+        let mut friends = Friends::default();
+        let card = fake::card(1, None);
+        let of_friend = card.peer;
+        fake::friend(&mut core, card);
+        let blocked = IdentityId([7; 32]);
+        friends.deny(&mut core, blocked, [of_friend].into());
+        assert_eq!(friends.denied[&blocked], BTreeSet::new());
+        let limit = |told: Vec<Event>| {
+            let reached = |event: &&Event| matches!(event, Event::LimitReached { limit } if limit == "denied-peers");
+            told.iter().filter(reached).count()
+        };
+        for _ in 0..DENIED_MAX {
+            friends.deny(&mut core, blocked, [PeerId::random()].into());
+        }
+        assert_eq!(limit(told.take()), 0);
+        friends.deny(&mut core, blocked, [PeerId::random()].into());
+        assert_eq!(friends.denied[&blocked].len(), DENIED_MAX);
+        assert_eq!(limit(told.take()), 1);
+        // Of another identity there is room.
+        friends.deny(&mut core, IdentityId([8; 32]), [PeerId::random()].into());
+        assert_eq!(limit(told.take()), 0);
+    }
+}

@@ -61,6 +61,7 @@ impl Posts {
                 let done = Reply::Posted {
                     op: posted.op,
                     seq: posted.seq,
+                    left_out: posted.left_out,
                 };
                 answer(reply, Ok(done));
             },
@@ -114,6 +115,7 @@ impl Posts {
                     Ok(Reply::Timeline {
                         posts: shown.posts,
                         cut: shown.is_cut,
+                        unreadable: shown.unreadable,
                     }),
                 );
             },
