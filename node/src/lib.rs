@@ -45,6 +45,7 @@ pub mod revocation;
 mod scope;
 pub mod seal;
 mod services;
+mod shape;
 pub mod store;
 mod store_handle;
 pub mod sync_strategy;

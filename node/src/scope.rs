@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
+use crate::shape::has_name;
+
 /// How far an address reaches, the nearest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
@@ -24,13 +26,16 @@ impl Scope {
     /// All, the nearest first.
     pub const ALL: [Self; 3] = [Self::Machine, Self::Lan, Self::World];
 
-    /// How far `address` reaches; of a circuit, how far its relay does.
+    /// How far `address` reaches, which is no farther than the nearest of its parts, whichever of them is
+    /// dialled; of a circuit, how far its relay does.
     pub fn of(address: &Multiaddr) -> Self {
-        match address.iter().next() {
-            Some(Protocol::Ip4(ip)) => Self::of_ip(ip.into()),
-            Some(Protocol::Ip6(ip)) => Self::of_ip(ip.to_canonical()),
-            _ => Self::World,
-        }
+        let scopes = address.iter().filter_map(|part| match part {
+            Protocol::Ip4(ip) => Some(Self::of_ip(ip.into())),
+            Protocol::Ip6(ip) => Some(Self::of_ip(ip.to_canonical())),
+            // Nothing else says where a machine is.
+            _ => None,
+        });
+        scopes.min().unwrap_or(Self::World)
     }
 
     /// From how far away a peer is that is connected at `remote`. Whom a relay connects may be
@@ -53,9 +58,15 @@ impl Scope {
         }
     }
 
-    /// Whether a peer that far away may be told of `address`, and is believed if it tells of it.
+    /// Whether a peer that far away may be told of `address`.
     pub fn may_know(self, address: &Multiaddr) -> bool {
         Self::of(address) >= self
+    }
+
+    /// Whether a peer that far away may name `address` to be dialled: one that is no nearer than the peer.
+    /// Where a name leads, who named it decides, at any time.
+    pub fn may_name(self, address: &Multiaddr) -> bool {
+        self.may_know(address) && (self == Self::Machine || !has_name(address))
     }
 }
 
@@ -76,6 +87,8 @@ fn is_lan_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PEER: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 
     #[test]
     fn private_addresses_are_known_to_their_network_alone() {
@@ -114,6 +127,43 @@ mod tests {
         check("/ip6/2600:b00::1/tcp/1", Scope::World);
         check("/dns4/example.org/tcp/1", Scope::World);
         check("/memory/1", Scope::World);
+        // Whichever end of it is dialled.
+        check("/ip4/198.51.100.1/ip4/127.0.0.1/tcp/22", Scope::Machine);
+        check("/ip6zone/x/ip6/::1/tcp/22", Scope::Machine);
+        check(&format!("/p2p/{PEER}/ip4/192.168.1.1/tcp/80"), Scope::Lan);
+        check("/ip4/192.168.1.1/ip4/198.51.100.1/tcp/80", Scope::Lan);
+        let circuit = format!("/ip4/198.51.100.1/tcp/1/p2p/{PEER}/p2p-circuit");
+        check(&format!("{circuit}/ip4/192.168.1.1/tcp/80"), Scope::Lan);
+        check(&circuit, Scope::World);
+    }
+
+    #[test]
+    fn no_address_is_tried_that_is_nearer_than_who_named_it() {
+        let check = |from: Scope, text: &str, expected| {
+            let address = text.parse().expect("the test lists multiaddrs");
+            assert_eq!(from.may_name(&address), expected, "{from:?} {text}");
+        };
+        for near in [
+            "/ip4/127.0.0.1/tcp/22",
+            "/ip4/192.168.1.1/tcp/80",
+            "/ip6/::ffff:10.0.0.1/tcp/80",
+            "/ip6/fe80::1/udp/53/quic-v1",
+            &format!("/ip4/192.168.1.1/tcp/80/p2p/{PEER}/p2p-circuit"),
+            "/dns4/home.example.org/tcp/80",
+            "/ip4/198.51.100.1/ip4/127.0.0.1/tcp/22",
+            "/ip6zone/x/ip6/::1/tcp/22",
+            &format!("/p2p/{PEER}/ip4/192.168.1.1/tcp/80"),
+            "/ip4/198.51.100.1/dns4/router.lan/tcp/80",
+            &format!("/ip4/198.51.100.1/tcp/1/p2p/{PEER}/p2p-circuit/ip4/127.0.0.1/tcp/22"),
+        ] {
+            check(Scope::World, near, false);
+        }
+        check(Scope::Lan, "/ip4/127.0.0.1/tcp/22", false);
+        check(Scope::Lan, "/ip4/192.168.1.1/tcp/80", true);
+        check(Scope::Machine, "/ip4/127.0.0.1/tcp/22", true);
+        check(Scope::Machine, "/dns4/home.example.org/tcp/80", true);
+        check(Scope::World, "/ip4/198.51.100.1/tcp/1", true);
+        check(Scope::World, "/memory/1", true);
     }
 
     #[test]

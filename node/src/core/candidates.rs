@@ -14,6 +14,7 @@ use libp2p::{Multiaddr, PeerId};
 use crate::api::Event;
 use crate::outlet::Outlet;
 use crate::scope::Scope;
+use crate::shape;
 
 use super::hole_punch::SeenByTrusted;
 
@@ -119,8 +120,10 @@ impl Candidates {
         now: Instant,
     ) -> bool {
         // What is of use to peers nearby alone need not be tested by those elsewhere.
-        let is_public = Scope::of(address) == Scope::World;
-        if !is_public || address.len() > BYTES_MAX || *brought >= OF_CONNECTION_MAX {
+        let fits = Scope::of(address) == Scope::World
+            && shape::is_dialled(address)
+            && !shape::has_name(address);
+        if !fits || address.len() > BYTES_MAX || *brought >= OF_CONNECTION_MAX {
             return false;
         }
         *brought += 1;
@@ -208,7 +211,14 @@ mod tests {
             (0..10).filter(|number| candidates.admits(&peer, &mut brought, &address(*number), now));
         assert_eq!(admitted.count(), usize::from(OF_CONNECTION_MAX));
         let long = format!("/ip4/198.51.100.1/tcp/1/http-path/{}", "x".repeat(200));
-        let unfit = ["/ip4/192.168.1.2/tcp/1", "/ip4/127.0.0.1/tcp/1", &long];
+        let unfit = [
+            "/ip4/192.168.1.2/tcp/1",
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip4/198.51.100.1/ip4/127.0.0.1/tcp/22",
+            "/ip4/198.51.100.1/ip4/198.51.100.2/tcp/22",
+            "/dns4/example.org/tcp/1",
+            &long,
+        ];
         for text in unfit {
             let address = text.parse().expect("an address");
             assert!(!candidates.admits(&peer, &mut 0, &address, now), "{text}");

@@ -124,7 +124,7 @@ impl NetworkBehaviour for ScopedIdentify {
             let told =
                 view.handle_pending_outbound_connection(connection, peer, addresses, role)?;
             // Where it is not itself, it leads nobody.
-            known.extend(told.into_iter().filter(|address| from.may_know(address)));
+            known.extend(told.into_iter().filter(|address| from.may_name(address)));
         }
         Ok(known)
     }

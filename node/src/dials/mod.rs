@@ -1,8 +1,8 @@
-//! Dials whose peer and addresses others have chosen, as libp2p's behaviours make them: for look-ups, hole
-//! punches and tests of addresses.
+//! Dials whose peer and addresses others have chosen, as libp2p's behaviours make them for look-ups, hole
+//! punches and tests of addresses, and the node itself where it repeats one, or passes a relay by.
 //!
 //! Owns what such dials may cost and where they may lead: how many are under way, at how many addresses
-//! each tries, and that none of these is nearer than who named it. [`ChosenDials`] knows which dials they
+//! each tries, of which shapes, and that none of these is nearer than who named it. [`ChosenDials`] knows which dials they
 //! are, [`Allowed`] refuses single addresses. Whom the node itself dials, it has chosen and bounded by
 //! itself.
 
@@ -12,10 +12,10 @@ mod transport;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol;
 
 use crate::outlet::Outlet;
 use crate::scope::Scope;
+use crate::shape;
 
 pub use behaviour::ChosenDials;
 pub use transport::Allowed;
@@ -32,6 +32,9 @@ pub enum NotTried {
     /// There are more than are tried of one peer.
     #[error("more addresses are named than are tried")]
     TooMany,
+    /// It is made of parts that this node dials in no such order: what it leads to is not what it says.
+    #[error("the address is of no shape that is dialled for others")]
+    Shape,
 }
 
 /// What the dial that begins may try; all if nothing is said. The swarm asks its behaviours about a dial
@@ -73,7 +76,8 @@ impl Allowance {
     /// Whether the dial that has begun may try `address`.
     fn admits(&self, address: &Multiaddr) -> Result<(), NotTried> {
         let admits = match *self.lock() {
-            Some(bounds) if is_too_near(bounds.nearest, address) => Err(NotTried::TooNear),
+            Some(_) if !shape::is_dialled(address) => Err(NotTried::Shape),
+            Some(bounds) if !bounds.nearest.may_name(address) => Err(NotTried::TooNear),
             Some(bounds) if bounds.left == 0 => Err(NotTried::TooMany),
             Some(_) | None => Ok(()),
         };
@@ -90,47 +94,5 @@ impl Allowance {
 
     fn lock(&self) -> MutexGuard<'_, Option<Bounds>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Where a name leads, who named it decides, at any time.
-fn is_too_near(nearest: Scope, address: &Multiaddr) -> bool {
-    let is_name = matches!(
-        address.iter().next(),
-        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_))
-    );
-    !nearest.may_know(address) || (is_name && nearest > Scope::Machine)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_address_is_tried_that_is_nearer_than_who_named_it() {
-        let check = |nearest, text: &str, expected| {
-            let address = text.parse().expect("the test lists multiaddrs");
-            assert_eq!(
-                is_too_near(nearest, &address),
-                expected,
-                "{nearest:?} {text}"
-            );
-        };
-        for near in [
-            "/ip4/127.0.0.1/tcp/22",
-            "/ip4/192.168.1.1/tcp/80",
-            "/ip6/::ffff:10.0.0.1/tcp/80",
-            "/ip6/fe80::1/udp/53/quic-v1",
-            "/ip4/192.168.1.1/tcp/80/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN/p2p-circuit",
-            "/dns4/home.example.org/tcp/80",
-        ] {
-            check(Scope::World, near, true);
-        }
-        check(Scope::Lan, "/ip4/127.0.0.1/tcp/22", true);
-        check(Scope::Lan, "/ip4/192.168.1.1/tcp/80", false);
-        check(Scope::Machine, "/ip4/127.0.0.1/tcp/22", false);
-        check(Scope::Machine, "/dns4/home.example.org/tcp/80", false);
-        check(Scope::World, "/ip4/198.51.100.1/tcp/1", false);
-        check(Scope::World, "/memory/1", false);
     }
 }

@@ -6,6 +6,8 @@ use libp2p::Multiaddr;
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 
+use crate::shape::is_name;
+
 /// What carries a connection. Places of one kind are not taken by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Carrier {
@@ -75,9 +77,7 @@ impl Origin {
             };
         }
         let mut origin = Self::new(address, address);
-        if let Some(name @ (Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_))) =
-            address.iter().next()
-        {
+        if let Some(name) = address.iter().find(is_name) {
             origin.place = Site::Other(Multiaddr::empty().with(name.acquire()));
             origin.net = Site::Other(Multiaddr::empty());
         }
@@ -99,11 +99,13 @@ impl Origin {
         } else {
             Carrier::Stream
         };
-        let ip = there.iter().find_map(|part| match part {
+        // The last one, as libp2p's TCP has it; of the shapes that are dialled for others none has two.
+        let ips = there.iter().filter_map(|part| match part {
             Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
             Protocol::Ip6(ip) => Some(ip.to_canonical()),
             _ => None,
         });
+        let ip = ips.last();
         let (place, net) = match ip {
             Some(IpAddr::V4(ip)) => (Site::V4(ip.to_bits()), Site::V4(ip.to_bits() >> 8)),
             Some(IpAddr::V6(ip)) => (Site::V6(ip.to_bits() >> 64), Site::V6(ip.to_bits() >> 80)),
@@ -178,6 +180,10 @@ mod tests {
         ];
         assert_eq!(dialled(ip), dialled(port));
         assert_eq!(dialled(ip), origin(ip, ip));
+        for before in ["/ip4/9.9.9.9", "/ip4/9.8.9.9"] {
+            assert_eq!(dialled(&format!("{before}{ip}")), dialled(ip));
+            assert_eq!(dialled(&format!("{before}{name}")), dialled(name));
+        }
         let [one, other] = [dialled(name), dialled("/dns4/b.org/tcp/1")];
         assert!(one.place != other.place && one.net == other.net);
         assert_eq!(one, dialled("/dns4/a.org/tcp/2"));

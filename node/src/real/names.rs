@@ -8,8 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
-use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, Transport};
+
+use crate::shape::has_name;
 
 /// Refuses to dial addresses with names in them. Never gives a connection of type `S`.
 pub struct NoNames<S> {
@@ -50,11 +51,7 @@ impl<S> Transport for NoNames<S> {
         address: Multiaddr,
         _: DialOpts,
     ) -> Result<Self::Dial, TransportError<io::Error>> {
-        let has_name = matches!(
-            address.iter().next(),
-            Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_))
-        );
-        if !has_name {
+        if !has_name(&address) {
             return Err(TransportError::MultiaddrNotSupported(address));
         }
         Ok(ready(Err(io::Error::other(format!(

@@ -2,7 +2,8 @@
 //!
 //! libp2p lets its listeners share their ports, because dials that punch holes go out of them. Of two
 //! programs of one user that listen on one port, either then gets the connections that are meant for
-//! the other. So a port is asked for without sharing first. Owns that question; all else is libp2p's.
+//! the other. So a port is asked for without sharing first. And libp2p dials the end of an address, whatever
+//! stands before it; here all of it is read. Owns these questions; all else is libp2p's.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +14,8 @@ use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEve
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, Transport, tcp};
 use socket2::{Domain, Protocol as Carrier, Socket, Type};
+
+use crate::shape::is_tcp;
 
 /// libp2p's TCP, which listens on no port of another program's.
 pub struct OwnPorts {
@@ -68,6 +71,10 @@ impl Transport for OwnPorts {
         address: Multiaddr,
         options: DialOpts,
     ) -> Result<Self::Dial, TransportError<io::Error>> {
+        // libp2p reads an address from its end, and ignores what stands before.
+        if !is_tcp(&address) {
+            return Err(TransportError::MultiaddrNotSupported(address));
+        }
         self.tcp.dial(address, options)
     }
 
@@ -117,6 +124,8 @@ fn is_free(address: SocketAddr) -> io::Result<()> {
 mod tests {
     use super::*;
     use futures::future::poll_fn;
+    use libp2p::core::Endpoint;
+    use libp2p::core::transport::PortUse;
 
     fn tcp() -> OwnPorts {
         OwnPorts::new(tcp::Config::default())
@@ -157,6 +166,29 @@ mod tests {
         while second.listening.iter().any(|(id, _)| *id == listener) {
             event(&mut second).await;
         }
+    }
+
+    #[tokio::test]
+    async fn no_address_is_dialled_by_its_end_alone() {
+        let (mut here, mut tcp) = (tcp(), tcp());
+        listen(&mut here, "/ip4/127.0.0.1/tcp/0").expect("any port is free");
+        let TransportEvent::NewAddress { listen_addr, .. } = event(&mut here).await else {
+            panic!("the first thing told is the address");
+        };
+        let mut dials = |address: &str| {
+            let options = DialOpts {
+                role: Endpoint::Dialer,
+                port_use: PortUse::New,
+            };
+            tcp.dial(address.parse().expect("a multiaddr"), options)
+                .is_ok()
+        };
+        let peer = "/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+        for before in ["/ip4/198.51.100.1", "/ip6zone/x", peer] {
+            assert!(!dials(&format!("{before}{listen_addr}")), "{before}");
+        }
+        assert!(dials(&listen_addr.to_string()));
+        assert!(dials(&format!("{listen_addr}{peer}")));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::network::LocalSocket;
 use super::packet::{Neighbour, Packet, answer, question, service_answer};
+use crate::shape::is_direct;
 
 /// The second question comes twice so long after the first; the pause doubles until it
 /// would be as long as the usual one, as with libp2p-mdns.
@@ -188,16 +189,16 @@ impl Interface {
 }
 
 /// Has `address` lead to `ip`, from which it was told: a machine need not know by which of
-/// its addresses others see it, and nobody can send us elsewhere. False if it names no IP.
+/// its addresses others see it, and nobody can send us elsewhere. False if it names no IP, or more than
+/// a port there.
 fn seen_at(address: &mut Multiaddr, ip: IpAddr) -> bool {
     let same_family = match address.iter().next() {
         Some(Protocol::Ip4(_)) => ip.is_ipv4(),
         Some(Protocol::Ip6(_)) => ip.is_ipv6(),
         _ => false,
     };
-    let seen = address
-        .replace(0, |_| Some(ip.into()))
-        .filter(|_| same_family);
+    let fits = same_family && is_direct(address);
+    let seen = address.replace(0, |_| Some(ip.into())).filter(|_| fits);
     match seen {
         Some(seen) => {
             *address = seen;
@@ -274,6 +275,9 @@ mod tests {
         );
         check("/ip6/::1/tcp/1", None);
         check("/dns4/example.org/tcp/1", None);
+        check("/ip4/10.0.0.1/ip4/127.0.0.1/tcp/22", None);
+        check("/ip4/10.0.0.1/dns4/router.lan/tcp/80", None);
+        check("/ip4/10.0.0.1/tcp/1/p2p-circuit", None);
     }
 
     #[test]

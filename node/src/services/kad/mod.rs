@@ -20,6 +20,7 @@ use crate::core::Core;
 use crate::core::signal::Signal;
 use crate::kad::{Bounds, Kademlia, Kept, Noted};
 use crate::scope::Scope;
+use crate::shape::is_dialled;
 use crate::wall_clock::wall_clock_ms;
 
 use super::Service;
@@ -191,12 +192,12 @@ fn enter(core: &mut Core, peer: PeerId, connection: ConnectionId, info: &identif
 
 /// Addresses of a peer that others can be told of, the farthest of whom is so far away. A private one is
 /// of use to those alone who are in its network, and one that comes from elsewhere leads to somebody
-/// else.
+/// else, as a name may do at any time.
 fn reachable(farthest: Scope, info: &identify::Info) -> Vec<Multiaddr> {
     let told: Vec<_> = info
         .listen_addrs
         .iter()
-        .filter(|address| farthest.may_know(address))
+        .filter(|address| farthest.may_name(address) && is_dialled(address))
         .cloned()
         .collect();
     fitting(&told)

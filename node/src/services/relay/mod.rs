@@ -29,6 +29,8 @@ use crate::relay::terms::{RelayLoad, TERMS_PROTOCOL};
 use crate::relay::{
     AdmissionPolicy, AutoRelay, CircuitDenial, CircuitEnd, Ended, ReservationEnd, Terms,
 };
+use crate::scope::Scope;
+use crate::shape::is_dialled;
 
 use super::Service;
 use serving::Granted;
@@ -216,10 +218,11 @@ impl Relays {
         if !core.context.config.relay_client.enabled || self.circuits.contains_key(&connection) {
             return;
         }
+        let from = core.links.scope_of(connection);
         let address = self
             .dialled
             .get(&connection)
-            .or_else(|| info.listen_addrs.iter().find(|told| !is_circuit(told)))
+            .or_else(|| told_by(from?, &info.listen_addrs))
             .map(without_peer);
         match address {
             Some(address) if info.protocols.contains(&HOP_PROTOCOL_NAME) => {
@@ -448,6 +451,13 @@ fn circuits_to(core: &Core, peer: PeerId) -> Vec<Multiaddr> {
         .collect()
 }
 
+/// Where a relay that has dialled us, from so far away, says that it listens: libp2p dials that if the relay
+/// has gone before it is asked.
+fn told_by(from: Scope, told: &[Multiaddr]) -> Option<&Multiaddr> {
+    let fits = |told: &&Multiaddr| !is_circuit(told) && is_dialled(told) && from.may_name(told);
+    told.iter().find(fits)
+}
+
 /// An address without the peer at its end.
 fn without_peer(address: &Multiaddr) -> Multiaddr {
     let mut address = address.clone();
@@ -501,6 +511,22 @@ mod tests {
         };
         check(false, Miss::Off);
         check(true, Miss::NoAddress);
+    }
+
+    #[test]
+    fn a_relay_that_has_dialled_us_names_no_address_nearer_than_it_is() {
+        let told = [
+            "/ip4/198.51.100.1/ip4/127.0.0.1/tcp/22",
+            "/dns4/router.example.org/tcp/80",
+            "/ip4/127.0.0.1/tcp/22",
+            "/ip4/192.168.1.1/tcp/80",
+            "/ip4/198.51.100.1/tcp/4150",
+        ]
+        .map(fake::address);
+        assert_eq!(told_by(Scope::World, &told), Some(&told[4]));
+        assert_eq!(told_by(Scope::World, &told[..4]), None);
+        assert_eq!(told_by(Scope::Lan, &told), Some(&told[3]));
+        assert_eq!(told_by(Scope::Machine, &told[2..]), Some(&told[2]));
     }
 
     #[test]
