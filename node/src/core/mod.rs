@@ -43,6 +43,7 @@ use crate::entry::{Acquaintances, Anybodys, NoPlace};
 use crate::identity::IdentityId;
 use crate::peer_names::PeerNames;
 use crate::protocol::{Context, Reason};
+use crate::scope::Scope;
 use crate::store::{Store, StoreError};
 
 use behaviour::NodeBehaviour;
@@ -86,6 +87,8 @@ pub enum ChosenBy {
     Us,
     /// Others, by what they have said. There the other end says first who it is.
     Others,
+    /// The same, those on the local network, by what they announce there.
+    Neighbours,
 }
 
 /// What services share.
@@ -142,17 +145,20 @@ impl Core {
     }
 
     /// Dials a peer that was chosen `by` the node itself, or by others, as those are whom behaviours of
-    /// libp2p dial.
+    /// libp2p dial: within the same bounds.
     ///
     /// # Errors
     /// As the swarm's.
     pub fn dial(&mut self, options: DialOpts, by: ChosenBy) -> Result<(), DialError> {
         let (connection, peer) = (options.connection_id(), options.get_peer_id());
-        if by == ChosenBy::Us {
-            self.swarm.behaviour_mut().limits.wants(connection);
+        let behaviour = self.swarm.behaviour_mut();
+        match by {
+            ChosenBy::Us => behaviour.limits.wants(connection),
+            ChosenBy::Others => behaviour.chosen(connection, None),
+            ChosenBy::Neighbours => behaviour.chosen(connection, Some(Scope::Lan)),
         }
         let dialled = self.swarm.dial(options);
-        if by == ChosenBy::Others {
+        if by != ChosenBy::Us {
             return dialled;
         }
         match (&dialled, peer) {

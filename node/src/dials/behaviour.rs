@@ -1,8 +1,9 @@
 //! All behaviours, with bounds on what they dial.
 //!
-//! Owns which dials under way are theirs, and from how far away peers are connected. Looked at by libp2p's
-//! own behaviour, one dial counts as one for as long as its addresses last; so these have shares of the
-//! places of dials, of which the node's own keep a part, and few addresses each.
+//! Owns which dials under way are theirs, or were chosen by others in another way, and from how far away
+//! peers are connected. Looked at by libp2p's own behaviour, one dial counts as one for as long as its
+//! addresses last; so these have shares of the places of dials, of which the node's own keep a part, and few
+//! addresses each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
@@ -38,22 +39,30 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 #[error("too many dials are under way that others have chosen")]
 pub struct TooMany;
 
-/// A dial that a behaviour has begun.
+/// A dial that a behaviour has begun, or the node for others.
 struct Dial {
     peer: Option<PeerId>,
-    /// Whether the peer was connected already.
-    connected: bool,
+    /// Whether it is known how far away who named the addresses is: the peer, which was connected already,
+    /// or its neighbours.
+    placed: bool,
+}
+
+/// What the swarm is about to dial for others.
+struct Asked {
+    id: ConnectionId,
+    /// How near it may lead, unless that is told by how far away the peer is.
+    nearest: Option<Scope>,
 }
 
 /// Behaviours that dial within bounds.
 pub struct ChosenDials<B> {
     behaviours: B,
     allowance: Allowance,
-    /// Dials under way of peers that are connected, and of others; friends and known nodes aside.
-    share_of_connected: usize,
+    /// Dials under way where it is known how far away who named the addresses is, and of others; friends and
+    /// known nodes aside.
+    share_of_placed: usize,
     share_of_others: usize,
-    /// What the swarm is about to dial for a behaviour.
-    asked: Option<ConnectionId>,
+    asked: Option<Asked>,
     dials: BTreeMap<ConnectionId, Dial>,
     /// From how far away peers are connected, none of them without a connection.
     scopes: BTreeMap<PeerId, BTreeMap<ConnectionId, Scope>>,
@@ -70,7 +79,7 @@ impl<B> ChosenDials<B> {
         Self {
             behaviours,
             allowance,
-            share_of_connected: (max / 4).max(1),
+            share_of_placed: (max / 4).max(1),
             share_of_others: (max / 2).max(1),
             asked: None,
             dials: BTreeMap::new(),
@@ -90,24 +99,34 @@ impl<B> ChosenDials<B> {
         }
     }
 
-    /// Takes in a dial of a behaviour, if there is a place for it: of its addresses, how near they may lead,
-    /// and how many of them are tried.
+    /// The node is about to dial `connection` for others; its addresses may lead as near as `nearest`, or
+    /// as the peer is.
+    pub fn chosen(&mut self, connection: ConnectionId, nearest: Option<Scope>) {
+        self.asked = Some(Asked {
+            id: connection,
+            nearest,
+        });
+    }
+
+    /// Takes in a dial for others, if there is a place for it: of its addresses, how near they may lead, and
+    /// how many of them are tried.
     fn begin(
         &mut self,
-        id: ConnectionId,
+        Asked { id, nearest }: Asked,
         peer: Option<PeerId>,
     ) -> Result<(Scope, usize), ConnectionDenied> {
         let scopes = peer.and_then(|peer| self.scopes.get(&peer));
-        let nearest = scopes.and_then(|scopes| scopes.values().min().copied());
-        let connected = nearest.is_some();
+        let of_peer = || scopes.and_then(|scopes| scopes.values().min().copied());
+        let nearest = nearest.or_else(of_peer);
+        let placed = nearest.is_some();
         let same_peer = |dial: &&Dial| peer.is_some() && dial.peer == peer;
         let of_peer = self.dials.values().filter(same_peer).count();
         let is_other = |dial: &&Dial| {
             let trusted = dial.peer.is_some_and(|peer| self.trusted.contains(&peer));
-            dial.connected == connected && !trusted
+            dial.placed == placed && !trusted
         };
-        let share = if connected {
-            self.share_of_connected
+        let share = if placed {
+            self.share_of_placed
         } else {
             self.share_of_others
         };
@@ -117,7 +136,7 @@ impl<B> ChosenDials<B> {
             self.tell();
             return Err(ConnectionDenied::new(TooMany));
         }
-        self.dials.insert(id, Dial { peer, connected });
+        self.dials.insert(id, Dial { peer, placed });
         Ok(match nearest {
             Some(nearest) => (nearest, OF_CONNECTED_MAX),
             // Who named an address is known where it was named.
@@ -188,8 +207,8 @@ impl<B: NetworkBehaviour> NetworkBehaviour for ChosenDials<B> {
         addresses: &[Multiaddr],
         role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        let is_chosen = self.asked.take() == Some(id);
-        let bounds = is_chosen.then(|| self.begin(id, peer)).transpose()?;
+        let asked = self.asked.take().filter(|asked| asked.id == id);
+        let bounds = asked.map(|asked| self.begin(asked, peer)).transpose()?;
         let mut known = self
             .behaviours
             .handle_pending_outbound_connection(id, peer, addresses, role)?;
@@ -226,7 +245,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for ChosenDials<B> {
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         let polled = self.behaviours.poll(cx);
         if let Poll::Ready(ToSwarm::Dial { opts }) = &polled {
-            self.asked = Some(opts.connection_id());
+            self.chosen(opts.connection_id(), None);
         }
         polled
     }
@@ -254,7 +273,9 @@ mod tests {
     use libp2p::swarm::{self, DialError, Swarm, THandler, dummy};
 
     use super::*;
+    use crate::config::Connections;
     use crate::dials::Allowed;
+    use crate::entry::{Limits, Served};
     use crate::environment::Observer;
 
     const MAX: u32 = 64;
@@ -349,8 +370,16 @@ mod tests {
         }
     }
 
+    /// With the limits of all dials.
+    #[derive(NetworkBehaviour)]
+    #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
+    struct Limited {
+        limits: Limits,
+        obeys: Obeys,
+    }
+
     struct World {
-        swarm: Swarm<ChosenDials<Obeys>>,
+        swarm: Swarm<ChosenDials<Limited>>,
         tried: Silent,
         next: usize,
     }
@@ -362,7 +391,15 @@ mod tests {
             let allowance = Allowance::new(outlet.clone());
             let tried = Silent::default();
             let transport = Allowed::new(tried.clone(), allowance.clone()).boxed();
-            let behaviour = ChosenDials::new(Obeys::default(), allowance, MAX, outlet);
+            let settings = Connections {
+                max_pending_outgoing: MAX,
+                ..Connections::default()
+            };
+            let limited = Limited {
+                limits: Limits::new(&settings, Served::default(), outlet.clone()),
+                obeys: Obeys::default(),
+            };
+            let behaviour = ChosenDials::new(limited, allowance, MAX, outlet);
             let config = swarm::Config::with_executor(|_| {});
             Self {
                 swarm: Swarm::new(transport, behaviour, us, config),
@@ -399,7 +436,7 @@ mod tests {
                 .condition(PeerCondition::Always)
                 .addresses(addresses)
                 .build();
-            self.swarm.behaviour_mut().0.push_back(dial);
+            self.swarm.behaviour_mut().obeys.0.push_back(dial);
             block_on(async { while futures::poll!(self.swarm.next()).is_ready() {} });
             self.tried.0.load(Ordering::Relaxed) - before
         }
@@ -454,7 +491,9 @@ mod tests {
         assert_eq!(begun(&mut world, true), 16);
         assert_eq!(begun(&mut world, false), 32);
         let friend = PeerId::random();
-        world.swarm.behaviour_mut().trusts(friend, true);
+        let behaviour = world.swarm.behaviour_mut();
+        behaviour.trusts(friend, true);
+        behaviour.limits.bypass_peer_id(&friend);
         let tried = (0..2 * OF_PEER_MAX).filter(|_| world.dials(friend, at()) == 1);
         assert_eq!(tried.count(), OF_PEER_MAX);
         let ours = DialOpts::peer_id(PeerId::random()).addresses(at());

@@ -328,6 +328,7 @@ mod tests {
     use std::io;
 
     use libp2p::core::transport::TransportError;
+    use libp2p::swarm::dial_opts::DialOpts;
     use libp2p::swarm::{DialFailure, FromSwarm, NetworkBehaviour};
 
     use super::*;
@@ -377,7 +378,14 @@ mod tests {
     /// own, and all.
     fn spoils(by: ChosenBy) -> (usize, u32) {
         let (mut core, _) = fake::core(Config::default());
-        let (peer, connection) = (PeerId::random(), ConnectionId::new_unchecked(1));
+        is_spoilt(&mut core, by, 1);
+        let protocol = core.swarm.behaviour_mut().protocol.as_mut();
+        let ours = protocol.expect("feeds are on").own_dials();
+        (ours, fake::dials(&core))
+    }
+
+    fn is_spoilt(core: &mut Core, by: ChosenBy, number: usize) {
+        let (peer, connection) = (PeerId::random(), ConnectionId::new_unchecked(number));
         let behaviours = core.swarm.behaviour_mut();
         if by == ChosenBy::Us {
             let protocol = behaviours.protocol.as_mut();
@@ -397,10 +405,21 @@ mod tests {
             peer: Some(peer),
             error,
         };
-        Connections::default().on_signal(&mut core, &ended);
-        let protocol = core.swarm.behaviour_mut().protocol.as_mut();
-        let ours = protocol.expect("feeds are on").own_dials();
-        (ours, fake::dials(&core))
+        Connections::default().on_signal(core, &ended);
+    }
+
+    #[test]
+    fn whoever_spoils_its_handshake_gets_no_place_beside_those_for_others() {
+        let (mut core, _) = fake::core(Config::default());
+        let max = core.context.config.connections.max_pending_outgoing;
+        for number in 0..2 * max {
+            is_spoilt(&mut core, ChosenBy::Others, 1_000_000 + number as usize);
+        }
+        assert_eq!(fake::dials(&core), max / 2);
+        let ours = DialOpts::peer_id(PeerId::random())
+            .addresses(vec![fake::address("/ip4/192.0.2.7/tcp/4150")]);
+        let dialled = core.dial(ours.build(), ChosenBy::Us);
+        assert!(dialled.is_ok(), "{dialled:?}");
     }
 
     #[test]
@@ -433,6 +452,8 @@ mod tests {
         let late = Instant::now() + Duration::from_hours(1);
         let kept = std::iter::from_fn(|| connections.timers.take_due(late));
         assert_eq!(kept.count(), 2);
+        let counted = core.context.outlet.counters();
+        assert_eq!(counted["dial-backs-surplus"], 47);
         for number in 2..=50 {
             connections.on_signal(&mut core, &closed(peer, number));
         }

@@ -18,6 +18,7 @@ use crate::core::signal::{Signal, Whereabouts};
 use crate::core::{ChosenBy, Core};
 use crate::discovery::local::{Seen, stock};
 use crate::identity::IdentityId;
+use crate::shape::is_direct;
 
 use super::Service;
 
@@ -88,7 +89,9 @@ impl Mdns {
             Seen::Discovered(found) => {
                 let mut peers = BTreeSet::new();
                 let mut full = false;
-                for (peer, address) in found {
+                // libp2p-mdns replaces the first part of what is announced, and no other.
+                let direct = found.into_iter().filter(|(_, at)| is_direct(at));
+                for (peer, address) in direct {
                     let friends = &core.friends;
                     let is_friend = |peer: &PeerId| friends.has_peer(peer);
                     match core.neighbours.add(peer, address.clone(), is_friend) {
@@ -201,7 +204,7 @@ impl Mdns {
             .allocate_new_port()
             .addresses(addresses)
             .build();
-        self.dial(core, peer, options, ChosenBy::Others);
+        self.dial(core, peer, options, ChosenBy::Neighbours);
     }
 
     fn dial(&mut self, core: &mut Core, peer: PeerId, options: DialOpts, by: ChosenBy) {
@@ -218,7 +221,10 @@ impl Mdns {
             }
             Err(DialError::DialPeerConditionFalse(_)) => {}
             // The swarm makes no event of a dial that it refuses at once.
-            Err(error) => core.dial_failed(Some(peer), error),
+            Err(error) => {
+                dials.pause = Some(now + core.context.config.dial.backoff_first.get());
+                core.dial_failed(Some(peer), error);
+            }
         }
     }
 
@@ -344,13 +350,7 @@ mod tests {
         let at = fake::address("/ip4/192.168.1.7/tcp/4150");
         for (number, (peer, own_dials)) in [(PeerId::random(), 0), (friend, 1)].iter().enumerate() {
             if own_dials == &0 {
-                let address = fake::address("/ip4/192.0.2.7/tcp/1/p2p-circuit");
-                let circuit = ConnectedPoint::Listener {
-                    local_addr: address.clone(),
-                    send_back_addr: address,
-                };
-                let connection = ConnectionId::new_unchecked(number);
-                core.links.add(connection, Link::new(*peer, &circuit));
+                circuit(&mut core, *peer, number);
             }
             let found = vec![(*peer, at.clone())];
             Mdns::default().on_neighbours(&mut core, Seen::Discovered(found));
@@ -359,6 +359,54 @@ mod tests {
             let ours = protocol.expect("feeds are on").own_dials();
             assert_eq!(ours, *own_dials);
         }
+    }
+
+    /// A relay connects us with `peer`.
+    fn circuit(core: &mut Core, peer: PeerId, number: usize) {
+        let address = fake::address("/ip4/192.0.2.7/tcp/1/p2p-circuit");
+        let circuit = ConnectedPoint::Listener {
+            local_addr: address.clone(),
+            send_back_addr: address,
+        };
+        let connection = ConnectionId::new_unchecked(number);
+        core.links.add(connection, Link::new(peer, &circuit));
+    }
+
+    #[test]
+    fn whom_a_crowd_of_circuits_announces_takes_a_share_of_all_dials() {
+        let (mut core, _) = fake::core(Config::default());
+        let max = core.context.config.connections.max_pending_outgoing;
+        let mut mdns = Mdns::default();
+        for number in 0..2 * max {
+            let peer = PeerId::random();
+            circuit(&mut core, peer, number as usize);
+            let at = fake::address("/ip4/192.168.1.7/tcp/4150");
+            for _ in 0..2 {
+                let found = vec![(peer, at.clone())];
+                mdns.on_neighbours(&mut core, Seen::Discovered(found));
+            }
+        }
+        assert_eq!(fake::dials(&core), max / 4);
+        let ours = DialOpts::peer_id(PeerId::random()).addresses(vec![fake::address("/memory/1")]);
+        let dialled = core.dial(ours.build(), ChosenBy::Us);
+        assert!(dialled.is_ok(), "{dialled:?}");
+    }
+
+    #[test]
+    fn nothing_that_is_announced_leads_elsewhere_by_its_end() {
+        let (mut core, told) = fake::core(Config::default());
+        let friend = friend_to_dial(&mut core);
+        for at in [
+            "/ip4/192.168.1.7/ip4/127.0.0.1/tcp/22",
+            "/ip4/192.168.1.7/dns4/router.lan/tcp/80",
+            "/dns4/router.lan/tcp/80",
+        ] {
+            let found = vec![(friend, fake::address(at))];
+            Mdns::default().on_neighbours(&mut core, Seen::Discovered(found));
+        }
+        assert_eq!(core.neighbours.of(&friend), Vec::<Multiaddr>::new());
+        assert_eq!(fake::dials(&core), 0);
+        assert!(told.take().is_empty());
     }
 
     #[test]
