@@ -50,6 +50,14 @@ impl<K: Clone + Ord> WindowCounts<K> {
         admits
     }
 
+    /// How many have come of `key` in its period.
+    pub fn of(&self, key: &K, now: Instant) -> u32 {
+        let window = self.windows.get(key);
+        let lasts =
+            |(begun, _): &&(Instant, u32)| now.saturating_duration_since(*begun) < self.period;
+        window.filter(lasts).map_or(0, |(_, count)| *count)
+    }
+
     /// Forgets what came from `key`.
     pub fn forget(&mut self, key: &K) {
         self.windows.remove(key);

@@ -211,6 +211,9 @@ impl Core {
         if let Some(local) = behaviour.local.as_mut() {
             local.trusts(peer, true);
         }
+        if let Some(kad) = behaviour.kad.as_mut() {
+            kad.trusts(peer, true);
+        }
         if let Some(protocol) = behaviour.protocol.as_mut() {
             protocol.wants(peer, true);
             for connection in self.links.unproved(&peer) {
@@ -231,6 +234,9 @@ impl Core {
         }
         if let Some(local) = behaviour.local.as_mut() {
             local.trusts(*peer, false);
+        }
+        if let Some(kad) = behaviour.kad.as_mut() {
+            kad.trusts(*peer, false);
         }
         if let Some(protocol) = behaviour.protocol.as_mut() {
             protocol.wants(*peer, false);

@@ -20,17 +20,17 @@
 //! cannot be dialled and does not refuse either would hold up a query for as long as nothing
 //! else happens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures_timer::Delay;
 use libp2p::core::ConnectedPoint;
-use libp2p::kad::{self, InboundRequest, ProviderRecord, Record};
+use libp2p::kad::{self, ProviderRecord, Record};
 use libp2p::swarm::{
-    CloseConnection, ConnectionId, FromSwarm, NetworkBehaviour, THandlerInEvent, THandlerOutEvent,
-    ToSwarm,
+    CloseConnection, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
 
@@ -39,7 +39,7 @@ use super::address_record::RecordError;
 use super::keep::{Bounds, Kept, Records};
 use super::own_addresses::OwnAddresses;
 use super::providers::{Noted, Providers};
-use super::requests::Requests;
+use super::requests::{Requests, Verdict};
 use crate::api::Event;
 use crate::card::CARD_ADDRESSES_MAX;
 use crate::entry::Site;
@@ -47,6 +47,7 @@ use crate::forward::forward_to;
 use crate::identity::IdentityId;
 use crate::outlet::Outlet;
 use crate::scope::Scope;
+use crate::shape::is_dialled;
 
 /// A connection used within this time may be waiting for an answer, and stays.
 const UNUSED: Duration = Duration::from_secs(5);
@@ -57,8 +58,28 @@ const WATCH: Duration = Duration::from_secs(1);
 /// Addresses of one peer that one answer may name: what a node tells of itself.
 const NAMED_MAX: usize = CARD_ADDRESSES_MAX;
 
-/// What a peer says to a question of Kademlia's, among others.
+/// What a peer asks of Kademlia, and says to a question of its.
 type Said = THandlerOutEvent<Kademlia>;
+/// What Kademlia has a connection do.
+type Tells = THandlerInEvent<Kademlia>;
+
+/// Whether that is a request.
+fn is_request(said: &Said) -> bool {
+    match said {
+        Said::FindNodeReq { .. }
+        | Said::GetProvidersReq { .. }
+        | Said::AddProvider { .. }
+        | Said::GetRecord { .. }
+        | Said::PutRecord { .. } => true,
+        Said::ProtocolConfirmed { .. }
+        | Said::ProtocolNotSupported { .. }
+        | Said::FindNodeRes { .. }
+        | Said::GetProvidersRes { .. }
+        | Said::QueryError { .. }
+        | Said::GetRecordRes { .. }
+        | Said::PutRecordRes { .. } => false,
+    }
+}
 
 /// Leaves of what a peer names to be dialled, from how far away it is, a few addresses of each other peer,
 /// none nearer than that.
@@ -76,39 +97,23 @@ fn keep_fitting(said: &mut Said, from: Scope) {
         _ => return,
     };
     for named in closer.iter_mut().chain(providers.into_iter().flatten()) {
-        named.multiaddrs.retain(|address| from.may_know(address));
+        named
+            .multiaddrs
+            .retain(|address| from.may_name(address) && is_dialled(address));
         named.multiaddrs.truncate(NAMED_MAX);
     }
 }
 
 /// The bound that is told when a peer asks too often.
 const LIMIT: &str = "kad-requests";
+/// The counter of records that were left out because others at their sender's site have asked too much.
+const LEFT_OUT: &str = "kad-requests-left-out";
 
 /// A connection that Kademlia has dialled.
 #[derive(Debug, Clone, Copy)]
 struct Dialled {
     peer: PeerId,
     used: Instant,
-}
-
-/// Who has said something of which not all that follows has been taken: libp2p does not tell of every
-/// request whose it is. As a rule the swarm takes all before it hands on anything else.
-#[derive(Debug, Clone, Copy)]
-enum Spoke {
-    Silence,
-    One(PeerId, ConnectionId),
-    Several,
-}
-
-impl Spoke {
-    /// The same, and then a peer over a connection.
-    fn and(self, peer: PeerId, id: ConnectionId) -> Self {
-        match self {
-            Self::Silence => Self::One(peer, id),
-            Self::One(_, before) if before == id => self,
-            Self::One(..) | Self::Several => Self::Several,
-        }
-    }
 }
 
 /// Kademlia, and the connections that it has dialled.
@@ -129,7 +134,9 @@ pub struct Bounded {
     records: Records,
     /// How often peers ask.
     requests: Requests,
-    spoke: Spoke,
+    /// Connections that end because of that, and what is to be done.
+    closing: BTreeSet<ConnectionId>,
+    to_do: VecDeque<ToSwarm<kad::Event, Tells>>,
     outlet: Outlet,
     alarm: Option<Delay>,
     /// When to look at the times of queries, while there are any.
@@ -151,7 +158,8 @@ impl Bounded {
             providers,
             records: Records::default(),
             requests: Requests::default(),
-            spoke: Spoke::Silence,
+            closing: BTreeSet::new(),
+            to_do: VecDeque::new(),
             outlet,
             alarm: None,
             watch: None,
@@ -198,26 +206,47 @@ impl Bounded {
             .keep(store, us, record, farthest, now_ms, bounds)
     }
 
-    /// Whether what is asked now may be; else the connection on which it is.
-    fn admits_request(&mut self, asked: &InboundRequest) -> Result<(), (PeerId, ConnectionId)> {
-        let (peer, connection) = match (asked, self.spoke) {
-            (
-                InboundRequest::PutRecord {
-                    source, connection, ..
-                },
-                _,
-            ) => (*source, *connection),
-            (_, Spoke::One(peer, connection)) => (peer, connection),
-            (_, Spoke::Silence | Spoke::Several) => return Ok(()),
-        };
-        let site = self.sites.get(&connection).map(|(_, site)| site);
-        if self.requests.admits(peer, site, Instant::now()) {
-            return Ok(());
+    /// Takes `peer` for a friend or a known node, or for a stranger.
+    pub fn trusts(&mut self, peer: PeerId, trusted: bool) {
+        self.requests.trusts(peer, trusted);
+    }
+
+    /// Counts what `peer` asks over a connection; whether it is worked off. Who asks too often loses the
+    /// connection.
+    fn admits_request(&mut self, peer: PeerId, id: ConnectionId, asked: &Said) -> bool {
+        if self.closing.contains(&id) {
+            return false;
         }
-        self.outlet.emit(&Event::LimitReached {
-            limit: LIMIT.to_owned(),
-        });
-        Err((peer, connection))
+        let site = self.sites.get(&id).map(|(_, site)| site);
+        match (self.requests.admits(peer, site, Instant::now()), asked) {
+            (Verdict::Admitted, _) => true,
+            (Verdict::LeftOut, Said::PutRecord { request_id, .. }) => {
+                self.outlet.add(LEFT_OUT, 1);
+                self.to_do.push_back(ToSwarm::NotifyHandler {
+                    peer_id: peer,
+                    handler: NotifyHandler::One(id),
+                    event: Tells::Reset(*request_id),
+                });
+                false
+            }
+            (Verdict::LeftOut, Said::AddProvider { .. }) => {
+                self.outlet.add(LEFT_OUT, 1);
+                false
+            }
+            // What costs no signature is answered; a substream without an answer would stay open.
+            (Verdict::LeftOut, _) => true,
+            (Verdict::TooMany, _) => {
+                self.closing.insert(id);
+                self.to_do.push_back(ToSwarm::CloseConnection {
+                    peer_id: peer,
+                    connection: CloseConnection::One(id),
+                });
+                self.outlet.emit(&Event::LimitReached {
+                    limit: LIMIT.to_owned(),
+                });
+                false
+            }
+        }
     }
 
     /// How far away the farthest of all peers is.
@@ -341,6 +370,7 @@ impl NetworkBehaviour for Bounded {
                 self.dialled.remove(&down.connection_id);
                 self.scopes.remove(&down.connection_id);
                 self.sites.remove(&down.connection_id);
+                self.closing.remove(&down.connection_id);
             }
             FromSwarm::DialFailure(failed) => {
                 self.dialling.remove(&failed.connection_id);
@@ -358,12 +388,14 @@ impl NetworkBehaviour for Bounded {
         id: ConnectionId,
         mut event: THandlerOutEvent<Self>,
     ) {
+        if is_request(&event) && !self.admits_request(peer, id, &event) {
+            return;
+        }
         let from = self.scopes.get(&id).copied();
         keep_fitting(&mut event, from.unwrap_or(Scope::World));
         if let Some(dialled) = self.dialled.get_mut(&id) {
             dialled.used = Instant::now();
         }
-        self.spoke = self.spoke.and(peer, id);
         self.inner.on_connection_handler_event(peer, id, event);
         // libp2p may have entered where it has dialled the peer.
         if from.is_some_and(|from| from < self.farthest()) {
@@ -375,6 +407,9 @@ impl NetworkBehaviour for Bounded {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        if let Some(action) = self.to_do.pop_front() {
+            return Poll::Ready(action);
+        }
         if let Some((connection, peer_id)) = self.surplus(cx) {
             return Poll::Ready(ToSwarm::CloseConnection {
                 peer_id,
@@ -384,17 +419,6 @@ impl NetworkBehaviour for Bounded {
         let mut next = self.inner.poll(cx);
         while next.is_pending() && self.watches(cx) {
             next = self.inner.poll(cx);
-        }
-        if next.is_pending() {
-            self.spoke = Spoke::Silence;
-        }
-        if let Poll::Ready(ToSwarm::GenerateEvent(kad::Event::InboundRequest { request })) = &next
-            && let Err((peer_id, connection)) = self.admits_request(request)
-        {
-            return Poll::Ready(ToSwarm::CloseConnection {
-                peer_id,
-                connection: CloseConnection::One(connection),
-            });
         }
         match &next {
             Poll::Ready(ToSwarm::Dial { opts }) => {

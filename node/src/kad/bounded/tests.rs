@@ -7,13 +7,14 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::kad::store::RecordStore;
 use libp2p::kad::{KadPeer, QueryResult};
-use libp2p::swarm::behaviour::ConnectionEstablished;
+use libp2p::swarm::behaviour::{ConnectionEstablished, ExternalAddrConfirmed};
 use libp2p::swarm::{self, Swarm, SwarmEvent};
 use libp2p::{noise, yamux};
 
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 
+use super::super::requests::OF_PEER_MAX;
 use super::*;
 use crate::config::Kad;
 
@@ -112,8 +113,15 @@ fn of_whom_an_answer_names_few_addresses_are_dialled_and_none_nearer_than_who_an
     let near = ["/ip4/127.0.0.1/tcp/22", "/ip4/192.168.1.1/tcp/80"].map(address);
     let far = (1..=400).map(|port| address(&format!("/ip4/192.0.2.1/tcp/{port}")));
     let all: Vec<Multiaddr> = near.into_iter().chain(far).collect();
+    // Names lead anywhere, and some shapes elsewhere than it seems.
+    let unfit = [
+        "/dns4/router.example.org/tcp/80",
+        "/ip4/192.0.2.1/ip4/192.168.1.1/tcp/80",
+        "/ip4/192.0.2.1/dns4/router.lan/tcp/80",
+    ];
+    let named: Vec<Multiaddr> = unfit.map(address).into_iter().chain(all.clone()).collect();
     let mut dialled = |number, from: &str| {
-        let (source, named) = (PeerId::random(), PeerId::random());
+        let (source, sought) = (PeerId::random(), PeerId::random());
         let id = ConnectionId::new_unchecked(number);
         let endpoint = ConnectedPoint::Dialer {
             address: address(from),
@@ -130,18 +138,18 @@ fn of_whom_an_answer_names_few_addresses_are_dialled_and_none_nearer_than_who_an
         kad.on_swarm_event(FromSwarm::ConnectionEstablished(up));
         let table = kad.table();
         table.add_address(&source, address(from));
-        let query_id = table.get_closest_peers(named);
+        let query_id = table.get_closest_peers(sought);
         let said = Said::FindNodeRes {
             closer_peers: vec![KadPeer {
-                node_id: named,
-                multiaddrs: all.clone(),
+                node_id: sought,
+                multiaddrs: named.clone(),
                 connection_ty: kad::ConnectionType::NotConnected,
             }],
             query_id,
         };
         kad.on_connection_handler_event(source, id, said);
         let dial = ConnectionId::new_unchecked(number + 1000);
-        kad.handle_pending_outbound_connection(dial, Some(named), &[], Endpoint::Dialer)
+        kad.handle_pending_outbound_connection(dial, Some(sought), &[], Endpoint::Dialer)
             .expect("it denies nobody")
     };
     let far_away = dialled(1, "/ip4/198.51.100.1/tcp/1");
@@ -149,7 +157,113 @@ fn of_whom_an_answer_names_few_addresses_are_dialled_and_none_nearer_than_who_an
     let at_home = dialled(2, "/ip4/192.168.1.9/tcp/1");
     assert_eq!(at_home, all[1..=NAMED_MAX]);
     let here = dialled(3, "/ip4/127.0.0.1/tcp/1");
-    assert_eq!(here, all[..NAMED_MAX]);
+    assert_eq!(
+        here[..3],
+        [named[0].clone(), all[0].clone(), all[1].clone()]
+    );
+    assert_eq!(here.len(), NAMED_MAX);
+}
+
+#[tokio::test]
+async fn what_a_node_offers_names_no_private_address_once_a_peer_is_far_away() {
+    let us = PeerId::random();
+    let mut kad = super::super::tests::built(&Kad::default(), us);
+    let address = |text: &str| -> Multiaddr { text.parse().expect("the test lists addresses") };
+    let near = ["/ip4/192.168.1.2/tcp/1", "/ip4/192.168.1.2/tcp/2"].map(address);
+    let far = address("/ip4/192.0.2.1/tcp/1");
+    let come = |kad: &mut Bounded, id, from: &str| {
+        let (peer_id, connection_id) = (PeerId::random(), ConnectionId::new_unchecked(id));
+        let endpoint = ConnectedPoint::Dialer {
+            address: address(from),
+            role_override: Endpoint::Dialer,
+            port_use: PortUse::New,
+        };
+        let up = ConnectionEstablished {
+            peer_id,
+            connection_id,
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        };
+        kad.on_swarm_event(FromSwarm::ConnectionEstablished(up));
+        (peer_id, connection_id)
+    };
+    let reached = |kad: &mut Bounded, addr: &Multiaddr| {
+        let confirmed = ExternalAddrConfirmed { addr };
+        kad.on_swarm_event(FromSwarm::ExternalAddrConfirmed(confirmed));
+    };
+    let (asked, id) = come(&mut kad, 1, "/ip4/192.168.1.9/tcp/1");
+    let at = address("/ip4/192.168.1.9/tcp/1");
+    kad.table().add_address(&asked, at.clone());
+    // What the peer is told of who offers a service.
+    let offers = |kad: &mut Bounded, what: &str| {
+        let table = kad.table();
+        // It may have been taken out of the table.
+        table.add_address(&asked, at.clone());
+        let query_id = table
+            .start_providing(super::super::service_key(what))
+            .expect("there is room");
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        loop {
+            let Poll::Ready(action) = kad.poll(cx) else {
+                panic!("nothing is offered");
+            };
+            let ToSwarm::NotifyHandler { event, .. } = action else {
+                continue;
+            };
+            match event {
+                Tells::FindNodeReq { .. } => {
+                    let said = Said::FindNodeRes {
+                        closer_peers: Vec::new(),
+                        query_id,
+                    };
+                    kad.on_connection_handler_event(asked, id, said);
+                }
+                Tells::AddProvider { provider, .. } => {
+                    let mut told = provider.multiaddrs;
+                    told.sort();
+                    return told;
+                }
+                _ => {}
+            }
+        }
+    };
+    reached(&mut kad, &far);
+    reached(&mut kad, &near[0]);
+    assert_eq!(offers(&mut kad, "here"), [far.clone(), near[0].clone()]);
+    come(&mut kad, 2, "/ip4/198.51.100.1/tcp/2");
+    assert_eq!(offers(&mut kad, "far"), std::slice::from_ref(&far));
+    reached(&mut kad, &near[1]);
+    assert_eq!(offers(&mut kad, "farther"), [far]);
+}
+
+#[tokio::test]
+async fn what_libp2p_tells_nothing_of_counts_like_any_request() {
+    let us = PeerId::random();
+    let mut kad = super::super::tests::built(&Kad::default(), us);
+    let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(1));
+    let said = || Said::AddProvider {
+        key: super::super::service_key("echo"),
+        // Another than the sender: libp2p ignores it.
+        provider: KadPeer {
+            node_id: us,
+            multiaddrs: Vec::new(),
+            connection_ty: kad::ConnectionType::NotConnected,
+        },
+    };
+    let cx = &mut Context::from_waker(std::task::Waker::noop());
+    for _ in 0..OF_PEER_MAX {
+        kad.on_connection_handler_event(peer, id, said());
+    }
+    assert!(kad.poll(cx).is_pending());
+    for _ in 0..2 {
+        kad.on_connection_handler_event(peer, id, said());
+    }
+    let closes = kad.poll(cx);
+    assert!(
+        matches!(&closes, Poll::Ready(ToSwarm::CloseConnection { peer_id, .. }) if *peer_id == peer)
+    );
+    assert!(kad.poll(cx).is_pending(), "once");
 }
 
 #[tokio::test]
