@@ -2,8 +2,14 @@
 //!
 //! libp2p tells whom a circuit connects the twenty addresses of which it has heard last, whoever has seen
 //! the node there, and forgets none. So there are two of it: one hears what friends and known nodes have
-//! seen, and has all connections that come up once there is any of that; the other hears what strangers
-//! say, and has those of before. Owns which connection belongs to which; all else is libp2p's.
+//! seen, and has all circuits that come up once there is any of that; the other hears what strangers
+//! say, and has those of before.
+//!
+//! Nor does libp2p ever forget what it has tried to punch (libp2p-dcutr 0.15). So a view has a new one after
+//! so many circuits, which hears where the node is seen, and the one before the last is given up: what is
+//! open there has had the time of thousands of others. Connections that are not of its doing are known to one
+//! of their own, which hears of no circuit and holds nothing of what has ended. Owns which connection belongs
+//! to which; all else is libp2p's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +17,14 @@ use std::task::{Context, Poll};
 
 use libp2p::core::transport::PortUse;
 use libp2p::core::{Endpoint, Multiaddr};
+use libp2p::swarm::behaviour::NewExternalAddrCandidate;
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm,
 };
 use libp2p::{PeerId, dcutr};
+
+use crate::protocol::is_circuit;
 
 /// Addresses at which friends and known nodes see us; of more the oldest are forgotten.
 const SEEN_MAX: usize = 64;
@@ -47,7 +56,12 @@ impl SeenByTrusted {
     }
 }
 
-/// Whose word counts for a connection.
+/// Circuits and dials that one of libp2p's behaviours may have had until another takes its place.
+const OF_ONE_MAX: usize = 4096;
+/// Addresses that a new one hears: as many as libp2p remembers.
+const CANDIDATES_MAX: usize = 20;
+
+/// Whose word counts for a circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum View {
     /// Strangers'.
@@ -58,28 +72,105 @@ enum View {
 
 const VIEWS: [View; 2] = [View::Strangers, View::Trusted];
 
+/// To which behaviour a connection belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The one of connections that are direct without its doing.
+    Direct,
+    /// That of a view which has this number.
+    Of(View, u64),
+}
+
+/// libp2p's behaviours for one view: the present one and the one before.
+struct Generations<B> {
+    present: B,
+    before: Option<B>,
+    /// How many there were before the present one.
+    number: u64,
+    /// What the present one has had.
+    had: usize,
+    /// What has been heard, the newest last.
+    candidates: VecDeque<Multiaddr>,
+}
+
+impl<B: NetworkBehaviour> Generations<B> {
+    fn new(present: B) -> Self {
+        Self {
+            present,
+            before: None,
+            number: 0,
+            had: 0,
+            candidates: VecDeque::new(),
+        }
+    }
+
+    /// The behaviour of that number, unless it has been given up.
+    fn get(&mut self, number: u64) -> Option<&mut B> {
+        if number == self.number {
+            return Some(&mut self.present);
+        }
+        let before = self.before.as_mut();
+        before.filter(|_| number + 1 == self.number)
+    }
+
+    /// We are seen at `address`.
+    fn hears(&mut self, address: &Multiaddr) {
+        self.candidates.retain(|known| known != address);
+        if self.candidates.len() >= CANDIDATES_MAX {
+            self.candidates.pop_front();
+        }
+        self.candidates.push_back(address.clone());
+        tell(&mut self.present, address);
+    }
+
+    /// The number of the behaviour that has a circuit which comes up; another takes its place, made by
+    /// `make`, if it has had many. True if one has been given up for it.
+    fn next(&mut self, make: impl FnOnce() -> B) -> (u64, bool) {
+        let is_old = self.had >= OF_ONE_MAX;
+        if is_old {
+            let mut fresh = make();
+            for address in &self.candidates {
+                tell(&mut fresh, address);
+            }
+            self.before = Some(std::mem::replace(&mut self.present, fresh));
+            (self.number, self.had) = (self.number + 1, 0);
+        }
+        self.had += 1;
+        (self.number, is_old)
+    }
+}
+
+fn tell<B: NetworkBehaviour>(behaviour: &mut B, addr: &Multiaddr) {
+    let candidate = NewExternalAddrCandidate { addr };
+    behaviour.on_swarm_event(FromSwarm::NewExternalAddrCandidate(candidate));
+}
+
 /// DCUtR, by who has seen the node.
 pub struct HolePunch<B = dcutr::Behaviour> {
-    views: [B; VIEWS.len()],
-    /// To which of them connections belong that come up.
+    make: Box<dyn Fn() -> B + Send>,
+    direct: B,
+    views: [Generations<B>; VIEWS.len()],
+    /// To which of them circuits belong that come up.
     current: View,
-    /// To which those belong that are up, and those that they dial.
-    of: BTreeMap<ConnectionId, View>,
-    dialling: BTreeMap<ConnectionId, View>,
+    /// To which behaviour those belong that are up, and those that it dials.
+    of: BTreeMap<ConnectionId, Owner>,
+    dialling: BTreeMap<ConnectionId, Owner>,
     seen: SeenByTrusted,
 }
 
 impl HolePunch {
     /// Of the node `us`, which friends and known nodes see where `seen` says.
     pub fn new(us: PeerId, seen: SeenByTrusted) -> Self {
-        Self::of(VIEWS.map(|_| dcutr::Behaviour::new(us)), seen)
+        Self::made_by(move || dcutr::Behaviour::new(us), seen)
     }
 }
 
-impl<B> HolePunch<B> {
-    fn of(views: [B; VIEWS.len()], seen: SeenByTrusted) -> Self {
+impl<B: NetworkBehaviour> HolePunch<B> {
+    fn made_by(make: impl Fn() -> B + Send + 'static, seen: SeenByTrusted) -> Self {
         Self {
-            views,
+            direct: make(),
+            views: VIEWS.map(|_| Generations::new(make())),
+            make: Box::new(make),
             current: View::Strangers,
             of: BTreeMap::new(),
             dialling: BTreeMap::new(),
@@ -87,8 +178,41 @@ impl<B> HolePunch<B> {
         }
     }
 
-    fn view(&mut self, view: View) -> &mut B {
-        &mut self.views[view as usize]
+    /// To which behaviour a connection belongs that comes up and is none of its dials.
+    fn owner(&mut self, is_circuit: bool) -> Owner {
+        if !is_circuit {
+            return Owner::Direct;
+        }
+        let view = self.current;
+        let (number, has_changed) = self.views[view as usize].next(&*self.make);
+        if has_changed {
+            let is_kept = |owner: &Owner| match owner {
+                Owner::Of(of, old) => *of != view || old + 1 >= number,
+                Owner::Direct => true,
+            };
+            self.of.retain(|_, owner| is_kept(owner));
+            self.dialling.retain(|_, owner| is_kept(owner));
+        }
+        Owner::Of(view, number)
+    }
+
+    fn behaviour(&mut self, owner: Owner) -> Option<&mut B> {
+        match owner {
+            Owner::Direct => Some(&mut self.direct),
+            Owner::Of(view, number) => self.views[view as usize].get(number),
+        }
+    }
+
+    /// The same for a connection that comes up: that of direct ones holds nothing of one that has been
+    /// given up.
+    fn behaviour_or_direct(&mut self, owner: Owner) -> &mut B {
+        match owner {
+            Owner::Of(view, number) => {
+                let of_view = self.views[view as usize].get(number);
+                of_view.unwrap_or(&mut self.direct)
+            }
+            Owner::Direct => &mut self.direct,
+        }
     }
 }
 
@@ -103,9 +227,9 @@ impl<B: NetworkBehaviour> NetworkBehaviour for HolePunch<B> {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let view = self.current;
-        self.of.insert(connection, view);
-        self.view(view)
+        let owner = self.owner(is_circuit(local));
+        self.of.insert(connection, owner);
+        self.behaviour_or_direct(owner)
             .handle_established_inbound_connection(connection, peer, local, remote)
     }
 
@@ -118,24 +242,22 @@ impl<B: NetworkBehaviour> NetworkBehaviour for HolePunch<B> {
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let dialled = self.dialling.remove(&connection);
-        let view = dialled.unwrap_or(self.current);
-        self.of.insert(connection, view);
-        self.view(view)
+        let owner = dialled.unwrap_or_else(|| self.owner(is_circuit(address)));
+        self.of.insert(connection, owner);
+        self.behaviour_or_direct(owner)
             .handle_established_outbound_connection(connection, peer, address, role, port_use)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        let of = match &event {
+        let owner = match &event {
             FromSwarm::NewExternalAddrCandidate(new) => {
-                let trusted = self.seen.contains(new.addr);
-                if trusted {
+                let view = if self.seen.contains(new.addr) {
                     self.current = View::Trusted;
-                }
-                Some(if trusted {
                     View::Trusted
                 } else {
                     View::Strangers
-                })
+                };
+                return self.views[view as usize].hears(new.addr);
             }
             FromSwarm::ConnectionClosed(closed) => self.of.remove(&closed.connection_id),
             FromSwarm::ListenFailure(failed) => self.of.remove(&failed.connection_id),
@@ -146,8 +268,8 @@ impl<B: NetworkBehaviour> NetworkBehaviour for HolePunch<B> {
             // Nothing else is of any concern to libp2p's behaviour.
             _ => None,
         };
-        if let Some(view) = of {
-            self.view(view).on_swarm_event(event);
+        if let Some(behaviour) = owner.and_then(|owner| self.behaviour(owner)) {
+            behaviour.on_swarm_event(event);
         }
     }
 
@@ -157,9 +279,9 @@ impl<B: NetworkBehaviour> NetworkBehaviour for HolePunch<B> {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        if let Some(view) = self.of.get(&connection).copied() {
-            self.view(view)
-                .on_connection_handler_event(peer, connection, event);
+        let owner = self.of.get(&connection).copied();
+        if let Some(behaviour) = owner.and_then(|owner| self.behaviour(owner)) {
+            behaviour.on_connection_handler_event(peer, connection, event);
         }
     }
 
@@ -168,15 +290,22 @@ impl<B: NetworkBehaviour> NetworkBehaviour for HolePunch<B> {
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         for view in VIEWS {
-            let action = self.view(view).poll(cx);
-            if let Poll::Ready(ToSwarm::Dial { opts }) = &action {
-                self.dialling.insert(opts.connection_id(), view);
-            }
-            if action.is_ready() {
+            let generations = &mut self.views[view as usize];
+            let present = generations.number;
+            for number in present.saturating_sub(1)..=present {
+                let polled = generations.get(number).map(|behaviour| behaviour.poll(cx));
+                let Some(action @ Poll::Ready(_)) = polled else {
+                    continue;
+                };
+                if let Poll::Ready(ToSwarm::Dial { opts }) = &action {
+                    generations.had += usize::from(number == present);
+                    let owner = Owner::Of(view, number);
+                    self.dialling.insert(opts.connection_id(), owner);
+                }
                 return action;
             }
         }
-        Poll::Pending
+        self.direct.poll(cx)
     }
 }
 
@@ -186,15 +315,16 @@ mod tests {
     use std::convert::Infallible;
 
     use libp2p::core::ConnectedPoint;
-    use libp2p::swarm::behaviour::{ConnectionClosed, DialFailure, NewExternalAddrCandidate};
+    use libp2p::swarm::behaviour::{ConnectionClosed, DialFailure};
     use libp2p::swarm::dial_opts::DialOpts;
     use libp2p::swarm::{DialError, dummy};
 
     use super::*;
 
-    /// In place of libp2p's behaviour.
+    /// In place of libp2p's behaviour, of which so many are there.
     #[derive(Default)]
     struct Fake {
+        _alive: Arc<()>,
         heard: Vec<Multiaddr>,
         up: BTreeSet<ConnectionId>,
         failed: BTreeSet<ConnectionId>,
@@ -278,10 +408,15 @@ mod tests {
         punch.on_swarm_event(FromSwarm::NewExternalAddrCandidate(candidate));
     }
 
-    fn comes(punch: &mut HolePunch<Fake>, number: usize) {
-        let (peer, at) = (PeerId::random(), address(1));
-        let came = punch.handle_established_inbound_connection(id(number), peer, &at, &at);
+    fn comes(punch: &mut HolePunch<Fake>, id: ConnectionId, here: &Multiaddr) {
+        let (peer, there) = (PeerId::random(), address(1));
+        let came = punch.handle_established_inbound_connection(id, peer, here, &there);
         assert!(came.is_ok());
+    }
+
+    fn circuit() -> Multiaddr {
+        let relay = "/ip4/192.0.2.1/tcp/1/p2p-circuit";
+        relay.parse().expect("an address")
     }
 
     fn is_dialled(punch: &mut HolePunch<Fake>, id: ConnectionId) {
@@ -299,47 +434,94 @@ mod tests {
         }));
     }
 
+    fn closes(punch: &mut HolePunch<Fake>, connection_id: ConnectionId) {
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: address(1),
+            send_back_addr: address(1),
+        };
+        let closed = ConnectionClosed {
+            peer_id: PeerId::random(),
+            connection_id,
+            endpoint: &endpoint,
+            cause: None,
+            remaining_established: 0,
+        };
+        punch.on_swarm_event(FromSwarm::ConnectionClosed(closed));
+    }
+
     #[test]
     fn holes_are_punched_where_friends_see_us_whatever_strangers_say() {
         let seen = SeenByTrusted::default();
-        let mut punch = HolePunch::of([Fake::default(), Fake::default()], seen.clone());
+        let mut punch = HolePunch::made_by(Fake::default, seen.clone());
         // As long as only strangers see us, that is better than nothing.
         hears(&mut punch, 1);
-        comes(&mut punch, 1);
+        comes(&mut punch, id(1), &circuit());
         seen.note(&address(2));
         hears(&mut punch, 2);
         for number in 3..=34 {
             hears(&mut punch, number);
         }
-        comes(&mut punch, 2);
+        comes(&mut punch, id(2), &circuit());
         let cx = &mut Context::from_waker(std::task::Waker::noop());
         while punch.poll(cx).is_ready() {}
-        let dials = [0, 1].map(|view: usize| punch.views[view].dials.expect("each dials"));
+        let dials = [0, 1].map(|view: usize| punch.views[view].present.dials);
+        let dials = dials.map(|dial| dial.expect("each dials"));
         fails(&mut punch, dials[1]);
         is_dialled(&mut punch, dials[0]);
         is_dialled(&mut punch, id(3));
+        comes(&mut punch, id(4), &address(1));
         let [strangers, trusted] = &punch.views;
-        assert_eq!(trusted.heard, [address(2)]);
-        assert_eq!(strangers.heard.len(), 33);
-        assert_eq!(strangers.up, [dials[0], id(1)].into());
-        assert_eq!(trusted.up, [id(2), id(3)].into());
-        assert_eq!(trusted.failed, [dials[1]].into());
-        let endpoint = ConnectedPoint::Listener {
-            local_addr: address(1),
-            send_back_addr: address(1),
-        };
-        for connection_id in [dials[0], id(1), id(2), id(3)] {
-            let closed = ConnectionClosed {
-                peer_id: PeerId::random(),
-                connection_id,
-                endpoint: &endpoint,
-                cause: None,
-                remaining_established: 0,
-            };
-            punch.on_swarm_event(FromSwarm::ConnectionClosed(closed));
+        assert_eq!(trusted.present.heard, [address(2)]);
+        assert_eq!(strangers.present.heard.len(), 33);
+        assert_eq!(strangers.present.up, [dials[0], id(1)].into());
+        assert_eq!(trusted.present.up, [id(2)].into());
+        assert_eq!(trusted.present.failed, [dials[1]].into());
+        assert_eq!(punch.direct.up, [id(3), id(4)].into());
+        for connection in [dials[0], id(1), id(2), id(3), id(4)] {
+            closes(&mut punch, connection);
         }
-        assert!(punch.views.iter().all(|view| view.up.is_empty()));
+        let mut all = punch.views.iter().map(|view| &view.present);
+        assert!(all.all(|behaviour| behaviour.up.is_empty()));
         assert!(punch.of.is_empty() && punch.dialling.is_empty());
+    }
+
+    #[test]
+    fn circuits_that_came_and_went_leave_nothing_that_grows() {
+        let alive = Arc::new(());
+        let made = Arc::clone(&alive);
+        let make = move || Fake {
+            _alive: Arc::clone(&made),
+            ..Fake::default()
+        };
+        let mut punch = HolePunch::made_by(make, SeenByTrusted::default());
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        while punch.poll(cx).is_ready() {}
+        for number in 1..=30 {
+            hears(&mut punch, number);
+        }
+        // One stays for ever, and so does a dial.
+        comes(&mut punch, id(0), &circuit());
+        let before = Arc::strong_count(&alive);
+        for number in 1..=10 * OF_ONE_MAX {
+            comes(&mut punch, id(number), &circuit());
+            let _ = punch.poll(cx);
+            closes(&mut punch, id(number));
+        }
+        assert!(punch.of.len() <= 1 && punch.dialling.len() <= 3);
+        assert_eq!(Arc::strong_count(&alive), before + 1, "one of before");
+        let strangers = &punch.views[View::Strangers as usize];
+        let newest: Vec<_> = (11..=30).map(address).collect();
+        assert_eq!(strangers.present.heard, newest);
+        assert!(strangers.number >= 9);
+        let dial = strangers.before.as_ref().and_then(|before| before.dials);
+        // Who was dialled by what is no longer there is a direct connection like any.
+        is_dialled(&mut punch, id(100_000));
+        closes(&mut punch, id(100_000));
+        closes(&mut punch, id(0));
+        assert!(punch.direct.up.is_empty());
+        is_dialled(&mut punch, dial.expect("each dials"));
+        let before = punch.views[View::Strangers as usize].before.as_ref();
+        assert_eq!(before.expect("there is one").up.len(), 1);
     }
 
     #[test]
