@@ -136,7 +136,8 @@ impl NodeBehaviour {
             let config = v2::client::Config::default()
                 .with_probe_interval(autonat.probe_interval.get())
                 .with_max_candidates(autonat.max_candidates);
-            AddressTests::new(v2::client::Behaviour::new(rand::make_rng(), config))
+            let make = move || v2::client::Behaviour::new(rand::make_rng(), config);
+            AddressTests::new(context.keys.peer(), make)
         });
         let autonat_server = autonat.server.then(v2::server::Behaviour::default);
         let peer = context.keys.peer();

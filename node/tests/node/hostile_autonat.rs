@@ -103,9 +103,12 @@ async fn an_address_that_nobody_dialled_is_not_confirmed_by_saying_so() {
     believes_nothing(&node).await;
 }
 
-#[tokio::test]
-async fn an_address_is_confirmed_once_the_nonce_has_come_to_it() {
-    let (asked, mut requests) = mpsc::unbounded_channel();
+/// A request to a server, and where its answer goes.
+type Request = (Vec<u8>, oneshot::Sender<Vec<u8>>);
+
+/// A server whose answers the test gives.
+fn server_by_hand() -> (Liar, mpsc::UnboundedReceiver<Request>) {
+    let (asked, requests) = mpsc::unbounded_channel();
     let server = Liar::start(DIAL_REQUEST, move |request| {
         let (answer, answered) = oneshot::channel();
         asked
@@ -113,11 +116,14 @@ async fn an_address_is_confirmed_once_the_nonce_has_come_to_it() {
             .expect("it is waited for");
         async move { answered.await.ok() }
     });
-    let node = client(&server).await;
-    let (request, answer) = requests.recv().await.expect("the server is asked");
+    (server, requests)
+}
+
+/// Brings the nonce of a request to the node, and has the server say so.
+async fn is_reached(node: &TestNode, (request, answer): Request) {
     // DialRequest: nonce 2, eight bytes at the end, and so is DialBack: nonce 1.
     let nonce = &request[request.len() - 8..];
-    let mut peer = Peer::connect(9, &node).await;
+    let mut peer = Peer::connect(9, node).await;
     let mut stream = peer.open(DIAL_BACK).await;
     let message = [[0x09].as_slice(), nonce].concat();
     stream.write_all(&framed(&message)).await.expect("written");
@@ -125,8 +131,50 @@ async fn an_address_is_confirmed_once_the_nonce_has_come_to_it() {
     let mut thanks = Vec::new();
     stream.read_to_end(&mut thanks).await.expect("an answer");
     answer.send(response(DIALLED)).expect("it is waited for");
-    is_tested(&node, true).await;
-    assert_eq!(addresses(&node).await, 2);
+    is_tested(node, true).await;
+    assert_eq!(addresses(node).await, 2);
+}
+
+#[tokio::test]
+async fn an_address_is_confirmed_once_the_nonce_has_come_to_it() {
+    let (server, mut requests) = server_by_hand();
+    let node = client(&server).await;
+    let request = requests.recv().await.expect("the server is asked");
+    is_reached(&node, request).await;
+}
+
+#[tokio::test]
+async fn one_who_says_that_an_address_is_out_of_reach_does_not_have_the_last_word() {
+    let (server, mut requests) = server_by_hand();
+    let node = client(&server).await;
+    let (_, answer) = requests.recv().await.expect("the server is asked");
+    answer.send(response(DIAL_ERROR)).expect("it is waited for");
+    is_tested(&node, false).await;
+    let request = requests.recv().await.expect("it is asked once more");
+    is_reached(&node, request).await;
+    let tested = |event: &Event| matches!(event, Event::AddressTested { .. });
+    assert_eq!(node.seen.count(tested), 2);
+}
+
+#[tokio::test]
+async fn what_was_out_of_reach_is_tested_anew_when_the_server_comes_back() {
+    let (server, mut requests) = server_by_hand();
+    let node = client(&server).await;
+    for _ in 0..2 {
+        let (_, answer) = requests.recv().await.expect("the server is asked");
+        answer.send(response(DIAL_ERROR)).expect("it is waited for");
+    }
+    let tested = |event: &Event| matches!(event, Event::AddressTested { .. });
+    let both = async {
+        while node.seen.count(tested) < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let both = tokio::time::timeout(crate::world::PATIENCE, both).await;
+    both.expect("both tests end");
+    server.hang_up(node.keys.peer());
+    let request = requests.recv().await.expect("it is asked anew");
+    is_reached(&node, request).await;
 }
 
 #[tokio::test]
@@ -146,12 +194,12 @@ async fn a_stranger_that_serves_is_not_asked_whether_others_reach_us() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_said_to_be_out_of_reach_is_tested_once() {
+async fn an_address_that_is_said_to_be_out_of_reach_is_tested_twice() {
     let server = server(Some(response(DIAL_ERROR)));
     let node = client(&server).await;
     is_tested(&node, false).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(server.asked(), 1);
+    assert_eq!(server.asked(), 2);
     assert_eq!(addresses(&node).await, 1);
     answers(&node).await;
 }
@@ -178,6 +226,40 @@ async fn a_server_that_babbles_is_asked_once_in_each_round() {
         assert!((2..=11).contains(&asked), "asked {asked} times");
         believes_nothing(&node).await;
     }
+}
+
+#[tokio::test]
+async fn of_fifty_connections_that_may_test_an_address_two_stay_beside_the_first() {
+    const CROWD: u64 = 50;
+    let server = server(None);
+    let settings = format!(
+        r#"
+        "feed.enabled" = false
+        "connections.idle_timeout" = "1m"
+        "connections.max_per_peer" = 100
+        "autonat.enabled" = true
+        "bootstrap.peers" = ["{}"]
+        "#,
+        server.address
+    );
+    let node = TestNode::start(3, &settings).await;
+    let connected = |event: &Event| matches!(event, Event::Connected { dialer: true, .. });
+    node.seen.wait("it has dialled", connected).await;
+    let card: Card = node.card.parse().expect("a card");
+    for _ in 0..CROWD {
+        server.dial(card.peer, card.addresses[0].clone());
+    }
+    let ended = async {
+        let surplus = || node.handle.counters().get("dial-backs-surplus").copied();
+        while surplus() != Some(CROWD - 2) || server.connections() > 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // Before those that stay have had their time.
+    let ended = tokio::time::timeout(Duration::from_secs(4), ended).await;
+    let counts = (node.handle.counters(), server.connections());
+    assert!(ended.is_ok(), "{counts:?}");
+    answers(&node).await;
 }
 
 #[tokio::test]
@@ -213,5 +295,6 @@ async fn where_a_stranger_says_to_see_us_is_tested_a_few_times_alone() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let of_stranger = |event: &Event| matches!(event, Event::AddressTested { address, .. } if address.starts_with("/ip4/198.51."));
     let tested = node.seen.count(of_stranger);
-    assert!((1..=4).contains(&tested), "{tested} addresses are tested");
+    // Four addresses, each once more.
+    assert!((1..=8).contains(&tested), "{tested} tests are made");
 }

@@ -3,13 +3,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::{AsyncWriteExt, StreamExt};
 use libp2p::core::transport::MemoryTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, Swarm};
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Transport, identify, noise, yamux};
 use orrery_node::api::{Command, Event, Reply};
@@ -40,13 +41,22 @@ pub struct Asked {
     pub address: Multiaddr,
 }
 
+/// Something that a liar is to do with its connections.
+enum Order {
+    /// Close those with a peer.
+    HangUp(PeerId),
+    /// Dial so.
+    Dial(DialOpts),
+}
+
 /// A peer that says that it speaks a protocol.
 pub struct Liar {
     pub address: Multiaddr,
     pub peer: PeerId,
     pub control: libp2p_stream::Control,
     asked: Arc<AtomicU64>,
-    hang_ups: mpsc::UnboundedSender<PeerId>,
+    orders: mpsc::UnboundedSender<Order>,
+    connections: Arc<AtomicU32>,
     swarm: tokio::task::JoinHandle<()>,
 }
 
@@ -92,15 +102,23 @@ impl Liar {
                 tokio::spawn(say(stream, answer));
             }
         });
-        let (hang_ups, mut to_hang_up) = mpsc::unbounded_channel();
+        let (orders, mut to_do) = mpsc::unbounded_channel();
+        let connections = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&connections);
         let swarm = tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = swarm.select_next_some() => {}
-                    Some(peer) = to_hang_up.recv() => {
-                        let _ = swarm.disconnect_peer_id(peer);
+                    Some(order) = to_do.recv() => match order {
+                        Order::HangUp(peer) => {
+                            let _ = swarm.disconnect_peer_id(peer);
+                        }
+                        Order::Dial(dial) => swarm.dial(dial).expect("it has no limits"),
                     }
                 }
+                let info = swarm.network_info();
+                let up = info.connection_counters().num_established();
+                count.store(up, Ordering::Relaxed);
             }
         });
         Self {
@@ -110,7 +128,8 @@ impl Liar {
             peer: keys.public().to_peer_id(),
             control,
             asked,
-            hang_ups,
+            orders,
+            connections,
             swarm,
         }
     }
@@ -122,7 +141,23 @@ impl Liar {
 
     /// Closes the connections with `peer`.
     pub fn hang_up(&self, peer: PeerId) {
-        self.hang_ups.send(peer).expect("the swarm runs");
+        let order = Order::HangUp(peer);
+        assert!(self.orders.send(order).is_ok(), "the swarm runs");
+    }
+
+    /// Dials `peer` at `address`, however many connections there are.
+    pub fn dial(&self, peer: PeerId, address: Multiaddr) {
+        let dial = DialOpts::peer_id(peer)
+            .condition(PeerCondition::Always)
+            .addresses(vec![address])
+            .build();
+        let order = Order::Dial(dial);
+        assert!(self.orders.send(order).is_ok(), "the swarm runs");
+    }
+
+    /// Its connections that are up.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
     }
 }
 
