@@ -2,7 +2,8 @@
 //!
 //! Owns which peers have a reservation, and which strangers circuits. The fewer places are left for
 //! strangers, the fewer one machine or network gets, so that the first to come keep no others out.
-//! Friends always get one, and so does a peer that renews what it has.
+//! Friends always get one, and so does a peer that renews what it has. Where no circuit is left for one from
+//! elsewhere, the site that has most loses one, which is there when it is asked for again.
 //!
 //! libp2p asks a relay's rate limiters before it grants anything, and answers every refusal of
 //! theirs with the same status. So they ask this policy, which keeps the reason until the node
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use libp2p::{Multiaddr, PeerId};
 
 use crate::config::{Listed, Relay, RelayAccess};
-use crate::entry::Origin;
+use crate::entry::{Origin, Site};
 use crate::identity::IdentityId;
 use crate::named::listed;
 use crate::window_counts::{WhenFull, WindowCounts};
@@ -36,6 +37,8 @@ const NET_SHARE: usize = 16;
 /// are left: of 16 one machine has 11 before others come, and one network 12.
 const CIRCUIT_SHARE: usize = 2;
 const CIRCUIT_NET_SHARE: usize = 3;
+/// Peers that are to make way before that is done; it is done with each refusal.
+const GIVING_WAY_MAX: usize = 16;
 const HOUR: Duration = Duration::from_hours(1);
 
 listed! {
@@ -91,8 +94,10 @@ struct State {
     hours: WindowCounts<PeerId>,
     /// Places that are held, by peer and by where its connection comes from.
     places: BTreeMap<(PeerId, Multiaddr), HeldSlot>,
-    /// Circuits of strangers, at most as many as they may have.
+    /// Circuits of strangers, at most as many as they may have, the oldest first.
     circuits: Vec<Circuit>,
+    /// Whose circuits are to end for those of others.
+    giving_way: VecDeque<PeerId>,
     /// Refusals of which the node has not heard yet; one a peer and request.
     refused: BTreeMap<(PeerId, RequestKind), Refusal>,
 }
@@ -130,6 +135,7 @@ impl AdmissionPolicy {
             hours: WindowCounts::new(HOUR, COUNTED_MAX, WhenFull::ForgetFirst),
             places: BTreeMap::new(),
             circuits: Vec::new(),
+            giving_way: VecDeque::new(),
             refused: BTreeMap::new(),
         };
         let mut listed_identities = BTreeSet::new();
@@ -197,6 +203,9 @@ impl AdmissionPolicy {
             _ if !state.counts(peer, self.circuits_per_hour, now) => Some(Refusal::HourlyQuota),
             _ => None,
         };
+        if refusal == Some(Refusal::Full) {
+            state.makes_way(&Origin::new(address, address).place);
+        }
         if let Some(refusal) = refusal {
             state.refused.insert((peer, request), refusal);
         }
@@ -255,6 +264,12 @@ impl AdmissionPolicy {
         if let Some(ended) = ended {
             state.circuits.remove(ended);
         }
+    }
+
+    /// Peers whose circuits are to end, since their sites have more than that of one who was refused. A relay
+    /// of libp2p ends circuits with the connection of who has asked for them alone.
+    pub fn giving_way(&self) -> Vec<PeerId> {
+        self.state().giving_way.drain(..).collect()
     }
 
     /// A connection with `peer` has closed, and with it the place that it may have had there.
@@ -338,6 +353,33 @@ impl State {
             circuits_max,
             (CIRCUIT_SHARE, CIRCUIT_NET_SHARE),
         )
+    }
+
+    /// One from `place` has found no room for a circuit: of the site that has most, if it has more even with one
+    /// less, the peer is noted that came first.
+    fn makes_way(&mut self, place: &Site) {
+        let mut of_site: BTreeMap<&Site, usize> = BTreeMap::new();
+        let friends = &self.friends;
+        let strangers = self
+            .circuits
+            .iter()
+            .filter(|circuit| !friends.contains(&circuit.source));
+        for circuit in strangers.clone() {
+            *of_site.entry(&circuit.origin.place).or_default() += 1;
+        }
+        let own = of_site.get(place).copied().unwrap_or(0);
+        let Some((most, count)) = of_site.iter().max_by_key(|(_, count)| **count) else {
+            return;
+        };
+        let first = strangers
+            .clone()
+            .find(|circuit| circuit.origin.place == **most);
+        if let Some(first) = first.filter(|_| *count >= own + 2)
+            && self.giving_way.len() < GIVING_WAY_MAX
+            && !self.giving_way.contains(&first.source)
+        {
+            self.giving_way.push_back(first.source);
+        }
     }
 
     /// Counts one more circuit of `peer`, unless it has had `most` in its hour; 0: any number.

@@ -155,6 +155,33 @@ fn who_comes_first_with_circuits_keeps_out_neither_friends_nor_others() {
         16,
         "friends' are not counted"
     );
+    // The site that has most makes way, and the next try finds room.
+    let oldest = policy.state().circuits[0].source;
+    assert_eq!(policy.giving_way(), [oldest]);
+    policy.left(oldest);
+    assert!(opens(stranger, "4.4.4.4"));
+    // So it goes on as long as one has more than its part, and nothing of that is a friend's.
+    let mut ended = 0;
+    for _ in 0..100 {
+        if !opens(PeerId::random(), "4.4.4.4") {
+            for source in policy.giving_way() {
+                assert_ne!(source, friend);
+                policy.left(source);
+                ended += 1;
+            }
+        }
+    }
+    let of = |ip: &str| {
+        let place = Origin::new(&at(ip, 1), &at(ip, 1)).place;
+        let state = policy.state();
+        let mut circuits = state.circuits.iter();
+        circuits
+            .by_ref()
+            .filter(|circuit| circuit.origin.place == place)
+            .count()
+    };
+    assert!(ended > 0 && of("4.4.4.4").abs_diff(of("1.1.1.1")) <= 1);
+    assert!(of("2.2.2.2") >= 3 && of("3.3.3.3") == 1);
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl Relays {
                 if !matches!(status, StatusCode::ResourceLimitExceeded) {
                     self.policy.circuit_ended(from, false);
                 }
+                self.make_way(core);
                 let reason = self.reason(RequestKind::Connect, from, &status);
                 core.emit(&Event::CircuitDenied {
                     relay: Some(*core.swarm.local_peer_id()),
@@ -124,6 +125,16 @@ impl Relays {
                 });
             }
             _ => {}
+        }
+    }
+
+    /// Ends circuits of sites that have many for one that has found no room.
+    fn make_way(&self, core: &mut Core) {
+        for source in self.policy.giving_way() {
+            core.context.limit_reached("relay-circuits");
+            for connection in core.links.with_peer(&source) {
+                core.swarm.close_connection(connection);
+            }
         }
     }
 
