@@ -15,10 +15,10 @@ use crate::discovery::local::Settings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MdnsImplementation {
-    /// libp2p's.
-    #[default]
+    /// libp2p's. It remembers whatever is announced, without a bound.
     Stock,
-    /// The node's own, with the same packets and times.
+    /// The node's own, with the same packets and times, and bounds.
+    #[default]
     Own,
 }
 
@@ -28,7 +28,7 @@ pub enum MdnsImplementation {
 pub struct Mdns {
     /// Whether to ask and to answer there.
     pub enabled: bool,
-    /// The implementation: `stock`, libp2p's, or `own`, the node's. libp2p's opens
+    /// The implementation: `own`, the node's, or `stock`, libp2p's. libp2p's opens
     /// sockets of the operating system by itself; where something else supplies the
     /// network, it is `own` whatever stands here.
     pub implementation: MdnsImplementation,
