@@ -64,23 +64,25 @@ fn of_variants(record: &Record, figure: &Key, unit: &str) -> Vec<String> {
                     .is_some_and(|located| located.figure == *figure)
             })
             .collect();
-        let missing = Missing::of(record, figure, place, &differences);
+        let behind = Behind::of(record, figure, place, &differences);
         in_cells(figure, unit, [&first.name, &further.name], &differences)
-            .map(|said| format!("{said}{}.", missing.in_words()))
+            .map(|said| format!("{said}{}.", behind.in_words()))
     };
     let further = record.variants.iter().enumerate().skip(1);
     further.filter_map(sentence).collect()
 }
 
-/// What a sentence on cells does not speak of.
-struct Missing {
+/// How much stands behind a sentence on cells, and what it does not speak of.
+struct Behind {
     /// Cells in which no pair of seeds has an event.
     cells: usize,
-    /// The fewest pairs of a cell, where that is not all that were played, and all that were.
-    pairs: Option<(usize, usize)>,
+    /// The fewest pairs of a cell.
+    fewest: usize,
+    /// All pairs that were played.
+    played: usize,
 }
 
-impl Missing {
+impl Behind {
     fn of(record: &Record, figure: &Key, further: usize, differences: &[&Difference]) -> Self {
         let sizes = record.grid.iter().map(|dimension| dimension.values.len());
         let cells = if figure.labels().is_empty() {
@@ -93,18 +95,20 @@ impl Missing {
         let fewest = differences.iter().map(|d| d.n as usize).min();
         Self {
             cells: cells.saturating_sub(differences.len()),
-            pairs: fewest
-                .filter(|fewest| *fewest < played)
-                .map(|fewest| (fewest, played)),
+            fewest: fewest.unwrap_or(0),
+            played,
         }
     }
 
-    /// The end of a sentence; empty if nothing is missing.
+    /// The end of a sentence.
     fn in_words(&self) -> String {
         let mut words = String::new();
-        if let Some((fewest, played)) = self.pairs {
-            let played = plural(played, "pair");
-            words.push_str(&format!("; n = {fewest} of {played} at least"));
+        match self.fewest {
+            fewest if fewest < self.played => {
+                let played = plural(self.played, "pair");
+                words.push_str(&format!("; n = {fewest} of {played} at least"));
+            }
+            _ => words.push_str(&format!("; n = {}", plural(self.played, "pair"))),
         }
         if self.cells > 0 {
             let cells = plural(self.cells, "further cell");
@@ -127,21 +131,10 @@ fn in_cells(
         let of_finding = differences.iter().filter(|d| Finding::of(d) == finding);
         of_finding.count()
     };
-    let means = differences.iter().map(|d| d.mean);
-    let (least, greatest) = means.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), mean| {
-        (low.min(mean), high.max(mean))
-    });
     let unit = unit_of_difference(unit);
-    // Whether it is more or less the sentence says; how much has no sign.
-    let (least, greatest) = (
-        least.abs().min(greatest.abs()),
-        least.abs().max(greatest.abs()),
-    );
-    let shown = [least, greatest].map(|mean| interval_parts(mean, [mean; 2], unit, false).0);
-    let by = match &shown {
-        [least, greatest] if least == greatest => format!("by {least}"),
-        [least, greatest] => format!("by {least} to {greatest}"),
-    };
+    let means = size_of(differences.iter().map(|d| d.mean), unit);
+    let ends = size_of(differences.iter().flat_map(|d| d.ci95), unit);
+    let by = format!("by {means} (95 % intervals within {ends})");
     let whole = match all {
         1 => "the one cell".to_owned(),
         2 => "both cells".to_owned(),
@@ -166,6 +159,20 @@ fn in_cells(
             all - higher - lower
         ),
     })
+}
+
+/// From the least to the greatest of differences that go one way: whether it is more or less the sentence
+/// says, how much has no sign.
+fn size_of(values: impl Iterator<Item = f64>, unit: &str) -> String {
+    let sizes = values.map(f64::abs);
+    let (least, greatest) = sizes.fold((f64::INFINITY, 0.0_f64), |(low, high), size| {
+        (low.min(size), high.max(size))
+    });
+    let shown = [least, greatest].map(|size| interval_parts(size, [size; 2], unit, false).0);
+    match &shown {
+        [least, greatest] if least == greatest => least.clone(),
+        [least, greatest] => format!("{least} to {greatest}"),
+    }
 }
 
 /// What follows the figure's name, in a sentence each.
