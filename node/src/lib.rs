@@ -7,6 +7,7 @@ mod backoff;
 pub mod body;
 pub mod card;
 mod causes;
+pub mod chat;
 mod codec;
 pub mod config;
 mod core;

@@ -87,6 +87,30 @@ pub enum Command {
         /// Only of this author.
         author: Option<IdentityId>,
     },
+    /// Send a friend a message, which nobody else reads. Acknowledged once durable.
+    ChatSend {
+        /// Whom.
+        to: IdentityId,
+        /// What; at most 16 KiB.
+        text: String,
+        /// The message of this conversation that it answers.
+        #[serde(default)]
+        reply_to: Option<OpId>,
+    },
+    /// Tell a friend that all that is here of their messages was read. Acknowledged once durable.
+    ChatRead {
+        /// Whose messages.
+        with: IdentityId,
+    },
+    /// The newest messages of a conversation.
+    ChatShow {
+        /// With whom.
+        with: IdentityId,
+        /// At most this many, and 1,000.
+        limit: u32,
+    },
+    /// All conversations.
+    ChatList,
     /// Rebuild the index from the post files and compare state hashes.
     Reindex,
     /// End all own logs that are written to; the next post to each audience begins another. For

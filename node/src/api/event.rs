@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text;
-use super::{LookupMethod, Miss, NoMapping, Path, Payload, Transport, Unreached};
+use super::{LookupMethod, Miss, NoMapping, Path, Payload, ReceiptRefusal, Transport, Unreached};
 use crate::identity::IdentityId;
 use crate::op::{LogId, OpId};
 use crate::relay::{CircuitEnd, ReservationEnd};
@@ -259,6 +259,47 @@ pub enum Event {
         author: IdentityId,
         /// Its stamp.
         stamp_ms: u64,
+    }
+    /// A message to a friend is durable, and was acknowledged.
+    MessageSent = "message-sent" {
+        /// Its name.
+        op: OpId,
+        /// To whom.
+        to: IdentityId,
+        /// Its place in the log of its reader, in which others may lie between messages.
+        seq: u64,
+        /// Its stamp.
+        stamp_ms: u64,
+    }
+    /// A message of a friend is stored durably here.
+    MessageReceived = "message-received" {
+        /// Its name.
+        op: OpId,
+        /// From whom.
+        from: IdentityId,
+        /// Its stamp.
+        stamp_ms: u64,
+    }
+    /// A friend says that a message of ours, and all before it in its log, are stored there.
+    MessageDelivered = "message-delivered" {
+        /// Its name.
+        op: OpId,
+        /// To whom.
+        to: IdentityId,
+    }
+    /// A friend has read a message of ours, and all before it in its log.
+    MessageRead = "message-read" {
+        /// Its name.
+        op: OpId,
+        /// By whom.
+        by: IdentityId,
+    }
+    /// What a friend says of our messages does not count.
+    ReceiptRefused = "receipt-refused" {
+        /// Who says it.
+        from: IdentityId,
+        /// Why.
+        reason: ReceiptRefusal,
     }
     /// A message of a group came, for the first time. Nothing keeps it.
     GossipReceived = "gossip-received" {

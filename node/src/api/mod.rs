@@ -4,6 +4,7 @@
 //! or over its control socket, so that what works on one machine works
 //! everywhere.
 
+mod chat;
 mod command;
 mod event;
 pub mod measure;
@@ -12,6 +13,7 @@ mod reach;
 mod reply;
 pub(crate) mod text;
 
+pub use chat::{ChatMessage, Conversation, MessageState, ReceiptRefusal};
 pub use command::{Audience, Command};
 pub use event::Event;
 pub use measure::{MEASURES, Measure, MeasureKind, Sample};

@@ -4,7 +4,7 @@ use libp2p::PeerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LookupMethod, Missed, Path, Transport, Unreached, text};
+use super::{ChatMessage, Conversation, LookupMethod, Missed, Path, Transport, Unreached, text};
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
@@ -124,6 +124,21 @@ pub enum Reply {
         /// it is made anew, and then they are there again, if their files or authors still have them.
         #[serde(default)]
         unreadable: u64,
+    },
+    /// Messages were read.
+    MarkedRead {
+        /// How many that were not before.
+        messages: u64,
+    },
+    /// Messages of a conversation.
+    Messages {
+        /// They, the oldest first; those of one author in the order in which they were written.
+        messages: Vec<ChatMessage>,
+    },
+    /// Conversations.
+    Conversations {
+        /// They, that of the newest message first.
+        conversations: Vec<Conversation>,
     },
     /// Result of a reindex.
     Reindexed {

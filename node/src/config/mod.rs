@@ -4,6 +4,7 @@
 //! refuses what it does not know by its dotted path, and never guesses.
 
 mod autonat;
+mod chat;
 mod discovery;
 mod groups;
 mod kad;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use autonat::Autonat;
+pub use chat::Chat;
 pub use discovery::{FriendsLookup, Mdns, MdnsImplementation, Rendezvous};
 pub use groups::{Gossip, GossipVersion};
 pub use kad::{Kad, KadMode};
@@ -78,6 +80,8 @@ pub struct Config {
     pub sync: Sync,
     /// Telling friends at once that there is something new.
     pub push: Push,
+    /// Conversations with friends.
+    pub chat: Chat,
     /// Answering the pulls of others.
     pub serve: Serve,
     /// Groups without storage.

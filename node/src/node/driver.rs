@@ -51,6 +51,8 @@ struct Known {
     denied: BTreeMap<IdentityId, BTreeSet<PeerId>>,
     /// Whether there is something to be forgotten some day.
     expiring: bool,
+    /// Friends whose messages are not acknowledged.
+    chatted: BTreeSet<IdentityId>,
 }
 
 impl Known {
@@ -66,11 +68,13 @@ impl Known {
                     denied.insert(*identity, peer.into_iter().collect());
                 }
                 let following = store.following()?;
+                let chatted = store.chats_owed()?;
                 Ok::<_, StoreError>(Self {
                     following,
                     blocked,
                     denied,
                     expiring,
+                    chatted,
                 })
             })
             .await?;
@@ -115,6 +119,7 @@ impl Driver {
             Known {
                 following: Vec::new(),
                 expiring: false,
+                chatted: BTreeSet::new(),
                 ..known
             }
         };
@@ -151,6 +156,7 @@ impl Driver {
             known.blocked,
         ));
         context.expiring.store(known.expiring, Ordering::Relaxed);
+        context.chatted(known.chatted);
         let surroundings = Surroundings {
             local: environment.local,
             upnp: environment.upnp,

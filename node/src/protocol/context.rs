@@ -42,6 +42,8 @@ pub struct Context {
     pub served: Served,
     /// Whether posts came that their authors want forgotten some day, since this was looked at.
     pub expiring: AtomicBool,
+    /// Friends whose messages have come since this was looked at.
+    chatted: Mutex<BTreeSet<IdentityId>>,
     /// Identities whose requests are refused.
     blocked: Mutex<BTreeSet<IdentityId>>,
     /// New items that pulls of each friend have brought since the start.
@@ -72,6 +74,7 @@ impl Context {
             executor,
             served: Served::default(),
             expiring: AtomicBool::new(false),
+            chatted: Mutex::default(),
             blocked: Mutex::new(blocked),
             kept: Mutex::default(),
             gaps: Gaps::default(),
@@ -109,6 +112,18 @@ impl Context {
         } else {
             friends.remove(&identity);
         }
+    }
+
+    /// Notes friends whose messages are stored here, and may have to be acknowledged.
+    pub fn chatted(&self, friends: impl IntoIterator<Item = IdentityId>) {
+        let mut chatted = self.chatted.lock().unwrap_or_else(PoisonError::into_inner);
+        chatted.extend(friends);
+    }
+
+    /// Friends who were noted since the last time.
+    pub fn take_chatted(&self) -> BTreeSet<IdentityId> {
+        let mut chatted = self.chatted.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut chatted)
     }
 
     /// Counts new items of `author` that are durable now.

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use futures::channel::oneshot;
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 
-use crate::api::Event;
+use crate::api::{Event, ReceiptRefusal};
 use crate::codec::DecodeError;
 use crate::environment::{Lane, StorageClosed};
 use crate::identity::IdentityId;
 use crate::op::OpRefusal;
 use crate::outlet::Outlet;
 use crate::pull::{PullPage, PullRequest, Scope};
-use crate::store::{EndedLog, Ingested, StoreError};
+use crate::store::{EndedLog, Ingested, News, Received, StoreError};
 use crate::store_handle::StoreHandleError;
 use crate::sync_strategy::cursor::Cursor;
 use crate::sync_strategy::{PullState, SyncStrategy};
@@ -364,11 +364,7 @@ async fn keep(
 
 fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
     for received in &ingested.new {
-        context.outlet.emit(&Event::Received {
-            op: received.op,
-            author: received.author,
-            stamp_ms: received.stamp_ms,
-        });
+        tell_of(context, received);
     }
     for seq in &ingested.forks {
         context.outlet.emit(&Event::Forked { author, seq: *seq });
@@ -395,6 +391,48 @@ fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
         context.limit_reached("bytes-per-author");
     }
     for (place, refusal) in &ingested.refused {
+        if *refusal == OpRefusal::Receipt {
+            context.outlet.emit(&Event::ReceiptRefused {
+                from: author,
+                reason: ReceiptRefusal::UnknownMessage,
+            });
+        }
         tracing::warn!(%author, place, reason = refusal.reason(), "refused an item");
+    }
+}
+
+/// Tells of one new op.
+fn tell_of(context: &Context, received: &Received) {
+    let (op, from, stamp_ms) = (received.op, received.author, received.stamp_ms);
+    match received.news {
+        News::Post => context.outlet.emit(&Event::Received {
+            op,
+            author: from,
+            stamp_ms,
+        }),
+        News::Message => {
+            context.chatted([from]);
+            context
+                .outlet
+                .emit(&Event::MessageReceived { op, from, stamp_ms });
+        }
+        News::Receipt {
+            delivered,
+            read,
+            behind,
+        } => {
+            if let Some(op) = delivered {
+                context
+                    .outlet
+                    .emit(&Event::MessageDelivered { op, to: from });
+            }
+            if let Some(op) = read {
+                context.outlet.emit(&Event::MessageRead { op, by: from });
+            }
+            if behind {
+                let reason = ReceiptRefusal::Behind;
+                context.outlet.emit(&Event::ReceiptRefused { from, reason });
+            }
+        }
     }
 }

@@ -297,6 +297,10 @@ fn patience(command: &Command) -> Duration {
         | Command::Reindex
         | Command::Timeline { .. } => LONG_ANSWER_TIME,
         Command::Post { .. }
+        | Command::ChatSend { .. }
+        | Command::ChatRead { .. }
+        | Command::ChatShow { .. }
+        | Command::ChatList
         | Command::Name { .. }
         | Command::Contacts
         | Command::Unfollow { .. }

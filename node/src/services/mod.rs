@@ -15,6 +15,7 @@
 #[macro_use]
 mod registry;
 
+mod chat;
 mod connections;
 mod extensions;
 #[cfg(test)]
@@ -149,6 +150,15 @@ services! {
             Timeline { limit, author } => timeline,
             Reindex => reindex,
             BeginLogs => begin_logs,
+        }
+    }
+    /// Conversations with friends.
+    chat: chat::Chat {
+        commands {
+            ChatSend { to, text, reply_to } => send,
+            ChatRead { with } => read,
+            ChatShow { with, limit } => show,
+            ChatList => list,
         }
     }
     /// What the node tells of itself.

@@ -86,6 +86,12 @@ pub enum StoreError {
     /// No own post has this name.
     #[error("no own post is named {0}")]
     UnknownOp(OpId),
+    /// What belongs to a conversation is for the two alone.
+    #[error("{0} is of a conversation, into which nobody else is let")]
+    OfConversation(OpId),
+    /// No message of the conversation has this name.
+    #[error("no message of this conversation is named {0}")]
+    UnknownMessage(OpId),
     /// The own post is sealed to a key of ours that is gone.
     #[error(
         "the key of {0} is gone, since these keys are from before it was made; post its text anew"
@@ -159,6 +165,8 @@ impl StoreError {
             | Self::UnusableReader { .. }
             | Self::Blocked(_)
             | Self::UnknownOp(_)
+            | Self::OfConversation(_)
+            | Self::UnknownMessage(_)
             | Self::KeyGone(_)
             | Self::OwnCard
             | Self::OldCard(_)

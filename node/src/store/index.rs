@@ -20,18 +20,25 @@ use crate::op::{Header, LogId, OpId};
 use crate::seal::Wrap;
 
 impl Derived<'_> {
-    /// Enters an op of anybody.
-    pub(super) fn enter(&mut self, record: &Record, header: &Header) -> Result<(), StoreError> {
+    /// Enters an op of anybody, on the timeline, or, if it is of a conversation, with the one at its
+    /// other end.
+    pub(super) fn enter(
+        &mut self,
+        record: &Record,
+        header: &Header,
+        friend: Option<IdentityId>,
+    ) -> Result<(), StoreError> {
         let op = record.item.id();
         self.ops.insert(&op.0, record.encode().as_slice())?;
-        self.enter_views(record, header)
+        self.enter_views(record, header, friend)
     }
 
-    /// Enters an op whose record is in place already.
+    /// As [`Derived::enter`], an op whose record is in place already.
     pub(super) fn enter_views(
         &mut self,
         record: &Record,
         header: &Header,
+        friend: Option<IdentityId>,
     ) -> Result<(), StoreError> {
         let op = record.item.id();
         let stamp = header.hlc.stamp_ms;
@@ -40,7 +47,9 @@ impl Derived<'_> {
         let held = self.log_lengths.get(log)?.map_or(0, |held| held.value());
         self.log_lengths.insert(log, held + 1)?;
         self.held.insert((&record.author.0, stamp, &op.0), ())?;
-        if record.is_shown_at_all(header) {
+        if let Some(friend) = friend {
+            self.enter_chat(friend, record, header)?;
+        } else if record.is_shown_at_all(header) {
             let shown_ms = record.shown_ms(stamp);
             self.timeline.insert((shown_ms, &op.0), &record.author.0)?;
         }
@@ -88,7 +97,7 @@ impl Derived<'_> {
                 None => Ok(None),
             }) {
                 Ok(Some((header, record))) if record.author != me => {
-                    self.enter_views(&record, &header)?;
+                    self.enter_views(&record, &header, record.friend_of_author(&header))?;
                     *bytes.entry(record.author.0).or_default() += record.item.weight_bytes() as u64;
                     others += 1;
                 }
@@ -121,7 +130,7 @@ impl Derived<'_> {
     ) -> Result<(), StoreError> {
         let header = &post.header;
         let op = post.id();
-        self.enter(record, header)?;
+        self.enter(record, header, post.friend(record.author))?;
         let readers = post.readers(record.author);
         self.audiences.insert(&readers.key(), &header.log.0)?;
         self.heads

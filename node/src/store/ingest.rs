@@ -5,6 +5,7 @@
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use super::chat_index::News;
 use super::lapsed::{Revoked, learn_certificate};
 use super::not_taken::NotTaken;
 use super::own_logs::author_of_fork;
@@ -70,6 +71,8 @@ pub struct Received {
     pub author: IdentityId,
     /// Its stamp: the author's wall clock, ms since 1970.
     pub stamp_ms: u64,
+    /// What it is.
+    pub news: News,
 }
 
 impl Store {
@@ -355,14 +358,23 @@ impl<'txn> Intake<'txn> {
         if self.bytes.saturating_add(bytes) > self.bytes_max {
             return Ok(Err(OpRefusal::Quota));
         }
+        let friend = record.friend_of_author(&header);
+        let news = match friend {
+            None => News::Post,
+            Some(friend) => match self.derived.judge_chat(friend, &record)? {
+                Ok(news) => news,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+        };
         self.bytes += bytes;
-        self.derived.enter(&record, &header)?;
+        self.derived.enter(&record, &header, friend)?;
         self.not_taken.take(header.log, header.seq);
         self.result.expiring |= header.expires_ms.is_some();
         self.result.new.push(Received {
             op,
             author: self.author,
             stamp_ms: header.hlc.stamp_ms,
+            news,
         });
         Ok(Ok(()))
     }

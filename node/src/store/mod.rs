@@ -9,8 +9,10 @@
 
 mod answer;
 mod backend;
+mod chat_index;
 mod contact_file;
 mod contacts;
+mod conversation;
 mod error;
 mod forks;
 mod index;
@@ -43,7 +45,9 @@ use crate::environment::Disk;
 use crate::keys::Keys;
 
 pub use answer::{Answer, Unanswered};
+pub use chat_index::News;
 pub use contact_file::Contacts;
+pub use conversation::{Acknowledged, UNREAD_MAX};
 pub(crate) use error::Cure;
 pub use error::StoreError;
 pub use forks::Fork;

@@ -13,6 +13,7 @@ use super::error::corrupted;
 use super::proof_file::{self, Proofs};
 use super::settling::{self, OF_ANOTHER};
 use super::tables::{self, Derived, EPOCH, FORMAT};
+use super::tables::{INDEX_FORMAT, INDEX_FORMAT_WITH_CHATS};
 use super::{Store, StoreError, backend, post_files, serial_file};
 use crate::api::Event;
 use crate::entropy;
@@ -21,10 +22,6 @@ use crate::files::TEMPORARY;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::op::LogId;
-
-/// The shape of the index. 2 has types, ended logs, and what was held back; 3 what authors take and
-/// when posts are to be forgotten; 4 has the file of proofs beside it.
-const INDEX_FORMAT: u64 = 4;
 
 /// How far the index is relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -308,8 +305,10 @@ impl Store {
             Err(error) => return Err(error.into()),
         };
         match format {
-            Some(INDEX_FORMAT) => return Ok(()),
-            Some(newer) if newer > INDEX_FORMAT => return Err(StoreError::NewerIndex(newer)),
+            Some(INDEX_FORMAT | INDEX_FORMAT_WITH_CHATS) => return Ok(()),
+            Some(newer) if newer > INDEX_FORMAT_WITH_CHATS => {
+                return Err(StoreError::NewerIndex(newer));
+            }
             Some(_) | None => {}
         }
         tracing::info!("the index is of an older version; it is brought up to date");

@@ -16,6 +16,8 @@ use super::tables::{NEXT_ARRIVAL, NUMBERS, OPS, WRAPS};
 use super::{Store, StoreError, contacts, lapsed};
 use crate::audience::{Audience, READERS_MAX, Readers};
 use crate::body::Body;
+use crate::chat;
+use crate::codec::DecodeError;
 use crate::entropy;
 use crate::files;
 use crate::identity::IdentityId;
@@ -59,13 +61,30 @@ struct LogSlot {
 }
 
 impl Store {
-    /// Publishes `body` to `to`, stamped `wall_ms`. Durable on return.
+    /// Publishes `body` to `to`, stamped `wall_ms`. Durable on return. Messages of conversations are not
+    /// published so.
     ///
     /// # Errors
     /// `Body`, `TooManyReaders`, `UnknownReader`, `UnusableReader` for a reader that was named,
     /// `Blocked`, `CertificateEnded` and `Sign`: nothing was done. `Disk` and `Index`: the post is
     /// not acknowledged; it may turn up once the disk works again.
     pub fn post(&mut self, body: Value, to: &Audience, wall_ms: u64) -> Result<Posted, StoreError> {
+        if body["type"].as_str().is_some_and(chat::is_of_conversation) {
+            return Err(StoreError::Body(DecodeError::Invalid {
+                what: "body",
+                reason: "messages of this type are sent by `chat send`, and acknowledged by `chat read`",
+            }));
+        }
+        self.publish(body, to, wall_ms)
+    }
+
+    /// As [`Store::post`], a body of any type.
+    pub(super) fn publish(
+        &mut self,
+        body: Value,
+        to: &Audience,
+        wall_ms: u64,
+    ) -> Result<Posted, StoreError> {
         self.settle()?;
         let body = Body::encode(body).map_err(StoreError::Body)?;
         let mut readers = self.resolve(to)?;
@@ -91,7 +110,7 @@ impl Store {
     /// Opens the own post `op` to `reader` too. Durable on return.
     ///
     /// # Errors
-    /// `UnknownOp`, `KeyGone`, `UnknownReader`, `UnusableReader` and `Blocked`: nothing was done.
+    /// `UnknownOp`, `OfConversation`, `KeyGone`, `UnknownReader`, `UnusableReader` and `Blocked`: nothing was done.
     /// `Disk` and `Index`: not acknowledged; it may hold once the disk
     /// works again.
     pub fn grant(&mut self, op: OpId, reader: IdentityId) -> Result<Granted, StoreError> {
@@ -286,6 +305,9 @@ impl Store {
             .transpose()?
             .filter(|record| record.author == self.keys.identity())
             .ok_or(StoreError::UnknownOp(op))?;
+        if chat::is_of_conversation(&record.kind) {
+            return Err(StoreError::OfConversation(op));
+        }
         let Some(content_key) = &record.content_key else {
             if record.is_keyless(&record.header()?) {
                 return Err(StoreError::KeyGone(op));

@@ -11,6 +11,7 @@ use super::record::{self, Record, wrap_binding};
 use super::{StoreError, whole_file};
 use crate::audience::{READERS_MAX, Readers};
 use crate::body::{BODY_BYTES_MAX, Body};
+use crate::chat;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::DELEGATION_BYTES_MAX;
 use crate::environment::Disk;
@@ -74,6 +75,17 @@ impl OwnPost {
                     .filter(|reader| *reader != author)
                     .collect::<BTreeSet<_>>(),
             ),
+        }
+    }
+
+    /// With whom it belongs to a conversation, if it does: its only reader.
+    pub(super) fn friend(&self, author: IdentityId) -> Option<IdentityId> {
+        if !chat::is_of_conversation(self.body.kind()) {
+            return None;
+        }
+        match self.readers(author) {
+            Readers::Only(readers) if readers.len() == 1 => readers.first().copied(),
+            Readers::Only(_) | Readers::Public => None,
         }
     }
 

@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use super::StoreError;
 use crate::body::{Body, TYPE_BYTES_MAX};
+use crate::chat;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::delegation::Delegation;
 use crate::identity::IdentityId;
@@ -102,6 +103,13 @@ impl Record {
     /// Whether its author asks to forget it by `wall_ms`.
     pub(super) fn is_expired(header: &Header, wall_ms: u64) -> bool {
         header.expires_ms.is_some_and(|expires| expires < wall_ms)
+    }
+
+    /// With whom it belongs to a conversation, if it is another's op: its author. What anybody may read is
+    /// none.
+    pub(super) fn friend_of_author(&self, header: &Header) -> Option<IdentityId> {
+        let is_sealed = header.encryption == Encryption::ContentKey;
+        (is_sealed && chat::is_of_conversation(&self.kind)).then_some(self.author)
     }
 
     /// Whether it is an own sealed op whose key is gone, of which the text is kept in place of what

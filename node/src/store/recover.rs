@@ -114,6 +114,7 @@ impl Store {
                 derived.enter_own_as(&post, &record)?;
                 ops += 1;
             }
+            derived.enter_late_receipts()?;
             unwhole.enter(txn, &mut derived)?;
             let after = derived.hash()?;
             Ok(Reindexed { before, after, ops })

@@ -29,6 +29,11 @@ pub(super) const HLC_COUNTER: &str = "hlc-counter";
 
 /// The shape of the index, one entry; none in the first.
 pub(super) const FORMAT: TableDefinition<(), u64> = TableDefinition::new("format");
+/// The shape of an index without conversations. 2 has types, ended logs, and what was held back; 3 what
+/// authors take and when posts are to be forgotten; 4 has the file of proofs beside it.
+pub(super) const INDEX_FORMAT: u64 = 4;
+/// The shape of an index with the tables of conversations, which are made for the first message.
+pub(super) const INDEX_FORMAT_WITH_CHATS: u64 = 5;
 /// The numbering of arrivals, one entry. Made with the index, and anew when a log is ended.
 pub(super) const EPOCH: TableDefinition<(), &[u8; 16]> = TableDefinition::new("epoch");
 /// Whose the index is, and the checksum of the file of proofs that it has all of, one entry; none in an
@@ -98,8 +103,24 @@ pub(super) const KINDS: TableDefinition<(&str, u8, u64, Name), ()> = TableDefini
 /// Wrapped content keys by (op, reader).
 pub(super) const WRAPS: TableDefinition<(Name, Name), &[u8]> = TableDefinition::new("wraps");
 
+/// A message by (friend, the author's logical clock and counter, op).
+pub(super) type ByClock = (Name, u64, u64, Name);
+/// Messages of conversations, of both sides.
+pub(super) const CHATS: TableDefinition<ByClock, ()> = TableDefinition::new("chats");
+/// The last message of each friend's logs by (friend, log): its place, device and op.
+pub(super) const CHAT_HEADS: TableDefinition<(Name, Log), (u64, Name, Name)> =
+    TableDefinition::new("chat-heads");
+/// How many places of a log are stored and read at its reader by (friend, side, log); the sides are those
+/// of `conversation`: our receipts for the friend's logs, and the friend's for ours.
+pub(super) const RECEIPTS: TableDefinition<(Name, u8, Log), (u64, u64)> =
+    TableDefinition::new("receipts");
+
 /// Everything that `reindex` rebuilds, open for writing.
 pub(super) struct Derived<'txn> {
+    /// For the tables of conversations, which most indexes do not have.
+    pub(super) txn: &'txn WriteTransaction,
+    /// Receipts of others for messages of ours that were not entered when they were.
+    pub(super) late_receipts: Vec<[u8; 32]>,
     pub(super) numbers: Table<'txn, &'static str, u64>,
     pub(super) ops: Table<'txn, Name, &'static [u8]>,
     pub(super) places: Table<'txn, (Name, Log, u64), Name>,
@@ -122,6 +143,8 @@ impl<'txn> Derived<'txn> {
     /// Opens the tables, making those that are missing.
     pub(super) fn open(txn: &'txn WriteTransaction) -> Result<Self, StoreError> {
         Ok(Self {
+            txn,
+            late_receipts: Vec::new(),
             numbers: txn.open_table(NUMBERS)?,
             ops: txn.open_table(OPS)?,
             places: txn.open_table(PLACES)?,
@@ -158,7 +181,7 @@ impl<'txn> Derived<'txn> {
         self.feed_by_arrival.retain(|_, _| false)?;
         self.kinds.retain(|_, ()| false)?;
         self.wraps.retain(|_, _| false)?;
-        Ok(())
+        self.clear_chats()
     }
 
     /// Hash of all their entries, in order.
@@ -179,6 +202,7 @@ impl<'txn> Derived<'txn> {
         hash_table(&mut hasher, &self.feed_by_arrival)?;
         hash_table(&mut hasher, &self.kinds)?;
         hash_table(&mut hasher, &self.wraps)?;
+        self.hash_chats(&mut hasher)?;
         Ok(hasher.finalize().into())
     }
 
@@ -188,7 +212,7 @@ impl<'txn> Derived<'txn> {
     }
 }
 
-fn hash_table<K: Key + 'static, V: Value + 'static>(
+pub(super) fn hash_table<K: Key + 'static, V: Value + 'static>(
     hasher: &mut blake3::Hasher,
     table: &impl ReadableTable<K, V>,
 ) -> Result<(), StoreError> {

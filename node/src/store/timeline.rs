@@ -6,9 +6,10 @@ use redb::ReadableTable;
 use serde_json::Value;
 
 use super::record::Record;
-use super::tables::{HELD, OPS, TIMELINE};
+use super::tables::{HELD, Name, OPS, TIMELINE};
 use super::{Store, StoreError};
 use crate::api;
+use crate::chat;
 use crate::identity::IdentityId;
 use crate::op::OpId;
 
@@ -186,8 +187,11 @@ impl Store {
             }
             Some(author) => {
                 let of_author = (&author.0, 0, &[0; 32])..=(&author.0, u64::MAX, &[0xff; 32]);
-                for entry in txn.open_table(HELD)?.range(of_author)?.rev() {
-                    if !show(*entry?.0.value().2, author)? {
+                let placed = txn.open_table(TIMELINE)?;
+                let of_author = txn.open_table(HELD)?.range(of_author)?;
+                for entry in of_author.rev().take(walk.passed_by_max as usize) {
+                    let op = *entry?.0.value().2;
+                    if !is_said(&ops, &placed, &op) && !show(op, author)? {
                         break;
                     }
                 }
@@ -240,6 +244,27 @@ impl Store {
     pub fn holds(&self, op: OpId) -> Result<bool, StoreError> {
         Ok(self.read()?.open_table(OPS)?.get(&op.0)?.is_some())
     }
+}
+
+/// Whether `op` is of a conversation, and therefore not on the timeline.
+fn is_said(
+    ops: &impl ReadableTable<Name, &'static [u8]>,
+    timeline: &impl ReadableTable<(u64, Name), Name>,
+    op: &[u8; 32],
+) -> bool {
+    let said = || {
+        let record = ops.get(op)?.map(|record| Record::decode(record.value()));
+        let Some(record) = record.transpose()? else {
+            return Ok(false);
+        };
+        if !chat::is_of_conversation(&record.kind) {
+            return Ok(false);
+        }
+        let shown_ms = record.shown_ms(record.header()?.hlc.stamp_ms);
+        Ok::<_, StoreError>(timeline.get((shown_ms, op))?.is_none())
+    };
+    // What cannot be read is told when it is to be shown.
+    said().unwrap_or(false)
 }
 
 /// A held op as the owner reads it, without its body if its author's share of `shares` is spent; nothing

@@ -1,6 +1,7 @@
 //! Whole nodes against each other, against hostile peers, and from a terminal.
 
 mod backlogs;
+mod chat;
 mod chosen_dials;
 mod crossing;
 mod damage;

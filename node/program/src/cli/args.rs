@@ -171,6 +171,53 @@ Examples:
     },
 }
 
+/// What to do in conversations. Both have to follow each other.
+#[derive(Debug, Subcommand)]
+pub enum ChatAction {
+    /// Send a friend a message; prints its name once it is safely stored
+    #[command(after_help = "\
+It reaches them when both nodes are connected; `chat show` says whether it has. Set push.enabled
+at both ends to have messages come at once; without, they come with the next pull.
+
+Examples:
+  orrery-node chat send Ada \"At noon?\"
+  orrery-node chat send Ada \"Yes\" --reply-to OP")]
+    Send {
+        /// Their identity, or your name for them
+        to: String,
+        /// What to say, at most 16 KiB
+        text: String,
+        /// The message that it answers
+        #[arg(long, value_name = "OP")]
+        reply_to: Option<String>,
+    },
+    /// Mark all messages of a friend as read, and let them know
+    Read {
+        /// Their identity, or your name for them
+        with: String,
+    },
+    /// Show the newest messages of a conversation, the oldest first; they are not marked as read
+    #[command(after_help = "\
+Your own messages are `sent` while they are here alone, `delivered` once their reader has stored
+them, and `read` once the reader says so; those of the other are `unread` or `read`.")]
+    Show {
+        /// Their identity, or your name for them
+        with: String,
+        /// Show at most so many; 1000 are the most
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// List conversations, that of the newest message first
+    List {
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
 /// A key that can be rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum KeyKind {
@@ -293,6 +340,9 @@ Examples:
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Talk with a friend: messages that nobody else reads, with the time at which they arrived and were read
+    #[command(subcommand)]
+    Chat(ChatAction),
     /// Rebuild the index from the post files
     Reindex {
         /// Start without contacts where both the index and the file of contacts are lost: all follows

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use orrery_node::api::{Audience, Command, Contact, Event, FriendLink, Payload, Reply};
 use orrery_node::environment::Observer;
 use orrery_node::identity::IdentityId;
+use orrery_node::op::OpId;
 use orrery_node::real::{self, FolderLock, LockError};
 use orrery_node::{DecodeError, NodeHandle};
 use serde_json::json;
 
 use super::Failure;
-use super::args::{Action, Format};
+use super::args::{Action, ChatAction, Format};
 use super::folder::{Folder, Network};
 use super::names::{self, identity};
 use super::{owner, print, search};
@@ -38,7 +39,8 @@ pub async fn ask(folder: &Folder, mut action: Action) -> Result<(), Failure> {
         | Action::Blocked { format }
         | Action::Contacts { format }
         | Action::Lookup { format, .. }
-        | Action::Reach { format, .. } => *format,
+        | Action::Reach { format, .. }
+        | Action::Chat(ChatAction::Show { format, .. } | ChatAction::List { format }) => *format,
         _ => Format::Text,
     };
     if let Action::Reindex {
@@ -244,10 +246,7 @@ fn command_of(action: Action) -> Result<Command, Failure> {
             identity: identity(&id)?,
         },
         Action::Grant { op, reader } => Command::Grant {
-            op: op
-                .trim()
-                .parse()
-                .map_err(|error: DecodeError| Failure::Input(error.to_string()))?,
+            op: op_of(&op)?,
             reader: identity(&reader)?,
         },
         Action::Pull { id } => Command::Pull {
@@ -257,6 +256,7 @@ fn command_of(action: Action) -> Result<Command, Failure> {
             limit,
             author: author.as_deref().map(identity).transpose()?,
         },
+        Action::Chat(action) => chat(action)?,
         Action::Reindex { .. } => Command::Reindex,
         Action::BeginLogs => Command::BeginLogs,
         Action::Status { .. } => Command::Status,
@@ -281,6 +281,30 @@ fn command_of(action: Action) -> Result<Command, Failure> {
             }),
         },
     })
+}
+
+fn chat(action: ChatAction) -> Result<Command, Failure> {
+    Ok(match action {
+        ChatAction::Send { to, text, reply_to } => Command::ChatSend {
+            to: identity(&to)?,
+            text,
+            reply_to: reply_to.as_deref().map(op_of).transpose()?,
+        },
+        ChatAction::Read { with } => Command::ChatRead {
+            with: identity(&with)?,
+        },
+        ChatAction::Show { with, limit, .. } => Command::ChatShow {
+            with: identity(&with)?,
+            limit,
+        },
+        ChatAction::List { .. } => Command::ChatList,
+    })
+}
+
+/// The post that `word` names.
+fn op_of(word: &str) -> Result<OpId, Failure> {
+    let parsed = word.trim().parse();
+    parsed.map_err(|error: DecodeError| Failure::Input(error.to_string()))
 }
 
 fn audience(mut to: Vec<String>) -> Result<Audience, Failure> {
@@ -401,6 +425,15 @@ fn show(reply: Reply, format: Format, wanted: Wanted) -> Result<(), Failure> {
             }
             Ok(())
         }
+        Reply::MarkedRead { messages } => print::print_line(&format!("{messages} read")),
+        Reply::Messages { messages } => match format {
+            Format::Json => print::print_json(&messages),
+            Format::Text => print::print_messages(&messages),
+        },
+        Reply::Conversations { conversations } => match format {
+            Format::Json => print::print_json(&conversations),
+            Format::Text => print::print_conversations(&conversations),
+        },
         Reply::Reindexed { before, after, ops } => {
             print::print_line(&format!("{ops} posts read, state {after}"))?;
             if before == after {

@@ -10,7 +10,7 @@ use orrery_node::identity::IdentityId;
 use orrery_node::real;
 
 use super::Failure;
-use super::args::Action;
+use super::args::{Action, ChatAction};
 use super::ask::{Answered, answer, not_running};
 use super::folder::Folder;
 
@@ -71,6 +71,8 @@ fn words(action: &mut Action) -> Vec<&mut String> {
         | Action::Closest { id }
         | Action::Name { id, .. } => vec![id],
         Action::Grant { reader, .. } => vec![reader],
+        Action::Chat(ChatAction::Send { to: with, .. })
+        | Action::Chat(ChatAction::Read { with } | ChatAction::Show { with, .. }) => vec![with],
         Action::Pull { id } => id.iter_mut().collect(),
         Action::Timeline { author, .. } => author.iter_mut().collect(),
         Action::Lookup { who, .. } | Action::Reach { who, .. } => vec![who],
@@ -93,6 +95,7 @@ fn words(action: &mut Action) -> Vec<&mut String> {
         | Action::Join { .. }
         | Action::Leave { .. }
         | Action::Publish { .. }
+        | Action::Chat(ChatAction::List { .. })
         | Action::Keys(_)
         | Action::Status { .. } => Vec::new(),
     }

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use orrery_node::api::{Contact, Friend, Post, Reachability, Reply};
+use orrery_node::api::{ChatMessage, Contact, Conversation, Friend, Post, Reachability, Reply};
+use orrery_node::identity::IdentityId;
 use serde::Serialize;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -45,10 +46,7 @@ const LEFT_OUT: &str =
 /// Prints posts, one a line.
 pub fn print_posts(posts: &[Post]) -> Result<(), Failure> {
     for post in posts {
-        let author = match &post.author_name {
-            Some(name) => name.clone(),
-            None => post.author.to_string().chars().take(SHORT).collect(),
-        };
+        let author = called(post.author_name.as_ref(), &post.author);
         let ahead = if post.stamp_ahead {
             " (clock ahead)"
         } else {
@@ -66,6 +64,43 @@ pub fn print_posts(posts: &[Post]) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
+}
+
+/// Prints messages, one a line.
+pub fn print_messages(messages: &[ChatMessage]) -> Result<(), Failure> {
+    let mut lines = messages.iter().map(message_line);
+    lines.try_for_each(|line| print_line(&line))
+}
+
+/// Prints conversations, one a line: how many messages are unread, with whom, and the newest message.
+pub fn print_conversations(conversations: &[Conversation]) -> Result<(), Failure> {
+    for conversation in conversations {
+        let with = called(conversation.name.as_ref(), &conversation.with);
+        print_line(&format!(
+            "{:>3} unread  {with}  {}",
+            conversation.unread,
+            message_line(&conversation.newest)
+        ))?;
+    }
+    Ok(())
+}
+
+fn message_line(message: &ChatMessage) -> String {
+    format!(
+        "{}  {:<9}  {}  {}",
+        utc(message.stamp_ms),
+        message.state.name(),
+        called(message.author_name.as_ref(), &message.author),
+        message.text
+    )
+}
+
+/// What the owner calls somebody, or the beginning of their identity.
+fn called(name: Option<&String>, identity: &IdentityId) -> String {
+    match name {
+        Some(name) => name.clone(),
+        None => identity.to_string().chars().take(SHORT).collect(),
+    }
 }
 
 /// Prints contacts, one a line: who, what they are called, and, if `all` kinds are among them, which

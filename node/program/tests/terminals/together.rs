@@ -131,6 +131,45 @@ fn two_terminals_meet_in_a_group() {
 }
 
 #[test]
+fn two_terminals_talk() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let [alice, bob] = ["alice", "bob"].map(|name| Terminal::new(root.path(), name));
+    let (mut alice_runs, mut bob_runs) = (alice.run(), bob.run());
+    bob.ok(&["follow", &alice.ok(&["card"]), "--name", "Alice"]);
+    alice.ok(&["follow", &bob.ok(&["card"]), "--name", "Bob"]);
+    alice_runs.wait_for("authenticated");
+    let name = alice.ok(&["chat", "send", "Bob", "At noon?"]);
+    assert!(alice.ok(&["chat", "show", "Bob"]).contains("  sent"));
+    bob.ok(&["pull"]);
+    bob_runs.wait_for("message-received");
+    assert!(bob.ok(&["chat", "list"]).starts_with("  1 unread  Alice"));
+    assert!(
+        bob.ok(&["chat", "show", "Alice"])
+            .ends_with("unread     Alice  At noon?")
+    );
+    assert_eq!(bob.ok(&["chat", "read", "Alice"]), "1 read");
+    bob.ok(&["chat", "send", "Alice", "Yes", "--reply-to", &name]);
+    alice.ok(&["pull"]);
+    alice_runs.wait_for("message-read");
+    let json: serde_json::Value =
+        serde_json::from_str(&alice.ok(&["chat", "show", "Bob", "--format", "json"]))
+            .expect("JSON");
+    let states = [&json[0]["state"], &json[1]["state"]];
+    assert_eq!(states, ["read", "unread"], "{json}");
+    assert_eq!(json[1]["reply_to"], name.as_str());
+    assert_eq!(alice.ok(&["timeline"]), "", "messages are no posts");
+    bob.fails(
+        &["chat", "send", "Carol", "x"],
+        2,
+        "nor a name of a contact",
+    );
+    drop((alice_runs, bob_runs));
+    // Without a running node all that was said is there, and more can be said.
+    assert!(alice.ok(&["chat", "show", "Bob"]).ends_with("Yes"));
+    alice.ok(&["chat", "send", "Bob", "Good"]);
+}
+
+#[test]
 fn a_person_sees_who_is_there_and_calls_them_by_name() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let [alice, bob] = ["alice", "bob"].map(|name| Terminal::new(root.path(), name));

@@ -2,6 +2,7 @@
 //! memory, with the calls that most tests need.
 
 mod contacts;
+mod conversation;
 mod crash;
 mod damage;
 mod exchange;

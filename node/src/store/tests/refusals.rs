@@ -205,7 +205,7 @@ fn a_deep_body_is_refused_and_one_held_before_hides_no_other() {
     let entered = scene
         .reader
         .store
-        .write(|txn, _| Derived::open(txn)?.enter(&record, &header));
+        .write(|txn, _| Derived::open(txn)?.enter(&record, &header, None));
     entered.expect("enters");
     scene.reader.post("beside it", &Audience::Public, NOW_MS);
     assert_eq!(scene.reader.texts(), ["beside it"]);
