@@ -102,19 +102,17 @@ impl Behind {
 
     /// The end of a sentence.
     fn in_words(&self) -> String {
-        let mut words = String::new();
-        match self.fewest {
-            fewest if fewest < self.played => {
-                let played = plural(self.played, "pair");
-                words.push_str(&format!("; n = {fewest} of {played} at least"));
-            }
-            _ => words.push_str(&format!("; n = {}", plural(self.played, "pair"))),
-        }
-        if self.cells > 0 {
-            let cells = plural(self.cells, "further cell");
-            words.push_str(&format!("; no event in {cells}"));
-        }
-        words
+        let played = plural(self.played, "pair");
+        let pairs = if self.fewest < self.played {
+            format!("; n = {} of {played} at least", self.fewest)
+        } else {
+            format!("; n = {played}")
+        };
+        let cells = match self.cells {
+            0 => String::new(),
+            n => format!("; no event in {}", plural(n, "further cell")),
+        };
+        pairs + &cells
     }
 }
 
