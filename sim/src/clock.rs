@@ -1,6 +1,6 @@
 //! A host's wall clock: how far it is from true time.
 //!
-//! Monotonic time is true on every host; only the wall clock may be off, run
+//! Monotonic time is true on every host that does not sleep; only the wall clock may be off, run
 //! fast or slow, and be set.
 
 use crate::time::SimTime;

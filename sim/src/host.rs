@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::clock::WallClock;
 use crate::disk::{DiskConfig, SimDisk};
 use crate::executor::{self, Executor};
-use crate::kernel::{self, HostId, HostScope};
+use crate::kernel::{self, HostId, HostScope, Still};
 use crate::net::lan::{LanId, LanSpec};
 use crate::net::link::Access;
 use crate::net::nat::GatewayId;
@@ -115,7 +115,19 @@ pub fn disk(host: HostId) -> SimDisk {
     DISKS.with_borrow(|disks| disks[host.index()].clone())
 }
 
-/// Whether the host has power.
+/// Gives the host, which has no power, an empty disk of the same kind.
+///
+/// # Panics
+/// If the host has power.
+pub fn replace_disk(host: HostId) {
+    assert!(!is_up(host), "the disk of {} is in use", name(host));
+    DISKS.with_borrow_mut(|disks| {
+        let empty = SimDisk::new(disks[host.index()].config());
+        disks[host.index()] = empty;
+    });
+}
+
+/// Whether the host has power and is awake.
 pub fn is_up(host: HostId) -> bool {
     net::with(|net| net.fabric.is_up(host))
 }
@@ -148,7 +160,25 @@ pub fn stop_programs(host: HostId) {
 /// timers, disks) is theirs when they go on. Its system runs: connections acknowledge what comes
 /// until their buffers are full, and sockets of UDP drop what does not fit. Power cuts and boots leave it.
 pub fn set_paused(host: HostId, is_paused: bool) {
-    kernel::with(|kernel| kernel.set_paused(host, is_paused));
+    kernel::with(|kernel| kernel.set_still(host, Still::Paused, is_paused));
+}
+
+/// Lets the host sleep, as a suspended machine does, or wakes it. Asleep it answers nothing, and nothing
+/// on it goes on: no program, no timer of a program or of its TCP, and no clock but the wall clock
+/// and `CLOCK_BOOTTIME`. Sockets and connections stay; what comes for them is lost, as for a host without power. When it wakes, timers wait for
+/// what was left of them. Power cuts and boots leave it.
+pub fn set_asleep(host: HostId, is_asleep: bool) {
+    net::set_asleep(host, is_asleep);
+}
+
+/// Whether the host sleeps.
+pub fn is_asleep(host: HostId) -> bool {
+    kernel::with(|kernel| kernel.is_asleep(host))
+}
+
+/// What the host has missed asleep so far: packets that came, timers that were due, and turns of tasks.
+pub fn slept_through(host: HostId) -> u64 {
+    net::slept_through(host)
 }
 
 /// Whether the host's programs stand still.

@@ -36,6 +36,8 @@ thread_local! {
     static NOW: Cell<SimTime> = const { Cell::new(SimTime::ZERO) };
     /// Wall clock minus simulated time since the epoch, for the running host.
     static WALL_OFFSET_NS: Cell<i64> = const { Cell::new(0) };
+    /// How long the running host has slept so far.
+    static SLEPT_NS: Cell<u64> = const { Cell::new(0) };
     static ENTROPY: RefCell<Option<ChaCha8Rng>> = const { RefCell::new(None) };
 }
 
@@ -44,6 +46,7 @@ pub fn activate(key: [u8; 32]) {
     ENTROPY.with_borrow_mut(|entropy| *entropy = Some(ChaCha8Rng::from_seed(key)));
     NOW.set(SimTime::ZERO);
     WALL_OFFSET_NS.set(0);
+    SLEPT_NS.set(0);
     ACTIVE.set(true);
 }
 
@@ -71,6 +74,16 @@ pub fn set_now(now: SimTime) {
 /// Sets how far the running host's wall clock is from true time.
 pub fn set_wall_offset(offset_ns: i64) {
     WALL_OFFSET_NS.set(offset_ns);
+}
+
+/// Sets how long the running host has slept so far: its monotonic clock leaves that out.
+pub fn set_slept(slept_ns: u64) {
+    SLEPT_NS.set(slept_ns);
+}
+
+/// Simulated time as the running host's monotonic clock counts it, without its sleeps.
+pub fn monotonic() -> SimTime {
+    SimTime::from_nanos(NOW.get().as_nanos() - SLEPT_NS.get())
 }
 
 /// CPU time that this process has used, in nanoseconds; the real one, for reports.
@@ -137,17 +150,19 @@ fn simulated(clock: libc::clockid_t) -> Option<libc::timespec> {
     if !is_active() {
         return None;
     }
-    let (epoch_s, offset_ns) = match clock {
-        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE => (WALL_EPOCH_S, WALL_OFFSET_NS.get()),
-        libc::CLOCK_MONOTONIC
-        | libc::CLOCK_MONOTONIC_RAW
-        | libc::CLOCK_MONOTONIC_COARSE
-        | libc::CLOCK_BOOTTIME => (MONOTONIC_EPOCH_S, 0),
+    // clock_gettime(2): of the clocks since the boot, CLOCK_BOOTTIME alone counts time asleep.
+    let (epoch_s, time, offset_ns) = match clock {
+        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE => {
+            (WALL_EPOCH_S, NOW.get(), WALL_OFFSET_NS.get())
+        }
+        libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_RAW | libc::CLOCK_MONOTONIC_COARSE => {
+            (MONOTONIC_EPOCH_S, monotonic(), 0)
+        }
+        libc::CLOCK_BOOTTIME => (MONOTONIC_EPOCH_S, NOW.get(), 0),
         _ => return None,
     };
-    let ns = i128::from(epoch_s) * NANOS_PER_S
-        + i128::from(NOW.get().as_nanos())
-        + i128::from(offset_ns);
+    let ns =
+        i128::from(epoch_s) * NANOS_PER_S + i128::from(time.as_nanos()) + i128::from(offset_ns);
     // A clock set before 1970 shows 1970: the C interface has no earlier time
     // that programs understand.
     let ns = ns.max(0);

@@ -443,3 +443,110 @@ fn a_panic_of_the_experiment_is_told_although_programs_have_sockets_open() {
         "nothing is left of the first"
     );
 }
+
+#[test]
+fn timers_and_monotonic_time_leave_sleep_out_and_the_wall_clock_does_not() {
+    let (lines, outcome) = simulate(1, |world, log| {
+        let [sleeper, other] = ["a", "b"].map(|name| host::add(HostSpec::named(name)));
+        for (host, name) in [(sleeper, "sleeper"), (other, "other")] {
+            let log = log.clone();
+            host::executor(host).spawn(async move {
+                let (begin, wall) = (Instant::now(), SystemTime::now());
+                for _ in 0..3 {
+                    Delay::new(Duration::from_secs(10)).await;
+                    let passed = wall.elapsed().expect("it runs on");
+                    log.line(&format!("{name} {:?} {passed:?}", begin.elapsed()));
+                }
+            });
+        }
+        // The first sleep begins and ends within one wait, the second lies upon an end of one.
+        for (from, to) in [(2, 5), (20, 27)] {
+            for (at, is_asleep) in [(from, true), (to, false)] {
+                let set = move || host::set_asleep(sleeper, is_asleep);
+                call_at(SimTime::from_secs(at), Class::World, HostId::NONE, set);
+            }
+        }
+        world.run_until(SimTime::from_secs(24));
+        assert!(host::is_asleep(sleeper) && !host::is_up(sleeper));
+        assert_eq!(host::slept_through(sleeper), 1, "the timer of 23 s");
+        world.run_until(SimTime::from_secs(60));
+        assert!(host::is_up(sleeper));
+    });
+    assert_eq!(outcome.failure, None);
+    assert_eq!(
+        lines,
+        [
+            "10.000000000s other 10s 10s",
+            "13.000000000s sleeper 10s 13s",
+            "20.000000000s other 20s 20s",
+            "30.000000000s sleeper 20s 30s",
+            "30.000000000s other 30s 30s",
+            "40.000000000s sleeper 30s 40s",
+        ]
+    );
+}
+
+#[test]
+fn a_power_cut_ends_a_sleeper_and_what_is_started_then_sleeps_on() {
+    let (lines, outcome) = simulate(1, |world, log| {
+        let here = host::add(HostSpec::named("a"));
+        let ticks = |what: &'static str, log: Log| async move {
+            for _ in 0..100 {
+                Delay::new(Duration::from_secs(4)).await;
+                log.line(what);
+            }
+        };
+        host::executor(here).spawn(ticks("before", log.clone()));
+        world.run_until(SimTime::from_secs(5));
+        host::set_asleep(here, true);
+        world.run_until(SimTime::from_secs(10));
+        host::power_cut(here);
+        host::power_on(here);
+        assert!(!host::is_up(here), "it sleeps");
+        host::executor(here).spawn(ticks("after", log.clone()));
+        world.run_until(SimTime::from_secs(20));
+        host::set_asleep(here, false);
+        world.run_until(SimTime::from_secs(25));
+    });
+    assert_eq!(outcome.failure, None);
+    assert_eq!(lines, ["4.000000000s before", "24.000000000s after"]);
+}
+
+/// Hosts that sleep, or run nothing, are in no list that anything goes through: ten thousand of them
+/// make no event and no turn.
+#[test]
+fn ten_thousand_sleepers_cost_nothing() {
+    let run = |sleepers: usize| {
+        let (_, outcome) = simulate(1, |world, _| {
+            for number in 0..sleepers {
+                let name = format!("s{number}");
+                let host = host::add(HostSpec::named(&name));
+                host::executor(host).spawn(async {
+                    loop {
+                        Delay::new(Duration::from_secs(30)).await;
+                    }
+                });
+            }
+            world.run_until(SimTime::from_secs(1));
+            for number in 0..sleepers {
+                host::set_asleep(HostId(number as u32), true);
+            }
+            // Each has one timer that comes due, once.
+            world.run_until(SimTime::from_secs(60));
+            let before = world.stats();
+            let here = host::add(HostSpec::named("awake"));
+            host::executor(here).spawn(async {
+                for _ in 0..100 {
+                    Delay::new(Duration::from_secs(30)).await;
+                }
+            });
+            world.run_until(SimTime::from_secs(3_600));
+            let after = world.stats();
+            assert_eq!(after.events - before.events, 100);
+            assert_eq!(after.polls - before.polls, 101);
+        });
+        assert_eq!(outcome.failure, None);
+    };
+    run(0);
+    run(10_000);
+}

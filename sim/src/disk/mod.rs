@@ -123,6 +123,11 @@ impl SimDisk {
         }
     }
 
+    /// How long its operations take.
+    pub fn config(&self) -> DiskConfig {
+        self.lock().config
+    }
+
     /// What is at the top, as programs see it now. It is no operation of theirs.
     pub fn names(&self) -> Vec<String> {
         let root = Arc::clone(&self.lock().root);

@@ -7,6 +7,7 @@ use futures_timer::TimerId;
 
 use super::order::{Class, HostId};
 use super::queue::Ticket;
+use super::sleep::{Due, HeldTimer};
 use super::sleeper::Sleeper;
 use super::tasks::TaskName;
 use super::{Event, Kernel};
@@ -30,6 +31,8 @@ struct Timer {
     host: HostId,
     ticket: Option<Ticket>,
     fired: bool,
+    /// How long its host had slept when it was set, in nanoseconds.
+    slept_ns: u64,
     sleeper: Option<Sleeper>,
 }
 
@@ -52,6 +55,22 @@ impl Timers {
         entry.sleeper.as_ref().map(Sleeper::prefetch_waker)
     }
 
+    /// It waits in the queue.
+    pub(super) fn has_ticket(&mut self, slot: u32, ticket: Ticket) {
+        self.entries[slot as usize].ticket = Some(ticket);
+    }
+
+    /// By how many nanoseconds a timer is late because its host, which has slept for `slept_ns` so far,
+    /// slept while it ran; `None` if it is another's now, or was set anew.
+    pub(super) fn resume(&mut self, held: &HeldTimer, slept_ns: u64) -> Option<u64> {
+        let entry = self.entries.get_mut(held.slot as usize)?;
+        if entry.generation != held.generation || entry.ticket.is_some() || entry.fired {
+            return None;
+        }
+        let before_ns = std::mem::replace(&mut entry.slept_ns, slept_ns);
+        Some(slept_ns - before_ns)
+    }
+
     /// The timer, unless the name is of another simulation or a past timer.
     fn find(&mut self, timer: TimerId) -> Option<(u32, &mut Timer)> {
         let slot = timer.0 as u32;
@@ -69,14 +88,17 @@ impl Kernel {
                 host,
                 ticket: None,
                 fired: false,
+                slept_ns: 0,
                 sleeper: None,
             });
             self.timers.entries.len() as u32 - 1
         });
         let ticket = self.schedule(self.now + delay, Class::Timer, host, Event::Timer(slot));
+        let slept_ns = self.sleep.slept_ns(host, self.now);
         let timer = &mut self.timers.entries[slot as usize];
         timer.host = host;
         timer.fired = false;
+        timer.slept_ns = slept_ns;
         timer.ticket = Some(ticket);
         id(slot, timer.generation)
     }
@@ -87,6 +109,7 @@ impl Kernel {
             return;
         };
         entry.fired = false;
+        entry.slept_ns = self.sleep.slept_ns(entry.host, self.now);
         let (host, ticket) = (entry.host, entry.ticket);
         self.stats.timers_moved += 1;
         if ticket.is_some_and(|ticket| self.reschedule(ticket, at, Class::Timer, host)) {
@@ -123,12 +146,37 @@ impl Kernel {
         sleeper
     }
 
-    /// A timer's time has come. Returns the waker of the task that waits.
+    /// A timer's time has come. Returns the waker of the task that waits. What its host has slept is
+    /// left out of its time.
     pub(crate) fn timer_fire(&mut self, slot: u32) -> Option<Waker> {
+        let now = self.now;
         let entry = &mut self.timers.entries[slot as usize];
         entry.ticket = None;
-        entry.fired = true;
-        entry.sleeper.take().map(Sleeper::into_waker)
+        let host = entry.host;
+        match self.sleep.due(host, entry.slept_ns) {
+            Due::Now => {
+                entry.fired = true;
+                entry.sleeper.take().map(Sleeper::into_waker)
+            }
+            Due::In(left_ns) => {
+                entry.slept_ns += left_ns;
+                let at = SimTime::from_nanos(now.as_nanos().saturating_add(left_ns));
+                let ticket = self.schedule(at, Class::Timer, host, Event::Timer(slot));
+                self.timers.has_ticket(slot, ticket);
+                None
+            }
+            Due::Held => {
+                let generation = entry.generation;
+                let due = now;
+                let held = HeldTimer {
+                    slot,
+                    generation,
+                    due,
+                };
+                self.sleep.hold(host, held);
+                None
+            }
+        }
     }
 }
 
@@ -153,7 +201,7 @@ impl futures_timer::Driver for KernelDriver {
     }
 
     fn now(&self) -> Duration {
-        super::now() - SimTime::ZERO
+        super::monotonic() - SimTime::ZERO
     }
 
     fn cancel(&self, timer: TimerId) {

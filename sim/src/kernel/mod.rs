@@ -22,16 +22,18 @@ mod driver;
 pub(crate) mod order;
 pub(crate) mod pump;
 pub mod queue;
+mod sleep;
 mod sleeper;
 mod tasks;
 mod waker;
 
 pub(crate) use driver::DRIVER;
 pub(crate) use sleeper::Sleeper;
-pub(crate) use tasks::{TaskName, Turn};
+pub(crate) use tasks::{Still, TaskName, Turn};
 pub(crate) use waker::waker;
 
 use queue::{Queue, Ticket};
+use sleep::Sleep;
 use tasks::Tasks;
 
 /// Something that waits for its time.
@@ -121,6 +123,7 @@ pub(crate) struct Kernel {
     clocks: Vec<WallClock>,
     running: HostId,
     tasks: Tasks,
+    sleep: Sleep,
     /// The task that was polled last.
     task: TaskName,
     /// The pump sleeps until this instant; an earlier event must wake it, or a ready task.
@@ -199,6 +202,7 @@ pub(crate) fn install(seed: u64, trace: Trace, program_prefetch: ProgramPrefetch
         clocks: Vec::new(),
         running: HostId::NONE,
         tasks: Tasks::default(),
+        sleep: Sleep::default(),
         task: TaskName::NONE,
         pump: None,
         trace,
@@ -232,6 +236,19 @@ pub(crate) fn uninstall() -> Option<(Trace, Stats, Option<Failure>)> {
 #[inline]
 pub fn now() -> SimTime {
     interpose::now()
+}
+
+/// The time of the simulation on this thread as the running host's monotonic clock counts it: without
+/// its sleeps.
+#[inline]
+pub(crate) fn monotonic() -> SimTime {
+    interpose::monotonic()
+}
+
+/// The same of any host.
+#[inline]
+pub(crate) fn host_time(host: HostId) -> SimTime {
+    with(|kernel| kernel.host_time(host))
 }
 
 /// The host whose program runs at this moment, or [`HostId::NONE`].
@@ -415,6 +432,7 @@ fn switch(host: HostId) -> HostId {
             .get(host.index())
             .map_or(0, |clock| clock.offset_ns(kernel.now));
         interpose::set_wall_offset(offset);
+        interpose::set_slept(kernel.sleep.slept_ns(host, kernel.now));
         std::mem::replace(&mut kernel.running, host)
     })
 }

@@ -69,10 +69,27 @@ pub(super) struct Tasks {
 /// Hosts whose programs stand still.
 #[derive(Default)]
 struct Paused {
-    /// By host, its tasks whose turn would have come, in order.
-    hosts: BTreeMap<HostId, VecDeque<TaskName>>,
+    hosts: BTreeMap<HostId, StandsStill>,
     /// Turns so far that tasks did not get when they were due, by host.
     held: BTreeMap<HostId, u64>,
+}
+
+/// Why programs of a host stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Still {
+    /// They were stopped, as by SIGSTOP.
+    Paused,
+    /// The host sleeps.
+    Asleep,
+}
+
+/// A host whose programs stand still.
+#[derive(Default)]
+struct StandsStill {
+    paused: bool,
+    asleep: bool,
+    /// Its tasks whose turn would have come, in order.
+    waiting: VecDeque<TaskName>,
 }
 
 struct TaskSlot {
@@ -171,11 +188,19 @@ impl Tasks {
         }
     }
 
-    fn set_paused(&mut self, host: HostId, is_paused: bool) {
-        if is_paused {
-            self.paused.hosts.entry(host).or_default();
-        } else if let Some(held) = self.paused.hosts.remove(&host) {
-            self.ready.extend(held);
+    fn set_still(&mut self, host: HostId, why: Still, holds: bool) {
+        if !holds && !self.paused.hosts.contains_key(&host) {
+            return;
+        }
+        let still = self.paused.hosts.entry(host).or_default();
+        match why {
+            Still::Paused => still.paused = holds,
+            Still::Asleep => still.asleep = holds,
+        }
+        if !(still.paused || still.asleep)
+            && let Some(still) = self.paused.hosts.remove(&host)
+        {
+            self.ready.extend(still.waiting);
         }
     }
 
@@ -218,10 +243,10 @@ impl Paused {
         if self.hosts.is_empty() {
             return false;
         }
-        let Some(waiting) = self.hosts.get_mut(&host) else {
+        let Some(still) = self.hosts.get_mut(&host) else {
             return false;
         };
-        waiting.push_back(name);
+        still.waiting.push_back(name);
         *self.held.entry(host).or_default() += 1;
         true
     }
@@ -233,15 +258,16 @@ impl Kernel {
         self.tasks.add(host, task)
     }
 
-    /// Gives the tasks of a host no more turns, or those again that came meanwhile, in their order
-    /// behind those whose turn comes already.
-    pub(crate) fn set_paused(&mut self, host: HostId, is_paused: bool) {
-        self.tasks.set_paused(host, is_paused);
+    /// Gives the tasks of a host no more turns for this reason; or, if that was the last reason, those
+    /// again that came meanwhile, in their order behind those whose turn comes already.
+    pub(crate) fn set_still(&mut self, host: HostId, why: Still, holds: bool) {
+        self.tasks.set_still(host, why, holds);
     }
 
-    /// Whether the tasks of a host get no turns.
+    /// Whether the programs of a host are paused.
     pub(crate) fn is_paused(&self, host: HostId) -> bool {
-        self.tasks.paused.hosts.contains_key(&host)
+        let still = self.tasks.paused.hosts.get(&host);
+        still.is_some_and(|still| still.paused)
     }
 
     /// Turns of a host's tasks so far that did not come when they were due.
@@ -349,7 +375,8 @@ mod tests {
         let [one, two] = [0, 1].map(|_| tasks.add(host, task()));
         let of_other = tasks.add(other, task());
         turns(&mut tasks);
-        tasks.set_paused(host, true);
+        tasks.set_still(host, Still::Paused, true);
+        tasks.set_still(host, Still::Asleep, true);
         assert!(tasks.wake(two));
         assert!(!tasks.wake(two), "its turn comes already");
         assert!(tasks.wake(of_other));
@@ -358,7 +385,9 @@ mod tests {
         assert_eq!(turns(&mut tasks), [of_other]);
         assert_eq!(tasks.paused.held[&host], 3);
         assert!(tasks.remove(one).is_some(), "it ends with the power");
-        tasks.set_paused(host, false);
+        tasks.set_still(host, Still::Paused, false);
+        assert_eq!(turns(&mut tasks), [], "it sleeps still");
+        tasks.set_still(host, Still::Asleep, false);
         assert_eq!(turns(&mut tasks), [two, new]);
         assert_eq!(tasks.paused.held[&host], 3);
     }

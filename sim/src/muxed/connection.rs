@@ -114,7 +114,7 @@ impl Connection {
             streams: Vec::new(),
             next_id: if role == Role::Listener { 2 } else { 1 },
             accepted: VecDeque::new(),
-            rtt: Rtt::new(kernel::now()),
+            rtt: Rtt::new(kernel::monotonic()),
             extra_bytes: 0,
             task: None,
             read_at: None,
@@ -181,7 +181,7 @@ impl Connection {
             return Poll::Ready(Err(Ended::TooManyStreams));
         };
         self.next_id = next;
-        self.insert(Stream::outbound(kernel::now(), id));
+        self.insert(Stream::outbound(kernel::monotonic(), id));
         Poll::Ready(Ok(id))
     }
 
@@ -243,7 +243,7 @@ impl Connection {
         if !stream.can_read() {
             return;
         }
-        let now = kernel::now();
+        let now = kernel::monotonic();
         let rtt = self.rtt.latest();
         if let Some(credit) = stream.window_update(now, rtt, &mut self.extra_bytes) {
             let frame = Frame::new(Kind::Window, stream.take_flag(), stream.id, credit);
@@ -343,7 +343,7 @@ impl Connection {
         if self.fresh {
             return self.start();
         }
-        if let Some(number) = self.rtt.ask(kernel::now()) {
+        if let Some(number) = self.rtt.ask(kernel::monotonic()) {
             self.send(Frame::new(Kind::Ping, SYN, 0, number), &[]);
         }
     }
@@ -356,7 +356,7 @@ impl Connection {
             Role::Dialer => MUXER_OFFER,
             Role::AgreedDialer | Role::Listener => &[],
         };
-        if let Some(number) = self.rtt.ask(kernel::now()) {
+        if let Some(number) = self.rtt.ask(kernel::monotonic()) {
             self.transmit(offer, Frame::new(Kind::Ping, SYN, 0, number), &[]);
         }
     }
@@ -464,7 +464,7 @@ impl Connection {
         }
         match frame.kind {
             Kind::Ping if frame.flags & ACK != 0 => {
-                if !self.rtt.answered(kernel::now(), frame.value) {
+                if !self.rtt.answered(kernel::monotonic(), frame.value) {
                     self.go_away(GONE_PROTOCOL);
                 }
             }
@@ -504,7 +504,7 @@ impl Connection {
             self.incoming.take(frame.body_bytes(), drop);
             return self.go_away(GONE_INTERNAL);
         }
-        self.insert(Stream::inbound(kernel::now(), frame.stream, credit));
+        self.insert(Stream::inbound(kernel::monotonic(), frame.stream, credit));
         let at = self.find(frame.stream);
         match frame.kind {
             Kind::Data => self.on_data(frame, at),

@@ -42,9 +42,9 @@ reasons! {
     Partition "partition";
     /// No host has the address, or none can be reached by it.
     NoRoute "no-route";
-    /// The sender has no power.
+    /// The sender has no power, or sleeps.
     SenderDown "sender-down";
-    /// The receiver, or a gateway on the way, has no power.
+    /// The receiver, or a gateway on the way, has no power, or sleeps.
     ReceiverDown "receiver-down";
     /// The interface is down.
     InterfaceDown "interface-down";

@@ -51,10 +51,15 @@ pub struct Fabric {
 /// A host on the network; one cache line.
 #[repr(align(64))]
 pub(super) struct Attachment {
+    /// Whether it has power and is awake.
     up: bool,
+    has_power: bool,
+    asleep: bool,
     /// Whether the interface is up, that is on its network.
     attached: bool,
     is_gateway: bool,
+    /// Packets that came while it slept.
+    slept_through: u64,
     traffic: HostTraffic,
 }
 
@@ -215,8 +220,11 @@ impl Fabric {
         debug_assert_eq!(host.index(), self.hosts.len());
         self.hosts.push(Attachment {
             up: true,
+            has_power: true,
+            asleep: false,
             attached: true,
             is_gateway: false,
+            slept_through: 0,
             traffic: HostTraffic::default(),
         });
         self.places.push(Location::first(region as u32));
@@ -276,7 +284,21 @@ impl Fabric {
     }
 
     pub(super) fn set_up(&mut self, host: HostId, up: bool) {
-        self.hosts[host.index()].up = up;
+        let state = &mut self.hosts[host.index()];
+        state.has_power = up;
+        state.up = up && !state.asleep;
+    }
+
+    /// Lets a host sleep, or wakes it.
+    pub(super) fn set_asleep(&mut self, host: HostId, asleep: bool) {
+        let state = &mut self.hosts[host.index()];
+        state.asleep = asleep;
+        state.up = state.has_power && !asleep;
+    }
+
+    /// Packets that came so far while the host slept.
+    pub(super) fn slept_through(&self, host: HostId) -> u64 {
+        self.hosts[host.index()].slept_through
     }
 
     /// Takes an interface from its network, or back.
@@ -300,7 +322,7 @@ impl Fabric {
         self.hosts[host.index()].is_gateway
     }
 
-    /// Whether the host has power.
+    /// Whether the host has power and is awake.
     pub fn is_up(&self, host: HostId) -> bool {
         self.hosts[host.index()].up
     }
@@ -551,6 +573,8 @@ impl Fabric {
             self.multihomed.stops_packet(host);
             self.count_drop(DropReason::InterfaceDown);
         } else {
+            let state = &mut self.hosts[host.index()];
+            state.slept_through += u64::from(state.asleep && state.has_power);
             self.count_drop(reason);
         }
     }

@@ -176,6 +176,32 @@ pub(crate) fn restore(host: HostId) {
     });
 }
 
+/// Lets a host sleep, or wakes it: it is on the network, and its TCP keeps its timeouts, only while it is
+/// awake.
+pub(crate) fn set_asleep(host: HostId, is_asleep: bool) {
+    with_wakes(|net| {
+        for interface in net.interfaces_of(host) {
+            net.fabric.set_asleep(interface, is_asleep);
+            kernel::with(|kernel| kernel.set_asleep(interface, is_asleep));
+            if !is_asleep {
+                net.tcp_resume(interface);
+            }
+        }
+    });
+}
+
+/// What a host has missed asleep so far, by all its interfaces.
+pub(crate) fn slept_through(host: HostId) -> u64 {
+    with(|net| {
+        let interfaces = net.interfaces_of(host).into_iter();
+        let missed = interfaces.map(|at| {
+            let timers = kernel::with(|kernel| kernel.held_timers(at));
+            net.fabric.slept_through(at) + timers
+        });
+        missed.sum()
+    })
+}
+
 /// Packets dropped so far, by reason, over all hosts.
 pub fn drops() -> BTreeMap<&'static str, u64> {
     with(|net| {

@@ -72,6 +72,7 @@ pub(super) struct Flow {
     pub(super) tcp: Connection,
     pub(super) reader: Option<Sleeper>,
     pub(super) writer: Option<Waker>,
+    /// Its event in the kernel's queue, and when it is due as the host counts time.
     timeout: Option<(Ticket, SimTime)>,
     owner: Owner,
 }
@@ -289,7 +290,13 @@ impl Net {
         let port = port.ok_or(io::ErrorKind::AddrInUse)?;
         let local = SocketAddr::new(own, port);
         let sequence = stack.initial_sequence();
-        let tcp = Connection::connect(kernel::now(), &stack.config, local, remote, sequence);
+        let tcp = Connection::connect(
+            kernel::host_time(host),
+            &stack.config,
+            local,
+            remote,
+            sequence,
+        );
         let flow = stack.insert(host, Flow::new(tcp, Owner::Program));
         self.tcp_drive(flow);
         Ok(flow)
@@ -338,7 +345,7 @@ impl Net {
         remote: SocketAddr,
         segment: &Segment,
     ) {
-        let now = kernel::now();
+        let now = kernel::host_time(host);
         let stack = self.tcp(host);
         let mut known = stack.find(host, local.port(), remote);
         if let Some(flow) = known
@@ -391,15 +398,40 @@ impl Net {
             return;
         };
         entry.timeout = None;
-        entry.tcp.on_timer(kernel::now());
         kernel::with(|kernel| kernel.record(Class::Transport, flow.host, |_| {}));
+        if kernel::with(|kernel| kernel.is_asleep(flow.host)) {
+            return kernel::with(|kernel| kernel.note_held_timer(flow.host));
+        }
+        // After a sleep it may be too early; then nothing is due, and the timeout is set anew.
+        entry.tcp.on_timer(kernel::host_time(flow.host));
         self.tcp_drive(flow);
+    }
+
+    /// A host has woken: timeouts that came meanwhile wait for what was left of them.
+    pub(super) fn tcp_resume(&mut self, host: HostId) {
+        let stack = self.tcp(host);
+        let held: Vec<FlowRef> = (0..)
+            .zip(&stack.flows)
+            .filter(|(_, slot)| {
+                slot.flow
+                    .as_ref()
+                    .is_some_and(|flow| flow.timeout.is_none())
+            })
+            .map(|(slot, entry)| FlowRef {
+                host,
+                slot,
+                generation: entry.generation,
+            })
+            .collect();
+        for flow in held {
+            self.tcp_drive(flow);
+        }
     }
 
     /// After anything has happened to a connection: sends what it has to send,
     /// sets its next timeout, wakes its program, and removes it at its end.
     pub(super) fn tcp_drive(&mut self, flow: FlowRef) {
-        let now = kernel::now();
+        let now = kernel::host_time(flow.host);
         loop {
             let Some(entry) = self.tcp(flow.host).flow_mut(flow) else {
                 return;
@@ -447,7 +479,7 @@ impl Net {
         };
         entry.owner = Owner::Released;
         (entry.reader, entry.writer) = (None, None);
-        entry.tcp.close(kernel::now());
+        entry.tcp.close(kernel::host_time(flow.host));
         self.tcp_drive(flow);
     }
 
@@ -494,12 +526,18 @@ impl Flow {
         match (self.timeout, next) {
             (Some((_, at)), Some(next)) if at == next => {}
             (Some((ticket, _)), Some(next)) => {
-                kernel::with(|k| k.reschedule(ticket, next, Class::Transport, host));
+                kernel::with(|k| {
+                    let at = k.when_host_has(host, next);
+                    k.reschedule(ticket, at, Class::Transport, host)
+                });
                 self.timeout = Some((ticket, next));
             }
             (None, Some(next)) => {
                 let event = Event::Other(Box::new(TcpTimeout(flow)));
-                let ticket = kernel::with(|k| k.schedule(next, Class::Transport, host, event));
+                let ticket = kernel::with(|k| {
+                    let at = k.when_host_has(host, next);
+                    k.schedule(at, Class::Transport, host, event)
+                });
                 self.timeout = Some((ticket, next));
             }
             (Some((ticket, _)), None) => {
