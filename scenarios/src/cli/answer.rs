@@ -61,6 +61,13 @@ pub(super) fn tell(text: &str) {
     let _unread = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Tells what of a scenario is perhaps not meant.
+pub(super) fn tell_warnings(warnings: &[String]) {
+    for warning in warnings {
+        tell(&format!("warning: {warning}"));
+    }
+}
+
 /// Gives data to standard output.
 pub(super) fn give(text: &str) -> Result<(), CliError> {
     use std::io::{ErrorKind, Write};

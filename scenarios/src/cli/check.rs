@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::answer::tell_warnings;
 use super::{CliError, give, tell};
 use crate::load::load;
 
@@ -22,6 +23,7 @@ pub fn run(check: &Check) -> Result<u8, CliError> {
     for file in &check.files {
         match load(file, &check.set) {
             Ok(plan) => {
+                tell_warnings(&plan.warnings);
                 let variants = plan.variants().count();
                 let expectations = plan.expectations.len();
                 give(&format!(

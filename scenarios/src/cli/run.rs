@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use orrery_reports::record::Record;
 
+use super::answer::tell_warnings;
 use super::ending;
 use super::folder::Folder;
 use super::format::Format;
@@ -225,6 +226,7 @@ fn tell_beginning(experiment: &Experiment<'_>) {
         experiment.plan().name,
         engine::COMMIT
     ));
+    tell_warnings(&experiment.plan().warnings);
     if experiment.plan().gone > 0 {
         tell(&format!(
             "note: {} of the scenario's expectations are of cells that --set took away: they are not \

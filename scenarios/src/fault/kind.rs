@@ -106,6 +106,8 @@ pub struct Adds<'a> {
     /// Its programs end in good order, and do not run. An effect is a host that is kept from
     /// running.
     pub ends_programs: bool,
+    /// Its disk is replaced by an empty one when it begins. It says with what else that is gone.
+    pub disk: Option<DiskReplaced>,
     /// It is in another network. An effect is a host that it takes there.
     pub away: Option<&'a Elsewhere>,
     /// What changes of its access link. Effects are packets that meet the change.
@@ -116,6 +118,16 @@ pub struct Adds<'a> {
     pub interface: Option<&'a str>,
     /// A condition that this kind alone makes.
     pub own: Option<&'static OwnCondition>,
+}
+
+/// What goes with a disk that is replaced; of several, the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskReplaced {
+    /// What is stored.
+    KeysKept,
+    /// The keys too.
+    WithKeys,
 }
 
 /// A condition of hosts that faults of one kind make and no others. It holds at a host while any of
@@ -252,6 +264,7 @@ impl Adds<'_> {
         let Self {
             cuts_power,
             ends_programs,
+            disk,
             away,
             access,
             lan,
@@ -260,7 +273,7 @@ impl Adds<'_> {
         } = self;
         let changes_link = access.is_some() || lan.is_some();
         let needs = [
-            cuts_power.then_some(Capability::PowerCuts),
+            (*cuts_power || disk.is_some()).then_some(Capability::PowerCuts),
             ends_programs.then_some(Capability::Stops),
             away.map(|_| Capability::Moves),
             changes_link.then_some(Capability::LinkChanges),

@@ -21,9 +21,12 @@ mod move_host;
 mod nat_address;
 mod nat_lifetime;
 mod nat_restart;
+mod new_disk;
+mod outage;
 mod partition;
 mod pause;
 mod power_cut;
+mod sleep;
 mod stop;
 
 use serde::{Deserialize, Serialize};
@@ -38,8 +41,8 @@ use crate::format::scenario::selector::Hosts;
 use crate::profiles::Profiles;
 
 pub use kind::{
-    Acts, Adds, Elsewhere, FaultKind, Losses, OwnCondition, Sides, Source, StrikesGateway,
-    StrikesHost, Timing,
+    Acts, Adds, DiskReplaced, Elsewhere, FaultKind, Losses, OwnCondition, Sides, Source,
+    StrikesGateway, StrikesHost, Timing,
 };
 pub use lifetime_change::LifetimeChange;
 pub use link_change::LinkChange;

@@ -11,8 +11,8 @@ use crate::testbed::Capability;
 
 /// Programs of hosts stand still and then go on, as under SIGSTOP and SIGCONT: their timers fire
 /// late, and what comes meanwhile is theirs when they go on. The host's system runs: connections
-/// acknowledge what comes until buffers are full, and sockets of UDP drop what does not fit. For a
-/// suspended machine, which does not answer either, add an `interface` fault at the same time. A host's
+/// acknowledge what comes until buffers are full, and sockets of UDP drop what does not fit. A
+/// suspended machine, which does not answer either, is a `sleep`. A host's
 /// programs stand still while any pause is in force, also those that start meanwhile. Its effects
 /// are the times at which a task of these programs was to go on and did not; of several pauses at
 /// once they count for each.

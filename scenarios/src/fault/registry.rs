@@ -15,8 +15,8 @@ use serde_json::Value;
 use super::kind::{Acts, FaultKind, Losses, Source, Timing};
 use super::which::OfAllFields;
 use super::{
-    clock_step, interface, link, move_host, nat_address, nat_lifetime, nat_restart, partition,
-    pause, power_cut, stop,
+    clock_step, interface, link, move_host, nat_address, nat_lifetime, nat_restart, new_disk,
+    outage, partition, pause, power_cut, sleep, stop,
 };
 use crate::added::Added;
 use crate::by_kind::{self, ByKind, add_fields, with_kind};
@@ -26,8 +26,11 @@ use crate::format::reading::problem::Problems;
 const KINDS: &[Kind] = &[
     Kind::of::<partition::Partition>(),
     Kind::of::<power_cut::PowerCut>(),
+    Kind::of::<new_disk::NewDisk>(),
     Kind::of::<stop::Stop>(),
     Kind::of::<pause::Pause>(),
+    Kind::of::<sleep::Sleep>(),
+    Kind::of::<outage::Outage>(),
     Kind::of::<link::Link>(),
     Kind::of::<clock_step::ClockStep>(),
     Kind::of::<nat_restart::NatRestart>(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::reading::amount::Amount;
 use crate::format::reading::law::LawSpec;
+use crate::profiles::Nights;
 
 /// When a fault is in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +63,8 @@ pub enum Lives {
         /// How long it stays away.
         offline: LawSpec,
     },
+    /// Nights: away each night, there by day.
+    Nights(Nights),
     /// A trace: of each host its sessions, from and to nanoseconds, ascending and apart. A host that
     /// it lacks is away all the time.
     Trace(BTreeMap<u32, Vec<(u64, u64)>>),

@@ -69,8 +69,8 @@ impl Run {
     }
 
     /// Whether a pull brought nothing new, and failed only where it must: at a
-    /// friend that has blocked this host, or is blocked by it, or that is no node, or
-    /// whose next post is larger than all that the relay between them carries.
+    /// friend that has blocked this host, or is blocked by it, or that is no node, or has other keys by
+    /// now, or whose next post is larger than all that the relay between them carries.
     fn is_empty_round(&self, host: u32, reply: Option<&Reply>) -> bool {
         let Some(Reply::Pulled { items, failed }) = reply else {
             return false;
@@ -81,6 +81,7 @@ impl Run {
             reason == too_large_for_relay()
                 || friend.is_some_and(|friend| {
                     !self.scenario.group_of(friend).has_node()
+                        || self.identity(friend) != *identity
                         || state.ledger.has_blocked(friend, host)
                         || state.ledger.has_blocked(host, friend)
                 })

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use orrery_node::op::OpId;
 use orrery_reports::stats::Recorder;
 
+use crate::fault::DiskReplaced;
+
 /// A post that its author's node acknowledged.
 #[derive(Debug)]
 pub struct Entry {
@@ -45,11 +47,42 @@ pub struct Ledger {
     leaks: BTreeSet<(OpId, u32)>,
     /// When a relay could not carry the next post of an author to a reader, the last time.
     too_large_ns: BTreeMap<(u32, u32), u64>,
+    /// By host, when its disk was replaced the last time, with its keys and at all.
+    replaced_ns: BTreeMap<u32, Replaced>,
     /// Deliveries that were told before the post's acknowledgement.
     early: BTreeMap<OpId, Vec<(u32, u64)>>,
 }
 
+/// When a host's disk was replaced the last time, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Replaced {
+    disk_ns: u64,
+    /// Its keys went with it.
+    keys_ns: Option<u64>,
+}
+
 impl Ledger {
+    /// The disk of a host was replaced, and what was on it is gone.
+    pub fn disk_replaced(&mut self, host: u32, now_ns: u64, replaced: DiskReplaced) {
+        let at = self.replaced_ns.entry(host).or_default();
+        at.disk_ns = now_ns;
+        if replaced == DiskReplaced::WithKeys {
+            at.keys_ns = Some(now_ns);
+        }
+    }
+
+    /// Whether a post's author has had another disk since it was acknowledged.
+    pub fn is_of_disk_before(&self, entry: &Entry) -> bool {
+        let at = self.replaced_ns.get(&entry.author);
+        at.is_some_and(|at| at.disk_ns >= entry.created_ns)
+    }
+
+    /// Whether a reader has had other keys since it was to have a post: those cannot read it.
+    pub fn is_for_keys_before(&self, reader: u32, fate: &Fate) -> bool {
+        let at = self.replaced_ns.get(&reader).and_then(|at| at.keys_ns);
+        at.is_some_and(|at_ns| at_ns >= fate.since_ns)
+    }
+
     /// A node acknowledged a post. `readers` are hosts.
     pub fn posted(
         &mut self,
@@ -152,11 +185,12 @@ impl Ledger {
         }
     }
 
-    /// Acknowledged posts of `author` that are not among `ops`.
+    /// Acknowledged posts of `author` that are not among `ops`, those aside that went with a disk.
     pub fn lost_by_author(&self, author: u32, ops: &BTreeSet<OpId>) -> Vec<OpId> {
         self.entries
             .iter()
             .filter(|(op, entry)| entry.author == author && !ops.contains(*op))
+            .filter(|(_, entry)| !self.is_of_disk_before(entry))
             .map(|(op, _)| *op)
             .collect()
     }
@@ -287,6 +321,13 @@ mod tests {
         ledger.received(A, 1, 9 * S);
         ledger.posted(A, 0, 10 * S, 100, [1], false);
         assert!(missing(&ledger).is_empty());
+    }
+
+    #[test]
+    fn a_post_that_went_with_its_authors_disk_is_no_loss_of_a_disk() {
+        let mut ledger = ledger();
+        ledger.disk_replaced(0, 15 * S, DiskReplaced::KeysKept);
+        assert_eq!(ledger.lost_by_author(0, &BTreeSet::new()), [B]);
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod presence;
 mod relays;
 pub mod run;
 mod steps;
+mod successors;
 mod traffic;
 pub(crate) mod verdict;
 

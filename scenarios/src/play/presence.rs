@@ -26,6 +26,11 @@ pub struct Presence {
 #[derive(Debug)]
 struct Host {
     group: String,
+    /// Its programs run.
+    runs: bool,
+    /// It is away by a fault that leaves its programs, such as a sleep.
+    is_away: bool,
+    /// Both.
     is_up: bool,
     /// Since when, in nanoseconds.
     since_ns: u64,
@@ -81,6 +86,8 @@ impl Presence {
                 let group = group.clone();
                 let away = Host {
                     group,
+                    runs: false,
+                    is_away: false,
                     is_up: false,
                     since_ns: 0,
                     is_rest: true,
@@ -107,18 +114,25 @@ impl Presence {
 
     /// The programs of `host` start.
     pub fn starts(&mut self, host: u32, now_ns: u64) {
-        self.turns(host, true, now_ns);
+        self.note(host, now_ns, |host| host.runs = true);
     }
 
     /// The programs of `host` end.
     pub fn ends(&mut self, host: u32, now_ns: u64) {
-        self.turns(host, false, now_ns);
+        self.note(host, now_ns, |host| host.runs = false);
     }
 
-    fn turns(&mut self, place: u32, is_up: bool, now_ns: u64) {
+    /// `host` goes away, or comes back, by what leaves its programs.
+    pub fn is_away(&mut self, host: u32, is_away: bool, now_ns: u64) {
+        self.note(host, now_ns, |host| host.is_away = is_away);
+    }
+
+    fn note(&mut self, place: u32, now_ns: u64, change: impl FnOnce(&mut Host)) {
         let Some(host) = self.hosts.get_mut(&place) else {
             return;
         };
+        change(host);
+        let is_up = host.runs && !host.is_away;
         if host.is_up == is_up {
             return;
         }
@@ -185,6 +199,24 @@ mod tests {
     use super::*;
 
     const MINUTE_NS: u64 = 60_000_000_000;
+
+    #[test]
+    fn a_host_that_sleeps_is_away_while_its_programs_stay() {
+        let text = "name='t'\nduration='10m'\n[network]\ndelays='ibm-10'\n\
+                    [[group]]\nname='g'\ncount=1\nprogram='none'\n\
+                    churn={ online='exponential(5m)', offline='exponential(5m)', leave='sleep' }\n";
+        let plan = crate::format::read("t.toml", text, None, &[]).expect("it is sound");
+        let mut presence = Presence::new(&plan.cases[0].scenario, &[MINUTE_NS]);
+        presence.is_away(0, true, 0);
+        presence.starts(0, MINUTE_NS);
+        presence.is_away(0, false, 4 * MINUTE_NS);
+        presence.is_away(0, true, 6 * MINUTE_NS);
+        presence.is_away(0, false, 8 * MINUTE_NS);
+        presence.is_away(0, true, 10 * MINUTE_NS);
+        let mut metrics = Metrics::default();
+        presence.collect(10 * MINUTE_NS, &mut metrics);
+        assert_eq!(metrics.whole(&HOST_AVAILABILITY), Some(0.4));
+    }
 
     #[test]
     fn sessions_absences_and_availability_are_those_of_the_measured_time() {

@@ -22,9 +22,10 @@ use super::links::{Gone, Links};
 use super::measured::Measured;
 use super::neighbourhood::Neighbourhood;
 use super::overlay::Overlay;
-use super::person::{Person, addresses, circuits, keys};
+use super::person::{Person, addresses, circuits, keys as keys_of};
 use super::presence::Presence;
 use super::relays::Relays;
+use super::successors::Successors;
 use super::traffic::Window;
 use crate::format::Scenario;
 use crate::format::scenario::group::Group;
@@ -43,6 +44,8 @@ pub struct Run {
     /// What carries the hosts.
     pub testbed: Arc<dyn Testbed>,
     people: Vec<Person>,
+    /// Who follows at hosts whose keys go with a disk that is replaced.
+    successors: Successors,
     /// The configuration of each group's nodes, or what is wrong with it.
     configs: Vec<Result<Config, String>>,
     state: Mutex<State>,
@@ -107,7 +110,7 @@ impl Run {
         let configs: Vec<_> = configs.map(|group| config(group, &*testbed)).collect();
         let keys: Vec<Keys> = (0..)
             .zip(&world.hosts)
-            .map(|(host, _)| keys(testbed.stream("identity", host)))
+            .map(|(host, _)| keys_of(testbed.stream("identity", host)))
             .collect();
         let own = |host: u32| {
             let config = configs[world.hosts[host as usize].group].as_ref();
@@ -128,7 +131,13 @@ impl Run {
                 Person::new(its_keys.clone(), addresses, plan.card_outdated)
             })
             .collect();
+        let successors = Successors::of(&scenario, &world, &|host, number| {
+            let new = keys_of(testbed.stream(&format!("identity {number}"), host));
+            let addresses = people[host as usize].addresses.clone();
+            Person::new(new, addresses, false)
+        });
         let boots_ns: Vec<u64> = world.hosts.iter().map(|host| host.boot_ns).collect();
+        let everybody = || people.iter().zip(0..).chain(successors.all());
         let state = State {
             nodes: people.iter().map(|_| None).collect(),
             running: vec![false; people.len()],
@@ -151,15 +160,11 @@ impl Run {
             last_rounds: BTreeMap::new(),
             last_received_ns: BTreeMap::new(),
             names: Names {
-                by_identity: people
-                    .iter()
-                    .map(|person| person.keys.identity())
-                    .zip(0..)
+                by_identity: everybody()
+                    .map(|(person, host)| (person.keys.identity(), host))
                     .collect(),
-                by_peer: people
-                    .iter()
-                    .map(|person| person.keys.peer())
-                    .zip(0..)
+                by_peer: everybody()
+                    .map(|(person, host)| (person.keys.peer(), host))
                     .collect(),
             },
         };
@@ -168,6 +173,7 @@ impl Run {
             world,
             testbed,
             people,
+            successors,
             configs,
             state: Mutex::new(state),
         })
@@ -189,19 +195,36 @@ impl Run {
         self.testbed.is_up(host) && self.state().running[host as usize]
     }
 
+    /// The person who is at a host now.
+    fn person(&self, host: u32) -> &Person {
+        self.successors
+            .at(host)
+            .unwrap_or(&self.people[host as usize])
+    }
+
+    /// From now on the person at a host has other keys.
+    pub fn gives_new_keys(&self, host: u32) {
+        self.successors.next(host);
+    }
+
+    /// Whether the person at a host has other keys than at the beginning.
+    pub fn has_new_keys(&self, host: u32) -> bool {
+        self.successors.at(host).is_some()
+    }
+
     /// The person at a host.
     pub fn identity(&self, host: u32) -> IdentityId {
-        self.people[host as usize].keys.identity()
+        self.person(host).keys.identity()
     }
 
     /// The card of the person at a host, as friends have it.
     pub fn card(&self, host: u32) -> &str {
-        &self.people[host as usize].card
+        &self.person(host).card
     }
 
     /// The keys of the person at a host.
     pub fn keys(&self, host: u32) -> &Keys {
-        &self.people[host as usize].keys
+        &self.person(host).keys
     }
 
     /// The time of the run, in nanoseconds from its start.
@@ -268,7 +291,7 @@ impl Run {
     /// Where a host's node may be dialled, the best first, each with the peer's name at its
     /// end; none if it listens nowhere.
     pub fn named_addresses(&self, host: u32) -> impl Iterator<Item = Multiaddr> {
-        let person = &self.people[host as usize];
+        let person = self.person(host);
         let peer = person.keys.peer();
         let addresses = person.addresses.iter().cloned();
         addresses.map(move |address| address.with(Protocol::P2p(peer)))
@@ -276,7 +299,7 @@ impl Run {
 
     /// Where a host's node may be dialled from anywhere, the best first.
     pub fn addresses(&self, host: u32) -> &[Multiaddr] {
-        &self.people[host as usize].addresses
+        &self.person(host).addresses
     }
 
     /// The name of the NAT or firewall that a host stands behind at home; `public` without one.

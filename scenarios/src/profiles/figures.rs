@@ -7,7 +7,7 @@ use std::time::Duration;
 use orrery_sim::net::nat::{FirewallSpec, NatSpec};
 use serde::Serialize;
 
-use super::{AccessProfile, ChurnProfile, DelayProfile, Direction, NatMix, NatProfile};
+use super::{AccessProfile, ChurnProfile, DelayProfile, Direction, NatMix, NatProfile, Pattern};
 use crate::format::reading::amount::{Amount, Draw};
 use crate::format::reading::law::LawSpec;
 use crate::format::reading::quantity::{show_bits, show_bytes, show_share, show_time};
@@ -37,13 +37,18 @@ pub fn delay(profile: &DelayProfile) -> String {
 /// How hosts come and go.
 pub fn churn(profile: &ChurnProfile) -> String {
     let mean = |law: &LawSpec| law.build().map_or(0.0, |law| law.mean().as_secs_f64());
-    let (online, offline) = (mean(&profile.online), mean(&profile.offline));
-    format!(
-        "online: {}; offline: {}; {:.1} % are online",
-        profile.online.figures(),
-        profile.offline.figures(),
-        100.0 * online / (online + offline)
-    )
+    match &profile.pattern {
+        Pattern::Laws { online, offline } => {
+            let (up, away) = (mean(online), mean(offline));
+            format!(
+                "online: {}; offline: {}; {:.1} % are online",
+                online.figures(),
+                offline.figures(),
+                100.0 * up / (up + away)
+            )
+        }
+        Pattern::Days(nights) => nights.figures(),
+    }
 }
 
 /// Of an access link: each direction.

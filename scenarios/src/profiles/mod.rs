@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use orrery_reports::origin::Profile as Used;
 
 pub use access::{AccessProfile, Direction, LossBursts, Police, Queueing, Reordering};
-pub use churn::ChurnProfile;
+pub use churn::{ChurnProfile, DAY_NS, Nights, Pattern};
 pub use delay::DelayProfile;
 pub use error::{Misplaced, ProfileError};
 pub use nat::NatProfile;

@@ -53,6 +53,8 @@ pub enum Capability {
     Stops,
     /// Programs that stand still.
     Pauses,
+    /// Hosts that sleep.
+    Sleeps,
     /// Links that change.
     LinkChanges,
     /// Interfaces that go down.
@@ -94,6 +96,7 @@ impl Capability {
             Self::PowerCuts => "power cuts",
             Self::Stops => "stops of programs",
             Self::Pauses => "pauses of programs",
+            Self::Sleeps => "hosts that sleep",
             Self::LinkChanges => "changes of links",
             Self::InterfaceChanges => "changes of interfaces",
             Self::Moves => "moves of hosts",

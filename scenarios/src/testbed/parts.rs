@@ -12,6 +12,8 @@ pub trait Power: Send + Sync {
     /// Cuts the power of a host: nothing leaves it any more, its programs vanish, and its disk keeps
     /// what was synced.
     fn cut(&self, host: u32);
+    /// Gives a host without power an empty disk.
+    fn replace_disk(&self, host: u32);
     /// Gives a host power again. Nothing runs on it until it is booted.
     fn restore(&self, host: u32);
     /// Ends all programs of a host; connections are closed, and its disk keeps everything.
@@ -20,6 +22,10 @@ pub trait Power: Send + Sync {
     fn set_paused(&self, host: u32, is_paused: bool);
     /// How often so far a task of a host was to go on and did not, since its programs stood still.
     fn held_turns(&self, host: u32) -> u64;
+    /// Lets a host sleep, or wakes it: asleep it answers nothing, and nothing on it goes on.
+    fn set_asleep(&self, host: u32, is_asleep: bool);
+    /// What a host has missed asleep so far.
+    fn slept_through(&self, host: u32) -> u64;
     /// Sets the wall clock of a host forward (or back) by `by_ns`.
     fn step_clock(&self, host: u32, by_ns: i64);
 }

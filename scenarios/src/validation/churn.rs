@@ -3,7 +3,7 @@
 use super::{Measured, Row};
 use crate::fault::{Churn, Lives};
 use crate::format::reading::law::LawSpec;
-use crate::profiles::{ChurnProfile, Profiles};
+use crate::profiles::{ChurnProfile, Pattern, Profiles};
 use crate::world::churn::{Lifetime, Lifetimes, PARTS};
 
 /// Every host begins a lifetime when the run begins.
@@ -41,7 +41,10 @@ const LAWS: [(f64, f64); 2] = [(0.61511, 169.5385), (0.47648, 413.6765)];
 fn churn(profile: ChurnProfile) -> Churn {
     Churn {
         group: "g".to_owned(),
-        lives: laws(profile.online, profile.offline),
+        lives: match profile.pattern {
+            Pattern::Laws { online, offline } => laws(online, offline),
+            Pattern::Days(nights) => Lives::Nights(nights),
+        },
         parts: 0..PARTS,
     }
 }

@@ -11,8 +11,10 @@ use orrery_sim::random::Stream;
 use orrery_sim::random::law::{Law, residual};
 use orrery_sim::units::Ratio;
 
+use super::draw;
 use crate::fault::{Churn, Lives};
 use crate::format::reading::law::LawSpec;
+use crate::profiles::{DAY_NS, Nights};
 
 /// Parts of all absences that a [`Churn`] counts.
 pub const PARTS: u32 = 1_000_000;
@@ -38,7 +40,7 @@ pub struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// Those of `host` in the world of `seed`; `None` if `churn` has none, but a trace.
+    /// Those of `host` in the world of `seed`; `None` if `churn` has none, but a trace or nights.
     pub fn of(churn: &Churn, seed: u64, host: u32) -> Option<Self> {
         let Lives::Laws { online, offline } = &churn.lives else {
             return None;
@@ -111,6 +113,10 @@ pub fn absences(churn: &Churn, seed: u64, host: u32, duration_ns: u64) -> Vec<(u
                 .map(|lifetime| (lifetime.from_ns, lifetime.to_ns.min(duration_ns)))
                 .collect()
         }
+        Lives::Nights(drawn) => {
+            let mut stream = Stream::new(seed, &format!("churn {}", churn.group), host);
+            nights(drawn, &mut stream, duration_ns)
+        }
         Lives::Trace(sessions) => {
             let sessions = sessions.get(&host).map_or(&[][..], Vec::as_slice);
             between(sessions, duration_ns)
@@ -119,6 +125,23 @@ pub fn absences(churn: &Churn, seed: u64, host: u32, duration_ns: u64) -> Vec<(u
     away.into_iter()
         .filter(|_| churn.parts.contains(&(how.below(u64::from(PARTS)) as u32)))
         .collect()
+}
+
+/// Nights within the run, apart from each other; the first may have begun on the day before.
+fn nights(drawn: &Nights, stream: &mut Stream, duration_ns: u64) -> Vec<(u64, u64)> {
+    let mut nights: Vec<(u64, u64)> = Vec::new();
+    let days = (duration_ns / DAY_NS as u64) as i64;
+    for day in -1..=days {
+        let begin_ns = day * DAY_NS + draw::positive(drawn.begin_ns, stream) as i64;
+        let end_ns = begin_ns + draw::positive(drawn.length_ns, stream) as i64;
+        let before_ns = nights.last().map_or(0, |(_, to_ns)| *to_ns);
+        let from_ns = (begin_ns.max(0) as u64).max(before_ns);
+        let to_ns = (end_ns.max(0) as u64).min(duration_ns);
+        if from_ns < to_ns {
+            nights.push((from_ns, to_ns));
+        }
+    }
+    nights
 }
 
 /// The times before, between and after sessions, within the run.
@@ -195,6 +218,31 @@ mod tests {
         some.sort_unstable();
         assert_eq!(some, of(0..PARTS));
         assert!(some.iter().all(|(_, to)| *to <= 10_000 * MINUTE_NS));
+    }
+
+    #[test]
+    fn nights_come_each_day_and_the_first_may_have_begun_before() {
+        let hour_ns = 60 * MINUTE_NS;
+        let drawn = Nights::read("normal(23h, 30m)", "normal(8h, 30m)").expect("they are sound");
+        let churn = Churn {
+            lives: Lives::Nights(drawn),
+            ..churn(0..PARTS)
+        };
+        let mut away_ns = 0;
+        for host in 0..200 {
+            let nights = absences(&churn, 1, host, 80 * hour_ns);
+            assert_eq!(nights.len(), 4, "{nights:?}");
+            assert!(nights[0].0 < 2 * hour_ns);
+            assert!(nights.iter().all(|(from, to)| from < to));
+            assert!(
+                nights
+                    .windows(2)
+                    .all(|two| two[1].0 - two[0].1 > 12 * hour_ns)
+            );
+            away_ns += nights.iter().map(|(from, to)| to - from).sum::<u64>();
+        }
+        let share = away_ns as f64 / (200 * 80 * hour_ns) as f64;
+        assert!((0.37..0.40).contains(&share), "{share}");
     }
 
     #[test]

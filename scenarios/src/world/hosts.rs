@@ -94,6 +94,16 @@ fn boot_ns(scenario: &Scenario, group: &Group, host: u32, seed: u64) -> u64 {
     if let Some(fixed_ns) = group.boot.fixed_ns(host - group.first_host, group.count) {
         return fixed_ns;
     }
+    if let Boot::After { from_ns, law } = &group.boot {
+        let mut stream = Stream::new(seed, "boot", host);
+        let after = law.build().map(|law| law.draw(&mut stream));
+        let after_ns = after.map_or(0, |after| {
+            u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)
+        });
+        return from_ns
+            .saturating_add(after_ns)
+            .min(scenario.duration_ns - 1);
+    }
     let Boot::Drawn(amount) = group.boot else {
         // What starts there does nothing by itself, so that there is nothing to be spread in time.
         if !group.has_node() {

@@ -25,6 +25,8 @@ const SHOWN_MAX: usize = 30;
 pub struct Problems {
     sources: Vec<Source>,
     list: Vec<Problem>,
+    /// What is no problem, and perhaps not meant.
+    warnings: Vec<Problem>,
 }
 
 impl Problems {
@@ -36,6 +38,7 @@ impl Problems {
                 text: text.to_owned(),
             }],
             list: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -64,6 +67,28 @@ impl Problems {
             message: message.into(),
             help,
         });
+    }
+
+    /// Notes what is sound, and perhaps not meant, and what to do about it.
+    pub fn warn(&mut self, span: Span, message: impl Into<String>, help: &str) {
+        self.warnings.push(Problem {
+            span,
+            message: message.into(),
+            help: Some(help.to_owned()),
+        });
+    }
+
+    /// What was found that is perhaps not meant, each once with its place, in the order of places.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut list: Vec<&Problem> = self.warnings.iter().collect();
+        list.sort();
+        list.dedup();
+        let told = list.into_iter().map(|warning| {
+            let place = self.sources[warning.span.source].place(warning.span.start);
+            let help = warning.help.as_deref().unwrap_or_default();
+            format!("{place}: {}; {help}", warning.message)
+        });
+        told.collect()
     }
 
     /// Whether nothing is wrong.

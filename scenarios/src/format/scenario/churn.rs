@@ -16,6 +16,7 @@ use crate::format::reading::problem::{Problems, quoted, suggestion};
 use crate::format::reading::reader::{Reader, fields_of, share_of};
 use crate::format::reading::source::Span;
 use crate::format::reading::tree::{self, Table};
+use crate::profiles::{DAY_NS, Nights, Pattern};
 use crate::world::churn::{PARTS, mean_cycle_ns};
 
 use fields::ChurnFields;
@@ -38,6 +39,7 @@ pub fn read(scenario: &Reader<'_>, setting: &Setting<'_>, problems: &mut Problem
     groups
         .filter_map(|group| Some((group, named(&group)?)))
         .flat_map(|(group, table)| {
+            warn_of_dependants((group, table), setting, problems);
             let what = format!("the churn of group {}", quoted(&group.name));
             let of_group = OfGroup {
                 group,
@@ -49,8 +51,34 @@ pub fn read(scenario: &Reader<'_>, setting: &Setting<'_>, problems: &mut Problem
         .collect()
 }
 
+/// Warns if hosts of a group that comes and goes are all that others know of the network.
+fn warn_of_dependants(
+    (group, table): (&Group, &Table),
+    setting: &Setting<'_>,
+    problems: &mut Problems,
+) {
+    let Some(churn) = table.value("churn") else {
+        return;
+    };
+    for other in setting.groups {
+        let fields = [("bootstrap", &other.bootstrap), ("listed", &other.listed)];
+        for (field, hosts) in fields {
+            if !hosts.is_empty() && hosts.iter().all(|host| group.hosts().contains(&host)) {
+                let message = format!(
+                    "the hosts of group {} come and go, and group {} has no others in \"{field}\"",
+                    quoted(&group.name),
+                    quoted(&other.name)
+                );
+                let help = "what depends on them fails while they are away: let some of them stay, in a \
+                            group of their own";
+                problems.warn(churn.span, message, help);
+            }
+        }
+    }
+}
+
 /// Kinds of faults, where they are named, and how many of a million absences each makes.
-type Ways<'t> = Vec<((&'t str, Span), u32)>;
+type Ways = Vec<((String, Span), u32)>;
 
 /// The churn of one group.
 struct OfGroup<'a> {
@@ -65,9 +93,10 @@ impl OfGroup<'_> {
             return Vec::new();
         };
         let read = match &value.kind {
-            tree::Kind::Text(name) => self
-                .profile(name, value.span, problems)
-                .map(|lives| (lives, vec![((LEAVE, value.span), PARTS)])),
+            tree::Kind::Text(name) => {
+                let profile = self.profile(name, value.span, problems);
+                profile.map(|(lives, leave)| (lives, vec![((leave, value.span), PARTS)]))
+            }
             tree::Kind::Table(own) => self.own(own, problems),
             _ => {
                 let message = format!(
@@ -99,29 +128,35 @@ impl OfGroup<'_> {
                 parts: from..from + parts,
             };
             from += parts;
-            match Fault::while_away((kind, span), churn, self.setting) {
+            match Fault::while_away((&*kind, span), churn, self.setting) {
                 Some(fault) => faults.push(fault),
-                None => self.note_no_way(kind, span, problems),
+                None => self.note_no_way(&kind, span, problems),
             }
         }
         faults
     }
 
-    fn own<'t>(&self, table: &'t Table, problems: &mut Problems) -> Option<(Lives, Ways<'t>)> {
+    fn own(&self, table: &Table, problems: &mut Problems) -> Option<(Lives, Ways)> {
         let reader = Reader::new(table, self.what, &fields_of::<ChurnFields>(), problems);
         let given = |key: &&str| reader.value(key).is_some();
-        let whole = ["profile", "trace"].into_iter().find(given);
-        for key in ["trace", "online", "offline"] {
+        let whole = ["profile", "trace", "night"].into_iter().find(given);
+        for key in ["trace", "night", "online", "offline"] {
             if let Some(other) = whole.filter(|other| *other != key && given(&key)) {
                 let message = format!("\"{key}\" or a {other}, not both");
                 problems.push(reader.span(key), message);
             }
         }
+        let mut usual = LEAVE.to_owned();
         let lives = match whole {
             Some("trace") => self.trace(&reader, problems),
+            Some("night") => self.nights(&reader, problems),
             Some(key) => {
                 let name = reader.text(key, problems);
-                name.and_then(|name| self.profile(name, reader.span(key), problems))
+                let profile = name.and_then(|name| self.profile(name, reader.span(key), problems));
+                profile.map(|(lives, leave)| {
+                    usual = leave;
+                    lives
+                })
             }
             None => {
                 let online = self.law(&reader, "online", problems);
@@ -130,8 +165,25 @@ impl OfGroup<'_> {
                 laws.map(|(online, offline)| Lives::Laws { online, offline })
             }
         };
-        let ways = ways(table, problems);
+        let ways = ways(table, usual, problems);
         Some((lives?, ways?))
+    }
+
+    fn nights(&self, reader: &Reader<'_>, problems: &mut Problems) -> Option<Lives> {
+        let night = reader.text("night", problems)?;
+        if reader.value("lasts").is_none() {
+            let message = format!("{} lacks the field \"lasts\"", self.what);
+            problems.push(reader.table.span, message);
+            return None;
+        }
+        let lasts = reader.text("lasts", problems)?;
+        match Nights::read(night, lasts) {
+            Ok(nights) => Some(Lives::Nights(nights)),
+            Err((key, error)) => {
+                problems.push(reader.span(key), format!("\"{key}\": {error}"));
+                None
+            }
+        }
     }
 
     fn trace(&self, reader: &Reader<'_>, problems: &mut Problems) -> Option<Lives> {
@@ -162,6 +214,10 @@ impl OfGroup<'_> {
                 let cycles = self.setting.duration_ns / cycle_ns + 1;
                 u64::from(self.group.count) * cycles * 2
             }
+            Lives::Nights(_) => {
+                let days = self.setting.duration_ns / DAY_NS as u64 + 2;
+                u64::from(self.group.count) * days * 2
+            }
             Lives::Trace(sessions) => {
                 let count: usize = sessions.values().map(Vec::len).sum();
                 count as u64 * 2
@@ -185,12 +241,16 @@ impl OfGroup<'_> {
             .ok()
     }
 
-    fn profile(&self, name: &str, span: Span, problems: &mut Problems) -> Option<Lives> {
+    /// When hosts are there by a profile, and how they leave if nothing else is said.
+    fn profile(&self, name: &str, span: Span, problems: &mut Problems) -> Option<(Lives, String)> {
         match self.setting.profiles.churn(name) {
-            Ok(profile) => Some(Lives::Laws {
-                online: profile.online,
-                offline: profile.offline,
-            }),
+            Ok(profile) => {
+                let lives = match profile.pattern {
+                    Pattern::Laws { online, offline } => Lives::Laws { online, offline },
+                    Pattern::Days(nights) => Lives::Nights(nights),
+                };
+                Some((lives, profile.leave.unwrap_or_else(|| LEAVE.to_owned())))
+            }
             Err(error) => {
                 problems.push_with_help(span, error.message, error.help);
                 None
@@ -215,12 +275,12 @@ impl OfGroup<'_> {
 }
 
 /// Kinds of faults, where they are named, and their shares in [`PARTS`].
-fn ways<'t>(own: &'t Table, problems: &mut Problems) -> Option<Ways<'t>> {
+fn ways(own: &Table, usual: String, problems: &mut Problems) -> Option<Ways> {
     let Some(value) = own.value("leave") else {
-        return Some(vec![((LEAVE, own.span), PARTS)]);
+        return Some(vec![((usual, own.span), PARTS)]);
     };
     let table = match &value.kind {
-        tree::Kind::Text(kind) => return Some(vec![((kind, value.span), PARTS)]),
+        tree::Kind::Text(kind) => return Some(vec![((kind.clone(), value.span), PARTS)]),
         tree::Kind::Table(table) => table,
         _ => {
             let message = format!(
@@ -234,7 +294,7 @@ fn ways<'t>(own: &'t Table, problems: &mut Problems) -> Option<Ways<'t>> {
     let mut ways = Vec::new();
     for entry in &table.entries {
         let share = share_of(&entry.value, &entry.key, problems)?;
-        ways.push(((entry.key.as_str(), entry.key_span), share));
+        ways.push(((entry.key.clone(), entry.key_span), share));
     }
     let sum: u32 = ways.iter().map(|(_, share)| share).sum();
     if !(PARTS - 1..=PARTS + 1).contains(&sum) {
@@ -289,12 +349,44 @@ mod tests {
             [("stop", 0..1_000_000, hosts.clone())]
         );
         assert_eq!(
+            ways("'phone-night'"),
+            [("sleep", 0..1_000_000, hosts.clone())]
+        );
+        assert_eq!(
+            ways("{ night = '23h', lasts = '8h', leave = 'outage' }"),
+            [("outage", 0..1_000_000, hosts.clone())]
+        );
+        assert_eq!(
             ways("{ profile = 'ipfs-2022', leave = { power-cut = 0.7, stop = 0.3 } }"),
             [
                 ("power-cut", 0..700_000, hosts.clone()),
                 ("stop", 700_000..1_000_000, hosts)
             ]
         );
+    }
+
+    #[test]
+    fn hubs_that_come_and_go_are_warned_of_with_their_place() {
+        let warnings = |known: &str| {
+            let text = format!(
+                "name='t'\nduration='1h'\n[network]\ndelays='ibm-10'\n\
+                 [[group]]\nname='hub'\ncount=2\nchurn='kad-weibull'\n\
+                 [[group]]\nname='stays'\ncount=1\n\
+                 [[group]]\nname='g'\ncount=4\nbootstrap={known}\n"
+            );
+            let plan = read("t.toml", &text, None, &[]);
+            plan.unwrap_or_else(|problems| panic!("{problems}"))
+                .warnings
+        };
+        let told = warnings("['hub[1]']");
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].starts_with(
+                "t.toml:8:7: the hosts of group \"hub\" come and go, and group \"g\" has"
+            ),
+            "{told:?}"
+        );
+        assert_eq!(warnings("['hub', 'stays']"), Vec::<String>::new());
     }
 
     #[test]
@@ -324,6 +416,15 @@ mod tests {
         check(
             "{ profile = 'kad-weibull', leave = { stop = 0.5 } }",
             "do not sum to 1",
+        );
+        check("{ night = '23h' }", "lacks the field \"lasts\"");
+        check(
+            "{ night = '25h', lasts = '8h' }",
+            "\"night\": expected a time of day",
+        );
+        check(
+            "{ night = '23h', lasts = '8h', online = '1h' }",
+            "or a night, not both",
         );
         check(
             "{ online = 'exponential(1ms)', offline = 'exponential(1ms)' }",

@@ -303,7 +303,7 @@ impl Group {
                 problems,
             ),
             regions,
-            boot: Boot::read(&reader, duration_ns, problems),
+            boot: Boot::read(&reader, duration_ns, profiles, problems),
             bootstrap: Hosts::default(),
             follows: Hosts::default(),
             listed: Hosts::default(),

@@ -46,6 +46,8 @@ pub struct Plan {
     pub expects: bool,
     /// How many of the file's expectations are of cells that settings have taken away.
     pub gone: usize,
+    /// What is perhaps not meant, with its place, a sentence each.
+    pub warnings: Vec<String>,
     /// What it was read from.
     pub written: Written,
 }
@@ -268,6 +270,7 @@ fn read_rest(
         expectations,
         expects: expect.is_some_and(|table| !table.entries.is_empty()),
         gone: all - asked.len(),
+        warnings: problems.warnings(),
         written: Written::default(),
     }
 }

@@ -86,8 +86,9 @@ pub fn latest_ns(pace: Pace, place: u64) -> Option<u64> {
 /// When a host starts at the earliest, in nanoseconds.
 fn earliest_start_ns(scenario: &Scenario, host: u32) -> u64 {
     let group = scenario.group_of(host);
-    match group.boot {
+    match &group.boot {
         Boot::Early => 0,
+        Boot::After { from_ns, .. } => *from_ns,
         Boot::Drawn(amount) => amount.bounds().map_or(0, |(low, _)| low.max(0) as u64),
         Boot::Evenly { .. } => {
             let fixed = group.boot.fixed_ns(host - group.first_host, group.count);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::sum::OfHost;
 use super::{effects, life, on_host, sum};
-use crate::fault::OwnCondition;
+use crate::fault::{OwnCondition, When};
 use crate::play::run::Run;
 use crate::profiles::AccessProfile;
 use crate::world::Phase;
@@ -17,11 +17,20 @@ pub(super) fn enter(run: &Run, host: u32, fault: usize, phase: Phase) {
     let mut state = run.state();
     let of_host = state.conditions.hosts.entry(host).or_default();
     of_host.in_force.enter(fault, phase, run.now_ns());
-    let adds = run.scenario.faults[fault].acts().on_host();
+    let declared = &run.scenario.faults[fault];
+    let adds = declared.acts().on_host();
     if let Some(own) = adds.and_then(|adds| adds.own) {
         of_host
             .seen_own
             .insert(fault, (own.met)(&*run.testbed, host));
+    }
+    // What ends programs is told where they end.
+    let leaves_programs = adds.is_some_and(|adds| !adds.keeps_programs());
+    if let When::Away(_) = declared.when
+        && leaves_programs
+    {
+        let now_ns = run.now_ns();
+        state.presence.is_away(host, phase == Phase::Begins, now_ns);
     }
 }
 
@@ -38,6 +47,11 @@ pub(super) fn apply(run: &Arc<Run>, host: u32) {
     };
     if now.is_off && !before.is_off {
         life::power_goes(run, host);
+    }
+    if let Some(replaced) = now.disk
+        && now.disk > before.disk
+    {
+        life::replace_disk(run, host, replaced);
     }
     if now.is_stopped && !now.is_off {
         life::stop(run, host);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use orrery_sim::{Class, HostId};
 
+use crate::fault::DiskReplaced;
 use crate::play::down::Down;
 use crate::play::node_counters::{NODE_COUNTERS, counter};
 use crate::play::relays::circuit_bytes;
@@ -60,6 +61,21 @@ pub(super) fn power_goes(run: &Run, host: u32) {
     let node = goes_down(run, host, Down::LostPower);
     run.testbed.power().cut(host);
     drop(node);
+}
+
+/// A host without power gets an empty disk; with its keys, the person there has others from now on.
+pub(super) fn replace_disk(run: &Run, host: u32, replaced: DiskReplaced) {
+    run.testbed.power().replace_disk(host);
+    let now_ns = run.now_ns();
+    let mut state = run.state();
+    state.followed[host as usize].clear();
+    state.ledger.disk_replaced(host, now_ns, replaced);
+    if replaced == DiskReplaced::WithKeys {
+        run.gives_new_keys(host);
+        for followed in &mut state.followed {
+            followed.remove(&host);
+        }
+    }
 }
 
 /// Ends a host's programs in good order, if they run.

@@ -1,6 +1,6 @@
 //! What faults in force make of a host or a gateway together: sums, and nothing that acts.
 
-use crate::fault::{Adds, LinkChange};
+use crate::fault::{Adds, DiskReplaced, LinkChange};
 use crate::format::scenario::group::Group;
 
 /// What faults make of a host.
@@ -10,6 +10,8 @@ pub struct OfHost {
     pub is_off: bool,
     /// Its programs are to be ended, for as long as it has power.
     pub is_stopped: bool,
+    /// Its disk is another than before, and what went with that.
+    pub disk: Option<DiskReplaced>,
     /// The fault whose network it is in; at home without one.
     pub away: Option<usize>,
     /// What changes of the access link that it has where it is.
@@ -30,6 +32,7 @@ pub fn of_host<'a>(
     OfHost {
         is_off: has(|adds| adds.cuts_power),
         is_stopped: has(|adds| adds.ends_programs),
+        disk: adds().filter_map(|adds| adds.disk).max(),
         away: faults
             .clone()
             .rfind(|(_, adds)| adds.away.is_some())

@@ -48,8 +48,11 @@ enum What {
         one_way: bool,
     },
     PowerCut,
+    NewDisk,
     Stop,
     Pause,
+    Sleep,
+    Outage,
     Link {
         rate_mbps: Option<u64>,
         delay_ms: Option<u64>,
@@ -114,7 +117,10 @@ impl Written {
             }
             What::PowerCut => ("power-cut", String::new()),
             What::Stop => ("stop", String::new()),
+            What::NewDisk => ("new-disk", "keys='kept'".to_owned()),
             What::Pause => ("pause", String::new()),
+            What::Sleep => ("sleep", String::new()),
+            What::Outage => ("outage", String::new()),
             What::Link {
                 rate_mbps,
                 delay_ms,
@@ -197,8 +203,11 @@ fn what() -> impl Strategy<Value = (What, Vec<usize>)> {
     prop_oneof![
         sides.prop_map(|(a, others, one_way)| (What::Partition { others, one_way }, a)),
         all_hosts().prop_map(|hosts| (What::PowerCut, hosts)),
+        all_hosts().prop_map(|hosts| (What::NewDisk, hosts)),
         all_hosts().prop_map(|hosts| (What::Stop, hosts)),
         all_hosts().prop_map(|hosts| (What::Pause, hosts)),
+        all_hosts().prop_map(|hosts| (What::Sleep, hosts)),
+        all_hosts().prop_map(|hosts| (What::Outage, hosts)),
         (link, all_hosts(), on).prop_map(|((rate_mbps, delay_ms, loss_percent), mut hosts, on)| {
             if on == "lan" {
                 // The last has no local network.
@@ -264,6 +273,7 @@ struct Seen {
     is_up: bool,
     runs: bool,
     stands_still: bool,
+    sleeps: bool,
     behind: Option<GatewayId>,
     has_lan: bool,
     access: Access,
@@ -281,6 +291,7 @@ fn seen(number: usize, is_home: bool) -> Seen {
         is_up: host::is_up(id),
         runs: host::tasks(id) > 0,
         stands_still: host::is_paused(id),
+        sleeps: host::is_asleep(id),
         behind: host::gateway(id),
         has_lan: host::lan(id).is_some(),
         access: host::access(id),
@@ -326,7 +337,8 @@ impl Naive<'_> {
         let number = host as u32;
         let in_force = self.in_force(host, now_s);
         let has = |wanted: fn(&What) -> bool| in_force.iter().any(|(_, _, what)| wanted(what));
-        let is_off = has(|what| matches!(what, What::PowerCut));
+        let is_off = has(|what| matches!(what, What::PowerCut | What::NewDisk));
+        let sleeps = has(|what| matches!(what, What::Sleep));
         let is_stopped = has(|what| matches!(what, What::Stop));
         let away = self.away(host, now_s);
         let world = &self.run.world;
@@ -342,7 +354,8 @@ impl Naive<'_> {
             _ => 0,
         });
         Seen {
-            is_up: !is_off,
+            is_up: !is_off && !sleeps,
+            sleeps,
             runs: !is_off && !is_stopped && now_s >= BOOT_S[host],
             stands_still: has(|what| matches!(what, What::Pause)),
             behind,
@@ -456,6 +469,9 @@ fn change(in_force: &[(u64, usize, &What)], link: &str) -> LinkChange {
     let mut change = LinkChange::default();
     let mut pass = None;
     for (_, _, what) in in_force {
+        if matches!(what, What::Outage) && link == "access" {
+            pass = Some(0.0);
+        }
         let What::Link {
             rate_mbps,
             delay_ms,

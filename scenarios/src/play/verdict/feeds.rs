@@ -125,6 +125,12 @@ fn cause(
     if !run.exchanges_feeds(reader) {
         return "reader-without-feeds";
     }
+    if state.ledger.is_for_keys_before(reader, &fate) {
+        return "reader-new-disk";
+    }
+    if state.ledger.is_of_disk_before(entry) {
+        return "author-new-disk";
+    }
     if state.nodes[reader as usize].is_none() {
         return "reader-down";
     }

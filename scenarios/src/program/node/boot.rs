@@ -77,5 +77,30 @@ async fn start(run: &Arc<Run>, host: u32) -> Result<(), String> {
             .map_err(|error| error.to_string())?;
         run.state().followed[host as usize].insert(friend);
     }
+    if run.has_new_keys(host) {
+        introduce(run, host).await?;
+    }
+    Ok(())
+}
+
+/// Friends who knew the person by other keys get the new card; those whose nodes do not run follow when
+/// they start.
+async fn introduce(run: &Arc<Run>, host: u32) -> Result<(), String> {
+    let is_follower = |other: &u32| {
+        let follows = &run.scenario.group_of(*other).follows;
+        run.world.friends.of(host).contains(other) || *other != host && follows.contains(host)
+    };
+    for friend in (0..run.scenario.hosts()).filter(is_follower) {
+        let node = run.node(friend).filter(|_| run.exchanges_feeds(friend));
+        let Some(node) = node else { continue };
+        if !run.runs(friend) || run.state().followed[friend as usize].contains(&host) {
+            continue;
+        }
+        let card = run.card(host).to_owned();
+        // A node that ends meanwhile follows when it starts again.
+        if node.command(Command::follow(card)).await.is_ok() {
+            run.state().followed[friend as usize].insert(host);
+        }
+    }
     Ok(())
 }

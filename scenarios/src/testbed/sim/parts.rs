@@ -16,6 +16,10 @@ impl Power for SimBed {
         host::power_cut(HostId(host));
     }
 
+    fn replace_disk(&self, host: u32) {
+        host::replace_disk(HostId(host));
+    }
+
     fn restore(&self, host: u32) {
         host::power_on(HostId(host));
     }
@@ -30,6 +34,14 @@ impl Power for SimBed {
 
     fn held_turns(&self, host: u32) -> u64 {
         host::held_turns(HostId(host))
+    }
+
+    fn set_asleep(&self, host: u32, is_asleep: bool) {
+        host::set_asleep(HostId(host), is_asleep);
+    }
+
+    fn slept_through(&self, host: u32) -> u64 {
+        host::slept_through(HostId(host))
     }
 
     fn step_clock(&self, host: u32, by_ns: i64) {

@@ -77,6 +77,7 @@ const fn lacks(capability: Capability) -> Option<&'static str> {
         | Capability::PowerCuts
         | Capability::Stops
         | Capability::Pauses
+        | Capability::Sleeps
         | Capability::LinkChanges
         | Capability::InterfaceChanges
         | Capability::Moves => KEPT,

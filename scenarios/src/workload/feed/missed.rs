@@ -7,6 +7,10 @@ pub const MEANINGS: &[(&str, &str)] = &[
         "the reader still pulled, and failed to, when the drain ended: the author's node did not run",
     ),
     (
+        "author-new-disk",
+        "the author's disk was replaced before the reader had it",
+    ),
+    (
         "granted-behind-timestamp",
         "it was granted after the reader had newer posts of its author, and the reader asks by timestamp",
     ),
@@ -18,6 +22,10 @@ pub const MEANINGS: &[(&str, &str)] = &[
     (
         "reader-down",
         "the reader's node did not run when the drain ended",
+    ),
+    (
+        "reader-new-disk",
+        "the reader's keys, for which alone it was sealed, went with a disk that was replaced",
     ),
     (
         "reader-not-drained",

@@ -31,8 +31,11 @@ impl Builder<'_> {
 
     /// Which of `hosts` a fault concerns, ascending.
     fn concerned(&self, place: usize, fault: &Fault, hosts: &Hosts) -> Vec<u32> {
-        let is_in = |host: &u32| fault.which.is_in(self.hosts[*host as usize].region);
-        let mut concerned: Vec<u32> = hosts.iter().filter(is_in).collect();
+        let is_of = |host: &u32| {
+            let region = self.hosts[*host as usize].region;
+            fault.which.is_of(*host, region)
+        };
+        let mut concerned: Vec<u32> = hosts.iter().filter(is_of).collect();
         if let Some(count) = fault.which.share_of(concerned.len()) {
             let mut stream = self.stream("fault share", place, fault.kind(), SHARED);
             shuffle(&mut concerned, &mut stream);

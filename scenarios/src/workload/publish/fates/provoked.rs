@@ -178,6 +178,30 @@ fn a_node_that_stands_still_is_the_cause_where_it_was() {
 }
 
 #[test]
+fn a_host_that_sleeps_is_the_cause_where_it_was() {
+    on_both(|listen| {
+        let sleeps = |host: &str| {
+            World::chain(listen, ["", "", ""])
+                .publish("a", "30s", "")
+                .fault("sleep", host, "29s", "for = '60s'")
+        };
+        sleeps("a").loses(&[("author-asleep", 2)]);
+        sleeps("b").loses(&[("forwarder-asleep", 1), ("reader-asleep", 1)]);
+        sleeps("c").loses(&[("reader-asleep", 1)]);
+    });
+}
+
+#[test]
+fn an_outage_is_a_link_that_loses_everything() {
+    on_both(|listen| {
+        World::chain(listen, ["", "", ""])
+            .fault("outage", "c", "25s", "for = '35s'")
+            .publish("a", "30s", "")
+            .loses(&[("link-silent", 1)]);
+    });
+}
+
+#[test]
 fn a_host_that_went_down_long_ago_is_still_the_cause() {
     on_both(|listen| {
         let chain = World::new(listen, "90s")
