@@ -45,11 +45,6 @@ impl Core {
         reason: Reason,
     ) {
         self.context.refused(&peer, protocol.as_ref(), reason);
-        self.count_refused(peer, limit);
-    }
-
-    /// Counts a request of `peer` that could not be read, as [`Core::refuse`] does.
-    pub fn count_refused(&mut self, peer: PeerId, limit: &'static str) {
         if !self.refusals.0.admits(peer, REFUSED_MAX, Instant::now()) {
             self.context.limit_reached(limit);
             // It may have closed them already.

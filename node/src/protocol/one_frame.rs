@@ -25,6 +25,14 @@ pub trait OneFrame: Send + Sized {
     fn from_frame(bytes: &[u8]) -> Result<Self, DecodeError>;
 }
 
+/// A question that is none: its frame is too long, does not end, or says nothing that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable;
+
+/// A question as it comes in. libp2p tells nothing of one that its codec does not read, so that nobody could
+/// count them: the codec reads all.
+pub type Asked<Q> = Result<Q, Unreadable>;
+
 /// Reads and writes one frame each way: a question, and its answer.
 pub struct FrameCodec<Q, A>(PhantomData<fn() -> (Q, A)>);
 
@@ -42,14 +50,17 @@ impl<Q, A> Clone for FrameCodec<Q, A> {
 
 impl<Q: OneFrame + 'static, A: OneFrame + 'static> Codec for FrameCodec<Q, A> {
     type Protocol = StreamProtocol;
-    type Request = Q;
+    type Request = Asked<Q>;
     type Response = A;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Q>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Asked<Q>>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read(io).await
+        Ok(read(io).await.map_err(|error| {
+            tracing::debug!(%error, "a question cannot be read");
+            Unreadable
+        }))
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<A>
@@ -59,10 +70,16 @@ impl<Q: OneFrame + 'static, A: OneFrame + 'static> Codec for FrameCodec<Q, A> {
         read(io).await
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, asked: Q) -> io::Result<()>
+    async fn write_request<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        asked: Asked<Q>,
+    ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
+        let asked = asked.map_err(|Unreadable| io::ErrorKind::InvalidInput)?;
         write(io, &asked.to_frame()).await
     }
 

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
 use libp2p::request_response::{
-    Event as RequestEvent, InboundFailure, Message, OutboundFailure, OutboundRequestId,
-    ResponseChannel,
+    Event as RequestEvent, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 
 use crate::api::{LookupMethod, Miss};
@@ -26,6 +25,7 @@ use crate::discovery::friends::{Answer, PROTOCOL, Question, QuestionId};
 use crate::entropy;
 use crate::identity::IdentityId;
 use crate::protocol::Reason;
+use crate::protocol::one_frame::{Asked, Unreadable};
 use crate::window_counts::{WhenFull, WindowCounts};
 
 use super::Service;
@@ -39,7 +39,7 @@ const PERIOD: Duration = Duration::from_mins(1);
 const REFUSED: &str = "friends-questions";
 
 /// What happens on the protocol's substreams.
-type FriendsEvent = RequestEvent<Question, Answer>;
+type FriendsEvent = RequestEvent<Asked<Question>, Answer>;
 
 /// The counter of cards that are not told because of a private address in them.
 const KEPT_BACK: &str = "friends-answers-kept-back";
@@ -169,7 +169,11 @@ impl Inquiries {
             RequestEvent::Message { peer, message, .. } => match message {
                 Message::Request {
                     request, channel, ..
-                } => self.on_asked(core, peer, request, channel),
+                } => match request {
+                    Ok(question) => self.on_asked(core, peer, question, channel),
+                    // Without its channel it gets no answer.
+                    Err(Unreadable) => core.refuse(peer, &PROTOCOL, REFUSED, Reason::Malformed),
+                },
                 Message::Response {
                     request_id,
                     response,
@@ -189,10 +193,7 @@ impl Inquiries {
                 self.knows_nothing(core, request_id);
             }
             RequestEvent::InboundFailure { peer, error, .. } => {
-                tracing::debug!(%peer, %error, "a question cannot be read, or its answer not sent");
-                if matches!(error, InboundFailure::Io(_)) {
-                    core.count_refused(peer, REFUSED);
-                }
+                tracing::debug!(%peer, %error, "an answer cannot be sent");
             }
             RequestEvent::ResponseSent { .. } => {}
         }
@@ -302,7 +303,7 @@ impl Inquiries {
         let asked: BTreeSet<_> = here
             .iter()
             .take(count)
-            .map(|(_, peer)| protocol.send_request(peer, passed_on))
+            .map(|(_, peer)| protocol.send_request(peer, Ok(passed_on)))
             .collect();
         core.context
             .outlet

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
-use libp2p::request_response::{Event as RequestEvent, InboundFailure, Message, OutboundFailure};
+use libp2p::request_response::{Event as RequestEvent, Message, OutboundFailure};
 
 use crate::api::Event;
 use crate::config::Config;
@@ -17,6 +17,7 @@ use crate::core::signal::Signal;
 use crate::core::timers::Timers;
 use crate::identity::IdentityId;
 use crate::protocol::Reason;
+use crate::protocol::one_frame::Asked;
 use crate::push::{Answer, New, PROTOCOL};
 use crate::window_counts::{WhenFull, WindowCounts};
 
@@ -29,7 +30,7 @@ const PERIOD: Duration = Duration::from_mins(1);
 const REFUSED: &str = "push-refused";
 
 /// What happens on the protocol's substreams.
-type PushEvent = RequestEvent<New, Answer>;
+type PushEvent = RequestEvent<Asked<New>, Answer>;
 
 /// Whom to tell, and who has told.
 pub struct Push {
@@ -97,9 +98,16 @@ impl Push {
         match event {
             RequestEvent::Message {
                 peer,
-                message: Message::Request { channel, .. },
+                message:
+                    Message::Request {
+                        request, channel, ..
+                    },
                 ..
             } => {
+                if request.is_err() {
+                    // Without its channel it gets no answer.
+                    return core.refuse(peer, &PROTOCOL, REFUSED, Reason::Malformed);
+                }
                 let told = self.told_by(core, &peer);
                 match told {
                     Ok(friend) => core.raise(Signal::PullWanted(friend)),
@@ -128,10 +136,7 @@ impl Push {
                 }
             }
             RequestEvent::InboundFailure { peer, error, .. } => {
-                tracing::debug!(%peer, %error, "what a peer tells cannot be read, or not answered");
-                if matches!(error, InboundFailure::Io(_)) {
-                    core.count_refused(peer, REFUSED);
-                }
+                tracing::debug!(%peer, %error, "an answer does not reach a friend");
             }
             RequestEvent::ResponseSent { .. } => {}
         }
@@ -168,7 +173,7 @@ fn tell(core: &mut Core, friend: IdentityId) {
     let Some(push) = core.swarm.behaviour_mut().push.as_mut() else {
         return;
     };
-    push.send_request(&peer, New);
+    push.send_request(&peer, Ok(New));
     core.emit(&Event::Pushed { to: friend });
 }
 
