@@ -24,7 +24,7 @@ mod down;
 mod drain;
 mod interfaces;
 mod last_round;
-mod ledger;
+pub(crate) mod ledger;
 mod links;
 mod links_told;
 mod measured;

@@ -22,6 +22,7 @@ mod registry;
 mod tracker;
 mod trackers;
 
+pub mod chat;
 pub mod connect;
 pub mod dial;
 pub mod feed;
@@ -39,5 +40,7 @@ pub use kind::{Actor, Kind};
 pub use reading::{HEADER_BYTES, Reading};
 pub use registry::{Entry, perform, serve, trackers};
 pub(crate) use registry::{add, check_metrics, ready};
-pub use tracker::{Ended, HostDown, Names, NodeEvent, Planned, Results, Tracker, Untracked};
+pub use tracker::{
+    Ended, FoundOnDisk, HostDown, Names, NodeEvent, Planned, Results, Tracker, Untracked,
+};
 pub use trackers::Trackers;

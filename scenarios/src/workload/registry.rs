@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 
 use super::action::{Declared, declare};
 use super::{
-    Act, Action, Actor, Kind, Planned, Tracker, Trackers, connect, dial, feed, flow, lookup,
+    Act, Action, Actor, Kind, Planned, Tracker, Trackers, chat, connect, dial, feed, flow, lookup,
     packets, ping, publish, punch,
 };
 use crate::added::Added;
@@ -23,6 +23,7 @@ const KINDS: &[Entry] = &[
     Entry::of::<feed::post::Post>(),
     Entry::of::<feed::pull::Pull>(),
     Entry::of::<feed::late_grant::LateGrant>(),
+    Entry::of::<chat::Chat>(),
     Entry::of::<flow::Flow>(),
     Entry::of::<packets::Packets>(),
     Entry::of::<punch::Punch>(),

@@ -5,7 +5,7 @@
 //! became of its actions it says in the end.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use libp2p::PeerId;
 use orrery_node::NodeHandle;
 use orrery_node::api::Event;
 use orrery_node::identity::IdentityId;
+use orrery_node::op::OpId;
 use orrery_reports::record::SeedResult;
 use orrery_sim::watch::Watch;
 
@@ -59,6 +60,17 @@ pub trait Tracker: Any + Send {
 
     /// The run has ended: what its actions have come to, and what was lost.
     fn collect(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
+        let _ = (ended, results);
+    }
+
+    /// What the store on a host's disk holds at the end. Comes after [`Tracker::collect`], if the run has
+    /// not failed.
+    fn on_disk(&mut self, found: &FoundOnDisk<'_>) {
+        let _ = found;
+    }
+
+    /// All disks were looked at: what its actions have come to there, and what must hold.
+    fn judge(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
         let _ = (ended, results);
     }
 
@@ -137,6 +149,16 @@ pub struct HostDown<'a> {
     pub how: Down,
     /// Its node, which does not run from now on; `None` if none ran.
     pub node: Option<&'a NodeHandle>,
+}
+
+/// What the next start of a host's node would find in its store.
+pub struct FoundOnDisk<'a> {
+    /// The host.
+    pub host: u32,
+    /// Posts and messages of the host's own.
+    pub own: &'a BTreeSet<OpId>,
+    /// All that can be read there.
+    pub readable: &'a BTreeSet<OpId>,
 }
 
 /// A run that has ended.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use orrery_sim::watch::Watch;
 
 use super::not_done::NotDone;
-use super::{Ended, HostDown, NodeEvent, Results, Tracker};
+use super::{Ended, FoundOnDisk, HostDown, NodeEvent, Results, Tracker};
 use crate::play::Gone;
 
 /// What follows the actions of each kind in a run.
@@ -79,6 +79,18 @@ impl Trackers {
     pub fn collect(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
         for it in &mut self.0 {
             it.tracker.collect(ended, results);
+        }
+    }
+
+    /// See [`Tracker::on_disk`].
+    pub fn on_disk(&mut self, found: &FoundOnDisk<'_>) {
+        self.tell(|tracker| tracker.on_disk(found));
+    }
+
+    /// See [`Tracker::judge`].
+    pub fn judge(&mut self, ended: &Ended<'_>, results: &mut Results<'_>) {
+        for it in self.0.iter_mut().filter(|it| it.is_used) {
+            it.tracker.judge(ended, results);
         }
     }
 

@@ -5,16 +5,16 @@ use std::iter;
 
 use orrery_node::op::OpId;
 use orrery_node::store::Store;
-use orrery_node::sync_strategy::SyncStrategy;
 use orrery_reports::record::{Invariant, SeedResult};
 
 use super::losses::{self, Lost, UNKNOWN};
 use super::metrics::Metrics;
-use crate::play::ledger::{Entry, Fate};
-use crate::play::run::{Run, State};
+use super::missed;
+use crate::play::run::Run;
 use crate::workload::feed::metrics::{
     DISK_ACKED_LOST, FEED_DELIVERED, FEED_DELIVERY_LATENCY, FEED_LEAKED, FEED_MISSED_FOREVER,
 };
+use crate::workload::{FoundOnDisk, Trackers};
 
 /// Which posts have come to their readers, and why others have not; with what must hold in every run.
 ///
@@ -23,10 +23,11 @@ use crate::workload::feed::metrics::{
 pub fn collect(
     run: &Run,
     whole: bool,
+    trackers: &mut Trackers,
     metrics: &mut Metrics,
     result: &mut SeedResult,
 ) -> Result<(), String> {
-    let lost_by_authors = inspect(run)?;
+    let lost_by_authors = inspect(run, trackers)?;
     let state = run.state();
     let window_ns = run.scenario.warmup_ns..run.scenario.duration_ns;
     let latencies = state.ledger.latencies(window_ns.clone());
@@ -40,9 +41,10 @@ pub fn collect(
             delivered += 1;
             continue;
         }
-        let cause = cause(
+        let cause = missed::cause(
             run,
             &state,
+            &state.ledger,
             entry,
             reader,
             fate,
@@ -110,67 +112,9 @@ fn invariants(
     invariants
 }
 
-/// Why a post is not at a reader.
-fn cause(
-    run: &Run,
-    state: &State,
-    entry: &Entry,
-    reader: u32,
-    fate: Fate,
-    lost_by_author: bool,
-) -> &'static str {
-    if lost_by_author {
-        return "lost-by-author";
-    }
-    if !run.exchanges_feeds(reader) {
-        return "reader-without-feeds";
-    }
-    if state.ledger.is_for_keys_before(reader, &fate) {
-        return "reader-new-disk";
-    }
-    if state.ledger.is_of_disk_before(entry) {
-        return "author-new-disk";
-    }
-    if state.nodes[reader as usize].is_none() {
-        return "reader-down";
-    }
-    let behind = state
-        .ledger
-        .highest_stamp_ms(entry.author, reader)
-        .is_some_and(|highest| entry.stamp_ms <= highest);
-    if run.strategy(reader) == Some(SyncStrategy::AfterTs) && behind {
-        return if fate.since_ns > entry.created_ns {
-            "granted-behind-timestamp"
-        } else {
-            "stamped-behind-timestamp"
-        };
-    }
-    if state
-        .ledger
-        .is_behind_too_large(entry.author, reader, fate.since_ns)
-    {
-        return "too-large-for-relay";
-    }
-    if !state.drained.contains(&reader) {
-        return not_drained(state, entry.author, reader);
-    }
-    UNKNOWN
-}
-
-/// What kept a reader, who still pulled or failed to when the drain ended, from an author's post.
-fn not_drained(state: &State, author: u32, reader: u32) -> &'static str {
-    if state.nodes[author as usize].is_none() {
-        "author-down"
-    } else if !state.overlay.are_linked((reader, author)) {
-        "not-connected"
-    } else {
-        "reader-not-drained"
-    }
-}
-
 /// Pulls every host's plug, and reads from its disk what its node would find
-/// at the next start. Returns the acknowledged posts that authors have lost.
-fn inspect(run: &Run) -> Result<BTreeSet<OpId>, String> {
+/// at the next start, which trackers are told. Returns the acknowledged posts that authors have lost.
+fn inspect(run: &Run, trackers: &mut Trackers) -> Result<BTreeSet<OpId>, String> {
     let mut lost = BTreeSet::new();
     for plan in &run.world.hosts {
         run.testbed.pull_plug(plan.host);
@@ -197,6 +141,11 @@ fn inspect(run: &Run) -> Result<BTreeSet<OpId>, String> {
                 plan.name
             )
         })?;
+        trackers.on_disk(&FoundOnDisk {
+            host: plan.host,
+            own: &own,
+            readable: &readable,
+        });
         let mut state = run.state();
         lost.extend(state.ledger.lost_by_author(plan.host, &own));
         state.ledger.found(plan.host, &readable);

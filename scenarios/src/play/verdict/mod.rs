@@ -3,6 +3,7 @@
 mod feeds;
 pub mod losses;
 pub mod metrics;
+pub mod missed;
 #[cfg(test)]
 mod provoked;
 mod relays;
@@ -74,8 +75,21 @@ pub fn collect(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
     asked_in_vain(run, not_done, &mut metrics);
     running::collect(run, &mut metrics, &mut result);
     if !failed {
-        let judged = feeds::collect(run, whole, &mut metrics, &mut result);
+        let judged = feeds::collect(run, whole, &mut trackers, &mut metrics, &mut result);
         failure = judged.map_or_else(|why| Some(Failure::Unplayed { why }), |()| failure);
+        let state = run.state();
+        let ended = Ended {
+            run,
+            state: &state,
+            now_ns: run.now_ns(),
+            end_ns: job.end_ns(),
+            failed,
+        };
+        let mut results = Results {
+            metrics: &mut metrics,
+            result: &mut result,
+        };
+        trackers.judge(&ended, &mut results);
     }
     result.metrics = metrics.all;
     Played { result, failure }

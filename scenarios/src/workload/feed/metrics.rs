@@ -1,7 +1,7 @@
 //! Posts and pulls: what was asked of nodes, delivered, missed, and lost from disks.
 
-use super::missed::MEANINGS;
 use crate::metrics::{Definition, at_end, latency, measured, not_done, value};
+use crate::play::verdict::missed::MEANINGS;
 
 /// Kinds of workload that write posts.
 const FEED: &[&str] = &["post", "late-grant"];

@@ -6,7 +6,6 @@
 pub mod block;
 pub mod late_grant;
 pub(crate) mod metrics;
-mod missed;
 pub mod post;
 pub mod pull;
 
