@@ -132,8 +132,8 @@ fn check_along(record: &Record, figure: &str, sentence: &str) -> bool {
         return false;
     };
     let named = record.variants.iter().map(|variant| &variant.name);
-    let named = named.filter(|name| sentence.contains(&format!("with variant {name} ")));
-    let variant = named.last().unwrap_or(&record.variants[0].name);
+    let mut named = named.filter(|name| sentence.contains(&format!("with variant {name} ")));
+    let variant = named.next_back().unwrap_or(&record.variants[0].name);
     let last = record.grid[0].values.last().expect("there are two");
     let [from, to] = ["1", last].map(|rate| cell(record, variant, figure, rate).expect(sentence));
     let enough = is_rare(from.n, to.n);

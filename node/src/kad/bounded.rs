@@ -219,7 +219,6 @@ impl Bounded {
         }
         let site = self.sites.get(&id).map(|(_, site)| site);
         match (self.requests.admits(peer, site, Instant::now()), asked) {
-            (Verdict::Admitted, _) => true,
             (Verdict::LeftOut, Said::PutRecord { request_id, .. }) => {
                 self.outlet.add(LEFT_OUT, 1);
                 self.to_do.push_back(ToSwarm::NotifyHandler {
@@ -233,8 +232,8 @@ impl Bounded {
                 self.outlet.add(LEFT_OUT, 1);
                 false
             }
-            // What costs no signature is answered; a substream without an answer would stay open.
-            (Verdict::LeftOut, _) => true,
+            // What costs no signature is always answered; a substream without an answer would stay open.
+            (Verdict::Admitted | Verdict::LeftOut, _) => true,
             (Verdict::TooMany, _) => {
                 self.closing.insert(id);
                 self.to_do.push_back(ToSwarm::CloseConnection {

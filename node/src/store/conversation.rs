@@ -338,16 +338,15 @@ impl<'a> Walk<'a> {
         last: u64,
         reads: bool,
     ) -> Result<Option<Due>, StoreError> {
-        let mut at = if reads { read } else { delivered };
+        let first = if reads { read } else { delivered };
         let (mut newest, mut messages) = (None, 0);
-        let rest = (self.device, self.log, at)..=(self.device, self.log, last);
-        for entry in self.places.range(rest)?.take(WALKED_MAX) {
+        let rest = (self.device, self.log, first)..=(self.device, self.log, last);
+        for (expected, entry) in (first..).zip(self.places.range(rest)?.take(WALKED_MAX)) {
             let (key, op) = entry?;
             let seq = key.value().2;
-            if seq != at {
+            if seq != expected {
                 break;
             }
-            at += 1;
             let op = OpId(*op.value());
             let record = self.ops.get(&op.0)?;
             let record = record.map(|record| Record::decode(record.value()));

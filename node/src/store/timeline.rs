@@ -26,20 +26,20 @@ const VALUE_BYTES: usize = 64;
 pub(super) struct Walk {
     /// Posts of one author that are looked at and turn out not to be shown, mostly since they have expired
     /// and are not cleared away yet: the author's others are passed by then.
-    pub(super) unshown_max: u32,
+    pub(super) unshown: u32,
     /// The same, where no other author's posts are asked for.
-    pub(super) unshown_alone_max: u32,
+    pub(super) unshown_alone: u32,
     /// Entries that are passed by, without looking at the posts, before older ones are left out: of those
     /// authors, and of blocked ones.
-    pub(super) passed_by_max: u32,
+    pub(super) passed_by_limit: u32,
 }
 
 impl Default for Walk {
     fn default() -> Self {
         Self {
-            unshown_max: 256,
-            unshown_alone_max: 16_384,
-            passed_by_max: 1 << 20,
+            unshown: 256,
+            unshown_alone: 16_384,
+            passed_by_limit: 1 << 20,
         }
     }
 }
@@ -140,9 +140,9 @@ impl Store {
         let ops = txn.open_table(OPS)?;
         let mut timeline = Shown::default();
         let mut shares = Shares::default();
-        let (unshown_max, passed_by_max) = match author {
-            None => (walk.unshown_max, walk.passed_by_max),
-            Some(_) => (walk.unshown_alone_max, 0),
+        let (unshown, passed_by_limit) = match author {
+            None => (walk.unshown, walk.passed_by_limit),
+            Some(_) => (walk.unshown_alone, 0),
         };
         let blocked = match author {
             None => self.blocked()?.into_iter().collect(),
@@ -152,9 +152,9 @@ impl Store {
         // Whether more are to be looked for.
         let mut show = |op: [u8; 32], author: IdentityId| -> Result<bool, StoreError> {
             let is_blocked = blocked.contains(&author);
-            if is_blocked || shares.unshown(author) >= unshown_max {
+            if is_blocked || shares.unshown(author) >= unshown {
                 passed_by += 1;
-                let goes_on = passed_by < passed_by_max;
+                let goes_on = passed_by < passed_by_limit;
                 timeline.is_cut |= !is_blocked || !goes_on;
                 return Ok(goes_on);
             }
@@ -189,7 +189,7 @@ impl Store {
                 let of_author = (&author.0, 0, &[0; 32])..=(&author.0, u64::MAX, &[0xff; 32]);
                 let placed = txn.open_table(TIMELINE)?;
                 let of_author = txn.open_table(HELD)?.range(of_author)?;
-                for entry in of_author.rev().take(walk.passed_by_max as usize) {
+                for entry in of_author.rev().take(walk.passed_by_limit as usize) {
                     let op = *entry?.0.value().2;
                     if !is_said(&ops, &placed, &op) && !show(op, author)? {
                         break;

@@ -30,13 +30,18 @@ struct Host {
     runs: bool,
     /// It is away by a fault that leaves its programs, such as a sleep.
     is_away: bool,
-    /// Both.
-    is_up: bool,
-    /// Since when, in nanoseconds.
+    /// Since when it is up, or away, in nanoseconds.
     since_ns: u64,
     /// Whether that began with the run: it is the rest of a session or of an absence.
     is_rest: bool,
     boot_ns: u64,
+}
+
+impl Host {
+    /// Its programs run, and it is there.
+    const fn is_up(&self) -> bool {
+        self.runs && !self.is_away
+    }
 }
 
 /// What has been seen of a group.
@@ -88,7 +93,6 @@ impl Presence {
                     group,
                     runs: false,
                     is_away: false,
-                    is_up: false,
                     since_ns: 0,
                     is_rest: true,
                     boot_ns: boots_ns[host as usize],
@@ -131,9 +135,10 @@ impl Presence {
         let Some(host) = self.hosts.get_mut(&place) else {
             return;
         };
+        let was_up = host.is_up();
         change(host);
-        let is_up = host.runs && !host.is_away;
-        if host.is_up == is_up {
+        let is_up = host.is_up();
+        if was_up == is_up {
             return;
         }
         let (since_ns, is_rest) = (host.since_ns, host.is_rest);
@@ -143,7 +148,7 @@ impl Presence {
         } else {
             is_rest && since_ns == now_ns
         };
-        (host.is_up, host.since_ns) = (is_up, now_ns);
+        host.since_ns = now_ns;
         // At the end of the measured time all come back, which ends absences before their time.
         let is_whole = !is_rest && now_ns < self.measured.end;
         let group = self.groups.get_mut(&host.group).expect("each has one");
@@ -166,7 +171,7 @@ impl Presence {
             return;
         }
         let (mut groups, mut all) = (self.groups.clone(), self.all.clone());
-        for host in self.hosts.values().filter(|host| host.is_up) {
+        for host in self.hosts.values().filter(|host| host.is_up()) {
             let up_ns = overlap_ns(&self.measured, host.since_ns..now_ns);
             all.up_ns += up_ns;
             groups.get_mut(&host.group).expect("each has one").up_ns += up_ns;

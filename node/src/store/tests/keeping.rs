@@ -250,8 +250,8 @@ fn what_is_passed_by_of_blocked_and_spent_authors_is_bounded() {
         .store
         .block(foe.store.keys().identity())
         .expect("blocks");
-    let walk = |passed_by_max| Walk {
-        passed_by_max,
+    let walk = |passed_by_limit| Walk {
+        passed_by_limit,
         ..Walk::default()
     };
     let shown = |walk| {
@@ -277,9 +277,9 @@ fn of_one_author_so_many_posts_are_looked_at_in_vain() {
     }
     assert_eq!(scene.ingest(page).new.len(), 60);
     let walk = Walk {
-        unshown_max: 10,
-        unshown_alone_max: 20,
-        passed_by_max: 30,
+        unshown: 10,
+        unshown_alone: 20,
+        passed_by_limit: 30,
     };
     let store = &scene.reader.store;
     let cut = |author, walk| {
@@ -289,8 +289,8 @@ fn of_one_author_so_many_posts_are_looked_at_in_vain() {
     let alone = Some(scene.author.identity());
     assert!(cut(None, walk) && cut(alone, walk));
     let wide = Walk {
-        unshown_max: 100,
-        unshown_alone_max: 100,
+        unshown: 100,
+        unshown_alone: 100,
         ..walk
     };
     assert!(!cut(None, wide) && !cut(alone, wide));

@@ -288,7 +288,10 @@ mod tests {
             assert!(result.invariants.iter().all(|invariant| invariant.held));
             let names = ["acknowledged-messages-survive", "receipts-are-true"];
             for name in names {
-                assert!(result.invariants.iter().any(|it| it.name == name.into()), "{name}");
+                assert!(
+                    result.invariants.iter().any(|it| it.name == name.into()),
+                    "{name}"
+                );
             }
         }
     }

@@ -465,7 +465,7 @@ pub fn look_up(run: &Arc<Run>, host: u32, act: Act, sought: Sought) {
             Err(CommandError::Busy) => {
                 lookups
                     .entries
-                    .ends(number, now_ns, Err(LookupFailure::Busy))
+                    .ends(number, now_ns, Err(LookupFailure::Busy));
             }
             // One who is looked for already is found once for all who wait.
             Err(_) if lookups.open(host, whom, sought).count() > 1 => {}
