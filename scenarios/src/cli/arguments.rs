@@ -24,7 +24,7 @@ Examples:
   orrery list                               what ships with the tool
   orrery run feed/quiet                     run a scenario of the catalog
   orrery show feed/quiet > my.toml          its text, to start from
-  orrery run my.toml --seed 7 --variant cursor   one seed of one variant of a file
+  orrery run my.toml --seed 7 --variant cursor   one seed of one variant
   orrery run result.json                    what a result is of, again
   orrery explain fault.partition            what can be written into a file
   orrery check *.toml                       are these files sound?

@@ -25,7 +25,7 @@ use crate::output;
 Examples:
   orrery run feed/skewed-clocks
   orrery run feed/skewed-clocks --seeds 3 --set group.home.friends.degree=4
-  orrery run feed/skewed-clocks --seed 4 --variant cursor --log orrery_node=debug
+  orrery run feed/quiet --seed 4 --log orrery_node=debug
   orrery run feed/quiet --seed 1 --variant cursor --until 2m --pcap
   orrery run feed/quiet --verify --format json > result.json
 
