@@ -104,6 +104,10 @@ fn fields_metrics_and_profiles_are_explained() {
     fault.power-cut.hosts (required)
         The hosts that lose power.
 
+    fault.power-cut.on_access
+        Of these hosts, only those whose group has an access link by this name, such
+        as `4g`: the network of one provider. Not with `partition`.
+
     fault.power-cut.rate
         Instead of `at` and `every`: how often on average it meets each host
         (`partition`: the network), such as `2/h`, at random (Poisson) from when it
@@ -114,8 +118,8 @@ fn fields_metrics_and_profiles_are_explained() {
         whole region goes dark. Not with `partition`.
 
     fault.power-cut.share
-        Of these hosts, after `regions`, only this share, such as `0.2`; each seed
-        draws which. Not with `partition`.
+        Of these hosts, after `regions` and `on_access`, only this share, such as
+        `0.2`; each seed draws which. Not with `partition`.
     "#);
     assert!(said("feed.missed_forever").contains("absent at the end of the drain"));
     assert!(said("metrics").contains("ping.rtt (distribution, ms)"));

@@ -12,7 +12,7 @@ use crate::format::scenario::selector::{Hosts, HostsText};
 /// The access network of hosts is gone, be it a provider's, a radio cell's or a region's: their access links lose
 /// everything, both ways. They keep their power, their addresses and their local networks, and no program
 /// is told; neighbours on a local network still reach each other, and a host with several interfaces
-/// loses the primary one's link. Whom it concerns `regions`, `access` and `share` may narrow down. Its
+/// loses the primary one's link. Whom it concerns `regions`, `on_access` and `share` may narrow down. Its
 /// effects are the packets that it takes.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is documentation")]
@@ -94,8 +94,8 @@ mod tests {
             assert_eq!(lost.to_bits(), (expected as f64).to_bits(), "{whom}");
             assert!(fired >= expected, "{whom}: {fired}");
         };
-        check("access='4g'", 20);
-        check("access=['4g', 'fibre']", 40);
-        check("access='fibre'\nshare=0.5", 10);
+        check("on_access='4g'", 20);
+        check("on_access=['4g', 'fibre']", 40);
+        check("on_access='fibre'\nshare=0.5", 10);
     }
 }

@@ -24,8 +24,8 @@ pub struct OfAllFields {
     regions: Option<RegionNames>,
     /// Of these hosts, only those whose group has an access link by this name, such as `4g`: the
     /// network of one provider. Not with `partition`.
-    access: Option<AccessNames>,
-    /// Of these hosts, after `regions` and `access`, only this share, such as `0.2`; each seed draws which. Not with
+    on_access: Option<AccessNames>,
+    /// Of these hosts, after `regions` and `on_access`, only this share, such as `0.2`; each seed draws which. Not with
     /// `partition`.
     share: Option<f64>,
 }
@@ -97,7 +97,7 @@ impl Which {
             problems.push(reader.span("share"), "\"share\": expected more than 0");
         }
         if let Acts::Parts(_) = acts {
-            for key in ["regions", "access", "share"]
+            for key in ["regions", "on_access", "share"]
                 .into_iter()
                 .filter(|key| reader.value(key).is_some())
             {
@@ -162,7 +162,7 @@ fn read_regions(source: &Source<'_>, problems: &mut Problems) -> Vec<usize> {
 /// The hosts that a fault spares because their access link is not among those that are named.
 fn read_spared(source: &Source<'_>, acts: Acts<'_>, problems: &mut Problems) -> Hosts {
     let what = "an access link's name, or a list of them";
-    let named = names(&source.reader, "access", what, problems);
+    let named = names(&source.reader, "on_access", what, problems);
     if named.is_empty() {
         return Hosts::default();
     }
@@ -200,10 +200,10 @@ mod tests {
         check("regions='atlantis'", "there is no region");
         check("regions=3", "a region's name");
         check(
-            "access='4g'",
+            "on_access='4g'",
             "none of its hosts has the access link \"4g\"",
         );
-        check("access=4", "an access link's name");
+        check("on_access=4", "an access link's name");
         check("share=0", "more than 0");
         check("share=1.5", "\"share\"");
         check("rate='2/h'", "\"at\" or a rate, not both");

@@ -46,17 +46,17 @@ fn boots_and_first_contacts_are_checked() {
     check_gossip(
         "evenly(2s, 7s)",
         "evenly(2s)",
-        r#"t.toml:12:8: "boot": expected a time such as "1s", uniform(a, b) or evenly(a, b), found "evenly(2s)""#,
+        r#"t.toml:12:8: "boot": expected a time such as "1s", uniform(a, b), evenly(a, b) or after(a, LAW), found "evenly(2s)""#,
     );
     check_gossip(
         "evenly(2s, 7s)",
         "soon",
-        r#"t.toml:12:8: "boot": expected a time such as "1s", uniform(a, b) or evenly(a, b), found "soon""#,
+        r#"t.toml:12:8: "boot": expected a time such as "1s", uniform(a, b), evenly(a, b) or after(a, LAW), found "soon""#,
     );
     check_gossip(
         "evenly(2s, 7s)",
         "normal(2s, 1s)",
-        r#"t.toml:12:8: "boot": expected a time such as "1s", uniform(a, b) or evenly(a, b), found "normal(2s, 1s)""#,
+        r#"t.toml:12:8: "boot": expected a time such as "1s", uniform(a, b), evenly(a, b) or after(a, LAW), found "normal(2s, 1s)""#,
     );
     check_gossip(
         "evenly(2s, 7s)",
