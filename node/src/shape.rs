@@ -24,6 +24,7 @@ pub fn has_name(address: &Multiaddr) -> bool {
 }
 
 /// Whether `address` is `/ip4|ip6/…/tcp/…`, perhaps followed by a peer.
+#[cfg(any(feature = "real", test))]
 pub fn is_tcp(address: &Multiaddr) -> bool {
     let mut parts = address.iter().peekable();
     let has_ip = parts.next().is_some_and(|part| is_ip(&part));

@@ -29,9 +29,8 @@ pub async fn resolve(folder: &Folder, action: &mut Action) -> Result<(), Failure
         return Ok(());
     }
     let known = match answer(folder, Command::Contacts).await? {
-        Answered::ByNode(reply) => of_reply(reply),
         Answered::Alone(_) if needs_running => return Err(not_running()),
-        Answered::Alone(reply) => of_reply(reply),
+        Answered::ByNode(reply) | Answered::Alone(reply) => of_reply(reply),
     };
     for name in names {
         let mut fits = known.iter();
@@ -71,8 +70,11 @@ fn words(action: &mut Action) -> Vec<&mut String> {
         | Action::Closest { id }
         | Action::Name { id, .. } => vec![id],
         Action::Grant { reader, .. } => vec![reader],
-        Action::Chat(ChatAction::Send { to: with, .. })
-        | Action::Chat(ChatAction::Read { with } | ChatAction::Show { with, .. }) => vec![with],
+        Action::Chat(
+            ChatAction::Send { to: with, .. }
+            | ChatAction::Read { with }
+            | ChatAction::Show { with, .. },
+        ) => vec![with],
         Action::Pull { id } => id.iter_mut().collect(),
         Action::Timeline { author, .. } => author.iter_mut().collect(),
         Action::Lookup { who, .. } | Action::Reach { who, .. } => vec![who],

@@ -142,7 +142,7 @@ fn two_terminals_talk() {
     assert!(alice.ok(&["chat", "show", "Bob"]).contains("  sent"));
     bob.ok(&["pull"]);
     bob_runs.wait_for("message-received");
-    assert!(bob.ok(&["chat", "list"]).starts_with("  1 unread  Alice"));
+    assert!(bob.ok(&["chat", "list"]).starts_with("1 unread  Alice"));
     assert!(
         bob.ok(&["chat", "show", "Alice"])
             .ends_with("unread     Alice  At noon?")
@@ -332,7 +332,10 @@ fn who_waits_at_a_terminal_is_let_go_when_the_node_ends() {
     running.terminate();
     let output = waiting.wait_with_output().expect("ends");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(told(&output).1.contains("closed"), "{output:?}");
+    assert!(
+        told(&output).1.contains("the node has stopped"),
+        "{output:?}"
+    );
     assert!(running.process.wait().expect("ends").success());
 }
 
