@@ -18,6 +18,7 @@ use orrery_reports::record::SeedResult;
 use orrery_sim::watch::Watch;
 
 use super::not_done::Reason;
+use crate::fault::DiskReplaced;
 use crate::format::Scenario;
 use crate::metrics::Definition;
 use crate::play::run::{Run, State};
@@ -41,6 +42,11 @@ pub trait Tracker: Any + Send {
     /// The programs of a host end, with all that they were doing.
     fn on_host_down(&mut self, down: &HostDown<'_>) {
         let _ = down;
+    }
+
+    /// A host, whose programs have ended, has an empty disk from now on.
+    fn on_new_disk(&mut self, host: u32, now_ns: u64, replaced: DiskReplaced) {
+        let _ = (host, now_ns, replaced);
     }
 
     /// Whether it wants to see how many connections nodes have, from time to time.

@@ -9,6 +9,7 @@ use orrery_sim::watch::Watch;
 
 use super::not_done::NotDone;
 use super::{Ended, FoundOnDisk, HostDown, NodeEvent, Results, Tracker};
+use crate::fault::DiskReplaced;
 use crate::play::Gone;
 
 /// What follows the actions of each kind in a run.
@@ -54,6 +55,11 @@ impl Trackers {
     /// See [`Tracker::on_host_down`].
     pub fn on_host_down(&mut self, down: &HostDown<'_>) {
         self.tell(|tracker| tracker.on_host_down(down));
+    }
+
+    /// See [`Tracker::on_new_disk`].
+    pub fn on_new_disk(&mut self, host: u32, now_ns: u64, replaced: DiskReplaced) {
+        self.tell(|tracker| tracker.on_new_disk(host, now_ns, replaced));
     }
 
     /// Whether any of them [wants samples](Tracker::wants_samples).

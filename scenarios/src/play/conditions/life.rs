@@ -70,6 +70,7 @@ pub(super) fn replace_disk(run: &Run, host: u32, replaced: DiskReplaced) {
     let mut state = run.state();
     state.followed[host as usize].clear();
     state.ledger.disk_replaced(host, now_ns, replaced);
+    state.trackers.on_new_disk(host, now_ns, replaced);
     if replaced == DiskReplaced::WithKeys {
         run.gives_new_keys(host);
         for followed in &mut state.followed {

@@ -15,7 +15,7 @@ use orrery_reports::record::{Fault, SeedResult};
 
 use super::conditions;
 use super::node_counters::{self, NODE_COUNTERS, counter};
-use super::run::Run;
+use super::run::{Run, State};
 use crate::failure::Failure;
 use crate::format::scenario::group::Group;
 use crate::job::{Job, Played};
@@ -57,18 +57,11 @@ pub fn collect(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
     let mut state = run.state();
     state.settle_links();
     let mut trackers = std::mem::take(&mut state.trackers);
-    let ended = Ended {
-        run,
-        state: &state,
-        now_ns: run.now_ns(),
-        end_ns: job.end_ns(),
-        failed,
-    };
     let mut results = Results {
         metrics: &mut metrics,
         result: &mut result,
     };
-    trackers.collect(&ended, &mut results);
+    trackers.collect(&ended(run, &state, job, failed), &mut results);
     let mut not_done = state.not_done.clone();
     drop(state);
     trackers.add_not_done(&mut not_done);
@@ -78,21 +71,24 @@ pub fn collect(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
         let judged = feeds::collect(run, whole, &mut trackers, &mut metrics, &mut result);
         failure = judged.map_or_else(|why| Some(Failure::Unplayed { why }), |()| failure);
         let state = run.state();
-        let ended = Ended {
-            run,
-            state: &state,
-            now_ns: run.now_ns(),
-            end_ns: job.end_ns(),
-            failed,
-        };
         let mut results = Results {
             metrics: &mut metrics,
             result: &mut result,
         };
-        trackers.judge(&ended, &mut results);
+        trackers.judge(&ended(run, &state, job, failed), &mut results);
     }
     result.metrics = metrics.all;
     Played { result, failure }
+}
+
+fn ended<'a>(run: &'a Run, state: &'a State, job: &Job, failed: bool) -> Ended<'a> {
+    Ended {
+        run,
+        state,
+        now_ns: run.now_ns(),
+        end_ns: job.end_ns(),
+        failed,
+    }
 }
 
 fn faults(run: &Run) -> Vec<Fault> {

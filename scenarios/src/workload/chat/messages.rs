@@ -16,6 +16,7 @@ use super::metrics::{
     CHAT_READ_LATENCY, CHAT_RECEIPT_LATENCY, CHAT_RECEIPTS_REFUSED, CHAT_REORDERED,
     CHAT_SEND_LATENCY, CHAT_SUCCESS, CHAT_UNREAD,
 };
+use crate::fault::DiskReplaced;
 use crate::play::ledger::Ledger;
 use crate::play::verdict::losses::{Lost, UNKNOWN};
 use crate::play::verdict::missed;
@@ -68,6 +69,8 @@ struct Message {
     sent_ns: u64,
     came_ns: Option<u64>,
     marked_ns: Option<u64>,
+    /// It came, and went with its reader's disk.
+    is_gone: bool,
 }
 
 impl Messages {
@@ -130,6 +133,7 @@ impl Messages {
             sent_ns: now_ns,
             came_ns: None,
             marked_ns: None,
+            is_gone: false,
         });
     }
 
@@ -144,7 +148,8 @@ impl Messages {
         };
         let message = &mut talk.messages[*place];
         if message.came_ns.is_some() {
-            self.duplicates += 1;
+            self.duplicates += u64::from(!message.is_gone);
+            message.is_gone = false;
             return;
         }
         message.came_ns = Some(now_ns);
@@ -276,6 +281,14 @@ impl Tracker for Messages {
         }
     }
 
+    fn on_new_disk(&mut self, host: u32, now_ns: u64, replaced: DiskReplaced) {
+        self.ledger.disk_replaced(host, now_ns, replaced);
+        let to_host = self.talks.iter_mut().filter(|(pair, _)| pair.1 == host);
+        for message in to_host.flat_map(|(_, talk)| &mut talk.messages) {
+            message.is_gone = message.came_ns.is_some();
+        }
+    }
+
     fn on_disk(&mut self, found: &FoundOnDisk<'_>) {
         self.ledger.found(found.host, found.readable);
         let lost = self.ledger.lost_by_author(found.host, found.own);
@@ -283,7 +296,8 @@ impl Tracker for Messages {
         let to_host = self.talks.iter().filter(|(pair, _)| pair.1 == found.host);
         let messages = to_host.flat_map(|(_, talk)| &talk.messages);
         let told = messages.filter(|message| self.told_stored.contains(&message.op));
-        let gone = told.filter(|message| !found.readable.contains(&message.op));
+        let kept = told.filter(|message| !message.is_gone);
+        let gone = kept.filter(|message| !found.readable.contains(&message.op));
         self.untrue.extend(gone.map(|message| message.op));
     }
 

@@ -297,6 +297,21 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_with_a_disk_has_its_cause_and_breaks_nothing() {
+        let fields = "at='20s'\nevery='10s'\ncount=12\nread='5s'";
+        for (host, keys) in [(0, "kept"), (1, "kept"), (0, "lost"), (1, "lost")] {
+            let fault = format!(
+                "[[fault]]\nkind='new-disk'\nhosts='a[{host}]'\nat='60s'\nfor='20s'\nkeys='{keys}'\n"
+            );
+            let result = play::played(&scenario(fields, &fault), None);
+            let broken = result.invariants.iter().find(|it| !it.held);
+            assert!(broken.is_none(), "a[{host}], {keys}: {broken:?}");
+            assert_eq!(value(&result, "chat.duplicates"), Some(0));
+            assert!(value(&result, "chat.delivered") > Some(8));
+        }
+    }
+
+    #[test]
     fn a_message_to_who_never_comes_back_is_lost_with_its_cause() {
         let away = "[[fault]]\nkind='stop'\nhosts='a[1]'\nat='30s'\nfor='1h'\n";
         let fields = "at='40s'\nread='10s'";
