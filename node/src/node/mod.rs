@@ -49,19 +49,29 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub async fn start(
+    pub fn start(
         config: Config,
         keys: Keys,
         environment: Environment,
-    ) -> Result<NodeHandle, StartError> {
-        Self::start_with(config, keys, environment, Vec::new()).await
+    ) -> BoxFuture<'static, Result<NodeHandle, StartError>> {
+        Self::start_with(config, keys, environment, Vec::new())
     }
 
     /// As [`Self::start`], with services of the program's own: see [`NodeService`].
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub async fn start_with(
+    pub fn start_with(
+        config: Config,
+        keys: Keys,
+        environment: Environment,
+        services: Vec<StartedService>,
+    ) -> BoxFuture<'static, Result<NodeHandle, StartError>> {
+        // Boxed here, the swarm is compiled with this crate, and not anew with each that starts nodes.
+        Self::started(config, keys, environment, services).boxed()
+    }
+
+    async fn started(
         config: Config,
         keys: Keys,
         environment: Environment,

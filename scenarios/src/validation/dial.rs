@@ -15,6 +15,7 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{HostId, HostSpec, Simulation, host, kernel};
 
 use super::carrier::Carrier;
+use super::stock::Stock;
 use super::{Measured, Row};
 
 /// Substreams that wait for the listener's agreement before they carry data cost a round trip.
@@ -104,25 +105,24 @@ pub fn measure(carrier: Carrier, version: Version) -> Result<Measured, String> {
     })
 }
 
-fn swarm(
-    carrier: Carrier,
-    here: HostId,
-    keys: &Keypair,
-    version: Version,
-) -> Swarm<libp2p_stream::Behaviour> {
+fn swarm(carrier: Carrier, here: HostId, keys: &Keypair, version: Version) -> Swarm<Stock> {
     let transport = carrier.transport(here, keys);
     let executor = host::executor(here);
     let config = Config::with_executor(move |task| executor.spawn(task))
         .with_substream_upgrade_protocol_override(version)
         .with_idle_connection_timeout(Duration::from_mins(1));
-    let behaviour = libp2p_stream::Behaviour::new();
-    Swarm::new(transport, behaviour, keys.public().to_peer_id(), config)
+    Swarm::new(
+        transport,
+        Stock::with_streams(),
+        keys.public().to_peer_id(),
+        config,
+    )
 }
 
-async fn listen(carrier: Carrier, here: HostId, mut swarm: Swarm<libp2p_stream::Behaviour>) {
+async fn listen(carrier: Carrier, here: HostId, mut swarm: Swarm<Stock>) {
     let everywhere = carrier.address(Ipv4Addr::UNSPECIFIED);
     swarm.listen_on(everywhere).expect("the port is free");
-    let mut control = swarm.behaviour().new_control();
+    let mut control = swarm.behaviour().control();
     let mut incoming = control.accept(PROTOCOL).expect("nobody else accepts it");
     let executor = host::executor(here);
     executor.spawn(async move {
@@ -147,7 +147,7 @@ async fn listen(carrier: Carrier, here: HostId, mut swarm: Swarm<libp2p_stream::
 async fn exchange(
     carrier: Carrier,
     here: HostId,
-    mut swarm: Swarm<libp2p_stream::Behaviour>,
+    mut swarm: Swarm<Stock>,
     peer: PeerId,
     done: Sender<Duration>,
 ) {
@@ -158,7 +158,7 @@ async fn exchange(
         swarm.next().await,
         Some(SwarmEvent::ConnectionEstablished { .. })
     ) {}
-    let mut control = swarm.behaviour().new_control();
+    let mut control = swarm.behaviour().control();
     host::executor(here).spawn(async move {
         let mut stream = match control.open_stream(peer, PROTOCOL).await {
             Ok(stream) => stream,

@@ -24,6 +24,7 @@ use orrery_sim::transport::SimTcp;
 use orrery_sim::units::{Rate, Ratio};
 use orrery_sim::{HostId, HostSpec, Simulation, SimulationError, World, host};
 
+use super::stock::Stock;
 use super::{Measured, Row};
 use crate::testbed::sim::quic;
 
@@ -136,8 +137,7 @@ fn ping_each_other(world: &mut World, entropy: Entropy) {
         });
         host::executor(host).spawn(async move {
             let config = ping::Config::new().with_interval(PING_INTERVAL);
-            let ping = ping::Behaviour::new(config);
-            let mut swarm = swarm(host, &entropy.keys(), ping);
+            let mut swarm = swarm(host, &entropy.keys(), config);
             for earlier in 0..number {
                 swarm
                     .dial(addresses_of(HostId(earlier))[earlier as usize % 2].clone())
@@ -149,7 +149,7 @@ fn ping_each_other(world: &mut World, entropy: Entropy) {
     world.run_for(DURATION);
 }
 
-fn swarm(host: HostId, keys: &Keypair, behaviour: ping::Behaviour) -> Swarm<ping::Behaviour> {
+fn swarm(host: HostId, keys: &Keypair, ping: ping::Config) -> Swarm<Stock> {
     let tcp = SimTcp::new(host)
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keys).expect("fresh keys are good"))
@@ -164,6 +164,10 @@ fn swarm(host: HostId, keys: &Keypair, behaviour: ping::Behaviour) -> Swarm<ping
     let executor = host::executor(host);
     let config = Config::with_executor(move |task| executor.spawn(task))
         .with_idle_connection_timeout(DURATION);
+    let behaviour = Stock {
+        ping: Some(ping::Behaviour::new(ping)).into(),
+        ..Stock::none()
+    };
     let mut swarm = Swarm::new(transport, behaviour, keys.public().to_peer_id(), config);
     for address in addresses_of(host) {
         swarm

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::swarm::{Config, NetworkBehaviour};
+use libp2p::swarm::Config;
 use libp2p::{Multiaddr, Swarm, identify, ping};
 use orrery_sim::muxed::Shape;
 use orrery_sim::net::link::{Access, LinkSpec};
@@ -14,6 +14,7 @@ use orrery_sim::units::Rate;
 use orrery_sim::{HostId, HostSpec, Simulation, host};
 
 use super::carrier::Carrier;
+use super::stock::Stock;
 use super::{Measured, Row, dial};
 
 /// A dialer that waits for the listener's agreement on the multiplexer: a round trip more.
@@ -79,12 +80,6 @@ fn run_packets(mutation: Option<&str>) -> Result<Measured, String> {
     })
 }
 
-#[derive(NetworkBehaviour)]
-struct Behaviour {
-    ping: ping::Behaviour,
-    identify: identify::Behaviour,
-}
-
 /// What both hosts have sent and received after each second.
 fn traffic(carrier: Carrier) -> Result<Vec<[HostTraffic; 2]>, String> {
     let (seconds, outcome) = Simulation::new(1)
@@ -126,12 +121,11 @@ async fn live(carrier: Carrier, here: HostId, dials: bool) {
     let executor = host::executor(here);
     let config = Config::with_executor(move |task| executor.spawn(task))
         .with_idle_connection_timeout(Duration::from_mins(2));
-    let behaviour = Behaviour {
-        ping: ping::Behaviour::new(ping::Config::new()),
-        identify: identify::Behaviour::new(identify::Config::new(
-            "/orrery-validation/1".to_owned(),
-            keys.public(),
-        )),
+    let identify = identify::Config::new("/orrery-validation/1".to_owned(), keys.public());
+    let behaviour = Stock {
+        ping: Some(ping::Behaviour::new(ping::Config::new())).into(),
+        identify: Some(identify::Behaviour::new(identify)).into(),
+        ..Stock::none()
     };
     let transport = carrier.transport(here, &keys);
     let mut swarm = Swarm::new(transport, behaviour, keys.public().to_peer_id(), config);

@@ -19,6 +19,7 @@ use orrery_sim::units::Rate;
 use orrery_sim::{HostId, HostSpec, Simulation, host, kernel};
 
 use super::carrier::Carrier;
+use super::stock::{Stock, StockEvent};
 use super::{Measured, Row};
 
 /// The hosts of the run with `flow` are a twentieth further away.
@@ -108,7 +109,7 @@ fn latencies(carrier: Carrier, percent: u32) -> Result<Vec<Duration>, String> {
 
 struct Node {
     here: HostId,
-    swarm: Swarm<gossipsub::Behaviour>,
+    swarm: Swarm<Stock>,
     topic: gossipsub::IdentTopic,
 }
 
@@ -127,6 +128,10 @@ impl Node {
         behaviour
             .subscribe(&topic)
             .expect("nothing forbids the topic");
+        let behaviour = Stock {
+            gossip: Some(behaviour).into(),
+            ..Stock::none()
+        };
         Self {
             here,
             swarm: Swarm::new(transport, behaviour, peer, config),
@@ -158,11 +163,9 @@ impl Node {
                     let mut message = vec![0; 1_024];
                     let now = kernel::now().as_nanos().to_le_bytes();
                     message[..now.len()].copy_from_slice(&now);
-                    if let Err(error) = self
-                        .swarm
-                        .behaviour_mut()
-                        .publish(self.topic.clone(), message)
-                    {
+                    let gossip = self.swarm.behaviour_mut().gossip.as_mut();
+                    let gossip = gossip.expect("it is enabled");
+                    if let Err(error) = gossip.publish(self.topic.clone(), message) {
                         kernel::fail(format!("{:?} cannot publish: {error}", self.here));
                     }
                     turn = turns.next();
@@ -172,8 +175,9 @@ impl Node {
     }
 }
 
-fn note(event: Option<SwarmEvent<gossipsub::Event>>, told: &Sender<Duration>) {
-    if let Some(SwarmEvent::Behaviour(gossipsub::Event::Message { message, .. })) = event
+fn note(event: Option<SwarmEvent<StockEvent>>, told: &Sender<Duration>) {
+    if let Some(SwarmEvent::Behaviour(StockEvent::Gossip(event))) = event
+        && let gossipsub::Event::Message { message, .. } = event
         && let Some(&sent) = message.data.first_chunk()
     {
         let sent = SimTime::from_nanos(u64::from_le_bytes(sent));

@@ -41,6 +41,7 @@ mod reproducible;
 mod row;
 mod slow_start;
 mod start_error;
+mod stock;
 mod store_forward;
 mod two_models;
 

@@ -20,7 +20,7 @@ use libp2p::core::transport::OrTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::{Config, NetworkBehaviour, SwarmEvent};
+use libp2p::swarm::{Config, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, relay, yamux};
 use orrery_sim::clock::WallClock;
 use orrery_sim::net::address;
@@ -28,6 +28,7 @@ use orrery_sim::time::SimTime;
 use orrery_sim::{HostId, HostSpec, Simulation, host, kernel};
 
 use super::carrier::Carrier;
+use super::stock::{Stock, StockEvent};
 use super::{Measured, Row};
 
 const TWICE_THE_BYTES: &str = "relay-circuits-of-256-kib";
@@ -266,28 +267,25 @@ fn swarm_config(here: HostId) -> Config {
 async fn serve(here: HostId, keys: Keypair, config: relay::Config, notes: Notes) {
     let peer = keys.public().to_peer_id();
     let transport = Carrier::Wire.transport(here, &keys);
-    let behaviour = relay::Behaviour::new(peer, config);
+    let behaviour = Stock {
+        relay: Some(relay::Behaviour::new(peer, config)).into(),
+        ..Stock::none()
+    };
     let mut swarm = Swarm::new(transport, behaviour, peer, swarm_config(here));
     let everywhere = Carrier::Wire.address(Ipv4Addr::UNSPECIFIED);
     swarm.listen_on(everywhere).expect("the port is free");
     swarm.add_external_address(Carrier::Wire.address(address::v4(here)));
     loop {
-        if let SwarmEvent::Behaviour(event) = swarm.select_next_some().await {
+        if let SwarmEvent::Behaviour(StockEvent::Relay(event)) = swarm.select_next_some().await {
             note(&notes, Note::Relay(event));
         }
     }
 }
 
-#[derive(NetworkBehaviour)]
-struct ClientBehaviour {
-    relay: relay::client::Behaviour,
-    streams: libp2p_stream::Behaviour,
-}
-
 /// A stock client of the relay.
 struct Client {
     here: HostId,
-    swarm: Swarm<ClientBehaviour>,
+    swarm: Swarm<Stock>,
     relay: Multiaddr,
     notes: Notes,
 }
@@ -310,9 +308,9 @@ impl Client {
         let transport = OrTransport::new(circuits, Carrier::Wire.transport(here, keys))
             .map(|either, _| either.into_inner())
             .boxed();
-        let behaviour = ClientBehaviour {
-            relay: behaviour,
-            streams: libp2p_stream::Behaviour::new(),
+        let behaviour = Stock {
+            relay_client: Some(behaviour).into(),
+            ..Stock::with_streams()
         };
         Self {
             here,
@@ -325,7 +323,7 @@ impl Client {
     /// Reserves after a while, and reads whatever it is sent.
     async fn reserve(mut self, after: Duration) {
         Delay::new(after).await;
-        let mut control = self.swarm.behaviour().streams.new_control();
+        let mut control = self.swarm.behaviour().control();
         let mut incoming = control.accept(PROTOCOL).expect("nobody else accepts it");
         host::executor(self.here).spawn(async move {
             while let Some((_, mut stream)) = incoming.next().await {
@@ -345,7 +343,7 @@ impl Client {
         let through = through.with(Protocol::P2p(to));
         self.swarm.dial(through).expect("nothing else is dialled");
         if busy {
-            let mut control = self.swarm.behaviour().streams.new_control();
+            let mut control = self.swarm.behaviour().control();
             host::executor(self.here).spawn(async move {
                 Delay::new(Duration::from_secs(5)).await;
                 let mut stream = match control.open_stream(to, PROTOCOL).await {
@@ -361,7 +359,7 @@ impl Client {
     async fn run(mut self) {
         let us = *self.swarm.local_peer_id();
         loop {
-            if let SwarmEvent::Behaviour(ClientBehaviourEvent::Relay(
+            if let SwarmEvent::Behaviour(StockEvent::RelayClient(
                 relay::client::Event::ReservationReqAccepted { .. },
             )) = self.swarm.select_next_some().await
             {
