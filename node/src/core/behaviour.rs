@@ -20,7 +20,7 @@ use crate::keep_alive;
 use crate::protocol::{self, Context};
 use crate::push;
 use crate::relay::terms::{self, RelayLoad};
-use crate::relay::{AdmissionPolicy, server};
+use crate::relay::{AdmissionPolicy, Bounded, server};
 
 use super::address_tests::AddressTests;
 use super::boxed::{Boxed, Optional, optional};
@@ -55,7 +55,7 @@ pub struct NodeBehaviour {
     /// A table of peers, and lookups in it.
     pub kad: Optional<kad::Bounded>,
     /// Carries connections between others.
-    pub relay: Optional<relay::Behaviour>,
+    pub relay: Optional<Bounded>,
     /// What relays say of themselves.
     pub relay_terms: Optional<terms::Behaviour>,
     /// Circuits of our own through relays.
@@ -129,9 +129,10 @@ impl NodeBehaviour {
             let load = relay.enabled.then(|| Arc::clone(load));
             terms::Behaviour::new(load)
         });
-        let relay = relay
-            .enabled
-            .then(|| relay::Behaviour::new(context.keys.peer(), server::config(relay, policy)));
+        let relay = relay.enabled.then(|| {
+            let config = server::config(relay, policy);
+            Bounded::new(context.keys.peer(), config, context.outlet.clone())
+        });
         let autonat_client = autonat.enabled.then(|| {
             let config = v2::client::Config::default()
                 .with_probe_interval(autonat.probe_interval.get())

@@ -19,14 +19,15 @@ use crate::config::{Listed, Relay, RelayAccess};
 use crate::entry::{Origin, Site};
 use crate::identity::IdentityId;
 use crate::named::listed;
+use crate::relay::underway::OPENING;
 use crate::window_counts::{WhenFull, WindowCounts};
 
 /// Peers whose circuits of the last hour are counted. Of more the first is forgotten, which gives
 /// nothing to a crowd that has so many names anyway.
 const COUNTED_MAX: usize = 4096;
-/// A circuit that was asked for has come about, or not, within this time: libp2p gives both ends a
-/// minute.
-const OPENING: Duration = Duration::from_mins(2);
+/// A circuit that was asked for has come about, or not, within this time: who has not taken the answer after
+/// [`OPENING`] loses the connection, whose end is waited for a few seconds. Until then libp2p counts it, too.
+const DECIDED: Duration = OPENING.saturating_add(Duration::from_secs(30));
 /// Peers of one listed identity that are remembered: its owner can make any number.
 const PROVED_MAX: usize = 64;
 /// One machine or home, and one network, hold at most so many times the places that are left: of 128
@@ -338,7 +339,7 @@ impl State {
         if self.friends.contains(&peer) {
             return true;
         }
-        let is_late = |asked: Instant| now.saturating_duration_since(asked) >= OPENING;
+        let is_late = |asked: Instant| now.saturating_duration_since(asked) >= DECIDED;
         self.circuits
             .retain(|circuit| !circuit.asked.is_some_and(is_late));
         let friends = &self.friends;

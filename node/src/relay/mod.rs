@@ -5,15 +5,18 @@
 
 mod admission;
 mod auto;
+mod bounded;
 mod candidate;
 mod counted;
 mod reason;
 mod select;
 pub(crate) mod server;
 pub mod terms;
+mod underway;
 
 pub use admission::{AdmissionPolicy, Refusal, RequestKind};
 pub use auto::{AutoRelay, Ended};
+pub use bounded::Bounded;
 pub use candidate::{Candidate, Terms};
 pub use counted::{CIRCUIT_BYTES, Counted};
 pub use reason::{CircuitDenial, CircuitEnd, ReservationEnd};

@@ -187,6 +187,59 @@ async fn a_client_that_floods_a_relay_is_refused_with_the_reason() {
     answers(&relay).await;
 }
 
+#[tokio::test]
+async fn a_client_that_answers_nobody_is_asked_for_so_many_circuits_at_once() {
+    let client = Liar::start(STOP_PROTOCOL_NAME, |_| ready(None));
+    let source = relay(Answer::Nothing);
+    let settings = r#"
+        "feed.enabled" = false
+        "connections.idle_timeout" = "1m"
+        "relay.enabled" = true
+        "relay.max_circuits" = 100
+        "relay.max_circuits_per_peer" = 100
+        "#;
+    let relay = TestNode::start(1, settings).await;
+    let peer = relay.keys.peer();
+    for liar in [&client, &source] {
+        let dial = Command::dial(liar.address.to_string());
+        assert_eq!(relay.handle.command(dial).await, Ok(Reply::Done));
+    }
+    let mut control = client.control.clone();
+    let opened = control.open_stream(peer, HOP_PROTOCOL_NAME).await;
+    let mut stream = opened.expect("the relay takes it");
+    // HopMessage: type 1 = RESERVE (0).
+    stream.write_all(&framed(&[0x08, 0])).await.expect("sent");
+    let granted = |event: &Event| matches!(event, Event::RelayGranted { .. });
+    relay.seen.wait("the place is granted", granted).await;
+    // HopMessage: type 1 = CONNECT (1), peer 2 with its id 1.
+    let mut named = Vec::new();
+    field(&mut named, 0x0a, &client.peer.to_bytes());
+    let mut message = vec![0x08, 1];
+    field(&mut message, 0x12, &named);
+    let mut control = source.control.clone();
+    let mut held = Vec::new();
+    for asked in 1..=10 {
+        let opened = control.open_stream(peer, HOP_PROTOCOL_NAME).await;
+        let mut stream = opened.expect("the relay takes it");
+        stream.write_all(&framed(&message)).await.expect("sent");
+        held.push(stream);
+        while client.asked() < asked {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    let opened = control.open_stream(peer, HOP_PROTOCOL_NAME).await;
+    let mut stream = opened.expect("the relay takes it");
+    stream.write_all(&framed(&message)).await.expect("sent");
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    let read = tokio::time::timeout(Duration::from_secs(10), read).await;
+    read.expect("an answer in time").expect("an answer");
+    // Its status, 5: CONNECTION_FAILED (203).
+    assert!(answer.ends_with(&[0x28, 203, 1]), "{answer:?}");
+    assert_eq!(client.asked(), 10);
+    answers(&relay).await;
+}
+
 fn now_s() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
