@@ -28,6 +28,7 @@ pub mod keep_alive;
 pub mod keys;
 #[cfg(test)]
 mod memory_disk;
+mod muxer;
 mod named;
 pub mod node;
 pub mod op;

@@ -11,12 +11,13 @@ use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::transport::{Boxed, OrTransport, dummy::DummyTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::{PeerId, Transport, noise, relay, yamux};
+use libp2p::{PeerId, Transport, noise, relay};
 
 use crate::config::Config;
 use crate::dials::{Allowance, Allowed};
 use crate::entry::{Acquaintances, Anteroom, Arrivals, Listening, Rules};
 use crate::environment::{ByteStream, Wire};
+use crate::muxer::Muxing;
 use crate::outlet::Outlet;
 use crate::parting::Partings;
 use crate::relay::Counted;
@@ -101,8 +102,7 @@ pub fn build(
     allowance: &Allowance,
 ) -> Result<NodeTransport, noise::Error> {
     let mut transport: NodeTransport = DummyTransport::new().boxed();
-    let mut streams = yamux::Config::default();
-    streams.set_max_num_streams(bounds.substreams_max);
+    let muxing = Muxing::new(bounds.substreams_max, outlet.clone());
     let arrivals = Arrivals::default();
     let partings = Partings::new(outlet.clone());
     // Only circuits tell an address with /p2p-circuit from others, so they come first.
@@ -130,7 +130,7 @@ pub fn build(
                 Listening::new(stream, arrivals.clone())
                     .upgrade(Version::V1Lazy)
                     .authenticate(noise::Config::new(keypair)?)
-                    .multiplex(streams.clone())
+                    .multiplex(muxing.clone())
                     .timeout(bounds.upgrade_timeout)
                     .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(partings.of(muxer))))
                     .boxed()
