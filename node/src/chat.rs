@@ -2,8 +2,8 @@
 //!
 //! Owns the form of their bodies. A message goes to one reader, in the log of that reader; so its place,
 //! its order and its proof are the log's. A receipt goes the other way, names a place in that log and the
-//! message that stands there, and speaks for all before it. Who may say what of which message is judged
-//! by the store.
+//! message that stands there, and speaks for all before it, from a place on where something is missing; one
+//! speaks of several logs. Who may say what of which message is judged by the store.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,17 +34,48 @@ pub struct Message {
     pub reply_to: Option<OpId>,
 }
 
+/// Most logs, or runs of places of one, that a receipt speaks of.
+pub const REACHES_MAX: usize = 64;
+
+/// What a reader has of the messages to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// At least one and at most [`REACHES_MAX`]. A reader of before there were several knows of the first
+    /// alone.
+    pub reaches: Vec<Reach>,
+}
+
+/// The body of a [`Receipt`].
+#[derive(Serialize, Deserialize)]
+struct ReceiptBody {
+    #[serde(flatten)]
+    first: Reach,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    more: Vec<Reach>,
+}
+
 /// What a reader has of one log of messages to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Receipt {
+pub struct Reach {
     /// The author's log, 32 hexadecimal digits.
     pub log: LogId,
-    /// The last message of it that is stored at the reader, as are all before it.
+    /// The place from which on it holds: what is before it is spoken of elsewhere, or never came.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub from: u64,
+    /// The last message of it that is stored at the reader, as are all between `from` and it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<UpTo>,
-    /// The last message of it that the reader has read, with all before it.
+    /// The last message of it that the reader has read, with all between `from` and it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<UpTo>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
+fn is_zero(place: &u64) -> bool {
+    *place == 0
 }
 
 /// A message, and all before it in its log.
@@ -56,19 +87,34 @@ pub struct UpTo {
     pub op: OpId,
 }
 
-impl Receipt {
-    /// How many places of the log are stored at the reader, by this receipt; what was read was stored.
-    pub fn delivered_places(&self) -> u64 {
-        places(self.delivered).max(self.read_places())
+impl Reach {
+    /// The place after the last that is stored at the reader, by this; what was read was stored.
+    pub fn delivered_end(&self) -> u64 {
+        end(self.delivered).max(self.read_end())
     }
 
-    /// How many places of the log the reader has read, by this receipt.
-    pub fn read_places(&self) -> u64 {
-        places(self.read)
+    /// The place after the last that was read.
+    pub fn read_end(&self) -> u64 {
+        end(self.read)
+    }
+
+    /// The messages that it names.
+    pub fn named(&self) -> impl Iterator<Item = UpTo> {
+        [self.delivered, self.read].into_iter().flatten()
+    }
+
+    fn check(&self) -> Result<(), DecodeError> {
+        if self.named().next().is_none() {
+            return Err(invalid("a receipt is for at least one message"));
+        }
+        if self.named().any(|up_to| up_to.seq < self.from) {
+            return Err(invalid("a receipt ends where it begins, or later"));
+        }
+        Ok(())
     }
 }
 
-fn places(up_to: Option<UpTo>) -> u64 {
+fn end(up_to: Option<UpTo>) -> u64 {
     up_to.map_or(0, |up_to| up_to.seq.saturating_add(1))
 }
 
@@ -95,12 +141,16 @@ impl Said {
                 Ok(Some(Self::Message(message)))
             }
             RECEIPT => {
-                let receipt = Receipt::deserialize(body);
-                let receipt = receipt.map_err(|_| invalid("a receipt names a log and messages"))?;
-                if receipt.delivered_places() == 0 {
-                    return Err(invalid("a receipt is for at least one message"));
+                let said = ReceiptBody::deserialize(body);
+                let said = said.map_err(|_| invalid("a receipt names a log and messages"))?;
+                if said.more.len() >= REACHES_MAX {
+                    return Err(invalid("a receipt speaks of 64 logs"));
                 }
-                Ok(Some(Self::Receipt(receipt)))
+                let reaches: Vec<_> = std::iter::once(said.first).chain(said.more).collect();
+                for reach in &reaches {
+                    reach.check()?;
+                }
+                Ok(Some(Self::Receipt(Receipt { reaches })))
             }
             _ => Ok(None),
         }
@@ -110,7 +160,14 @@ impl Said {
     pub fn to_body(&self) -> Value {
         let (kind, said) = match self {
             Self::Message(message) => (MESSAGE, serde_json::to_value(message)),
-            Self::Receipt(receipt) => (RECEIPT, serde_json::to_value(receipt)),
+            Self::Receipt(receipt) => {
+                let mut reaches = receipt.reaches.iter().cloned();
+                let body = reaches.next().map(|first| ReceiptBody {
+                    first,
+                    more: reaches.collect(),
+                });
+                (RECEIPT, serde_json::to_value(body))
+            }
         };
         let mut body = said.unwrap_or_default();
         body["type"] = Value::from(kind);
@@ -158,14 +215,35 @@ mod tests {
             text: "At noon?".into(),
             reply_to: Some(OP),
         };
-        let receipt = Receipt {
+        let first = Reach {
             log: LogId([7; 16]),
+            from: 0,
             delivered: Some(UpTo { seq: 4, op: OP }),
             read: None,
         };
+        let one = Receipt {
+            reaches: vec![first.clone()],
+        };
+        let of_before = json!({
+            "type": RECEIPT, "log": LogId([7; 16]), "delivered": {"seq": 4, "op": OP},
+        });
+        assert_eq!(Said::Receipt(one.clone()).to_body(), of_before);
+        let later = Reach {
+            from: 9,
+            read: Some(UpTo { seq: 12, op: OP }),
+            ..first.clone()
+        };
+        let later = Reach {
+            delivered: None,
+            ..later
+        };
+        let several = Receipt {
+            reaches: vec![first, later],
+        };
         for (kind, said) in [
             (MESSAGE, Said::Message(message)),
-            (RECEIPT, Said::Receipt(receipt)),
+            (RECEIPT, Said::Receipt(one)),
+            (RECEIPT, Said::Receipt(several)),
         ] {
             let body = said.to_body();
             assert_eq!(body["type"], kind);
@@ -176,17 +254,19 @@ mod tests {
 
     #[test]
     fn what_is_read_was_stored() {
-        let receipt = Receipt {
+        let reach = Reach {
             log: LogId([7; 16]),
+            from: 0,
             delivered: Some(UpTo { seq: 4, op: OP }),
             read: Some(UpTo { seq: 6, op: OP }),
         };
-        assert_eq!((receipt.delivered_places(), receipt.read_places()), (7, 7));
+        assert_eq!((reach.delivered_end(), reach.read_end()), (7, 7));
     }
 
     #[test]
     fn what_says_nothing_is_refused() {
         let log = LogId([7; 16]).to_string();
+        let whole = json!({"log": log, "read": {"seq": 1, "op": OP}});
         for (kind, body) in [
             (MESSAGE, json!({})),
             (MESSAGE, json!({"text": ""})),
@@ -196,6 +276,18 @@ mod tests {
             (RECEIPT, json!({"log": log})),
             (RECEIPT, json!({"log": "?", "read": {"seq": 1, "op": OP}})),
             (RECEIPT, json!({"log": log, "read": {"seq": -1, "op": OP}})),
+            (
+                RECEIPT,
+                json!({"log": log, "from": 2, "read": {"seq": 1, "op": OP}}),
+            ),
+            (
+                RECEIPT,
+                json!({"log": log, "read": {"seq": 1, "op": OP}, "more": [{"log": log}]}),
+            ),
+            (
+                RECEIPT,
+                json!({"log": log, "read": {"seq": 1, "op": OP}, "more": vec![whole; REACHES_MAX]}),
+            ),
         ] {
             assert!(Said::of(kind, &body).is_err(), "{body}");
         }

@@ -314,6 +314,44 @@ fn damage_that_a_command_meets_which_starts_the_node_is_told_and_mended() {
 }
 
 #[test]
+fn damage_of_a_conversation_that_a_command_meets_is_told_and_mended() {
+    use orrery_node::keys::Keys;
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = made(root.path());
+    let friend = Keys::generate(Some([7; 32]));
+    let card = friend.card(&[]).expect("signs").to_string();
+    ends(&folder, &["follow", &card], &[], 0, "");
+    let friend = friend.identity().to_string();
+    for text in ["unmistakable", "beside it"] {
+        ends(&folder, &["chat", "send", &friend, text], &[], 0, "");
+    }
+    let own = fs::read_dir(folder.join("identities")).expect("made by init");
+    let own = own
+        .flatten()
+        .find(|entry| entry.path().join("logs").exists());
+    let logs = own.expect("has logs").path().join("logs");
+    let log = fs::read_dir(logs).expect("reads").flatten().next();
+    let first = log.expect("has one").path().join("00000000.op");
+    let signed = fs::read(first).expect("is there");
+    let index = folder.join("index.redb");
+    for verb in [&["chat", "show", &friend][..], &["chat", "list"]] {
+        let mut bytes = fs::read(&index).expect("is there");
+        let header = &signed[30..60];
+        let places: Vec<_> = (0..bytes.len() - header.len())
+            .filter(|at| bytes[*at..].starts_with(header))
+            .collect();
+        assert!(!places.is_empty());
+        for at in places {
+            bytes[at + 10] ^= 1;
+        }
+        fs::write(&index, bytes).expect("written");
+        ends(&folder, verb, &[], 0, "1 messages cannot be read");
+        ends(&folder, &["chat", "show", &friend], &[], 0, "unmistakable");
+        assert_eq!(run(&folder, verb, &[]).stderr, b"", "it is mended");
+    }
+}
+
+#[test]
 fn keys_are_renewed_by_the_clock_of_the_posts_where_that_was_set_ahead() {
     use orrery_node::audience::Audience;
     use orrery_node::environment::Disk;

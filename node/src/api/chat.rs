@@ -49,7 +49,7 @@ named! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "kebab-case")]
     pub enum ReceiptRefusal {
-        /// It names no message of ours to the one who signs it: it was refused altogether.
+        /// It names something that is no message of ours to the one who signs it.
         UnknownMessage = "unknown-message",
         /// It says less than one before it.
         Behind = "behind",

@@ -565,6 +565,9 @@ pub enum Event {
         doing: String,
         /// Why.
         reason: String,
+        /// Whether the index is not as it was written: it is made anew from the files.
+        #[serde(default)]
+        damaged: bool,
     }
     /// Own posts are sealed to a key of ours that is gone: the keys were restored from before it was made.
     /// Their text is in their files and on the timeline; no reader who lacks them can be sent them.

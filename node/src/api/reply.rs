@@ -132,13 +132,25 @@ pub enum Reply {
     },
     /// Messages of a conversation.
     Messages {
-        /// They, the oldest first; those of one author in the order in which they were written.
+        /// They, the oldest first; each where its author's clock has it, but no later than when it came.
         messages: Vec<ChatMessage>,
+        /// Whether there may be older ones that were not looked for.
+        #[serde(default)]
+        cut: bool,
+        /// How many are left out, as posts of a timeline are.
+        #[serde(default)]
+        unreadable: u64,
     },
     /// Conversations.
     Conversations {
         /// They, that of the newest message first.
         conversations: Vec<Conversation>,
+        /// Whether there may be more that were not looked for, or older messages in one.
+        #[serde(default)]
+        cut: bool,
+        /// How many messages are left out, as posts of a timeline are.
+        #[serde(default)]
+        unreadable: u64,
     },
     /// Result of a reindex.
     Reindexed {

@@ -45,6 +45,7 @@ use crate::peer_names::PeerNames;
 use crate::protocol::{Context, Reason};
 use crate::scope::Scope;
 use crate::store::{Store, StoreError};
+use crate::store_handle::StoreHandleError;
 
 use behaviour::NodeBehaviour;
 use cached_protocols::CachedProtocols;
@@ -302,19 +303,34 @@ impl Core {
     ) {
         let store = self.context.store.clone();
         let job = async move { store.with(work).await };
-        self.start_job(job, move |service, core, result| match result {
-            Ok(Ok(value)) => done(service, core, reply, value),
+        self.start_job(job, move |service, core, result| {
+            core.answer_job(doing, reply, result, |core, reply, value| {
+                done(service, core, reply, value);
+            });
+        });
+    }
+
+    /// Goes on with what a job on the store has brought, or tells why it did not, and answers so.
+    pub fn answer_job<T>(
+        &mut self,
+        doing: &str,
+        reply: ReplySender,
+        result: Result<Result<T, StoreError>, StoreHandleError>,
+        done: impl FnOnce(&mut Self, ReplySender, T),
+    ) {
+        match result {
+            Ok(Ok(value)) => done(self, reply, value),
             Ok(Err(error)) => {
                 if error.is_storage() {
-                    core.context.storage_failed(doing, &error);
+                    self.context.storage_failed(doing, &error);
                 }
                 answer(reply, Err(error.into()));
             }
             Err(error) => {
-                core.context.storage_unreached(doing, &error.to_string());
+                self.context.storage_unreached(doing, &error.to_string());
                 answer(reply, Err(error.into()));
             }
-        });
+        }
     }
 
     /// Gives `then` the peer of `identity` and its addresses: as `given`, or as they stand on the

@@ -35,9 +35,6 @@ pub enum OpRefusal {
     /// A sealed body came without a wrapped key that opens it here.
     #[error("the body cannot be opened with this device's key")]
     Unreadable,
-    /// A receipt for no message of ours to its author.
-    #[error("the receipt is for no message to its author")]
-    Receipt,
     /// So much is kept of this author that there is no room for it.
     #[error("more is not kept of this author; see `sync.max_bytes_per_author`")]
     Quota,
@@ -73,7 +70,6 @@ impl OpRefusal {
             | Self::Taken(_)
             | Self::Ended
             | Self::Revoked
-            | Self::Receipt
             | Self::Fork { .. } => Outlook::Never,
         }
     }
@@ -90,7 +86,6 @@ impl OpRefusal {
             Self::Signature => "op-signature",
             Self::BodyHash => "op-body-hash",
             Self::Unreadable => "op-unreadable",
-            Self::Receipt => "op-receipt",
             Self::Quota => "op-quota",
             Self::Fork { .. } => "op-fork",
         }

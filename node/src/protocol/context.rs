@@ -14,7 +14,7 @@ use crate::environment::Executor;
 use crate::identity::IdentityId;
 use crate::keys::Keys;
 use crate::outlet::Outlet;
-use crate::store::StoreError;
+use crate::store::{Cure, StoreError};
 use crate::store_handle::StoreHandle;
 
 use super::budgets::Budgets;
@@ -152,7 +152,7 @@ impl Context {
     /// Tells that the store failed while `doing` something, and has it opened anew and cured by the
     /// next that needs it.
     pub fn storage_failed(&self, doing: &str, error: &StoreError) {
-        self.storage_unreached(doing, &error.to_string());
+        self.tell_storage(doing, &error.to_string(), error.cure() != Cure::Reopen);
         let (store, cure) = (self.store.clone(), error.cure());
         let close = async move {
             if let Err(error) = store.close(cure).await {
@@ -164,9 +164,14 @@ impl Context {
 
     /// Tells that there was no store for `doing` something.
     pub fn storage_unreached(&self, doing: &str, reason: &str) {
+        self.tell_storage(doing, reason, false);
+    }
+
+    fn tell_storage(&self, doing: &str, reason: &str, damaged: bool) {
         self.outlet.emit(&Event::StorageFailed {
             doing: doing.to_owned(),
             reason: reason.to_owned(),
+            damaged,
         });
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::channel::oneshot;
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 
-use crate::api::{Event, ReceiptRefusal};
+use crate::api::Event;
 use crate::codec::DecodeError;
 use crate::environment::{Lane, StorageClosed};
 use crate::identity::IdentityId;
@@ -391,12 +391,6 @@ fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
         context.limit_reached("bytes-per-author");
     }
     for (place, refusal) in &ingested.refused {
-        if *refusal == OpRefusal::Receipt {
-            context.outlet.emit(&Event::ReceiptRefused {
-                from: author,
-                reason: ReceiptRefusal::UnknownMessage,
-            });
-        }
         tracing::warn!(%author, place, reason = refusal.reason(), "refused an item");
     }
 }
@@ -404,7 +398,7 @@ fn tell(context: &Context, author: IdentityId, ingested: &Ingested) {
 /// Tells of one new op.
 fn tell_of(context: &Context, received: &Received) {
     let (op, from, stamp_ms) = (received.op, received.author, received.stamp_ms);
-    match received.news {
+    match &received.news {
         News::Post => context.outlet.emit(&Event::Received {
             op,
             author: from,
@@ -419,18 +413,17 @@ fn tell_of(context: &Context, received: &Received) {
         News::Receipt {
             delivered,
             read,
-            behind,
+            refused,
         } => {
-            if let Some(op) = delivered {
-                context
-                    .outlet
-                    .emit(&Event::MessageDelivered { op, to: from });
+            for op in delivered {
+                let (op, to) = (*op, from);
+                context.outlet.emit(&Event::MessageDelivered { op, to });
             }
-            if let Some(op) = read {
-                context.outlet.emit(&Event::MessageRead { op, by: from });
+            for op in read {
+                let (op, by) = (*op, from);
+                context.outlet.emit(&Event::MessageRead { op, by });
             }
-            if behind {
-                let reason = ReceiptRefusal::Behind;
+            if let Some(reason) = *refused {
                 context.outlet.emit(&Event::ReceiptRefused { from, reason });
             }
         }

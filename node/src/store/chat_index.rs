@@ -2,30 +2,23 @@
 //!
 //! Owns the tables of conversations, which are rebuilt like all that is derived, and the judgement of
 //! receipts: one counts if it names a message that was sealed to the one who signs it, by its place and
-//! its name, and only forwards.
+//! its name, and only forwards. One that does not count is an op all the same, and keeps its place.
 
 use blake3::Hasher;
 use redb::ReadableTable;
 
 use super::StoreError;
+use super::receipts::{Side, Told};
 use super::record::Record;
 use super::tables::{ByClock, INDEX_FORMAT_WITH_CHATS, Log, Name};
-use super::tables::{CHAT_HEADS, CHATS, Derived, FORMAT, RECEIPTS, hash_table};
-use crate::chat::{self, Receipt, Said};
+use super::tables::{CHAT_HEADS, CHATS, Derived, FORMAT, RECEIPTS, RUNS, hash_table};
+use crate::api::ReceiptRefusal;
+use crate::chat::{self, Reach, Receipt, Said};
 use crate::identity::IdentityId;
 use crate::op::{Header, OpId, OpRefusal};
 
-/// Whose logs receipts are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    /// Ours, by the friend's receipts.
-    Ours = 0,
-    /// The friend's, by our receipts.
-    Friends = 1,
-}
-
 /// What a new op of another is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A post.
     Post,
@@ -33,12 +26,12 @@ pub enum News {
     Message,
     /// What its author has of our messages.
     Receipt {
-        /// The last of ours that is stored there, if more are than before.
-        delivered: Option<OpId>,
-        /// The last of ours that was read there, if more were than before.
-        read: Option<OpId>,
-        /// Whether it says less than an earlier one, and that does not count.
-        behind: bool,
+        /// Of each log of ours of which more is stored there than before, the last that is.
+        delivered: Vec<OpId>,
+        /// Of each log of ours of which more was read there than before, the last that was.
+        read: Vec<OpId>,
+        /// Why some of it does not count.
+        refused: Option<ReceiptRefusal>,
     },
 }
 
@@ -64,26 +57,35 @@ impl Derived<'_> {
             Ok(None) => return Ok(Ok(News::Post)),
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if !self.is_of_ours(friend, &receipt)? {
-            return Ok(Err(OpRefusal::Receipt));
+        let (mut delivered, mut read, mut refused) = (Vec::new(), Vec::new(), None);
+        for reach in &receipt.reaches {
+            if !self.is_of_ours(friend, reach)? {
+                refused = Some(ReceiptRefusal::UnknownMessage);
+                continue;
+            }
+            let mut told = self.told(friend, Side::Ours, &reach.log.0)?;
+            let known = (told.delivered.end(), told.read.end());
+            let (delivers, reads) = told.learn(reach);
+            let last = reach.named().max_by_key(|up_to| up_to.seq);
+            delivered.extend(last.map(|up_to| up_to.op).filter(|_| delivers));
+            read.extend(reach.read.map(|read| read.op).filter(|_| reads));
+            let is_behind = !delivers && reach.delivered_end() < known.0
+                || !reads && reach.read.is_some() && reach.read_end() < known.1;
+            if is_behind {
+                refused.get_or_insert(ReceiptRefusal::Behind);
+            }
         }
-        let receipts = self.txn.open_table(RECEIPTS)?;
-        let known = receipts.get((&friend.0, Side::Ours as u8, &receipt.log.0))?;
-        let (delivered, read) = known.map_or((0, 0), |known| known.value());
-        let (delivers, reads) = (receipt.delivered_places(), receipt.read_places());
-        let last = [receipt.delivered, receipt.read].into_iter().flatten();
-        let last = last.max_by_key(|up_to| up_to.seq).map(|up_to| up_to.op);
         Ok(Ok(News::Receipt {
-            delivered: last.filter(|_| delivers > delivered),
-            read: receipt.read.map(|read| read.op).filter(|_| reads > read),
-            behind: delivers < delivered || receipt.read.is_some() && reads < read,
+            delivered,
+            read,
+            refused,
         }))
     }
 
     /// Whether a receipt names messages of ours to `friend`, each by its place and its name. So none is
     /// for a message that is not written yet, nor for one to somebody else.
-    fn is_of_ours(&self, friend: IdentityId, receipt: &Receipt) -> Result<bool, StoreError> {
-        let log = &receipt.log.0;
+    fn is_of_ours(&self, friend: IdentityId, reach: &Reach) -> Result<bool, StoreError> {
+        let log = &reach.log.0;
         let head = self.heads.get(log)?.map(|head| *head.value().1);
         let Some(device) = head.map(|head| self.header_of(&head)).transpose()? else {
             return Ok(false);
@@ -95,7 +97,7 @@ impl Derived<'_> {
             return Ok(false);
         }
         let chats = self.txn.open_table(CHATS)?;
-        for up_to in [receipt.delivered, receipt.read].into_iter().flatten() {
+        for up_to in reach.named() {
             let held = self.places.get((&device, log, up_to.seq))?;
             if held.is_none_or(|held| *held.value() != up_to.op.0) {
                 return Ok(false);
@@ -103,6 +105,7 @@ impl Derived<'_> {
             let Some(header) = self.header_of(&up_to.op.0)? else {
                 return Ok(false);
             };
+            // Ours stand at our clock.
             let (logical_ms, counter) = (header.hlc.logical_ms, header.hlc.counter);
             let place = (&friend.0, logical_ms, counter, &up_to.op.0);
             if chats.get(place)?.is_none() {
@@ -129,9 +132,11 @@ impl Derived<'_> {
         let op = record.item.id();
         let is_ours = record.author != friend;
         if record.kind == chat::MESSAGE {
-            let clock = (header.hlc.logical_ms, header.hlc.counter);
-            let place = (&friend.0, clock.0, clock.1, &op.0);
-            self.txn.open_table(CHATS)?.insert(place, ())?;
+            if record.is_shown_at_all(header) {
+                let (at, counter) = record.chat_place(header);
+                let place = (&friend.0, at, counter, &op.0);
+                self.txn.open_table(CHATS)?.insert(place, ())?;
+            }
             if !is_ours {
                 self.enter_chat_head(friend, header, op)?;
             }
@@ -143,14 +148,26 @@ impl Derived<'_> {
         let Ok(Some(Said::Receipt(receipt))) = said(record)? else {
             return Ok(());
         };
-        if is_ours {
-            self.enter_receipt(friend, Side::Friends, &receipt)
-        } else if self.is_of_ours(friend, &receipt)? {
-            self.enter_receipt(friend, Side::Ours, &receipt)
-        } else {
+        let side = if is_ours { Side::Friends } else { Side::Ours };
+        if self.enter_receipt(friend, side, &receipt)? {
             self.late_receipts.push(op.0);
-            Ok(())
         }
+        Ok(())
+    }
+
+    /// Takes a message out of its conversation with `friend`, which is shown no more.
+    pub(super) fn leave_chat(
+        &self,
+        friend: IdentityId,
+        record: &Record,
+        header: &Header,
+    ) -> Result<(), StoreError> {
+        if self.has_chats()? {
+            let (at, counter) = record.chat_place(header);
+            let place = (&friend.0, at, counter, &record.item.id().0);
+            self.txn.open_table(CHATS)?.remove(place)?;
+        }
+        Ok(())
     }
 
     /// Enters receipts again for which the messages were not in place.
@@ -186,24 +203,34 @@ impl Derived<'_> {
         Ok(())
     }
 
+    /// Enters what a receipt says; whether some of it is for messages that are not in place.
     fn enter_receipt(
         &self,
         friend: IdentityId,
         side: Side,
         receipt: &Receipt,
-    ) -> Result<(), StoreError> {
-        let mut receipts = self.txn.open_table(RECEIPTS)?;
-        let log = (&friend.0, side as u8, &receipt.log.0);
-        let known = receipts.get(log)?.map(|known| known.value());
-        let (delivered, read) = known.unwrap_or_default();
-        let now = (
-            delivered.max(receipt.delivered_places()),
-            read.max(receipt.read_places()),
-        );
-        if known != Some(now) {
-            receipts.insert(log, now)?;
+    ) -> Result<bool, StoreError> {
+        let mut is_late = false;
+        for reach in &receipt.reaches {
+            if side == Side::Ours && !self.is_of_ours(friend, reach)? {
+                is_late = true;
+                continue;
+            }
+            let mut told = self.told(friend, side, &reach.log.0)?;
+            if told.learn(reach) != (false, false) {
+                told.keep(self.txn, (friend, side, &reach.log.0))?;
+            }
         }
-        Ok(())
+        Ok(is_late)
+    }
+
+    fn told(&self, friend: IdentityId, side: Side, log: &[u8; 16]) -> Result<Told, StoreError> {
+        if !self.has_chats()? {
+            return Ok(Told::default());
+        }
+        let firsts = self.txn.open_table(RECEIPTS)?;
+        let others = self.txn.open_table(RUNS)?;
+        Told::of(&firsts, &others, (friend, side, log))
     }
 
     fn has_chats(&self) -> Result<bool, StoreError> {
@@ -222,6 +249,40 @@ impl Derived<'_> {
         self.txn.open_table(CHATS)?;
         self.txn.open_table(CHAT_HEADS)?;
         self.txn.open_table(RECEIPTS)?;
+        self.txn.open_table(RUNS)?;
+        Ok(())
+    }
+
+    /// Brings tables of conversations of the shape before to today's: they had each message at its
+    /// author's clock, those that are not shown as well, and no runs.
+    pub(super) fn migrate_chats(&self) -> Result<(), StoreError> {
+        self.txn.open_table(RUNS)?;
+        let mut chats = self.txn.open_table(CHATS)?;
+        let mut moved = Vec::new();
+        for entry in chats.iter()? {
+            let (key, ()) = entry.map(|(key, value)| (key, value.value()))?;
+            let (friend, at, counter, op) = key.value();
+            let record = self.ops.get(op)?.map(|record| record.value().to_vec());
+            // One that cannot be read is told when it is to be shown.
+            let record = record.and_then(|record| Record::decode(&record).ok());
+            let Some((record, header)) = record.and_then(|record| {
+                let header = record.header().ok()?;
+                Some((record, header))
+            }) else {
+                continue;
+            };
+            let place = record.chat_place(&header);
+            let is_shown = record.is_shown_at_all(&header);
+            if !is_shown || place != (at, counter) {
+                moved.push((*friend, (at, counter), *op, is_shown.then_some(place)));
+            }
+        }
+        for (friend, (at, counter), op, place) in moved {
+            chats.remove((&friend, at, counter, &op))?;
+            if let Some((at, counter)) = place {
+                chats.insert((&friend, at, counter, &op), ())?;
+            }
+        }
         Ok(())
     }
 
@@ -231,6 +292,7 @@ impl Derived<'_> {
             self.txn.open_table(CHATS)?.retain(|_, ()| false)?;
             self.txn.open_table(CHAT_HEADS)?.retain(|_, _| false)?;
             self.txn.open_table(RECEIPTS)?.retain(|_, _| false)?;
+            self.txn.open_table(RUNS)?.retain(|_, _| false)?;
         }
         Ok(())
     }
@@ -240,6 +302,7 @@ impl Derived<'_> {
             hash_table(hasher, &self.txn.open_table(CHATS)?)?;
             hash_table(hasher, &self.txn.open_table(CHAT_HEADS)?)?;
             hash_table(hasher, &self.txn.open_table(RECEIPTS)?)?;
+            hash_table(hasher, &self.txn.open_table(RUNS)?)?;
         }
         Ok(())
     }
@@ -250,6 +313,7 @@ pub(super) struct Chats {
     pub(super) messages: redb::ReadOnlyTable<ByClock, ()>,
     pub(super) heads: redb::ReadOnlyTable<(Name, Log), (u64, Name, Name)>,
     receipts: redb::ReadOnlyTable<(Name, u8, Log), (u64, u64)>,
+    runs: redb::ReadOnlyTable<(Name, u8, Log, u64), (u64, u64)>,
 }
 
 impl Chats {
@@ -269,17 +333,17 @@ impl Chats {
             messages: txn.open_table(CHATS)?,
             heads: txn.open_table(CHAT_HEADS)?,
             receipts: txn.open_table(RECEIPTS)?,
+            runs: txn.open_table(RUNS)?,
         }))
     }
 
-    /// How many places of a log are stored at its reader, and how many were read there.
-    pub(super) fn receipts(
+    /// What is told of a log.
+    pub(super) fn told(
         &self,
         friend: IdentityId,
         side: Side,
         log: &[u8; 16],
-    ) -> Result<(u64, u64), StoreError> {
-        let known = self.receipts.get((&friend.0, side as u8, log))?;
-        Ok(known.map_or((0, 0), |known| known.value()))
+    ) -> Result<Told, StoreError> {
+        Told::of(&self.receipts, &self.runs, (friend, side, log))
     }
 }

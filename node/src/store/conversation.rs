@@ -1,47 +1,83 @@
 //! Conversations as their owner has them: sending, acknowledging, reading.
 //!
-//! Owns what is said of others' messages by our receipts: that all up to a place is stored here, without
-//! a gap, and that the owner has read it. What a receipt of another's counts for is `chat_index`'s.
+//! Owns what is shown of a conversation. Which messages our receipts name is `owed`'s, and what a receipt of
+//! another's counts for `chat_index`'s.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+use redb::ReadTransaction;
 
-use super::chat_index::{Chats, Side, said};
+use super::chat_index::{Chats, said};
+use super::receipts::{Side, Told};
 use super::record::Record;
-use super::tables::{FOLLOWS, Log, Name, OPS, PLACES};
+use super::tables::{FOLLOWS, OPS};
 use super::{Posted, Store, StoreError, contacts};
 use crate::api::{ChatMessage, Conversation, MessageState};
 use crate::audience::Audience;
-use crate::chat::{self, Message, Receipt, Said, UpTo};
+use crate::chat::{self, Message, Said};
 use crate::identity::IdentityId;
 use crate::op::{LogId, OpId};
 
-/// Most places of a log that one receipt goes on by.
-const WALKED_MAX: usize = 16_384;
-/// Most logs of one friend that are acknowledged.
-const LOGS_MAX: usize = 64;
-/// Most logs that are looked at for messages to be acknowledged, over all friends.
-const OWED_MAX: usize = 65_536;
 /// Most conversations that are listed.
 const LISTED_MAX: usize = 1_000;
 /// Most messages that are counted as unread in one conversation.
 pub const UNREAD_MAX: u32 = 100;
+/// Messages that are passed by in one conversation, since they have expired and are not cleared away yet,
+/// before older ones are left out.
+const PASSED_BY_MAX: u32 = 16_384;
+
+/// Messages of a conversation, or conversations.
+#[derive(Debug)]
+pub struct Talk<T> {
+    /// They.
+    pub shown: Vec<T>,
+    /// What was wrong with the first message that could not be read; those are left out.
+    pub damaged: Option<StoreError>,
+    /// How many those were.
+    pub unreadable: u64,
+    /// Whether there may be more that were not looked for.
+    pub is_cut: bool,
+}
+
+impl<T> Default for Talk<T> {
+    fn default() -> Self {
+        Self {
+            shown: Vec::new(),
+            damaged: None,
+            unreadable: 0,
+            is_cut: false,
+        }
+    }
+}
+
+impl<T> Talk<T> {
+    /// Notes that a message cannot be read.
+    fn left_out(&mut self, op: OpId, error: StoreError) {
+        tracing::warn!(%op, %error, "cannot show a message");
+        self.unreadable += 1;
+        self.damaged.get_or_insert(error);
+    }
+
+    /// Notes what of `other` could not be shown, which becomes part of it.
+    fn joins<U>(&mut self, other: Talk<U>) -> Vec<U> {
+        self.unreadable += other.unreadable;
+        self.is_cut |= other.is_cut;
+        if self.damaged.is_none() {
+            self.damaged = other.damaged;
+        }
+        other.shown
+    }
+}
 
 /// Messages that were acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Acknowledged {
-    /// The receipts that say so; none if there was nothing to say.
-    pub receipts: Vec<OpId>,
+    /// The receipt that says so; none if there was nothing to say.
+    pub receipt: Option<OpId>,
     /// Messages that they name as read, and that were not before.
     pub newly_read: u64,
-}
-
-/// A receipt that is to be made.
-struct Due {
-    receipt: Receipt,
-    newly_read: u64,
 }
 
 impl Store {
@@ -70,7 +106,8 @@ impl Store {
     }
 
     /// Tells `friend` which messages of theirs are here, all up to a place of a log, and, if the owner
-    /// `reads` them now, that they were read; nothing if that was told before. Durable on return.
+    /// `reads` them now, that they were read; nothing if that was told before. One receipt says it of up to
+    /// 64 logs. Durable on return.
     ///
     /// # Errors
     /// `NotFollowed` and `Blocked`; as [`Store::post`].
@@ -83,10 +120,10 @@ impl Store {
         self.settle()?;
         self.check_friend(friend)?;
         let mut done = Acknowledged::default();
-        for due in self.receipts_due(friend, reads)? {
+        if let Some(due) = self.receipt_due(friend, reads)? {
             let body = Said::Receipt(due.receipt).to_body();
             let posted = self.publish(body, &only(friend), wall_ms)?;
-            done.receipts.push(posted.op);
+            done.receipt = Some(posted.op);
             done.newly_read += due.newly_read;
         }
         Ok(done)
@@ -113,54 +150,16 @@ impl Store {
         let Some(record) = txn.open_table(OPS)?.get(&op.0)? else {
             return Ok(false);
         };
-        let clock = Record::decode(record.value())?.header()?.hlc;
-        let place = (&friend.0, clock.logical_ms, clock.counter, &op.0);
+        let record = Record::decode(record.value())?;
+        let (at, counter) = record.chat_place(&record.header()?);
+        let place = (&friend.0, at, counter, &op.0);
         Ok(chats.messages.get(place)?.is_some())
     }
 
-    /// The receipts that `friend` is owed, one for each log of theirs.
-    fn receipts_due(&self, friend: IdentityId, reads: bool) -> Result<Vec<Due>, StoreError> {
-        let txn = self.read()?;
-        let Some(chats) = Chats::open(&txn)? else {
-            return Ok(Vec::new());
-        };
-        let mut due = Vec::new();
-        let of_friend = (&friend.0, &[0; 16])..=(&friend.0, &[0xff; 16]);
-        for entry in chats.heads.range(of_friend)?.take(LOGS_MAX) {
-            let (key, head) = entry?;
-            let (_, log) = key.value();
-            let (last, device, _) = head.value();
-            let known = chats.receipts(friend, Side::Friends, log)?;
-            let walk = Walk::open(&txn, device, log)?;
-            due.extend(walk.receipt(known, last, reads)?);
-        }
-        Ok(due)
-    }
-
-    /// Friends whose messages are here and not acknowledged, as far as can be seen without reading them.
-    ///
-    /// # Errors
-    /// `Disk` and `Index`.
-    pub fn chats_owed(&self) -> Result<BTreeSet<IdentityId>, StoreError> {
-        let mut owed = BTreeSet::new();
-        let Some(chats) = Chats::open(&self.read()?)? else {
-            return Ok(owed);
-        };
-        for entry in chats.heads.iter()?.take(OWED_MAX) {
-            let (key, head) = entry?;
-            let (friend, log) = key.value();
-            let friend = IdentityId(*friend);
-            let (delivered, _) = chats.receipts(friend, Side::Friends, log)?;
-            if delivered <= head.value().0 {
-                owed.insert(friend);
-            }
-        }
-        Ok(owed)
-    }
-
     /// The newest messages of the conversation with `friend` when the wall clock shows `wall_ms`, the
-    /// oldest of them first; at most `limit`. Those of one author are in the order in which they were
-    /// written. What cannot be read is left out, which is logged.
+    /// oldest of them first; at most `limit`. Each stands where its author's clock has it, but no later than
+    /// when it came. What has expired is not shown, and what cannot be read is counted; of messages that
+    /// have expired and are not cleared away yet so many are passed by.
     ///
     /// # Errors
     /// `Disk` and `Index`.
@@ -169,28 +168,30 @@ impl Store {
         friend: IdentityId,
         limit: u32,
         wall_ms: u64,
-    ) -> Result<Vec<ChatMessage>, StoreError> {
+    ) -> Result<Talk<ChatMessage>, StoreError> {
         let txn = self.read()?;
-        let mut messages = match Chats::open(&txn)? {
-            Some(chats) => self.newest(&txn, &chats, friend, wall_ms, limit)?,
-            None => Vec::new(),
-        };
-        messages.reverse();
-        Ok(messages)
+        let mut talk = Talk::default();
+        if let Some(chats) = Chats::open(&txn)? {
+            let newest = self.newest(&txn, &chats, friend, wall_ms, limit)?;
+            let newest = talk.joins(newest).into_iter().rev();
+            talk.shown = newest.map(|(_, message)| message).collect();
+        }
+        Ok(talk)
     }
 
     /// All conversations but those with whom is blocked, that of the newest message first; at most 1,000.
     ///
     /// # Errors
     /// `Disk` and `Index`.
-    pub fn conversations(&self, wall_ms: u64) -> Result<Vec<Conversation>, StoreError> {
+    pub fn conversations(&self, wall_ms: u64) -> Result<Talk<Conversation>, StoreError> {
         let txn = self.read()?;
+        let mut talk = Talk::default();
         let Some(chats) = Chats::open(&txn)? else {
-            return Ok(Vec::new());
+            return Ok(talk);
         };
         let mut listed = Vec::new();
         let mut before: Option<[u8; 32]> = None;
-        while listed.len() < LISTED_MAX {
+        loop {
             let from = match &before {
                 None => Unbounded,
                 Some(friend) => Excluded((friend, u64::MAX, u64::MAX, &[0xff; 32])),
@@ -209,21 +210,31 @@ impl Store {
                 continue;
             }
             let newest = self.newest(&txn, &chats, with, wall_ms, UNREAD_MAX)?;
-            let is_unread = |message: &&ChatMessage| message.state == MessageState::Unread;
+            let newest = talk.joins(newest);
+            let is_unread =
+                |(_, message): &&(u64, ChatMessage)| message.state == MessageState::Unread;
             let unread = newest.iter().filter(is_unread).count() as u32;
-            if let Some(newest) = newest.into_iter().next() {
-                listed.push(Conversation {
-                    with,
-                    name: None,
-                    unread,
-                    newest,
-                });
+            if let Some((at, newest)) = newest.into_iter().next() {
+                let name = None;
+                listed.push((
+                    at,
+                    Conversation {
+                        with,
+                        name,
+                        unread,
+                        newest,
+                    },
+                ));
             }
         }
-        listed.sort_by_key(|conversation| std::cmp::Reverse(conversation.newest.stamp_ms));
-        Ok(listed)
+        listed.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        talk.is_cut |= listed.len() > LISTED_MAX;
+        let listed = listed.into_iter().take(LISTED_MAX);
+        talk.shown = listed.map(|(_, conversation)| conversation).collect();
+        Ok(talk)
     }
 
+    /// The newest messages with `friend`, each with when it stands, ms since 1970, the newest first.
     fn newest(
         &self,
         txn: &ReadTransaction,
@@ -231,34 +242,45 @@ impl Store {
         friend: IdentityId,
         wall_ms: u64,
         limit: u32,
-    ) -> Result<Vec<ChatMessage>, StoreError> {
+    ) -> Result<Talk<(u64, ChatMessage)>, StoreError> {
         let ops = txn.open_table(OPS)?;
         let with_friend =
             (&friend.0, 0, 0, &[0; 32])..=(&friend.0, u64::MAX, u64::MAX, &[0xff; 32]);
-        let mut newest = Vec::new();
-        for entry in chats
-            .messages
-            .range(with_friend)?
-            .rev()
-            .take(limit as usize)
-        {
-            let op = OpId(*entry?.0.value().3);
-            let Some(record) = ops.get(&op.0)? else {
-                continue;
-            };
-            let record = Record::decode(record.value());
-            match record.and_then(|record| self.shown(chats, friend, &record, wall_ms)) {
-                Ok(message) => newest.extend(message),
-                Err(error) => tracing::warn!(%op, %error, "cannot show a message"),
+        let mut talk = Talk::default();
+        let mut told = KnownLogs::new();
+        let mut passed_by = 0;
+        for entry in chats.messages.range(with_friend)?.rev() {
+            if talk.shown.len() >= limit as usize {
+                break;
+            }
+            if passed_by >= PASSED_BY_MAX {
+                talk.is_cut = true;
+                break;
+            }
+            let (key, _) = entry?;
+            let (at, op) = (key.value().1, OpId(*key.value().3));
+            let record = ops.get(&op.0)?;
+            let record = record.map(|record| Record::decode(record.value()));
+            let shown = record.transpose().and_then(|record| match record {
+                Some(record) => self.shown((chats, &mut told), friend, &record, wall_ms),
+                None => Ok(None),
+            });
+            match shown {
+                Ok(Some(message)) => talk.shown.push((at, message)),
+                Ok(None) => passed_by += 1,
+                Err(error) => {
+                    passed_by += 1;
+                    talk.left_out(op, error);
+                }
             }
         }
-        Ok(newest)
+        Ok(talk)
     }
 
     /// A message as the owner reads it; nothing if it has expired.
     fn shown(
         &self,
-        chats: &Chats,
+        (chats, told): (&Chats, &mut KnownLogs),
         friend: IdentityId,
         record: &Record,
         wall_ms: u64,
@@ -272,12 +294,19 @@ impl Store {
         };
         let is_ours = record.author == self.keys.identity();
         let side = if is_ours { Side::Ours } else { Side::Friends };
-        let (delivered, read) = chats.receipts(friend, side, &header.log.0)?;
-        let state = match (is_ours, header.seq) {
-            (_, seq) if seq < read => MessageState::Read,
-            (false, _) => MessageState::Unread,
-            (true, seq) if seq < delivered => MessageState::Delivered,
-            (true, _) => MessageState::Sent,
+        let log = (side, header.log);
+        let told = match told.entry(log) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(chats.told(friend, side, &header.log.0)?),
+        };
+        let state = if told.read.cover(header.seq) {
+            MessageState::Read
+        } else if !is_ours {
+            MessageState::Unread
+        } else if told.delivered.cover(header.seq) {
+            MessageState::Delivered
+        } else {
+            MessageState::Sent
         };
         Ok(Some(ChatMessage {
             op: record.item.id(),
@@ -291,92 +320,9 @@ impl Store {
     }
 }
 
+/// What is told of logs, as far as it was looked up.
+type KnownLogs = BTreeMap<(Side, LogId), Told>;
+
 fn only(reader: IdentityId) -> Audience {
     Audience::Only(BTreeSet::from([reader]))
-}
-
-/// One log of a friend's, gone through place by place.
-struct Walk<'a> {
-    device: &'a [u8; 32],
-    log: &'a [u8; 16],
-    places: ReadOnlyTable<(Name, Log, u64), Name>,
-    ops: ReadOnlyTable<Name, &'static [u8]>,
-}
-
-impl<'a> Walk<'a> {
-    fn open(
-        txn: &ReadTransaction,
-        device: &'a [u8; 32],
-        log: &'a [u8; 16],
-    ) -> Result<Self, StoreError> {
-        Ok(Self {
-            device,
-            log,
-            places: txn.open_table(PLACES)?,
-            ops: txn.open_table(OPS)?,
-        })
-    }
-
-    /// The message in the place before this one, to which an earlier receipt goes.
-    fn before(&self, place: u64) -> Result<Option<UpTo>, StoreError> {
-        let Some(seq) = place.checked_sub(1) else {
-            return Ok(None);
-        };
-        let held = self.places.get((self.device, self.log, seq))?;
-        Ok(held.map(|op| UpTo {
-            seq,
-            op: OpId(*op.value()),
-        }))
-    }
-
-    /// The receipt that follows on what is `known` to have been told, for messages up to the place
-    /// `last`; nothing if it would say nothing new. It goes no further than the first place that is not
-    /// here.
-    fn receipt(
-        &self,
-        (delivered, read): (u64, u64),
-        last: u64,
-        reads: bool,
-    ) -> Result<Option<Due>, StoreError> {
-        let first = if reads { read } else { delivered };
-        let (mut newest, mut messages) = (None, 0);
-        let rest = (self.device, self.log, first)..=(self.device, self.log, last);
-        for (expected, entry) in (first..).zip(self.places.range(rest)?.take(WALKED_MAX)) {
-            let (key, op) = entry?;
-            let seq = key.value().2;
-            if seq != expected {
-                break;
-            }
-            let op = OpId(*op.value());
-            let record = self.ops.get(&op.0)?;
-            let record = record.map(|record| Record::decode(record.value()));
-            if record
-                .transpose()?
-                .is_some_and(|record| record.kind == chat::MESSAGE)
-            {
-                newest = Some(UpTo { seq, op });
-                messages += 1;
-            }
-        }
-        let Some(newest) = newest else {
-            return Ok(None);
-        };
-        let receipt = Receipt {
-            log: LogId(*self.log),
-            delivered: if newest.seq < delivered {
-                self.before(delivered)?
-            } else {
-                Some(newest)
-            },
-            read: if reads {
-                Some(newest)
-            } else {
-                self.before(read)?
-            },
-        };
-        Ok(Some(Due {
-            receipt,
-            newly_read: if reads { messages } else { 0 },
-        }))
-    }
 }

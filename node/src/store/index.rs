@@ -53,7 +53,10 @@ impl Derived<'_> {
             let shown_ms = record.shown_ms(stamp);
             self.timeline.insert((shown_ms, &op.0), &record.author.0)?;
         }
-        if let Some(expires_ms) = header.expires_ms {
+        // What a receipt says holds for ever.
+        if let Some(expires_ms) = header.expires_ms
+            && !record.is_receipt(header)
+        {
             self.expiring.insert((expires_ms, &op.0), ())?;
         }
         Ok(())
@@ -61,7 +64,15 @@ impl Derived<'_> {
 
     /// Drops the body of another's `op`, which is shown no more; how long it was.
     pub(super) fn forget(&mut self, op: &[u8; 32], mut record: Record) -> Result<u64, StoreError> {
-        let shown_ms = record.shown_ms(record.header()?.hlc.stamp_ms);
+        let header = record.header()?;
+        if record.is_receipt(&header) {
+            // An index of before has it among what is to be forgotten.
+            return Ok(0);
+        }
+        if let Some(friend) = record.friend_of_author(&header) {
+            self.leave_chat(friend, &record, &header)?;
+        }
+        let shown_ms = record.shown_ms(header.hlc.stamp_ms);
         self.timeline.remove((shown_ms, op))?;
         let dropped = record.item.body.len() as u64;
         record.item.body.clear();
@@ -76,7 +87,7 @@ impl Derived<'_> {
     }
 
     /// Enters others' ops, whose records are in place, one after the other, and takes out those
-    /// of `me`. One that cannot be read is dropped, and its author, whoever that was, asked for
+    /// of `me`. One that cannot be read or entered is dropped, and its author, whoever that was, asked for
     /// everything again. How many there are.
     pub(super) fn enter_others_again(
         &mut self,
@@ -92,10 +103,14 @@ impl Derived<'_> {
         for op in names {
             let record = self.ops.get(&op)?.map(|record| record.value().to_vec());
             let record = record.map(|record| Record::decode(&record)).transpose();
-            match record.and_then(|record| match record {
-                Some(record) => Ok(Some((record.header()?, record))),
-                None => Ok(None),
-            }) {
+            let whole = |record: Record| {
+                let header = record.header()?;
+                if record.author != me {
+                    record.check_kept(OpId(op), &header)?;
+                }
+                Ok::<_, StoreError>((header, record))
+            };
+            match record.and_then(|record| record.map(whole).transpose()) {
                 Ok(Some((header, record))) if record.author != me => {
                     self.enter_views(&record, &header, record.friend_of_author(&header))?;
                     *bytes.entry(record.author.0).or_default() += record.item.weight_bytes() as u64;

@@ -63,7 +63,7 @@ pub struct Ingested {
 }
 
 /// A new op of somebody else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// Its name.
     pub op: OpId,
@@ -162,7 +162,8 @@ impl Store {
             settling::note(&txn, me, &mark)?;
         }
         let moved = move_cursor(&txn, author, request, page, &mut result)?;
-        let changed = moved || noted.proofs || noted.not_taken;
+        let gave_up = result.given_up > 0 && give_up(&txn, author, page, &result)?;
+        let changed = moved || noted.proofs || noted.not_taken || gave_up;
         // Most pulls bring nothing: they then cost no sync.
         if changed || !result.new.is_empty() || !result.forks.is_empty() {
             txn.commit()?;
@@ -279,6 +280,29 @@ fn move_cursor(
     result.given_up = result.refused.len() as u64;
     cursors.insert(&author.0, (&epoch, to.arrival))?;
     Ok(changed || stands != Some((epoch, to.arrival)))
+}
+
+/// Remembers what might have come right and is passed by now; whether there is any.
+fn give_up(
+    txn: &WriteTransaction,
+    author: IdentityId,
+    page: &PullPage,
+    result: &Ingested,
+) -> Result<bool, StoreError> {
+    let mut not_taken = NotTaken::within(txn, author)?;
+    let before = not_taken.clone();
+    for (place, refusal) in &result.refused {
+        let header = page.items.get(*place).map(|item| &item.header.bytes);
+        let header = header.and_then(|bytes| Header::decode(bytes).ok());
+        if let Some(header) = header.filter(|_| refusal.outlook() == Outlook::AskedAgain) {
+            not_taken.give_up(header.log, header.seq);
+        }
+    }
+    if not_taken == before {
+        return Ok(false);
+    }
+    not_taken.keep(txn, author)?;
+    Ok(true)
 }
 
 /// One page on its way into the index.

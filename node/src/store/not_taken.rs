@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use redb::{ReadTransaction, TableError, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
 
 use super::StoreError;
-use super::tables::{AUTHOR_BYTES, NOT_TAKEN};
+use super::tables::{AUTHOR_BYTES, NOT_TAKEN, Name};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::identity::IdentityId;
 use crate::op::LogId;
@@ -26,6 +26,9 @@ pub(super) struct NotTaken {
     full: Option<(u64, u64)>,
     /// Places of logs whose posts were refused for good. A log is one device's.
     places: BTreeSet<(LogId, u64)>,
+    /// Those whose posts might have come right, and did not as often as they were asked for: they are
+    /// missing.
+    given_up: BTreeSet<(LogId, u64)>,
 }
 
 impl NotTaken {
@@ -40,6 +43,21 @@ impl NotTaken {
             Err(TableError::TableDoesNotExist(_)) => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
         };
+        Self::in_table(&table, author)
+    }
+
+    /// As [`NotTaken::of`], within a change.
+    ///
+    /// # Errors
+    /// `Disk` and `Index`.
+    pub(super) fn within(txn: &WriteTransaction, author: IdentityId) -> Result<Self, StoreError> {
+        Self::in_table(&txn.open_table(NOT_TAKEN)?, author)
+    }
+
+    fn in_table(
+        table: &impl ReadableTable<Name, &'static [u8]>,
+        author: IdentityId,
+    ) -> Result<Self, StoreError> {
         let Some(entry) = table.get(&author.0)? else {
             return Ok(Self::default());
         };
@@ -107,14 +125,28 @@ impl NotTaken {
         }
     }
 
+    /// The post in place `seq` of `log` was refused as often as it is asked for.
+    pub(super) fn give_up(&mut self, log: LogId, seq: u64) {
+        if self.given_up.len() < PLACES_MAX {
+            self.given_up.insert((log, seq));
+        }
+    }
+
     /// The post in place `seq` of `log` was taken after all.
     pub(super) fn take(&mut self, log: LogId, seq: u64) {
         self.places.remove(&(log, seq));
+        self.given_up.remove(&(log, seq));
+    }
+
+    /// Whether nobody waits for the post in place `seq` of `log`.
+    pub(super) fn passes(&self, log: LogId, seq: u64) -> bool {
+        self.places.contains(&(log, seq)) || self.given_up.contains(&(log, seq))
     }
 
     /// Refusals are judged anew.
     pub(super) fn forget_places(&mut self) {
         self.places.clear();
+        self.given_up.clear();
     }
 
     /// How many posts of `log` up to place `seq` were refused for good.
@@ -124,32 +156,55 @@ impl NotTaken {
 
     fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        writer.array(2).option(self.full, |writer, (max, bytes)| {
-            writer.array(2).u64(max).u64(bytes);
-        });
-        writer.array(self.places.len());
-        for (log, seq) in &self.places {
-            writer.array(2).bytes(&log.0).u64(*seq);
+        let lists = 2 + usize::from(!self.given_up.is_empty());
+        writer
+            .array(lists)
+            .option(self.full, |writer, (max, bytes)| {
+                writer.array(2).u64(max).u64(bytes);
+            });
+        write_places(&mut writer, &self.places);
+        if !self.given_up.is_empty() {
+            write_places(&mut writer, &self.given_up);
         }
         writer.finish()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, bytes);
-        reader.array(2)?;
+        let lists = reader.list(3)?;
         let full = reader.option(|reader| {
             reader.array(2)?;
             Ok((reader.u64()?, reader.u64()?))
         })?;
-        let places = (0..reader.list(PLACES_MAX)?)
-            .map(|_| {
-                reader.array(2)?;
-                Ok((LogId(reader.fixed()?), reader.u64()?))
-            })
-            .collect::<Result<_, DecodeError>>()?;
+        let places = read_places(&mut reader)?;
+        let given_up = if lists == 3 {
+            read_places(&mut reader)?
+        } else {
+            BTreeSet::new()
+        };
         reader.end()?;
-        Ok(Self { full, places })
+        Ok(Self {
+            full,
+            places,
+            given_up,
+        })
     }
+}
+
+fn write_places(writer: &mut Writer, places: &BTreeSet<(LogId, u64)>) {
+    writer.array(places.len());
+    for (log, seq) in places {
+        writer.array(2).bytes(&log.0).u64(*seq);
+    }
+}
+
+fn read_places(reader: &mut Reader<'_>) -> Result<BTreeSet<(LogId, u64)>, DecodeError> {
+    (0..reader.list(PLACES_MAX)?)
+        .map(|_| {
+            reader.array(2)?;
+            Ok((LogId(reader.fixed()?), reader.u64()?))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -167,6 +222,12 @@ mod tests {
         assert_eq!(kept.refused_of(LogId([8; 16]), u64::MAX), 0);
         kept.is_full_at(u64::MAX, 5);
         assert_eq!(NotTaken::decode(&kept.encode()), Ok(kept.clone()));
+        kept.give_up(LogId([8; 16]), 2);
+        assert_eq!(NotTaken::decode(&kept.encode()), Ok(kept.clone()));
+        assert_eq!(kept.refused_of(LogId([8; 16]), 9), 0);
+        assert!(kept.passes(LogId([8; 16]), 2) && kept.passes(LogId([7; 16]), 3));
+        kept.take(LogId([8; 16]), 2);
+        assert!(!kept.passes(LogId([8; 16]), 2));
         kept.take(LogId([7; 16]), 3);
         assert_eq!(kept.refused_of(LogId([7; 16]), 9), 9);
         assert!(NotTaken::decode(b"?").is_err());

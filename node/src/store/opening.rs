@@ -13,7 +13,7 @@ use super::error::corrupted;
 use super::proof_file::{self, Proofs};
 use super::settling::{self, OF_ANOTHER};
 use super::tables::{self, Derived, EPOCH, FORMAT};
-use super::tables::{INDEX_FORMAT, INDEX_FORMAT_WITH_CHATS};
+use super::tables::{INDEX_FORMAT, INDEX_FORMAT_WITH_CHATS, INDEX_FORMAT_WITH_CHATS_BEFORE};
 use super::{Store, StoreError, backend, post_files, serial_file};
 use crate::api::Event;
 use crate::entropy;
@@ -312,14 +312,24 @@ impl Store {
             Some(_) | None => {}
         }
         tracing::info!("the index is of an older version; it is brought up to date");
+        let with_chats = format == Some(INDEX_FORMAT_WITH_CHATS_BEFORE);
         let txn = self.index.begin_write()?;
         make_tables(&txn)?;
         {
             let mut derived = Derived::open(&txn)?;
-            derived.enter_kinds()?;
-            derived.enter_weights(self.keys.identity())?;
+            if with_chats {
+                derived.migrate_chats()?;
+            } else {
+                derived.enter_kinds()?;
+                derived.enter_weights(self.keys.identity())?;
+            }
         }
-        txn.open_table(FORMAT)?.insert((), INDEX_FORMAT)?;
+        let format = if with_chats {
+            INDEX_FORMAT_WITH_CHATS
+        } else {
+            INDEX_FORMAT
+        };
+        txn.open_table(FORMAT)?.insert((), format)?;
         txn.commit()?;
         Ok(())
     }

@@ -11,6 +11,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::contact_file::CONTACTS_MAX;
 use super::lapsed::{Revoked as RevokedDevices, learn_certificate};
+use super::own_logs::read_proof;
 use super::tables::{CERTIFICATES, CURSORS, FORKS, REVOCATIONS};
 use super::{StoreError, whole_file};
 use crate::codec::{DecodeError, Reader, Writer};
@@ -155,6 +156,35 @@ impl Proofs {
             }
         }
         Ok(())
+    }
+
+    /// Drops what the index cannot read of it, and enters again what the file has.
+    pub(super) fn mend(
+        txn: &WriteTransaction,
+        disk: &Arc<dyn Disk>,
+        identity: IdentityId,
+    ) -> Result<(), StoreError> {
+        let mut dropped = 0;
+        let mut keeps = |reads: bool| {
+            dropped += u64::from(!reads);
+            reads
+        };
+        txn.open_table(CERTIFICATES)?
+            .retain(|_, kept| keeps(Delegation::decode_kept(kept).is_ok()))?;
+        txn.open_table(FORKS)?
+            .retain(|_, (_, proof)| keeps(read_proof(proof).is_ok()))?;
+        if dropped == 0 {
+            return Ok(());
+        }
+        tracing::warn!(dropped, "entries of what others have signed were damaged");
+        match Self::read(disk, identity) {
+            Ok(of_file) => of_file.enter(txn),
+            Err(StoreError::Damaged { path, reason }) => {
+                tracing::warn!(path, reason, "and so is their file");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The file's content, without the checksum that stands before it.

@@ -33,6 +33,9 @@ pub(super) struct Record {
 /// A stamp may be so far ahead of the reader's wall clock and still place its post: clocks differ.
 const AHEAD_MS: u64 = 60 * 60 * 1_000;
 
+/// Marks counters of messages that stand where they arrived.
+const ARRIVED: u64 = 1 << 63;
+
 impl Record {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
@@ -91,6 +94,21 @@ impl Record {
         }
     }
 
+    /// Where a message with this `header` stands in its conversation: at its author's logical clock, or, if
+    /// that is of another and ahead of ours, when it arrived, after what stands there by its clock. So no
+    /// clock of a friend's moves what we say ourselves.
+    pub(super) fn chat_place(&self, header: &Header) -> (u64, u64) {
+        match self.received_ms {
+            Some(at) if header.hlc.logical_ms > at => (at, ARRIVED | header.seq),
+            _ => (header.hlc.logical_ms, header.hlc.counter),
+        }
+    }
+
+    /// Whether it says what its author has of our messages.
+    pub(super) fn is_receipt(&self, header: &Header) -> bool {
+        self.kind == chat::RECEIPT && self.friend_of_author(header).is_some()
+    }
+
     /// Whether it was ever to be shown here: its body has not been cleared away, and it had not expired
     /// when it came.
     pub(super) fn is_shown_at_all(&self, header: &Header) -> bool {
@@ -129,6 +147,19 @@ impl Record {
             what: WHAT,
             reason: "it is not what was signed",
         }))
+    }
+
+    /// As [`Record::check`], of another's op, whose body may be cleared away; that of a conversation can be
+    /// opened.
+    pub(super) fn check_kept(&self, op: OpId, header: &Header) -> Result<(), StoreError> {
+        if self.item.body.is_empty() && self.item.id() == op {
+            return Ok(());
+        }
+        self.check(op, header)?;
+        if self.friend_of_author(header).is_some() {
+            self.body()?;
+        }
+        Ok(())
     }
 
     /// The readable body.

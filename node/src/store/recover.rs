@@ -12,6 +12,7 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::error::corrupted;
 use super::post_files::{self, Listing, OwnGrant, OwnPost, log_dir};
+use super::proof_file::Proofs;
 use super::record::Record;
 use super::tables::{Derived, ENDED, EPOCH, EXPIRING, HEADS, NEXT_ARRIVAL, NUMBERS, Name, OPS};
 use super::{Opened, SetAside, Store, StoreError};
@@ -83,6 +84,7 @@ impl Store {
         let reindexed = self.write(|txn, keys| {
             let mut derived = Derived::open(txn)?;
             let before = derived.hash()?;
+            Proofs::mend(txn, &disk, me)?;
             derived.clear_all_but_ops()?;
             for log in &ended {
                 derived.ended.insert(&log.0, ())?;

@@ -32,8 +32,11 @@ pub(super) const FORMAT: TableDefinition<(), u64> = TableDefinition::new("format
 /// The shape of an index without conversations. 2 has types, ended logs, and what was held back; 3 what
 /// authors take and when posts are to be forgotten; 4 has the file of proofs beside it.
 pub(super) const INDEX_FORMAT: u64 = 4;
-/// The shape of an index with the tables of conversations, which are made for the first message.
-pub(super) const INDEX_FORMAT_WITH_CHATS: u64 = 5;
+/// The shape of an index with the tables of conversations, which are made for the first message; 5 had
+/// receipts that speak of a log from its beginning on.
+pub(super) const INDEX_FORMAT_WITH_CHATS: u64 = 6;
+/// That of before.
+pub(super) const INDEX_FORMAT_WITH_CHATS_BEFORE: u64 = 5;
 /// The numbering of arrivals, one entry. Made with the index, and anew when a log is ended.
 pub(super) const EPOCH: TableDefinition<(), &[u8; 16]> = TableDefinition::new("epoch");
 /// Whose the index is, and the checksum of the file of proofs that it has all of, one entry; none in an
@@ -110,10 +113,15 @@ pub(super) const CHATS: TableDefinition<ByClock, ()> = TableDefinition::new("cha
 /// The last message of each friend's logs by (friend, log): its place, device and op.
 pub(super) const CHAT_HEADS: TableDefinition<(Name, Log), (u64, Name, Name)> =
     TableDefinition::new("chat-heads");
-/// How many places of a log are stored and read at its reader by (friend, side, log); the sides are those
-/// of `conversation`: our receipts for the friend's logs, and the friend's for ours.
+/// How many places of a log, from its beginning on, are stored and read at its reader by (friend, side,
+/// log); the sides are those of `receipts`: our receipts for the friend's logs, and the friend's for ours.
 pub(super) const RECEIPTS: TableDefinition<(Name, u8, Log), (u64, u64)> =
     TableDefinition::new("receipts");
+
+/// Further runs of places beyond one that is missing there, by (friend, side, log, first place): the place
+/// after the last that is stored, and read; 0 for none.
+pub(super) const RUNS: TableDefinition<(Name, u8, Log, u64), (u64, u64)> =
+    TableDefinition::new("receipt-runs");
 
 /// Everything that `reindex` rebuilds, open for writing.
 pub(super) struct Derived<'txn> {

@@ -44,7 +44,7 @@ impl TestNode {
             limit: 100,
         };
         match self.handle.command(command).await {
-            Ok(Reply::Messages { messages }) => messages,
+            Ok(Reply::Messages { messages, .. }) => messages,
             other => panic!("nothing shown: {other:?}"),
         }
     }

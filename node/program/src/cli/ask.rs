@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use orrery_node::api::{Audience, Command, Contact, Event, FriendLink, Payload, Reply};
@@ -137,8 +138,10 @@ pub async fn answer(folder: &Folder, command: Command) -> Result<Answered, Failu
             (Ok(_), None) => return Err(not_running()),
             (Ok(lock), Some(network)) => {
                 let passphrase = passphrase.flatten();
-                let started = folder.start(lock, passphrase.as_ref(), network, Arc::new(Quiet));
-                let reply = alone(started.await?, command).await?;
+                let quiet = Arc::new(Quiet::default());
+                let observer = Arc::clone(&quiet) as Arc<dyn Observer>;
+                let started = folder.start(lock, passphrase.as_ref(), network, observer);
+                let reply = alone(started.await?, command, &quiet).await?;
                 return Ok(Answered::Alone(reply));
             }
         }
@@ -168,6 +171,7 @@ fn network_for(command: &Command) -> Option<Network> {
 async fn alone(
     (handle, _lock): (NodeHandle, FolderLock),
     mut command: Command,
+    quiet: &Quiet,
 ) -> Result<Reply, Failure> {
     if let Command::Follow { wait, .. } = &mut command {
         // There is no network to be connected by.
@@ -175,7 +179,7 @@ async fn alone(
     }
     let wants_card = matches!(command, Command::Card);
     let reply = handle.command(command).await;
-    if matches!(&reply, Ok(Reply::Timeline { unreadable, .. }) if *unreadable > 0) {
+    if quiet.met_damage.load(Ordering::Relaxed) {
         // No later process knows of it: the index is made anew before this one ends.
         match handle.command(Command::Reindex).await {
             Ok(_) => print::tell("the index was made anew from the files"),
@@ -202,10 +206,17 @@ pub fn not_running() -> Failure {
 }
 
 /// Logs what a short-lived node does, and says what its owner should know.
-struct Quiet;
+#[derive(Default)]
+struct Quiet {
+    /// Whether the index was found not to be as it was written.
+    met_damage: AtomicBool,
+}
 
 impl Observer for Quiet {
     fn event(&self, event: &Event) {
+        if matches!(event, Event::StorageFailed { damaged: true, .. }) {
+            self.met_damage.store(true, Ordering::Relaxed);
+        }
         tracing::info!("{event:?}");
         owner::tell(event);
     }
@@ -372,6 +383,21 @@ fn show_pulled(reply: &Reply, called: &BTreeMap<IdentityId, String>) -> Result<(
     )))
 }
 
+/// Says of `what` was to be shown what is left out.
+fn tell_left_out(what: &str, cut: bool, unreadable: u64) {
+    if cut {
+        print::tell(&format!(
+            "older {what} may be left out: too many that have expired, or are of blocked authors, stand \
+             before them"
+        ));
+    }
+    if unreadable > 0 {
+        print::tell(&format!(
+            "{unreadable} {what} cannot be read and are left out, since the index is damaged; ask again"
+        ));
+    }
+}
+
 /// How it stands with somebody who is followed now.
 fn show_followed(link: Option<FriendLink>, reason: Option<&str>) -> Result<(), Failure> {
     let told = match (link, reason) {
@@ -412,28 +438,34 @@ fn show(reply: Reply, format: Format, wanted: Wanted) -> Result<(), Failure> {
                 Format::Json => print::print_json(&posts),
                 Format::Text => print::print_posts(&posts),
             }?;
-            if cut {
-                print::tell(
-                    "older posts may be left out: too many that have expired, or are of blocked authors, \
-                     stand before them",
-                );
-            }
-            if unreadable > 0 {
-                print::tell(&format!(
-                    "{unreadable} posts cannot be read and are left out, since the index is damaged; ask again"
-                ));
-            }
+            tell_left_out("posts", cut, unreadable);
             Ok(())
         }
         Reply::MarkedRead { messages } => print::print_line(&format!("{messages} read")),
-        Reply::Messages { messages } => match format {
-            Format::Json => print::print_json(&messages),
-            Format::Text => print::print_messages(&messages),
-        },
-        Reply::Conversations { conversations } => match format {
-            Format::Json => print::print_json(&conversations),
-            Format::Text => print::print_conversations(&conversations),
-        },
+        Reply::Messages {
+            messages,
+            cut,
+            unreadable,
+        } => {
+            match format {
+                Format::Json => print::print_json(&messages),
+                Format::Text => print::print_messages(&messages),
+            }?;
+            tell_left_out("messages", cut, unreadable);
+            Ok(())
+        }
+        Reply::Conversations {
+            conversations,
+            cut,
+            unreadable,
+        } => {
+            match format {
+                Format::Json => print::print_json(&conversations),
+                Format::Text => print::print_conversations(&conversations),
+            }?;
+            tell_left_out("messages", cut, unreadable);
+            Ok(())
+        }
         Reply::Reindexed { before, after, ops } => {
             print::print_line(&format!("{ops} posts read, state {after}"))?;
             if before == after {

@@ -67,7 +67,7 @@ fn words(event: &Event) -> Option<String> {
              restored from before: stop the node and run `orrery-node keys rotate`"
                 .to_owned()
         }
-        Event::StorageFailed { doing, reason } => {
+        Event::StorageFailed { doing, reason, .. } => {
             format!("the store failed while {doing}: {reason}")
         }
         Event::PostsMissing { author, missing } => {
@@ -139,6 +139,7 @@ mod tests {
                 Event::StorageFailed {
                     doing: "posting".to_owned(),
                     reason: "the disk is full".to_owned(),
+                    damaged: false,
                 },
                 "while posting: the disk is full",
             ),

@@ -15,7 +15,7 @@ use crate::core::{Core, StartError};
 use crate::environment::Lane;
 use crate::identity::IdentityId;
 use crate::op::OpId;
-use crate::store::{Acknowledged, StoreError};
+use crate::store::{Acknowledged, StoreError, Talk};
 use crate::wall_clock::wall_clock_ms;
 
 use super::Service;
@@ -101,7 +101,7 @@ impl Chat {
             reply,
             move |store| store.acknowledge(with, true, wall_clock_ms()),
             move |chat: &mut Self, core, reply, done: Acknowledged| {
-                if !done.receipts.is_empty() {
+                if done.receipt.is_some() {
                     chat.timers.cancel(with);
                 }
                 tell(core, with, &done);
@@ -118,15 +118,32 @@ impl Chat {
             reply,
             move |store| {
                 let limit = limit.min(SHOWN_MAX);
-                let mut messages = store.conversation(with, limit, wall_clock_ms())?;
+                let mut talk = store.conversation(with, limit, wall_clock_ms())?;
                 let names = store.names()?;
-                for message in &mut messages {
+                for message in &mut talk.shown {
                     let name = names.get(&message.author);
                     message.author_name = name.map(ToString::to_string);
                 }
-                Ok(messages)
+                Ok(talk)
             },
-            |_: &mut Self, _, reply, messages| answer(reply, Ok(Reply::Messages { messages })),
+            |_: &mut Self, core, reply, talk| {
+                let Talk {
+                    shown: messages,
+                    is_cut: cut,
+                    unreadable,
+                    damaged,
+                } = talk;
+                if let Some(error) = damaged {
+                    core.context
+                        .storage_failed("reading a conversation", &error);
+                }
+                let done = Reply::Messages {
+                    messages,
+                    cut,
+                    unreadable,
+                };
+                answer(reply, Ok(done));
+            },
         );
     }
 
@@ -136,18 +153,32 @@ impl Chat {
             "listing conversations",
             reply,
             |store| {
-                let mut conversations = store.conversations(wall_clock_ms())?;
+                let mut talk = store.conversations(wall_clock_ms())?;
                 let names = store.names()?;
-                for conversation in &mut conversations {
+                for conversation in &mut talk.shown {
                     let name = names.get(&conversation.with);
                     conversation.name = name.map(ToString::to_string);
                     let name = names.get(&conversation.newest.author);
                     conversation.newest.author_name = name.map(ToString::to_string);
                 }
-                Ok(conversations)
+                Ok(talk)
             },
-            |_: &mut Self, _, reply, conversations| {
-                answer(reply, Ok(Reply::Conversations { conversations }));
+            |_: &mut Self, core, reply, talk| {
+                let Talk {
+                    shown: conversations,
+                    is_cut: cut,
+                    unreadable,
+                    damaged,
+                } = talk;
+                if let Some(error) = damaged {
+                    core.context.storage_failed("listing conversations", &error);
+                }
+                let done = Reply::Conversations {
+                    conversations,
+                    cut,
+                    unreadable,
+                };
+                answer(reply, Ok(done));
             },
         );
     }
@@ -191,10 +222,8 @@ fn acknowledge(core: &mut Core, friend: IdentityId) {
 
 /// A receipt is there for its reader.
 fn tell(core: &mut Core, friend: IdentityId, done: &Acknowledged) {
-    if !done.receipts.is_empty() {
-        core.context
-            .outlet
-            .add("receipts-sent", done.receipts.len() as u64);
+    if done.receipt.is_some() {
+        core.context.outlet.add("receipts-sent", 1);
         core.raise(Signal::Posted {
             readers: Some(vec![friend]),
         });

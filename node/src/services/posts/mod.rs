@@ -11,7 +11,7 @@ use crate::core::signal::Signal;
 use crate::identity::IdentityId;
 use crate::op::OpId;
 use crate::protocol::tell_ended;
-use crate::store::{Granted, Store};
+use crate::store::{Cure, Granted, Store};
 use crate::wall_clock::wall_clock_ms;
 
 use super::Service;
@@ -122,21 +122,23 @@ impl Posts {
         );
     }
 
-    /// Rebuilds the index.
+    /// Rebuilds the index, which is checked as a whole first.
     pub fn reindex(&mut self, core: &mut Core, reply: ReplySender) {
-        core.store_job(
-            "reindexing",
-            reply,
-            Store::reindex,
-            |_: &mut Self, _, reply, done| {
+        let store = core.context.store.clone();
+        let job = async move {
+            store.close(Cure::Check).await?;
+            store.with(Store::reindex).await
+        };
+        core.start_job(job, move |_: &mut Self, core, done| {
+            core.answer_job("reindexing", reply, done, |_, reply, done| {
                 let done = Reply::Reindexed {
                     before: hex(&done.before),
                     after: hex(&done.after),
                     ops: done.ops,
                 };
                 answer(reply, Ok(done));
-            },
-        );
+            });
+        });
     }
 
     /// Ends all own logs that are written to.

@@ -2,8 +2,8 @@
 
 use super::crash::{LUCK, luck};
 use super::*;
-use crate::api::{ChatMessage, MessageState};
-use crate::chat::{Receipt, Said, UpTo};
+use crate::api::{ChatMessage, MessageState, ReceiptRefusal};
+use crate::chat::{Reach, Receipt, Said, UpTo};
 use crate::identity::IdentityId;
 use crate::op::{LogId, OpRefusal};
 use crate::store::News;
@@ -22,12 +22,14 @@ impl Person {
     fn acknowledges(&mut self, friend: &Self, reads: bool) -> (usize, u64) {
         let done = self.store.acknowledge(friend.me(), reads, NOW_MS);
         let done = done.expect("acknowledges");
-        (done.receipts.len(), done.newly_read)
+        (usize::from(done.receipt.is_some()), done.newly_read)
     }
 
     fn conversation(&self, friend: &Self) -> Vec<ChatMessage> {
         let shown = self.store.conversation(friend.me(), 1_000, NOW_MS);
-        shown.expect("reads")
+        let shown = shown.expect("reads");
+        assert_eq!((shown.unreadable, shown.is_cut), (0, false));
+        shown.shown
     }
 
     /// The conversation as texts with their states.
@@ -37,8 +39,9 @@ impl Person {
     }
 
     /// Publishes a receipt as no store makes it.
-    fn claims(&mut self, to: &Self, receipt: Receipt) {
-        let body = Said::Receipt(receipt).to_body();
+    fn claims(&mut self, to: &Self, reach: Reach) {
+        let reaches = vec![reach];
+        let body = Said::Receipt(Receipt { reaches }).to_body();
         self.store
             .publish(body, &only(&[to]), NOW_MS)
             .expect("publishes");
@@ -49,7 +52,7 @@ impl Person {
         let pages = self.pull_pages(author, SyncStrategy::Cursor, 100);
         let news = pages
             .iter()
-            .flat_map(|page| page.new.iter().map(|new| new.news));
+            .flat_map(|page| page.new.iter().map(|new| new.news.clone()));
         let refused = pages
             .iter()
             .flat_map(|page| page.refused.iter().map(|(_, why)| why.clone()));
@@ -86,6 +89,9 @@ fn said(texts: &[(&str, MessageState)]) -> Vec<(String, MessageState)> {
         .collect()
 }
 
+mod acknowledged;
+mod hidden;
+
 use MessageState::{Delivered, Read, Sent, Unread};
 
 #[test]
@@ -102,14 +108,17 @@ fn a_message_is_sent_then_delivered_then_read() {
     assert_eq!(bob.acknowledges(&alice, false), (0, 0));
     assert!(bob.store.chats_owed().expect("reads").is_empty());
     let (news, _) = alice.hears(&bob);
-    assert!(matches!(
-        news[..],
-        [News::Receipt {
-            delivered: Some(_),
-            read: None,
-            behind: false
-        }]
-    ));
+    let [
+        News::Receipt {
+            delivered,
+            read,
+            refused: None,
+        },
+    ] = &news[..]
+    else {
+        panic!("{news:?}");
+    };
+    assert_eq!((delivered.len(), read.len()), (1, 0));
     assert_eq!(
         alice.said(&bob),
         said(&[("one", Delivered), ("two", Delivered)])
@@ -128,7 +137,7 @@ fn a_message_is_sent_then_delivered_then_read() {
     alice.hears(&bob);
     let shown = alice.conversation(&bob);
     assert_eq!(shown[2].reply_to, Some(first.op));
-    let listed = alice.store.conversations(NOW_MS).expect("reads");
+    let listed = alice.store.conversations(NOW_MS).expect("reads").shown;
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].with, listed[0].unread), (bob.me(), 1));
     assert_eq!(listed[0].newest.text, "to that");
@@ -170,7 +179,13 @@ fn only_friends_are_talked_with() {
     assert!(matches!(sent, Err(StoreError::Blocked(_))));
     let told = bob.store.acknowledge(alice.me(), true, NOW_MS);
     assert!(matches!(told, Err(StoreError::Blocked(_))));
-    assert!(bob.store.conversations(NOW_MS).expect("reads").is_empty());
+    assert!(
+        bob.store
+            .conversations(NOW_MS)
+            .expect("reads")
+            .shown
+            .is_empty()
+    );
     let answer = alice
         .store
         .chat_send(bob.me(), text(), Some(OpId([9; 32])), NOW_MS);
@@ -178,7 +193,7 @@ fn only_friends_are_talked_with() {
 }
 
 #[test]
-fn receipts_for_what_was_not_said_to_their_signer_are_refused() {
+fn receipts_for_what_was_not_said_to_their_signer_count_for_nothing_and_keep_their_places() {
     let [mut alice, mut bob] = friends();
     let mut carol = Person::new(3);
     alice.befriend(&mut carol);
@@ -201,29 +216,39 @@ fn receipts_for_what_was_not_said_to_their_signer_are_refused() {
     for (log, read) in claims {
         bob.claims(
             &alice,
-            Receipt {
+            Reach {
                 log,
+                from: 0,
                 delivered: None,
                 read,
             },
         );
     }
     let (news, refused) = alice.hears(&bob);
-    assert_eq!(news, []);
-    assert_eq!(refused, vec![OpRefusal::Receipt; claims.len()]);
+    let counts_for_nothing = News::Receipt {
+        delivered: vec![],
+        read: vec![],
+        refused: Some(ReceiptRefusal::UnknownMessage),
+    };
+    assert_eq!((news, refused), (vec![counts_for_nothing; 6], vec![]));
     assert_eq!(alice.said(&bob), said(&[("for bob", Sent)]));
-    // What was refused is neither missing nor asked for again, and what is right goes on to count.
+    // They are missing nowhere, what is right goes on to count, and so does what alice says of bob's.
     bob.claims(
         &alice,
-        Receipt {
+        Reach {
             log: of_bob,
+            from: 0,
             delivered: None,
             read: up_to(0, to_bob.op),
         },
     );
+    bob.say(&alice, "for alice");
     let pages = alice.pull_pages(&bob, SyncStrategy::Cursor, 100);
     assert_eq!((pages[0].missing, pages[0].refused.len()), (0, 0));
-    assert_eq!(alice.said(&bob), said(&[("for bob", Read)]));
+    assert_eq!(alice.acknowledges(&bob, true), (1, 1));
+    bob.hears(&alice);
+    assert_eq!(bob.said(&alice)[1], ("for alice".to_owned(), Read));
+    assert_eq!(alice.said(&bob)[0], ("for bob".to_owned(), Read));
     let before = alice.store.state_hash().expect("hashes");
     assert_eq!(alice.store.reindex().expect("reindexes").after, before);
 }
@@ -241,39 +266,42 @@ fn receipts_go_forwards_alone() {
     };
     bob.claims(
         &alice,
-        Receipt {
+        Reach {
             log,
+            from: 0,
             delivered: None,
             read: at(&second),
         },
     );
     bob.claims(
         &alice,
-        Receipt {
+        Reach {
             log,
+            from: 0,
             delivered: at(&first),
             read: None,
         },
     );
     bob.claims(
         &alice,
-        Receipt {
+        Reach {
             log,
+            from: 0,
             delivered: at(&second),
             read: at(&first),
         },
     );
     let (news, refused) = alice.hears(&bob);
-    let (op, none) = (Some(second.op), None);
-    let receipt = |delivered, read, behind| News::Receipt {
-        delivered,
-        read,
-        behind,
+    let receipt = |ops: &[OpId], refused| News::Receipt {
+        delivered: ops.to_vec(),
+        read: ops.to_vec(),
+        refused,
     };
+    let behind = Some(ReceiptRefusal::Behind);
     let expected = [
-        receipt(op, op, false),
-        receipt(none, none, true),
-        receipt(none, none, true),
+        receipt(&[second.op], None),
+        receipt(&[], behind),
+        receipt(&[], behind),
     ];
     assert_eq!(news, expected);
     assert_eq!(refused, []);
