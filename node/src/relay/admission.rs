@@ -183,14 +183,8 @@ impl AdmissionPolicy {
         self.state().friends = friends;
     }
 
-    /// Whether `peer` at `address` may have what it wants at `now`. It is to be asked first of all.
-    pub fn admits(
-        &self,
-        request: RequestKind,
-        peer: PeerId,
-        address: &Multiaddr,
-        now: Instant,
-    ) -> bool {
+    /// Whether `peer` may have what it wants at all. It is to be asked first of all.
+    pub fn admits(&self, request: RequestKind, peer: PeerId) -> bool {
         let mut state = self.state();
         let access = match request {
             RequestKind::Reserve => self.reserve,
@@ -199,14 +193,8 @@ impl AdmissionPolicy {
         let refusal = match access {
             RelayAccess::Listed if !state.lists(&peer) => Some(Refusal::NotListed),
             RelayAccess::Friends if !state.friends.contains(&peer) => Some(Refusal::NoFriend),
-            _ if request == RequestKind::Reserve => None,
-            _ if !state.has_circuit(peer, address, self.circuits_max, now) => Some(Refusal::Full),
-            _ if !state.counts(peer, self.circuits_per_hour, now) => Some(Refusal::HourlyQuota),
             _ => None,
         };
-        if refusal == Some(Refusal::Full) {
-            state.makes_way(&Origin::new(address, address).place);
-        }
         if let Some(refusal) = refusal {
             state.refused.insert((peer, request), refusal);
         }
@@ -233,10 +221,23 @@ impl AdmissionPolicy {
         true
     }
 
-    /// `peer` at `address` is about to get a circuit, which is counted unless it is a friend's. It is to be
-    /// told last of all.
-    pub fn gives_circuit(&self, peer: PeerId, address: &Multiaddr, now: Instant) {
+    /// Whether `peer` at `address` gets a circuit at `now`, which is counted then unless it is a friend's. Where
+    /// there is no room, another makes way, so it is to be asked last of all: who asks too often has nobody
+    /// make way.
+    pub fn gives_circuit(&self, peer: PeerId, address: &Multiaddr, now: Instant) -> bool {
         let mut state = self.state();
+        let refusal = if !state.has_circuit(peer, address, self.circuits_max, now) {
+            state.makes_way(&Origin::new(address, address).place);
+            Some(Refusal::Full)
+        } else if !state.counts(peer, self.circuits_per_hour, now) {
+            Some(Refusal::HourlyQuota)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            state.refused.insert((peer, RequestKind::Connect), refusal);
+            return false;
+        }
         if !state.friends.contains(&peer) {
             state.circuits.push(Circuit {
                 source: peer,
@@ -244,6 +245,7 @@ impl AdmissionPolicy {
                 asked: Some(now),
             });
         }
+        true
     }
 
     /// A circuit that `peer` asked for has come about.

@@ -108,9 +108,7 @@ impl Limit {
 
 fn admission(request: RequestKind, policy: &Arc<AdmissionPolicy>) -> Box<dyn RateLimiter> {
     let policy = Arc::clone(policy);
-    Box::new(move |peer: PeerId, address: &Multiaddr, now: Instant| {
-        policy.admits(request, peer, address, now)
-    })
+    Box::new(move |peer: PeerId, _: &Multiaddr, _: Instant| policy.admits(request, peer))
 }
 
 /// Gives places to those whom nothing else keeps from having one, so it is asked last.
@@ -121,18 +119,41 @@ fn places(policy: &Arc<AdmissionPolicy>) -> Box<dyn RateLimiter> {
     })
 }
 
-/// Counts circuits of those whom nothing else keeps from having one, so it is asked last.
+/// Gives circuits to those whom nothing else keeps from having one, so it is asked last.
 fn circuits(policy: &Arc<AdmissionPolicy>) -> Box<dyn RateLimiter> {
     let policy = Arc::clone(policy);
     Box::new(move |peer: PeerId, address: &Multiaddr, now: Instant| {
-        policy.gives_circuit(peer, address, now);
-        true
+        policy.gives_circuit(peer, address, now)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_too_often_has_nobody_make_way() {
+        let (mut ours, policy) = built(&Relay {
+            circuit_burst_per_ip: 2,
+            ..Relay::default()
+        });
+        let now = Instant::now();
+        let at = |net: u8| {
+            let address = format!("/ip4/{net}.1.1.1/tcp/1");
+            address.parse::<Multiaddr>().expect("an address")
+        };
+        for net in 1..=20 {
+            while policy.gives_circuit(PeerId::random(), &at(net), now) {}
+        }
+        policy.giving_way();
+        let asks = |_| {
+            let (peer, address) = (PeerId::random(), at(99));
+            let mut limiters = ours.circuit_src_rate_limiters.iter_mut();
+            assert!(!limiters.all(|limiter| limiter.try_next(peer, &address, now)));
+            policy.giving_way().len()
+        };
+        assert_eq!((0..100).map(asks).sum::<usize>(), 2);
+    }
 
     fn built(settings: &Relay) -> (relay::Config, Arc<AdmissionPolicy>) {
         let policy = Arc::new(AdmissionPolicy::new(settings));

@@ -3,7 +3,8 @@
 use super::*;
 
 fn admits(policy: &AdmissionPolicy, request: RequestKind, peer: PeerId, now: Instant) -> bool {
-    policy.admits(request, peer, &at("1.1.1.1", 1), now)
+    let has_room = || policy.gives_circuit(peer, &at("1.1.1.1", 1), now);
+    policy.admits(request, peer) && (request == RequestKind::Reserve || has_room())
 }
 
 #[test]
@@ -114,28 +115,25 @@ fn no_crowd_makes_the_relay_count_without_end() {
     });
     let now = Instant::now();
     let first = PeerId::random();
-    assert!(admits(&policy, RequestKind::Connect, first, now));
-    assert!(!admits(&policy, RequestKind::Connect, first, now));
+    let opens = |peer, now| {
+        let admits = admits(&policy, RequestKind::Connect, peer, now);
+        policy.left(peer);
+        admits
+    };
+    assert!(opens(first, now) && !opens(first, now));
     let soon = now + Duration::from_secs(1);
     for _ in 0..2 * COUNTED_MAX {
-        let peer = PeerId::random();
-        assert!(admits(&policy, RequestKind::Connect, peer, soon));
+        assert!(opens(PeerId::random(), soon));
     }
     assert_eq!(policy.state().hours.len(), COUNTED_MAX);
-    assert!(admits(&policy, RequestKind::Connect, first, soon));
+    assert!(opens(first, soon));
 }
 
 #[test]
 fn who_comes_first_with_circuits_keeps_out_neither_friends_nor_others() {
     let policy = AdmissionPolicy::new(&Relay::default());
     let now = Instant::now();
-    let opens = |peer, ip: &str| {
-        let admits = policy.admits(RequestKind::Connect, peer, &at(ip, 1), now);
-        if admits {
-            policy.gives_circuit(peer, &at(ip, 1), now);
-        }
-        admits
-    };
+    let opens = |peer, ip: &str| policy.gives_circuit(peer, &at(ip, 1), now);
     let held = |ip: &str| (0..50).filter(|_| opens(PeerId::random(), ip)).count();
     assert_eq!((held("1.1.1.1"), held("2.2.2.2")), (11, 4));
     assert!(opens(PeerId::random(), "3.3.3.3"), "one of a third site");
@@ -189,14 +187,7 @@ fn one_network_leaves_circuits_to_others_however_many_machines_it_has() {
     let check = |of_net: fn(u8) -> String, other: &str| {
         let policy = AdmissionPolicy::new(&Relay::default());
         let now = Instant::now();
-        let opens = |address: &Multiaddr| {
-            let peer = PeerId::random();
-            let admits = policy.admits(RequestKind::Connect, peer, address, now);
-            if admits {
-                policy.gives_circuit(peer, address, now);
-            }
-            admits
-        };
+        let opens = |address: &Multiaddr| policy.gives_circuit(PeerId::random(), address, now);
         let address = |text: &str| text.parse().expect("an address");
         let mut held = 0;
         for machine in 1..=9 {
@@ -225,13 +216,7 @@ fn a_circuit_is_counted_until_it_ends_or_does_not_come_about() {
     });
     let now = Instant::now();
     let [one, two, three] = [(); 3].map(|()| PeerId::random());
-    let opens = |peer, now| {
-        let admits = policy.admits(RequestKind::Connect, peer, &at("1.1.1.1", 1), now);
-        if admits {
-            policy.gives_circuit(peer, &at("1.1.1.1", 1), now);
-        }
-        admits
-    };
+    let opens = |peer, now| policy.gives_circuit(peer, &at("1.1.1.1", 1), now);
     assert!(opens(one, now) && opens(two, now) && !opens(three, now));
     policy.circuit_opened(one);
     policy.circuit_ended(one, false);
