@@ -10,6 +10,7 @@ use std::path::Path;
 use orrery_node::api::{Audience, Command};
 use orrery_node::discovery::friends::{Answer, Question};
 use orrery_node::discovery::local;
+use orrery_node::discovery::rendezvous::Request;
 use orrery_node::identity::SeedSigner;
 use orrery_node::keys::Keys;
 use orrery_node::op::{Encryption, Header, Hlc, LogId, OpId, SignedHeader};
@@ -102,6 +103,11 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         budget: 64,
     };
     let neighbour = local::answer(7, "name", keys.peer(), &card.addresses, 360);
+    let discover = Request::Discover {
+        namespace: Some("name".to_owned()),
+        cookie: Some(b"cookie".to_vec()),
+        limit: Some(16),
+    };
     let mut inputs = vec![
         ("fuzz-auth", "nonce", AuthMessage::Nonce([6; 32]).encode()),
         ("fuzz-auth", "proof", proof.encode()),
@@ -129,6 +135,7 @@ fn inputs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("fuzz-friends-answer", "unknown", Answer::Unknown.encode()),
         ("fuzz-mdns", "question", local::question(7)),
         ("fuzz-mdns", "answer", neighbour),
+        ("fuzz-rendezvous-request", "discover", discover.encode()),
         (
             "fuzz-rendezvous-response",
             "registered",

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time_span::TimeSpan;
 use crate::discovery::local::Settings;
+use crate::discovery::rendezvous::TTL_MAX;
 
 /// Whose implementation of local discovery a node takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -85,17 +86,19 @@ pub struct Rendezvous {
     pub client: bool,
     /// Whether to register others.
     pub server: bool,
-    /// How long a registration is to hold, in whole seconds; it is renewed at half of that.
+    /// How long a registration is to hold, in whole seconds, at most three days; it is renewed
+    /// at half of that.
     pub ttl: TimeSpan,
     /// The shortest registration that the server takes.
     pub min_ttl: TimeSpan,
-    /// The longest registration that the server takes.
+    /// The longest registration that the server takes, at most three days.
     pub max_ttl: TimeSpan,
-    /// Registrations that the server holds.
+    /// Registrations that the server holds; of strangers at one machine or home a quarter.
     pub max_registrations: u32,
     /// Registrations that the server holds of one peer.
     pub max_per_peer: u32,
-    /// Requests of one peer in a minute; who sends more is disconnected.
+    /// Requests of one peer in a minute; who sends more is disconnected. Strangers at one machine
+    /// or home are answered eight times as many.
     pub max_per_minute: u32,
 }
 
@@ -128,6 +131,10 @@ impl Rendezvous {
         ] {
             if span.as_millis_u64() < 1_000 {
                 return Err((path, "must be at least 1s".to_owned()));
+            }
+            // Clients leave out what stands for longer.
+            if span.get() > TTL_MAX {
+                return Err((path, "must be at most 3d".to_owned()));
             }
         }
         for (path, count) in [
@@ -241,6 +248,11 @@ mod tests {
         };
         check("mdns.ttl = \"0s\"", "`mdns.ttl`: must be at least 1s");
         check("rendezvous.ttl = \"1ms\"", "`rendezvous.ttl`: must be");
+        check(
+            "rendezvous.ttl = \"73h\"",
+            "`rendezvous.ttl`: must be at most 3d",
+        );
+        check("rendezvous.max_ttl = \"73h\"", "`rendezvous.max_ttl`: must");
         check("rendezvous.max_per_peer = 0", "`rendezvous.max_per_peer`");
         check(
             "rendezvous.max_ttl = \"1h\"",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::autonat::v2;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{PeerId, identify, ping, relay, rendezvous};
+use libp2p::{PeerId, identify, ping, relay};
 
 use crate::config::Config;
 use crate::discovery::local::{self, LocalDiscovery, stock};
@@ -65,9 +65,9 @@ pub struct NodeBehaviour {
     /// Tells friends that there is something new, and is told by them.
     pub push: Optional<push::Behaviour>,
     /// Registers us, and asks for others, at rendezvous points.
-    pub rendezvous: Optional<discovery::rendezvous::Client>,
+    pub rendezvous: Optional<discovery::rendezvous::Behaviour>,
     /// Registers others.
-    pub rendezvous_server: Optional<rendezvous::server::Behaviour>,
+    pub rendezvous_server: Optional<discovery::rendezvous::Behaviour>,
     /// Finds neighbours, as libp2p has it.
     pub mdns: Optional<stock::Behaviour>,
     /// The same over sockets of the environment.
@@ -159,7 +159,7 @@ impl NodeBehaviour {
         let rendezvous = points
             .client
             .then(|| discovery::rendezvous::client(context.config.reach.method_timeout.get()));
-        let rendezvous_server = points.server.then(|| discovery::rendezvous::server(points));
+        let rendezvous_server = points.server.then(discovery::rendezvous::server);
         let (mdns, local) =
             neighbours(context, surroundings.local).map_err(StartError::LocalNetwork)?;
         let upnp = match (context.config.upnp.enabled, surroundings.upnp) {

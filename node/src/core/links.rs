@@ -17,6 +17,7 @@ use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 
 use crate::api::{Path, Transport};
+use crate::entry::Site;
 use crate::identity::IdentityId;
 use crate::protocol::is_dialer;
 use crate::scope::Scope;
@@ -52,6 +53,8 @@ pub struct Link {
     pub transport: Transport,
     /// From how far away the peer is.
     pub scope: Scope,
+    /// Where the peer is.
+    pub site: Site,
     /// When it came up.
     pub since: Instant,
     /// Whom the peer proved to speak for.
@@ -101,6 +104,7 @@ impl Link {
                 ConnectedPoint::Dialer { address, .. } => address,
                 ConnectedPoint::Listener { send_back_addr, .. } => send_back_addr,
             }),
+            site: Site::of(endpoint),
             since: Instant::now(),
             identity: None,
             surplus: false,
@@ -432,6 +436,12 @@ impl Links {
     pub fn identity_of(&self, peer: &PeerId) -> Option<IdentityId> {
         let mut links = self.up.values().filter(|link| link.peer == *peer);
         links.find_map(|link| link.identity)
+    }
+
+    /// Where `peer` is, by one of its connections.
+    pub fn site_of(&self, peer: &PeerId) -> Option<&Site> {
+        let mut links = self.up.values().filter(|link| link.peer == *peer);
+        links.next().map(|link| &link.site)
     }
 
     /// All who have proved who they are, each with one of their peers, in order.

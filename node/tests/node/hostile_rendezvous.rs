@@ -218,13 +218,65 @@ async fn a_page_longer_than_asked_for_is_the_last() {
 }
 
 #[tokio::test]
-async fn an_answer_longer_than_any_may_be_is_not_read() {
+async fn an_answer_longer_than_any_may_be_is_not_read_and_asked_for_in_parts() {
     let all_there = framed(&vec![0; RESPONSE_BYTES_MAX + 1]);
     let only_said = [vec![0xff, 0xff, 0x3f], vec![0; 1_000]].concat();
     for answer in [all_there, only_said] {
         let point = Point::of_others(move |_| Some(answer.clone()));
         let node = registered_client(&point).await;
-        is_found_out(&point, &node, "oversized").await;
+        for (seed, asked) in [(20, 2), (21, 4)] {
+            seek(&node, &somebody(seed)).await;
+            misses(&node, &somebody(seed), Miss::Wrong).await;
+            assert_eq!(
+                point.discovers(),
+                asked,
+                "once for a page, and once for one"
+            );
+        }
+        reaches(&node, "rendezvous-answer").await;
+        answers(&node).await;
+    }
+}
+
+/// The node finds somebody at the point, where the first answer is `first` and others tell of them.
+async fn is_found_after(whom: &Keys, first: Vec<u8>) -> (Point, TestNode) {
+    let honest = page(&[record(whom.transport()).into_protobuf_encoding()], 1);
+    let pages = move |number| if number == 0 { &first } else { &honest }.clone();
+    let point = Point::of_others(move |number| Some(pages(number)));
+    let node = registered_client(&point).await;
+    seek(&node, whom).await;
+    let found =
+        |event: &Event| matches!(event, Event::Found { addresses, .. } if addresses == &[THERE]);
+    node.seen.wait("they are found", found).await;
+    (point, node)
+}
+
+#[tokio::test]
+async fn what_a_stranger_registers_hides_nobody_and_is_not_the_points_lie() {
+    let whom = somebody(20);
+    let address = |port: u16| format!("/ip4/192.0.2.1/tcp/{port}").parse().expect("one");
+    let many = (1..=65).map(address).collect();
+    let long = PeerRecord::new(&Keypair::generate_ed25519(), many).expect("signs");
+    let long = long.into_signed_envelope().into_protobuf_encoding();
+    let honest = record(whom.transport()).into_protobuf_encoding();
+    // On one page, on a page before theirs, and in an answer that is too long to be read.
+    for (first, bound) in [
+        (page(&[long.clone(), honest], 0), "rendezvous-registration"),
+        (page(&[long], 0), "rendezvous-registration"),
+        (
+            framed(&vec![0; RESPONSE_BYTES_MAX + 1]),
+            "rendezvous-answer",
+        ),
+    ] {
+        let (point, node) = is_found_after(&whom, first).await;
+        reaches(&node, bound).await;
+        // The point is asked for the next, too.
+        let asked = point.discovers();
+        seek(&node, &somebody(21)).await;
+        misses(&node, &somebody(21), Miss::Wrong).await;
+        assert!(point.discovers() > asked);
+        let refused = |event: &Event| matches!(event, Event::Refused { .. });
+        assert_eq!(node.seen.count(refused), 0);
     }
 }
 

@@ -26,6 +26,7 @@ mod push;
 mod quic;
 mod reach;
 mod relays;
+mod rendezvous_points;
 mod restored;
 mod strangers;
 mod stuffed;

@@ -39,6 +39,7 @@ fn check(us_smaller: bool, [old_by, new_by]: [By; 2], gap_s: u64, closes_new: bo
         relayed: false,
         transport: Transport::Tcp,
         scope: Scope::World,
+        site: Site::V4(1),
         since: start + Duration::from_secs(after_s),
         identity: None,
         surplus: false,
@@ -75,6 +76,7 @@ fn now(peer: PeerId, relayed: bool, dialer: bool) -> Link {
             Transport::Tcp
         },
         scope: Scope::World,
+        site: Site::V4(1),
         since: Instant::now(),
         identity: None,
         surplus: false,
@@ -230,6 +232,7 @@ fn the_surplus_one_of_dials_at_once_stays_and_takes_the_others_place() {
         peer,
         dialer,
         scope: Scope::World,
+        site: Site::V4(1),
         relayed: false,
         transport: Transport::Tcp,
         since: start + Duration::from_millis(after_ms),

@@ -1,40 +1,54 @@
 //! Rendezvous points: where those who want to be found register their addresses.
 //!
-//! Owns under which name somebody is registered, the client's side of the protocol, and the
-//! translation of settings. The server is libp2p's. Its client is not used: it panics when a
-//! point answers with a request (libp2p-rendezvous 0.18), and never ends a question that is
-//! answered with the answer to another.
+//! Owns under which name somebody is registered, what is said, and what a point keeps. Whom to ask, and
+//! what becomes of a request, is decided by a service. libp2p's client panics when a point answers with a
+//! request (libp2p-rendezvous 0.18), and its server keeps what is registered again and again
+//! ([ADR-006](../../../ADR-006-rendezvous-of-our-own.md)).
+//!
+//! The format is protocol buffers', and libp2p's clients and servers understand it:
 //! <https://github.com/libp2p/specs/blob/master/rendezvous/README.md>
 
-mod codec;
-mod message;
+mod record;
+mod registry;
+mod request;
+mod response;
+mod status;
+mod wire;
 
 use std::time::Duration;
 
 use data_encoding::BASE32_NOPAD;
 use libp2p::StreamProtocol;
-use libp2p::rendezvous::server;
 use libp2p::request_response::{self, ProtocolSupport};
 
+use crate::codec::DecodeError;
 use crate::config::Rendezvous;
 use crate::identity::IdentityId;
+use crate::protocol::one_frame::{Asked, FrameCodec};
 
-pub use codec::ClientCodec;
-pub use message::{
-    COOKIE_BYTES_MAX, RESPONSE_BYTES_MAX, Registration, Request, Response, ResponseError,
-};
+pub use record::{ADDRESSES_MAX, RECORD_BYTES_MAX, RecordError, TTL_MAX, fitting, read_record};
+pub use registry::{Bounds, Newcomer, Registry};
+pub use request::{REQUEST_BYTES_MAX, Request};
+pub use response::{RESPONSE_BYTES_MAX, Registration, Response};
+pub use status::Status;
 
 /// The protocol's name.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/rendezvous/1.0.0");
 
-/// Asks points.
-pub type Client = request_response::Behaviour<ClientCodec>;
-/// What becomes of a request.
-pub type ClientEvent = request_response::Event<Request, Response>;
+/// Longest name, in bytes, by the specification.
+pub const NAMESPACE_BYTES_MAX: usize = 255;
+/// Longest cookie, in bytes: it is sent back as it came. Those of libp2p have at most 263.
+pub const COOKIE_BYTES_MAX: usize = 512;
 
-/// Registrations whose addresses a server has told to somebody, and will not tell them
-/// again; each holds up to as many names as there are registrations.
-const COOKIES_MAX: usize = 256;
+/// Asks points, or answers as one.
+pub type Behaviour = request_response::Behaviour<FrameCodec<Request, Response>>;
+/// What becomes of a request.
+pub type Event = request_response::Event<Asked<Request>, Response>;
+
+/// As libp2p has it.
+const PATIENCE_MAX: Duration = Duration::from_secs(10);
+/// Requests of one connection that are answered at once, each with up to [`RESPONSE_BYTES_MAX`].
+const STREAMS_MAX: usize = 16;
 
 /// The name under which `identity` is registered. Whoever knows the identity can compute
 /// it; the rendezvous point cannot tell the identity by it.
@@ -43,24 +57,28 @@ pub fn namespace(identity: IdentityId) -> String {
     format!("orrery/{}", BASE32_NOPAD.encode(&hash).to_ascii_lowercase())
 }
 
-/// A client whose requests have failed after `patience`, or ten seconds if that is less.
-pub fn client(patience: Duration) -> Client {
-    /// As libp2p has it.
-    const PATIENCE_MAX: Duration = Duration::from_secs(10);
-    let settings =
-        request_response::Config::default().with_request_timeout(patience.min(PATIENCE_MAX));
-    Client::new([(PROTOCOL, ProtocolSupport::Outbound)], settings)
+/// The name in a message.
+fn namespace_of(bytes: &[u8]) -> Result<String, DecodeError> {
+    let is_text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    Some(bytes)
+        .filter(|bytes| bytes.len() <= NAMESPACE_BYTES_MAX)
+        .and_then(is_text)
+        .ok_or(wire::invalid("the name is no text, or too long"))
 }
 
-/// A server with the limits of `config`.
-pub fn server(config: &Rendezvous) -> server::Behaviour {
-    let limits = server::Config::default()
-        .with_min_ttl(config.min_ttl.get().as_secs())
-        .with_max_ttl(config.max_ttl.get().as_secs())
-        .with_max_registration_per_peer(config.max_per_peer as usize)
-        .with_max_registration_total(config.max_registrations as usize)
-        .with_max_stored_cookies(COOKIES_MAX);
-    server::Behaviour::new(limits)
+/// A client whose requests have failed after `patience`, or ten seconds if that is less.
+pub fn client(patience: Duration) -> Behaviour {
+    let settings =
+        request_response::Config::default().with_request_timeout(patience.min(PATIENCE_MAX));
+    Behaviour::new([(PROTOCOL, ProtocolSupport::Outbound)], settings)
+}
+
+/// What peers ask of a point.
+pub fn server() -> Behaviour {
+    let settings = request_response::Config::default()
+        .with_request_timeout(PATIENCE_MAX)
+        .with_max_concurrent_streams(STREAMS_MAX);
+    Behaviour::new([(PROTOCOL, ProtocolSupport::Inbound)], settings)
 }
 
 /// When a registration that holds for `ttl_s` seconds by the server's word is renewed.

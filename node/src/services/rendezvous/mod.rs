@@ -1,15 +1,17 @@
 //! Asking rendezvous points where somebody is, and being one.
 //!
 //! Owns which of the known nodes are such points, and what is asked of them: one look-up at a
-//! time each, in pages. A point that breaks the rules is not asked again, for anything. As a
-//! server, owns how often somebody may ask. Being registered is a matter of `registrations`.
+//! time each, in pages. A point that breaks the rules is asked nothing for an hour. What others have
+//! registered there is not its doing: that is judged by itself. Being registered is a matter of
+//! `registrations`, being a point one of `serving`.
 
+mod page;
 mod registrations;
+mod serving;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use libp2p::rendezvous::{self, server};
 use libp2p::request_response::{
     Event as RequestEvent, Message, OutboundFailure, OutboundRequestId,
 };
@@ -21,29 +23,24 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::core::signal::{Signal, Whereabouts};
 use crate::core::timers::Timers;
-use crate::discovery::rendezvous::{
-    ClientEvent, PROTOCOL, Registration, Request, Response, ResponseError, namespace,
-};
+use crate::discovery::rendezvous::{Event, PROTOCOL, Registration, Request, Response, namespace};
 use crate::identity::IdentityId;
 use crate::protocol::Reason;
 use crate::protocol::frame::FrameError;
 use crate::scope::Scope;
-use crate::window_counts::{WhenFull, WindowCounts};
 
 use super::Service;
+use page::{Judged, Page};
 use registrations::Registered;
+use serving::Server;
 
 /// Registrations that are asked for at once.
 const PAGE: usize = 16;
 /// Pages after which nobody is looked for any more: others may have registered under a
 /// name, to hide the one to whom it belongs.
 const PAGES_MAX: u32 = 8;
-/// Most addresses of one registration.
-const ADDRESSES_MAX: usize = 64;
-/// The time over which the requests of a peer are counted.
-const PERIOD: Duration = Duration::from_mins(1);
-/// Peers whose requests are counted; beyond it, those who were silent longest are forgotten.
-const COUNTED_MAX: usize = 1_024;
+/// For how long a point that breaks the rules is asked nothing.
+const DISTRUST: Duration = Duration::from_hours(1);
 
 /// A known node that speaks the protocol.
 #[derive(Debug, Default)]
@@ -52,12 +49,19 @@ struct Point {
     registered: Registered,
     /// How far the nearest reaches of the addresses that it has.
     nearest: Option<Scope>,
-    /// It has lied, and is not asked again.
-    distrusted: bool,
+    /// It has lied, and is not asked before this.
+    distrusted_until: Option<Instant>,
     /// What it is being asked.
     asking: Option<Question>,
     /// Who is asked for next.
     queue: VecDeque<IdentityId>,
+}
+
+impl Point {
+    /// Until when it is not to be trusted, if it is not `now`.
+    fn distrusted_until(&self, now: Instant) -> Option<Instant> {
+        self.distrusted_until.filter(|until| now < *until)
+    }
 }
 
 /// A question to a point.
@@ -67,6 +71,10 @@ struct Question {
     whom: IdentityId,
     /// Which page of the answer, from 1.
     page: u32,
+    /// So many it may have.
+    limit: usize,
+    /// From the page before.
+    cookie: Option<Vec<u8>>,
 }
 
 /// Somebody who is looked for.
@@ -84,18 +92,18 @@ struct Sought {
 pub struct Points {
     all: BTreeMap<PeerId, Point>,
     sought: BTreeMap<IdentityId, Sought>,
-    /// Requests of each peer at our own server.
-    counts: WindowCounts<PeerId>,
+    /// What we are to others.
+    server: Server,
     /// When our registration at a point is renewed.
     timers: Timers<PeerId>,
 }
 
 impl Service for Points {
-    fn new(_: &Config) -> Self {
+    fn new(config: &Config) -> Self {
         Self {
             all: BTreeMap::new(),
             sought: BTreeMap::new(),
-            counts: WindowCounts::new(PERIOD, COUNTED_MAX, WhenFull::ForgetFirst),
+            server: Server::new(config),
             timers: Timers::default(),
         }
     }
@@ -120,42 +128,15 @@ impl Service for Points {
     }
 
     fn next_time(&self) -> Option<Instant> {
-        self.timers.next_time()
+        let times = [self.timers.next_time(), self.server.next_time()];
+        times.into_iter().flatten().min()
     }
 
     fn on_timer(&mut self, core: &mut Core, now: Instant) {
+        self.server.on_timer(now);
         if let Some(point) = self.timers.take_due(now) {
             self.renew_at(core, point);
         }
-    }
-}
-
-/// What a page of an answer brings for the search of `peer`.
-#[derive(Debug, PartialEq, Eq)]
-enum Page {
-    /// There they are: the place of their registration.
-    Found(usize),
-    /// Others, and perhaps more of them.
-    Others,
-    /// Nobody.
-    End,
-    /// It is longer than asked for, or holds for longer than anybody may ask.
-    Broken,
-}
-
-fn read(page: &[Registration], peer: PeerId) -> Page {
-    let broken = |one: &Registration| {
-        one.ttl_s > rendezvous::MAX_TTL || one.record.addresses().len() > ADDRESSES_MAX
-    };
-    if page.len() > PAGE || page.iter().any(broken) {
-        return Page::Broken;
-    }
-    // A record that its peer has not signed would not have been read.
-    let place = page.iter().position(|one| one.record.peer_id() == peer);
-    match place {
-        Some(place) => Page::Found(place),
-        None if page.is_empty() => Page::End,
-        None => Page::Others,
     }
 }
 
@@ -195,8 +176,10 @@ impl Points {
             return;
         }
         let links = &core.links;
-        let usable =
-            |(point, state): &(&PeerId, &Point)| !state.distrusted && links.has_peer(point);
+        let now = Instant::now();
+        let usable = |(point, state): &(&PeerId, &Point)| {
+            state.distrusted_until(now).is_none() && links.has_peer(point)
+        };
         let points = self.all.iter().filter(usable);
         let waiting: BTreeSet<_> = points.map(|(point, _)| *point).collect();
         if waiting.is_empty() {
@@ -235,7 +218,7 @@ impl Points {
         if state.asking.is_some() {
             return;
         }
-        let miss = if state.distrusted {
+        let miss = if state.distrusted_until(Instant::now()).is_some() {
             Some(Miss::Wrong)
         } else {
             let gone = !core.links.has_peer(&point);
@@ -246,38 +229,41 @@ impl Points {
                 self.knows_no_more(core, point, identity, miss);
             }
         } else if let Some(identity) = state.queue.pop_front() {
-            self.discover(core, point, identity, 1, None);
+            self.discover(core, point, (identity, 1), PAGE, None);
         }
     }
 
+    /// Asks a point for a page of those under somebody's name, of `limit` at most.
     fn discover(
         &mut self,
         core: &mut Core,
         point: PeerId,
-        whom: IdentityId,
-        page: u32,
+        (whom, page): (IdentityId, u32),
+        limit: usize,
         cookie: Option<Vec<u8>>,
     ) {
         core.context.outlet.add("rendezvous-questions", 1);
         let question = Request::Discover {
-            namespace: namespace(whom),
-            cookie,
-            limit: PAGE as u64,
+            namespace: Some(namespace(whom)),
+            cookie: cookie.clone(),
+            limit: Some(limit as u64),
         };
         if let Some(client) = core.swarm.behaviour_mut().rendezvous.as_mut()
             && let Some(state) = self.all.get_mut(&point)
         {
-            let request = client.send_request(&point, question);
+            let request = client.send_request(&point, Ok(question));
             state.asking = Some(Question {
                 request,
                 whom,
                 page,
+                limit,
+                cookie,
             });
         }
     }
 
     /// Acts on what rendezvous points answer, or do not.
-    pub fn on_answer(&mut self, core: &mut Core, event: ClientEvent) {
+    pub fn on_answer(&mut self, core: &mut Core, event: Event) {
         match event {
             RequestEvent::Message {
                 peer,
@@ -333,13 +319,19 @@ impl Points {
                 Some(miss) => miss,
                 None => return,
             },
-            Ok(Response::Refused { .. }) => Miss::Absent,
-            Ok(Response::Registered { .. }) => {
+            Ok(Response::NotDiscovered { .. }) => Miss::Absent,
+            Ok(Response::Registered { .. } | Response::NotRegistered { .. })
+            | Err(Silence::Unreadable) => {
                 self.distrust(core, point, Reason::Malformed);
                 Miss::Wrong
             }
-            Err(Silence::Lie(reason)) => {
-                self.distrust(core, point, reason);
+            Err(Silence::Oversized) => {
+                core.context.limit_reached("rendezvous-answer");
+                if question.limit > 1 {
+                    // Others may have registered what is long: one by one they cannot hide anybody.
+                    let page = (question.whom, question.page);
+                    return self.discover(core, point, page, 1, question.cookie.clone());
+                }
                 Miss::Wrong
             }
             Err(Silence::Fault) => Miss::TimedOut,
@@ -362,10 +354,14 @@ impl Points {
         let Some(sought) = self.sought.get(&whom) else {
             return Some(Miss::Absent);
         };
-        match read(page, sought.peer) {
-            Page::Found(place) => {
-                let record = &page[place].record;
-                let (peer, addresses) = (record.peer_id(), record.addresses().to_vec());
+        let Judged { page, left_out } = page::judge(page, question.limit, sought.peer);
+        if left_out > 0 {
+            core.context.outlet.add("rendezvous-left-out", left_out);
+            core.context.limit_reached("rendezvous-registration");
+        }
+        match page {
+            Page::Found(addresses) => {
+                let peer = sought.peer;
                 self.on_seek_ended(whom);
                 core.raise(Signal::Found {
                     identity: whom,
@@ -375,7 +371,8 @@ impl Points {
                 Some(Miss::Absent)
             }
             Page::Others if question.page < PAGES_MAX => {
-                self.discover(core, point, whom, question.page + 1, Some(cookie));
+                let next = (whom, question.page + 1);
+                self.discover(core, point, next, question.limit, Some(cookie));
                 None
             }
             Page::Others => {
@@ -384,9 +381,11 @@ impl Points {
             }
             Page::End if question.page > 1 => Some(Miss::Wrong),
             Page::End => Some(Miss::Absent),
-            Page::Broken => {
-                core.context.limit_reached("rendezvous-page");
-                self.distrust(core, point, Reason::Oversized);
+            Page::Lie(reason) => {
+                if reason == Reason::Oversized {
+                    core.context.limit_reached("rendezvous-page");
+                }
+                self.distrust(core, point, reason);
                 Some(Miss::Wrong)
             }
         }
@@ -413,27 +412,15 @@ impl Points {
     fn distrust(&mut self, core: &mut Core, point: PeerId, reason: Reason) {
         core.context.refused(&point, PROTOCOL.as_ref(), reason);
         if let Some(state) = self.all.get_mut(&point) {
-            state.distrusted = true;
+            let until = Instant::now() + DISTRUST;
+            state.distrusted_until = Some(until);
+            self.timers.set(point, until);
         }
     }
 
-    /// Acts on what our own server was asked: who asks too often is disconnected.
-    pub fn on_served(&mut self, core: &mut Core, event: server::Event) {
-        let (peer, counter) = match &event {
-            server::Event::DiscoverServed { enquirer, .. } => (enquirer, "rendezvous-served"),
-            server::Event::DiscoverNotServed { enquirer, .. } => (enquirer, "rendezvous-refused"),
-            server::Event::PeerRegistered { peer, .. } => (peer, "rendezvous-accepted"),
-            server::Event::PeerNotRegistered { peer, .. } => (peer, "rendezvous-refused"),
-            server::Event::PeerUnregistered { peer, .. } => (peer, "rendezvous-unregistered"),
-            server::Event::RegistrationExpired(_) => return,
-        };
-        core.context.outlet.add(counter, 1);
-        let limit = core.context.config.rendezvous.max_per_minute;
-        if !self.counts.admits(*peer, limit, Instant::now()) {
-            core.context.limit_reached("rendezvous-requests");
-            // It may have closed the connection already.
-            let _ = core.swarm.disconnect_peer_id(*peer);
-        }
+    /// Acts on what our own server is asked.
+    pub fn on_served(&mut self, core: &mut Core, event: Event) {
+        self.server.on_event(core, event);
     }
 }
 
@@ -449,8 +436,10 @@ fn missed(identity: IdentityId, reason: Miss) -> Signal {
 /// Why a request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Silence {
-    /// There was one, against the rules.
-    Lie(Reason),
+    /// There was one that says nothing that is known.
+    Unreadable,
+    /// There was one longer than is read.
+    Oversized,
     /// Time ran out, or the connection broke.
     Fault,
 }
@@ -463,13 +452,10 @@ impl Silence {
         if error.kind() != std::io::ErrorKind::InvalidData {
             return Self::Fault;
         }
-        if let Some(FrameError::Oversized { .. }) = inside(error) {
-            return Self::Lie(Reason::Oversized);
+        match inside(error) {
+            Some(FrameError::Oversized { .. }) => Self::Oversized,
+            _ => Self::Unreadable,
         }
-        Self::Lie(match inside(error) {
-            Some(ResponseError::Forged) => Reason::Forged,
-            _ => Reason::Malformed,
-        })
     }
 }
 
@@ -477,31 +463,24 @@ impl Silence {
 mod tests {
     use super::*;
     use crate::services::fake;
-    use libp2p::core::PeerRecord;
-    use libp2p::identity::Keypair;
-
-    fn registration(keys: &Keypair, addresses: usize, ttl_s: u64) -> Registration {
-        let address = |port: usize| format!("/ip4/192.0.2.1/tcp/{port}").parse().expect("one");
-        let addresses = (1..=addresses).map(address).collect();
-        Registration {
-            record: PeerRecord::new(keys, addresses).expect("signs"),
-            ttl_s,
-        }
-    }
 
     #[test]
-    fn a_page_tells_of_the_peer_or_of_others_and_keeps_the_rules() {
-        let (ours, other) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
-        let peer = ours.public().to_peer_id();
-        let check = |page: &[Registration], expected| assert_eq!(read(page, peer), expected);
-        let found = registration(&ours, 1, 60);
-        let foreign = registration(&other, 1, 60);
-        check(&[], Page::End);
-        check(&[foreign.clone(), found], Page::Found(1));
-        check(std::slice::from_ref(&foreign), Page::Others);
-        check(&vec![foreign; PAGE + 1], Page::Broken);
-        check(&[registration(&ours, ADDRESSES_MAX + 1, 60)], Page::Broken);
-        check(&[registration(&ours, 1, u64::MAX)], Page::Broken);
+    fn a_point_that_lied_is_asked_again_an_hour_later() {
+        let (mut core, _) = fake::core(Config::default());
+        let mut points = Points::new(&Config::default());
+        let point = PeerId::random();
+        points.all.insert(point, Point::default());
+        points.distrust(&mut core, point, Reason::Malformed);
+        let now = Instant::now();
+        let until = points.all[&point].distrusted_until(now);
+        let until = until.expect("it is not trusted");
+        assert!(until > now && until <= now + DISTRUST);
+        assert_eq!(
+            points.next_time(),
+            Some(until),
+            "it is registered with then"
+        );
+        assert_eq!(points.all[&point].distrusted_until(until), None);
     }
 
     #[test]

@@ -12,11 +12,11 @@ use libp2p::{Multiaddr, PeerId};
 
 use crate::api::Event;
 use crate::core::Core;
-use crate::discovery::rendezvous::{Request, Response, namespace, renew_after};
+use crate::discovery::rendezvous::{Request, Response, fitting, namespace, renew_after};
 use crate::protocol::Reason;
 use crate::scope::Scope;
 
-use super::{ADDRESSES_MAX, Point, Points, Silence};
+use super::{Point, Points, Silence};
 
 /// The pause before a refused registration is tried again.
 const RETRY: Duration = Duration::from_mins(1);
@@ -88,7 +88,11 @@ impl Points {
             Registered::Refused => return,
         }
         // Who is not connected is registered with after the next identification.
-        if state.distrusted || !core.links.has_peer(&point) {
+        if !core.links.has_peer(&point) {
+            return;
+        }
+        if let Some(until) = state.distrusted_until(Instant::now()) {
+            self.timers.set(point, until);
             return;
         }
         let mut addresses: Vec<_> = core.swarm.external_addresses().cloned().collect();
@@ -105,7 +109,7 @@ impl Points {
             return;
         }
         addresses.sort_unstable();
-        addresses.truncate(ADDRESSES_MAX);
+        let addresses = fitting(addresses);
         state.nearest = addresses.iter().map(Scope::of).min();
         let record = match PeerRecord::new(core.context.keys.transport(), addresses) {
             Ok(record) => record.into_signed_envelope().into_protobuf_encoding(),
@@ -114,11 +118,11 @@ impl Points {
         let wanted = Request::Register {
             namespace: namespace(core.context.keys.identity()),
             record,
-            ttl_s: core.context.config.rendezvous.ttl.get().as_secs(),
+            ttl_s: Some(core.context.config.rendezvous.ttl.get().as_secs()),
         };
         self.timers.cancel(point);
         if let Some(client) = core.swarm.behaviour_mut().rendezvous.as_mut() {
-            let request = client.send_request(&point, wanted);
+            let request = client.send_request(&point, Ok(wanted));
             state.registered = Registered::Asked {
                 request,
                 stale: false,
@@ -143,10 +147,12 @@ impl Points {
                 tracing::info!(%point, ?answer, "a rendezvous point does not register us");
                 core.context.outlet.add("rendezvous-register-failed", 1);
                 match answer {
-                    Ok(Response::Discovered { .. }) => {
+                    Ok(Response::Discovered { .. } | Response::NotDiscovered { .. })
+                    | Err(Silence::Unreadable) => {
                         self.distrust(core, point, Reason::Malformed);
                     }
-                    Err(Silence::Lie(reason)) => self.distrust(core, point, reason),
+                    // This answer is the point's alone.
+                    Err(Silence::Oversized) => self.distrust(core, point, Reason::Oversized),
                     Ok(_) | Err(Silence::Fault) => {}
                 }
                 (Registered::Refused, RETRY)
