@@ -36,6 +36,7 @@ mod outlet;
 mod parting;
 mod peer_names;
 pub mod petname;
+mod protobuf;
 pub mod protocol;
 pub mod pull;
 pub mod push;

@@ -360,7 +360,8 @@ pub enum Event {
         #[serde(with = "text::One")]
         peer: PeerId,
         /// `too-large` for more than `gossip.max_message_bytes`, `unreadable` for what is not as
-        /// the protocol wants it or holds more than we take at once.
+        /// the protocol wants it or holds nothing, or more than we take at once, `invalid` where
+        /// messages in it were left out alone, for a wrong signature or the like.
         reason: String,
         /// Bytes of the transmission, as the peer says.
         bytes: u64,

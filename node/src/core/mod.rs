@@ -215,6 +215,9 @@ impl Core {
         if let Some(kad) = behaviour.kad.as_mut() {
             kad.trusts(peer, true);
         }
+        if let Some(groups) = behaviour.gossip.as_mut() {
+            groups.trusts(peer, true);
+        }
         if let Some(protocol) = behaviour.protocol.as_mut() {
             protocol.wants(peer, true);
             for connection in self.links.unproved(&peer) {
@@ -238,6 +241,9 @@ impl Core {
         }
         if let Some(kad) = behaviour.kad.as_mut() {
             kad.trusts(*peer, false);
+        }
+        if let Some(groups) = behaviour.gossip.as_mut() {
+            groups.trusts(*peer, false);
         }
         if let Some(protocol) = behaviour.protocol.as_mut() {
             protocol.wants(*peer, false);

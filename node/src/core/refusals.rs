@@ -1,5 +1,5 @@
-//! What is refused of each peer, over all protocols of one question and one answer, and what becomes of
-//! peers that go on with it.
+//! What is refused of each peer, over all protocols of one question and one answer and in groups, and what
+//! becomes of peers that go on with it.
 //!
 //! Owns the counts, which no leaving and coming again makes forgotten. Why something is refused is decided
 //! by the service that is asked.
@@ -45,6 +45,12 @@ impl Core {
         reason: Reason,
     ) {
         self.context.refused(&peer, protocol.as_ref(), reason);
+        self.count_refused(peer, limit);
+    }
+
+    /// Counts something of `peer` that was refused, and has been told already. A peer that goes on loses
+    /// its connections, of which `limit` is told.
+    pub fn count_refused(&mut self, peer: PeerId, limit: &'static str) {
         if !self.refusals.0.admits(peer, REFUSED_MAX, Instant::now()) {
             self.context.limit_reached(limit);
             // It may have closed them already.

@@ -8,7 +8,7 @@
 //! all topics again, over that. What comes in is heard on all of them. Which connections there
 //! are, and how long, is not decided here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint, Multiaddr};
-use libp2p::gossipsub;
+use libp2p::gossipsub::{self, IdentTopic, SubscriptionError};
 use libp2p::swarm::behaviour::ConnectionEstablished;
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
@@ -26,7 +26,8 @@ use libp2p::swarm::{
 use crate::forward::forward_to;
 
 use super::Gossipsub;
-use super::handler::{Handler, HandlerEvent, Refusal, Voice};
+use super::handler::{Handler, HandlerEvent, InnerEvent, Refusal, Voice};
+use super::sift::Joined;
 
 /// What the behaviour tells its service.
 #[derive(Debug)]
@@ -52,6 +53,11 @@ pub enum Event {
         /// Who.
         peer: PeerId,
     },
+    /// A peer has said so much that it is not read for a while.
+    Waits {
+        /// Who.
+        peer: PeerId,
+    },
 }
 
 /// A connection with a peer.
@@ -67,6 +73,9 @@ pub struct Behaviour {
     inner: Gossipsub,
     /// Largest transmission in bytes, its length included.
     bytes_max: usize,
+    joined: Arc<Joined>,
+    /// Friends and known nodes.
+    trusted: BTreeSet<PeerId>,
     /// The connections with each peer, the oldest first; one of them speaks. As many as there are.
     peers: BTreeMap<PeerId, Vec<Connection>>,
     /// Connections that took another's place, and have had no stream for what is to be said. At
@@ -97,10 +106,40 @@ impl Behaviour {
         Self {
             inner,
             bytes_max,
+            joined: Arc::default(),
+            trusted: BTreeSet::new(),
             peers: BTreeMap::new(),
             silent: BTreeMap::new(),
             pokes: VecDeque::new(),
             told: VecDeque::new(),
+        }
+    }
+
+    /// Joins a topic; whether it was not joined before.
+    ///
+    /// # Errors
+    /// What libp2p refuses.
+    pub fn subscribe(&mut self, topic: &IdentTopic) -> Result<bool, SubscriptionError> {
+        let is_new = self.inner.subscribe(topic)?;
+        self.joined.set(&topic.hash(), true);
+        Ok(is_new)
+    }
+
+    /// Leaves a topic; whether it was joined.
+    pub fn unsubscribe(&mut self, topic: &IdentTopic) -> bool {
+        self.joined.set(&topic.hash(), false);
+        self.inner.unsubscribe(topic)
+    }
+
+    /// Takes `peer` for a friend or a known node, who may say more, or for a stranger.
+    pub fn trusts(&mut self, peer: PeerId, trusted: bool) {
+        if trusted {
+            self.trusted.insert(peer);
+        } else {
+            self.trusted.remove(&peer);
+        }
+        for connection in self.peers.get(&peer).into_iter().flatten() {
+            connection.voice.trusts(trusted);
         }
     }
 
@@ -156,13 +195,16 @@ impl Behaviour {
     /// A new connection, on which the peer is spoken to if it is the only one.
     fn begin(&mut self, peer: PeerId, id: ConnectionId, inner: THandler<Gossipsub>) -> Handler {
         let connections = self.peers.entry(peer).or_default();
-        let voice = Arc::new(Voice::new(connections.is_empty()));
+        let voice = Arc::new(Voice::new(
+            connections.is_empty(),
+            self.trusted.contains(&peer),
+        ));
         connections.push(Connection {
             id,
             voice: Arc::clone(&voice),
             endpoint: None,
         });
-        Handler::new(inner, voice, self.bytes_max)
+        Handler::new(inner, voice, self.bytes_max, Arc::clone(&self.joined))
     }
 
     /// A connection is gone, or never was. Another one speaks in its place.
@@ -270,6 +312,16 @@ impl NetworkBehaviour for Behaviour {
     ) {
         match told {
             HandlerEvent::Inner(event) => {
+                if let InnerEvent::Message {
+                    invalid_messages, ..
+                } = &event
+                    && !invalid_messages.is_empty()
+                {
+                    let bytes = |(message, _): &(gossipsub::RawMessage, _)| message.data.len();
+                    let bytes = invalid_messages.iter().map(bytes).sum::<usize>() as u64;
+                    let why = Refusal::Invalid;
+                    self.told.push_back(Event::Refused { peer, why, bytes });
+                }
                 self.inner
                     .on_connection_handler_event(peer, connection, event);
             }
@@ -278,6 +330,7 @@ impl NetworkBehaviour for Behaviour {
             }
             HandlerEvent::Reset => self.told.push_back(Event::StreamReset { peer }),
             HandlerEvent::TooManyStreams => self.told.push_back(Event::TooManyStreams { peer }),
+            HandlerEvent::Waits => self.told.push_back(Event::Waits { peer }),
         }
     }
 

@@ -5,12 +5,14 @@
 //! not sealed. They live in caches of the names that were seen and in the last
 //! few heartbeats' history, never in the store, so who joins late gets nothing
 //! old. This module makes the behaviour; a service drives it. What libp2p's behaviour lacks
-//! with several connections to one peer, and with transmissions that it does not take, is added
-//! in `behaviour` and `handler`.
+//! with several connections to one peer, with transmissions that it does not take, and with peers that say
+//! too much, is added in `behaviour` and `handler`.
 
 mod behaviour;
+mod budget;
 mod frames;
 mod handler;
+mod sift;
 
 use std::io;
 

@@ -249,7 +249,7 @@ async fn a_dial_to_a_connected_peer_changes_nothing_and_a_failed_one_is_told() {
 }
 
 /// A stock libp2p program that plays gossipsub as it likes.
-fn stranger<B: NetworkBehaviour>(behaviour: B, keys: &Keys, node: &TestNode) -> Swarm<B> {
+pub fn stranger<B: NetworkBehaviour>(behaviour: B, keys: &Keys, node: &TestNode) -> Swarm<B> {
     let transport = MemoryTransport::default()
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keys.transport()).expect("a key"))

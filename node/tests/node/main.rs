@@ -15,6 +15,7 @@ mod groups;
 mod hostile;
 mod hostile_acts;
 mod hostile_autonat;
+mod hostile_groups;
 mod hostile_relays;
 mod hostile_rendezvous;
 mod kad;

@@ -13,7 +13,6 @@ mod registry;
 mod request;
 mod response;
 mod status;
-mod wire;
 
 use std::time::Duration;
 
@@ -57,13 +56,19 @@ pub fn namespace(identity: IdentityId) -> String {
     format!("orrery/{}", BASE32_NOPAD.encode(&hash).to_ascii_lowercase())
 }
 
+/// Why a message says nothing that is known.
+const fn invalid(reason: &'static str) -> DecodeError {
+    let what = "rendezvous message";
+    DecodeError::Invalid { what, reason }
+}
+
 /// The name in a message.
 fn namespace_of(bytes: &[u8]) -> Result<String, DecodeError> {
     let is_text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
     Some(bytes)
         .filter(|bytes| bytes.len() <= NAMESPACE_BYTES_MAX)
         .and_then(is_text)
-        .ok_or(wire::invalid("the name is no text, or too long"))
+        .ok_or(invalid("the name is no text, or too long"))
 }
 
 /// A client whose requests have failed after `patience`, or ten seconds if that is less.

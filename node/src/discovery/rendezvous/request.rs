@@ -1,8 +1,8 @@
 //! What clients ask of rendezvous points.
 
-use super::wire::{Fields, bytes, invalid, number};
-use super::{COOKIE_BYTES_MAX, RECORD_BYTES_MAX, namespace_of};
+use super::{COOKIE_BYTES_MAX, RECORD_BYTES_MAX, invalid, namespace_of};
 use crate::codec::DecodeError;
+use crate::protobuf::{Fields, bytes, number};
 use crate::protocol::one_frame::OneFrame;
 
 /// Longest request, in bytes: a registration with a name and the longest record.

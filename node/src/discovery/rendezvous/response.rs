@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::wire::{Fields, Value, bytes, invalid, number};
-use super::{COOKIE_BYTES_MAX, Status, namespace_of};
+use super::{COOKIE_BYTES_MAX, Status, invalid, namespace_of};
 use crate::codec::DecodeError;
+use crate::protobuf::{Fields, Value, bytes, number};
 use crate::protocol::one_frame::OneFrame;
 
 /// Longest answer, in bytes: a page of registrations with a dozen of the longest records, or with

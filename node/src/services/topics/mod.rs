@@ -21,6 +21,9 @@ use crate::topic::{TOPICS_MAX, Topic};
 use super::Service;
 use meshes::Meshes;
 
+/// The bound on what is refused.
+const REFUSED: &str = "gossip-refused";
+
 /// Groups that the node takes part in.
 #[derive(Debug, Default)]
 pub struct Topics {
@@ -116,10 +119,16 @@ impl Topics {
                     bytes,
                 };
                 core.emit(&event);
+                core.count_refused(peer, REFUSED);
             }
             GroupsEvent::StreamReset { peer } => {
                 let event = Event::GossipStreamReset { peer };
                 core.emit(&event);
+                core.count_refused(peer, REFUSED);
+            }
+            GroupsEvent::Waits { peer } => {
+                tracing::debug!(%peer, "a peer says so much that it is not read for a while");
+                core.context.limit_reached("gossip-transmissions");
             }
             GroupsEvent::TooManyStreams { peer } => {
                 tracing::info!(%peer, "a peer opens one gossip stream after the other");

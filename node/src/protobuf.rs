@@ -1,37 +1,36 @@
-//! The bytes of protocol buffers, as far as the protocol's messages need them.
+//! The bytes of protocol buffers, as far as libp2p's protocols that are spoken here by ourselves need them.
 //!
 //! Owns how fields are written and read. Which fields a message has is not known here.
 //! <https://protobuf.dev/programming-guides/encoding/>
 
 use crate::codec::DecodeError;
 
-/// The format, as errors name it.
-const WHAT: &str = "rendezvous message";
-
-/// Why a message says nothing that is known.
-pub(super) const fn invalid(reason: &'static str) -> DecodeError {
-    DecodeError::Invalid { what: WHAT, reason }
-}
-
 /// What is wrong with bytes that hold no fields.
-const MALFORMED: DecodeError = invalid("the fields cannot be read");
+const MALFORMED: DecodeError = DecodeError::Invalid {
+    what: "message",
+    reason: "its fields cannot be read",
+};
 /// What is wrong where a field is missing, or holds something of another kind.
-const MISFIT: DecodeError = invalid("a field is missing, or of another kind");
+const MISFIT: DecodeError = DecodeError::Invalid {
+    what: "message",
+    reason: "a field is missing, or of another kind",
+};
 
 /// Adds a field with a message, or with text.
-pub(super) fn bytes(out: &mut Vec<u8>, field: u64, value: &[u8]) {
+pub fn bytes(out: &mut Vec<u8>, field: u64, value: &[u8]) {
     varint(out, field << 3 | 2);
     varint(out, value.len() as u64);
     out.extend_from_slice(value);
 }
 
 /// Adds a field with a number.
-pub(super) fn number(out: &mut Vec<u8>, field: u64, value: u64) {
+pub fn number(out: &mut Vec<u8>, field: u64, value: u64) {
     varint(out, field << 3);
     varint(out, value);
 }
 
-fn varint(out: &mut Vec<u8>, mut value: u64) {
+/// Adds a number without a field.
+pub fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -41,12 +40,14 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// The fields of a message that have not been read.
 #[derive(Debug, Clone)]
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub struct Fields<'a>(pub &'a [u8]);
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
+    /// A number.
     Number(u64),
+    /// A message, or text.
     Bytes(&'a [u8]),
     /// Four or eight bytes, of which no message here makes use.
     Fixed,
@@ -57,7 +58,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// [`DecodeError`] if the field holds something else, or the message is none.
-    pub(super) fn number(&self, field: u64) -> Result<Option<u64>, DecodeError> {
+    pub fn number(&self, field: u64) -> Result<Option<u64>, DecodeError> {
         self.last(field, |value| match value {
             Value::Number(number) => Some(number),
             Value::Bytes(_) | Value::Fixed => None,
@@ -68,7 +69,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// The same, and if it is not there.
-    pub(super) fn number_in(&self, field: u64) -> Result<u64, DecodeError> {
+    pub fn number_in(&self, field: u64) -> Result<u64, DecodeError> {
         self.number(field)?.ok_or(MISFIT)
     }
 
@@ -76,7 +77,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// As of [`number`](Self::number).
-    pub(super) fn bytes(&self, field: u64) -> Result<Option<&'a [u8]>, DecodeError> {
+    pub fn bytes(&self, field: u64) -> Result<Option<&'a [u8]>, DecodeError> {
         self.last(field, |value| match value {
             Value::Bytes(bytes) => Some(bytes),
             Value::Number(_) | Value::Fixed => None,
@@ -87,7 +88,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// The same, and if it is not there.
-    pub(super) fn bytes_in(&self, field: u64) -> Result<&'a [u8], DecodeError> {
+    pub fn bytes_in(&self, field: u64) -> Result<&'a [u8], DecodeError> {
         self.bytes(field)?.ok_or(MISFIT)
     }
 
