@@ -19,7 +19,7 @@ use libp2p::autonat::v2::client;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint, Multiaddr};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::behaviour::{ConnectionEstablished, NewExternalAddrCandidate};
+use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished, NewExternalAddrCandidate};
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm,
@@ -77,10 +77,13 @@ impl<B: NetworkBehaviour<ToSwarm = client::Event>> AddressTests<B> {
         }
     }
 
-    /// Takes `peer` for a friend or a known node, or for a stranger.
+    /// Takes `peer` for a friend or a known node, or for a stranger. One that is a stranger again is asked
+    /// nothing over the connections that are up.
     pub fn trusts(&mut self, peer: PeerId, trusted: bool) {
         if !trusted {
-            self.trusted.remove(&peer);
+            if self.trusted.remove(&peer) {
+                self.asks_no_more(peer);
+            }
             return;
         }
         self.trusted.insert(peer);
@@ -91,6 +94,30 @@ impl<B: NetworkBehaviour<ToSwarm = client::Event>> AddressTests<B> {
             {
                 self.inner.on_connection_handler_event(peer, *id, told);
             }
+        }
+    }
+
+    /// Has libp2p forget that `peer` serves, as if all connections with it were new.
+    fn asks_no_more(&mut self, peer: PeerId) {
+        let of_peer = |link: &&Link<_>| link.peer == peer;
+        let dialled = |link: &Link<_>| matches!(link.kind, Kind::Dialled(_));
+        if !self.links.values().filter(of_peer).any(dialled) {
+            return;
+        }
+        if self.begins_anew() {
+            return;
+        }
+        for (id, link) in self.links.iter().filter(|(_, link)| link.peer == peer) {
+            let down = ConnectionClosed {
+                peer_id: peer,
+                connection_id: *id,
+                endpoint: &link.endpoint,
+                cause: None,
+                remaining_established: 0,
+            };
+            let down = FromSwarm::ConnectionClosed(down);
+            self.inner.on_swarm_event(down);
+            self.inner.on_swarm_event(is_up(*id, link));
         }
     }
 
@@ -125,29 +152,35 @@ impl<B: NetworkBehaviour<ToSwarm = client::Event>> AddressTests<B> {
 
     /// A connection is gone. With the last one to a server goes what it has said against us.
     fn closed(&mut self, gone: ConnectionId) {
-        let serves = |link: &Link<_>| {
-            matches!(link.kind, Kind::Dialled(_)) && self.trusted.contains(&link.peer)
-        };
-        let served = self.links.remove(&gone).is_some_and(|link| serves(&link));
-        if !served || self.open == 0 || self.links.values().any(serves) {
-            return;
+        if self
+            .links
+            .remove(&gone)
+            .is_some_and(|link| self.serves(&link))
+        {
+            self.begins_anew();
+        }
+    }
+
+    /// Whether a server may be heard over a connection.
+    fn serves(&self, link: &Link<THandlerOutEvent<B>>) -> bool {
+        matches!(link.kind, Kind::Dialled(_)) && self.trusted.contains(&link.peer)
+    }
+
+    /// A server is gone, or trusted no longer: with the last, what has not been confirmed is forgotten;
+    /// whether it is.
+    fn begins_anew(&mut self) -> bool {
+        if self.open == 0 || self.links.values().any(|link| self.serves(link)) {
+            return false;
         }
         self.open = 0;
         self.inner = (self.make)();
         for (id, link) in &self.links {
-            let up = ConnectionEstablished {
-                peer_id: link.peer,
-                connection_id: *id,
-                endpoint: &link.endpoint,
-                failed_addresses: &[],
-                other_established: 0,
-            };
-            let up = FromSwarm::ConnectionEstablished(up);
-            self.inner.on_swarm_event(up);
+            self.inner.on_swarm_event(is_up(*id, link));
         }
         for address in &self.heard {
             tell(&mut self.inner, address);
         }
+        true
     }
 
     /// Notes what libp2p's client does or tells, and says it in our own words.
@@ -182,6 +215,17 @@ impl<B: NetworkBehaviour<ToSwarm = client::Event>> AddressTests<B> {
             other => other,
         }
     }
+}
+
+/// A connection is up.
+fn is_up<T>(connection_id: ConnectionId, link: &Link<T>) -> FromSwarm<'_> {
+    FromSwarm::ConnectionEstablished(ConnectionEstablished {
+        peer_id: link.peer,
+        connection_id,
+        endpoint: &link.endpoint,
+        failed_addresses: &[],
+        other_established: 0,
+    })
 }
 
 fn tell<B: NetworkBehaviour>(behaviour: &mut B, addr: &Multiaddr) {
@@ -297,7 +341,6 @@ mod tests {
     use std::time::Duration;
 
     use libp2p::ping;
-    use libp2p::swarm::behaviour::ConnectionClosed;
 
     use super::*;
 
@@ -309,6 +352,7 @@ mod tests {
         pings: Pings,
         candidates: Vec<Multiaddr>,
         up: BTreeSet<ConnectionId>,
+        closed: Vec<ConnectionId>,
         told: Vec<ConnectionId>,
         does: VecDeque<ToSwarm<client::Event, THandlerInEvent<Pings>>>,
     }
@@ -327,6 +371,7 @@ mod tests {
                 }
                 FromSwarm::ConnectionClosed(down) => {
                     assert!(self.up.remove(&down.connection_id), "libp2p panics");
+                    self.closed.push(down.connection_id);
                 }
                 _ => {}
             }
@@ -506,5 +551,33 @@ mod tests {
             world.hears(&format!("/ip4/192.0.2.1/tcp/{}", 1000 + number));
         }
         assert_eq!(world.tests.heard.len(), HEARD_MAX);
+    }
+
+    #[test]
+    fn who_is_trusted_no_longer_is_asked_nothing_over_what_is_up() {
+        let mut world = World::new();
+        let [friend, known] = [0; 2].map(|_| PeerId::random());
+        for peer in [friend, known] {
+            world.tests.trusts(peer, true);
+        }
+        for (id, peer) in [(1, friend), (2, friend), (3, known)] {
+            world.dials(id, peer);
+        }
+        world.tests.trusts(friend, false);
+        let ids = |ids: &[usize]| -> Vec<_> {
+            let ids = ids.iter().copied();
+            ids.map(ConnectionId::new_unchecked).collect()
+        };
+        assert_eq!(world.tests.inner.closed, ids(&[1, 2]));
+        assert_eq!(world.tests.inner.up, ids(&[1, 2, 3]).into_iter().collect());
+        world.tells(1, friend);
+        world.tells(3, known);
+        assert_eq!(world.tests.inner.told, ids(&[3]));
+        assert_eq!(world.made.load(Ordering::Relaxed), 1, "a server is left");
+        // With the last server goes what it was asked and has not confirmed.
+        world.tests.open = 1;
+        world.tests.trusts(known, false);
+        assert_eq!(world.made.load(Ordering::Relaxed), 2);
+        assert_eq!(world.tests.inner.up, ids(&[1, 2, 3]).into_iter().collect());
     }
 }

@@ -22,7 +22,7 @@ pub enum Standing {
     Trusted,
 }
 
-/// Widens the window of a connection to what its peer's standing allows.
+/// Sets the window of a connection to what its peer's standing allows.
 pub type Widen = Box<dyn Fn(Standing) + Send>;
 
 /// Connections that are met within the budget.
@@ -130,9 +130,18 @@ impl Acquaintances {
         }
     }
 
-    /// Connections with `peer` begin as with any stranger from now on.
+    /// `peer` is a stranger again, on connections that are up as on those to come.
     pub fn forgets(&self, peer: &PeerId) {
-        self.book().trusted.remove(peer);
+        let mut book = self.book();
+        if !book.trusted.remove(peer) {
+            return;
+        }
+        for known in book.connections.values_mut() {
+            if known.peer == *peer {
+                known.standing = Standing::Unproved;
+                (known.widen)(Standing::Unproved);
+            }
+        }
     }
 }
 
@@ -200,6 +209,7 @@ mod tests {
         people.meets(&one);
         assert_eq!(windows[3].standing(), Some(Standing::Met));
         people.forgets(&friend);
+        assert_eq!(windows[2].standing(), Some(Standing::Unproved));
         let _again = people.connects(friend, windows[0].widen());
         assert_eq!(people.book().connections.len(), 4);
     }
