@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared};
@@ -34,8 +35,10 @@ use super::streams::{AUTH_PROTOCOL, FEED_PROTOCOL, OneOf};
 /// Refusals being told at once on one connection; more are not told at all.
 const REFUSALS_MAX: usize = 4;
 
-/// Refusals on one connection after which it is closed, unless something was answered in between.
-const REFUSALS_IN_A_ROW_MAX: u32 = 64;
+/// Refusals on one connection in [`REFUSED_PERIOD`] after which it is closed.
+const REFUSED_MAX: u32 = 64;
+/// The time over which they are counted, whatever is answered in it.
+const REFUSED_PERIOD: Duration = Duration::from_mins(1);
 
 /// The part of the time for a proof after which the other end is not waited for any longer.
 const SILENCE: u32 = 15;
@@ -47,7 +50,7 @@ pub enum HandlerEvent {
     Proved(Result<IdentityId, AuthError>),
     /// A pull ended.
     Pulled(PullOrder, Result<Pulled, PullError>),
-    /// The peer is refused again and again, and nothing else.
+    /// The peer is refused again and again.
     RefusedTooOften,
 }
 
@@ -140,7 +143,8 @@ pub struct Handler {
     waiting: VecDeque<Stream>,
     serving: FuturesUnordered<BoxFuture<'static, ServeEnd>>,
     /// Refusals since something was answered.
-    refused_in_a_row: u32,
+    /// When requests of the peer began to be counted that were refused, and how many were since.
+    refused: Option<(Instant, u32)>,
     refusing: FuturesUnordered<BoxFuture<'static, ()>>,
     pulling: FuturesUnordered<BoxFuture<'static, (PullOrder, Result<Pulled, PullError>)>>,
     told: VecDeque<HandlerEvent>,
@@ -181,7 +185,7 @@ impl Handler {
             opening: 0,
             waiting: VecDeque::new(),
             serving: FuturesUnordered::new(),
-            refused_in_a_row: 0,
+            refused: None,
             refusing: FuturesUnordered::new(),
             pulling: FuturesUnordered::new(),
             told: VecDeque::new(),
@@ -250,7 +254,7 @@ impl Handler {
             }
             Auth::Running { ours: false, .. } | Auth::Over => {
                 // One proof per connection.
-                self.has_ended(ServeEnd::Refused);
+                self.has_refused();
                 let protocol = AUTH_PROTOCOL;
                 self.context
                     .refused(&self.ends.remote, protocol.as_ref(), Reason::Malformed);
@@ -352,23 +356,20 @@ impl Handler {
         );
     }
 
-    /// Counts a request of the peer that has ended. One that came to no end neither counts nor has what
-    /// was counted forgotten: a peer could end its own between two that are refused.
-    fn has_ended(&mut self, served: ServeEnd) {
-        match served {
-            ServeEnd::Answered => self.refused_in_a_row = 0,
-            ServeEnd::Unfinished => {}
-            ServeEnd::Refused => {
-                self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
-                if self.refused_in_a_row == REFUSALS_IN_A_ROW_MAX {
-                    self.told.push_back(HandlerEvent::RefusedTooOften);
-                }
-            }
+    /// Counts a request of the peer that was refused. What is answered in between has nothing forgotten.
+    fn has_refused(&mut self) {
+        let now = Instant::now();
+        let in_period = |(begun, _): &(Instant, u32)| now.duration_since(*begun) < REFUSED_PERIOD;
+        let (begun, before) = self.refused.filter(in_period).unwrap_or((now, 0));
+        let count = before.saturating_add(1);
+        self.refused = Some((begun, count));
+        if count == REFUSED_MAX {
+            self.told.push_back(HandlerEvent::RefusedTooOften);
         }
     }
 
     fn start_refusing(&mut self, reason: Reason, stream: Stream) {
-        self.has_ended(ServeEnd::Refused);
+        self.has_refused();
         if self.refusing.len() >= REFUSALS_MAX {
             self.context
                 .refused(&self.ends.remote, FEED_PROTOCOL.as_ref(), reason);
@@ -492,7 +493,9 @@ impl ConnectionHandler for Handler {
         }
         self.serve_waiting();
         while let Poll::Ready(Some(served)) = self.serving.poll_next_unpin(cx) {
-            self.has_ended(served);
+            if served == ServeEnd::Refused {
+                self.has_refused();
+            }
             if let Stays::For(delay) = &mut self.stays {
                 delay.reset(self.context.config.connections.stranger_timeout.get());
             }

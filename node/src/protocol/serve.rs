@@ -36,13 +36,11 @@ const DOING: &str = "answering a pull";
 /// How a pull of a peer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServeEnd {
-    /// It was answered to its end.
-    Answered,
     /// It was turned down, or its reader did not take the answer in time.
     Refused,
-    /// It came to no end, which speaks neither for its reader nor against: there was no slot for it,
-    /// another stranger's pull got that, a circuit was spent, or the reader has gone.
-    Unfinished,
+    /// It was answered to its end, or came to none for what does not speak against its reader: there was no
+    /// slot for it, another stranger's pull got that, a circuit was spent, or the reader has gone.
+    Over,
 }
 
 /// Answers the one pull of a substream from `origin`, as far as there is `room`. `viewer` ends with
@@ -60,7 +58,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             context.served.note(remote);
             // All pages were flushed, so a failed close loses nothing.
             let _ = within(context.config.serve.page_timeout.get(), stream.close()).await;
-            ServeEnd::Answered
+            ServeEnd::Over
         }
         Err(Ending::Refuse(reason)) => {
             refuse(context, remote, reason, stream).await;
@@ -74,23 +72,23 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Err(Ending::NoPlace) => {
             context.limit_reached("pulls-served");
             refuse(context, remote, Reason::Busy, stream).await;
-            ServeEnd::Unfinished
+            ServeEnd::Over
         }
         Err(Ending::GivenUp) => {
             // A page was on its way: nothing else can be said on this stream.
             context.limit_reached("pulls-served");
             context.refused(&remote, FEED_PROTOCOL.as_ref(), Reason::Busy);
-            ServeEnd::Unfinished
+            ServeEnd::Over
         }
         Err(Ending::Spent) => {
             tell(context, Reason::CircuitSpent, stream).await;
-            ServeEnd::Unfinished
+            ServeEnd::Over
         }
         Err(Ending::SlowReader) => {
             context.limit_reached("slow-reader");
             ServeEnd::Refused
         }
-        Err(Ending::Gone) => ServeEnd::Unfinished,
+        Err(Ending::Gone) => ServeEnd::Over,
     }
 }
 
