@@ -153,7 +153,7 @@ impl Behaviour {
         for (ip, thing) in happened {
             match thing {
                 Happened::Found(neighbour) => self.found(neighbour),
-                Happened::Flooded => self.limit_reached("mdns-answers"),
+                Happened::Flooded(bound) => self.limit_reached(bound),
                 Happened::Broken(error) => {
                     tracing::warn!(%ip, %error, "local discovery on an interface has ended");
                     self.interfaces.remove(&ip);

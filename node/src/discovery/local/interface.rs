@@ -30,8 +30,15 @@ const PACKETS_AT_ONCE: usize = 64;
 const PACKET_BYTES_MAX: usize = 4_096;
 /// Answers that may follow each other at once, and then one in each such time. A hundred
 /// neighbours that start together are answered; whoever asks without end is not.
-const ANSWERS_MAX: u32 = 100;
-const ANSWER_EVERY: Duration = Duration::from_millis(100);
+const ANSWERS: Rate = Rate {
+    at_once: 100,
+    every: Duration::from_millis(100),
+};
+/// The same of packets that are read: all hear what a hundred neighbours answer to ten questions at once.
+const PACKETS: Rate = Rate {
+    at_once: 1_000,
+    every: Duration::from_millis(5),
+};
 
 /// What an interface's node tells of itself.
 pub struct Announcement<'a> {
@@ -49,8 +56,8 @@ pub struct Announcement<'a> {
 pub enum Happened {
     /// Somebody else told where a peer listens; the addresses lead to the sender.
     Found(Neighbour),
-    /// Too many questions came; they are not all answered.
-    Flooded,
+    /// Too much has come: it is not all read, or answered. Of which bound.
+    Flooded(&'static str),
     /// The socket is of no more use.
     Broken(io::Error),
 }
@@ -67,6 +74,7 @@ pub struct Interface {
     /// The pause that questions end up with.
     interval: Duration,
     answers: Budget,
+    packets: Budget,
     buffer: Box<[u8; PACKET_BYTES_MAX]>,
 }
 
@@ -82,7 +90,8 @@ impl Interface {
             next_question: Delay::new(Duration::ZERO),
             pause: PROBE_FIRST,
             interval: interval + jitter,
-            answers: Budget::new(Instant::now()),
+            answers: Budget::new(ANSWERS, Instant::now()),
+            packets: Budget::new(PACKETS, Instant::now()),
             buffer: Box::new([0; PACKET_BYTES_MAX]),
         }
     }
@@ -103,6 +112,11 @@ impl Interface {
             self.poll_send(cx);
             match self.socket.poll_receive(cx, &mut self.buffer[..]) {
                 Poll::Ready(Ok((length, from))) => {
+                    match self.packets.take(Instant::now()) {
+                        Taken::Yes => {}
+                        Taken::Exhausted => return Poll::Ready(Happened::Flooded("mdns-packets")),
+                        Taken::No => continue,
+                    }
                     let packet = Packet::read(&self.buffer[..length]);
                     if let Some(happened) = packet.and_then(|packet| self.act(packet, from, &told))
                     {
@@ -149,7 +163,7 @@ impl Interface {
             Packet::Question { .. } | Packet::ServiceQuestion { .. } => {
                 match self.answers.take(Instant::now()) {
                     Taken::Yes => {}
-                    Taken::Exhausted => return Some(Happened::Flooded),
+                    Taken::Exhausted => return Some(Happened::Flooded("mdns-answers")),
                     Taken::No => return None,
                 }
                 let told = told();
@@ -208,8 +222,16 @@ fn seen_at(address: &mut Multiaddr, ip: IpAddr) -> bool {
     }
 }
 
-/// How many answers may still be sent.
+/// How much may happen at once, and then one thing in each such time.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    at_once: u32,
+    every: Duration,
+}
+
+/// How many answers may still be sent, or packets read.
 struct Budget {
+    rate: Rate,
     left: u32,
     /// When `left` was right.
     since: Instant,
@@ -226,23 +248,24 @@ enum Taken {
 }
 
 impl Budget {
-    fn new(now: Instant) -> Self {
+    fn new(rate: Rate, now: Instant) -> Self {
         Self {
-            left: ANSWERS_MAX,
+            rate,
+            left: rate.at_once,
             since: now,
             told: false,
         }
     }
 
     fn take(&mut self, now: Instant) -> Taken {
-        let earned =
-            now.saturating_duration_since(self.since).as_millis() / ANSWER_EVERY.as_millis();
-        let earned = u32::try_from(earned).unwrap_or(u32::MAX).min(ANSWERS_MAX);
+        let Rate { at_once, every } = self.rate;
+        let earned = now.saturating_duration_since(self.since).as_millis() / every.as_millis();
+        let earned = u32::try_from(earned).unwrap_or(u32::MAX).min(at_once);
         if earned > 0 {
-            self.left = (self.left + earned).min(ANSWERS_MAX);
+            self.left = (self.left + earned).min(at_once);
             self.since = now;
         }
-        if self.left == ANSWERS_MAX {
+        if self.left == at_once {
             self.told = false;
         }
         if self.left > 0 {
@@ -281,16 +304,18 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_questions_is_answered_at_a_bounded_rate_and_told_once() {
+    fn a_flood_is_read_and_answered_at_a_bounded_rate_and_told_once() {
         let start = Instant::now();
-        let mut budget = Budget::new(start);
-        let mut count = |after: Duration, questions: u32| {
-            let taken: Vec<_> = (0..questions).map(|_| budget.take(start + after)).collect();
-            let of = |kind| taken.iter().filter(|taken| **taken == kind).count() as u32;
-            (of(Taken::Yes), of(Taken::Exhausted))
-        };
-        assert_eq!(count(Duration::ZERO, 1_000), (ANSWERS_MAX, 1));
-        assert_eq!(count(Duration::from_secs(1), 1_000), (10, 0));
-        assert_eq!(count(Duration::from_mins(1), 1_000), (ANSWERS_MAX, 1));
+        for (rate, in_a_second) in [(ANSWERS, 10), (PACKETS, 200)] {
+            let mut budget = Budget::new(rate, start);
+            let mut count = |after: Duration, things: u32| {
+                let taken: Vec<_> = (0..things).map(|_| budget.take(start + after)).collect();
+                let of = |kind| taken.iter().filter(|taken| **taken == kind).count() as u32;
+                (of(Taken::Yes), of(Taken::Exhausted))
+            };
+            assert_eq!(count(Duration::ZERO, 2_000), (rate.at_once, 1));
+            assert_eq!(count(Duration::from_secs(1), 2_000), (in_a_second, 0));
+            assert_eq!(count(Duration::from_mins(1), 2_000), (rate.at_once, 1));
+        }
     }
 }

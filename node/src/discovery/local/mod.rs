@@ -4,7 +4,7 @@
 //! may cost. It follows libp2p-mdns 0.49 in questions, answers and times, and adds the
 //! bounds which that lacks. It opens no sockets: a [`LocalNetwork`] gives them.
 //! libp2p-mdns itself cannot be given sockets, it opens those of the operating system
-//! before its provider sees them; where there are such, a node takes it by default.
+//! before its provider sees them; where there are such, a node may take it (`stock`).
 
 mod behaviour;
 mod interface;

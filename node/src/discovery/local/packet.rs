@@ -4,6 +4,8 @@
 //! that means nothing, and for that name a text `dnsaddr=…/p2p/…` for each address.
 //! <https://github.com/libp2p/specs/blob/master/discovery/mdns.md>
 
+use std::collections::BTreeSet;
+
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RData};
 use libp2p::multiaddr::Protocol;
@@ -79,15 +81,18 @@ impl Packet {
 }
 
 fn neighbours(message: &Message) -> Vec<Neighbour> {
+    let mut named = BTreeSet::new();
     let pointers = message.answers.iter().filter_map(|record| {
         let RData::PTR(name) = &record.data else {
             return None;
         };
-        (record.name.to_utf8() == SERVICE).then_some((name, record.ttl))
+        (record.name.to_utf8() == SERVICE).then_some((&name.0, record.ttl))
     });
     pointers
         // libp2p's answers have one.
         .take(ADDRESSES_MAX)
+        // Its texts are read once, however many pointers lead to them.
+        .filter(|(name, _)| named.insert(*name))
         .filter_map(|(name, ttl_s)| neighbour(message, name, ttl_s))
         .collect()
 }
@@ -100,16 +105,15 @@ fn neighbour(message: &Message, name: &Name, ttl_s: u32) -> Option<Neighbour> {
         };
         (record.name == *name).then_some(text)
     });
-    let mut told = texts
-        .flat_map(|text| text.txt_data.iter())
-        .filter_map(|text| {
-            let text = str::from_utf8(text).ok()?;
-            let mut address: Multiaddr = unquoted(text).strip_prefix(PREFIX)?.parse().ok()?;
-            match address.pop() {
-                Some(Protocol::P2p(peer)) => Some((peer, address)),
-                _ => None,
-            }
-        });
+    let texts = texts.flat_map(|text| text.txt_data.iter());
+    let mut told = texts.filter_map(|text| {
+        let text = str::from_utf8(text).ok()?;
+        let mut address: Multiaddr = unquoted(text).strip_prefix(PREFIX)?.parse().ok()?;
+        match address.pop() {
+            Some(Protocol::P2p(peer)) => Some((peer, address)),
+            _ => None,
+        }
+    });
     let (peer, first) = told.next()?;
     let more = told
         .filter(|(other, _)| *other == peer)
@@ -281,6 +285,25 @@ mod tests {
             crowd.extend_from_slice(&one[12..]);
         }
         assert_eq!(Packet::read(&crowd), Some(Packet::Answer(Vec::new())));
+    }
+
+    #[test]
+    fn many_pointers_to_one_name_are_one() {
+        let peer = PeerId::random();
+        let packet = answer(1, "n", peer, &[address(1)], 1);
+        let mut pointers = answer(1, "n", peer, &[], 1);
+        let pointer = pointers.split_off(12);
+        let mut crowd = packet[..12].to_vec();
+        crowd[7] = 3;
+        for _ in 0..3 {
+            crowd.extend_from_slice(&pointer);
+        }
+        crowd.extend_from_slice(&packet[12 + pointer.len()..]);
+        let Some(Packet::Answer(told)) = Packet::read(&crowd) else {
+            panic!("it is an answer");
+        };
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].peer, told[0].addresses.len()), (peer, 1));
     }
 
     #[test]
