@@ -13,15 +13,58 @@ use crate::environment::Disk;
 /// The ending of files that are not finished.
 pub(crate) const TEMPORARY: &str = ".tmp";
 
+/// What the medium under a file reports where it cannot be read: `EIO` on Linux, macOS and the BSDs.
+const MEDIUM_FAILED: i32 = 5;
+
+/// Whether it is the medium that failed, not what is asked of it.
+fn is_of_medium(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(MEDIUM_FAILED)
+}
+
+/// Reads from `path` by `read`, and again where the medium has failed once: what it does not give the
+/// second time is damaged.
+///
+/// # Errors
+/// `InvalidData` for what the medium does not give; whatever the disk reports, with the path.
+pub(crate) fn read_twice<T>(path: &str, mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let result = match read() {
+        Err(error) if is_of_medium(&error) => {
+            tracing::warn!(path, %error, "the medium has failed; it is read once more");
+            read()
+        }
+        other => other,
+    };
+    result.map_err(|error| match error.kind() {
+        _ if is_of_medium(&error) => io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{path} cannot be read from the disk: {error}"),
+        ),
+        io::ErrorKind::PermissionDenied => io::Error::other(format!(
+            "{path} may not be read: {error}; if it is another user's, give it back with `chown`"
+        )),
+        _ => of_path(path, &error),
+    })
+}
+
+/// The error with the path that it is of.
+fn of_path(path: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{path}: {error}"))
+}
+
 /// The content of the file at `path`, at most `max_bytes` of it; `None` if there is no such file.
 ///
 /// # Errors
-/// `InvalidData` for a longer file; whatever the disk reports.
+/// `InvalidData` for a longer file, and for one that the medium does not give, twice; whatever the disk
+/// reports, with the path.
 pub(crate) fn read(
     disk: &Arc<dyn Disk>,
     path: &str,
     max_bytes: u64,
 ) -> io::Result<Option<Vec<u8>>> {
+    read_twice(path, || read_once(disk, path, max_bytes))
+}
+
+fn read_once(disk: &Arc<dyn Disk>, path: &str, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open(path, false) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -31,7 +74,7 @@ pub(crate) fn read(
     if len > max_bytes {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("{path} has {len} bytes, more than the {max_bytes} it may have"),
+            format!("it has {len} bytes, more than the {max_bytes} it may have"),
         ));
     }
     let mut content = vec![0; len as usize];
@@ -47,7 +90,7 @@ pub(crate) fn replace(disk: &Arc<dyn Disk>, path: &str, content: &[u8]) -> io::R
     if replaced.is_err() && disk.remove(&temporary).is_err() {
         tracing::debug!(path = temporary, "nothing unfinished could be removed");
     }
-    replaced
+    replaced.map_err(|error| of_path(path, &error))
 }
 
 fn write_beside(

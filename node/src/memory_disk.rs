@@ -25,7 +25,12 @@ struct State {
     fail_at: Option<u64>,
     skip_sync: bool,
     refuse_writes: Option<io::ErrorKind>,
+    /// Files of which so many reads fail, and with what.
+    failing_reads: BTreeMap<usize, FailingReads>,
 }
+
+/// How many more, and with what.
+type FailingReads = (u32, fn() -> io::Error);
 
 #[derive(Clone, Default)]
 struct File {
@@ -129,6 +134,13 @@ impl MemoryDisk {
     /// Refuses every write from now on, as a full or read-only disk does, or takes them again.
     pub(crate) fn refuse_writes(&self, kind: Option<io::ErrorKind>) {
         self.state().refuse_writes = kind;
+    }
+
+    /// Has the next so many reads of the file at `path` fail with `error`, also under another name.
+    pub(crate) fn fail_reads(&self, path: &str, times: u32, error: fn() -> io::Error) {
+        let mut state = self.state();
+        let file = state.now.files[path];
+        state.failing_reads.insert(file, (times, error));
     }
 
     /// Changes bytes of the file at `path`, durably.
@@ -286,7 +298,13 @@ impl DiskFile for MemoryFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let state = self.disk.call()?;
+        let mut state = self.disk.call()?;
+        if let Some((times, error)) = state.failing_reads.get_mut(&self.file)
+            && *times > 0
+        {
+            *times -= 1;
+            return Err(error());
+        }
         let from = offset as usize;
         let content = state.files[self.file].now.get(from..from + buffer.len());
         buffer.copy_from_slice(content.ok_or(io::ErrorKind::UnexpectedEof)?);

@@ -12,7 +12,7 @@ use redb::{Database, StorageBackend};
 use super::StoreError;
 use super::overlay::Overlay;
 use crate::environment::{Disk, DiskFile};
-use crate::files::TEMPORARY;
+use crate::files::{self, TEMPORARY};
 
 const INDEX_FILE: &str = "index.redb";
 /// Enough for the index of some thousand posts; more is read again from the disk.
@@ -32,7 +32,7 @@ impl StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_at(offset, out)
+        files::read_twice(INDEX_FILE, || self.0.read_at(offset, out))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole. Start with [`Person`]: a store on a disk in
 //! memory, with the calls that most tests need.
 
+mod bad_sectors;
 mod contacts;
 mod conversation;
 mod crash;
