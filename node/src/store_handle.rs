@@ -5,14 +5,17 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::environment::{JobLost, Lane, Storage, StorageClosed};
 use crate::keys::Keys;
 use crate::outlet::Outlet;
 use crate::store::{Cure, Opened, Store, StoreError, Trust};
 
-/// How often an index that holds damaged entries is made anew from the files before it is thrown away.
+/// How often an index that holds damaged entries is made anew from the files before it is thrown away, if
+/// that is within [`REINDEXES_WITHIN`].
 const REINDEXES_MAX: u32 = 3;
+const REINDEXES_WITHIN: Duration = Duration::from_hours(1);
 
 /// Why no work could be done on the store.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +64,9 @@ struct StoreState {
     trust: Option<Trust>,
     /// Set where the index is to be made anew from the files when the store is opened next.
     reindex: bool,
-    /// How often that was wanted.
+    /// How often that was wanted since the first time that counts.
     reindexes: u32,
+    first_reindex: Option<Instant>,
     /// Set while a job opens the store or works on it: still set when the next one comes, it
     /// has panicked.
     at_work: bool,
@@ -101,7 +105,7 @@ impl StoreState {
             // Several jobs may have met the same entry.
             Cure::Reindex if self.reindex => {}
             Cure::Reindex => {
-                self.reindexes = self.reindexes.saturating_add(1);
+                self.count_reindex(Instant::now());
                 if self.reindexes <= REINDEXES_MAX {
                     self.trust = checked;
                     self.reindex = true;
@@ -113,6 +117,15 @@ impl StoreState {
         // The old store must be gone before a new one is opened on the same files: it may still
         // write when it is dropped.
         drop(self.store.take());
+    }
+
+    /// Counts that the index is to be made anew, beside what was so within the last hour.
+    fn count_reindex(&mut self, now: Instant) {
+        let first = *self.first_reindex.get_or_insert(now);
+        if now.duration_since(first) >= REINDEXES_WITHIN {
+            (self.reindexes, self.first_reindex) = (0, Some(now));
+        }
+        self.reindexes = self.reindexes.saturating_add(1);
     }
 
     /// Lets go of a store on which a job has panicked.
@@ -259,5 +272,24 @@ impl StoreHandle {
                 state.close(cure);
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_thrown_away_for_damage_of_one_hour_alone() {
+        let (mut state, start) = (StoreState::default(), Instant::now());
+        for hours in 0..10 {
+            state.count_reindex(start + Duration::from_hours(hours));
+            assert!(state.reindexes <= REINDEXES_MAX, "after {hours} hours");
+        }
+        for _ in 0..=REINDEXES_MAX {
+            state.reindex = false;
+            state.close(Cure::Reindex);
+        }
+        assert_eq!(state.trust, Some(Trust::Nothing));
     }
 }

@@ -1,6 +1,7 @@
 //! A node's folder: what is in it, and how it is opened.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, UdpSocket};
@@ -114,7 +115,7 @@ impl Folder {
             .map_err(|_| Failure::Input(format!("`{}` is not UTF-8 text", path.display())))?;
         let of_file = Config::from_toml(&text)
             .map_err(|error| Failure::Input(format!("`{}`: {error}", path.display())))?;
-        let (mut overrides, names) = of_environment(env::vars());
+        let (mut overrides, names) = of_environment(env::vars_os())?;
         if !self.listen.is_empty() {
             overrides.push((LISTEN.to_owned(), self.listen.join(",")));
         }
@@ -264,20 +265,29 @@ impl Folder {
     }
 }
 
-/// The settings that the environment gives, in order, and the variables' names.
-fn of_environment(
-    variables: impl Iterator<Item = (String, String)>,
-) -> (Vec<(String, String)>, Vec<String>) {
-    let mut given: Vec<_> = variables
-        .filter_map(|(name, value)| {
-            let path = name.strip_prefix(OVERRIDE_PREFIX)?.split_once("__")?;
-            let path = format!("{}.{}", path.0, path.1).to_ascii_lowercase();
-            Some((name, (path, value)))
-        })
-        .collect();
+/// Settings by their paths, and the variables that they are from.
+type Given = (Vec<(String, String)>, Vec<String>);
+
+/// The settings that the environment gives, in order. What of it is no text is none of them.
+fn of_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Given, Failure> {
+    let mut given = Vec::new();
+    for (name, value) in variables {
+        let named = name.to_string_lossy();
+        let Some(path) = named
+            .strip_prefix(OVERRIDE_PREFIX)
+            .and_then(|path| path.split_once("__"))
+        else {
+            continue;
+        };
+        let path = format!("{}.{}", path.0, path.1).to_ascii_lowercase();
+        let Ok(value) = value.into_string() else {
+            return Err(Failure::Input(format!("`{named}` is not UTF-8 text")));
+        };
+        given.push((named.into_owned(), (path, value)));
+    }
     given.sort();
     let (names, overrides) = given.into_iter().unzip();
-    (overrides, names)
+    Ok((overrides, names))
 }
 
 /// Whether a folder of the user `owner` is not one that the user `me` should use.
@@ -326,7 +336,8 @@ fn is_lasting(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listen, as_usual_over_both, is_anothers, is_lasting, of_environment};
+    use super::{Listen, OsString, as_usual_over_both, is_anothers, is_lasting, of_environment};
+    use std::os::unix::ffi::OsStringExt;
 
     #[test]
     fn variables_name_settings_by_section_and_field() {
@@ -336,11 +347,23 @@ mod tests {
             ("ORRERY_DIR", "x"),
             ("PATH", "y"),
         ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let (overrides, names) = of_environment(variables.into_iter());
+        let of = |variables: &[(&'static str, &[u8])]| {
+            let given = variables.iter().map(|(name, value)| {
+                let value = OsString::from_vec(value.to_vec());
+                (OsString::from(*name), value)
+            });
+            of_environment(given)
+        };
+        let given = variables.map(|(name, value)| (name, value.as_bytes()));
+        let (overrides, names) = of(&given).expect("is text");
         let paths: Vec<_> = overrides.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(paths, ["relay_client.enabled", "sync.pull_interval"]);
         assert_eq!(names.len(), 2);
+        // A folder may be called so; a setting may not.
+        let beside = of(&[("PWD", b"/caf\xe9")]).expect("is none of ours");
+        assert_eq!(beside.0, []);
+        let wrong = of(&[("ORRERY__SYNC__LIMIT", b"\xe9")]).expect_err("no text");
+        assert!(wrong.to_string().contains("ORRERY__SYNC__LIMIT"), "{wrong}");
     }
 
     #[test]

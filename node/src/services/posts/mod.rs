@@ -39,18 +39,20 @@ impl Posts {
         reply: ReplySender,
     ) {
         let to = Audience::from(to);
+        let is_public = to == Audience::Public;
         let wall_ms = wall_clock_ms();
         core.store_job(
             "posting",
             reply,
             move |store| store.post(body, &to, wall_ms),
-            |_: &mut Self, core, reply, posted| {
+            move |_: &mut Self, core, reply, posted| {
                 core.emit(&Event::Posted {
                     op: posted.op,
                     stamp_ms: posted.stamp_ms,
                     readers: posted.readers.clone(),
                 });
-                let readers = Some(posted.readers.clone()).filter(|readers| !readers.is_empty());
+                // What nobody else reads is nobody's news.
+                let readers = (!is_public).then(|| posted.readers.clone());
                 core.raise(Signal::Posted { readers });
                 for reader in &posted.left_out {
                     core.emit(&Event::ReaderLeftOut {
@@ -179,5 +181,23 @@ mod tests {
             told.iter()
                 .any(|event| matches!(event, Event::Posted { .. }))
         );
+    }
+
+    #[test]
+    fn what_nobody_else_reads_is_nobodys_news() {
+        let (mut core, _) = fake::core(Config::default());
+        let only_us = api::Audience::Only([core.context.keys.identity()].into());
+        for (to, expected) in [
+            (only_us, Some(Vec::<IdentityId>::new())),
+            (api::Audience::Public, None),
+        ] {
+            let (reply, _replied) = fake::caller();
+            let body = serde_json::json!({ "type": "text", "text": "a note" });
+            Posts.post(&mut core, body, to, reply);
+            fake::run_jobs(&mut Posts, &mut core);
+            let raised = fake::raised(&mut core);
+            let is_expected = |signal: &Signal| matches!(signal, Signal::Posted { readers } if *readers == expected);
+            assert!(raised.len() == 1 && is_expected(&raised[0]));
+        }
     }
 }
