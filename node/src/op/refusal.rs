@@ -35,6 +35,9 @@ pub enum OpRefusal {
     /// A sealed body came without a wrapped key that opens it here.
     #[error("the body cannot be opened with this device's key")]
     Unreadable,
+    /// A message in a log beyond those in which messages of this author are taken in.
+    #[error("the author has messages in 1,024 other logs")]
+    Logs,
     /// So much is kept of this author that there is no room for it.
     #[error("more is not kept of this author; see `sync.max_bytes_per_author`")]
     Quota,
@@ -70,6 +73,7 @@ impl OpRefusal {
             | Self::Taken(_)
             | Self::Ended
             | Self::Revoked
+            | Self::Logs
             | Self::Fork { .. } => Outlook::Never,
         }
     }
@@ -86,6 +90,7 @@ impl OpRefusal {
             Self::Signature => "op-signature",
             Self::BodyHash => "op-body-hash",
             Self::Unreadable => "op-unreadable",
+            Self::Logs => "op-logs",
             Self::Quota => "op-quota",
             Self::Fork { .. } => "op-fork",
         }

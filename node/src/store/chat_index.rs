@@ -4,14 +4,17 @@
 //! receipts: one counts if it names a message that was sealed to the one who signs it, by its place and
 //! its name, and only forwards. One that does not count is an op all the same, and keeps its place.
 
+use std::collections::BTreeMap;
+
 use blake3::Hasher;
 use redb::ReadableTable;
 
 use super::StoreError;
-use super::receipts::{Side, Told};
+use super::receipts::{LOGS_MAX, Side, Told};
 use super::record::Record;
 use super::tables::{ByClock, INDEX_FORMAT_WITH_CHATS, Log, Name};
-use super::tables::{CHAT_HEADS, CHATS, Derived, FORMAT, RECEIPTS, RUNS, hash_table};
+use super::tables::{CHAT_HEADS, CHATS, Derived, FORMAT};
+use super::tables::{RECEIPTS, RECEIPTS_MADE, RUNS, hash_table};
 use crate::api::ReceiptRefusal;
 use crate::chat::{self, Reach, Receipt, Said};
 use crate::identity::IdentityId;
@@ -53,7 +56,10 @@ impl Derived<'_> {
     ) -> Result<Result<News, OpRefusal>, StoreError> {
         let receipt = match said(record)? {
             Ok(Some(Said::Receipt(receipt))) => receipt,
-            Ok(Some(Said::Message(_))) => return Ok(Ok(News::Message)),
+            Ok(Some(Said::Message(_))) if self.has_room_for_log(friend, &record.header()?)? => {
+                return Ok(Ok(News::Message));
+            }
+            Ok(Some(Said::Message(_))) => return Ok(Err(OpRefusal::Logs)),
             Ok(None) => return Ok(Ok(News::Post)),
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -80,6 +86,19 @@ impl Derived<'_> {
             read,
             refused,
         }))
+    }
+
+    /// Whether messages of `friend` in the log of `header` are taken in: there are so many logs at most.
+    fn has_room_for_log(&self, friend: IdentityId, header: &Header) -> Result<bool, StoreError> {
+        if !self.has_chats()? {
+            return Ok(true);
+        }
+        let heads = self.txn.open_table(CHAT_HEADS)?;
+        if heads.get((&friend.0, &header.log.0))?.is_some() {
+            return Ok(true);
+        }
+        let of_friend = (&friend.0, &[0; 16])..=(&friend.0, &[0xff; 16]);
+        Ok(heads.range(of_friend)?.take(LOGS_MAX).count() < LOGS_MAX)
     }
 
     /// Whether a receipt names messages of ours to `friend`, each by its place and its name. So none is
@@ -149,6 +168,9 @@ impl Derived<'_> {
             return Ok(());
         };
         let side = if is_ours { Side::Friends } else { Side::Ours };
+        if is_ours {
+            self.count_receipt(friend)?;
+        }
         if self.enter_receipt(friend, side, &receipt)? {
             self.late_receipts.push(op.0);
         }
@@ -224,6 +246,14 @@ impl Derived<'_> {
         Ok(is_late)
     }
 
+    /// Counts a receipt of ours to `friend`.
+    fn count_receipt(&self, friend: IdentityId) -> Result<(), StoreError> {
+        let mut made = self.txn.open_table(RECEIPTS_MADE)?;
+        let before = made.get(&friend.0)?.map_or(0, |made| made.value());
+        made.insert(&friend.0, before.saturating_add(1))?;
+        Ok(())
+    }
+
     fn told(&self, friend: IdentityId, side: Side, log: &[u8; 16]) -> Result<Told, StoreError> {
         if !self.has_chats()? {
             return Ok(Told::default());
@@ -250,13 +280,15 @@ impl Derived<'_> {
         self.txn.open_table(CHAT_HEADS)?;
         self.txn.open_table(RECEIPTS)?;
         self.txn.open_table(RUNS)?;
+        self.txn.open_table(RECEIPTS_MADE)?;
         Ok(())
     }
 
     /// Brings tables of conversations of the shape before to today's: they had each message at its
-    /// author's clock, those that are not shown as well, and no runs.
-    pub(super) fn migrate_chats(&self) -> Result<(), StoreError> {
+    /// author's clock, those that are not shown as well, no runs, and no count of the receipts of `me`.
+    pub(super) fn migrate_chats(&self, me: IdentityId) -> Result<(), StoreError> {
         self.txn.open_table(RUNS)?;
+        self.count_receipts_of(me)?;
         let mut chats = self.txn.open_table(CHATS)?;
         let mut moved = Vec::new();
         for entry in chats.iter()? {
@@ -286,6 +318,32 @@ impl Derived<'_> {
         Ok(())
     }
 
+    /// Counts what there is of our receipts, whose reader is who was introduced to their log.
+    fn count_receipts_of(&self, me: IdentityId) -> Result<(), StoreError> {
+        self.txn.open_table(RECEIPTS_MADE)?.retain(|_, _| false)?;
+        let mut readers = BTreeMap::new();
+        for entry in self.introduced.iter()? {
+            let (key, _) = entry?;
+            let (reader, log) = key.value();
+            if *reader != me.0 {
+                readers.insert(*log, IdentityId(*reader));
+            }
+        }
+        for entry in self.ops.iter()? {
+            let Ok(record) = Record::decode(entry?.1.value()) else {
+                continue;
+            };
+            if record.author == me
+                && record.kind == chat::RECEIPT
+                && let Ok(header) = record.header()
+                && let Some(friend) = readers.get(&header.log.0)
+            {
+                self.count_receipt(*friend)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn clear_chats(&mut self) -> Result<(), StoreError> {
         self.late_receipts.clear();
         if self.has_chats()? {
@@ -293,6 +351,8 @@ impl Derived<'_> {
             self.txn.open_table(CHAT_HEADS)?.retain(|_, _| false)?;
             self.txn.open_table(RECEIPTS)?.retain(|_, _| false)?;
             self.txn.open_table(RUNS)?.retain(|_, _| false)?;
+            let mut made = self.txn.open_table(RECEIPTS_MADE)?;
+            made.retain(|_, _| false)?;
         }
         Ok(())
     }
@@ -303,6 +363,7 @@ impl Derived<'_> {
             hash_table(hasher, &self.txn.open_table(CHAT_HEADS)?)?;
             hash_table(hasher, &self.txn.open_table(RECEIPTS)?)?;
             hash_table(hasher, &self.txn.open_table(RUNS)?)?;
+            hash_table(hasher, &self.txn.open_table(RECEIPTS_MADE)?)?;
         }
         Ok(())
     }
@@ -314,6 +375,7 @@ pub(super) struct Chats {
     pub(super) heads: redb::ReadOnlyTable<(Name, Log), (u64, Name, Name)>,
     receipts: redb::ReadOnlyTable<(Name, u8, Log), (u64, u64)>,
     runs: redb::ReadOnlyTable<(Name, u8, Log, u64), (u64, u64)>,
+    pub(super) made: redb::ReadOnlyTable<Name, u64>,
 }
 
 impl Chats {
@@ -334,6 +396,7 @@ impl Chats {
             heads: txn.open_table(CHAT_HEADS)?,
             receipts: txn.open_table(RECEIPTS)?,
             runs: txn.open_table(RUNS)?,
+            made: txn.open_table(RECEIPTS_MADE)?,
         }))
     }
 

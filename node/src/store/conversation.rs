@@ -16,7 +16,7 @@ use super::tables::{FOLLOWS, OPS};
 use super::{Posted, Store, StoreError, contacts};
 use crate::api::{ChatMessage, Conversation, MessageState};
 use crate::audience::Audience;
-use crate::chat::{self, Message, Said};
+use crate::chat::{self, Message, REACHES_MAX, Said};
 use crate::identity::IdentityId;
 use crate::op::{LogId, OpId};
 
@@ -78,6 +78,11 @@ pub struct Acknowledged {
     pub receipt: Option<OpId>,
     /// Messages that they name as read, and that were not before.
     pub newly_read: u64,
+    /// Whether it names as much as one may, so that there may be more to say.
+    pub may_owe_more: bool,
+    /// Whether nothing was said, since what is kept of the friend and our receipts to them take together
+    /// what may be kept of them.
+    pub is_spent: bool,
 }
 
 impl Store {
@@ -107,7 +112,8 @@ impl Store {
 
     /// Tells `friend` which messages of theirs are here, all up to a place of a log, and, if the owner
     /// `reads` them now, that they were read; nothing if that was told before. One receipt says it of up to
-    /// 64 logs. Durable on return.
+    /// 64 logs. What is not read is acknowledged no more once the receipts would take, with what is kept of
+    /// `friend`, more than may be kept. Durable on return.
     ///
     /// # Errors
     /// `NotFollowed` and `Blocked`; as [`Store::post`].
@@ -121,6 +127,11 @@ impl Store {
         self.check_friend(friend)?;
         let mut done = Acknowledged::default();
         if let Some(due) = self.receipt_due(friend, reads)? {
+            if !reads && self.has_spent(friend)? {
+                done.is_spent = true;
+                return Ok(done);
+            }
+            done.may_owe_more = due.receipt.reaches.len() == REACHES_MAX;
             let body = Said::Receipt(due.receipt).to_body();
             let posted = self.publish(body, &only(friend), wall_ms)?;
             done.receipt = Some(posted.op);

@@ -13,7 +13,7 @@ use super::error::corrupted;
 use super::proof_file::{self, Proofs};
 use super::settling::{self, OF_ANOTHER};
 use super::tables::{self, Derived, EPOCH, FORMAT};
-use super::tables::{INDEX_FORMAT, INDEX_FORMAT_WITH_CHATS, INDEX_FORMAT_WITH_CHATS_BEFORE};
+use super::tables::{INDEX_FORMAT, INDEX_FORMAT_WITH_CHATS, INDEX_FORMAT_WITH_FIRST_CHATS};
 use super::{Store, StoreError, backend, post_files, serial_file};
 use crate::api::Event;
 use crate::entropy;
@@ -312,13 +312,13 @@ impl Store {
             Some(_) | None => {}
         }
         tracing::info!("the index is of an older version; it is brought up to date");
-        let with_chats = format == Some(INDEX_FORMAT_WITH_CHATS_BEFORE);
+        let with_chats = format.is_some_and(|format| format >= INDEX_FORMAT_WITH_FIRST_CHATS);
         let txn = self.index.begin_write()?;
         make_tables(&txn)?;
         {
             let mut derived = Derived::open(&txn)?;
             if with_chats {
-                derived.migrate_chats()?;
+                derived.migrate_chats(self.keys.identity())?;
             } else {
                 derived.enter_kinds()?;
                 derived.enter_weights(self.keys.identity())?;

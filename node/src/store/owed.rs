@@ -11,9 +11,9 @@ use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::chat_index::Chats;
 use super::not_taken::NotTaken;
-use super::receipts::{Runs, Side};
+use super::receipts::{LOGS_MAX, Runs, Side};
 use super::record::Record;
-use super::tables::{LOG_LENGTHS, Log, Name, OPS, PLACES};
+use super::tables::{AUTHOR_BYTES, LOG_LENGTHS, Log, Name, OPS, PLACES};
 use super::{Store, StoreError};
 use crate::chat::{self, REACHES_MAX, Reach, Receipt, UpTo};
 use crate::identity::IdentityId;
@@ -21,8 +21,9 @@ use crate::op::{LogId, OpId};
 
 /// Most places of a log that are looked at in one go. Of one of which nothing is missing none has to be.
 const WALKED_MAX: usize = 16_384;
-/// Most logs of one friend that are looked at for messages to be acknowledged.
-pub(super) const LOGS_MAX: usize = 1_024;
+
+/// What a receipt of ours takes on the disk, about: two files of a block each, and its entries.
+const RECEIPT_BYTES: u64 = 16 * 1024;
 
 /// A receipt that is to be made.
 pub(super) struct Due {
@@ -74,6 +75,19 @@ impl Store {
             receipt: Receipt { reaches },
             newly_read,
         }))
+    }
+
+    /// Whether what is kept of `friend` and our receipts to them take what may be kept of one author: each
+    /// message may have one made, and ours are kept for good.
+    pub(super) fn has_spent(&self, friend: IdentityId) -> Result<bool, StoreError> {
+        let txn = self.read()?;
+        let Some(chats) = Chats::open(&txn)? else {
+            return Ok(false);
+        };
+        let made = chats.made.get(&friend.0)?.map_or(0, |made| made.value());
+        let kept = txn.open_table(AUTHOR_BYTES)?.get(&friend.0)?;
+        let kept = kept.map_or(0, |kept| kept.value());
+        Ok(kept.saturating_add(made.saturating_mul(RECEIPT_BYTES)) > self.author_bytes_max)
     }
 
     /// Friends whose messages are here and not acknowledged, as far as can be seen without reading them.

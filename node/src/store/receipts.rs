@@ -13,6 +13,9 @@ use super::tables::{Log, Name, RECEIPTS, RUNS};
 use crate::chat::Reach;
 use crate::identity::IdentityId;
 
+/// Most logs of one friend in which messages are taken in: each is looked at for what is to be acknowledged.
+pub(super) const LOGS_MAX: usize = 1_024;
+
 /// Whose logs receipts are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Side {

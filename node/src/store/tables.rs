@@ -33,10 +33,10 @@ pub(super) const FORMAT: TableDefinition<(), u64> = TableDefinition::new("format
 /// authors take and when posts are to be forgotten; 4 has the file of proofs beside it.
 pub(super) const INDEX_FORMAT: u64 = 4;
 /// The shape of an index with the tables of conversations, which are made for the first message; 5 had
-/// receipts that speak of a log from its beginning on.
-pub(super) const INDEX_FORMAT_WITH_CHATS: u64 = 6;
-/// That of before.
-pub(super) const INDEX_FORMAT_WITH_CHATS_BEFORE: u64 = 5;
+/// receipts that speak of a log from its beginning on, 6 no count of ours.
+pub(super) const INDEX_FORMAT_WITH_CHATS: u64 = 7;
+/// The first of those with these tables.
+pub(super) const INDEX_FORMAT_WITH_FIRST_CHATS: u64 = 5;
 /// The numbering of arrivals, one entry. Made with the index, and anew when a log is ended.
 pub(super) const EPOCH: TableDefinition<(), &[u8; 16]> = TableDefinition::new("epoch");
 /// Whose the index is, and the checksum of the file of proofs that it has all of, one entry; none in an
@@ -122,6 +122,9 @@ pub(super) const RECEIPTS: TableDefinition<(Name, u8, Log), (u64, u64)> =
 /// after the last that is stored, and read; 0 for none.
 pub(super) const RUNS: TableDefinition<(Name, u8, Log, u64), (u64, u64)> =
     TableDefinition::new("receipt-runs");
+
+/// How many receipts of ours there are to each friend.
+pub(super) const RECEIPTS_MADE: TableDefinition<Name, u64> = TableDefinition::new("receipts-made");
 
 /// Everything that `reindex` rebuilds, open for writing.
 pub(super) struct Derived<'txn> {

@@ -4,6 +4,8 @@
 //! Messages and receipts are posts to one reader; how they come there is the business of pulls, and of
 //! push, which hears of them as of any post.
 
+mod pace;
+
 use std::time::{Duration, Instant};
 
 use crate::api::{Event, Reply};
@@ -18,6 +20,7 @@ use crate::op::OpId;
 use crate::store::{Acknowledged, StoreError, Talk};
 use crate::wall_clock::wall_clock_ms;
 
+use self::pace::Pace;
 use super::Service;
 
 /// Most messages in one reply: with the longest texts that takes 16 MiB.
@@ -29,6 +32,7 @@ const TRIED_AGAIN: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 pub struct Chat {
     timers: Timers<IdentityId>,
+    pace: Pace,
 }
 
 impl Service for Chat {
@@ -44,7 +48,10 @@ impl Service for Chat {
     fn on_signal(&mut self, core: &mut Core, signal: &Signal) {
         match signal {
             Signal::FeedPulled => self.acknowledge_soon(core),
-            Signal::FriendRemoved { identity, .. } => self.timers.cancel(*identity),
+            Signal::FriendRemoved { identity, .. } => {
+                self.timers.cancel(*identity);
+                self.pace.forget(identity);
+            }
             _ => {}
         }
     }
@@ -189,6 +196,7 @@ impl Chat {
         let at = Instant::now() + settings.receipt_delay.get();
         for friend in core.context.take_chatted() {
             if settings.receipts {
+                let at = self.pace.earliest(&friend, at);
                 self.timers.bring_forward(friend, at);
             }
         }
@@ -211,7 +219,19 @@ fn acknowledge(core: &mut Core, friend: IdentityId) {
     core.start_job(job, move |chat: &mut Chat, core, done| {
         let doing = "acknowledging messages";
         match done {
-            Ok(Ok(done)) => return tell(core, friend, &done),
+            Ok(Ok(done)) => {
+                if done.receipt.is_some() {
+                    let now = Instant::now();
+                    chat.pace.tells(friend, now);
+                    if done.may_owe_more {
+                        chat.timers.set(friend, chat.pace.earliest(&friend, now));
+                    }
+                }
+                if done.is_spent {
+                    core.context.limit_reached("receipts-per-friend");
+                }
+                return tell(core, friend, &done);
+            }
             Ok(Err(error)) if !error.is_storage() => return unacknowledged(friend, &error),
             Ok(Err(error)) => core.context.storage_failed(doing, &error),
             Err(error) => core.context.storage_unreached(doing, &error.to_string()),
@@ -267,6 +287,33 @@ mod tests {
         let raised = fake::raised(&mut core);
         let is_for = |readers: &Vec<IdentityId>| *readers == [to];
         assert!(matches!(&raised[..], [Signal::Posted { readers: Some(of) }] if is_for(of)));
+    }
+
+    #[test]
+    fn a_friend_who_writes_without_end_is_acknowledged_ever_more_together() {
+        let (mut core, _) = fake::core(Config::default());
+        let friend = fake::friend(&mut core, fake::card(1, None));
+        let mut chat = Chat::default();
+        let hears = |chat: &mut Chat, core: &mut Core| {
+            core.context.chatted([friend]);
+            chat.on_signal(core, &Signal::FeedPulled);
+            chat.next_time().expect("is planned")
+        };
+        let soon = hears(&mut chat, &mut core);
+        assert!(soon < Instant::now() + Duration::from_secs(2));
+        chat.timers.cancel(friend);
+        for _ in 0..16 {
+            chat.pace.tells(friend, Instant::now());
+        }
+        let later = hears(&mut chat, &mut core);
+        assert!(later > Instant::now() + Duration::from_mins(4));
+        // Who is followed anew begins anew.
+        let removed = Signal::FriendRemoved {
+            identity: friend,
+            peer_stays: false,
+        };
+        chat.on_signal(&mut core, &removed);
+        assert!(hears(&mut chat, &mut core) < Instant::now() + Duration::from_secs(2));
     }
 
     #[test]

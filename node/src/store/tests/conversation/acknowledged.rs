@@ -144,7 +144,7 @@ fn many_receipts_before_a_message_keep_it_not_from_being_acknowledged() {
 #[test]
 fn one_receipt_speaks_of_several_logs_and_of_all_sooner_or_later() {
     let [mut alice, mut bob] = friends();
-    let logs = crate::store::owed::LOGS_MAX.min(70);
+    let logs = crate::store::receipts::LOGS_MAX.min(70);
     for log in 0..logs {
         alice.say(&bob, &format!("{log:04}"));
         alice.store.begin_logs().expect("ends them");
@@ -194,4 +194,63 @@ fn what_a_receipt_says_holds_though_it_expires() {
     let before = alice.store.state_hash().expect("hashes");
     assert_eq!(alice.store.reindex().expect("reindexes").after, before);
     assert_eq!(alice.said(&bob), read);
+}
+
+#[test]
+fn what_receipts_take_counts_for_whom_they_are_made() {
+    let [mut alice, mut bob] = friends();
+    // Room for a few messages and three receipts.
+    alice.store.set_author_bytes_max(3 * 16 * 1024 + 8_000);
+    let mut made = 0;
+    for at in 0..6 {
+        bob.say(&alice, &format!("{at}"));
+        alice.hears(&bob);
+        let done = alice.store.acknowledge(bob.me(), false, NOW_MS);
+        let done = done.expect("acknowledges");
+        assert_eq!(done.is_spent, done.receipt.is_none());
+        made += u32::from(done.receipt.is_some());
+    }
+    assert_eq!(made, 4, "the last goes beyond it");
+    // What comes is stored all the same, and what is read is said.
+    assert_eq!(alice.conversation(&bob).len(), 6);
+    assert_eq!(alice.acknowledges(&bob, true), (1, 6));
+    bob.hears(&alice);
+    assert!(bob.said(&alice).iter().all(|(_, state)| *state == Read));
+    let before = alice.store.state_hash().expect("hashes");
+    assert_eq!(alice.store.reindex().expect("reindexes").after, before);
+}
+
+#[test]
+fn messages_of_a_friend_are_taken_in_in_so_many_logs() {
+    let [mut alice, mut bob] = friends();
+    let logs = crate::store::receipts::LOGS_MAX;
+    let mut items = Vec::new();
+    let said = |at: usize| {
+        Said::Message(crate::chat::Message {
+            text: format!("{at}"),
+            reply_to: None,
+        })
+    };
+    for at in 0..=logs {
+        let sent = bob.say(&alice, "x");
+        items.push(super::hidden::until(
+            &mut bob,
+            &alice,
+            sent.op,
+            &said(at),
+            u64::MAX,
+        ));
+    }
+    let taken: Vec<_> = items
+        .chunks(205)
+        .map(|page| super::hidden::takes(&mut alice, &bob, page.to_vec()))
+        .collect();
+    assert_eq!(taken, [205, 205, 205, 205, 204]);
+    assert_eq!(alice.conversation(&bob).len(), 1_000);
+    let mut receipts = 0;
+    while alice.acknowledges(&bob, false).0 > 0 {
+        receipts += 1;
+    }
+    assert_eq!(receipts, logs / 64);
+    assert!(alice.store.chats_owed().expect("reads").is_empty());
 }

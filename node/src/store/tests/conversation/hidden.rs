@@ -172,7 +172,7 @@ fn bob_of(person: &Person) -> IdentityId {
 
 #[test]
 fn an_index_with_conversations_of_before_is_brought_up_to_date() {
-    use crate::store::tables::{CHATS, FORMAT, RUNS};
+    use crate::store::tables::{CHATS, FORMAT, RECEIPTS_MADE, RUNS};
     let [mut alice, mut bob] = friends();
     alice.say(&bob, "ours");
     let ahead = bob
@@ -196,6 +196,7 @@ fn an_index_with_conversations_of_before_is_brought_up_to_date() {
         formats.insert((), 5).expect("writes");
     }
     txn.delete_table(RUNS).expect("was there");
+    txn.delete_table(RECEIPTS_MADE).expect("was there");
     txn.commit().expect("writes");
     let disk = alice.disk.clone();
     drop(alice);
