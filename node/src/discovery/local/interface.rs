@@ -1,6 +1,6 @@
 //! Local discovery on one interface: when it asks, and what it answers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
@@ -39,6 +39,13 @@ const PACKETS: Rate = Rate {
     at_once: 1_000,
     every: Duration::from_millis(5),
 };
+/// The same of one sender's packets, so that it alone hides nobody.
+const PACKETS_OF_ONE: Rate = Rate {
+    at_once: 100,
+    every: Duration::from_millis(20),
+};
+/// Senders of which it is remembered what they have sent; beyond that all are forgotten.
+const SENDERS_MAX: usize = 256;
 
 /// What an interface's node tells of itself.
 pub struct Announcement<'a> {
@@ -75,6 +82,7 @@ pub struct Interface {
     interval: Duration,
     answers: Budget,
     packets: Budget,
+    senders: BTreeMap<IpAddr, Budget>,
     buffer: Box<[u8; PACKET_BYTES_MAX]>,
 }
 
@@ -92,6 +100,7 @@ impl Interface {
             interval: interval + jitter,
             answers: Budget::new(ANSWERS, Instant::now()),
             packets: Budget::new(PACKETS, Instant::now()),
+            senders: BTreeMap::new(),
             buffer: Box::new([0; PACKET_BYTES_MAX]),
         }
     }
@@ -112,7 +121,7 @@ impl Interface {
             self.poll_send(cx);
             match self.socket.poll_receive(cx, &mut self.buffer[..]) {
                 Poll::Ready(Ok((length, from))) => {
-                    match self.packets.take(Instant::now()) {
+                    match self.take_packet(from.ip(), Instant::now()) {
                         Taken::Yes => {}
                         Taken::Exhausted => return Poll::Ready(Happened::Flooded("mdns-packets")),
                         Taken::No => continue,
@@ -130,6 +139,19 @@ impl Interface {
         // Others have their turn before what else has come.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Whether another packet of this sender is read.
+    fn take_packet(&mut self, from: IpAddr, now: Instant) -> Taken {
+        if self.senders.len() >= SENDERS_MAX && !self.senders.contains_key(&from) {
+            self.senders.clear();
+        }
+        let sender = self.senders.entry(from);
+        let sender = sender.or_insert_with(|| Budget::new(PACKETS_OF_ONE, now));
+        match sender.take(now) {
+            Taken::Yes => self.packets.take(now),
+            spent => spent,
+        }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) {
@@ -306,7 +328,7 @@ mod tests {
     #[test]
     fn a_flood_is_read_and_answered_at_a_bounded_rate_and_told_once() {
         let start = Instant::now();
-        for (rate, in_a_second) in [(ANSWERS, 10), (PACKETS, 200)] {
+        for (rate, in_a_second) in [(ANSWERS, 10), (PACKETS, 200), (PACKETS_OF_ONE, 50)] {
             let mut budget = Budget::new(rate, start);
             let mut count = |after: Duration, things: u32| {
                 let taken: Vec<_> = (0..things).map(|_| budget.take(start + after)).collect();
