@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    format::duration,
+    format::{duration, plural},
     in_cell::InCell,
     key::Key,
     record::{Metric, Producer, Record, Variant, Verdict},
@@ -338,6 +338,12 @@ pub fn verdict_words(record: &Record) -> (&'static str, String) {
     let (word, meaning) = match record.verdict {
         Verdict::Held if record.expectations.is_empty() => {
             ("held", "nothing broke; the scenario expects nothing else")
+        }
+        Verdict::Held if !record.not_judged.is_empty() => {
+            let judged = plural(record.expectations.len(), "expectation");
+            let count = record.not_judged.len();
+            let meaning = format!("{judged} held in every seed, {count} not judged");
+            return ("held", meaning);
         }
         Verdict::Held => ("held", "every expectation held in every seed"),
         Verdict::NotJudged => return ("not judged", not_judged(record)),

@@ -33,6 +33,7 @@
 //!     variants: vec![Variant { name: "default".into(), ..Variant::default() }],
 //!     differences: vec![],
 //!     expectations: vec![],
+//!     not_judged: vec![],
 //!     verdict: Verdict::Held,
 //! };
 //! stats::summarise(&mut record)?;

@@ -89,6 +89,10 @@ pub struct Record {
     pub differences: Vec<Difference>,
     /// The scenario's expectations and what became of them.
     pub expectations: Vec<Expectation>,
+    /// Its expectations that were not judged, as written: those of a run that was cut short, and those
+    /// of variants that were not played.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<String>,
     /// The worst that happened.
     pub verdict: Verdict,
 }

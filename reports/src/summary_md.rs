@@ -148,7 +148,7 @@ fn table(lines: &mut Vec<String>, rows: &[Vec<String>]) {
 }
 
 fn expectations(lines: &mut Vec<String>, record: &Record) {
-    if record.expectations.is_empty() {
+    if record.expectations.is_empty() && record.not_judged.is_empty() {
         return;
     }
     lines.push(String::new());
@@ -160,6 +160,8 @@ fn expectations(lines: &mut Vec<String>, record: &Record) {
             markdown(&check.detail)
         ));
     }
+    let not_judged = record.not_judged.iter();
+    lines.extend(not_judged.map(|expr| format!("- – not judged: {}", markdown(expr))));
 }
 
 fn audits(lines: &mut Vec<String>, record: &Record) {

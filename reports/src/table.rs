@@ -192,7 +192,7 @@ fn one_matrix(out: &mut String, matrix: &Matrix, paint: Paint) {
 }
 
 fn expectations(out: &mut String, record: &Record, paint: Paint) {
-    if record.expectations.is_empty() {
+    if record.expectations.is_empty() && record.not_judged.is_empty() {
         return;
     }
     line(out, &format!("\n{}", paint.bold("expectations")));
@@ -204,6 +204,9 @@ fn expectations(out: &mut String, record: &Record, paint: Paint) {
         };
         let (expr, detail) = (printable(&check.expr), printable(&check.detail));
         line(out, &format!("  {word}  {expr}  ({detail})"));
+    }
+    for expr in &record.not_judged {
+        line(out, &format!("  – not judged  {}", printable(expr)));
     }
 }
 

@@ -6,7 +6,10 @@ use orrery_reports::{
     chart, html,
     key::Key,
     metrics_csv,
-    record::{Compare, Fault, Fidelity, Invariant, Loss, Losses, Mark, Moment, Record, Verdict},
+    record::{
+        Compare, Expectation, Fault, Fidelity, Invariant, Judged, Loss, Losses, Mark, Moment,
+        Record, Verdict,
+    },
     schema, stats, summary_md,
     table::{Colour, table},
 };
@@ -117,6 +120,66 @@ fn every_report_says_which_fidelity_a_result_has() {
 #[test]
 fn a_spoiled_run_says_what_broke_and_how_to_repeat_it() {
     insta::assert_snapshot!("table_of_a_spoiled_run", table(&spoiled(), Colour::Never));
+}
+
+#[test]
+fn a_failure_is_repeated_with_the_variants_that_it_is_of() {
+    let repeats = |bound: &str, variants: usize, arguments: &[&str]| {
+        let mut record = fixture::skewed_clocks(3);
+        record.verdict = Verdict::Failed;
+        record.variants.truncate(variants);
+        record.arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        record.expectations = vec![Expectation {
+            expr: format!("cursor: net.bytes {bound}"),
+            value: Some(2.0),
+            held: false,
+            bound: bound.to_owned(),
+            figures: vec![Judged {
+                variant: record.variants[variants - 1].name.clone(),
+                key: Key::read("net.bytes"),
+                value: Some(2.0),
+                held: false,
+                seeds: 3,
+                missing: 0,
+                worst_seed: Some("2".to_owned()),
+            }],
+        }];
+        let table = table(&record, Colour::Never);
+        let line = table.lines().find(|line| line.starts_with("repeat: "));
+        line.expect("a failure has one").to_owned()
+    };
+    let all = ["run", "feed/x", "--seeds", "3"];
+    let one = ["run", "feed/x", "--variant", "after_ts"];
+    for (told, expected) in [
+        (
+            repeats("< 1 MB", 2, &all),
+            "feed/x --variant cursor --seed 2",
+        ),
+        (
+            repeats("< 0.5 * after_ts: net.bytes", 2, &all),
+            "feed/x --seed 2",
+        ),
+        (
+            repeats("< 1 MB", 1, &one),
+            "feed/x --variant after_ts --seed 2",
+        ),
+    ] {
+        assert!(told.ends_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn what_was_not_judged_is_told_beside_what_held() {
+    let mut record = fixture::skewed_clocks(3);
+    record.not_judged = vec!["D8: net.bytes < D4: net.bytes".to_owned()];
+    let page = html::page(&record).expect("valid");
+    let summary = summary_md::summary(&record);
+    for report in [table(&record, Colour::Never), summary, page] {
+        let report = report.replace('\\', "").replace("&lt;", "<");
+        assert!(report.contains("not judged"), "{report}");
+        assert!(report.contains("D8: net.bytes < D4: net.bytes"), "{report}");
+        assert!(report.contains(", 1 not judged"), "{report}");
+    }
 }
 
 #[test]

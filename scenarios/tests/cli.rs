@@ -341,6 +341,39 @@ fn what_is_cut_short_is_not_judged_and_earlier_results_are_set_aside() {
 }
 
 #[test]
+fn a_fault_that_was_to_begin_later_is_no_silent_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |until: &str| {
+        let arguments = [
+            "run",
+            "partition/heal",
+            "--seed",
+            "1",
+            "--until",
+            until,
+            "--out",
+            until,
+        ];
+        let output = orrery(&arguments, folder.path());
+        assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+        let path = folder.path().join(until).join("result.json");
+        let result = std::fs::read_to_string(path).expect("it was written");
+        let result: serde_json::Value = serde_json::from_str(&result).expect("it is JSON");
+        let count = |of: &serde_json::Value| of.as_array().map_or(0, Vec::len);
+        (
+            count(&result["variants"][0]["seeds"][0]["faults"]),
+            count(&result["not_judged"]),
+            std::fs::read_to_string(folder.path().join(until).join("report.html")),
+        )
+    };
+    let (faults, not_judged, page) = run("20s");
+    assert_eq!(faults, 0);
+    assert!(not_judged > 0);
+    let page = page.expect("it was written");
+    assert!(page.contains("not judged:</p>") && !page.contains("states no expectations"));
+}
+
+#[test]
 fn a_result_is_played_again_from_itself() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let scenario = "\

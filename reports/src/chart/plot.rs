@@ -413,6 +413,7 @@ mod tests {
             variants: Vec::new(),
             differences: Vec::new(),
             expectations: Vec::new(),
+            not_judged: Vec::new(),
             verdict: Verdict::Held,
         };
         draw(Shape::WIDE, "", |canvas| {

@@ -72,9 +72,24 @@ fn findings(record: &Record) -> String {
     }
 }
 
+/// The expectations that were not judged, if any.
+fn not_judged(record: &Record) -> String {
+    let exprs = record.not_judged.iter();
+    let items = concat(exprs.map(|expr| format!("<li><code>{}</code></li>\n", html(expr))));
+    if items.is_empty() {
+        return items;
+    }
+    let count = plural(record.not_judged.len(), "expectation");
+    format!("<p class=\"note\">{count} not judged:</p>\n<ul class=\"findings\">\n{items}</ul>\n")
+}
+
 fn expectations(record: &Record) -> String {
+    let not_judged = not_judged(record);
     if record.expectations.is_empty() {
-        return "<p class=\"note\">This scenario states no expectations.</p>\n".to_owned();
+        if not_judged.is_empty() {
+            return "<p class=\"note\">This scenario states no expectations.</p>\n".to_owned();
+        }
+        return not_judged;
     }
     let all = checks(record);
     let failed = all.iter().filter(|check| !check.held).count();
@@ -103,7 +118,7 @@ fn expectations(record: &Record) -> String {
     }));
     format!(
         "<details class=\"checks\"{open}><summary><b class=\"{class}\">{words}</b></summary>\n<ul \
-         class=\"checks\" aria-label=\"Expectations\">\n{items}</ul></details>\n"
+         class=\"checks\" aria-label=\"Expectations\">\n{items}</ul></details>\n{not_judged}"
     )
 }
 

@@ -32,9 +32,9 @@ Examples:
 
 Exit codes: 0 held, 1 an expectation failed, 2 bad usage or input, 3 an
 invariant broke, a node panicked or a declared fault never fired, 4 no progress,
-5 not reproducible, 6 the tool itself failed, 7 nothing went wrong but nothing
-that the scenario expects was judged (--until), 130 interrupted: what had ended
-is kept. Of 1 and 3 to 6, the highest that applies."
+5 not reproducible, 6 the tool itself failed or could not write, 7 nothing went
+wrong but nothing that the scenario expects was judged (--until, --variant), 130
+interrupted: what had ended is kept. Of 1 and 3 to 6, the highest that applies."
 )]
 pub struct Arguments {
     /// What to do.

@@ -40,7 +40,7 @@ pub struct Selection {
     /// The engine that runs the scenario
     #[arg(long, value_enum, default_value_t = Engine::Sim)]
     pub engine: Engine,
-    /// Stop at this simulated time, such as 90s; expectations are not judged then (exit code 7)
+    /// Stop at this simulated time, such as 90s; what it cuts short is not judged (exit code 7)
     #[arg(long, value_name = "T")]
     pub until: Option<String>,
 }

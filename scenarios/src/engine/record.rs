@@ -66,6 +66,7 @@ pub fn assemble(
         compare: plan.compare,
         moments: moments(&variants),
         expectations: Vec::new(),
+        not_judged: Vec::new(),
         variants,
         differences: Vec::new(),
         verdict: Verdict::Held,
@@ -73,6 +74,12 @@ pub fn assemble(
     if until_ns.is_none() {
         record.expectations = judge(plan, cases, &record.variants);
     }
+    let is_missing = |expr: &&String| !record.expectations.iter().any(|it| it.expr == **expr);
+    let stated = plan
+        .expectations
+        .iter()
+        .map(|expectation| &expectation.expr);
+    record.not_judged = stated.filter(is_missing).cloned().collect();
     let is_judged = until_ns.is_none() && (!plan.expects || !record.expectations.is_empty());
     record.verdict = verdict(&record, stalled, is_judged);
     record

@@ -41,7 +41,7 @@ pub fn collect(run: &Arc<Run>, job: &Job, failed: bool) -> Played {
     let mut failure = None;
     conditions::count_rest(run);
     let mut result = SeedResult {
-        faults: faults(run),
+        faults: faults(run, job.end_ns()),
         ..SeedResult::default()
     };
     let whole = job.end_ns() == run.scenario.end_ns();
@@ -91,10 +91,14 @@ fn ended<'a>(run: &'a Run, state: &'a State, job: &Job, failed: bool) -> Ended<'
     }
 }
 
-fn faults(run: &Run) -> Vec<Fault> {
+/// What became of the faults; of a run that is cut short, of those that were to begin before `end_ns`.
+fn faults(run: &Run, end_ns: u64) -> Vec<Fault> {
+    let is_cut = end_ns < run.scenario.end_ns();
     let mut declared = vec![0; run.scenario.faults.len()];
-    for (_, step) in &run.world.steps {
-        if let Step::Fault { fault, change } = step {
+    for (at_ns, step) in &run.world.steps {
+        if let Step::Fault { fault, change } = step
+            && (!is_cut || *at_ns < end_ns)
+        {
             declared[*fault] += u64::from(change.is_effect());
         }
     }
@@ -103,6 +107,7 @@ fn faults(run: &Run) -> Vec<Fault> {
         .faults
         .iter()
         .enumerate()
+        .filter(|(place, _)| !is_cut || declared[*place] > 0)
         .map(|(place, fault)| Fault {
             kind: format!("{}#{}", fault.kind(), place + 1).into(),
             declared: declared[place],
